@@ -1,0 +1,280 @@
+"""Keras callbacks: one artefact of a run each. All of them may be asked to do their work again.
+
+A training that was killed goes on from its last checkpoint and passes the same epoch ends again;
+whatever a callback writes is then replaced by the same content.
+"""
+
+import math
+import time
+
+import keras
+import matplotlib.figure
+import numpy as np
+import psutil
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from dcgan_tf import checkpoints
+from dcgan_tf.errors import DIVERGED, UserError
+from dcgan_tf.images import grid, save_gif, save_png
+from dcgan_tf.runs import read_lines, replacing, write_lines
+from dcgan_tf.sampling import Sampler, seed_latents
+
+PLOT_SECONDS = 5  # drawing takes a third of a second: in short epochs not after each one
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """One bar per epoch on a terminal, with both losses and images per second."""
+
+    def __init__(self, journal, batch_size, epochs):
+        super().__init__()
+        self._journal, self._batch_size, self._epochs = journal, batch_size, epochs
+        self._bar = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        done = self._journal.step % self._journal.steps_per_epoch
+        self._bar = tqdm(
+            desc=f"epoch {epoch + 1}/{self._epochs}",
+            total=self._journal.steps_per_epoch * self._batch_size,
+            initial=done * self._batch_size,
+            unit="img",
+            leave=False,
+            disable=None,  # only on a terminal
+        )
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self._bar.disable:
+            losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
+            self._bar.set_postfix(losses, refresh=False)
+            self._bar.update(self._batch_size)
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.close()
+
+    def close(self):
+        """Remove the bar; also called when training ends in the middle of an epoch."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """Counts the steps, keeps metrics.jsonl and timing.jsonl, and stops at a loss that is NaN."""
+
+    def __init__(self, run, journal, batch_size, epochs):
+        super().__init__()
+        self._run, self._journal = run, journal
+        self._batch_size, self._epochs = batch_size, epochs
+        self._started, self._first_step = 0.0, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._started, self._first_step = time.perf_counter(), self._journal.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._journal.step += 1
+        losses = float(logs["d_loss"]), float(logs["g_loss"])
+        if not all(map(math.isfinite, losses)):
+            self._stop_diverged(losses)
+
+    def _stop_diverged(self, losses):
+        good = checkpoints.files(self._run.checkpoints)
+        advice = "try a smaller --g-learning-rate and --d-learning-rate in a new run"
+        kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
+        raise UserError(
+            f"the losses became NaN at step {self._journal.step} "
+            f"(d_loss {losses[0]}, g_loss {losses[1]}); {kept}; {advice}",
+            code=DIVERGED,
+        )
+
+    def on_epoch_end(self, epoch, logs=None):
+        images = self._journal.step * self._batch_size
+        record = {"epoch": epoch + 1, "step": self._journal.step, "images_seen": images}
+        names = ("d_loss", "g_loss", "d_real", "d_fake")
+        record |= {name: round(float(logs[name]), 6) for name in names}
+        self._journal.history.append(record)
+        write_lines(self._run.metrics, self._journal.history)
+        self._write_timing(epoch, record)
+
+    def _write_timing(self, epoch, record):
+        seconds = time.perf_counter() - self._started
+        speed = (self._journal.step - self._first_step) * self._batch_size / seconds
+        timing = {
+            "epoch": epoch + 1,
+            "seconds": round(seconds, 3),
+            "images_per_second": round(speed, 2),
+            "peak_memory_mb": round(peak_memory() / 2**20, 1),
+        }
+        earlier = [line for line in read_lines(self._run.timing) if line["epoch"] <= epoch]
+        write_lines(self._run.timing, [*earlier, timing])
+        self._run.say(
+            f"epoch {epoch + 1}/{self._epochs}  d_loss {record['d_loss']:.3f}  "
+            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
+            f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s"
+        )
+
+
+def peak_memory():
+    """int: the most that this process, or its GPU, has held at once, in bytes."""
+    gpus = tf.config.list_logical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_memory_info(gpus[0].name.replace("/device:", ""))["peak"]
+    try:
+        import resource  # not on Windows
+    except ImportError:
+        return psutil.Process().memory_info().peak_wset
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+class SampleGrid(keras.callbacks.Callback):
+    """Pictures of seeds 0, 1, ... after every k epochs: what `generate.py` makes of these seeds."""
+
+    def __init__(self, run, sampler, count, every, epochs):
+        super().__init__()
+        self._run, self._sampler = run, sampler
+        self._latents = seed_latents(range(count), sampler.latent_dim)
+        self._every, self._epochs = every, epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        if (epoch + 1) % self._every == 0 or epoch + 1 == self._epochs:
+            pictures = grid(self._sampler.array(self._latents))
+            save_png(self._run.sample(epoch + 1), pictures, {"epoch": epoch + 1})
+
+
+class LossPlot(keras.callbacks.Callback):
+    """losses.png: d_loss and g_loss over the epochs, redrawn while training goes on."""
+
+    def __init__(self, run, journal, title, epochs):
+        super().__init__()
+        self._run, self._journal = run, journal
+        self._title, self._epochs = title, epochs
+        self._drawn = -math.inf
+
+    def on_epoch_end(self, epoch, logs=None):
+        if time.monotonic() - self._drawn > PLOT_SECONDS or epoch + 1 == self._epochs:
+            self._draw()
+            self._drawn = time.monotonic()
+
+    def _draw(self):
+        history = self._journal.history
+        epochs = [record["epoch"] for record in history]
+        # A figure of its own, not pyplot's, which keeps a global state and wants a main thread.
+        figure = matplotlib.figure.Figure(figsize=(8, 6.5), layout="constrained")
+        losses, beliefs = figure.subplots(2, sharex=True, height_ratios=(3, 2))
+        style = {"marker": "."} if len(epochs) < 30 else {}
+        losses.plot(epochs, [r["d_loss"] for r in history], label="d_loss", **style)
+        losses.plot(epochs, [r["g_loss"] for r in history], label="g_loss", **style)
+        losses.axhline(math.log(2), color="grey", linestyle=":", label="ln 2: D only guesses")
+        losses.set(title=self._title, ylabel="loss, mean over the epoch (nats)")
+        losses.set_ylim(bottom=0)
+        beliefs.plot(epochs, [r["d_real"] for r in history], color="C2", label="of reals", **style)
+        beliefs.plot(epochs, [r["d_fake"] for r in history], color="C3", label="of fakes", **style)
+        beliefs.set(xlabel="epoch", ylabel='D says "real"', ylim=(0, 1))
+        beliefs.xaxis.get_major_locator().set_params(integer=True)
+        for axes in (losses, beliefs):
+            axes.grid(alpha=0.3)
+            axes.legend(loc="upper right")
+        with replacing(self._run.losses) as temporary:
+            figure.savefig(temporary, dpi=100)
+
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Scalars after each epoch, and the sample grids that were written."""
+
+    def __init__(self, run):
+        super().__init__()
+        self._run = run
+        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
+
+    def on_epoch_end(self, epoch, logs=None):
+        with self._writer.as_default(step=epoch + 1):
+            for name, value in logs.items():
+                tf.summary.scalar(name, float(value))
+            sample = self._run.sample(epoch + 1)
+            if sample.exists():
+                with Image.open(sample) as image:
+                    tf.summary.image("samples", np.asarray(image.convert("RGB"))[None])
+        self._writer.flush()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves everything: at epoch ends, every N steps, every M minutes, and when asked to stop.
+
+    It comes last, so that a checkpoint of an epoch's end is on disk only after all else of that
+    epoch is.
+
+    Args:
+        stop: signals.StopRequest, looked at after every step.
+        restored: the state that training goes on from, None at the start.
+    """
+
+    def __init__(self, run, journal, config, stop, restored=None):
+        super().__init__()
+        self._run, self._journal, self._config, self._stop = run, journal, config, stop
+        self._restored = restored
+        self._saved = time.monotonic()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._restored is not None:  # Keras has just reset the metrics of the broken-off epoch
+            checkpoints.restore(self.model, self._restored, ("metrics/",))
+            self._restored = None
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._journal.step % self._journal.steps_per_epoch == 0:
+            return  # on_epoch_end comes next and knows more
+        steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
+        due = steps and self._journal.step % steps == 0
+        due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
+        if due or self._stop.signum:
+            self.save()
+        self._stop.raise_if_asked()
+
+    def on_epoch_end(self, epoch, logs=None):
+        done = epoch + 1
+        last = done >= self._config.epochs
+        if done % self._config.checkpoint_every == 0 or last or self._stop.signum:
+            self.save()
+        if not last:
+            self._stop.raise_if_asked()
+
+    def save(self):
+        """Write the networks for other programs, then the checkpoint."""
+        for network, path in (
+            (self.model.generator, self._run.generator),
+            (self.model.discriminator, self._run.discriminator),
+        ):
+            with replacing(path) as temporary:
+                network.save(temporary)
+        state = checkpoints.state_of(self.model)
+        keep = self._config.keep_checkpoints
+        checkpoints.write(self._run.checkpoints, state, self._journal, keep)
+        self._saved = time.monotonic()
+
+
+def write_gif(run):
+    """progress.gif: the sample grids from the first to the last, of the sizes of the last."""
+    frames = []
+    for path in run.sample_files():
+        with Image.open(path) as image:
+            frames.append(image.copy())
+    if frames:
+        save_gif(run.progress, [frame for frame in frames if frame.size == frames[-1].size])
+
+
+def standard(run, config, journal, model, stop, restored):
+    """list[keras.callbacks.Callback]: all of the above, in the order in which they depend on
+    each other."""
+    batch_size, epochs = config.batch_size, config.epochs
+    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
+    sampler = Sampler(model.generator)
+    found = [
+        ProgressBar(journal, batch_size, epochs),
+        MetricsLog(run, journal, batch_size, epochs),
+        SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
+        LossPlot(run, journal, title, epochs),
+    ]
+    if config.tensorboard:
+        found.append(TensorBoardLog(run))
+    return [*found, Checkpoint(run, journal, config, stop, restored)]

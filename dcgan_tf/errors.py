@@ -1,0 +1,78 @@
+"""What can stop a command, and the exit code that each cause has."""
+
+import errno
+import sys
+
+BAD_INPUT = 2  # also what argparse and most Unix tools use
+DIVERGED = 3
+IN_USE = 4
+
+
+class UserError(Exception):
+    """Something that the user can mend: shown as one line, never as a traceback.
+
+    Args:
+        message: one line that names what came, what was expected and what to do.
+        code: the process' exit code.
+    """
+
+    def __init__(self, message, code=BAD_INPUT):
+        super().__init__(message)
+        self.code = code
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end; `signum` is 2 (Ctrl-C) or 15 (SIGTERM).
+
+    A BaseException like KeyboardInterrupt, so that no `except Exception` on the way swallows it.
+    """
+
+    def __init__(self, signum):
+        super().__init__(f"signal {signum}")
+        self.code = 128 + signum
+
+
+def run_command(main, argv=None):
+    """Run `main(argv)` and turn what can stop it into one line on stderr and an exit code.
+
+    Returns:
+        int: 0, or the code that the caller should exit with.
+    """
+    try:
+        return main(argv) or 0
+    except UserError as error:
+        message, code = str(error), error.code
+    except Interrupted as stop:
+        message, code = "interrupted before there was anything to save", stop.code
+    except KeyboardInterrupt:
+        message, code = "stopped at once; the last checkpoint is whole", 130
+    except ModuleNotFoundError as error:
+        message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
+        code = BAD_INPUT
+    except BrokenPipeError:  # `... | head` closed our output: nothing is wrong
+        sys.stderr.close()
+        return 0
+    except OSError as error:
+        if error.errno not in _FILE_SYSTEM_ERRORS:
+            raise
+        message, code = describe(error), BAD_INPUT
+    print("error: " + " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+_FILE_SYSTEM_ERRORS = {
+    errno.EACCES: "grant write permission or choose another place",
+    errno.EPERM: "grant write permission or choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.ENOSPC: "free some disk space, then run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again",
+    errno.ENOTDIR: "part of the path is a file: choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def describe(error):
+    """One line for an OSError of the file system: what failed, where, and what to do."""
+    place = f"{error.filename}: " if error.filename else ""
+    advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
+    return f"{place}{error.strerror}; {advice}"

@@ -1,0 +1,169 @@
+"""Streaming feature statistics and the Fréchet distance: float64 numpy, no TensorFlow, no files."""
+
+import warnings
+
+import numpy as np
+
+# Rounding in 2,048 dimensions reaches about 1e-13 of tr S1 + tr S2. Below this fraction a
+# covariance term says nothing, so it is 0; the promised accuracy is 1e-8.
+COVARIANCE_RESOLUTION = 1e-10
+
+
+class FeatureStatistics:
+    """Count, mean and centred second moment of a stream of features, in float64.
+
+    The second moment is kept as a triangular factor F with F.T @ F = sum (x - mean)(x - mean).T,
+    updated by QR (Chan, Golub and LeVeque 1983 give the step for the mean). Unlike the moment
+    itself, the factor loses no digits to squaring, and stays exact where the samples are fewer
+    than the dimensions. It has at most 3 x dimensions rows, however many samples came.
+
+    Attributes: `count` (int), `mean` (float64 [dimensions]). With `keep_features` every feature
+    is also kept as it came (`features`), which KID and precision/recall need.
+    """
+
+    def __init__(self, keep_features=False):
+        self.count = 0
+        self.mean = None
+        self._rows = []
+        self._features = [] if keep_features else None
+
+    def update(self, features):
+        """Add features [n, dimensions] of any float type; ValueError on other shapes or NaN."""
+        features = np.asarray(features)
+        if features.ndim != 2:
+            raise ValueError(f"features have shape {features.shape}, expected [n, dimensions]")
+        if self.mean is not None and features.shape[1] != len(self.mean):
+            raise ValueError(f"features have {features.shape[1]} dimensions, not {len(self.mean)}")
+        if not np.isfinite(features).all():
+            raise ValueError("features contain NaN or infinity")
+        if not len(features):
+            return
+        if self._features is not None:
+            self._features.append(features.copy())
+        exact = features.astype(np.float64)
+        mean = exact.mean(axis=0)
+        self._add(len(exact), mean, exact - mean)
+
+    def merge(self, other):
+        """Add another FeatureStatistics, as if its features had come through `update`."""
+        if not other.count:
+            return
+        if self._features is not None:
+            if other.features is None:
+                raise ValueError("the other statistics have not kept their features")
+            self._features.append(other.features)
+        self._add(other.count, other.mean, other.centred_factor)
+
+    def _add(self, count, mean, rows):
+        if self.mean is None:
+            self.mean = np.zeros_like(mean)
+        total = self.count + count
+        shift = mean - self.mean
+        # The one row that the two sets' different means add to the second moment.
+        between = shift * np.sqrt(self.count * count / total)
+        self._rows += [rows, between[None]]
+        self.mean = self.mean + shift * (count / total)
+        self.count = total
+        if sum(map(len, self._rows)) > 3 * len(mean):
+            self._rows = [self.centred_factor]
+
+    @property
+    def centred_factor(self):
+        """F, float64 [rows, dimensions], with F.T @ F = sum (x - mean)(x - mean).T."""
+        rows = np.concatenate(self._rows)
+        return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
+
+    @property
+    def covariance(self):
+        """The unbiased covariance, float64 [dimensions, dimensions]. Needs two samples."""
+        factor = self.centred_factor
+        return factor.T @ factor / (self.count - 1)
+
+    @property
+    def features(self):
+        """All features in order, [count, dimensions], or None where they are not kept."""
+        if self._features is None:
+            return None
+        if len(self._features) > 1:
+            self._features = [np.concatenate(self._features)]
+        return self._features[0] if self._features else np.zeros((0, 0), np.float32)
+
+    def state(self):
+        """Everything as a dict of arrays, for np.savez; `from_state` reads it back exactly."""
+        state = {"count": np.int64(self.count), "mean": self.mean, "factor": self.centred_factor}
+        return state if self._features is None else state | {"features": self.features}
+
+    @classmethod
+    def from_state(cls, state):
+        """The statistics that `state` was called on. `state` is a mapping, as np.load returns."""
+        statistics = cls(keep_features="features" in state)
+        statistics.count = int(state["count"])
+        statistics.mean = np.asarray(state["mean"], np.float64)
+        statistics._rows = [np.asarray(state["factor"], np.float64)]
+        if "features" in state:
+            statistics._features = [np.asarray(state["features"])]
+        return statistics
+
+    @classmethod
+    def from_moments(cls, mean, covariance, count):
+        """Statistics from a published mean [d], unbiased covariance [d, d] and sample count.
+
+        A covariance of `count` samples has rank count - 1 at most; smaller eigenvalues are
+        rounding and are dropped. Raises ValueError on a matrix that is no covariance.
+        """
+        mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
+        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+            raise ValueError(f"mean {mean.shape} and covariance {covariance.shape} do not fit")
+        if count < 2:
+            raise ValueError(f"{count} samples have no covariance; at least 2 are needed")
+        values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
+        largest = max(values[-1], 0.0)
+        if values[0] < -1e-6 * largest or not np.isfinite(values).all():
+            raise ValueError(f"covariance has the eigenvalue {values[0]:.3g}: not a covariance")
+        rank = min(len(mean), count - 1)
+        real = values[-rank:] > len(mean) * np.finfo(np.float64).eps * largest
+        kept = np.sqrt(values[-rank:][real] * (count - 1))
+        factor = kept[:, None] * vectors[:, -rank:][:, real].T
+        return cls.from_state({"count": count, "mean": mean, "factor": factor})
+
+
+def bias_warning(first, second):
+    """Why the Fréchet distance of two FeatureStatistics is biased, or None where both suffice."""
+    count, dimensions = min(first.count, second.count), len(first.mean)
+    if count >= dimensions:
+        return None
+    return (
+        f"{count} samples in {dimensions} dimensions: the covariance has rank {count - 1} at most "
+        f"and misses {dimensions - count + 1} directions, so the Fréchet distance is too high by "
+        "an amount that depends on the count; compare it only at the same count, or use KID."
+    )
+
+
+def frechet_distance(first, second):
+    """Squared Fréchet distance of two Gaussians fitted to features (FID when they are Inception's).
+
+    |m1 - m2|^2 + tr S1 + tr S2 - 2 tr sqrt(S1 S2) (Dowson and Landau 1982; Heusel et al. 2017).
+    With S = F.T F / (n - 1), the eigenvalues of S1 S2 are the squared singular values of F1 F2.T,
+    so the last trace is the nuclear norm of F1 F2.T / sqrt((n1 - 1)(n2 - 1)). No matrix square
+    root is taken, which keeps full accuracy where the covariances have no full rank.
+
+    `first` and `second` are FeatureStatistics of the same dimensions and at least two samples
+    each (ValueError). Returns a float >= 0. Warns (UserWarning, the text of `bias_warning`) where
+    there are fewer samples than dimensions.
+    """
+    if min(first.count, second.count) < 2:
+        raise ValueError(f"{first.count} and {second.count} samples; each side needs at least 2")
+    if len(first.mean) != len(second.mean):
+        raise ValueError(f"{len(first.mean)} and {len(second.mean)} dimensions cannot be compared")
+    if text := bias_warning(first, second):
+        warnings.warn(text, stacklevel=2)
+    factor_1 = first.centred_factor / np.sqrt(first.count - 1)
+    factor_2 = second.centred_factor / np.sqrt(second.count - 1)
+    traces = np.sum(factor_1**2) + np.sum(factor_2**2)
+    nuclear_norm = np.linalg.svd(factor_1 @ factor_2.T, compute_uv=False).sum()
+    # Never negative in theory. For (nearly) equal covariances three large terms cancel and only
+    # rounding of either sign is left; that is not a distance, so identical sets give exactly 0.
+    covariance_term = traces - 2 * nuclear_norm
+    if covariance_term < COVARIANCE_RESOLUTION * traces:
+        covariance_term = 0.0
+    return float(np.sum((first.mean - second.mean) ** 2) + covariance_term)

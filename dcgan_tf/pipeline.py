@@ -1,0 +1,78 @@
+"""tf.data from the pack to the model: what a batch holds is a function of its number alone.
+
+Nothing here has a state, so a run that goes on at step 1,234 gets exactly the batches that it would
+have got, and several workers together get exactly the batches of one.
+"""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+
+def steps_per_epoch(count, batch_size):
+    """int: whole batches in `count` pictures. A rest is left out, in each epoch another one:
+    a last batch of another size would recompile the step and skew BatchNorm."""
+    return count // batch_size
+
+
+@functools.lru_cache(maxsize=2)
+def epoch_order(count, seed, epoch):
+    """int ndarray (count,): the order of the pictures in an epoch, from NumPy's frozen stream."""
+    return np.random.RandomState([seed, epoch]).permutation(count)
+
+
+def read_batch(pixels, step, *, batch_size, seed, shard=0, shards=1):
+    """One shard of one batch.
+
+    Args:
+        pixels: uint8 (count, height, width, channels).
+        step: number of the batch since the start of the training, from 0.
+        shard, shards: which contiguous part of the batch.
+
+    Returns:
+        uint8 (batch_size / shards, height, width, channels) and int64 (batch_size / shards,), the
+        global sample indices: step * batch_size + position in the batch.
+    """
+    epoch, position = divmod(step, steps_per_epoch(len(pixels), batch_size))
+    order = epoch_order(len(pixels), seed, epoch)
+    part = batch_size // shards
+    start = shard * part
+    rows = order[position * batch_size + start : position * batch_size + start + part]
+    return pixels[rows], np.arange(start, start + part, dtype=np.int64) + step * batch_size
+
+
+def batches(pixels, *, batch_size, seed, first_step=0, shards=1, first_shard=0, own_shards=None):
+    """An endless dataset of batches, or of this worker's shards of them.
+
+    Args:
+        pixels: uint8 (count, height, width, channels), may be mapped from disk.
+        batch_size: pictures per step over all shards.
+        first_step: where to go on.
+        shards: how many devices share a batch; this worker feeds `own_shards` of them (default
+            all), from `first_shard` on, one dataset element each.
+
+    Returns:
+        tf.data.Dataset of {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
+    """
+    own_shards = own_shards or shards
+    read = functools.partial(read_batch, pixels, batch_size=batch_size, seed=seed, shards=shards)
+
+    def load(item):
+        step, own = divmod(int(item), own_shards)
+        return read(first_step + step, shard=first_shard + own)
+
+    part = batch_size // shards
+
+    def element(item):
+        image, index = tf.numpy_function(load, [item], [tf.uint8, tf.int64])
+        image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
+        return {"image": image, "index": tf.ensure_shape(index, (part,))}
+
+    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(
+        element, num_parallel_calls=2, deterministic=True
+    )
+    options = tf.data.Options()
+    # Sharding is done above; TensorFlow's own would read everything on every worker.
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
