@@ -59,7 +59,7 @@ def variables(model):
 
 def state_of(model):
     """dict of ndarray: the values of `variables(model)`."""
-    return {name: np.asarray(variable) for name, variable in variables(model).items()}
+    return {name: variable.numpy() for name, variable in variables(model).items()}
 
 
 def restore(model, state, parts=("",)):

@@ -67,6 +67,8 @@ _FILE_SYSTEM_ERRORS = {
     errno.ENOSPC: "free some disk space, then run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again",
     errno.ENOTDIR: "part of the path is a file: choose another place",
+    errno.EEXIST: "a file is in the way: choose another place",
+    errno.EISDIR: "a folder is in the way: choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
 

@@ -108,7 +108,7 @@ def _is_whole(folder):
     try:
         manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         return (folder / "pixels.u8").stat().st_size == int(np.prod(manifest["shape"]))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
 
 
@@ -116,10 +116,10 @@ def _make(folder, config, source, recipe, say):
     """Write the pack beside its place and move it there when it is whole."""
     wanted = config.subset or len(source.names)
     shape = (config.image_size, config.image_size, config.channels)
-    _check_room(folder.parent, wanted * int(np.prod(shape)))
     temporary = folder.with_name(f".making-{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process: we hold the lock
     shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been taken
+    _check_room(folder.parent, wanted * int(np.prod(shape)))
     temporary.mkdir()
     try:
         rows, skipped, sha256 = _write_pixels(temporary, config, source, wanted)
@@ -275,7 +275,7 @@ def _to_plain(encoded, config):
             if not plain or turned or transparent:
                 image = _to_eight_bit(ImageOps.exif_transpose(image))
                 encoded = encode(image, "PNG", compress_level=1)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow lets struct.error and others through for damaged files
         kind = "not a picture" if "cannot identify" in str(error) else str(error)
         raise _BadPicture(kind) from None
     _check_size(image.size, config)

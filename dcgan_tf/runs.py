@@ -19,6 +19,7 @@ from dcgan_tf.errors import IN_USE, Interrupted, UserError
 from dcgan_tf.flags import read_config
 
 RUNS = Path("runs")
+_UNFINISHED = (".lock", ".writing-")  # all that a run killed at once can leave
 
 
 class Run:
@@ -78,7 +79,7 @@ def check(run, config):
                 f"--run {run.root}: belongs to another config ({'; '.join(pairs)}); "
                 "drop these settings to go on with that run, or choose another directory"
             )
-    elif run.root.is_dir() and any(p.name != run.lock.name for p in run.root.iterdir()):
+    elif run.root.is_dir() and any(not p.name.startswith(_UNFINISHED) for p in run.root.iterdir()):
         raise UserError(
             f"--run {run.root}: has files but no config.toml, so it is no run; "
             "choose an empty or new directory"
@@ -117,13 +118,13 @@ def claim(request):
     fresh = not run.config.exists()
     try:
         check(run, request.config)
+        write_text(run.config, to_toml(request.config))
         if not run.versions.exists():
             write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
-        write_text(run.config, to_toml(request.config))
         run.samples.mkdir(exist_ok=True)
         run.checkpoints.mkdir(exist_ok=True)
         yield run
-    except (UserError, Interrupted):
+    except (UserError, Interrupted, OSError):
         if fresh and not run.reals.exists():  # nothing was trained yet: leave nothing behind
             shutil.rmtree(run.root)
         raise

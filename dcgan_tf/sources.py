@@ -11,6 +11,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,12 +59,22 @@ class Folder:
 
     @property
     def fingerprint(self):
-        stats = ((name, (self.where / name).stat()) for name in self.names)
+        stats = ((name, _stat(self.where / name)) for name in self.names)
         return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
     def read(self, indices):
         for index in indices:
-            yield index, (self.where / self.names[index]).read_bytes()
+            try:
+                yield index, (self.where / self.names[index]).read_bytes()
+            except OSError:  # a broken link, or not ours to read
+                yield index, b""
+
+
+def _stat(path):
+    try:
+        return path.stat()
+    except OSError:  # a broken link
+        return path.lstat()
 
 
 class Zip:
@@ -74,11 +85,12 @@ class Zip:
         try:
             with zipfile.ZipFile(path) as archive:
                 infos = [info for info in archive.infolist() if is_picture(info.filename)]
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
             raise UserError(
                 f"--data {path}: not a whole zip file ({error}); download it again or unpack it"
             ) from None
-        self._infos = sorted(infos, key=lambda info: info.filename)
+        files = [info for info in infos if not info.is_dir()]
+        self._infos = sorted(files, key=lambda info: info.filename)
         self.names = [info.filename for info in self._infos]
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in self._infos])
 
@@ -87,7 +99,7 @@ class Zip:
             for index in indices:
                 try:
                     yield index, archive.read(self._infos[index])
-                except (zipfile.BadZipFile, RuntimeError, EOFError):  # RuntimeError: encrypted
+                except Exception:  # encrypted or damaged; zlib's and lzma's own errors come through
                     yield index, b""
 
 
@@ -114,31 +126,27 @@ class Tfds:
         import tensorflow_datasets as tfds
 
         self.where = f"tfds:{TFDS_NAMES[dataset]}"
-        self._decode = tfds.decode.SkipDecoding()
         try:
-            self._splits, info = tfds.load(
+            self._examples, info = tfds.load(
                 TFDS_NAMES[dataset],
-                decoders={"image": self._decode},
+                split="all",
+                decoders={"image": tfds.decode.SkipDecoding()},
                 shuffle_files=False,
                 with_info=True,
             )
+        except ModuleNotFoundError:
+            raise  # one of ours, not of the download: the caller says what to install
         except Exception as error:  # TFDS has no common class for what can fail in a download
             raise UserError(_tfds_failure(dataset, error)) from None
-        self.names = [
-            f"{split}/{index:06d}"
-            for split in self._splits
-            for index in range(info.splits[split].num_examples)
-        ]
+        self.names = [f"{index:06d}" for index in range(len(self._examples))]
         self.fingerprint = digest([info.full_name, len(self.names)])
 
     def read(self, indices):
         """Files of TFDS are read from front to back, so the order is that of the data set."""
-        wanted, position = set(indices), 0
-        for examples in self._splits.values():
-            for example in examples:
-                if position in wanted:
-                    yield position, example["image"].numpy()
-                position += 1
+        wanted = set(indices)
+        for position, example in enumerate(self._examples):
+            if position in wanted:
+                yield position, example["image"].numpy()
 
 
 class Drawn:
@@ -163,6 +171,11 @@ def open_source(config):
         UserError: nothing there, nothing usable there, or fewer pictures than --subset.
     """
     if config.dataset == "demo":
+        if config.data:
+            raise UserError(
+                f"--data {config.data}: dataset demo draws its own pictures; drop --data, "
+                "or say what these are with --dataset"
+            )
         source = Drawn()
     elif config.data == "tfds":
         if config.dataset not in TFDS_NAMES:
@@ -230,10 +243,13 @@ def _read_idx(folder):
     The format: http://yann.lecun.com/exdb/mnist: magic 2051, count, rows, columns, big-endian.
     """
     parts = []
-    for path in sorted(folder.glob("*images*idx3-ubyte*")):
+    # Unpacked beside packed, as some programs leave them, is the same file: read it once.
+    found = {path.name.removesuffix(".gz"): path for path in folder.glob("*images*idx3-ubyte.gz")}
+    found |= {path.name: path for path in folder.glob("*images*idx3-ubyte") if path.is_file()}
+    for _, path in sorted(found.items()):
         try:
             raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        except (gzip.BadGzipFile, EOFError, OSError):
+        except (gzip.BadGzipFile, EOFError, zlib.error):
             raise UserError(f"--data {path}: a damaged gzip file; download it again") from None
         magic, count, rows, columns = np.frombuffer(raw[:16].ljust(16, b"\0"), ">i4")
         if magic != 2051 or len(raw) != 16 + count * rows * columns:

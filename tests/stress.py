@@ -1,0 +1,146 @@
+"""Kill training again and again and prove that nothing of it shows in the end.
+
+    python tests/stress.py --kills 20
+
+trains a miniature demo once without interruption; then once more, killed with SIGKILL (which no
+program can catch) at random moments and, every other time, at the very moment when it publishes a
+file: right before or right after a checkpoint, a plot, a grid, the GIF or the pack gets its name.
+Each time the same command goes on. In the end all weights, all of Adam's moments and iterations,
+metrics.jsonl byte for byte and every sample grid must be the same.
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+MINIATURE = (
+    *("--config", "demo", "--subset", "96", "--width", "0.1", "--batch-size", "8"),
+    *("--sample-count", "4", "--epochs", "4", "--checkpoint-steps", "3", "--run", "runs/a"),
+)
+# Runs train.py with os.replace and Path.rename, by which every file is published, counted.
+KILLED_AT_PUBLICATION = """
+import os, pathlib, signal, sys
+sys.path.insert(0, {repo!r})
+import train
+from dcgan_tf.errors import run_command
+
+left = {count}
+
+def deadly(publish):
+    def wrapped(*names, **kwargs):
+        global left
+        left -= 1
+        if left == 0 and {before}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = publish(*names, **kwargs)
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    return wrapped
+
+os.replace = deadly(os.replace)
+pathlib.Path.rename = deadly(pathlib.Path.rename)
+sys.exit(run_command(train.main, sys.argv[1:]))
+"""
+
+
+def start(cwd, *flags, program=None):
+    """Popen of a training in `cwd` with one thread for each CPU; output goes to log files there."""
+    command = [sys.executable, *(["-c", program] if program else [str(REPO / "train.py")])]
+    with (Path(cwd) / "out.txt").open("a") as out:
+        return subprocess.Popen([*command, *flags], cwd=cwd, stdout=out, stderr=out)
+
+
+def train_through(cwd, flags=MINIATURE):
+    """Run a training to its end."""
+    if code := start(cwd, *flags).wait():
+        raise RuntimeError(f"exit code {code}: {(Path(cwd) / 'out.txt').read_text()}")
+
+
+def kill_at_random(cwd, rng, longest, flags=MINIATURE):
+    """Start a training and kill it after a random time.
+
+    Returns:
+        str: what happened.
+    """
+    process = start(cwd, *flags)
+    moment = rng.uniform(0, longest)
+    try:
+        process.wait(moment)
+        return "had finished"
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return f"killed after {moment:.1f} s"
+
+
+def kill_at_publication(cwd, count, before, flags=MINIATURE):
+    """Start a training that is killed right before or after it publishes its `count`-th file."""
+    program = KILLED_AT_PUBLICATION.format(repo=str(REPO), count=count, before=before)
+    code = start(cwd, *flags, program=program).wait()
+    if code not in (-9, 0):
+        raise RuntimeError(f"exit code {code}: {(Path(cwd) / 'out.txt').read_text()}")
+    moment = f"{'before' if before else 'after'} publication {count}"
+    return f"killed {moment}" if code else f"had finished ({moment} never came)"
+
+
+def results(run):
+    """dict of str: everything that must not depend on interruptions, as SHA-256."""
+    sys.path.insert(0, str(REPO))
+    from dcgan_tf import checkpoints
+
+    run = Path(run)
+    state, journal = checkpoints.read(checkpoints.files(run / "checkpoints")[-1])
+    files = [run / "metrics.jsonl", run / "reals.png", run / "progress.gif"]
+    files += sorted((run / "samples").iterdir())
+    return {
+        f"state at step {journal.step}": checkpoints.digest_of(state),
+        **{path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files},
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    args = parser.parse_args()
+    rng = random.Random(args.seed)
+    print(f"seed {args.seed}, {os.cpu_count()} CPUs", flush=True)
+    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
+        began = time.monotonic()
+        train_through(whole)
+        longest = time.monotonic() - began
+        print(f"uninterrupted: {longest:.1f} s", flush=True)
+        kills = 0
+        while kills < args.kills:
+            if rng.random() < 0.5:
+                told = kill_at_random(killed, rng, longest)
+            else:
+                told = kill_at_publication(killed, rng.randint(1, 14), rng.random() < 0.5)
+            kills += "had finished" not in told
+            print(f"{kills:3d} {told}", flush=True)
+            if "had finished" in told:  # compare, and begin again with what is left to do
+                compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
+                subprocess.run(["rm", "-rf", f"{killed}/runs", f"{killed}/data"], check=True)
+        train_through(killed)
+        compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
+
+
+def compare(whole, killed):
+    """Print what differs; exit with 1 if anything does."""
+    expected, found = results(whole), results(killed)
+    wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
+    if wrong:
+        sys.exit(f"DIFFERENT: {', '.join(wrong)}")
+    print(f"identical: {', '.join(expected)}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,261 @@
+"""Training as the user meets it: real processes, real files, real signals."""
+
+import json
+import shutil
+import signal
+import time
+
+import numpy as np
+import pytest
+import stress
+from helpers import generate, train
+from PIL import Image
+
+TINY = (
+    *("--config", "demo", "--subset", "48", "--width", "0.1", "--batch-size", "16"),
+    *("--sample-count", "4", "--epochs", "2"),
+)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A directory with a finished miniature demo in runs/0001-demo, and what it printed."""
+    cwd = tmp_path_factory.mktemp("finished")
+    done = train(*TINY, cwd=cwd)
+    assert done.returncode == 0, done.stderr
+    return cwd, done
+
+
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The finished run again, to be changed."""
+    shutil.copytree(finished[0], tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_leaves_everything_that_the_readme_names(finished):
+    run = finished[0] / "runs/0001-demo"
+    names = "config.toml versions.json log.txt metrics.jsonl timing.jsonl losses.png reals.png"
+    for name in [*names.split(), "progress.gif", "generator.keras", "discriminator.keras"]:
+        assert (run / name).stat().st_size > 0, name
+    assert list((run / "tensorboard").glob("events*"))
+    assert len(list((run / "checkpoints").glob("*.npz"))) == 2
+    assert sorted(p.name for p in (run / "samples").iterdir()) == [
+        "epoch_0001.png",
+        "epoch_0002.png",
+    ]
+    assert not [path for path in run.rglob(".writing*")]
+    versions = json.loads((run / "versions.json").read_text())
+    assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= versions.keys()
+
+
+def test_metrics_and_timing_have_one_line_an_epoch(finished):
+    run = finished[0] / "runs/0001-demo"
+    metrics, timing = lines(run / "metrics.jsonl"), lines(run / "timing.jsonl")
+    keys = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake"]
+    assert [list(record) for record in metrics] == [keys, keys]
+    assert [(m["epoch"], m["step"], m["images_seen"]) for m in metrics] == [(1, 3, 48), (2, 6, 96)]
+    assert all(0 < m["d_real"] < 1 and m["d_loss"] > 0 and m["g_loss"] > 0 for m in metrics)
+    keys = ["epoch", "seconds", "images_per_second", "peak_memory_mb"]
+    assert [list(record) for record in timing] == [keys, keys]
+    assert all(t["images_per_second"] > 0 and t["peak_memory_mb"] > 100 for t in timing)
+
+
+def test_prints_how_to_go_on_and_what_comes_next(finished):
+    text = finished[1].stdout
+    assert "python train.py --run runs/0001-demo" in text
+    assert "python generate.py --run runs/0001-demo" in text
+    assert "epoch 2/2" in text
+    assert "Traceback" not in finished[1].stderr
+
+
+def test_sample_grid_is_what_generate_makes_of_the_same_seeds(finished, tmp_path):
+    run = finished[0] / "runs/0001-demo"
+    done = generate("--run", run, "--n", "4", "--out", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    grids = [run / "samples/epoch_0002.png", tmp_path / "out/grid.png"]
+    assert np.array_equal(*(np.asarray(Image.open(path)) for path in grids))
+
+
+def test_finished_run_does_nothing_and_says_so(copied):
+    before = {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.suffix in (".npz", ".keras")}
+    done = train("--run", "runs/0001-demo", cwd=copied)
+    assert done.returncode == 0
+    assert "is finished" in done.stdout
+    assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path_factory):
+    longer = tmp_path_factory.mktemp("longer")
+    flags = [*TINY[:-1], "3"]
+    assert train(*flags, "--run", "runs/0001-demo", cwd=longer).returncode == 0
+    assert train("--run", "runs/0001-demo", "--epochs", "3", cwd=copied).returncode == 0
+    first, second = (stress.results(d / "runs/0001-demo") for d in (longer, copied))
+    assert first == second
+
+
+def test_second_run_gets_a_directory_of_its_own_and_the_pack_again(copied):
+    done = train(*TINY[:-1], "1", cwd=copied)
+    assert done.returncode == 0
+    assert (copied / "runs/0002-demo/generator.keras").exists()
+    assert len(list((copied / "data/packs").glob("*/manifest.json"))) == 1
+
+
+def test_run_of_another_config_is_refused_by_name_and_left_alone(copied):
+    config = (copied / "runs/0001-demo/config.toml").read_bytes()
+    done = train("--run", "runs/0001-demo", "--width", "0.2", "--seed", "1", cwd=copied)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "width 0.1 -> 0.2" in done.stderr and "seed 0 -> 1" in done.stderr
+    assert (copied / "runs/0001-demo/config.toml").read_bytes() == config
+
+
+def test_damaged_checkpoint_is_passed_over_and_training_ends_the_same(copied, finished):
+    run = copied / "runs/0001-demo"
+    newest = sorted((run / "checkpoints").glob("*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    done = train("--run", "runs/0001-demo", cwd=copied)
+    assert done.returncode == 0
+    assert "damaged" in done.stdout and newest.name in done.stdout
+    assert stress.results(run) == stress.results(finished[0] / "runs/0001-demo")
+
+
+def test_other_pictures_are_refused(copied):
+    run = copied / "runs/0001-demo"
+    newest = sorted((run / "checkpoints").glob("*.npz"))[-1]
+    text = (run / "config.toml").read_text().replace("max_bad", "# max_bad")
+    assert text  # the config itself stays as it is; the data change below it
+    newest.unlink()
+    manifest = next((copied / "data/packs").glob("*/manifest.json"))
+    manifest.write_text(manifest.read_text().replace('"pixels_sha256": "', '"pixels_sha256": "0'))
+    done = train("--run", "runs/0001-demo", cwd=copied)
+    assert done.returncode == 2
+    assert "other pictures" in done.stderr
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_signal_saves_says_how_to_go_on_and_ends_the_same(tmp_path, finished, signum):
+    flags = [*TINY, "--run", "runs/0001-demo"]
+    shutil.copytree(finished[0] / "data", tmp_path / "data")
+    process = stress.start(tmp_path, *flags)
+    out = tmp_path / "out.txt"
+    wait_for(lambda: "training in" in out.read_text(), process)
+    process.send_signal(signum)
+    assert process.wait(60) == 128 + signum
+    assert "to go on: python train.py --run runs/0001-demo" in out.read_text()
+    assert "Traceback" not in out.read_text()
+    assert list((tmp_path / "runs/0001-demo/checkpoints").glob("*.npz"))
+    assert train("--run", "runs/0001-demo", cwd=tmp_path).returncode == 0
+    expected = stress.results(finished[0] / "runs/0001-demo")
+    assert stress.results(tmp_path / "runs/0001-demo") == expected
+
+
+def test_live_owner_is_respected_and_a_dead_one_is_not(tmp_path, finished):
+    shutil.copytree(finished[0] / "data", tmp_path / "data")
+    flags = [*TINY[:-1], "200", "--run", "runs/a"]
+    process = stress.start(tmp_path, *flags)
+    wait_for(lambda: "training in" in (tmp_path / "out.txt").read_text(), process)
+    try:
+        done = train(*flags, cwd=tmp_path)
+        assert done.returncode == 4
+        assert "another live process" in done.stderr and done.stderr.count("\n") == 1
+    finally:
+        process.kill()
+        process.wait()
+    assert train(*flags[:-4], "--run", "runs/a", "--epochs", "1", cwd=tmp_path).returncode == 0
+
+
+def wait_for(condition, process, seconds=90):
+    """Poll until `condition()`; fail if the process ends first."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended early"
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(("count", "before"), [(3, True), (6, True), (7, False), (9, True)])
+def test_killed_while_publishing_ends_the_same(tmp_path, finished, count, before):
+    """kill -9 between the writing of a file and its naming, or right after it."""
+    flags = [*TINY, "--run", "runs/0001-demo"]
+    told = stress.kill_at_publication(tmp_path, count, before, flags)
+    assert told.startswith("killed"), told
+    stress.train_through(tmp_path, flags)
+    expected = stress.results(finished[0] / "runs/0001-demo")
+    assert stress.results(tmp_path / "runs/0001-demo") == expected
+
+
+def test_nan_stops_with_exit_code_3_and_keeps_the_last_good_checkpoint(copied):
+    done = train("--init-from", "runs/0001-demo", *TINY, "--g-learning-rate", "1e30", cwd=copied)
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1 and "NaN" in done.stderr and "checkpoint" in done.stderr
+
+
+def test_warm_start_begins_with_the_given_networks(copied):
+    run = copied / "runs/0001-demo"
+    files = f"{run}/generator.keras,{run}/discriminator.keras"
+    # A learning rate too small to change a float32: what comes out is what went in.
+    still = ["--g-learning-rate", "1e-30", "--d-learning-rate", "1e-30"]
+    done = train(*TINY[:-1], "1", "--init-from", files, *still, "--run", "runs/warm", cwd=copied)
+    assert done.returncode == 0, done.stderr
+    import keras
+
+    first, second = (
+        keras.saving.load_model(path / "generator.keras", compile=False).trainable_weights
+        for path in (run, copied / "runs/warm")
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+    done = train(*TINY, "--width", "0.2", "--init-from", "runs/0001-demo", cwd=copied)
+    assert done.returncode == 2 and "shape" in done.stderr
+    assert not (copied / "runs/0003-demo").exists()  # nothing half-made stays
+
+
+def test_dry_run_prints_totals_and_plan_and_touches_nothing(tmp_path):
+    done = train("--dry-run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3,983,235" in done.stdout and "406,081" in done.stdout
+    assert "batch_size = 32" in done.stdout
+    assert "no CelebA found" in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_data_stops_with_the_three_ways_and_the_demo(tmp_path):
+    done = train("--epochs", "1", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    for word in ("archive.zip", "FOLDER", "tfds", "--config demo"):
+        assert word in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--data", "nowhere"], "no such file"),
+        (["--data", "empty"], "no pictures"),
+        (["--data", "fake.zip"], "not a whole zip"),
+        (["--config", "demo", "--subset", "30000"], "larger than the data"),
+        (["--config", "demo", "--subset", "8", "--batch-size", "16"], "larger than the data"),
+        (["--config", "demo", "--subset", "8", "--run", "fake.zip"], "this is a file"),
+        (["--config", "demo", "--subset", "8", "--run", "notes"], "no config.toml"),
+        (["--config", "demo", "--subset", "8", "--run", "/proc/run"], "/proc/run"),
+        (["--config", "demo", "--subset", "8", "--init-from", "empty"], "--init-from empty"),
+        (["--config", "demo", "--subset", "8", "--init-from", "fake.zip,fake.zip"], "not a Keras"),
+        (["--config", "demo", "--subset", "8", "--strategy", "multiworker"], "TF_CONFIG"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(tmp_path, flags, message):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/todo.txt").write_text("x")
+    (tmp_path / "fake.zip").write_text("not a zip")
+    done = train(*flags, cwd=tmp_path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert not [p for p in (tmp_path / "runs").glob("*")], "a run was left behind"
+    assert [p.name for p in (tmp_path / "notes").iterdir()] == ["todo.txt"]
