@@ -217,9 +217,10 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
     def on_epoch_begin(self, epoch, logs=None):
-        if self._restored is not None:  # Keras has just reset the metrics of the broken-off epoch
+        broken_off = self._journal.step % self._journal.steps_per_epoch
+        if self._restored is not None and broken_off:  # Keras has just reset that epoch's means
             checkpoints.restore(self.model, self._restored, ("metrics/",))
-            self._restored = None
+        self._restored = None
 
     def on_train_batch_end(self, batch, logs=None):
         if self._journal.step % self._journal.steps_per_epoch == 0:

@@ -171,11 +171,9 @@ def _load_latents(path, length):
 def _open_out(args):
     """Path: the folder to write into; made only now, when nothing can be refused any more."""
     if args.out:
-        args.out.mkdir(parents=True, exist_ok=True)
+        runs.make_directory(args.out, "--out")
         return args.out
-    parent = args.model.parent / "generated"
-    parent.mkdir(exist_ok=True)
-    return runs.next_directory(parent)
+    return runs.next_directory(args.model.parent / "generated")
 
 
 def _write_pictures(out, sampler, latents, names, texts, text):

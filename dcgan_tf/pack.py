@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from dcgan_tf.config import ALIGNED_DATASETS, CELEBA_SIZE
 from dcgan_tf.errors import UserError
-from dcgan_tf.runs import write_text
+from dcgan_tf.runs import make_directory, write_text
 from dcgan_tf.sources import digest, encode
 
 FORMAT = 1  # part of the key: a change in how pixels are made must not reuse old packs
@@ -67,7 +67,7 @@ def open_pack(config, source, say=print):
     recipe = _recipe(config, source)
     folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(recipe)[:16]}"
     if not _is_whole(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(folder.parent, "--packs")
         # Two runs that need the same pack: the second waits and finds it made.
         with filelock.FileLock(f"{folder}.lock"):
             if not _is_whole(folder):

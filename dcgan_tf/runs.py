@@ -102,7 +102,7 @@ def claim(request):
     if request.run_dir:
         run = Run(request.run_dir)
         check(run, request.config)
-        run.root.mkdir(parents=True, exist_ok=True)
+        make_directory(run.root, "--run")
     else:
         run = Run(next_directory(RUNS, request.config_name))
     # The operating system frees this lock when its process dies, however it dies.
@@ -132,9 +132,23 @@ def claim(request):
         lock.release()
 
 
+def make_directory(path, flag):
+    """Make a directory and its parents, where they are not there yet.
+
+    Raises:
+        UserError: the operating system refuses; `flag` is named.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{flag} {path}: cannot make this folder ({error.strerror}); choose another place"
+        ) from None
+
+
 def next_directory(parent, name=""):
     """Path: a new directory `0001-name`; mkdir is atomic, so two runs never get the same one."""
-    parent.mkdir(exist_ok=True)
+    make_directory(parent, "new folder in")
     while True:
         taken = (re.match(r"(\d+)", path.name) for path in parent.iterdir())
         number = 1 + max((int(match[1]) for match in taken if match), default=0)
