@@ -1,8 +1,6 @@
 """Train a DCGAN: `python train.py --epochs 200 --subset 2000`."""
 
-import sys
-
-from dcgan_tf.errors import run_command
+from dcgan_tf.errors import leave, run_command
 from dcgan_tf.flags import parse_training
 
 
@@ -18,4 +16,4 @@ def main(argv=None):
 
 
 if __name__ == "__main__":
-    sys.exit(run_command(main))
+    leave(run_command(main))

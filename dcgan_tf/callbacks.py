@@ -45,21 +45,53 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not self._bar.disable:
-            losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
+            losses = {name: f"{scalar(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
             self._bar.set_postfix(losses, refresh=False)
             self._bar.update(self._batch_size)
 
     def on_epoch_end(self, epoch, logs=None):
-        self.close()
+        self._bar.close()
 
-    def close(self):
-        """Remove the bar; also called when training ends in the middle of an epoch."""
-        if self._bar is not None:
-            self._bar.close()
+
+class StepCounter(keras.callbacks.Callback):
+    """Counts the steps, passes on a wish to stop, and stops at a loss that is NaN.
+
+    The only callback that every worker has; the others write, which is the chief's work.
+
+    Args:
+        stop: signals.StopRequest.
+        workers: how many processes train together.
+    """
+
+    def __init__(self, run, journal, stop, workers):
+        super().__init__()
+        self._run, self._journal = run, journal
+        self._stop, self._workers = stop, workers
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._journal.step += 1
+        losses = scalar(logs["d_loss"]), scalar(logs["g_loss"])
+        if not all(map(math.isfinite, losses)):
+            self._raise_diverged(losses)
+        if self._workers == 1:
+            self._stop.agreed = bool(self._stop.signum)
+        else:  # the others hear of it in the next step, and all stop after that one
+            self._stop.agreed = scalar(logs["stop"]) > 0
+            self.model.wants_stop.assign(float(bool(self._stop.signum)))
+
+    def _raise_diverged(self, losses):
+        good = checkpoints.files(self._run.checkpoints)
+        advice = "try a smaller --g-learning-rate and --d-learning-rate in a new run"
+        kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
+        raise UserError(
+            f"the losses became NaN at step {self._journal.step} "
+            f"(d_loss {losses[0]}, g_loss {losses[1]}); {kept}; {advice}",
+            code=DIVERGED,
+        )
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """Counts the steps, keeps metrics.jsonl and timing.jsonl, and stops at a loss that is NaN."""
+    """metrics.jsonl and timing.jsonl, one line an epoch, and a line for the person who watches."""
 
     def __init__(self, run, journal, batch_size, epochs):
         super().__init__()
@@ -70,27 +102,11 @@ class MetricsLog(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._started, self._first_step = time.perf_counter(), self._journal.step
 
-    def on_train_batch_end(self, batch, logs=None):
-        self._journal.step += 1
-        losses = float(logs["d_loss"]), float(logs["g_loss"])
-        if not all(map(math.isfinite, losses)):
-            self._stop_diverged(losses)
-
-    def _stop_diverged(self, losses):
-        good = checkpoints.files(self._run.checkpoints)
-        advice = "try a smaller --g-learning-rate and --d-learning-rate in a new run"
-        kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
-        raise UserError(
-            f"the losses became NaN at step {self._journal.step} "
-            f"(d_loss {losses[0]}, g_loss {losses[1]}); {kept}; {advice}",
-            code=DIVERGED,
-        )
-
     def on_epoch_end(self, epoch, logs=None):
         images = self._journal.step * self._batch_size
         record = {"epoch": epoch + 1, "step": self._journal.step, "images_seen": images}
         names = ("d_loss", "g_loss", "d_real", "d_fake")
-        record |= {name: round(float(logs[name]), 6) for name in names}
+        record |= {name: round(scalar(logs[name]), 6) for name in names}
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
         self._write_timing(epoch, record)
@@ -111,6 +127,11 @@ class MetricsLog(keras.callbacks.Callback):
             f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
             f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s"
         )
+
+
+def scalar(value):
+    """float: of a tensor with one element, whatever its shape."""
+    return float(np.ravel(value)[0])
 
 
 def peak_memory():
@@ -191,7 +212,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
-                tf.summary.scalar(name, float(value))
+                tf.summary.scalar(name, scalar(value))
             sample = self._run.sample(epoch + 1)
             if sample.exists():
                 with Image.open(sample) as image:
@@ -200,27 +221,19 @@ class TensorBoardLog(keras.callbacks.Callback):
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves everything: at epoch ends, every N steps, every M minutes, and when asked to stop.
+    """Saves everything: at epoch ends, every N steps or M minutes, and when asked to stop.
 
-    It comes last, so that a checkpoint of an epoch's end is on disk only after all else of that
-    epoch is.
+    It comes after the others, so that a checkpoint of an epoch's end is on disk only after all
+    else of that epoch is.
 
     Args:
         stop: signals.StopRequest, looked at after every step.
-        restored: the state that training goes on from, None at the start.
     """
 
-    def __init__(self, run, journal, config, stop, restored=None):
+    def __init__(self, run, journal, config, stop):
         super().__init__()
         self._run, self._journal, self._config, self._stop = run, journal, config, stop
-        self._restored = restored
         self._saved = time.monotonic()
-
-    def on_epoch_begin(self, epoch, logs=None):
-        broken_off = self._journal.step % self._journal.steps_per_epoch
-        if self._restored is not None and broken_off:  # Keras has just reset that epoch's means
-            checkpoints.restore(self.model, self._restored, ("metrics/",))
-        self._restored = None
 
     def on_train_batch_end(self, batch, logs=None):
         if self._journal.step % self._journal.steps_per_epoch == 0:
@@ -228,17 +241,14 @@ class Checkpoint(keras.callbacks.Callback):
         steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
         due = steps and self._journal.step % steps == 0
         due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
-        if due or self._stop.signum:
+        if due or self._stop.agreed:
             self.save()
-        self._stop.raise_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
-        last = done >= self._config.epochs
-        if done % self._config.checkpoint_every == 0 or last or self._stop.signum:
+        due = done % self._config.checkpoint_every == 0 or done >= self._config.epochs
+        if due or self._stop.agreed:
             self.save()
-        if not last:
-            self._stop.raise_if_asked()
 
     def save(self):
         """Write the networks for other programs, then the checkpoint."""
@@ -254,6 +264,39 @@ class Checkpoint(keras.callbacks.Callback):
         self._saved = time.monotonic()
 
 
+class RestoreMeans(keras.callbacks.Callback):
+    """Gives a broken-off epoch its means back, which Keras resets when it goes on with it.
+
+    Args:
+        state: of the checkpoint that training goes on from.
+    """
+
+    def __init__(self, journal, state):
+        super().__init__()
+        self._journal, self._state = journal, state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._state is not None and self._journal.step % self._journal.steps_per_epoch:
+            checkpoints.restore(self.model, self._state, ("metrics/",))
+        self._state = None
+
+
+class Stop(keras.callbacks.Callback):
+    """Ends training when all workers have agreed to; the last callback, so that all is saved."""
+
+    def __init__(self, journal, stop, epochs):
+        super().__init__()
+        self._journal, self._stop, self._epochs = journal, stop, epochs
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._journal.step % self._journal.steps_per_epoch:
+            self._stop.raise_if_agreed()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 < self._epochs:
+            self._stop.raise_if_agreed()
+
+
 def write_gif(run):
     """progress.gif: the sample grids from the first to the last, of the sizes of the last."""
     frames = []
@@ -264,9 +307,23 @@ def write_gif(run):
         save_gif(run.progress, [frame for frame in frames if frame.size == frames[-1].size])
 
 
-def standard(run, config, journal, model, stop, restored):
-    """list[keras.callbacks.Callback]: all of the above, in the order in which they depend on
-    each other."""
+def standard(run, config, journal, model, stop, *, restored=None, chief=True, workers=1):
+    """All of the above, in the order in which they depend on each other.
+
+    Args:
+        restored: the state that training goes on from, None at the start.
+        chief: whether this process is the one that writes.
+        workers: how many processes train together.
+
+    Returns:
+        list[keras.callbacks.Callback].
+    """
+    counting = [RestoreMeans(journal, restored), StepCounter(run, journal, stop, workers)]
+    writing = _writing(run, config, journal, model, stop) if chief else []
+    return [*counting, *writing, Stop(journal, stop, config.epochs)]
+
+
+def _writing(run, config, journal, model, stop):
     batch_size, epochs = config.batch_size, config.epochs
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     sampler = Sampler(model.generator)
@@ -278,4 +335,4 @@ def standard(run, config, journal, model, stop, restored):
     ]
     if config.tensorboard:
         found.append(TensorBoardLog(run))
-    return [*found, Checkpoint(run, journal, config, stop, restored)]
+    return [*found, Checkpoint(run, journal, config, stop)]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import zlib
 
 import keras
 import tensorflow as tf
@@ -30,13 +31,11 @@ def open_strategy(config):
     Raises:
         UserError: the devices are not there, or the batch cannot be shared equally among them.
     """
-    kind = config.strategy
+    kind = "multiworker" if is_multiworker(config) else config.strategy
     gpus = tf.config.list_logical_devices("GPU") if kind in ("auto", "mirrored") else []
     if kind == "auto":
-        several = "mirrored" if len(gpus) > 1 else "none"
-        kind = "multiworker" if os.environ.get("TF_CONFIG") else several
+        kind = "mirrored" if len(gpus) > 1 else "none"
     if kind == "multiworker":
-        _check_tf_config()
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     elif kind == "mirrored":
         devices = gpus or tf.config.list_logical_devices("CPU")
@@ -53,19 +52,59 @@ def open_strategy(config):
     return strategy
 
 
-def _check_tf_config():
+def is_multiworker(config):
+    """bool: whether several processes train together."""
+    given = bool(os.environ.get("TF_CONFIG"))
+    return config.strategy == "multiworker" or (config.strategy == "auto" and given)
+
+
+def worker(config):
+    """Which of the processes that train together this one is.
+
+    Returns:
+        (int, int): its number, 0 for the chief, which alone writes; and how many there are.
+
+    Raises:
+        UserError: TF_CONFIG is missing or unreadable.
+    """
+    if not is_multiworker(config):
+        return 0, 1
     text = os.environ.get("TF_CONFIG", "")
     try:
-        workers = json.loads(text)["cluster"]["worker"]
-        index = json.loads(text)["task"]["index"]
-        if not 0 <= index < len(workers):
+        cluster, task = (json.loads(text)[key] for key in ("cluster", "task"))
+        chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
+        own = {"chief": chiefs, "worker": workers}[task["type"]]
+        index = int(task["index"])
+        if not 0 <= index < len(own):
             raise ValueError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(
             f"TF_CONFIG: got {text!r}, expected JSON such as "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}'
         ) from None
+    number = index if task["type"] == "chief" else index + len(chiefs)
+    return number, len(chiefs) + len(workers)
+
+
+def check_agreement(strategy, **values):
+    """Raise UserError unless all workers have the same values (texts, compared by a checksum)."""
+    own = [float(zlib.crc32(text.encode())) for text in values.values()]
+
+    @tf.function
+    def total():
+        def add():
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce("SUM", tf.constant(own, tf.float64))
+
+        return strategy.experimental_local_results(strategy.run(add))[0]
+
+    for name, one, all_together in zip(values, own, total().numpy(), strict=True):
+        if one * strategy.num_replicas_in_sync != all_together:
+            raise UserError(
+                f"the workers differ in their {name}; give all of them the same flags, the same "
+                "pictures and a --run directory on a disk that they share"
+            )
 
 
 def use_jit(config, strategy):

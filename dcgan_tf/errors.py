@@ -1,11 +1,13 @@
 """What can stop a command, and the exit code that each cause has."""
 
 import errno
+import os
 import sys
 
 BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
 IN_USE = 4
+WORKER_LOST = 5
 
 
 class UserError(Exception):
@@ -58,6 +60,19 @@ def run_command(main, argv=None):
         message, code = describe(error), BAD_INPUT
     print("error: " + " ".join(message.split()), file=sys.stderr)
     return code
+
+
+def leave(code):
+    """End the process with this exit code.
+
+    One of several workers ends without Python's farewell: after an error TensorFlow's server
+    threads wait there for the other workers, for ever.
+    """
+    if os.environ.get("TF_CONFIG"):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 _FILE_SYSTEM_ERRORS = {

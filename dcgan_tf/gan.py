@@ -8,6 +8,28 @@ from dcgan_tf.images import to_float
 from dcgan_tf.losses import discriminator_loss, generator_loss
 
 
+class EpochMean(keras.metrics.Metric):
+    """Mean over the steps of an epoch of a value that is the same on all devices.
+
+    Keras' own Mean keeps a share of its sum on each device. Reading it is then a collective
+    operation, which one worker cannot do alone, and spreading a restored sum over three devices
+    rounds it; this one is a single number everywhere.
+    """
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        options = {"trainable": False, "aggregation": "only_first_replica"}
+        self.total = keras.Variable("zeros", (), self.dtype, name="total", **options)
+        self.count = keras.Variable("zeros", (), self.dtype, name="count", **options)
+
+    def update_state(self, value):
+        self.total.assign_add(tf.cast(value, self.dtype))
+        self.count.assign_add(1)
+
+    def result(self):
+        return keras.ops.divide_no_nan(self.total, self.count)
+
+
 class DCGAN(keras.Model):
     """A deep convolutional GAN (Radford et al. 2015) for `fit` on batches of pipeline.batches.
 
@@ -50,7 +72,10 @@ class DCGAN(keras.Model):
         self.label_smoothing = label_smoothing
         self.label_noise = label_noise
         self.fresh_fakes = fresh_fakes
-        self.means = [keras.metrics.Mean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
+        self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
+        # This worker's wish to stop, 0 or 1. All see the mean after each step, so that all stop
+        # after the same one.
+        self.wants_stop = tf.Variable(0.0, trainable=False)
         self.built = True  # both networks are; without this Keras tries and fails under a strategy
 
     def compile(self, g_optimizer, d_optimizer, **kwargs):
@@ -69,6 +94,10 @@ class DCGAN(keras.Model):
     def call(self, latents, training=False):
         return self.generator(latents, training=training)
 
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Both networks are built. Keras' own check reduces a batch over the workers, and
+        TensorFlow cannot reduce a dict (Keras 3.15, TensorFlow 2.21)."""
+
     def train_step(self, data):
         """One step of D on reals and fakes, then one of G against the new D.
 
@@ -77,7 +106,8 @@ class DCGAN(keras.Model):
                 device's share of the batch.
 
         Returns:
-            dict: the metrics' values so far.
+            dict of (1,) tensors, a shape that fit can reduce over workers: the metrics' values so
+            far, and `stop`, above 0 if any worker wants to.
         """
         reals = self._reals(data["image"], data["index"])
         # The networks are called with training=True, or BatchNorm would never learn its statistics.
@@ -89,9 +119,7 @@ class DCGAN(keras.Model):
             with tf.GradientTape() as g_tape:
                 fakes = self.generator(latents, training=True)
         g_loss = self._train_generator(fakes, g_tape)
-        for mean, value in zip(self.means, (d_loss, g_loss, d_real, d_fake), strict=True):
-            mean.update_state(value)
-        return self._logs()
+        return self._update_means(d_loss, g_loss, d_real, d_fake)
 
     def _train_discriminator(self, reals, fakes, index):
         fakes = tf.stop_gradient(fakes)
@@ -104,7 +132,7 @@ class DCGAN(keras.Model):
             loss = discriminator_loss(real_logits, fake_logits, real_targets, fake_targets)
             scaled = self.d_optimizer.scale_loss(self._share(loss))
         weights = self.discriminator.trainable_variables
-        self.d_optimizer.apply_gradients(zip(tape.gradient(scaled, weights), weights, strict=True))
+        self._apply(self.d_optimizer, tape.gradient(scaled, weights), weights)
         beliefs = (tf.reduce_mean(tf.sigmoid(logits)) for logits in (real_logits, fake_logits))
         return loss, *beliefs
 
@@ -117,8 +145,16 @@ class DCGAN(keras.Model):
             scaled = self.g_optimizer.scale_loss(self._share(loss))
         weights = self.generator.trainable_variables
         gradients = g_tape.gradient(fakes, weights, output_gradients=tape.gradient(scaled, fakes))
-        self.g_optimizer.apply_gradients(zip(gradients, weights, strict=True))
+        self._apply(self.g_optimizer, gradients, weights)
         return loss
+
+    def _apply(self, optimizer, gradients, weights):
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # It decides whether to skip a step by the first device's gradients: give all the same.
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
     def _share(self, loss):
         """This device's share of the loss: gradients are summed over devices, not averaged."""
@@ -149,5 +185,13 @@ class DCGAN(keras.Model):
             targets.append(target)
         return targets
 
-    def _logs(self):
-        return {mean.name: mean.result() for mean in self.means}
+    def _update_means(self, *values):
+        """Add this step's values, averaged over all devices, and return the logs."""
+        context = tf.distribute.get_replica_context()
+        values = tf.stack([*values, tf.cast(self.wants_stop, values[0].dtype)])
+        values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+        logs = {"stop": values[-1:]}
+        for mean, value in zip(self.means, tf.unstack(values[:-1]), strict=True):
+            mean.update_state(value)
+            logs[mean.name] = tf.reshape(mean.result(), (1,))
+        return logs

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 import filelock
+from tqdm import tqdm
 
 from dcgan_tf.config import changed_fields, to_toml
 from dcgan_tf.errors import IN_USE, Interrupted, UserError
@@ -56,7 +57,8 @@ class Run:
 
     def say(self, text):
         """Print a line for the person who watches and keep it in log.txt."""
-        print(text, flush=True)
+        tqdm.write(text)  # above a progress bar, not into it
+        sys.stdout.flush()
         self.note(text)
 
     def note(self, text):
@@ -84,6 +86,26 @@ def check(run, config):
             f"--run {run.root}: has files but no config.toml, so it is no run; "
             "choose an empty or new directory"
         )
+
+
+@contextlib.contextmanager
+def join(request):
+    """The run directory for a worker that is not the chief: it reads there and writes nothing.
+
+    Yields:
+        Run.
+
+    Raises:
+        UserError: no --run, without which the workers cannot know the chief's directory.
+    """
+    if not request.run_dir:
+        raise UserError(
+            "several workers need --run DIR, the same for all, on a disk that they share"
+        )
+    run = Run(request.run_dir)
+    check(run, request.config)
+    run.say = lambda text: None  # the chief speaks for all
+    yield run
 
 
 @contextlib.contextmanager

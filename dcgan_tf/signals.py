@@ -4,36 +4,47 @@ import signal
 
 from dcgan_tf.errors import Interrupted
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequest:
     """Context manager that catches SIGINT and SIGTERM.
 
     Before `defer` a signal raises Interrupted at once. After it, the first signal only sets
     `signum`, so that the state can be saved; a second one raises KeyboardInterrupt at once.
+
+    Attributes:
+        signum: the signal that came, None before.
+        agreed: whether all workers know of it (set by callbacks.StepCounter).
     """
 
     def __init__(self):
         self.signum = None
+        self.agreed = False
         self._deferring = False
-        self._before = {}
 
     def __enter__(self):
-        for signum in (signal.SIGINT, signal.SIGTERM):
-            self._before[signum] = signal.signal(signum, self._handle)
+        self._before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        self._install()
         return self
+
+    def _install(self):
+        for signum in _SIGNALS:
+            signal.signal(signum, self._handle)
 
     def __exit__(self, *exception):
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
 
     def defer(self):
-        """From now on the first signal waits for `raise_if_asked`."""
+        """From now on the first signal waits for `raise_if_agreed`."""
         self._deferring = True
+        self._install()  # TensorFlow's multi-worker set-up has put its own handler for SIGTERM
 
-    def raise_if_asked(self):
-        """Raise Interrupted if a signal came."""
-        if self.signum:
-            raise Interrupted(self.signum)
+    def raise_if_agreed(self):
+        """Raise Interrupted if all workers know that one of them was asked to stop."""
+        if self.agreed:
+            raise Interrupted(self.signum or signal.SIGTERM)
 
     def _handle(self, signum, frame):
         if not self._deferring:

@@ -2,9 +2,11 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from dcgan_tf import callbacks, checkpoints, devices, runs
-from dcgan_tf.errors import Interrupted, UserError
+from dcgan_tf.config import to_toml
+from dcgan_tf.errors import WORKER_LOST, Interrupted, UserError
 from dcgan_tf.gan import DCGAN
 from dcgan_tf.images import grid, save_png
 from dcgan_tf.networks import build_discriminator, build_generator, load_network
@@ -24,17 +26,18 @@ def train(request):
         int: exit code; 0 when all epochs are done, 128 + signal after a signal.
 
     Raises:
-        UserError: bad input, another owner of the run, or losses that became NaN.
+        UserError: bad input, another owner of the run, losses that became NaN, a lost worker.
     """
     config = request.config
+    number, workers = devices.worker(config)
     runs.init_files(config)  # looked at before anything is made
     source = open_source(config)
-    with StopRequest() as stop, runs.claim(request) as run:
+    own = runs.claim(request) if number == 0 else runs.join(request)
+    with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints, run.say)
         if found and found[1].epoch >= config.epochs:
-            run.say(
-                f"{run.root} is finished: {found[1].epoch} epochs. A larger --epochs extends it."
-            )
+            done = found[1].epoch
+            run.say(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
             return 0
         devices.prepare(config)
         strategy = devices.open_strategy(config)
@@ -44,27 +47,62 @@ def train(request):
             warm_start(config, model, run.say)
         pack = open_pack(config, source, run.say)
         journal = _journal(config, pack, found)
+        if workers > 1:
+            devices.check_agreement(
+                strategy,
+                config=to_toml(config),
+                pictures=journal.pixels_sha256,
+                step=str(journal.step),
+            )
         state = found and found[0]
         if state:
             checkpoints.restore(model, state)
             run.say(f"going on after step {journal.step} (epoch {journal.epoch} done)")
-        save_png(run.reals, grid(np.asarray(pack.pixels[:64])))
+        if number == 0:
+            save_png(run.reals, grid(np.asarray(pack.pixels[:64])))
         run.say(f"training in {run.root} on {devices.describe(strategy)}")
         run.say(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
-        kept = callbacks.standard(run, config, journal, model, stop, state)
+        kept = callbacks.standard(
+            run, config, journal, model, stop, restored=state, chief=number == 0, workers=workers
+        )
         stop.defer()
         try:
             _fit(model, strategy, config, pack, journal, kept)
         except Interrupted as interruption:
-            kept[0].close()
             run.say(f"saved at step {journal.step} (epoch {journal.epoch} done)")
             run.say(f"to go on: {_resume_command(run)}")
             return interruption.code
+        except _LOST:
+            if workers == 1:
+                raise
+            raise UserError(_lost_message(run), code=WORKER_LOST) from None
         finally:
-            callbacks.write_gif(run)
-    run.say(f"done: {config.epochs} epochs in {run.root}")
-    run.say(f"next: python generate.py --run {run.root} --n 64")
-    return 0
+            if number == 0:
+                callbacks.write_gif(run)
+        if workers > 1:  # nobody leaves before all have come here: leaving looks like an error
+            devices.check_agreement(strategy, step=str(journal.step))
+        run.say(f"done: {config.epochs} epochs in {run.root}")
+        run.say(f"next: python generate.py --run {run.root} --n 64")
+        return 0
+
+
+# What TensorFlow raises in a collective operation when another worker is gone.
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+)
+
+
+def _lost_message(run):
+    good = checkpoints.files(run.checkpoints)
+    kept = f"the last checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
+    return (
+        f"another worker has ended; {kept}; "
+        "start all workers again with the same command to go on from there"
+    )
 
 
 def build_model(config, strategy):

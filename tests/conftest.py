@@ -1,0 +1,14 @@
+"""Before any test imports TensorFlow: no greeting. Helpers are in helpers.py."""
+
+import os
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """The current directory, new and empty."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
