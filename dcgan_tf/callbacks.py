@@ -201,6 +201,31 @@ class LossPlot(keras.callbacks.Callback):
             figure.savefig(temporary, dpi=100)
 
 
+class ProgressGif(keras.callbacks.Callback):
+    """progress.gif: the sample grids so far, after 1, 2, 4, 8, ... epochs and after the last.
+
+    Each writing takes as long as there are grids; doubling keeps the sum of them small.
+    """
+
+    def __init__(self, run, epochs):
+        super().__init__()
+        self._run, self._epochs = run, epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        done = epoch + 1
+        if done & (done - 1) == 0 or done >= self._epochs:
+            self._write(done)
+
+    def _write(self, done):
+        frames = []
+        for path in self._run.sample_files():
+            if int(path.stem[6:]) <= done:  # none of an epoch that has to be done again
+                with Image.open(path) as image:
+                    frames.append(image.copy())
+        if frames:  # a changed --sample-count changes the size: keep those like the last
+            save_gif(self._run.progress, [f for f in frames if f.size == frames[-1].size])
+
+
 class TensorBoardLog(keras.callbacks.Callback):
     """Scalars after each epoch, and the sample grids that were written."""
 
@@ -297,16 +322,6 @@ class Stop(keras.callbacks.Callback):
             self._stop.raise_if_agreed()
 
 
-def write_gif(run):
-    """progress.gif: the sample grids from the first to the last, of the sizes of the last."""
-    frames = []
-    for path in run.sample_files():
-        with Image.open(path) as image:
-            frames.append(image.copy())
-    if frames:
-        save_gif(run.progress, [frame for frame in frames if frame.size == frames[-1].size])
-
-
 def standard(run, config, journal, model, stop, *, restored=None, chief=True, workers=1):
     """All of the above, in the order in which they depend on each other.
 
@@ -332,6 +347,7 @@ def _writing(run, config, journal, model, stop):
         MetricsLog(run, journal, batch_size, epochs),
         SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
         LossPlot(run, journal, title, epochs),
+        ProgressGif(run, epochs),
     ]
     if config.tensorboard:
         found.append(TensorBoardLog(run))

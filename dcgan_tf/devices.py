@@ -108,10 +108,20 @@ def check_agreement(strategy, **values):
 
 
 def use_jit(config, strategy):
-    """bool: whether XLA compiles the step. It halves the speed on a CPU, hence auto's choice."""
+    """bool: whether XLA compiles the step. It halves the speed on a CPU, hence auto's choice.
+
+    Raises:
+        UserError: on with several devices, which TensorFlow cannot do.
+    """
+    one = strategy.num_replicas_in_sync == 1
+    if config.jit == "on" and not one:
+        raise UserError(
+            f"--jit on with {strategy.num_replicas_in_sync} devices: an XLA program runs on one "
+            "device and cannot reach the weights and gradients of the others; use --jit auto"
+        )
     if config.jit != "auto":
         return config.jit == "on"
-    return strategy.num_replicas_in_sync == 1 and bool(tf.config.list_logical_devices("GPU"))
+    return one and bool(tf.config.list_logical_devices("GPU"))
 
 
 def describe(strategy):

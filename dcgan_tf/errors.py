@@ -55,7 +55,7 @@ def run_command(main, argv=None):
         sys.stderr.close()
         return 0
     except OSError as error:
-        if error.errno not in _FILE_SYSTEM_ERRORS:
+        if not is_file_system_error(error):
             raise
         message, code = describe(error), BAD_INPUT
     print("error: " + " ".join(message.split()), file=sys.stderr)
@@ -81,11 +81,18 @@ _FILE_SYSTEM_ERRORS = {
     errno.EROFS: "the file system is read-only: choose another place",
     errno.ENOSPC: "free some disk space, then run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again",
+    errno.EFBIG: "the largest file allowed here is smaller: raise the limit (ulimit -f)",
+    errno.ENOENT: "it was there before: put it back, then run the same command again",
     errno.ENOTDIR: "part of the path is a file: choose another place",
     errno.EEXIST: "a file is in the way: choose another place",
     errno.EISDIR: "a folder is in the way: choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
+
+
+def is_file_system_error(error):
+    """bool: whether an OSError says that the user's disk, path or permission is in the way."""
+    return error.errno in _FILE_SYSTEM_ERRORS
 
 
 def describe(error):

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from dcgan_tf import callbacks, checkpoints, devices, runs
 from dcgan_tf.config import to_toml
-from dcgan_tf.errors import WORKER_LOST, Interrupted, UserError
+from dcgan_tf.errors import WORKER_LOST, Interrupted, UserError, describe, is_file_system_error
 from dcgan_tf.gan import DCGAN
 from dcgan_tf.images import grid, save_png
 from dcgan_tf.networks import build_discriminator, build_generator, load_network
@@ -76,9 +76,10 @@ def train(request):
             if workers == 1:
                 raise
             raise UserError(_lost_message(run), code=WORKER_LOST) from None
-        finally:
-            if number == 0:
-                callbacks.write_gif(run)
+        except OSError as error:
+            if not is_file_system_error(error):
+                raise
+            raise UserError(f"{run.root}: {describe(error)}; {_last_checkpoint(run)}") from None
         if workers > 1:  # nobody leaves before all have come here: leaving looks like an error
             devices.check_agreement(strategy, step=str(journal.step))
         run.say(f"done: {config.epochs} epochs in {run.root}")
@@ -97,12 +98,15 @@ _LOST = (
 
 
 def _lost_message(run):
-    good = checkpoints.files(run.checkpoints)
-    kept = f"the last checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
     return (
-        f"another worker has ended; {kept}; "
+        f"another worker has ended; {_last_checkpoint(run)}; "
         "start all workers again with the same command to go on from there"
     )
+
+
+def _last_checkpoint(run):
+    good = checkpoints.files(run.checkpoints)
+    return f"the last checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
 
 
 def build_model(config, strategy):

@@ -123,7 +123,7 @@ def main():
             if rng.random() < 0.5:
                 told = kill_at_random(killed, rng, longest)
             else:
-                told = kill_at_publication(killed, rng.randint(1, 14), rng.random() < 0.5)
+                told = kill_at_publication(killed, rng.randint(1, 24), rng.random() < 0.5)
             kills += "had finished" not in told
             print(f"{kills:3d} {told}", flush=True)
             if "had finished" in told:  # compare, and begin again with what is left to do

@@ -178,7 +178,9 @@ def wait_for(condition, process, seconds=90):
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(("count", "before"), [(3, True), (6, True), (7, False), (9, True)])
+@pytest.mark.parametrize(
+    ("count", "before"), [(3, True), (9, False), (13, True), (21, True), (21, False)]
+)
 def test_killed_while_publishing_ends_the_same(tmp_path, finished, count, before):
     """kill -9 between the writing of a file and its naming, or right after it."""
     flags = [*TINY, "--run", "runs/0001-demo"]
