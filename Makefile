@@ -13,7 +13,7 @@ demo: .venv/installed
 	$(BIN)/python generate.py --run runs/demo --n 64
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -124,6 +124,15 @@ class Config:
     )
     keep_checkpoints: int = _option(3, "how many checkpoints stay on disk", low=1, may_change=True)
     tensorboard: bool = _option(True, "write TensorBoard events", may_change=True)
+    score_every: int = _option(
+        0, "epochs between scores of the samples (0: none)", low=0, may_change=True
+    )
+    score_samples: int = _option(
+        1000, "pictures that are scored, and real ones beside them", low=16, may_change=True
+    )
+    inception: str = _option(
+        "", "Inception weights for the scores (empty: download them)", may_change=True
+    )
 
     @property
     def g_sizes(self):
@@ -197,7 +206,7 @@ def resolve(config):
         own = CELEBA_CROP if config.dataset in ALIGNED_DATASETS else "center"
         config = replace(config, crop=own)
     if config.crop != "center":
-        config = replace(config, crop=_check_crop(config.crop))
+        config = replace(config, crop=check_crop(config.crop))
     made = config.g_sizes[-1]
     if made != config.image_size:
         raise UserError(
@@ -212,14 +221,15 @@ def resolve(config):
     return config
 
 
-def _check_crop(text):
+def check_crop(text, flag="--crop"):
+    """str: a crop box in its plain spelling; UserError, naming `flag`, where it is none."""
     try:
         left, upper, right, lower = (int(part) for part in text.split(","))
     except ValueError:
         left = upper = right = lower = 0
     if not (0 <= left < right and 0 <= upper < lower):
         raise UserError(
-            f"--crop: got {text!r}, expected center or left,upper,right,lower "
+            f"{flag}: got {text!r}, expected center or left,upper,right,lower "
             f"with left < right and upper < lower, such as {CELEBA_CROP}"
         )
     return f"{left},{upper},{right},{lower}"
@@ -234,11 +244,12 @@ def _size_advice(config):
 
 def changed_fields(saved, wanted):
     """list[str]: fields that differ and that a resumed run may not change."""
-    return [
-        name
-        for name, spec in FIELDS.items()
-        if not spec.metadata["may_change"] and getattr(saved, name) != getattr(wanted, name)
-    ]
+    return [name for name, value in fixed_fields(saved).items() if value != getattr(wanted, name)]
+
+
+def fixed_fields(config):
+    """dict: the fields that make a training what it is: at a resume and on all workers the same."""
+    return {n: getattr(config, n) for n, f in FIELDS.items() if not f.metadata["may_change"]}
 
 
 def to_toml(config):

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf import callbacks, checkpoints, devices, runs
-from dcgan_tf.config import to_toml
+from dcgan_tf.config import fixed_fields
 from dcgan_tf.errors import WORKER_LOST, Interrupted, UserError, describe, is_file_system_error
 from dcgan_tf.gan import DCGAN
 from dcgan_tf.images import grid, save_png
@@ -50,7 +50,7 @@ def train(request):
         if workers > 1:
             devices.check_agreement(
                 strategy,
-                config=to_toml(config),
+                config=f"{fixed_fields(config)}, {config.epochs} epochs",
                 pictures=journal.pixels_sha256,
                 step=str(journal.step),
             )
