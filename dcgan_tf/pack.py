@@ -71,10 +71,12 @@ def open_pack(config, source, say=print):
         # Two runs that need the same pack: the second waits and finds it made.
         with filelock.FileLock(f"{folder}.lock"):
             if not _is_whole(folder):
-                _make(folder, config, source, recipe, say)
+                _make(folder, config, source, recipe)
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     pixels = np.memmap(folder / "pixels.u8", np.uint8, "r", shape=tuple(manifest["shape"]))
-    say(f"pictures: {len(pixels):,} of {source.where}, prepared in {folder}")
+    _check_skipped(config, source, len(pixels), manifest["skipped"])
+    _tell_skipped(folder, len(pixels), manifest["skipped"], say)
+    say(f"pictures: {len(pixels):,}, {source.where}, prepared in {folder}")
     return Pack(pixels, manifest, folder)
 
 
@@ -112,7 +114,7 @@ def _is_whole(folder):
         return False
 
 
-def _make(folder, config, source, recipe, say):
+def _make(folder, config, source, recipe):
     """Write the pack beside its place and move it there when it is whole."""
     wanted = config.subset or len(source.names)
     shape = (config.image_size, config.image_size, config.channels)
@@ -138,11 +140,14 @@ def _make(folder, config, source, recipe, say):
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _tell_skipped(folder, good, skipped, say):
     if skipped:
         some = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:5])
         more = ", ..." if len(skipped) > 5 else ""
         say(
-            f"warning: skipped {len(skipped)} of {len(skipped) + len(rows)} pictures: {some}{more} "
+            f"warning: skipped {len(skipped)} of {len(skipped) + good} pictures: {some}{more} "
             f"(all in {folder / 'manifest.json'})"
         )
 

@@ -45,6 +45,12 @@ class Run:
         self.tensorboard = self.root / "tensorboard"
         self.generator = self.root / "generator.keras"
         self.discriminator = self.root / "discriminator.keras"
+        self.evaluation = self.root / "evaluation.jsonl"
+        self.scores = self.root / "scores.png"
+        self.best_generator = self.root / "best" / "generator.keras"
+        self.best_score = self.root / "best" / "score.json"
+        self.memorisation = self.root / "memorisation.json"
+        self.memorisation_pairs = self.root / "memorisation.png"
         self.lock = self.root / ".lock"
 
     def sample(self, epoch):
@@ -88,6 +94,11 @@ def check(run, config):
         )
 
 
+def save_config(run, config):
+    """Write config.toml: when a run is made, and when it goes on with other epochs or logging."""
+    write_text(run.config, to_toml(config))
+
+
 @contextlib.contextmanager
 def join(request):
     """The run directory for a worker that is not the chief: it reads there and writes nothing.
@@ -116,7 +127,7 @@ def claim(request):
         request: flags.Request; without `run_dir` the next free `runs/0001-NAME` is made.
 
     Yields:
-        Run: with config.toml and versions.json written.
+        Run: with config.toml and versions.json in it.
 
     Raises:
         UserError: another config's directory (exit code 2), or a live owner (exit code 4).
@@ -140,7 +151,8 @@ def claim(request):
     fresh = not run.config.exists()
     try:
         check(run, request.config)
-        write_text(run.config, to_toml(request.config))
+        if fresh:
+            save_config(run, request.config)
         if not run.versions.exists():
             write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
         run.samples.mkdir(exist_ok=True)
@@ -149,6 +161,8 @@ def claim(request):
     except (UserError, Interrupted, OSError):
         if fresh and not run.reals.exists():  # nothing was trained yet: leave nothing behind
             shutil.rmtree(run.root)
+            with contextlib.suppress(OSError):
+                RUNS.rmdir()  # goes only if it is empty
         raise
     finally:
         lock.release()
@@ -212,6 +226,18 @@ def init_files(config):
             "discriminator.keras, or G.keras,D.keras"
         )
     return files
+
+
+@contextlib.contextmanager
+def editing_lines(path):
+    """The records of a JSON-lines file, to be changed in place: written whole when the block ends.
+
+    Two programs that add lines at once wait for each other.
+    """
+    with filelock.FileLock(path.with_name(f".{path.name}.lock")):
+        records = read_lines(path)
+        yield records
+        write_lines(path, records)
 
 
 def versions():

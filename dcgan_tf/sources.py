@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import textwrap
 import zipfile
 import zlib
 from pathlib import Path
@@ -207,8 +208,9 @@ def find(config):
     for pattern in USUAL_PLACES.get(config.dataset, ()):
         path = Path(pattern).expanduser()
         matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        if matches:
-            return matches[0]
+        for match in matches:
+            if match.is_file() or any(match.iterdir()):  # an empty folder is nobody's data
+                return match
     if config.dataset == "folder":
         raise UserError("--dataset folder needs --data DIR, a folder or zip of your pictures")
     if config.dataset == "celeba":
@@ -289,7 +291,8 @@ def digest(value):
 
 
 def _tfds_failure(dataset, error):
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    first = textwrap.shorten(first, 200, placeholder=" ...")
     quota = (
         " (CelebA lies on Google Drive, whose daily quota is often used up: "
         f"try again tomorrow, or take {CELEBA_PAGE} with --data archive.zip)"

@@ -30,8 +30,6 @@ def train(request):
     """
     config = request.config
     number, workers = devices.worker(config)
-    runs.init_files(config)  # looked at before anything is made
-    source = open_source(config)
     own = runs.claim(request) if number == 0 else runs.join(request)
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints, run.say)
@@ -39,6 +37,9 @@ def train(request):
             done = found[1].epoch
             run.say(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
             return 0
+        if number == 0:
+            runs.save_config(run, config)
+        source = open_source(config)
         devices.prepare(config)
         strategy = devices.open_strategy(config)
         with strategy.scope():
@@ -58,13 +59,21 @@ def train(request):
         if state:
             checkpoints.restore(model, state)
             run.say(f"going on after step {journal.step} (epoch {journal.epoch} done)")
+        kept = callbacks.standard(
+            run,
+            config,
+            journal,
+            model,
+            stop,
+            pack.pixels,
+            restored=state,
+            chief=number == 0,
+            workers=workers,
+        )
         if number == 0:
             save_png(run.reals, grid(np.asarray(pack.pixels[:64])))
         run.say(f"training in {run.root} on {devices.describe(strategy)}")
         run.say(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
-        kept = callbacks.standard(
-            run, config, journal, model, stop, restored=state, chief=number == 0, workers=workers
-        )
         stop.defer()
         try:
             _fit(model, strategy, config, pack, journal, kept)
