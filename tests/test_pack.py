@@ -289,6 +289,16 @@ def test_more_bad_files_than_allowed_stop_the_run(packed):
     assert len(packed.left()) == 2  # nothing of the refused one
 
 
+def test_a_pack_that_is_reused_warns_and_limits_as_a_new_one_does(packed):
+    files = some_bad(8, 2)
+    packed(files, max_bad=0.2)
+    data = packed.folder / "own"
+    packed(data, max_bad=0.2)
+    assert packed.read == [] and "skipped 2 of 10" in packed.said[0]
+    with pytest.raises(UserError, match="--max-bad 0.1"):
+        packed(data, max_bad=0.1)
+
+
 def test_no_good_file_stops_the_run_whatever_is_allowed(packed):
     with pytest.raises(UserError, match="none of 2 pictures"):
         packed(some_bad(0, 2), max_bad=1.0)

@@ -346,6 +346,12 @@ def test_places_of_kaggle_are_absolute_with_any_folder_between(home, monkeypatch
     assert len(opened("celeba", "").names) == 2
 
 
+def test_an_empty_usual_place_does_not_hide_the_next(home):
+    (home / "data/img_align_celeba").mkdir(parents=True)
+    archive = faces_zip(home, 1).rename(home / "archive.zip")
+    assert sources.find(Config()).resolve() == archive.resolve()
+
+
 def test_named_data_wins_and_is_never_replaced_by_a_usual_place(home):
     (home / "data").mkdir()
     faces_zip(home / "data", 1).rename(home / "data" / "img_align_celeba.zip")
