@@ -4,8 +4,10 @@ A training that was killed goes on from its last checkpoint and passes the same 
 whatever a callback writes is then replaced by the same content.
 """
 
+import gc
 import math
 import time
+from pathlib import Path
 
 import keras
 import matplotlib.figure
@@ -15,11 +17,12 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from dcgan_tf import checkpoints
+from dcgan_tf import checkpoints, health
 from dcgan_tf.errors import DIVERGED, UserError
 from dcgan_tf.images import grid, save_gif, save_png
 from dcgan_tf.runs import read_lines, replacing, write_lines
 from dcgan_tf.sampling import Sampler, seed_latents
+from dcgan_tf.scoring import Scores
 
 PLOT_SECONDS = 5  # drawing takes a third of a second: in short epochs not after each one
 
@@ -93,9 +96,9 @@ class StepCounter(keras.callbacks.Callback):
 class MetricsLog(keras.callbacks.Callback):
     """metrics.jsonl and timing.jsonl, one line an epoch, and a line for the person who watches."""
 
-    def __init__(self, run, journal, batch_size, epochs):
+    def __init__(self, run, journal, batch_size, epochs, diversity):
         super().__init__()
-        self._run, self._journal = run, journal
+        self._run, self._journal, self._diversity = run, journal, diversity
         self._batch_size, self._epochs = batch_size, epochs
         self._started, self._first_step = 0.0, 0
 
@@ -107,6 +110,7 @@ class MetricsLog(keras.callbacks.Callback):
         record = {"epoch": epoch + 1, "step": self._journal.step, "images_seen": images}
         names = ("d_loss", "g_loss", "d_real", "d_fake")
         record |= {name: round(scalar(logs[name]), 6) for name in names}
+        record["diversity"] = round(self._diversity.measure(), 6)
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
         self._write_timing(epoch, record)
@@ -127,6 +131,22 @@ class MetricsLog(keras.callbacks.Callback):
             f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
             f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s"
         )
+
+
+class Troubles(keras.callbacks.Callback):
+    """Warns of a collapse and of a saturated D, once in the life of a run."""
+
+    def __init__(self, run, journal, certainty):
+        super().__init__()
+        self._run, self._journal, self._certainty = run, journal, certainty
+
+    def on_epoch_end(self, epoch, logs=None):
+        history = self._journal.history
+        for kind, first in health.troubles(history, self._certainty).items():
+            if first == epoch + 1:
+                text = health.warning(kind, history, first)
+                if text not in self._run.log.read_text(encoding="utf-8"):  # said before a kill
+                    self._run.say(text)
 
 
 def scalar(value):
@@ -167,10 +187,10 @@ class SampleGrid(keras.callbacks.Callback):
 class LossPlot(keras.callbacks.Callback):
     """losses.png: d_loss and g_loss over the epochs, redrawn while training goes on."""
 
-    def __init__(self, run, journal, title, epochs):
+    def __init__(self, run, journal, title, epochs, certainty):
         super().__init__()
         self._run, self._journal = run, journal
-        self._title, self._epochs = title, epochs
+        self._title, self._epochs, self._certainty = title, epochs, certainty
         self._drawn = -math.inf
 
     def on_epoch_end(self, epoch, logs=None):
@@ -194,11 +214,18 @@ class LossPlot(keras.callbacks.Callback):
         beliefs.plot(epochs, [r["d_fake"] for r in history], color="C3", label="of fakes", **style)
         beliefs.set(xlabel="epoch", ylabel='D says "real"', ylim=(0, 1))
         beliefs.xaxis.get_major_locator().set_params(integer=True)
+        marks = health.troubles(history, self._certainty)
+        for color, (kind, epoch) in zip(("C4", "C5"), marks.items(), strict=False):
+            losses.axvline(epoch, color=color, linestyle="--", label=f"{kind}, epoch {epoch}")
+            beliefs.axvline(epoch, color=color, linestyle="--")
         for axes in (losses, beliefs):
             axes.grid(alpha=0.3)
             axes.legend(loc="upper right")
         with replacing(self._run.losses) as temporary:
             figure.savefig(temporary, dpi=100)
+        # A figure is half a megabyte of circular references; Python would let dozens pile up.
+        del figure, losses, beliefs, axes
+        gc.collect()
 
 
 class ProgressGif(keras.callbacks.Callback):
@@ -229,15 +256,16 @@ class ProgressGif(keras.callbacks.Callback):
 class TensorBoardLog(keras.callbacks.Callback):
     """Scalars after each epoch, and the sample grids that were written."""
 
-    def __init__(self, run):
+    def __init__(self, run, journal):
         super().__init__()
-        self._run = run
+        self._run, self._journal = run, journal
         self._writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
                 tf.summary.scalar(name, scalar(value))
+            tf.summary.scalar("diversity", self._journal.history[-1]["diversity"])
             sample = self._run.sample(epoch + 1)
             if sample.exists():
                 with Image.open(sample) as image:
@@ -322,10 +350,11 @@ class Stop(keras.callbacks.Callback):
             self._stop.raise_if_agreed()
 
 
-def standard(run, config, journal, model, stop, *, restored=None, chief=True, workers=1):
+def standard(run, config, journal, model, stop, pixels, *, restored=None, chief=True, workers=1):
     """All of the above, in the order in which they depend on each other.
 
     Args:
+        pixels: uint8 (count, height, width, channels), the training pictures.
         restored: the state that training goes on from, None at the start.
         chief: whether this process is the one that writes.
         workers: how many processes train together.
@@ -334,21 +363,26 @@ def standard(run, config, journal, model, stop, *, restored=None, chief=True, wo
         list[keras.callbacks.Callback].
     """
     counting = [RestoreMeans(journal, restored), StepCounter(run, journal, stop, workers)]
-    writing = _writing(run, config, journal, model, stop) if chief else []
+    writing = _writing(run, config, journal, model, stop, pixels) if chief else []
     return [*counting, *writing, Stop(journal, stop, config.epochs)]
 
 
-def _writing(run, config, journal, model, stop):
+def _writing(run, config, journal, model, stop, pixels):
     batch_size, epochs = config.batch_size, config.epochs
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     sampler = Sampler(model.generator)
+    certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
     found = [
         ProgressBar(journal, batch_size, epochs),
-        MetricsLog(run, journal, batch_size, epochs),
+        MetricsLog(run, journal, batch_size, epochs, health.Diversity(sampler, pixels)),
+        Troubles(run, journal, certainty),
         SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
-        LossPlot(run, journal, title, epochs),
+        LossPlot(run, journal, title, epochs, certainty),
         ProgressGif(run, epochs),
     ]
     if config.tensorboard:
-        found.append(TensorBoardLog(run))
+        found.append(TensorBoardLog(run, journal))
+    if config.score_every:
+        cache = Path(config.packs).parent / "features"
+        found.append(Scores(run, config, journal, model.generator, cache))
     return [*found, Checkpoint(run, journal, config, stop)]

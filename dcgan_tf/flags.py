@@ -29,13 +29,18 @@ class Request:
     dry_run: bool
 
 
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults, except None, which says nothing."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """argparse with this project's errors: one line, nearest valid name, no abbreviations."""
 
     def __init__(self, **kwargs):
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.ArgumentDefaultsHelpFormatter, **kwargs
-        )
+        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
 
     def error(self, message):
         raise UserError(f"{message}; see --help")
@@ -88,14 +93,14 @@ def parse_training(argv=None):
     if saved and saved.is_file():
         base, config_name = read_config(saved), run_dir.name
     else:
-        base, config_name = (
-            read_config(find_config(named or "celeba")),
-            Path(named or "celeba").stem,
-        )
+        base = read_config(find_config(named or "celeba"))
+        config_name = Path(named or given.get("dataset", "celeba")).stem
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
         if flags.get(name) == "":
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
+    if flags.get("inception") and not Path(flags["inception"]).is_file():
+        raise UserError(f"--inception {flags['inception']}: no such file")
     config = resolve(replace(base, **flags))
     return Request(config, config_name, run_dir, dry_run)
 
@@ -121,6 +126,26 @@ def _parse(name, text):
     except ValueError:
         raise UserError(f"{flag(name)}: got {text!r}, expected {expected(name)}") from None
     check_value(name, value)
+    return value
+
+
+def number(flag, text, default, kind, low=-float("inf")):
+    """The value of a flag's text, `default` where it was not given.
+
+    Args:
+        kind: int or float; low: the smallest value that is taken.
+
+    Raises:
+        UserError: no finite number of this kind, or below `low`.
+    """
+    try:
+        value = default if text is None else kind(text)
+        if not low <= value < float("inf"):
+            raise ValueError
+    except ValueError:
+        words = {int: "a whole number", float: "a number"}[kind]
+        limit = f", {low} or more" if low > -float("inf") else ""
+        raise UserError(f"{flag}: got {text!r}, expected {words}{limit}") from None
     return value
 
 

@@ -23,6 +23,7 @@ FITTING = {
     "g_output": {"g_output": "transposed", "image_size": 128},
     "batchnorm_momentum": {"batchnorm_momentum": 0.5},
     "channels": {"channels": 1},
+    "inception": {"inception": __file__},  # has to exist
 }
 
 

@@ -56,7 +56,7 @@ def test_leaves_everything_that_the_readme_names(finished):
 def test_metrics_and_timing_have_one_line_an_epoch(finished):
     run = finished[0] / "runs/0001-demo"
     metrics, timing = lines(run / "metrics.jsonl"), lines(run / "timing.jsonl")
-    keys = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake"]
+    keys = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake", "diversity"]
     assert [list(record) for record in metrics] == [keys, keys]
     assert [(m["epoch"], m["step"], m["images_seen"]) for m in metrics] == [(1, 3, 48), (2, 6, 96)]
     assert all(0 < m["d_real"] < 1 and m["d_loss"] > 0 and m["g_loss"] > 0 for m in metrics)
@@ -82,11 +82,20 @@ def test_sample_grid_is_what_generate_makes_of_the_same_seeds(finished, tmp_path
 
 
 def test_finished_run_does_nothing_and_says_so(copied):
+    shutil.rmtree(copied / "data")  # not even its pictures are needed
     before = {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.suffix in (".npz", ".keras")}
     done = train("--run", "runs/0001-demo", cwd=copied)
     assert done.returncode == 0
     assert "is finished" in done.stdout
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
+
+
+def test_fewer_epochs_than_done_change_nothing(copied):
+    config = copied / "runs/0001-demo/config.toml"
+    before = config.read_bytes()
+    done = train("--run", "runs/0001-demo", "--epochs", "1", cwd=copied)
+    assert done.returncode == 0 and "is finished: 2 epochs" in done.stdout
+    assert config.read_bytes() == before
 
 
 def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path_factory):
