@@ -236,7 +236,7 @@ def test_a_resumed_run_may_change_only_what_changes_no_result(name):
     free = {
         *("data", "packs", "epochs", "strategy", "jit", "sample_every", "sample_count"),
         *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
-        "tensorboard",
+        *("tensorboard", "score_every", "score_samples", "inception"),
     }
     changed = changed_fields(Config(), replace(Config(), **values))
     assert set(changed) == set(values) - free

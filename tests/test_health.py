@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from dcgan_tf import callbacks, health
+from dcgan_tf import artefacts, health
 from dcgan_tf.checkpoints import Journal
 from dcgan_tf.runs import Run
 
@@ -73,7 +73,7 @@ def test_warning_comes_once_with_the_epoch_also_when_an_epoch_is_done_again(tmp_
     run.note("started")
     for last in (1, 2, 3, 2, 3, 4):  # killed after epoch 3, which is then repeated
         journal = Journal(10, "", 10 * last, history[:last])
-        callbacks.Troubles(run, journal, 1.0).on_epoch_end(last - 1)
+        artefacts.Troubles(run, journal, 1.0).on_epoch_end(last - 1)
     out = capsys.readouterr().out
     assert out.count("collapse at epoch 3") == 1 and out.count("warning") == 1
     assert run.log.read_text().count("collapse at epoch 3") == 1
@@ -82,7 +82,7 @@ def test_warning_comes_once_with_the_epoch_also_when_an_epoch_is_done_again(tmp_
 def test_losses_png_is_marked(tmp_path):
     def drawn(history):
         run = Run(tmp_path)
-        plot = callbacks.LossPlot(run, Journal(10, "", 40, history), "t", 4, 1.0)
+        plot = artefacts.LossPlot(run, Journal(10, "", 40, history), "t", 4, 1.0)
         plot.on_epoch_end(3)
         return run.losses.read_bytes()
 

@@ -10,7 +10,16 @@ ORDER = [
     *("errors", "config", "flags", "runs", "images", "drawing", "sources", "pack", "pipeline"),
     *("noise", "losses", "networks", "sampling", "gan", "checkpoints", "devices", "signals"),
     *("frechet", "metrics", "inception_weights", "inception", "protocol", "reals", "features"),
-    *("scores", "health", "scoring", "callbacks", "plan", "training", "generate_flags"),
+    *(
+        "scores",
+        "health",
+        "scoring",
+        "artefacts",
+        "callbacks",
+        "plan",
+        "training",
+        "generate_flags",
+    ),
     *("generation", "quiet", "scoreboard", "evaluation", "memorisation", "evaluate"),
 ]
 MODULES = {path.stem: path for path in (REPO / "dcgan_tf").glob("*.py") if path.stem != "__init__"}
