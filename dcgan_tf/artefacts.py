@@ -18,10 +18,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from dcgan_tf import health
-from dcgan_tf.images import grid, save_gif, save_png
+from dcgan_tf.images import GAP, grid, save_gif, save_png
 from dcgan_tf.runs import read_lines, replacing, write_lines
 from dcgan_tf.sampling import seed_latents
 
+GIF_SIDE = 300  # pixels, at most
 PLOT_SECONDS = 5  # drawing takes a third of a second: in short epochs not after each one
 
 
@@ -190,12 +191,18 @@ class LossPlot(keras.callbacks.Callback):
 class ProgressGif(keras.callbacks.Callback):
     """progress.gif: the sample grids so far, after 1, 2, 4, 8, ... epochs and after the last.
 
-    Each writing takes as long as there are grids; doubling keeps the sum of them small.
+    Each writing takes as long as there are grids; doubling keeps the sum of them small. Of large
+    grids only the corner is shown, so that the file fits into a page.
+
+    Args:
+        image_size: side of one picture in the grids, pixels.
     """
 
-    def __init__(self, run, epochs):
+    def __init__(self, run, epochs, image_size):
         super().__init__()
         self._run, self._epochs = run, epochs
+        step = image_size + GAP
+        self._side = max(GIF_SIDE // step, 1) * step - GAP
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
@@ -207,7 +214,8 @@ class ProgressGif(keras.callbacks.Callback):
         for path in self._run.sample_files():
             if int(path.stem[6:]) <= done:  # none of an epoch that has to be done again
                 with Image.open(path) as image:
-                    frames.append(image.copy())
+                    corner = (min(self._side, image.width), min(self._side, image.height))
+                    frames.append(image.crop((0, 0, *corner)))
         if frames:  # a changed --sample-count changes the size: keep those like the last
             save_gif(self._run.progress, [f for f in frames if f.size == frames[-1].size])
 

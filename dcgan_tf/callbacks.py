@@ -159,7 +159,7 @@ def _writing(run, config, journal, model, stop, pixels):
         artefacts.Troubles(run, journal, certainty),
         artefacts.SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
         artefacts.LossPlot(run, journal, title, epochs, certainty),
-        artefacts.ProgressGif(run, epochs),
+        artefacts.ProgressGif(run, epochs, config.image_size),
     ]
     if config.tensorboard:
         found.append(artefacts.TensorBoardLog(run, journal))

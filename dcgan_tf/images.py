@@ -5,7 +5,8 @@ from PIL import Image, PngImagePlugin
 
 from dcgan_tf.runs import replacing
 
-GIF_FRAMES = 100  # more would make a file that no page wants to show
+GIF_FRAMES = 60  # more would make a file that no page wants to show
+GAP = 2  # pixels between the pictures of a grid
 
 
 def to_float(pixels, activation):
@@ -35,7 +36,7 @@ def to_uint8(values, activation):
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
-def grid(images, columns=None, gap=2):
+def grid(images, columns=None, gap=GAP):
     """Lay pictures out in rows on white.
 
     Args:
