@@ -13,8 +13,9 @@ from dcgan_tf.runs import Run
 def test_gif_shows_whole_pictures_of_the_corner_at_most_300_wide(tmp_path, size, side):
     run = Run(tmp_path)
     run.samples.mkdir()
-    pictures = np.random.RandomState(0).randint(0, 256, (64, size, size, 3), dtype=np.uint8)
     for epoch in (1, 2, 3):
+        random = np.random.RandomState(epoch)
+        pictures = random.randint(0, 256, (64, size, size, 3), dtype=np.uint8)
         save_png(run.sample(epoch), grid(pictures))
     ProgressGif(run, 2, size).on_epoch_end(1)  # the third is of an epoch that is done again
     with Image.open(run.progress) as gif:
