@@ -1,13 +1,17 @@
 """Which devices train, how they share the work, and in which precision."""
 
+import faulthandler
 import json
 import os
+import sys
 import zlib
 
 import keras
 import tensorflow as tf
 
 from dcgan_tf.errors import UserError
+
+MEETING_SECONDS = 300  # how long a worker waits for the others at the start
 
 
 def prepare(config):
@@ -36,7 +40,7 @@ def open_strategy(config):
     if kind == "auto":
         kind = "mirrored" if len(gpus) > 1 else "none"
     if kind == "multiworker":
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        strategy = _meet_workers()
     elif kind == "mirrored":
         devices = gpus or tf.config.list_logical_devices("CPU")
         strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
@@ -49,6 +53,25 @@ def open_strategy(config):
             f"--batch-size {config.batch_size}: cannot be shared equally by {replicas} devices; "
             f"{fitting} or {fitting + replicas} would"
         )
+    return strategy
+
+
+def _meet_workers():
+    """The strategy of several workers; ends the process, exit code 1, if they do not all come.
+
+    TensorFlow waits for them for an hour without letting any other Python thread run; only
+    faulthandler's watchdog, which needs none, can end that.
+    """
+    print(
+        f"waiting for the other workers; giving up after {MEETING_SECONDS} seconds "
+        "(then see what they printed, and start all again)",
+        file=sys.stderr,
+        flush=True,
+    )
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=nowhere)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        faulthandler.cancel_dump_traceback_later()
     return strategy
 
 

@@ -113,8 +113,7 @@ def join(request):
         raise UserError(
             "several workers need --run DIR, the same for all, on a disk that they share"
         )
-    run = Run(request.run_dir)
-    check(run, request.config)
+    run = Run(request.run_dir)  # its config is compared when all have met: devices.check_agreement
     run.say = lambda text: None  # the chief speaks for all
     yield run
 

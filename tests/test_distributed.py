@@ -29,8 +29,9 @@ logical = [tf.config.LogicalDeviceConfiguration()] * count
 tf.config.set_logical_device_configuration(cpu, logical)
 import keras
 import train
-from dcgan_tf import training
+from dcgan_tf import devices, training
 from dcgan_tf.errors import leave, run_command
+devices.MEETING_SECONDS = 60
 if optimizer == "sgd":
     training._optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
 leave(run_command(train.main, sys.argv[3:]))
@@ -149,6 +150,14 @@ def wait_for_training(workers, cwd, seconds=120):
     while not (log.exists() and "training in" in log.read_text()):
         assert time.monotonic() < end and all(w.poll() is None for w in workers)
         time.sleep(0.1)
+
+
+def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
+    chief, other = start_workers(tmp_path, *TINY)
+    other.kill()
+    other.communicate()
+    ((_, stderr),) = finish(chief, code=1)
+    assert "waiting for the other workers; giving up after 60 seconds" in stderr
 
 
 def test_workers_that_differ_are_refused(tmp_path):
