@@ -5,6 +5,7 @@ the journal. NumPy alone can open it. It is either whole or not there; one that 
 fails its checksum, and the one before it is taken.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -146,7 +147,8 @@ def read_newest(folder, say=print):
             damaged.append(path)
             continue
         for bad in damaged:
-            bad.rename(bad.with_suffix(".damaged"))
+            with contextlib.suppress(FileNotFoundError):  # another worker was faster
+                bad.rename(bad.with_suffix(".damaged"))
         return found
     if damaged:
         raise UserError(
