@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from test_gan import build, fit, tiny
 
-from dcgan_tf import checkpoints
-from dcgan_tf.checkpoints import Journal
-from dcgan_tf.errors import UserError
+from dcgan_tf.common import checkpoints
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.errors import UserError
 
 
 @pytest.fixture(scope="module")

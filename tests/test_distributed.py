@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from helpers import REPO, train
 
-from dcgan_tf import checkpoints
+from dcgan_tf.common import checkpoints
 
 TINY = (
     *("--config", "demo", "--subset", "48", "--width", "0.1", "--batch-size", "12"),
@@ -29,8 +29,9 @@ logical = [tf.config.LogicalDeviceConfiguration()] * count
 tf.config.set_logical_device_configuration(cpu, logical)
 import keras
 import train
-from dcgan_tf import devices, training
-from dcgan_tf.errors import leave, run_command
+from dcgan_tf.train import devices
+from dcgan_tf.train import training
+from dcgan_tf.common.errors import leave, run_command
 devices.MEETING_SECONDS = 60
 if optimizer == "sgd":
     training._optimizer = lambda config, rate: keras.optimizers.SGD(0.05)

@@ -22,13 +22,18 @@ from helpers import (
 )
 from tiny_inception import TinyInception
 
-from dcgan_tf import evaluate, evaluation, features, protocol, reals, scoreboard, scores
-from dcgan_tf.config import Config
-from dcgan_tf.errors import UserError
-from dcgan_tf.frechet import FeatureStatistics, frechet_distance
-from dcgan_tf.metrics import precision_recall
-from dcgan_tf.runs import Run, read_lines, write_lines
-from dcgan_tf.sources import open_source
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run, read_lines, write_lines
+from dcgan_tf.data.sources import open_source
+from dcgan_tf.evaluate import command as evaluate
+from dcgan_tf.evaluate import evaluation, protocol
+from dcgan_tf.evaluate import judge as scores
+from dcgan_tf.evaluate import reference as reals
+from dcgan_tf.evaluate import table as scoreboard
+from dcgan_tf.metrics import features
+from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
+from dcgan_tf.metrics.precision_recall import precision_recall
 
 WEIGHTS = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS} is absent")
@@ -412,7 +417,7 @@ def test_two_places_are_scored_on_equal_counts_with_a_floor(places, tiny, capsys
 
 
 def test_cropped_pictures_beside_raw_ones_need_their_own_crop(places, tiny, capsys):
-    from dcgan_tf.images import save_png
+    from dcgan_tf.common.images import save_png
 
     (places / "G").mkdir()
     for i in range(8):

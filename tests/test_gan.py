@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan_tf import noise
-from dcgan_tf.flags import parse_training
-from dcgan_tf.gan import DCGAN
-from dcgan_tf.images import to_float
-from dcgan_tf.losses import discriminator_loss, generator_loss
-from dcgan_tf.networks import build_discriminator, build_generator
-from dcgan_tf.pipeline import batches
+from dcgan_tf.common.images import to_float
+from dcgan_tf.data.pipeline import batches
+from dcgan_tf.models import noise
+from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.losses import discriminator_loss, generator_loss
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.train.command import parse_training
 
 BATCH = 8
 PIXELS = np.random.RandomState(0).randint(0, 256, (40, 64, 64, 3), dtype=np.uint8)

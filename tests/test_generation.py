@@ -9,10 +9,10 @@ from helpers import generate as generate_process
 from PIL import Image
 
 import generate
-from dcgan_tf.errors import UserError
-from dcgan_tf.flags import parse_training
-from dcgan_tf.networks import build_discriminator, build_generator
-from dcgan_tf.sampling import Sampler, seed_latents, slerp, weights_sha256
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
+from dcgan_tf.train.command import parse_training
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from dcgan_tf import artefacts, health
-from dcgan_tf.checkpoints import Journal
-from dcgan_tf.runs import Run
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.runs import Run
+from dcgan_tf.metrics import collapse as health
+from dcgan_tf.train.callbacks import logs as artefacts
 
 
 def epochs(*diversities, d_real=0.6, d_fake=0.4, steps=10):

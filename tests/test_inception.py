@@ -13,9 +13,9 @@ import pytest
 import tensorflow as tf
 from reference_graph import ReferenceGraph, evaluate_directly
 
-from dcgan_tf import inception
-from dcgan_tf.errors import UserError
-from dcgan_tf.inception_weights import (
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.metrics import inception
+from dcgan_tf.metrics.inception_weights import (
     GRAPH_NAME,
     KERNEL_SHAPES,
     download_archive,
@@ -330,7 +330,7 @@ def test_floor_of_real_faces():
 
     from PIL import Image
 
-    from dcgan_tf.frechet import FeatureStatistics, frechet_distance
+    from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 
     network, sides = inception.load_inception(SHARED_NPZ), []
     for name in ("celeba_train_10k", "celeba_val_2k"):

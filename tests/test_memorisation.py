@@ -8,9 +8,11 @@ from helpers import faces_zip, train
 from PIL import Image
 from tiny_inception import TinyInception
 
-from dcgan_tf import evaluate, evaluation, memorisation, reals
-from dcgan_tf.errors import UserError
-from dcgan_tf.memorisation import Blurred, find_neighbours, judge
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.evaluate import command as evaluate
+from dcgan_tf.evaluate import evaluation, memorisation
+from dcgan_tf.evaluate import reference as reals
+from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, judge
 
 
 def smooth_pictures(seed, count):

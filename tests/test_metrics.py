@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from dcgan_tf import metrics
-from dcgan_tf.frechet import FeatureStatistics, bias_warning, frechet_distance
+from dcgan_tf.metrics import precision_recall as metrics
+from dcgan_tf.metrics.frechet import FeatureStatistics, bias_warning, frechet_distance
 
 # From SciPy 1.17.1: |m1 - m2|^2 + trace(S1 + S2 - 2 sqrtm(S1 @ S2)) of gaussian_pair() below.
 SCIPY_DISTANCE = 76.669953792289

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from dcgan_tf.flags import find_config, names, parse_training, read_config
-from dcgan_tf.networks import build_discriminator, build_generator
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.train.command import find_config, names, parse_training, read_config
 
 
 def resolved(*argv):
@@ -74,7 +74,7 @@ def test_every_config_makes_pictures_of_its_size_and_range(name):
 def test_shipped_configs_state_only_what_differs():
     import tomllib
 
-    from dcgan_tf.config import Config
+    from dcgan_tf.common.config import Config
 
     for name in names():
         stated = tomllib.loads(find_config(name).read_text(encoding="utf-8"))

@@ -25,12 +25,12 @@ from helpers import (
 )
 from PIL import Image
 
-from dcgan_tf import pack
-from dcgan_tf.config import Config, resolve
-from dcgan_tf.drawing import draw_face
-from dcgan_tf.errors import Interrupted, UserError
-from dcgan_tf.pack import chosen_order, open_pack
-from dcgan_tf.sources import encode, open_source
+from dcgan_tf.common.config import Config, resolve
+from dcgan_tf.common.errors import Interrupted, UserError
+from dcgan_tf.data import pack
+from dcgan_tf.data.pack import chosen_order, open_pack
+from dcgan_tf.data.sources import encode, open_source
+from dcgan_tf.data.synthetic import draw_face
 
 
 class Packer:
@@ -449,9 +449,9 @@ def test_two_processes_at_once_make_one_pack(packed, tmp_path):
     """The other one asks while we are decoding: it must wait, then take ours unread."""
     code = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
-        "from dcgan_tf.flags import parse_training\n"
-        "from dcgan_tf.pack import open_pack\n"
-        "from dcgan_tf.sources import Zip, open_source\n"
+        "from dcgan_tf.train.command import parse_training\n"
+        "from dcgan_tf.data.pack import open_pack\n"
+        "from dcgan_tf.data.sources import Zip, open_source\n"
         "real = Zip.read\n"
         "Zip.read = lambda *args: (print('reading', flush=True), real(*args))[1]\n"
         "config = parse_training(['--data', 'faces.zip', '--packs', 'packs']).config\n"

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dcgan_tf.pipeline import batches, epoch_order, read_batch, steps_per_epoch
+from dcgan_tf.data.pipeline import batches, epoch_order, read_batch, steps_per_epoch
 
 COUNT, BATCH, STEPS = 26, 6, 4  # a rest of 2 pictures an epoch
 

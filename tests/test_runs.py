@@ -11,15 +11,15 @@ from pathlib import Path
 import pytest
 from helpers import REPO, resolved
 
-from dcgan_tf import runs
-from dcgan_tf.config import Config, to_toml
-from dcgan_tf.errors import IN_USE, Interrupted, UserError
-from dcgan_tf.flags import read_config
-from dcgan_tf.runs import Run, read_lines, replacing, write_lines, write_text
+from dcgan_tf.common import runs
+from dcgan_tf.common.config import Config, to_toml
+from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
+from dcgan_tf.common.runs import Run, read_lines, replacing, write_lines, write_text
+from dcgan_tf.train.command import read_config
 
 
 def request(*argv):
-    from dcgan_tf.flags import parse_training
+    from dcgan_tf.train.command import parse_training
 
     return parse_training(list(map(str, argv)))
 
@@ -39,7 +39,7 @@ def test_threads_never_share_a_directory(tmp_path):
 def test_processes_never_share_a_directory(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
-        "from pathlib import Path; from dcgan_tf.runs import next_directory\n"
+        "from pathlib import Path; from dcgan_tf.common.runs import next_directory\n"
         "for _ in range(20): print(next_directory(Path('runs'), 'x').name)\n"
     )
     command = [sys.executable, "-c", code]

@@ -7,10 +7,10 @@ import pytest
 import stress
 from helpers import REPO
 
-from dcgan_tf import scoring
-from dcgan_tf.flags import parse_training
-from dcgan_tf.runs import Run, read_lines, write_lines
-from dcgan_tf.sampling import weights_sha256
+from dcgan_tf.common.runs import Run, read_lines, write_lines
+from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.callbacks import scores as scoring
+from dcgan_tf.train.command import parse_training
 
 FLAGS = (
     *("--config", "demo", "--subset", "48", "--width", "0.05", "--batch-size", "16"),
@@ -21,7 +21,7 @@ FLAGS = (
 PROGRAM = f"""
 import sys
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
-from dcgan_tf import scoring
+from dcgan_tf.train.callbacks import scores as scoring
 from tiny_inception import TinyInception
 scoring.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
 """
@@ -170,8 +170,8 @@ def test_plot_leaves_out_what_does_not_compare(run):
 
 
 def test_settings_may_change_when_a_run_goes_on_and_the_weights_must_exist(tmp_path):
-    from dcgan_tf.config import changed_fields
-    from dcgan_tf.errors import UserError
+    from dcgan_tf.common.config import changed_fields
+    from dcgan_tf.common.errors import UserError
 
     flags = ["--score-every", "5", "--score-samples", "64"]
     first, second = (parse_training(argv).config for argv in ([], flags))

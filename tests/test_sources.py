@@ -13,10 +13,10 @@ import tensorflow_datasets as tfds
 from helpers import MNIST, face_jpeg, faces_zip, kaggle_faces, needs_mnist, write_files, write_zip
 from PIL import Image
 
-from dcgan_tf import sources
-from dcgan_tf.config import Config
-from dcgan_tf.errors import UserError
-from dcgan_tf.sources import open_source
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.data import sources
+from dcgan_tf.data.sources import open_source
 
 
 def opened(dataset, data, **fields):
