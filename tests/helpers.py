@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgan_tf.data.sources import encode
+from dcgan_tf.common.images import encode
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.train.command import parse_training
 

@@ -29,7 +29,7 @@ KILLED_AT_PUBLICATION = """
 import os, pathlib, signal, sys
 sys.path.insert(0, {repo!r})
 import train
-from dcgan_tf.common.errors import run_command
+from dcgan_tf.common.cli import run_command
 
 left = {count}
 

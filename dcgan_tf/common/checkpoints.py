@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import replacing
+from dcgan_tf.common.files import read_lines, replacing
 
 JOURNAL, SHA256 = "journal", "sha256"
 
@@ -156,3 +156,24 @@ def read_newest(folder, say=print):
             "start anew in another --run directory, with --init-from the old one's networks"
         )
     return None
+
+
+def read_journal(run):
+    """dict: `step`, `steps_per_epoch`, `pixels_sha256` of the newest checkpoint, {} without one."""
+    for path in reversed(files(run.checkpoints)):
+        try:
+            with np.load(path) as archive:
+                return json.loads(str(archive[JOURNAL]))
+        except Exception:  # damaged; training says so, here the one before will do
+            continue
+    return {}
+
+
+def identify(run):
+    """dict: `run`, `epoch`, `step` of the generator; null where no checkpoint tells."""
+    journal = read_journal(run)
+    step = journal.get("step")
+    epoch = step // journal["steps_per_epoch"] if journal else None
+    if not journal and (lines := read_lines(run.metrics)):
+        epoch, step = lines[-1]["epoch"], lines[-1]["step"]
+    return {"run": run.root.resolve().name, "epoch": epoch, "step": step}

@@ -6,9 +6,11 @@ value is refused at once.
 """
 
 import json
+import tomllib
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, unknown
 
 CELEBA_CROP = "30,55,150,175"
 CELEBA_SIZE = (178, 218)  # width, height of every aligned CelebA picture
@@ -273,3 +275,52 @@ def flag(name):
 def show(value):
     """str: a value as the user would write it on the command line."""
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else repr(value)
+
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def names():
+    """list[str]: the configs that come with the project."""
+    return sorted(path.stem for path in CONFIGS.glob("*.toml"))
+
+
+def find_config(named):
+    """Path: the file of a config given by name (`demo`) or by path (`my/own.toml`)."""
+    for path in (CONFIGS / f"{named}.toml", Path(named)):
+        if path.is_file():
+            return path
+    raise UserError(unknown("config", named, names()) + f"; there are {', '.join(names())}")
+
+
+def read_config(path):
+    """Read a TOML file on top of the defaults.
+
+    Args:
+        path: a file that states only what differs from the defaults.
+
+    Returns:
+        Config: not yet resolved.
+
+    Raises:
+        UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not valid TOML: {error}; mend the file") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
+    for key, value in table.items():
+        if key not in FIELDS:
+            raise UserError(f"{path}: {unknown('key', key, FIELDS)}")
+        if isinstance(value, list):
+            value = ",".join(map(str, value)) if FIELDS[key].type is str else tuple(value)
+            table[key] = value
+        elif FIELDS[key].type == tuple[int, ...]:
+            raise UserError(f"{path}: {key}: got {value!r}, expected a list of whole numbers")
+        try:
+            check_value(key, value)
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from None
+    return replace(Config(), **table)

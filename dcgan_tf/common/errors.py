@@ -1,8 +1,7 @@
 """What can stop a command, and the exit code that each cause has."""
 
+import difflib
 import errno
-import os
-import sys
 
 BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
@@ -34,47 +33,6 @@ class Interrupted(BaseException):
         self.code = 128 + signum
 
 
-def run_command(main, argv=None):
-    """Run `main(argv)` and turn what can stop it into one line on stderr and an exit code.
-
-    Returns:
-        int: 0, or the code that the caller should exit with.
-    """
-    try:
-        return main(argv) or 0
-    except UserError as error:
-        message, code = str(error), error.code
-    except Interrupted as stop:
-        message, code = "interrupted before there was anything to save", stop.code
-    except KeyboardInterrupt:
-        message, code = "stopped at once; the last checkpoint is whole", 130
-    except ModuleNotFoundError as error:
-        message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
-        code = BAD_INPUT
-    except BrokenPipeError:  # `... | head` closed our output: nothing is wrong
-        sys.stderr.close()
-        return 0
-    except OSError as error:
-        if not is_file_system_error(error):
-            raise
-        message, code = describe(error), BAD_INPUT
-    print("error: " + " ".join(message.split()), file=sys.stderr)
-    return code
-
-
-def leave(code):
-    """End the process with this exit code.
-
-    One of several workers ends without Python's farewell: after an error TensorFlow's server
-    threads wait there for the other workers, for ever.
-    """
-    if os.environ.get("TF_CONFIG"):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-    sys.exit(code)
-
-
 _FILE_SYSTEM_ERRORS = {
     errno.EACCES: "grant write permission or choose another place",
     errno.EPERM: "grant write permission or choose another place",
@@ -100,3 +58,9 @@ def describe(error):
     place = f"{error.filename}: " if error.filename else ""
     advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
     return f"{place}{error.strerror}; {advice}"
+
+
+def unknown(what, name, known):
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "see --help for the valid ones"
+    return f"unknown {what} {name}; {hint}"

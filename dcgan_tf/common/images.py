@@ -1,39 +1,14 @@
 """Pictures as arrays and files: uint8 to a network's range and back, grids, PNG, GIF."""
 
+import io
+
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from dcgan_tf.common.runs import replacing
+from dcgan_tf.common.files import replacing
 
 GIF_FRAMES = 60  # more would make a file that no page wants to show
 GAP = 2  # pixels between the pictures of a grid
-
-
-def to_float(pixels, activation):
-    """Map 0..255 to the range of G's output activation.
-
-    Args:
-        pixels: float array or tensor, 0..255.
-        activation: "sigmoid" for [0, 1], "tanh" for [-1, 1].
-
-    Returns:
-        The same shape and dtype.
-    """
-    return pixels / 255.0 if activation == "sigmoid" else pixels / 127.5 - 1.0
-
-
-def to_uint8(values, activation):
-    """Map a network's range to 0..255; the exact inverse of `to_float` for all 256 values.
-
-    Args:
-        values: float array in [0, 1] (sigmoid) or [-1, 1] (tanh); beyond is clipped.
-
-    Returns:
-        uint8 ndarray of the same shape.
-    """
-    values = np.asarray(values, "float32")
-    scaled = values * 255.0 if activation == "sigmoid" else (values + 1.0) * 127.5
-    return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
 def grid(images, columns=None, gap=GAP):
@@ -95,3 +70,10 @@ def save_gif(path, frames, milliseconds=120, hold=1500):
         indexed[0].save(
             temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0
         )
+
+
+def encode(image, kind, **options):
+    """bytes: a Pillow image as an encoded file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()

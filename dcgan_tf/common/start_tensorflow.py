@@ -14,7 +14,7 @@ _HARMLESS = (
 )
 
 
-def import_tensorflow():
+def start_tensorflow():
     """Import TensorFlow and open its devices; what it writes to stderr is filtered.
 
     Warnings that matter, such as a GPU whose libraries are missing, still come through.

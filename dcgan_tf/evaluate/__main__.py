@@ -1,6 +1,5 @@
 """`python -m dcgan_tf.evaluate`."""
 
-from dcgan_tf.common.errors import leave, run_command
-from dcgan_tf.evaluate.command import main
+from dcgan_tf.evaluate.command import run
 
-leave(run_command(main))
+run()

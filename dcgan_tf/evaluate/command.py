@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from dcgan_tf.common import runs
+from dcgan_tf.common.cli import Parser, check_choice, leave, number, run_command
 from dcgan_tf.common.config import check_crop
-from dcgan_tf.common.errors import UserError, leave, run_command
-from dcgan_tf.train.command import Parser, number
+from dcgan_tf.common.errors import UserError
 
 LAYERS = ("pool_3", "mixed_7")
 AGAINST = ("subset", "rest", "data")
@@ -65,8 +65,8 @@ def parse_evaluation(argv=None):
     args = parser.parse_args(argv)
     args.samples = number("--samples", args.samples, 0, int, 2) if args.samples else 0
     args.seed = number("--seed", args.seed, 0, int, 0)
-    _check_choice("--features", args.features, LAYERS)
-    _check_choice("--against", args.against, AGAINST)
+    check_choice("--features", args.features, LAYERS)
+    check_choice("--against", args.against, AGAINST)
     if args.inception is not None and not Path(args.inception).is_file():
         raise UserError(f"--inception {args.inception}: no such file; expected .tgz, .pb or .npz")
     if args.list:
@@ -77,11 +77,6 @@ def parse_evaluation(argv=None):
     else:
         _check_run(args)
     return args
-
-
-def _check_choice(flag, value, choices):
-    if value is not None and value not in choices:
-        raise UserError(f"{flag}: got {value!r}, expected one of {', '.join(choices)}")
 
 
 def _check_places(args):
@@ -127,13 +122,14 @@ def main(argv=None):
         from dcgan_tf.evaluate.table import list_runs
 
         return list_runs(args.places)
-    from dcgan_tf.common.start_tensorflow import import_tensorflow
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
 
-    import_tensorflow()
+    start_tensorflow()
     from dcgan_tf.evaluate import evaluation, memorisation
 
     return (memorisation.examine if args.memorisation else evaluation.evaluate)(args)
 
 
-if __name__ == "__main__":
+def run():
+    """The command `python -m dcgan_tf.evaluate`."""
     leave(run_command(main))

@@ -7,12 +7,9 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.evaluate.protocol import NEIGHBOURS, SPLITS, stamp
 from dcgan_tf.metrics.features import device, extract
 from dcgan_tf.metrics.frechet import bias_warning, frechet_distance
-from dcgan_tf.metrics.precision_recall import (
-    inception_score,
-    kernel_distance,
-    precision_recall,
-    softmax,
-)
+from dcgan_tf.metrics.inception_score import inception_score, softmax
+from dcgan_tf.metrics.kid import kernel_distance
+from dcgan_tf.metrics.precision_recall import precision_recall
 
 FRECHET_NAMES = {"pool_3": "fid", "mixed_7": "fid_768"}
 KID_SUBSETS = 100

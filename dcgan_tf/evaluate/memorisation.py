@@ -12,15 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import write_text
 from dcgan_tf.common.images import grid, save_png
-from dcgan_tf.common.runs import write_text
-from dcgan_tf.evaluate import evaluation
-from dcgan_tf.evaluate import reference as reals
+from dcgan_tf.evaluate import evaluation, reference
 from dcgan_tf.evaluate.judge import best_layer
+from dcgan_tf.evaluate.pictures import from_pack, generated, pick
 from dcgan_tf.metrics.features import extract
 from dcgan_tf.metrics.inception import load_inception
-from dcgan_tf.metrics.precision_recall import nearest_neighbours
+from dcgan_tf.metrics.neighbours import nearest_neighbours
 from dcgan_tf.models.networks import load_network
 
 NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
@@ -138,10 +139,10 @@ def examine(args):
     inception = load_inception(args.inception)
     layer = best_layer(inception, args.features)
     training, held_out = _open_reals(args, say)
-    cache = evaluation.cache_of(args, training.config)
+    cache = reference.cache_of(args, training.config)
     count = held_out.count
-    samples = reals.generated(generator, args.samples or count, args.seed)
-    own = reals.from_pack(training.pack, training.rows, training.name)
+    samples = generated(generator, args.samples or count, args.seed)
+    own = from_pack(training.pack, training.rows, training.name)
     total = samples.count + held_out.count + own.count
     with tqdm(total=total, desc=f"features {layer}", unit="img", disable=None) as bar:
         vectors = [
@@ -151,7 +152,7 @@ def examine(args):
     shown, others = (np.concatenate(list(side.read())) for side in (samples, held_out))
     pixels = find_neighbours(Blurred(shown), Blurred(others), Blurred(training.pack.pixels))
     features = find_neighbours(*vectors)
-    record = evaluation.identify(args.run) | judge(pixels, features)
+    record = checkpoints.identify(args.run) | judge(pixels, features)
     record |= {
         "samples": samples.count,
         "held_out": held_out.name,
@@ -170,17 +171,17 @@ def _open_reals(args, say):
     own = args
     if args.against == "data":
         own = type(args)(**{**vars(args), "data": None, "against": "subset"})
-    archive, against = evaluation.open_archive(own, say)
+    archive, against = reference.open_archive(own, say)
     if against == "data":
         raise UserError(
             f"--data {args.data}: not the pictures that {args.run.root} was trained on; "
             "add --against data to take them as the held-out ones"
         )
     if args.against == "data":
-        other = evaluation.open_archive(args, say)[0]
+        other = reference.open_archive(args, say)[0]
         count = min(args.samples or len(archive.rows), len(other.rows), 10_000)
-        rows = reals.pick(other.rows, count, args.seed)[0]
-        return archive, reals.from_pack(other.pack, rows, other.name)
+        rows = pick(other.rows, count, args.seed)[0]
+        return archive, from_pack(other.pack, rows, other.name)
     count = min(args.samples or len(archive.rows), archive.left_out, 10_000)
     if count < 2:
         raise UserError(
@@ -188,7 +189,7 @@ def _open_reals(args, say):
             "held-out pictures are left; name an archive of others with --against data --data PATH"
         )
     pack, rows = archive.rest(count, args.seed)
-    return archive, reals.from_pack(pack, rows, archive.rest_name)
+    return archive, from_pack(pack, rows, archive.rest_name)
 
 
 def _write_pairs(path, samples, training, pixels, features):

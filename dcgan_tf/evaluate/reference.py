@@ -7,72 +7,17 @@ cropped and resized by the same code.
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common.checkpoints import read_journal
+from dcgan_tf.common.config import read_config
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.data.pack import open_pack
-from dcgan_tf.data.sources import digest
-from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
-
-BATCH = 256
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures that can be read again and again, in order and in bounded memory.
-
-    Attributes:
-        name: what they are, in words.
-        count: how many.
-        made_by: dict of what they depend on; the key of their cached features.
-        read: called without arguments, yields uint8 (n, height, width, channels).
-    """
-
-    name: str
-    count: int
-    made_by: dict
-    read: Callable
-
-
-def generated(generator, count, seed=0):
-    """Pictures of the seeds seed * count ... (seed + 1) * count - 1: 0, 1, ... by default."""
-    sampler, first = Sampler(generator), seed * count
-
-    def read():
-        for start in range(first, first + count, CHUNK):
-            seeds = range(start, min(start + CHUNK, first + count))
-            yield sampler.array(seed_latents(seeds, sampler.latent_dim))
-
-    made_by = {
-        "generator_sha256": weights_sha256(generator),
-        "weights_of": "G",
-        "crop": "none",
-        "seeds": [first, first + count],
-    }
-    return Pictures(f"{count:,} generated pictures", count, made_by, read)
-
-
-def from_pack(pack, rows, name):
-    """The given rows of a pack, in order."""
-    rows = np.sort(np.asarray(rows, np.int64))
-
-    def read():
-        for start in range(0, len(rows), BATCH):
-            yield pack.pixels[rows[start : start + BATCH]]
-
-    manifest = pack.manifest
-    made_by = {
-        "pack": manifest["pixels_sha256"],
-        "rows": digest(rows.tolist()),
-        **{key: manifest[key] for key in ("crop", "size", "channels", "filter")},
-    }
-    return Pictures(f"{len(rows):,} of {name}", len(rows), made_by, read)
-
-
-def pick(rows, count, seed):
-    """Split `rows` into `count` of them, chosen by `seed`, and the others."""
-    order = np.random.RandomState(seed).permutation(len(rows))
-    return np.sort(rows[order[:count]]), np.sort(rows[order[count:]])
+from dcgan_tf.data.sources import open_source
+from dcgan_tf.evaluate.pictures import from_pack, pick
+from dcgan_tf.metrics.features import Pictures
 
 
 class Archive:
@@ -202,3 +147,74 @@ def hold_out_own(archive, count, seed):
     return None, (
         f"the floor needs {count:,} other real pictures, {archive.name} has {len(archive.rows):,}"
     )
+
+
+def open_archive(args, say):
+    """The real pictures of a run, or the other ones that --data names.
+
+    Returns:
+        Archive and "subset", "rest" or "data": what to compare with.
+
+    Raises:
+        UserError: --against subset or rest with pictures that the run was not trained on.
+    """
+    config = read_config(args.run.config)
+    if args.packs:
+        config = replace(config, packs=args.packs)
+    if args.against == "data":
+        return _other_archive(args, config, say), "data"
+    if args.data:
+        config = replace(config, data=args.data)
+    source = open_source(replace(config, subset=0))
+    if len(source.names) >= config.subset:
+        archive = Archive(
+            config,
+            source,
+            f"the training pictures, {source.where}",
+            f"the rest of {source.where}, not trained on",
+            say,
+        )
+        trained_on = read_journal(args.run).get("pixels_sha256")
+        if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
+            return archive, args.against or "subset"
+    if args.data and not args.against:
+        return _other_archive(args, config, say), "data"
+    raise UserError(
+        f"--data {source.where}: not the pictures that {args.run.root} was trained on; "
+        "name those, or compare with these by --against data"
+    )
+
+
+def _other_archive(args, config, say):
+    """Another archive whole; of a large one, the seeded choice that is needed."""
+    config = replace(config, data=args.data, subset=0, subset_seed=args.seed)
+    source = open_source(config)
+    wanted = 2 * (args.samples or 10_000)
+    if wanted < (1 - config.max_bad) * len(source.names):
+        config = replace(config, subset=wanted)
+    name = f"the pictures of {source.where}"
+    return Archive(config, source, name, name, say)
+
+
+def choose(archive, against, args):
+    """How many pictures a side, and which real ones.
+
+    Returns:
+        int, reals.Choice.
+    """
+    own, spare = len(archive.rows), archive.left_out
+    if against == "rest":
+        if spare < 2:
+            raise UserError(
+                f"--against rest: {args.run.root} was trained on all {own:,} pictures of "
+                f"{archive.source.where}; use --against subset, or --against data --data PATH"
+            )
+        own, spare = spare, own
+    count = args.samples or default_count(own, spare)
+    take = choose_rest if against == "rest" else choose_subset
+    return count, take(archive, min(count, own), count, args.seed)
+
+
+def cache_of(args, config):
+    """Path: where features are kept."""
+    return Path(args.cache) if args.cache else Path(config.packs).parent / "features"

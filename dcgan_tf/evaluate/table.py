@@ -1,7 +1,8 @@
 """Scores in words: the table of one evaluation, and several side by side where stamps allow it."""
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run, read_lines
+from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.protocol import describe, mismatch
 
 LABELS = {

@@ -1,13 +1,10 @@
 """generate.py's command line, read without NumPy and TensorFlow so that mistakes answer at once."""
 
-import re
 from pathlib import Path
 
 from dcgan_tf.common import runs
+from dcgan_tf.common.cli import Parser, leave, number, parse_seeds, run_command
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.train.command import Parser, number
-
-MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 
 def parse_generation(argv=None):
@@ -45,9 +42,11 @@ def parse_generation(argv=None):
     args.n = number("--n", args.n, 64, int, 1)
     args.frames = number("--frames", args.frames, 24, int, 1)
     args.truncation = number("--truncation", args.truncation, 1.0, float, 0)
-    args.seeds = _seeds("--seeds", args.seeds) if args.seeds is not None else list(range(args.n))
+    args.seeds = (
+        parse_seeds("--seeds", args.seeds) if args.seeds is not None else list(range(args.n))
+    )
     if args.interpolate is not None:
-        args.interpolate = _seeds("--interpolate", args.interpolate)
+        args.interpolate = parse_seeds("--interpolate", args.interpolate)
         if len(args.interpolate) < 2:
             raise UserError("--interpolate: got one seed, expected two or more, such as 3,17,42")
     if args.fill is not None:
@@ -65,20 +64,6 @@ def parse_generation(argv=None):
     return args
 
 
-def _seeds(flag, text):
-    """list[int]: "0-3,100" as 0, 1, 2, 3, 100."""
-    seeds = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last <= MAX_SEED:
-            raise UserError(
-                f"{flag}: got {text!r}, expected seeds from 0 to {MAX_SEED} such as 0-63,100"
-            )
-        seeds.extend(range(first, last + 1))
-    return seeds
-
-
 def _find_model(args):
     if args.model:
         path = Path(args.model)
@@ -93,3 +78,19 @@ def _find_model(args):
     if not path.is_file():
         raise UserError(f"--model {path}: no such file")
     return path
+
+
+def main(argv=None):
+    """Generate as the command line asks."""
+    args = parse_generation(argv)  # mistakes are refused before the seconds that TensorFlow takes
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.generate.generation import generate
+
+    generate(args)
+
+
+def run():
+    """The command `generate.py`."""
+    leave(run_command(main))

@@ -3,7 +3,7 @@
 import numpy as np
 from tqdm import tqdm
 
-from dcgan_tf.common import runs
+from dcgan_tf.common import files
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import grid, save_gif, save_png, to_pillow
 from dcgan_tf.models.networks import load_network
@@ -67,9 +67,9 @@ def _load_latents(path, length):
 def _open_out(args):
     """Path: the folder to write into; made only now, when nothing can be refused any more."""
     if args.out:
-        runs.make_directory(args.out, "--out")
+        files.make_directory(args.out, "--out")
         return args.out
-    return runs.next_directory(args.model.parent / "generated")
+    return files.next_directory(args.model.parent / "generated")
 
 
 def _write_pictures(out, sampler, latents, names, texts, text):

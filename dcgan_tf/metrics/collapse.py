@@ -6,8 +6,6 @@ kill comes to the same conclusions.
 
 import numpy as np
 
-from dcgan_tf.models.sampling import CHUNK, seed_latents
-
 REALS = 256  # real pictures whose spread is the measure
 # Healthy runs of the recipes stay above 0.7 once they have begun to draw; collapsed ones and those
 # that never began lie below 0.2.
@@ -33,25 +31,22 @@ def spread(pictures):
 
 
 class Diversity:
-    """How much the samples of fixed latents differ among each other, relative to real pictures.
+    """How much the pictures of fixed latents differ among each other, relative to real ones.
 
     1 is as varied as the data, 0 is the same picture again and again. It looks at pixels alone and
     says nothing about quality.
 
     Args:
-        sampler: sampling.Sampler.
         pixels: uint8 (count, height, width, channels), the real pictures.
     """
 
-    def __init__(self, sampler, pixels):
-        self._sampler = sampler
-        self._latents = seed_latents(range(CHUNK), sampler.latent_dim)  # one pass through G
+    def __init__(self, pixels):
         rows = np.unique(np.linspace(0, len(pixels) - 1, REALS).astype(int))
         self._reals = max(spread(np.asarray(pixels[rows])), 1.0) if len(rows) > 1 else 1.0
 
-    def measure(self):
-        """float: of the generator as it is now."""
-        return spread(self._sampler.array(self._latents)) / self._reals
+    def measure(self, pictures):
+        """float: of generated pictures, uint8 (n, height, width, channels), n at least 2."""
+        return spread(pictures) / self._reals
 
 
 def troubles(history, certainty=1.0):

@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,8 +20,7 @@ import filelock
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.runs import make_directory, write_text
-from dcgan_tf.data.sources import digest
+from dcgan_tf.common.files import digest, make_directory, write_text
 from dcgan_tf.metrics.frechet import FeatureStatistics
 
 FORMAT = 1  # part of the key
@@ -173,3 +173,20 @@ def _full_float32():
         yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that can be read again and again, in order and in bounded memory.
+
+    Attributes:
+        name: what they are, in words.
+        count: how many.
+        made_by: dict of what they depend on; the key of their cached features.
+        read: called without arguments, yields uint8 (n, height, width, channels).
+    """
+
+    name: str
+    count: int
+    made_by: dict
+    read: Callable

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
-from dcgan_tf.common.images import to_float
 from dcgan_tf.models import noise
 from dcgan_tf.models.losses import discriminator_loss, generator_loss
+from dcgan_tf.models.pixels import to_float
 
 
 class EpochMean(keras.metrics.Metric):

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.images import to_uint8
+from dcgan_tf.models.pixels import to_uint8
 
 CHUNK = 32  # every pass through G has this many, so that a picture never depends on its company
 

@@ -1,15 +1,22 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
-import difflib
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, resolve
+from dcgan_tf.common.cli import Parser, leave, run_command
+from dcgan_tf.common.config import (
+    FIELDS,
+    Config,
+    check_value,
+    expected,
+    find_config,
+    flag,
+    names,
+    read_config,
+    resolve,
+)
 from dcgan_tf.common.errors import UserError
-
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
 
 @dataclass(frozen=True)
@@ -27,36 +34,6 @@ class Request:
     config_name: str
     run_dir: Path | None
     dry_run: bool
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, except None, which says nothing."""
-
-    def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with this project's errors: one line, nearest valid name, no abbreviations."""
-
-    def __init__(self, **kwargs):
-        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
-
-    def error(self, message):
-        raise UserError(f"{message}; see --help")
-
-    def parse_args(self, argv=None, namespace=None):
-        parsed, unknown = self.parse_known_args(argv, namespace)
-        if unknown:
-            known = [name for name in self._option_string_actions if name.startswith("--")]
-            raise UserError(_unknown("flag", unknown[0].split("=")[0], known))
-        return parsed
-
-
-def _unknown(what, name, known):
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see --help for the valid ones"
-    return f"unknown {what} {name}; {hint}"
 
 
 def parse_training(argv=None):
@@ -129,67 +106,18 @@ def _parse(name, text):
     return value
 
 
-def number(flag, text, default, kind, low=-float("inf")):
-    """The value of a flag's text, `default` where it was not given.
+def main(argv=None):
+    """Train as the command line asks; the process' exit code."""
+    request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
 
-    Args:
-        kind: int or float; low: the smallest value that is taken.
+    start_tensorflow()
+    from dcgan_tf.train.plan import print_plan
+    from dcgan_tf.train.training import train
 
-    Raises:
-        UserError: no finite number of this kind, or below `low`.
-    """
-    try:
-        value = default if text is None else kind(text)
-        if not low <= value < float("inf"):
-            raise ValueError
-    except ValueError:
-        words = {int: "a whole number", float: "a number"}[kind]
-        limit = f", {low} or more" if low > -float("inf") else ""
-        raise UserError(f"{flag}: got {text!r}, expected {words}{limit}") from None
-    return value
+    return print_plan(request) if request.dry_run else train(request)
 
 
-def names():
-    """list[str]: the configs that come with the project."""
-    return sorted(path.stem for path in CONFIGS.glob("*.toml"))
-
-
-def find_config(named):
-    """Path: the file of a config given by name (`demo`) or by path (`my/own.toml`)."""
-    for path in (CONFIGS / f"{named}.toml", Path(named)):
-        if path.is_file():
-            return path
-    raise UserError(_unknown("config", named, names()) + f"; there are {', '.join(names())}")
-
-
-def read_config(path):
-    """Read a TOML file on top of the defaults.
-
-    Args:
-        path: a file that states only what differs from the defaults.
-
-    Returns:
-        Config: not yet resolved.
-
-    Raises:
-        UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
-    """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not valid TOML: {error}; mend the file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
-    for key, value in table.items():
-        if key not in FIELDS:
-            raise UserError(f"{path}: {_unknown('key', key, FIELDS)}")
-        if isinstance(value, list):
-            value = ",".join(map(str, value)) if FIELDS[key].type is str else tuple(value)
-            table[key] = value
-        elif FIELDS[key].type == tuple[int, ...]:
-            raise UserError(f"{path}: {key}: got {value!r}, expected a list of whole numbers")
-        try:
-            check_value(key, value)
-        except UserError as error:
-            raise UserError(f"{path}: {error}") from None
-    return replace(Config(), **table)
+def run():
+    """The command `train.py`."""
+    leave(run_command(main))

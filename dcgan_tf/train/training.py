@@ -1,10 +1,9 @@
 """Training from the request to the last picture, on one screen."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common import checkpoints, runs
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config import fixed_fields
 from dcgan_tf.common.errors import (
     WORKER_LOST,
@@ -17,10 +16,8 @@ from dcgan_tf.common.images import grid, save_png
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
-from dcgan_tf.train import devices
-from dcgan_tf.train.callbacks import control as callbacks
+from dcgan_tf.train import build, claim, devices
+from dcgan_tf.train.build import build_model, warm_start
 from dcgan_tf.train.signals import StopRequest
 
 
@@ -38,7 +35,7 @@ def train(request):
     """
     config = request.config
     number, workers = devices.worker(config)
-    own = runs.claim(request) if number == 0 else runs.join(request)
+    own = claim.claim(request) if number == 0 else claim.join(request)
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints, run.say)
         if found and found[1].epoch >= config.epochs:
@@ -46,7 +43,7 @@ def train(request):
             run.say(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
             return 0
         if number == 0:
-            runs.save_config(run, config)
+            claim.save_config(run, config)
         source = open_source(config)
         devices.prepare(config)
         strategy = devices.open_strategy(config)
@@ -67,7 +64,7 @@ def train(request):
         if state:
             checkpoints.restore(model, state)
             run.say(f"going on after step {journal.step} (epoch {journal.epoch} done)")
-        kept = callbacks.standard(
+        kept = build.standard(
             run,
             config,
             journal,
@@ -124,69 +121,6 @@ def _lost_message(run):
 def _last_checkpoint(run):
     good = checkpoints.files(run.checkpoints)
     return f"the last checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
-
-
-def build_model(config, strategy):
-    """A compiled DCGAN; call it inside `strategy.scope()`.
-
-    Args:
-        config: config.Config, resolved.
-        strategy: tf.distribute.Strategy.
-
-    Returns:
-        gan.DCGAN.
-    """
-    synchronized = strategy.num_replicas_in_sync > 1
-    model = DCGAN(
-        build_generator(config, synchronized),
-        build_discriminator(config, synchronized),
-        batch_size=config.batch_size,
-        output_activation=config.output_activation,
-        seed=config.seed,
-        flip=config.flip,
-        label_smoothing=config.label_smoothing,
-        label_noise=config.label_noise,
-        fresh_fakes=config.fresh_fakes,
-    )
-    g_optimizer, d_optimizer = (
-        _optimizer(config, rate) for rate in (config.g_learning_rate, config.d_learning_rate)
-    )
-    model.compile(g_optimizer, d_optimizer, jit_compile=devices.use_jit(config, strategy))
-    return model
-
-
-def _optimizer(config, learning_rate):
-    adam = keras.optimizers.Adam(learning_rate, config.beta_1, config.beta_2)
-    if config.precision == "mixed_float16":  # small gradients would vanish in half precision
-        return keras.optimizers.LossScaleOptimizer(adam)
-    return adam
-
-
-def warm_start(config, model, say=print):
-    """Load the weights of `--init-from` into G and D.
-
-    Args:
-        config: config.Config; `init_from` is "", a run directory, or "G.keras,D.keras".
-        model: gan.DCGAN.
-        say: called with one line.
-
-    Raises:
-        UserError: no such files, no Keras models, or networks of another shape.
-    """
-    if not config.init_from:
-        return
-    for network, path in zip(
-        (model.generator, model.discriminator), runs.init_files(config), strict=True
-    ):
-        trained = load_network(path, "--init-from")
-        shapes = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
-        if shapes[0] != shapes[1]:
-            raise UserError(
-                f"--init-from {path}: not of the shape of this config's {network.name}; "
-                "use the config that it was trained with"
-            )
-        network.set_weights(trained.get_weights())
-    say(f"starting from the networks of {config.init_from}")
 
 
 def _journal(config, pack, found):

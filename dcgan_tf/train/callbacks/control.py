@@ -5,18 +5,13 @@ What a run leaves for people is in artefacts.py.
 
 import math
 import time
-from pathlib import Path
 
 import keras
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.common.runs import replacing
-from dcgan_tf.metrics import collapse as health
-from dcgan_tf.models.sampling import Sampler
-from dcgan_tf.train.callbacks import logs as artefacts
+from dcgan_tf.common.files import replacing
 from dcgan_tf.train.callbacks.logs import scalar
-from dcgan_tf.train.callbacks.scores import Scores
 
 
 class RestoreMeans(keras.callbacks.Callback):
@@ -131,41 +126,3 @@ class Stop(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 < self._epochs:
             self._stop.raise_if_agreed()
-
-
-def standard(run, config, journal, model, stop, pixels, *, restored=None, chief=True, workers=1):
-    """All of the above, in the order in which they depend on each other.
-
-    Args:
-        pixels: uint8 (count, height, width, channels), the training pictures.
-        restored: the state that training goes on from, None at the start.
-        chief: whether this process is the one that writes.
-        workers: how many processes train together.
-
-    Returns:
-        list[keras.callbacks.Callback].
-    """
-    counting = [RestoreMeans(journal, restored), StepCounter(run, journal, stop, workers)]
-    writing = _writing(run, config, journal, model, stop, pixels) if chief else []
-    return [*counting, *writing, Stop(journal, stop, config.epochs)]
-
-
-def _writing(run, config, journal, model, stop, pixels):
-    batch_size, epochs = config.batch_size, config.epochs
-    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
-    sampler = Sampler(model.generator)
-    certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
-    found = [
-        artefacts.ProgressBar(journal, batch_size, epochs),
-        artefacts.MetricsLog(run, journal, batch_size, epochs, health.Diversity(sampler, pixels)),
-        artefacts.Troubles(run, journal, certainty),
-        artefacts.SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
-        artefacts.LossPlot(run, journal, title, epochs, certainty),
-        artefacts.ProgressGif(run, epochs, config.image_size),
-    ]
-    if config.tensorboard:
-        found.append(artefacts.TensorBoardLog(run, journal))
-    if config.score_every:
-        cache = Path(config.packs).parent / "features"
-        found.append(Scores(run, config, journal, model.generator, cache))
-    return [*found, Checkpoint(run, journal, config, stop)]

@@ -8,10 +8,11 @@ import keras
 import matplotlib.figure
 import tensorflow as tf
 
-from dcgan_tf.common.runs import editing_lines, read_lines, replacing, write_text
+from dcgan_tf.common.files import editing_lines, read_lines, replacing, write_text
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate import reference as reals
+from dcgan_tf.evaluate import reference
 from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
+from dcgan_tf.evaluate.pictures import generated
 from dcgan_tf.evaluate.protocol import mismatch
 from dcgan_tf.metrics.inception import load_inception
 
@@ -41,7 +42,7 @@ class Scores(keras.callbacks.Callback):
         forget_later(run, journal.epoch)
         inception = load_inception(config.inception or None)
         source = open_source(config)
-        archive = reals.Archive(
+        archive = reference.Archive(
             config,
             source,
             f"the training pictures, {source.where}",
@@ -49,7 +50,7 @@ class Scores(keras.callbacks.Callback):
             say=run.note,
         )
         count = config.score_samples
-        choice = reals.choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
+        choice = reference.choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
         layer = best_layer(inception)
         self._judge = Judge(inception, layer, choice, cache, subsets=KID_SUBSETS)
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
@@ -65,7 +66,7 @@ class Scores(keras.callbacks.Callback):
         if (epoch + 1) % self._config.score_every:
             return
         began = time.perf_counter()
-        pictures = reals.generated(self._generator, self._config.score_samples)
+        pictures = generated(self._generator, self._config.score_samples)
         record = {
             "run": self._run.root.resolve().name,
             "epoch": epoch + 1,

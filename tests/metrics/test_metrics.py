@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from dcgan_tf.metrics import inception_score, kid, neighbours
 from dcgan_tf.metrics import precision_recall as metrics
 from dcgan_tf.metrics.frechet import FeatureStatistics, bias_warning, frechet_distance
 
@@ -218,7 +219,7 @@ def direct_mmd(x, y):
 def test_kernel_distance_matches_the_definition():
     random = np.random.default_rng(8)
     x, y = random.normal(size=(15, 6)), random.normal(0.3, 1.2, size=(15, 6))
-    mean, std = metrics.kernel_distance(x, y)
+    mean, std = kid.kernel_distance(x, y)
     assert mean == pytest.approx(direct_mmd(x, y), rel=1e-12)
     assert std == 0.0
 
@@ -228,7 +229,7 @@ def test_kernel_distance_of_two_halves_averages_zero():
     values = []
     for _ in range(400):
         x = random.normal(0.5, 1, size=(60, 10))
-        values.append(metrics.kernel_distance(x[:30], x[30:])[0])
+        values.append(kid.kernel_distance(x[:30], x[30:])[0])
     error = np.std(values) / np.sqrt(len(values))
     # The biased estimator, which keeps the diagonals, is off by ten times this.
     assert abs(np.mean(values)) < 4 * error
@@ -239,38 +240,40 @@ def test_kernel_distance_is_seeded_and_tells_sets_apart():
     random = np.random.default_rng(10)
     x, y = random.normal(size=(300, 8)), random.normal(0.5, 1, size=(200, 8))
     arguments = {"subsets": 20, "subset_size": 100}
-    first = metrics.kernel_distance(x, y, seed=1, **arguments)
-    assert first == metrics.kernel_distance(x, y, seed=1, **arguments)
-    assert first != metrics.kernel_distance(x, y, seed=2, **arguments)
+    first = kid.kernel_distance(x, y, seed=1, **arguments)
+    assert first == kid.kernel_distance(x, y, seed=1, **arguments)
+    assert first != kid.kernel_distance(x, y, seed=2, **arguments)
     mean, std = first
     assert mean > 5 * std > 0
     with pytest.raises(ValueError, match="at least 2"):
-        metrics.kernel_distance(x[:1], y)
+        kid.kernel_distance(x[:1], y)
 
 
 def test_inception_score_closed_forms():
-    assert metrics.inception_score(np.full((50, 20), 1 / 20)) == pytest.approx((1, 0))
-    assert metrics.inception_score(np.tile(np.eye(5), (20, 1))) == pytest.approx((5, 0))
+    assert inception_score.inception_score(np.full((50, 20), 1 / 20)) == pytest.approx((1, 0))
+    assert inception_score.inception_score(np.tile(np.eye(5), (20, 1))) == pytest.approx((5, 0))
     # One split certain of one class, the other spread over two: exp of 0 and of log 2.
     rows = np.array([[1, 0], [1, 0], [1, 0], [0, 1.0]])
-    assert metrics.inception_score(rows, splits=2) == pytest.approx((1.5, 0.5))
+    assert inception_score.inception_score(rows, splits=2) == pytest.approx((1.5, 0.5))
 
 
 def test_inception_score_matches_the_definition():
-    p = metrics.softmax(np.random.default_rng(11).normal(size=(103, 9)) * 3)
+    p = inception_score.softmax(np.random.default_rng(11).normal(size=(103, 9)) * 3)
     assert p.sum(axis=1) == pytest.approx(1)
     scores = []
     for i in range(10):
         part = p[i * 103 // 10 : (i + 1) * 103 // 10]
         scores.append(np.exp(np.mean(np.sum(part * np.log(part / part.mean(0)), axis=1))))
     expected = np.mean(scores), np.std(scores)
-    assert metrics.inception_score(p) == pytest.approx(expected, rel=1e-12)
+    assert inception_score.inception_score(p) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match="cannot make 10 splits"):
-        metrics.inception_score(p[:9])
+        inception_score.inception_score(p[:9])
 
 
 def test_softmax_survives_large_logits():
-    np.testing.assert_allclose(metrics.softmax([[1000.0, 1000.0 + np.log(3)]]), [[0.25, 0.75]])
+    np.testing.assert_allclose(
+        inception_score.softmax([[1000.0, 1000.0 + np.log(3)]]), [[0.25, 0.75]]
+    )
 
 
 def direct_precision_recall(real, fake, k):
@@ -292,7 +295,7 @@ def direct_precision_recall(real, fake, k):
     "block", [7, 59, 1024]
 )  # 59 leaves a single row, which BLAS sums otherwise
 def test_precision_recall_matches_the_direct_form(monkeypatch, block):
-    monkeypatch.setattr(metrics, "BLOCK_ROWS", block)
+    monkeypatch.setattr(neighbours, "BLOCK_ROWS", block)
     random = np.random.default_rng(12)
     real, fake = random.normal(size=(60, 37)), random.normal(0.35, 0.9, size=(45, 37))
     real, fake = real + 1000, fake + 1000  # far from 0, where |x|^2 + |y|^2 - 2 x.y rounds badly
@@ -306,7 +309,7 @@ def test_precision_recall_matches_the_direct_form(monkeypatch, block):
 
 def test_repeated_pictures_do_not_hang_on_rounding(monkeypatch):
     """Five times the same point: balls of radius 0 with a copy in the middle."""
-    monkeypatch.setattr(metrics, "BLOCK_ROWS", 3)
+    monkeypatch.setattr(neighbours, "BLOCK_ROWS", 3)
     for seed in range(30):
         random = np.random.default_rng(seed)
         real = np.tile(random.normal(size=(25, 37))[:5] + 1000, (5, 1))
@@ -327,7 +330,7 @@ def test_precision_recall_by_hand():
 
 @pytest.mark.parametrize("block", [7, 1024])
 def test_nearest_neighbours_match_the_direct_form(monkeypatch, tmp_path, block):
-    monkeypatch.setattr(metrics, "BLOCK_ROWS", block)
+    monkeypatch.setattr(neighbours, "BLOCK_ROWS", block)
     random = np.random.default_rng(13)
     references = random.integers(0, 256, size=(50, 30), dtype=np.uint8)
     references[2] = references[30]
@@ -336,7 +339,7 @@ def test_nearest_neighbours_match_the_direct_form(monkeypatch, tmp_path, block):
     queries = random.integers(0, 256, size=(20, 30), dtype=np.uint8)
     queries[3] = references[40]
     queries[4] = references[30]  # of equals the first wins
-    distances, indices = metrics.nearest_neighbours(queries, mapped)
+    distances, indices = neighbours.nearest_neighbours(queries, mapped)
     every = np.sqrt(((queries[:, None].astype(float) - references) ** 2).sum(-1))
     np.testing.assert_array_equal(indices, every.argmin(1))
     np.testing.assert_allclose(distances, every.min(1), rtol=1e-14)
@@ -346,11 +349,14 @@ def test_nearest_neighbours_match_the_direct_form(monkeypatch, tmp_path, block):
 
 def test_the_distance_of_a_copy_is_zero():
     references = np.random.default_rng(14).normal(1000, 1, size=(30, 700)).astype(np.float32)
-    distances, indices = metrics.nearest_neighbours(references[::-1], references)
+    distances, indices = neighbours.nearest_neighbours(references[::-1], references)
     np.testing.assert_array_equal(indices, np.arange(30)[::-1])
     assert not distances.any()
 
 
 def test_the_mathematics_needs_no_tensorflow():
-    code = "import dcgan_tf.frechet, dcgan_tf.metrics, sys; sys.exit('tensorflow' in sys.modules)"
+    rooms = "frechet, kid, inception_score, precision_recall, neighbours, collapse"
+    code = (
+        f"import sys; from dcgan_tf.metrics import {rooms}; sys.exit('tensorflow' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -24,13 +24,15 @@ from tiny_inception import TinyInception
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run, read_lines, write_lines
+from dcgan_tf.common.files import read_lines, write_lines
+from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import command as evaluate
 from dcgan_tf.evaluate import evaluation, protocol
 from dcgan_tf.evaluate import judge as scores
 from dcgan_tf.evaluate import reference as reals
 from dcgan_tf.evaluate import table as scoreboard
+from dcgan_tf.evaluate.pictures import from_pack
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
@@ -213,7 +215,7 @@ def test_rest_is_what_the_subset_leaves_out(make_archive):
     archive = make_archive(24)
     assert archive.left_out == 48
     choice = reals.choose_rest(archive, 20, 20, seed=0)
-    own = reals.from_pack(archive.pack, archive.rows, "own")
+    own = from_pack(archive.pack, archive.rows, "own")
     assert [p.count for p in (choice.reference, choice.held_out, own)] == [20, 20, 24]
     assert distinct(choice.reference, choice.held_out, own) == 64
 
@@ -244,7 +246,7 @@ def test_default_count_leaves_a_floor(own, spare, count):
 def some_pictures(seed=0, count=40):
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), np.uint8)
     made_by = {"seed": seed, "crop": "center", "size": 8, "channels": 3, "filter": "none"}
-    return reals.Pictures("random", count, made_by, lambda: np.array_split(pixels, 3))
+    return features.Pictures("random", count, made_by, lambda: np.array_split(pixels, 3))
 
 
 def test_features_are_computed_once_and_are_those_of_the_pictures(tmp_path):
@@ -286,7 +288,7 @@ def test_broken_off_or_damaged_entries_are_made_again(tmp_path):
         yield next(iter(pictures.read()))
         raise OSError("gone")
 
-    torn = reals.Pictures("torn", pictures.count, pictures.made_by, broken)
+    torn = features.Pictures("torn", pictures.count, pictures.made_by, broken)
     with pytest.raises(OSError, match="gone"):
         features.extract(torn, network, "mixed_7", tmp_path, lambda n: None)
     assert not list(tmp_path.glob("*/"))

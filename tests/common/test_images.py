@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dcgan_tf.common.images import GIF_FRAMES, grid, save_gif, save_png, to_float, to_uint8
+from dcgan_tf.common.images import GIF_FRAMES, grid, save_gif, save_png
+from dcgan_tf.models.pixels import to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8)
 RANGES = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}

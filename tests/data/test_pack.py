@@ -27,9 +27,10 @@ from PIL import Image
 
 from dcgan_tf.common.config import Config, resolve
 from dcgan_tf.common.errors import Interrupted, UserError
+from dcgan_tf.common.images import encode
 from dcgan_tf.data import pack
 from dcgan_tf.data.pack import chosen_order, open_pack
-from dcgan_tf.data.sources import encode, open_source
+from dcgan_tf.data.sources import open_source
 from dcgan_tf.data.synthetic import draw_face
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from dcgan_tf.common.images import grid, save_png
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train.callbacks.logs import ProgressGif
+from dcgan_tf.train.callbacks.samples import ProgressGif
 
 
 @pytest.mark.parametrize(("size", "side"), [(64, 4 * 66 - 2), (28, 8 * 30 - 2), (400, 400)])

@@ -8,8 +8,9 @@ import keras
 import numpy as np
 import pytest
 
+from dcgan_tf.common.config import find_config, names, read_config
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.train.command import find_config, names, parse_training, read_config
+from dcgan_tf.train.command import parse_training
 
 
 def resolved(*argv):

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from helpers import REPO, resolved
 
-from dcgan_tf.common import runs
-from dcgan_tf.common.config import Config, to_toml
+from dcgan_tf.common import files, runs
+from dcgan_tf.common.config import Config, read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
-from dcgan_tf.common.runs import Run, read_lines, replacing, write_lines, write_text
-from dcgan_tf.train.command import read_config
+from dcgan_tf.common.files import read_lines, replacing, write_lines, write_text
+from dcgan_tf.common.runs import Run
+from dcgan_tf.train import build, claim
 
 
 def request(*argv):
@@ -32,14 +33,14 @@ def saved_run(root, config=None):
 
 def test_threads_never_share_a_directory(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: runs.next_directory(tmp_path / "runs", "x"), range(40)))
+        made = list(pool.map(lambda _: files.next_directory(tmp_path / "runs", "x"), range(40)))
     assert sorted(path.name for path in made) == [f"{n:04d}-x" for n in range(1, 41)]
 
 
 def test_processes_never_share_a_directory(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
-        "from pathlib import Path; from dcgan_tf.common.runs import next_directory\n"
+        "from pathlib import Path; from dcgan_tf.common.files import next_directory\n"
         "for _ in range(20): print(next_directory(Path('runs'), 'x').name)\n"
     )
     command = [sys.executable, "-c", code]
@@ -53,8 +54,8 @@ def test_processes_never_share_a_directory(tmp_path):
 def test_numbers_go_on_after_the_highest(tmp_path):
     for name in ("0007-demo", "0003", "notes", ".hidden"):
         (tmp_path / name).mkdir()
-    assert runs.next_directory(tmp_path, "celeba").name == "0008-celeba"
-    assert runs.next_directory(tmp_path).name == "0009"
+    assert files.next_directory(tmp_path, "celeba").name == "0008-celeba"
+    assert files.next_directory(tmp_path).name == "0009"
 
 
 def test_replacing_writes_whole(tmp_path):
@@ -93,7 +94,7 @@ def test_replacing_overwrites_what_a_killed_process_left(tmp_path):
 def test_check_refuses_a_file(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(UserError, match="this is a file"):
-        runs.check(Run(tmp_path / "a"), resolved())
+        claim.check(Run(tmp_path / "a"), resolved())
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
@@ -101,76 +102,76 @@ def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
     """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no config.toml"):
-        runs.check(Run(tmp_path), resolved())
+        claim.check(Run(tmp_path), resolved())
 
 
 @pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml"])
 def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
-    runs.check(Run(tmp_path / "new"), resolved())
+    claim.check(Run(tmp_path / "new"), resolved())
     if left:
         (tmp_path / left).write_text("")
-    runs.check(Run(tmp_path), resolved())
+    claim.check(Run(tmp_path), resolved())
 
 
 def test_check_refuses_another_config_by_its_fields(tmp_path):
     run = saved_run(tmp_path / "a", resolved("--width", 0.5))
     with pytest.raises(UserError) as caught:
-        runs.check(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
+        claim.check(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
     assert "width 0.5 -> 0.25; seed 0 -> 1)" in str(caught.value)
 
 
 def test_check_allows_what_may_change(tmp_path):
     config = resolved()
     run = saved_run(tmp_path / "a", config)
-    runs.check(run, config)
-    runs.check(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
+    claim.check(run, config)
+    claim.check(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
 
 
 def test_check_refuses_a_damaged_config_by_its_file(tmp_path):
     run = saved_run(tmp_path / "a")
     run.config.write_text("epochs = ")
     with pytest.raises(UserError, match=r"config\.toml: not valid TOML"):
-        runs.check(run, resolved())
+        claim.check(run, resolved())
 
 
 def test_claim_makes_a_numbered_run_with_config_and_versions(here):
-    with runs.claim(request("--config", "demo", "--seed", 5)) as run:
+    with claim.claim(request("--config", "demo", "--seed", 5)) as run:
         assert run.root == Path("runs/0001-demo")
     assert read_config(run.config) == resolved("--config", "demo", "--seed", 5)
     versions = json.loads(run.versions.read_text())
     assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= set(versions)
-    with runs.claim(request("--config", "demo")) as second:
+    with claim.claim(request("--config", "demo")) as second:
         assert second.root == Path("runs/0002-demo")
 
 
 def test_claim_refuses_a_live_owner_with_its_own_code(tmp_path):
     wanted = request("--run", tmp_path / "deep" / "a")
-    with runs.claim(wanted), pytest.raises(UserError) as caught, runs.claim(wanted):
+    with claim.claim(wanted), pytest.raises(UserError) as caught, claim.claim(wanted):
         pass
     assert caught.value.code == IN_USE
-    with runs.claim(wanted):  # the lock of one that ended is not in the way
+    with claim.claim(wanted):  # the lock of one that ended is not in the way
         pass
 
 
 @pytest.mark.parametrize("error", [UserError("x"), Interrupted(15), OSError("full")])
 def test_a_run_that_never_began_leaves_no_directory(error, here):
-    with pytest.raises(type(error)), runs.claim(request()):
+    with pytest.raises(type(error)), claim.claim(request()):
         raise error
     assert list(here.iterdir()) == []
 
 
 def test_a_run_that_began_is_kept_whatever_stops_it(here):
-    with pytest.raises(UserError), runs.claim(request()) as run:
+    with pytest.raises(UserError), claim.claim(request()) as run:
         run.reals.write_bytes(b"")
         raise UserError("x")
-    with pytest.raises(UserError), runs.claim(request("--run", run.root)):
+    with pytest.raises(UserError), claim.claim(request("--run", run.root)):
         raise UserError("x")
     assert run.config.is_file()
 
 
 def test_without_git_the_versions_say_so(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert runs.versions()["git_commit"] is None
+    assert claim.versions()["git_commit"] is None
 
 
 def test_newest_is_the_run_whose_generator_was_written_last(here):
@@ -215,19 +216,19 @@ def test_log_keeps_what_was_said(tmp_path, capsys):
 
 
 def test_init_from_names_a_run_or_two_files(tmp_path):
-    assert runs.init_files(Config()) == []
+    assert build.init_files(Config()) == []
     run = saved_run(tmp_path / "a")
     files = [run.generator, run.discriminator]
     with pytest.raises(UserError, match="--init-from"):
-        runs.init_files(Config(init_from=str(run.root)))
+        build.init_files(Config(init_from=str(run.root)))
     for path in files:
         path.write_bytes(b"")
-    assert runs.init_files(Config(init_from=str(run.root))) == files
-    assert runs.init_files(Config(init_from=",".join(map(str, files)))) == files
+    assert build.init_files(Config(init_from=str(run.root))) == files
+    assert build.init_files(Config(init_from=",".join(map(str, files)))) == files
 
 
 @pytest.mark.parametrize("named", ["nothere", "a.keras", "a.keras,no.keras", "a.keras,a.keras,b"])
 def test_init_from_refuses_what_is_not_both_networks(named, here):
     (here / "a.keras").write_bytes(b"")
     with pytest.raises(UserError, match=f"--init-from {named}"):
-        runs.init_files(Config(init_from=named))
+        build.init_files(Config(init_from=named))

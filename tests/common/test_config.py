@@ -9,17 +9,21 @@ from dataclasses import replace
 import pytest
 from helpers import REPO, assert_refused, generate, resolved, train
 
+from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import (
     CELEBA_CROP,
     FIELDS,
     Config,
     changed_fields,
+    find_config,
     flag,
+    names,
+    read_config,
     resolve,
     to_toml,
 )
-from dcgan_tf.common.errors import Interrupted, UserError, run_command
-from dcgan_tf.train.command import find_config, names, parse_training, read_config
+from dcgan_tf.common.errors import Interrupted, UserError
+from dcgan_tf.train.command import parse_training
 
 # Values for fields whose neighbours must fit, with the neighbours.
 FITTING = {

@@ -9,10 +9,11 @@ from PIL import Image
 from tiny_inception import TinyInception
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate import evaluation, memorisation
-from dcgan_tf.evaluate import reference as reals
+from dcgan_tf.evaluate import memorisation, reference
 from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, judge
+from dcgan_tf.metrics import features
 
 
 def smooth_pictures(seed, count):
@@ -107,20 +108,20 @@ def test_command_gives_a_verdict_and_a_picture_of_pairs(there, capsys):
 def test_command_convicts_a_generator_that_hands_out_its_training_pictures(
     there, capsys, monkeypatch
 ):
-    archive, _ = evaluation.open_archive(
+    archive, _ = reference.open_archive(
         evaluate.parse_evaluation(["--run", "runs/a"]), lambda text: None
     )
     pixels = np.asarray(archive.pack.pixels[:28])
     made_by = {"generator_sha256": "thief", "crop": "none"}
-    stolen = reals.Pictures("stolen", 28, made_by, lambda: iter([pixels]))
-    monkeypatch.setattr(reals, "generated", lambda generator, count, seed: stolen)
+    stolen = features.Pictures("stolen", 28, made_by, lambda: iter([pixels]))
+    monkeypatch.setattr(memorisation, "generated", lambda generator, count, seed: stolen)
     record = examine(capsys)
     assert record["verdict"] == "copies" and record["copies"] == 1
     assert record["pixels"]["median_distance"] == 0
     with Image.open(there / "runs/a/memorisation.png") as image:
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
-    assert memorisation.describe(record, evaluate.runs.Run("runs/a")).count("100.0%") >= 2
+    assert memorisation.describe(record, Run("runs/a")).count("100.0%") >= 2
 
 
 def test_without_held_out_pictures_it_says_how_to_get_some(there, capsys):

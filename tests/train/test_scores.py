@@ -7,7 +7,8 @@ import pytest
 import stress
 from helpers import REPO
 
-from dcgan_tf.common.runs import Run, read_lines, write_lines
+from dcgan_tf.common.files import read_lines, write_lines
+from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.train.callbacks import scores as scoring
 from dcgan_tf.train.command import parse_training
@@ -21,6 +22,7 @@ FLAGS = (
 PROGRAM = f"""
 import sys
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
+from dcgan_tf.common.cli import run_command
 from dcgan_tf.train.callbacks import scores as scoring
 from tiny_inception import TinyInception
 scoring.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
@@ -38,7 +40,7 @@ def telling(publish):
 
 os.replace = telling(os.replace)
 pathlib.Path.rename = telling(pathlib.Path.rename)
-sys.exit(train.run_command(train.main, sys.argv[1:]))
+sys.exit(run_command(train.main, sys.argv[1:]))
 """
 
 

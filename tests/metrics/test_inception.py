@@ -6,11 +6,11 @@ import json
 import os
 import tarfile
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import SHARED
 from reference_graph import ReferenceGraph, evaluate_directly
 
 from dcgan_tf.common.errors import UserError
@@ -23,7 +23,6 @@ from dcgan_tf.metrics.inception_weights import (
     weight_shapes,
 )
 
-SHARED = Path(__file__).parents[2] / "shared"
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
 

@@ -1,22 +1,16 @@
 """The step is the textbook's step, its noise has no state, and BatchNorm learns."""
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tiny_gan import BATCH, PIXELS, build, fit, tiny
 
-from dcgan_tf.common.images import to_float
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
-from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.losses import discriminator_loss, generator_loss
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.train.command import parse_training
-
-BATCH = 8
-PIXELS = np.random.RandomState(0).randint(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+from dcgan_tf.models.pixels import to_float
 
 
 @pytest.fixture
@@ -26,28 +20,6 @@ def float64():
     yield
     keras.config.set_floatx("float32")
     keras.config.set_dtype_policy("float32")
-
-
-def tiny(name="celeba", **changes):
-    """A small resolved config."""
-    return replace(parse_training(["--config", name, "--width", "0.05"]).config, **changes)
-
-
-def build(config, optimizer=keras.optimizers.SGD, **kwargs):
-    model = DCGAN(
-        build_generator(config),
-        build_discriminator(config),
-        batch_size=BATCH,
-        output_activation=config.output_activation,
-        **kwargs,
-    )
-    model.compile(optimizer(0.05), optimizer(0.1))
-    return model
-
-
-def fit(model, steps=2):
-    data = batches(PIXELS, batch_size=BATCH, seed=0)
-    return model.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False).history
 
 
 def largest_difference(one, other):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_distributed import TINY, final, finish, start
+from workers import TINY, final, finish, start
 
 
 def states(cwd, *flags, **kwargs):

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from test_gan import build, fit, tiny
+from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
