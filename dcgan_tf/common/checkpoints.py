@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import hashlib
 import json
+import logging
 import zipfile
 from dataclasses import dataclass, field
 
@@ -16,6 +17,8 @@ import numpy as np
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import read_lines, replacing
+
+log = logging.getLogger(__name__)
 
 JOURNAL, SHA256 = "journal", "sha256"
 
@@ -127,7 +130,7 @@ def read(path):
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
-def read_newest(folder, say=print):
+def read_newest(folder):
     """The newest checkpoint that is whole.
 
     Damaged ones are set aside as `*.damaged`, with a message.
@@ -143,7 +146,7 @@ def read_newest(folder, say=print):
         try:
             found = read(path)
         except ValueError as error:
-            say(f"warning: {path} is damaged ({error}); trying the one before it")
+            log.warning(f"{path} is damaged ({error}); trying the one before it")
             damaged.append(path)
             continue
         for bad in damaged:

@@ -13,6 +13,7 @@ from dcgan_tf.common.errors import (
     is_file_system_error,
     unknown,
 )
+from dcgan_tf.common.log import printable
 
 
 def run_command(main, argv=None):
@@ -39,7 +40,7 @@ def run_command(main, argv=None):
         if not is_file_system_error(error):
             raise
         message, code = describe(error), BAD_INPUT
-    print("error: " + " ".join(message.split()), file=sys.stderr)
+    print("error: " + printable(" ".join(message.split())), file=sys.stderr)
     return code
 
 

@@ -15,11 +15,15 @@ class UserError(Exception):
     Args:
         message: one line that names what came, what was expected and what to do.
         code: the process' exit code.
+        flag: what on the command line it is about, such as "--data DIR"; it begins the line.
+
+    Attributes:
+        message, code, flag: as given.
     """
 
-    def __init__(self, message, code=BAD_INPUT):
-        super().__init__(message)
-        self.code = code
+    def __init__(self, message, code=BAD_INPUT, flag=""):
+        super().__init__(f"{flag}: {message}" if flag else message)
+        self.message, self.code, self.flag = message, code, flag
 
 
 class Interrupted(BaseException):

@@ -1,10 +1,6 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
-import datetime
-import sys
 from pathlib import Path
-
-from tqdm import tqdm
 
 from dcgan_tf.common.errors import UserError
 
@@ -48,18 +44,6 @@ class Run:
     def sample_files(self):
         """list[Path]: the sample grids there are, by epoch."""
         return sorted(self.samples.glob("epoch_*.png"), key=lambda path: int(path.stem[6:]))
-
-    def say(self, text):
-        """Print a line for the person who watches and keep it in log.txt."""
-        tqdm.write(text)  # above a progress bar, not into it
-        sys.stdout.flush()
-        self.note(text)
-
-    def note(self, text):
-        """Keep a line in log.txt, with the time in UTC."""
-        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
-        with self.log.open("a", encoding="utf-8") as file:
-            file.write("".join(f"{now} {line}\n" for line in text.splitlines()))
 
 
 def newest():

@@ -23,7 +23,9 @@ def start_tensorflow():
     with _filtered_stderr():
         import tensorflow as tf
 
-        tf.config.list_physical_devices()
+        for gpu in tf.config.list_physical_devices("GPU"):
+            # Otherwise the first process takes all of a GPU's memory, and no other fits beside it.
+            tf.config.experimental.set_memory_growth(gpu, True)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ with the same settings takes it as it is.
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from tqdm import tqdm
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, write_text
 from dcgan_tf.data.preprocess import FILTER, BadPicture, crop_and_resize, to_plain
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1  # part of the key: a change in how pixels are made must not reuse old packs
 ROWS_AT_ONCE = 128
@@ -40,13 +43,12 @@ class Pack:
     path: Path
 
 
-def open_pack(config, source, say=print):
+def open_pack(config, source):
     """The pack for a config, made now if it is not there yet.
 
     Args:
         config: config.Config, resolved.
         source: sources.open_source(config).
-        say: called with one line at a time for the person who watches.
 
     Returns:
         Pack.
@@ -65,8 +67,8 @@ def open_pack(config, source, say=print):
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     pixels = np.memmap(folder / "pixels.u8", np.uint8, "r", shape=tuple(manifest["shape"]))
     _check_skipped(config, source, len(pixels), manifest["skipped"])
-    _tell_skipped(folder, len(pixels), manifest["skipped"], say)
-    say(f"pictures: {len(pixels):,}, {source.where}, prepared in {folder}")
+    _tell_skipped(folder, len(pixels), manifest["skipped"])
+    log.info(f"pictures: {len(pixels):,}, {source.where}, prepared in {folder}")
     return Pack(pixels, manifest, folder)
 
 
@@ -132,12 +134,12 @@ def _make(folder, config, source, recipe):
         raise
 
 
-def _tell_skipped(folder, good, skipped, say):
+def _tell_skipped(folder, good, skipped):
     if skipped:
         some = "; ".join(f"{name}: {reason}" for name, reason in list(skipped.items())[:5])
         more = ", ..." if len(skipped) > 5 else ""
-        say(
-            f"warning: skipped {len(skipped)} of {len(skipped) + good} pictures: {some}{more} "
+        log.warning(
+            f"skipped {len(skipped)} of {len(skipped) + good} pictures: {some}{more} "
             f"(all in {folder / 'manifest.json'})"
         )
 

@@ -6,6 +6,7 @@ from dcgan_tf.common import runs
 from dcgan_tf.common.cli import Parser, check_choice, leave, number, run_command
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.log import speak
 
 LAYERS = ("pool_3", "mixed_7")
 AGAINST = ("subset", "rest", "data")
@@ -122,6 +123,7 @@ def main(argv=None):
         from dcgan_tf.evaluate.table import list_runs
 
         return list_runs(args.places)
+    speak("stderr" if args.json else "stdout")
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     start_tensorflow()

@@ -1,10 +1,8 @@
 """Scoring from the request to the record, on one screen."""
 
 import json
-import sys
 from dataclasses import replace
 
-import tensorflow as tf
 from tqdm import tqdm
 
 from dcgan_tf.common.checkpoints import identify
@@ -31,30 +29,17 @@ def evaluate(args):
     Raises:
         UserError: bad input; the message says how to mend it.
     """
-    say = speaker(args)
-    prepare_devices()
-    record = (score_run if not args.places else score_places)(args, say)
+    record = (score_run if not args.places else score_places)(args)
     print(json.dumps(record) if args.json else "\n" + table.table(record))
 
 
-def speaker(args):
-    """What prints a line for the person who watches: with --json not to stdout."""
-    return lambda text: tqdm.write(text, file=sys.stderr if args.json else sys.stdout)
-
-
-def prepare_devices():
-    """Take a GPU's memory as it is needed, not all of it."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-
-
-def score_run(args, say):
+def score_run(args):
     """dict: the scores of a run's generator, also appended to its evaluation.jsonl."""
     run = args.run
     generator = load_network(run.generator, "--run")
     inception = load_inception(args.inception)
     layer = best_layer(inception, args.features)
-    archive, against = open_archive(args, say)
+    archive, against = open_archive(args)
     count, choice = choose(archive, against, args)
     if (args.seed + 1) * count > MAX_SEEDS:
         raise UserError(f"--seed {args.seed}: no such seeds for {count:,} samples; use a lower one")
@@ -67,7 +52,7 @@ def score_run(args, say):
     return record
 
 
-def score_places(args, say):
+def score_places(args):
     """dict: the scores of the pictures in B against those in A."""
     sources = []
     for place, crop in zip(args.places, (args.crop, args.scored_crop), strict=True):
@@ -89,9 +74,7 @@ def score_places(args, say):
         )
     inception = load_inception(args.inception)
     layer = best_layer(inception, args.features)
-    first, second = (
-        _as_place(_open_side, config, source, count, say) for config, source in sources
-    )
+    first, second = (_as_place(_open_side, config, source, count) for config, source in sources)
     count = min(len(first.rows), len(second.rows))  # some pictures may have been unusable
     choice = reference.choose_subset(first, count, count, args.seed)
     pictures = from_pack(second.pack, pick(second.rows, count, args.seed)[0], second.name)
@@ -99,11 +82,11 @@ def score_places(args, say):
     return {"run": None, "epoch": None, "step": None, **scores, "scored": pictures.name}
 
 
-def _open_side(config, source, count, say):
+def _open_side(config, source, count):
     config = replace(config, subset=count if count < len(source.names) else 0)
     where = source.where
     return reference.Archive(
-        config, source, f"the pictures of {where}", f"the other pictures of {where}", say
+        config, source, f"the pictures of {where}", f"the other pictures of {where}"
     )
 
 

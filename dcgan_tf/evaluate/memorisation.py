@@ -16,7 +16,7 @@ from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import write_text
 from dcgan_tf.common.images import grid, save_png
-from dcgan_tf.evaluate import evaluation, reference
+from dcgan_tf.evaluate import reference
 from dcgan_tf.evaluate.judge import best_layer
 from dcgan_tf.evaluate.pictures import from_pack, generated, pick
 from dcgan_tf.metrics.features import extract
@@ -133,12 +133,10 @@ def examine(args):
     Raises:
         UserError: no held-out real pictures to compare with, or bad input.
     """
-    say = evaluation.speaker(args)
-    evaluation.prepare_devices()
     generator = load_network(args.run.generator, "--run")
     inception = load_inception(args.inception)
     layer = best_layer(inception, args.features)
-    training, held_out = _open_reals(args, say)
+    training, held_out = _open_reals(args)
     cache = reference.cache_of(args, training.config)
     count = held_out.count
     samples = generated(generator, args.samples or count, args.seed)
@@ -166,19 +164,19 @@ def examine(args):
     print(json.dumps(record) if args.json else describe(record, args.run))
 
 
-def _open_reals(args, say):
+def _open_reals(args):
     """The training pictures (Archive) and held-out ones (Pictures)."""
     own = args
     if args.against == "data":
         own = type(args)(**{**vars(args), "data": None, "against": "subset"})
-    archive, against = reference.open_archive(own, say)
+    archive, against = reference.open_archive(own)
     if against == "data":
         raise UserError(
             f"--data {args.data}: not the pictures that {args.run.root} was trained on; "
             "add --against data to take them as the held-out ones"
         )
     if args.against == "data":
-        other = reference.open_archive(args, say)[0]
+        other = reference.open_archive(args)[0]
         count = min(args.samples or len(archive.rows), len(other.rows), 10_000)
         rows = pick(other.rows, count, args.seed)[0]
         return archive, from_pack(other.pack, rows, other.name)

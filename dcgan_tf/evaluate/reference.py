@@ -27,13 +27,12 @@ class Archive:
         config: config.Config with its subset.
         source: sources.open_source(config).
         name: of the pictures, in words; rest_name: of those left out.
-        say: called with one line at a time.
     """
 
-    def __init__(self, config, source, name, rest_name, say):
-        self.config, self.source, self.say = config, source, say
+    def __init__(self, config, source, name, rest_name):
+        self.config, self.source = config, source
         self.name, self.rest_name = name, rest_name
-        self.pack = open_pack(config, source, say)
+        self.pack = open_pack(config, source)
         self.rows = np.arange(len(self.pack.pixels))
 
     @property
@@ -52,7 +51,7 @@ class Archive:
         names, wanted = self.pack.manifest["names"], len(self.rows) + count
         most = (1 - self.config.max_bad) * len(self.source.names)
         wider = replace(self.config, subset=wanted if wanted <= most else 0)
-        pack = open_pack(wider, self.source, self.say)
+        pack = open_pack(wider, self.source)
         own = set(names)
         rows = np.array([i for i, n in enumerate(pack.manifest["names"]) if n not in own], np.int64)
         return pack, pick(rows, count, seed)[0]
@@ -149,7 +148,7 @@ def hold_out_own(archive, count, seed):
     )
 
 
-def open_archive(args, say):
+def open_archive(args):
     """The real pictures of a run, or the other ones that --data names.
 
     Returns:
@@ -162,7 +161,7 @@ def open_archive(args, say):
     if args.packs:
         config = replace(config, packs=args.packs)
     if args.against == "data":
-        return _other_archive(args, config, say), "data"
+        return _other_archive(args, config), "data"
     if args.data:
         config = replace(config, data=args.data)
     source = open_source(replace(config, subset=0))
@@ -172,20 +171,19 @@ def open_archive(args, say):
             source,
             f"the training pictures, {source.where}",
             f"the rest of {source.where}, not trained on",
-            say,
         )
         trained_on = read_journal(args.run).get("pixels_sha256")
         if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
             return archive, args.against or "subset"
     if args.data and not args.against:
-        return _other_archive(args, config, say), "data"
+        return _other_archive(args, config), "data"
     raise UserError(
         f"--data {source.where}: not the pictures that {args.run.root} was trained on; "
         "name those, or compare with these by --against data"
     )
 
 
-def _other_archive(args, config, say):
+def _other_archive(args, config):
     """Another archive whole; of a large one, the seeded choice that is needed."""
     config = replace(config, data=args.data, subset=0, subset_seed=args.seed)
     source = open_source(config)
@@ -193,7 +191,7 @@ def _other_archive(args, config, say):
     if wanted < (1 - config.max_bad) * len(source.names):
         config = replace(config, subset=wanted)
     name = f"the pictures of {source.where}"
-    return Archive(config, source, name, name, say)
+    return Archive(config, source, name, name)
 
 
 def choose(archive, against, args):

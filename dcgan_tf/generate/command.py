@@ -5,6 +5,7 @@ from pathlib import Path
 from dcgan_tf.common import runs
 from dcgan_tf.common.cli import Parser, leave, number, parse_seeds, run_command
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.log import speak
 
 
 def parse_generation(argv=None):
@@ -82,6 +83,7 @@ def _find_model(args):
 
 def main(argv=None):
     """Generate as the command line asks."""
+    speak()
     args = parse_generation(argv)  # mistakes are refused before the seconds that TensorFlow takes
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 

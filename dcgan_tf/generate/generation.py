@@ -1,5 +1,7 @@
 """generate.py's story: which generator, which latents, which files."""
 
+import logging
+
 import numpy as np
 from tqdm import tqdm
 
@@ -8,6 +10,8 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import grid, save_gif, save_png, to_pillow
 from dcgan_tf.models.networks import load_network
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
+
+log = logging.getLogger(__name__)
 
 GRID_LIMIT = 1024  # pictures in grid.png; more would be a picture that nobody opens
 
@@ -31,7 +35,7 @@ def generate(args):
         latents, names, texts = _latents(args, sampler.latent_dim)
         out = _open_out(args)
         _write_pictures(out, sampler, args.truncation * latents, names, texts, text)
-    print(f"wrote {out}")
+    log.info(f"wrote {out}")
 
 
 def _latents(args, length):
@@ -83,7 +87,7 @@ def _write_pictures(out, sampler, latents, names, texts, text):
             shown.append(picture)
     save_png(out / "grid.png", grid(np.stack(shown)), text)
     if len(names) > GRID_LIMIT:
-        print(f"grid.png shows the first {GRID_LIMIT} of {len(names)} pictures")
+        log.info(f"grid.png shows the first {GRID_LIMIT} of {len(names)} pictures")
 
 
 def _write_interpolation(out, sampler, corners, args, text):

@@ -83,12 +83,12 @@ def warning(kind, history, epoch):
     record = next(record for record in history if record["epoch"] == epoch)
     if kind == "collapse":
         return (
-            f"warning: collapse at epoch {epoch}: the samples' diversity is "
+            f"collapse at epoch {epoch}: the samples' diversity is "
             f"{record['diversity']:.2f} of the real pictures'; look at samples/, go back to an "
             "earlier checkpoint or start anew with another --seed or smaller learning rates"
         )
     return (
-        f"warning: D is saturated at epoch {epoch}: D(real) {record['d_real']:.2f}, D(fake) "
+        f"D is saturated at epoch {epoch}: D(real) {record['d_real']:.2f}, D(fake) "
         f"{record['d_fake']:.2f}, G learns little; try a smaller --d-learning-rate or "
         "--label-smoothing 0.1"
     )

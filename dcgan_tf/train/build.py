@@ -1,5 +1,6 @@
 """From the config to the model, its first weights and the callbacks."""
 
+import logging
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
@@ -13,6 +14,8 @@ from dcgan_tf.train.callbacks import logs, loss_plot, samples
 from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
 from dcgan_tf.train.callbacks.scores import Scores
 from dcgan_tf.train.optimizers import adam_for
+
+log = logging.getLogger(__name__)
 
 
 def build_model(config, strategy):
@@ -44,13 +47,12 @@ def build_model(config, strategy):
     return model
 
 
-def warm_start(config, model, say=print):
+def warm_start(config, model):
     """Load the weights of `--init-from` into G and D.
 
     Args:
         config: config.Config; `init_from` is "", a run directory, or "G.keras,D.keras".
         model: gan.DCGAN.
-        say: called with one line.
 
     Raises:
         UserError: no such files, no Keras models, or networks of another shape.
@@ -68,7 +70,7 @@ def warm_start(config, model, say=print):
                 "use the config that it was trained with"
             )
         network.set_weights(trained.get_weights())
-    say(f"starting from the networks of {config.init_from}")
+    log.info(f"starting from the networks of {config.init_from}")
 
 
 def init_files(config):
@@ -115,7 +117,7 @@ def _writing(run, config, journal, model, stop, pixels):
     found = [
         logs.ProgressBar(journal, batch_size, epochs),
         logs.MetricsLog(run, journal, batch_size, epochs, sampler, collapse.Diversity(pixels)),
-        logs.Troubles(run, journal, certainty),
+        logs.Troubles(journal, certainty),
         samples.SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
         loss_plot.LossPlot(run, journal, title, epochs, certainty),
         samples.ProgressGif(run, epochs, config.image_size),

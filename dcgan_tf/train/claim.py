@@ -16,6 +16,7 @@ import filelock
 from dcgan_tf.common.config import changed_fields, read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
 from dcgan_tf.common.files import make_directory, next_directory, write_text
+from dcgan_tf.common.log import hush, kept_in
 from dcgan_tf.common.runs import RUNS, Run
 
 _UNFINISHED = (".lock", ".writing-")  # all that a run killed at once can leave
@@ -61,7 +62,7 @@ def join(request):
             "several workers need --run DIR, the same for all, on a disk that they share"
         )
     run = Run(request.run_dir)  # its config is compared when all have met: devices.check_agreement
-    run.say = lambda text: None  # the chief speaks for all
+    hush()  # the chief speaks for all
     yield run
 
 
@@ -103,7 +104,8 @@ def claim(request):
             write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
         run.samples.mkdir(exist_ok=True)
         run.checkpoints.mkdir(exist_ok=True)
-        yield run
+        with kept_in(run.log):
+            yield run
     except (UserError, Interrupted, OSError):
         if fresh and not run.reals.exists():  # nothing was trained yet: leave nothing behind
             shutil.rmtree(run.root)

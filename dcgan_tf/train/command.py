@@ -17,6 +17,7 @@ from dcgan_tf.common.config import (
     resolve,
 )
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.log import speak
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def _parse(name, text):
 
 def main(argv=None):
     """Train as the command line asks; the process' exit code."""
+    speak()
     request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 

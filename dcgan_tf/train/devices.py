@@ -16,8 +16,6 @@ MEETING_SECONDS = 300  # how long a worker waits for the others at the start
 
 def prepare(config):
     """Set what TensorFlow and Keras must know before the first operation."""
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
     if config.precision == "float64":
         keras.config.set_floatx("float64")
     keras.config.set_dtype_policy(config.precision)

@@ -1,5 +1,7 @@
 """Training from the request to the last picture, on one screen."""
 
+import logging
+
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +22,8 @@ from dcgan_tf.train import build, claim, devices
 from dcgan_tf.train.build import build_model, warm_start
 from dcgan_tf.train.signals import StopRequest
 
+log = logging.getLogger(__name__)
+
 
 def train(request):
     """Do what a command line asks for.
@@ -37,10 +41,10 @@ def train(request):
     number, workers = devices.worker(config)
     own = claim.claim(request) if number == 0 else claim.join(request)
     with StopRequest() as stop, own as run:
-        found = checkpoints.read_newest(run.checkpoints, run.say)
+        found = checkpoints.read_newest(run.checkpoints)
         if found and found[1].epoch >= config.epochs:
             done = found[1].epoch
-            run.say(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
+            log.info(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
             return 0
         if number == 0:
             claim.save_config(run, config)
@@ -50,8 +54,8 @@ def train(request):
         with strategy.scope():
             model = build_model(config, strategy)
         if not found:
-            warm_start(config, model, run.say)
-        pack = open_pack(config, source, run.say)
+            warm_start(config, model)
+        pack = open_pack(config, source)
         journal = _journal(config, pack, found)
         if workers > 1:
             devices.check_agreement(
@@ -63,7 +67,7 @@ def train(request):
         state = found and found[0]
         if state:
             checkpoints.restore(model, state)
-            run.say(f"going on after step {journal.step} (epoch {journal.epoch} done)")
+            log.info(f"going on after step {journal.step} (epoch {journal.epoch} done)")
         kept = build.standard(
             run,
             config,
@@ -77,14 +81,14 @@ def train(request):
         )
         if number == 0:
             save_png(run.reals, grid(np.asarray(pack.pixels[:64])))
-        run.say(f"training in {run.root} on {devices.describe(strategy)}")
-        run.say(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
+        log.info(f"training in {run.root} on {devices.describe(strategy)}")
+        log.info(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
         stop.defer()
         try:
             _fit(model, strategy, config, pack, journal, kept)
         except Interrupted as interruption:
-            run.say(f"saved at step {journal.step} (epoch {journal.epoch} done)")
-            run.say(f"to go on: {_resume_command(run)}")
+            log.info(f"saved at step {journal.step} (epoch {journal.epoch} done)")
+            log.info(f"to go on: {_resume_command(run)}")
             return interruption.code
         except _LOST:
             if workers == 1:
@@ -96,8 +100,8 @@ def train(request):
             raise UserError(f"{run.root}: {describe(error)}; {_last_checkpoint(run)}") from None
         if workers > 1:  # nobody leaves before all have come here: leaving looks like an error
             devices.check_agreement(strategy, step=str(journal.step))
-        run.say(f"done: {config.epochs} epochs in {run.root}")
-        run.say(f"next: python generate.py --run {run.root} --n 64")
+        log.info(f"done: {config.epochs} epochs in {run.root}")
+        log.info(f"next: python generate.py --run {run.root} --n 64")
         return 0
 
 

@@ -83,7 +83,7 @@ def test_none_whole_is_an_error_and_none_at_all_is_a_start(tmp_path):
     assert checkpoints.read_newest(tmp_path) is None
     write(tmp_path, {"a": np.arange(3)}, 1).write_bytes(b"")
     with pytest.raises(UserError, match="no checkpoint .* is whole"):
-        checkpoints.read_newest(tmp_path, lambda text: None)
+        checkpoints.read_newest(tmp_path)
 
 
 def test_state_of_another_model_is_refused(trained):

@@ -208,13 +208,6 @@ def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
     assert run.sample(1).name == "epoch_0001.png"
 
 
-def test_log_keeps_what_was_said(tmp_path, capsys):
-    Run(tmp_path).say("one\ntwo")
-    assert capsys.readouterr().out == "one\ntwo\n"
-    log = (tmp_path / "log.txt").read_text().splitlines()
-    assert [line.split(" ", 2)[2] for line in log] == ["one", "two"]
-
-
 def test_init_from_names_a_run_or_two_files(tmp_path):
     assert build.init_files(Config()) == []
     run = saved_run(tmp_path / "a")

@@ -201,7 +201,7 @@ def make_archive(trained, tmp_path_factory):
             subset=subset,
             packs=packs,
         )
-        return reals.Archive(config, open_source(config), "own", "rest", lambda text: None)
+        return reals.Archive(config, open_source(config), "own", "rest")
 
     return make
 

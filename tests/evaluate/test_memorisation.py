@@ -108,9 +108,7 @@ def test_command_gives_a_verdict_and_a_picture_of_pairs(there, capsys):
 def test_command_convicts_a_generator_that_hands_out_its_training_pictures(
     there, capsys, monkeypatch
 ):
-    archive, _ = reference.open_archive(
-        evaluate.parse_evaluation(["--run", "runs/a"]), lambda text: None
-    )
+    archive, _ = reference.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
     pixels = np.asarray(archive.pack.pixels[:28])
     made_by = {"generator_sha256": "thief", "crop": "none"}
     stolen = features.Pictures("stolen", 28, made_by, lambda: iter([pixels]))

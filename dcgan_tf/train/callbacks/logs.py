@@ -4,6 +4,7 @@ A training that was killed goes on from its last checkpoint and passes the same 
 whatever a callback writes is then replaced by the same content.
 """
 
+import logging
 import sys
 import time
 
@@ -17,6 +18,8 @@ from tqdm import tqdm
 from dcgan_tf.common.files import read_lines, write_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
+
+log = logging.getLogger(__name__)
 
 
 def scalar(value):
@@ -89,7 +92,7 @@ class MetricsLog(keras.callbacks.Callback):
         }
         earlier = [line for line in read_lines(self._run.timing) if line["epoch"] <= epoch]
         write_lines(self._run.timing, [*earlier, timing])
-        self._run.say(
+        log.info(
             f"epoch {epoch + 1}/{self._epochs}  d_loss {record['d_loss']:.3f}  "
             f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
             f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s"
@@ -110,19 +113,17 @@ def peak_memory():
 
 
 class Troubles(keras.callbacks.Callback):
-    """Warns of a collapse and of a saturated D, once in the life of a run."""
+    """Warns of a collapse and of a saturated D, at the first epoch of each."""
 
-    def __init__(self, run, journal, certainty):
+    def __init__(self, journal, certainty):
         super().__init__()
-        self._run, self._journal, self._certainty = run, journal, certainty
+        self._journal, self._certainty = journal, certainty
 
     def on_epoch_end(self, epoch, logs=None):
         history = self._journal.history
         for kind, first in collapse.troubles(history, self._certainty).items():
             if first == epoch + 1:
-                text = collapse.warning(kind, history, first)
-                if text not in self._run.log.read_text(encoding="utf-8"):  # said before a kill
-                    self._run.say(text)
+                log.warning(collapse.warning(kind, history, first))
 
 
 class TensorBoardLog(keras.callbacks.Callback):

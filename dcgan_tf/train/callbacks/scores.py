@@ -1,6 +1,7 @@
 """Scores while training: evaluation.jsonl, scores.png and the best generator so far."""
 
 import json
+import logging
 import os
 import time
 
@@ -15,6 +16,8 @@ from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import generated
 from dcgan_tf.evaluate.protocol import mismatch
 from dcgan_tf.metrics.inception import load_inception
+
+log = logging.getLogger(__name__)
 
 KID_SUBSETS = 20  # a fifth of the command's: this runs often
 LABELS = {"fid": "FID", "fid_768": "FID-768"}
@@ -47,14 +50,13 @@ class Scores(keras.callbacks.Callback):
             source,
             f"the training pictures, {source.where}",
             f"the rest of {source.where}, not trained on",
-            say=run.note,
         )
         count = config.score_samples
         choice = reference.choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
         layer = best_layer(inception)
         self._judge = Judge(inception, layer, choice, cache, subsets=KID_SUBSETS)
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
-        run.say(
+        log.info(
             f"scores every {config.score_every} epochs: {count:,} samples against "
             f"{choice.reference.name}; real against real: {floor}"
         )
@@ -81,7 +83,7 @@ class Scores(keras.callbacks.Callback):
         draw_scores(self._run, record)
         if self._writer:
             self._log_scalars(record)
-        self._run.say(describe(record) + f"  ({time.perf_counter() - began:.0f} s)")
+        log.info(describe(record) + f"  ({time.perf_counter() - began:.0f} s)")
 
     def _log_scalars(self, record):
         with self._writer.as_default(step=record["epoch"]):
@@ -153,7 +155,7 @@ def is_best(run, record):
     if best is None:
         return True
     if why := mismatch(best, record):
-        run.say(f"best/ starts anew: its score has another protocol ({why})")
+        log.info(f"best/ starts anew: its score has another protocol ({why})")
         return True
     name = frechet_name(record)
     return record[name] < best[name]
