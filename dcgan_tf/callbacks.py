@@ -12,7 +12,7 @@ import keras
 from dcgan_tf import artefacts, checkpoints, health
 from dcgan_tf.artefacts import scalar
 from dcgan_tf.errors import DIVERGED, UserError
-from dcgan_tf.runs import replacing
+from dcgan_tf.networks import save_network
 from dcgan_tf.sampling import Sampler
 from dcgan_tf.scoring import Scores
 
@@ -107,8 +107,7 @@ class Checkpoint(keras.callbacks.Callback):
             (self.model.generator, self._run.generator),
             (self.model.discriminator, self._run.discriminator),
         ):
-            with replacing(path) as temporary:
-                network.save(temporary)
+            save_network(network, path)
         state = checkpoints.state_of(self.model)
         keep = self._config.keep_checkpoints
         checkpoints.write(self._run.checkpoints, state, self._journal, keep)

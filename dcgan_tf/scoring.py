@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from dcgan_tf import reals
 from dcgan_tf.inception import load_inception
+from dcgan_tf.networks import save_network
 from dcgan_tf.protocol import mismatch
 from dcgan_tf.runs import editing_lines, read_lines, replacing, write_text
 from dcgan_tf.scores import Judge, best_layer, frechet_name
@@ -167,8 +168,7 @@ def publish_best(run, generator, record):
     folder = run.best_score.parent
     folder.mkdir(exist_ok=True)
     staged = _staged(run, record)
-    with replacing(staged) as temporary:
-        generator.save(temporary)
+    save_network(generator, staged)
     write_text(run.best_score, json.dumps(record, indent=1) + "\n")
     os.replace(staged, run.best_generator)
 
