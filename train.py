@@ -1,19 +1,8 @@
 """Train a DCGAN: `python train.py --epochs 200 --subset 2000`."""
 
-from dcgan_tf.errors import leave, run_command
-from dcgan_tf.flags import parse_training
+from dcgan_tf.train.command import main, run
 
-
-def main(argv=None):
-    request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
-    from dcgan_tf.quiet import import_tensorflow
-
-    import_tensorflow()
-    from dcgan_tf.plan import print_plan
-    from dcgan_tf.training import train
-
-    return print_plan(request) if request.dry_run else train(request)
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
-    leave(run_command(main))
+    run()

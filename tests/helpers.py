@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dcgan_tf.drawing import draw_face
-from dcgan_tf.flags import parse_training
-from dcgan_tf.sources import encode
+from dcgan_tf.common.images import encode
+from dcgan_tf.data.synthetic import draw_face
+from dcgan_tf.train.command import parse_training
 
 REPO = Path(__file__).resolve().parent.parent
 SHARED = REPO.parent / "shared"

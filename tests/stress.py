@@ -29,7 +29,7 @@ KILLED_AT_PUBLICATION = """
 import os, pathlib, signal, sys
 sys.path.insert(0, {repo!r})
 import train
-from dcgan_tf.errors import run_command
+from dcgan_tf.common.cli import run_command
 
 left = {count}
 
@@ -94,7 +94,7 @@ def kill_at_publication(cwd, count, before, flags=MINIATURE):
 def results(run):
     """dict of str: everything that must not depend on interruptions, as SHA-256."""
     sys.path.insert(0, str(REPO))
-    from dcgan_tf import checkpoints
+    from dcgan_tf.common import checkpoints
 
     run = Path(run)
     state, journal = checkpoints.read(checkpoints.files(run / "checkpoints")[-1])

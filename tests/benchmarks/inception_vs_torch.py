@@ -17,8 +17,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from dcgan_tf import inception
-from dcgan_tf.inception_weights import weight_shapes
+from dcgan_tf.metrics import inception
+from dcgan_tf.metrics.inception_weights import weight_shapes
 
 
 def random_weights(layer):

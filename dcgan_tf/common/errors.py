@@ -1,0 +1,70 @@
+"""What can stop a command, and the exit code that each cause has."""
+
+import difflib
+import errno
+
+BAD_INPUT = 2  # also what argparse and most Unix tools use
+DIVERGED = 3
+IN_USE = 4
+WORKER_LOST = 5
+
+
+class UserError(Exception):
+    """Something that the user can mend: shown as one line, never as a traceback.
+
+    Args:
+        message: one line that names what came, what was expected and what to do.
+        code: the process' exit code.
+        flag: what on the command line it is about, such as "--data DIR"; it begins the line.
+
+    Attributes:
+        message, code, flag: as given.
+    """
+
+    def __init__(self, message, code=BAD_INPUT, flag=""):
+        super().__init__(f"{flag}: {message}" if flag else message)
+        self.message, self.code, self.flag = message, code, flag
+
+
+class Interrupted(BaseException):
+    """A signal asked the process to end; `signum` is 2 (Ctrl-C) or 15 (SIGTERM).
+
+    A BaseException like KeyboardInterrupt, so that no `except Exception` on the way swallows it.
+    """
+
+    def __init__(self, signum):
+        super().__init__(f"signal {signum}")
+        self.code = 128 + signum
+
+
+_FILE_SYSTEM_ERRORS = {
+    errno.EACCES: "grant write permission or choose another place",
+    errno.EPERM: "grant write permission or choose another place",
+    errno.EROFS: "the file system is read-only: choose another place",
+    errno.ENOSPC: "free some disk space, then run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again",
+    errno.EFBIG: "the largest file allowed here is smaller: raise the limit (ulimit -f)",
+    errno.ENOENT: "it was there before: put it back, then run the same command again",
+    errno.ENOTDIR: "part of the path is a file: choose another place",
+    errno.EEXIST: "a file is in the way: choose another place",
+    errno.EISDIR: "a folder is in the way: choose another place",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+def is_file_system_error(error):
+    """bool: whether an OSError says that the user's disk, path or permission is in the way."""
+    return error.errno in _FILE_SYSTEM_ERRORS
+
+
+def describe(error):
+    """One line for an OSError of the file system: what failed, where, and what to do."""
+    place = f"{error.filename}: " if error.filename else ""
+    advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
+    return f"{place}{error.strerror}; {advice}"
+
+
+def unknown(what, name, known):
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else "see --help for the valid ones"
+    return f"unknown {what} {name}; {hint}"

@@ -1,0 +1,79 @@
+"""Pictures as arrays and files: uint8 to a network's range and back, grids, PNG, GIF."""
+
+import io
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+from dcgan_tf.common.files import replacing
+
+GIF_FRAMES = 60  # more would make a file that no page wants to show
+GAP = 2  # pixels between the pictures of a grid
+
+
+def grid(images, columns=None, gap=GAP):
+    """Lay pictures out in rows on white.
+
+    Args:
+        images: uint8, (n, height, width, channels).
+        columns: pictures a row; by default what makes the grid square.
+
+    Returns:
+        uint8, (grid height, grid width, channels).
+    """
+    count, height, width, channels = images.shape
+    columns = columns or int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, channels)
+    canvas = np.full(shape, 255, np.uint8)
+    for index, image in enumerate(images):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return canvas
+
+
+def to_pillow(image):
+    """Image: from uint8 (height, width, 1 or 3)."""
+    return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
+
+
+def save_png(path, image, text=None, sync=True):
+    """Write uint8 (height, width, 1 or 3) as PNG, whole or not at all.
+
+    Args:
+        text: dict of PNG text keys, such as {"seed": "17"}.
+        sync: as for runs.replacing.
+    """
+    info = PngImagePlugin.PngInfo()
+    for key, value in (text or {}).items():
+        info.add_text(key, str(value))
+    with replacing(path, sync) as temporary:
+        to_pillow(image).save(temporary, pnginfo=info)
+
+
+def save_gif(path, frames, milliseconds=120, hold=1500):
+    """Write pictures as a looping GIF, whole or not at all; the last one is held.
+
+    Args:
+        frames: sequence of Pillow images of one size; of more than GIF_FRAMES an even choice.
+        milliseconds: how long each frame shows.
+        hold: how long the last frame shows, milliseconds.
+    """
+    if len(frames) > GIF_FRAMES:
+        chosen = np.linspace(0, len(frames) - 1, GIF_FRAMES).round().astype(int)
+        frames = [frames[i] for i in chosen]
+    durations = [milliseconds] * (len(frames) - 1) + [hold]
+    # One palette for all, from the last frame: with one each the colours flicker.
+    palette = frames[-1].convert("RGB").quantize(256)
+    indexed = [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    with replacing(path) as temporary:
+        indexed[0].save(
+            temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0
+        )
+
+
+def encode(image, kind, **options):
+    """bytes: a Pillow image as an encoded file."""
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()

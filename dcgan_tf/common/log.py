@@ -1,0 +1,82 @@
+"""What the program says to the person who watches, and what log.txt keeps of it.
+
+Every module logs to `logging.getLogger(__name__)`, below "dcgan_tf": `info` for the person who
+watches, `warning` for what they must know, `debug` for log.txt alone. A command decides where that
+goes; in a program of your own it goes where your logging sends it.
+"""
+
+import contextlib
+import datetime
+import logging
+import sys
+
+_LOGGER = logging.getLogger("dcgan_tf")
+
+
+def printable(text):
+    """str: the text with control characters escaped, so that no file name steers a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
+
+
+class _Lines(logging.Formatter):
+    """One or more plain lines; a warning says that it is one."""
+
+    def format(self, record):
+        text = printable(record.getMessage())
+        return f"warning: {text}" if record.levelno >= logging.WARNING else text
+
+
+class _Terminal(logging.Handler):
+    """Writes above a progress bar, not into it."""
+
+    def __init__(self, stream_name):
+        super().__init__(logging.INFO)
+        self.setFormatter(_Lines())
+        self._stream_name = stream_name
+
+    def emit(self, record):
+        from tqdm import tqdm  # its import takes a while that --help need not wait for
+
+        stream = getattr(sys, self._stream_name)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
+        tqdm.write(text, file=stream)
+        stream.flush()
+
+
+class _Kept(logging.Handler):
+    """Appends to a file, each line with the time in UTC."""
+
+    def __init__(self, path):
+        super().__init__(logging.DEBUG)
+        self.setFormatter(_Lines())
+        self._path = path
+
+    def emit(self, record):
+        now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
+        with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
+            file.write("".join(f"{now} {line}\n" for line in self.format(record).splitlines()))
+
+
+def speak(stream_name="stdout"):
+    """Show what is logged on `sys.stdout` or `sys.stderr`; called by a command when it starts."""
+    hush()
+    _LOGGER.setLevel(logging.DEBUG)
+    _LOGGER.addHandler(_Terminal(stream_name))
+
+
+def hush():
+    """Show nothing any more: of several workers the chief speaks for all."""
+    for handler in [h for h in _LOGGER.handlers if isinstance(h, _Terminal)]:
+        _LOGGER.removeHandler(handler)
+
+
+@contextlib.contextmanager
+def kept_in(path):
+    """Keep what is logged while the block runs in a file, too."""
+    handler = _Kept(path)
+    _LOGGER.addHandler(handler)
+    try:
+        yield
+    finally:
+        _LOGGER.removeHandler(handler)

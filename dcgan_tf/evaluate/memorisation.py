@@ -1,0 +1,230 @@
+"""Does the generator copy its training pictures? Each sample's nearest one, and a verdict.
+
+How near is too near, real faces say that the generator has never seen: a sample that lies nearer
+to a training picture than 99% of the held-out real faces do, in pixels and in Inception features,
+is suspicious. Of the held-out faces themselves at most one in a hundred is.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from dcgan_tf.common import checkpoints
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import write_text
+from dcgan_tf.common.images import grid, save_png
+from dcgan_tf.evaluate import reference
+from dcgan_tf.evaluate.judge import best_layer
+from dcgan_tf.evaluate.pictures import from_pack, generated, pick
+from dcgan_tf.metrics.features import extract
+from dcgan_tf.metrics.inception import load_inception
+from dcgan_tf.metrics.neighbours import nearest_neighbours
+from dcgan_tf.models.networks import load_network
+
+NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
+PAIRS = 8  # shown for each of the two spaces
+
+
+class Blurred:
+    """Pictures as rows of blurred pixels, computed where they are read: for nearest_neighbours.
+
+    The blur (the binomial kernel 1 2 1 applied twice each way, about 1 pixel of standard
+    deviation) makes the distance forgive a shift by a pixel and the generator's fine noise.
+
+    Args:
+        pixels: uint8 (n, height, width, channels), may be mapped from disk.
+    """
+
+    def __init__(self, pixels):
+        self._pixels = pixels
+
+    def __len__(self):
+        return len(self._pixels)
+
+    def __getitem__(self, rows):
+        values = self._pixels[rows].astype(np.float32)
+        for axis in (1, 1, 2, 2):
+            padding = [(1, 1) if a == axis else (0, 0) for a in range(4)]
+            padded = np.pad(values, padding, mode="edge")
+            length = values.shape[axis]
+            left, middle, right = (np.take(padded, range(i, i + length), axis) for i in range(3))
+            values = (left + 2 * middle + right) / 4
+        # Scaled so that a distance is the root mean square difference in grey levels.
+        return values.reshape(len(values), -1) / np.sqrt(np.float32(values[0].size))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Nearest training pictures in one space.
+
+    Attributes:
+        samples, held_out: float64, distance of each to its nearest training picture.
+        nearest: int64, which one that is for each sample.
+        threshold: the distance that only NEAR of the held-out faces fall below.
+    """
+
+    samples: np.ndarray
+    held_out: np.ndarray
+    nearest: np.ndarray
+
+    @property
+    def threshold(self):
+        return float(np.quantile(self.held_out, NEAR))
+
+    @property
+    def near(self):
+        """bool ndarray: which samples lie nearer than the threshold."""
+        return self.samples < self.threshold
+
+    def numbers(self):
+        """dict: the distances in figures."""
+        return {
+            "median_distance": float(np.median(self.samples)),
+            "held_out_median_distance": float(np.median(self.held_out)),
+            "ratio_of_medians": float(np.median(self.samples) / np.median(self.held_out)),
+            "threshold": self.threshold,
+            "near": float(self.near.mean()),
+        }
+
+
+def find_neighbours(samples, held_out, training):
+    """Neighbours: of rows of numbers, each with `len` and blocks by slice or index."""
+    distances, nearest = nearest_neighbours(samples, training)
+    return Neighbours(distances, nearest_neighbours(held_out, training)[0], nearest)
+
+
+def judge(pixels, features):
+    """The verdict on two Neighbours, in blurred pixels and in Inception features.
+
+    Generated pictures are smoother than real ones, which brings them nearer to everything in
+    pixels alone; a copy is near in both. So many near ones are allowed as chance would give.
+
+    Returns:
+        dict: `verdict` ("copies", "no sign of copying"), `copies` (the share that is near in both
+        spaces), `allowed`, and the numbers of each space.
+    """
+    both = pixels.near & features.near
+    allowed = NEAR + 3 * math.sqrt(NEAR * (1 - NEAR) / len(both))
+    return {
+        "verdict": "copies" if both.mean() > allowed else "no sign of copying",
+        "copies": float(both.mean()),
+        "allowed": allowed,
+        "pixels": pixels.numbers(),
+        "features": features.numbers(),
+    }
+
+
+def suspects(pixels, features, count=PAIRS):
+    """int list: the samples to look at: the nearest in pixels, then the nearest in features."""
+    return [
+        int(i) for n in (pixels, features) for i in np.argsort(n.samples, kind="stable")[:count]
+    ]
+
+
+def examine(args):
+    """Do what `evaluate --memorisation` asks for.
+
+    Args:
+        args: of evaluate.parse_evaluation.
+
+    Raises:
+        UserError: no held-out real pictures to compare with, or bad input.
+    """
+    generator = load_network(args.run.generator, "--run")
+    inception = load_inception(args.inception)
+    layer = best_layer(inception, args.features)
+    training, held_out = _open_reals(args)
+    cache = reference.cache_of(args, training.config)
+    count = held_out.count
+    samples = generated(generator, args.samples or count, args.seed)
+    own = from_pack(training.pack, training.rows, training.name)
+    total = samples.count + held_out.count + own.count
+    with tqdm(total=total, desc=f"features {layer}", unit="img", disable=None) as bar:
+        vectors = [
+            extract(pictures, inception, layer, cache, bar.update).features
+            for pictures in (samples, held_out, own)
+        ]
+    shown, others = (np.concatenate(list(side.read())) for side in (samples, held_out))
+    pixels = find_neighbours(Blurred(shown), Blurred(others), Blurred(training.pack.pixels))
+    features = find_neighbours(*vectors)
+    record = checkpoints.identify(args.run) | judge(pixels, features)
+    record |= {
+        "samples": samples.count,
+        "held_out": held_out.name,
+        "training": own.name,
+        "layer": layer,
+        "seed": args.seed,
+        "generator_sha256": samples.made_by["generator_sha256"],
+    }
+    write_text(args.run.memorisation, json.dumps(record, indent=1) + "\n")
+    _write_pairs(args.run.memorisation_pairs, shown, training.pack.pixels, pixels, features)
+    print(json.dumps(record) if args.json else describe(record, args.run))
+
+
+def _open_reals(args):
+    """The training pictures (Archive) and held-out ones (Pictures)."""
+    own = args
+    if args.against == "data":
+        own = type(args)(**{**vars(args), "data": None, "against": "subset"})
+    archive, against = reference.open_archive(own)
+    if against == "data":
+        raise UserError(
+            f"--data {args.data}: not the pictures that {args.run.root} was trained on; "
+            "add --against data to take them as the held-out ones"
+        )
+    if args.against == "data":
+        other = reference.open_archive(args)[0]
+        count = min(args.samples or len(archive.rows), len(other.rows), 10_000)
+        rows = pick(other.rows, count, args.seed)[0]
+        return archive, from_pack(other.pack, rows, other.name)
+    count = min(args.samples or len(archive.rows), archive.left_out, 10_000)
+    if count < 2:
+        raise UserError(
+            f"--memorisation: {args.run.root} was trained on all of {archive.source.where}, so no "
+            "held-out pictures are left; name an archive of others with --against data --data PATH"
+        )
+    pack, rows = archive.rest(count, args.seed)
+    return archive, from_pack(pack, rows, archive.rest_name)
+
+
+def _write_pairs(path, samples, training, pixels, features):
+    """A picture of pairs, sample | nearest training picture: above by pixels, below by features."""
+    shown = suspects(pixels, features, min(PAIRS, len(samples)))
+    found = [pixels] * (len(shown) // 2) + [features] * (len(shown) // 2)
+    pairs = [
+        np.concatenate([samples[i], np.asarray(training[space.nearest[i]])], axis=1)
+        for i, space in zip(shown, found, strict=True)
+    ]
+    image = grid(np.stack(pairs), columns=min(4, len(pairs)), gap=6)
+    save_png(path, image.repeat(2, axis=0).repeat(2, axis=1), {"samples": shown})
+
+
+def describe(record, run):
+    """str: the verdict with its numbers."""
+    lines = [f"{record['samples']:,} samples of {run.root}, epoch {record['epoch']}", ""]
+    for space in ("pixels", "features"):
+        n = record[space]
+        where = "blurred pixels (RMS, grey levels)"
+        if space == "features":
+            where = f"Inception {record['layer']}"
+        lines.append(
+            f"nearest training picture in {where}: median distance {n['median_distance']:.4g}, of "
+            f"held-out real pictures {n['held_out_median_distance']:.4g} (ratio "
+            f"{n['ratio_of_medians']:.2f}); {n['near']:.1%} of the samples lie nearer than "
+            f"{1 - NEAR:.0%} of the held-out pictures do"
+        )
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"verdict: {record['verdict']}: {record['copies']:.1%} of the samples are that near in "
+            f"both; chance allows {record['allowed']:.1%}",
+            f"training: {record['training']}",
+            f"held out: {record['held_out']}",
+            f"look at {run.memorisation_pairs}: sample | nearest training picture, the nearest "
+            "pairs in pixels above, in features below",
+        ]
+    )

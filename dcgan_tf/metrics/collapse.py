@@ -1,0 +1,94 @@
+"""Two ways in which a GAN fails, seen in the figures of its epochs: collapse, and a saturated D.
+
+Everything here is a function of the history in metrics.jsonl, so a training that goes on after a
+kill comes to the same conclusions.
+"""
+
+import numpy as np
+
+REALS = 256  # real pictures whose spread is the measure
+# Healthy runs of the recipes stay above 0.7 once they have begun to draw; collapsed ones and those
+# that never began lie below 0.2.
+COLLAPSED, VARIED = 0.3, 0.5
+STARTING_STEPS = 1000  # until then a generator may still be learning to tell latents apart
+SATURATED, SATURATED_EPOCHS = 0.9, 3
+
+
+def spread(pictures):
+    """Mean over all pairs of the root mean square difference of their pixels.
+
+    Args:
+        pictures: uint8 (n, height, width, channels), n at least 2.
+
+    Returns:
+        float, grey levels. All sums are of whole numbers, so it is the same on every machine.
+    """
+    rows = pictures.reshape(len(pictures), -1).astype(np.float64)
+    norms = np.sum(rows**2, axis=1)
+    squared = norms[:, None] + norms - 2 * rows @ rows.T
+    upper = np.triu_indices(len(rows), 1)
+    return float(np.sqrt(squared[upper] / rows.shape[1]).mean())
+
+
+class Diversity:
+    """How much the pictures of fixed latents differ among each other, relative to real ones.
+
+    1 is as varied as the data, 0 is the same picture again and again. It looks at pixels alone and
+    says nothing about quality.
+
+    Args:
+        pixels: uint8 (count, height, width, channels), the real pictures.
+    """
+
+    def __init__(self, pixels):
+        rows = np.unique(np.linspace(0, len(pixels) - 1, REALS).astype(int))
+        self._reals = max(spread(np.asarray(pixels[rows])), 1.0) if len(rows) > 1 else 1.0
+
+    def measure(self, pictures):
+        """float: of generated pictures, uint8 (n, height, width, channels), n at least 2."""
+        return spread(pictures) / self._reals
+
+
+def troubles(history, certainty=1.0):
+    """The first epoch of each kind of trouble.
+
+    Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
+    1,000 steps. Saturation: for three epochs in a row D tells reals from fakes almost always, by
+    0.9 of what its targets allow.
+
+    Args:
+        history: records of metrics.jsonl; those of older runs may lack `diversity`.
+        certainty: the distance between D's targets for reals and fakes.
+
+    Returns:
+        dict {"collapse" or "saturated D": epoch}.
+    """
+    found, highest, saturated = {}, 0.0, 0
+    for record in history:
+        diversity = record.get("diversity")
+        if diversity is not None:
+            settled = highest >= VARIED or record["step"] >= STARTING_STEPS
+            if diversity < COLLAPSED and settled:
+                found.setdefault("collapse", record["epoch"])
+            highest = max(highest, diversity)
+        apart = record["d_real"] - record["d_fake"] > SATURATED * certainty
+        saturated = saturated + 1 if apart else 0
+        if saturated == SATURATED_EPOCHS:
+            found.setdefault("saturated D", record["epoch"])
+    return found
+
+
+def warning(kind, history, epoch):
+    """str: one line for the person who watches."""
+    record = next(record for record in history if record["epoch"] == epoch)
+    if kind == "collapse":
+        return (
+            f"collapse at epoch {epoch}: the samples' diversity is "
+            f"{record['diversity']:.2f} of the real pictures'; look at samples/, go back to an "
+            "earlier checkpoint or start anew with another --seed or smaller learning rates"
+        )
+    return (
+        f"D is saturated at epoch {epoch}: D(real) {record['d_real']:.2f}, D(fake) "
+        f"{record['d_fake']:.2f}, G learns little; try a smaller --d-learning-rate or "
+        "--label-smoothing 0.1"
+    )

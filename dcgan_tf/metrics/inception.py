@@ -1,0 +1,255 @@
+"""The Inception network of 2015-12-05 and the features that the scores are computed from.
+
+One network of ours, plain TensorFlow functions over a dict of constants, whichever file they came
+from (see inception_weights). Keras' and torchvision's Inception are other networks, and numbers
+made with them are not FID.
+"""
+
+import hashlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.metrics.inception_weights import (
+    ARCHIVE_BYTES,
+    ARCHIVE_URL,
+    DEFAULT_CACHE,
+    download_archive,
+    read_weights,
+    weight_shapes,
+)
+
+DIMENSIONS = {"mixed_7": 768, "pool_3": 2048, "logits": 1008}
+INPUT_SIZE = 299
+# Pictures per call of the network. Fixed, so that features do not depend on the caller's batches;
+# 8 to 32 run at the same speed on a CPU, a GPU likes more.
+CHUNK = 32
+GOLDEN_FILE = Path(__file__).with_name("inception_golden.json")
+GOLDEN_TOLERANCE = 1e-3
+
+
+def load_inception(
+    path=None, cache_dir=DEFAULT_CACHE, url=ARCHIVE_URL, expected_bytes=ARCHIVE_BYTES
+):
+    """The feature network from a file, or from TensorFlow's own archive, downloaded once.
+
+    Args:
+        path: an .npz of folded weights, classify_image_graph_def.pb, or inception-2015-12-05.tgz;
+            None takes the archive from `cache_dir`, downloading it from `url` if it is not there.
+
+    Returns an Inception. Raises UserError where the file is missing or damaged, the download
+    fails, or the weights are others than those of 2015-12-05 (judged by `mixed_7` features).
+    """
+    if path is None:
+        path = download_archive(cache_dir, url, expected_bytes)
+    weights = read_weights(path)
+    check_golden(weights, path)
+    return Inception(weights)
+
+
+def check_golden(weights, source):
+    """Raise UserError unless `mixed_7` of the test picture is what the true weights give."""
+    golden = np.array(json.loads(GOLDEN_FILE.read_text())["mixed_7"])
+    # On the CPU: a GPU's TF32 convolutions alone can be off by as much as the tolerance.
+    with tf.device("CPU:0"):
+        features = network(weights, preprocess(golden_picture()[None]), ("mixed_7",))["mixed_7"]
+    error = float(np.abs(features.numpy()[0] - golden).max())
+    if not error <= GOLDEN_TOLERANCE:
+        raise UserError(
+            f"{source}: these are not the weights of inception-2015-12-05: mixed_7 of the test "
+            f"picture is off by {error:.3g}, expected at most {GOLDEN_TOLERANCE:g}; "
+            "give the right file with --inception PATH"
+        )
+
+
+def golden_picture():
+    """The fixed test picture, uint8 [64, 64, 3]: integer arithmetic, the same on every machine."""
+    y, x = np.mgrid[:64, :64]
+    checks = ((x // 8 + y // 8) % 2) * 96
+    rings = ((x - 20) ** 2 + (y - 40) ** 2) // 5 % 160
+    return np.stack([x * 3 + checks // 2, rings + y, (x * y) // 16 % 128 + checks], -1).astype(
+        np.uint8
+    )
+
+
+class Inception:
+    """Features of pictures, chunk by chunk.
+
+    Attributes: `weights`, and `layers`, the names in DIMENSIONS that the weights reach.
+    """
+
+    def __init__(self, weights):
+        self.weights = weights
+        self.layers = tuple(
+            layer for layer in DIMENSIONS if all(name in weights for name in weight_shapes(layer))
+        )
+        self._compiled = {}
+
+    def weights_hash(self, layer):
+        """SHA-256 (hex) of the weights that `layer` depends on, by name and float32 bytes."""
+        digest = hashlib.sha256()
+        for name in sorted(weight_shapes(layer)):
+            digest.update(name.encode())
+            digest.update(np.ascontiguousarray(self.weights[name]))
+        return digest.hexdigest()
+
+    def features(self, batches, layers=("pool_3",)):
+        """Features of a stream of pictures, computed ahead of the caller in another thread.
+
+        Args:
+            batches: an iterable of uint8 [any, height, width, 1 or 3] with values 0 to 255, all of
+                one height and width. Consumed in another thread, also ahead of its need.
+            layers: what to compute. "mixed_7" [n, 768] (spatial mean) and "pool_3" [n, 2048] are
+                features; "logits" [n, 1008] are those of the softmax without its bias.
+
+        Returns an iterator over dicts {layer: float32 [n, dimensions]} with n <= CHUNK, in the
+        pictures' order; the values do not depend on how the pictures were batched. Raises
+        UserError where the weights do not reach a layer, ValueError on other pictures.
+        """
+        for layer in layers:
+            if layer not in self.layers:
+                raise UserError(
+                    f"these Inception weights have no layer {layer!r}, only "
+                    f"{', '.join(self.layers)}; use --features mixed_7 or give "
+                    "classify_image_graph_def.pb with --inception PATH"
+                )
+        compute = self._compiled.get(layers := tuple(layers))
+        if compute is None:
+            compute = self._compiled[layers] = self._compile(layers)
+
+        def run():
+            for pictures, count in _ahead(_chunks(batches)):
+                outputs = compute(pictures)
+                yield {layer: outputs[layer].numpy()[:count] for layer in layers}
+
+        return _ahead(run())
+
+    def _compile(self, layers):
+        # As a graph TensorFlow fuses bias and ReLU into each convolution: 15% faster than eager.
+        # One signature for all picture sizes, so it is traced once.
+        signature = tf.TensorSpec([CHUNK, None, None, 3], tf.uint8)
+        return tf.function(
+            lambda pictures: network(self.weights, preprocess(pictures), layers),
+            input_signature=[signature],
+            autograph=False,
+        )
+
+
+def _ahead(iterable):
+    """Iterate over `iterable` in another thread, one item ahead of the caller."""
+    iterator, end = iter(iterable), object()
+    with ThreadPoolExecutor(1) as thread:
+        following = thread.submit(next, iterator, end)
+        while (item := following.result()) is not end:
+            following = thread.submit(next, iterator, end)
+            yield item
+
+
+def _chunks(batches):
+    """Cut uint8 batches into ([CHUNK, height, width, 3], count); the last one is padded."""
+    parts, count = [], 0
+    for batch in batches:
+        batch = np.asarray(batch)
+        if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"pictures are {batch.dtype} {list(batch.shape)}, "
+                "expected uint8 [n, height, width, 1 or 3]"
+            )
+        while len(batch):
+            part, batch = batch[: CHUNK - count], batch[CHUNK - count :]
+            parts.append(np.repeat(part, 3, axis=-1) if part.shape[-1] == 1 else part)
+            count += len(part)
+            if count == CHUNK:
+                yield np.concatenate(parts), count
+                parts, count = [], 0
+    if count:
+        padding = np.zeros((CHUNK - count, *parts[0].shape[1:]), np.uint8)
+        yield np.concatenate([*parts, padding]), count
+
+
+def preprocess(pictures):
+    """uint8 [n, height, width, 3] to the network's float32 [n, 299, 299, 3], in [-1, 1).
+
+    As the reference graph does it: TensorFlow 1's bilinear resize of 0..255 (no half-pixel
+    centres, no antialiasing), then (x - 128) / 128.
+    """
+    resized = tf.raw_ops.ResizeBilinear(
+        images=tf.cast(pictures, tf.float32), size=[INPUT_SIZE, INPUT_SIZE]
+    )
+    return (resized - 128.0) * (1 / 128)
+
+
+def network(weights, x, layers):
+    """The graph itself: {layer: float32 [n, DIMENSIONS[layer]]} for x float32 [n, 299, 299, 3].
+
+    Only as deep as `layers` needs. Names are those of the reference graph's nodes.
+    """
+
+    def conv(x, name, stride=1, padding="SAME"):
+        x = tf.nn.conv2d(x, weights[f"{name}/kernel"], stride, padding)
+        return tf.nn.relu(tf.nn.bias_add(x, weights[f"{name}/bias"]))
+
+    def convs(x, *names):
+        for name in names:
+            x = conv(x, name)
+        return x
+
+    def pooled(x, name):  # tf.nn.avg_pool2d leaves the padding out of the average
+        return conv(tf.nn.avg_pool2d(x, 3, 1, "SAME"), name)
+
+    def shrink(x):
+        return tf.nn.max_pool2d(x, 3, 2, "VALID")
+
+    x = conv(x, "conv", 2, "VALID")
+    x = conv(x, "conv_1", 1, "VALID")
+    x = shrink(conv(x, "conv_2"))
+    x = conv(x, "conv_3", 1, "VALID")
+    x = shrink(conv(x, "conv_4", 1, "VALID"))
+
+    for b in ("mixed", "mixed_1", "mixed_2"):  # 35 x 35
+        tower = convs(x, f"{b}/tower/conv", f"{b}/tower/conv_1")
+        tower_1 = convs(x, f"{b}/tower_1/conv", f"{b}/tower_1/conv_1", f"{b}/tower_1/conv_2")
+        x = tf.concat([conv(x, f"{b}/conv"), tower, tower_1, pooled(x, f"{b}/tower_2/conv")], -1)
+
+    tower = convs(x, "mixed_3/tower/conv", "mixed_3/tower/conv_1")
+    tower = conv(tower, "mixed_3/tower/conv_2", 2, "VALID")
+    x = tf.concat([conv(x, "mixed_3/conv", 2, "VALID"), tower, shrink(x)], -1)
+
+    for b in ("mixed_4", "mixed_5", "mixed_6", "mixed_7"):  # 17 x 17
+        tower = convs(x, *(f"{b}/tower/conv{i}" for i in ("", "_1", "_2")))
+        tower_1 = convs(x, *(f"{b}/tower_1/conv{i}" for i in ("", "_1", "_2", "_3", "_4")))
+        x = tf.concat([conv(x, f"{b}/conv"), tower, tower_1, pooled(x, f"{b}/tower_2/conv")], -1)
+
+    outputs = {"mixed_7": tf.reduce_mean(x, [1, 2])}
+    if set(layers) == {"mixed_7"}:
+        return outputs
+
+    tower = conv(conv(x, "mixed_8/tower/conv"), "mixed_8/tower/conv_1", 2, "VALID")
+    tower_1 = convs(x, *(f"mixed_8/tower_1/conv{i}" for i in ("", "_1", "_2")))
+    tower_1 = conv(tower_1, "mixed_8/tower_1/conv_3", 2, "VALID")
+    x = tf.concat([tower, tower_1, shrink(x)], -1)
+
+    for b in ("mixed_9", "mixed_10"):  # 8 x 8
+        tower = conv(x, f"{b}/tower/conv")
+        tower_1 = convs(x, f"{b}/tower_1/conv", f"{b}/tower_1/conv_1")
+        pool = tf.nn.avg_pool2d if b == "mixed_9" else tf.nn.max_pool2d  # as the graph has it
+        x = tf.concat(
+            [
+                conv(x, f"{b}/conv"),
+                conv(tower, f"{b}/tower/mixed/conv"),
+                conv(tower, f"{b}/tower/mixed/conv_1"),
+                conv(tower_1, f"{b}/tower_1/mixed/conv"),
+                conv(tower_1, f"{b}/tower_1/mixed/conv_1"),
+                conv(pool(x, 3, 1, "SAME"), f"{b}/tower_2/conv"),
+            ],
+            -1,
+        )
+
+    outputs["pool_3"] = tf.reduce_mean(x, [1, 2])
+    if "logits" in layers:
+        outputs["logits"] = tf.linalg.matmul(outputs["pool_3"], weights["softmax/weights"])
+    return outputs

@@ -1,0 +1,180 @@
+"""Generator and discriminator as functional Keras models, which load anywhere without this code.
+
+Channel counts are those of the config times its `width`; the latent is never scaled.
+"""
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import replacing
+
+# What Keras writes since 3.14 and 3.13 refuses to read. Without it every Keras takes these values.
+_UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
+
+
+def build_generator(config, synchronized=False):
+    """G: latents to pictures.
+
+    Args:
+        config: config.Config, resolved.
+        synchronized: BatchNorm over all devices' shares of a batch, for more than one device.
+
+    Returns:
+        keras.Model: float (n, latent_dim) to float32 (n, image_size, image_size, channels) in the
+        range of `output_activation`.
+    """
+    block = _Blocks(config, 1, config.g_activation, synchronized)
+    size, base = config.base_size, config.scaled(config.base_channels)
+    latents = keras.Input((config.latent_dim,), name="latents")
+    x = block.dense(size * size * base, name="base")(latents)
+    x = layers.Reshape((size, size, base), name="base_map")(x)
+    if config.base_batchnorm:
+        x = block.normalize(x, "base")
+    for number, channels in enumerate(config.g_channels, 1):
+        x = block.transposed(config.scaled(channels), name=f"up{number}")(x)
+        x = block.normalize(x, f"up{number}")
+    if config.g_output == "transposed":
+        x = block.transposed(config.channels, name="to_picture")(x)
+    else:
+        x = block.convolution(config.channels, 5, strides=1, name="to_picture")(x)
+    pictures = layers.Activation(config.output_activation, dtype=_output_dtype(), name="picture")(x)
+    return keras.Model(latents, pictures, name="generator")
+
+
+def build_discriminator(config, synchronized=False):
+    """D: pictures to logits, above 0 for real.
+
+    Args and errors as for `build_generator`.
+
+    Returns:
+        keras.Model: float (n, image_size, image_size, channels) to float32 (n, 1).
+    """
+    block = _Blocks(config, 2, "leaky_relu", synchronized)
+    shape = (config.image_size, config.image_size, config.channels)
+    pictures = keras.Input(shape, name="pictures")
+    x = pictures
+    for number, channels in enumerate(config.d_channels, 1):
+        x = block.convolution(config.scaled(channels), 4, strides=2, name=f"down{number}")(x)
+        if number > 1 or config.d_first_batchnorm:
+            x = block.normalize(x, f"down{number}")
+        else:
+            x = block.activate(x, f"down{number}")
+    x = layers.Flatten(name="flatten")(x)
+    logits = block.dense(1, name="logit", dtype=_output_dtype())(x)
+    return keras.Model(pictures, logits, name="discriminator")
+
+
+def _output_dtype():
+    """Pictures and logits are never half precision: the losses are computed from them."""
+    return keras.config.dtype_policy().variable_dtype
+
+
+class _Blocks:
+    """The layers of one network with what they have in common."""
+
+    def __init__(self, config, stream, activation, synchronized):
+        self._config = config
+        self._activation = activation
+        self._synchronized = synchronized
+        self._count = 0
+        self._stream = stream  # G and D of one seed must not start from the same numbers
+
+    def _common(self):
+        """Keyword arguments of every layer with a kernel; each kernel has a seed of its own."""
+        self._count += 1
+        words = [self._config.seed, self._stream, self._count]
+        seed = int(np.random.RandomState(words).randint(2**31 - 1))
+        normal = keras.initializers.RandomNormal(0.0, self._config.init_stddev, seed=seed)
+        return {"use_bias": self._config.use_bias, "kernel_initializer": normal}
+
+    def dense(self, units, **kwargs):
+        return layers.Dense(units, **self._common(), **kwargs)
+
+    def convolution(self, channels, size, strides, **kwargs):
+        return layers.Conv2D(channels, size, strides, "same", **self._common(), **kwargs)
+
+    def transposed(self, channels, **kwargs):
+        return layers.Conv2DTranspose(channels, 4, 2, "same", **self._common(), **kwargs)
+
+    def normalize(self, x, name):
+        x = layers.BatchNormalization(
+            momentum=self._config.batchnorm_momentum,
+            synchronized=self._synchronized,
+            name=f"{name}_norm",
+        )(x)
+        return self.activate(x, name)
+
+    def activate(self, x, name):
+        if self._activation == "relu":
+            return layers.ReLU(name=f"{name}_relu")(x)
+        return layers.LeakyReLU(self._config.leaky_slope, name=f"{name}_leaky_relu")(x)
+
+
+def save_network(network, path):
+    """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
+
+    The same network gives the same bytes: no date is in the file, and no address of an object.
+
+    Args:
+        network: keras.Model, built.
+        path: the file to write or replace.
+
+    Raises:
+        ValueError: a batch normalization with renorm, which Keras 3.13 does not have.
+    """
+    with replacing(path) as temporary:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        metadata = json.loads(entries["metadata.json"])
+        metadata.pop("date_saved", None)
+        entries["metadata.json"] = json.dumps(metadata)
+        config = json.loads(entries["config.json"])
+        entries["config.json"] = json.dumps(_portable(config, shared={}))
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in entries.items():
+                archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, always
+
+
+def _portable(part, shared):
+    """A part of config.json without the newest keys; shared objects are numbered as they come."""
+    if isinstance(part, list):
+        return [_portable(item, shared) for item in part]
+    if not isinstance(part, dict):
+        return part
+    portable = {key: _portable(value, shared) for key, value in part.items()}
+    if "shared_object_id" in part:
+        portable["shared_object_id"] = shared.setdefault(part["shared_object_id"], len(shared))
+    if part.get("class_name") == "BatchNormalization":
+        for key, default in _UNKNOWN_TO_OLDER_KERAS.items():
+            value = portable["config"].pop(key, default)
+            if value != default:
+                raise ValueError(f"cannot save {key}={value!r} in a file that Keras 3.13 opens")
+    return portable
+
+
+def load_network(path, flag):
+    """Load a network from a `.keras` file.
+
+    Args:
+        path: the file; flag: which flag named it, for the message.
+
+    Returns:
+        keras.Model, not compiled.
+
+    Raises:
+        UserError: there is no such file, or it is no Keras model.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{flag} {path}: no such file; expected a .keras file of a trained network")
+    try:
+        return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises many kinds for files that are no models
+        reason = str(error).splitlines()[0][:150]
+        raise UserError(f"{flag} {path}: not a Keras model file ({reason})") from None

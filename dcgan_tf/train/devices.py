@@ -1,0 +1,154 @@
+"""Which devices train, how they share the work, and in which precision."""
+
+import faulthandler
+import json
+import os
+import sys
+import zlib
+
+import keras
+import tensorflow as tf
+
+from dcgan_tf.common.errors import UserError
+
+MEETING_SECONDS = 300  # how long a worker waits for the others at the start
+
+
+def prepare(config):
+    """Set what TensorFlow and Keras must know before the first operation."""
+    if config.precision == "float64":
+        keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy(config.precision)
+    if config.deterministic:
+        keras.utils.set_random_seed(config.seed)
+        tf.config.experimental.enable_op_determinism()
+
+
+def open_strategy(config):
+    """The tf.distribute strategy for `--strategy`.
+
+    Returns:
+        tf.distribute.Strategy: TensorFlow's default, which distributes nothing, for one device.
+
+    Raises:
+        UserError: the devices are not there, or the batch cannot be shared equally among them.
+    """
+    kind = "multiworker" if is_multiworker(config) else config.strategy
+    gpus = tf.config.list_logical_devices("GPU") if kind in ("auto", "mirrored") else []
+    if kind == "auto":
+        kind = "mirrored" if len(gpus) > 1 else "none"
+    if kind == "multiworker":
+        strategy = _meet_workers()
+    elif kind == "mirrored":
+        devices = gpus or tf.config.list_logical_devices("CPU")
+        strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
+    else:
+        strategy = tf.distribute.get_strategy()
+    replicas = strategy.num_replicas_in_sync
+    if config.batch_size % replicas:
+        fitting = config.batch_size // replicas * replicas or replicas
+        raise UserError(
+            f"--batch-size {config.batch_size}: cannot be shared equally by {replicas} devices; "
+            f"{fitting} or {fitting + replicas} would"
+        )
+    return strategy
+
+
+def _meet_workers():
+    """The strategy of several workers; ends the process, exit code 1, if they do not all come.
+
+    TensorFlow waits for them for an hour without letting any other Python thread run; only
+    faulthandler's watchdog, which needs none, can end that.
+    """
+    print(
+        f"waiting for the other workers; giving up after {MEETING_SECONDS} seconds "
+        "(then see what they printed, and start all again)",
+        file=sys.stderr,
+        flush=True,
+    )
+    with open(os.devnull, "w") as nowhere:
+        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=nowhere)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        faulthandler.cancel_dump_traceback_later()
+    return strategy
+
+
+def is_multiworker(config):
+    """bool: whether several processes train together."""
+    given = bool(os.environ.get("TF_CONFIG"))
+    return config.strategy == "multiworker" or (config.strategy == "auto" and given)
+
+
+def worker(config):
+    """Which of the processes that train together this one is.
+
+    Returns:
+        (int, int): its number, 0 for the chief, which alone writes; and how many there are.
+
+    Raises:
+        UserError: TF_CONFIG is missing or unreadable.
+    """
+    if not is_multiworker(config):
+        return 0, 1
+    text = os.environ.get("TF_CONFIG", "")
+    try:
+        cluster, task = (json.loads(text)[key] for key in ("cluster", "task"))
+        chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
+        own = {"chief": chiefs, "worker": workers}[task["type"]]
+        index = int(task["index"])
+        if not 0 <= index < len(own):
+            raise ValueError
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(
+            f"TF_CONFIG: got {text!r}, expected JSON such as "
+            '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}'
+        ) from None
+    number = index if task["type"] == "chief" else index + len(chiefs)
+    return number, len(chiefs) + len(workers)
+
+
+def check_agreement(strategy, **values):
+    """Raise UserError unless all workers have the same values (texts, compared by a checksum)."""
+    own = [float(zlib.crc32(text.encode())) for text in values.values()]
+
+    @tf.function
+    def total():
+        def add():
+            context = tf.distribute.get_replica_context()
+            return context.all_reduce("SUM", tf.constant(own, tf.float64))
+
+        return strategy.experimental_local_results(strategy.run(add))[0]
+
+    for name, one, all_together in zip(values, own, total().numpy(), strict=True):
+        if one * strategy.num_replicas_in_sync != all_together:
+            raise UserError(
+                f"the workers differ in their {name}; give all of them the same flags, the same "
+                "pictures and a --run directory on a disk that they share"
+            )
+
+
+def use_jit(config, strategy):
+    """bool: whether XLA compiles the step. It halves the speed on a CPU, hence auto's choice.
+
+    Raises:
+        UserError: on with several devices, which TensorFlow cannot do.
+    """
+    one = strategy.num_replicas_in_sync == 1
+    if config.jit == "on" and not one:
+        raise UserError(
+            f"--jit on with {strategy.num_replicas_in_sync} devices: an XLA program runs on one "
+            "device and cannot reach the weights and gradients of the others; use --jit auto"
+        )
+    if config.jit != "auto":
+        return config.jit == "on"
+    return one and bool(tf.config.list_logical_devices("GPU"))
+
+
+def describe(strategy):
+    """str: the devices in words."""
+    replicas = strategy.num_replicas_in_sync
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    if replicas == 1:
+        return f"one {kind}"
+    return f"{replicas} {kind}s ({type(strategy).__name__})"

@@ -1,0 +1,47 @@
+"""--dry-run: what a training would do, without touching the disk."""
+
+import io
+
+from dcgan_tf.common.config import to_toml
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.data.pipeline import steps_per_epoch
+from dcgan_tf.data.sources import open_source
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.train import devices
+
+
+def print_plan(request):
+    """Print the resolved config, both networks with Keras' totals, and the plan.
+
+    Args:
+        request: flags.Request.
+
+    Raises:
+        UserError: what would stop the training as well, except that data may be missing.
+    """
+    config = request.config
+    print(to_toml(config))
+    devices.prepare(config)
+    strategy = devices.open_strategy(config)
+    for network in (build_generator(config), build_discriminator(config)):
+        text = io.StringIO()
+        network.summary(print_fn=lambda line, text=text: print(line, file=text))
+        print(text.getvalue())
+    print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
+    print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
+    print(f"pictures: {_data(config)}")
+
+
+def _data(config):
+    if config.data == "tfds":
+        return "TensorFlow Datasets, downloaded if needed (not looked at now)"
+    try:
+        source = open_source(config)
+    except UserError as error:
+        return f"none: {error}"
+    count = config.subset or len(source.names)
+    steps = steps_per_epoch(count, config.batch_size)
+    return (
+        f"{count:,} of {len(source.names):,} in {source.where}; {steps:,} steps of "
+        f"{config.batch_size} an epoch, {steps * config.epochs:,} in {config.epochs} epochs"
+    )

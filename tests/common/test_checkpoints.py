@@ -1,0 +1,93 @@
+"""A checkpoint holds everything, is whole or not taken, and says so."""
+
+import keras
+import numpy as np
+import pytest
+from tiny_gan import build, fit, tiny
+
+from dcgan_tf.common import checkpoints
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def trained():
+    model = build(tiny(), keras.optimizers.Adam)
+    fit(model, 3)
+    return model
+
+
+def write(folder, state, step, keep=3):
+    journal = Journal(5, "abc", step, [{"epoch": 1, "d_loss": 0.5}])
+    return checkpoints.write(folder, state, journal, keep)
+
+
+def test_restores_weights_moments_iterations_and_metrics(trained, tmp_path):
+    state = checkpoints.state_of(trained)
+    write(tmp_path, state, 3)
+    found, journal = checkpoints.read_newest(tmp_path)
+    assert journal == Journal(5, "abc", 3, [{"epoch": 1, "d_loss": 0.5}])
+    fresh = build(tiny(), keras.optimizers.Adam)
+    assert checkpoints.digest_of(checkpoints.state_of(fresh)) != checkpoints.digest_of(state)
+    checkpoints.restore(fresh, found)
+    assert checkpoints.digest_of(checkpoints.state_of(fresh)) == checkpoints.digest_of(state)
+    assert int(fresh.d_optimizer.iterations) == 3
+    moments = [n for n in state if n.startswith("d_optimizer/") and "momentum" in n]
+    assert moments and all(np.abs(state[n]).max() > 0 for n in moments if "kernel" in n)
+    assert any(n.startswith("metrics/") and state[n] == 3 for n in state)  # the means' counts
+
+
+def test_only_the_named_parts_are_restored(trained, tmp_path):
+    fresh = build(tiny(), keras.optimizers.Adam)
+    before = checkpoints.state_of(fresh)
+    checkpoints.restore(fresh, checkpoints.state_of(trained), ("metrics/",))
+    after = checkpoints.state_of(fresh)
+    changed = {
+        name.split("/")[0] for name in after if not np.array_equal(before[name], after[name])
+    }
+    assert changed == {"metrics"}
+
+
+def test_keeps_the_last_k(tmp_path):
+    for step in (1, 2, 3, 4):
+        write(tmp_path, {"a": np.arange(3)}, step, keep=2)
+    assert [path.name for path in checkpoints.files(tmp_path)] == [
+        "step_00000003.npz",
+        "step_00000004.npz",
+    ]
+
+
+@pytest.mark.parametrize("harm", ["truncated", "flipped bit", "empty", "text", "other content"])
+def test_damaged_checkpoint_is_passed_over_with_a_message(tmp_path, harm):
+    values = {"a": np.arange(1000.0)}
+    write(tmp_path, values, 1)
+    newest = write(tmp_path, values, 2)
+    data = newest.read_bytes()
+    middle = len(data) // 2
+    flipped = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+    newest.write_bytes(
+        {"truncated": data[:-50], "flipped bit": flipped, "empty": b"", "text": b"hello"}.get(
+            harm, b""
+        )
+    )
+    if harm == "other content":  # a whole zip whose checksum is of something else
+        np.savez(newest, a=np.arange(1000.0), journal=np.array("{}"), sha256=np.array("0"))
+    said = []
+    _, journal = checkpoints.read_newest(tmp_path, said.append)
+    assert journal.step == 1
+    assert len(said) == 1 and newest.name in said[0] and "damaged" in said[0]
+    assert newest.with_suffix(".damaged").exists()  # out of the way of the next one
+
+
+def test_none_whole_is_an_error_and_none_at_all_is_a_start(tmp_path):
+    assert checkpoints.read_newest(tmp_path) is None
+    write(tmp_path, {"a": np.arange(3)}, 1).write_bytes(b"")
+    with pytest.raises(UserError, match="no checkpoint .* is whole"):
+        checkpoints.read_newest(tmp_path)
+
+
+def test_state_of_another_model_is_refused(trained):
+    state = checkpoints.state_of(trained)
+    state.pop(next(iter(state)))
+    with pytest.raises(UserError, match="another model"):
+        checkpoints.restore(trained, state)

@@ -1,0 +1,355 @@
+"""Defaults < config file < flags, and every wrong choice is refused in one line."""
+
+import errno
+import subprocess
+import sys
+import types
+from dataclasses import replace
+
+import pytest
+from helpers import REPO, assert_refused, generate, resolved, train
+
+from dcgan_tf.common.cli import run_command
+from dcgan_tf.common.config import (
+    CELEBA_CROP,
+    FIELDS,
+    Config,
+    changed_fields,
+    find_config,
+    flag,
+    names,
+    read_config,
+    resolve,
+    to_toml,
+)
+from dcgan_tf.common.errors import Interrupted, UserError
+from dcgan_tf.train.command import parse_training
+
+# Values for fields whose neighbours must fit, with the neighbours.
+FITTING = {
+    "crop": {"crop": "1,2,30,40"},
+    "image_size": {"image_size": 128, "base_size": 16},
+    "base_size": {"base_size": 4, "image_size": 32},
+    "g_channels": {"g_channels": (32, 16), "image_size": 32},
+    "d_channels": {"d_channels": (8,)},
+    "g_output": {"g_output": "transposed", "image_size": 128},
+    "batchnorm_momentum": {"batchnorm_momentum": 0.5},
+    "channels": {"channels": 1},
+    "inception": {"inception": __file__},  # has to exist
+}
+
+
+def other_values(name):
+    """{field: value}: another value than the default for a field, with what must go along."""
+    spec = FIELDS[name]
+    if name in FITTING:
+        return FITTING[name]
+    if spec.metadata["choices"]:
+        return {name: next(c for c in spec.metadata["choices"] if c != spec.default)}
+    if spec.type is bool:
+        return {name: not spec.default}
+    if spec.type is str:
+        return {name: 'a "quoted" \\ päth 😀\n'}
+    if spec.type is int:
+        return {name: spec.default + 1}
+    return {name: spec.default / 2 + 0.0123}
+
+
+def as_flags(values):
+    argv = []
+    for name, value in values.items():
+        if isinstance(value, bool):
+            argv.append(flag(name) if value else flag(name).replace("--", "--no-", 1))
+        else:
+            argv += [flag(name), ",".join(map(str, value)) if type(value) is tuple else str(value)]
+    return argv
+
+
+def refusal(*argv):
+    with pytest.raises(UserError) as caught:
+        resolved(*argv)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_flags_override_the_file_and_the_file_the_defaults(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text("epochs = 7\nseed = 3\nflip = true\ng_channels = [4, 4, 4]\n")
+    request = parse_training(["--config", str(path), "--seed", "5", "--no-flip"])
+    expected = replace(Config(), epochs=7, seed=5, g_channels=(4, 4, 4), crop=CELEBA_CROP)
+    assert request.config == expected
+    assert request.config_name == "own"
+
+
+def test_without_flags_the_reference_recipe():
+    request = parse_training([])
+    assert request.config == resolve(Config())
+    assert (request.config_name, request.run_dir, request.dry_run) == ("celeba", None, False)
+
+
+def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
+    saved = resolved("--epochs", 9, "--width", 0.5)
+    (tmp_path / "config.toml").write_text(to_toml(saved), encoding="utf-8")
+    assert resolved("--run", tmp_path) == saved
+    assert resolved("--run", tmp_path, "--epochs", 12) == replace(saved, epochs=12)
+    assert resolved("--run", tmp_path, "--config", "celeba") == resolved()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_every_field_is_a_flag_and_survives_the_saved_file(name, tmp_path):
+    values = other_values(name)
+    assert values[name] != FIELDS[name].default
+    config = resolved(*as_flags(values))
+    assert {key: getattr(config, key) for key in values} == values
+    saved = tmp_path / "config.toml"
+    saved.write_text(to_toml(config), encoding="utf-8")
+    assert read_config(saved) == config
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_configs_resolve_and_survive_the_saved_file(name, tmp_path):
+    config = resolved("--config", name)
+    (tmp_path / "config.toml").write_text(to_toml(config), encoding="utf-8")
+    assert resolve(read_config(tmp_path / "config.toml")) == config
+    assert find_config(name).read_text(encoding="utf-8").startswith(f"# {name}")
+
+
+@pytest.mark.parametrize("short", ["--epoch", "--sub", "--dry", "--conf", "--batch"])
+def test_no_abbreviations(short):
+    assert f"unknown flag {short};" in refusal(short, "5")
+
+
+@pytest.mark.parametrize(
+    ("argv", "nearest"),
+    [
+        (["--epoch", "5"], "did you mean --epochs?"),
+        (["--batchsize=5"], "did you mean --batch-size?"),
+        (["--batch_size", "5"], "did you mean --batch-size?"),
+        (["--qqqqqq"], "see --help"),
+        (["5"], "unknown flag 5"),
+        (["--config", "clebea"], "did you mean celeba?"),
+        (["--config", "no/such.toml"], "celeba"),
+    ],
+)
+def test_names_the_nearest_valid_name(argv, nearest):
+    assert nearest in refusal(*argv)
+
+
+def test_names_the_nearest_valid_key(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text("epoch = 5\n")
+    message = refusal("--config", path)
+    assert str(path) in message and "unknown key epoch; did you mean epochs?" in message
+
+
+WRONG = {
+    "epochs": ["0", "-1", "2.5", "many", "", "1e3"],
+    "subset": ["-1", "x"],
+    "batch_size": ["0", "1", "-32"],
+    "sample_every": ["0"],
+    "sample_count": ["0"],
+    "keep_checkpoints": ["0"],
+    "checkpoint_steps": ["-1"],
+    "width": ["0", "-1", "nan", "inf", "wide"],
+    "max_bad": ["-0.1", "1.1"],
+    "label_smoothing": ["0.6", "-0.1"],
+    "batchnorm_momentum": ["0", "1", "1.5"],
+    "beta_1": ["1"],
+    "seed": ["-1", str(2**31)],
+    "subset_seed": [str(2**32)],
+    "g_channels": ["", "1,,2", "0", "8;8", "-4,4", "1.5"],
+    "dataset": ["faces", ""],
+    "channels": ["2"],
+    "output_activation": ["relu"],
+    "strategy": ["tpu"],
+    "crop": ["1,2,3", "30,30,30,40", "9,9,1,1", "-1,0,5,5", "a,b,c,d", "middle", ""],
+    "data": [""],
+    "packs": [""],
+    "init_from": [""],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(n, t) for n, ts in WRONG.items() for t in ts])
+def test_a_wrong_value_is_refused_by_name(name, text):
+    message = refusal(f"{flag(name)}={text}")
+    assert message.startswith(f"{flag(name)}: got ") and "expected" in message
+    assert text in message
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("epochs = 0", "epochs = 2.0", 'epochs = "5"', "epochs = true", "epochs = [1]"),
+        *("flip = 1", 'flip = "yes"', "data = 5", "g_channels = 5", "g_channels = []"),
+        *("g_channels = [1.5]", "g_channels = [true]", "width = nan", "width = -inf"),
+        *("epochs = 2026-01-01", "epochs = {a = 1}", "dataset = 'x'"),
+    ],
+)
+def test_a_wrong_value_in_a_file_is_refused_by_file_and_name(line, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text(line + "\n")
+    message = refusal("--config", path)
+    key = line.split(" ")[0]
+    assert str(path) in message and "expected" in message
+    assert flag(key) in message or f" {key}:" in message
+
+
+@pytest.mark.parametrize("content", [b"epochs = ", b"epochs 5", b"a = 1\na = 2", b"\xff\xfe\x00"])
+def test_broken_toml_is_refused_by_file(content, tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_bytes(content)
+    assert str(path) in refusal("--config", path)
+
+
+def test_a_section_is_no_key(tmp_path):
+    path = tmp_path / "own.toml"
+    path.write_text("[training]\nepochs = 5\n")
+    assert "unknown key training" in refusal("--config", path)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--image-size", 128], ["8 x 2^3 = 64", "128", "base_size 16 would fit"]),
+        (["--image-size", 100], ["8 x 2^3 = 64", "100", "multiple of 8"]),
+        (["--g-output", "transposed"], ["8 x 2^4 = 128", "base_size 4 would fit"]),
+        (["--g-channels", "64"], ["8 x 2^1 = 16", "base_size 32 would fit"]),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused_with_the_arithmetic(argv, words):
+    message = refusal(*argv)
+    assert all(word in message for word in words), message
+
+
+@pytest.mark.parametrize(
+    ("dataset", "crop"),
+    [
+        *(("celeba", CELEBA_CROP), ("demo", CELEBA_CROP)),
+        *(("folder", "center"), ("mnist", "center"), ("cifar10", "center")),
+    ],
+)
+def test_auto_crop_is_the_datasets_own(dataset, crop):
+    config = resolved("--dataset", dataset)
+    assert config.crop == crop
+    box = None if crop == "center" else (30, 55, 150, 175)
+    assert config.crop_box == box
+
+
+def test_crop_may_be_spaced_or_a_list(tmp_path):
+    assert resolved("--crop", " 1, 2,3 ,4").crop == "1,2,3,4"
+    (tmp_path / "own.toml").write_text("crop = [1, 2, 3, 4]\n")
+    assert resolved("--config", tmp_path / "own.toml").crop_box == (1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_resumed_run_may_change_only_what_changes_no_result(name):
+    values = other_values(name)
+    free = {
+        *("data", "packs", "epochs", "strategy", "jit", "sample_every", "sample_count"),
+        *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+        *("tensorboard", "score_every", "score_samples", "inception"),
+    }
+    changed = changed_fields(Config(), replace(Config(), **values))
+    assert set(changed) == set(values) - free
+
+
+def test_width_scales_channel_counts_to_at_least_one():
+    config = Config(width=0.25)
+    assert [config.scaled(n) for n in (128, 64, 1)] == [32, 16, 1]
+
+
+@pytest.mark.parametrize(
+    ("content", "argv", "word"),
+    [
+        (None, ["--epoch", "5"], "did you mean --epochs?"),
+        (None, ["--epochs", "0"], "--epochs"),
+        (None, ["--epochs"], "--epochs"),
+        (None, ["--subset", "-1", "--run", "new"], "--subset"),
+        (None, ["--image-size", "100", "--dry-run"], "8 x 2^3"),
+        (None, ["--config", "nothere"], "nothere"),
+        ("epochs = ", ["--config", "own.toml"], "own.toml"),
+        ("epoch = 5", ["--config", "own.toml", "--run", "new"], "epochs"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(content, argv, word, tmp_path):
+    if content:
+        (tmp_path / "own.toml").write_text(content)
+    before = sorted(tmp_path.iterdir())
+    assert_refused(train(*argv, cwd=tmp_path), word)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_generate_refuses_in_one_line_too(tmp_path):
+    assert_refused(generate("--seed", "3", cwd=tmp_path), "did you mean --seeds?")
+    assert_refused(generate("--n", "0", cwd=tmp_path), "--n")
+    assert_refused(generate(cwd=tmp_path), "no run with a generator.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_names_every_flag_and_config(tmp_path):
+    done = train("--help", cwd=tmp_path, env={"COLUMNS": "200"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(flag(name) in done.stdout for name in FIELDS)
+    assert ", ".join(names()) in done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        *(["train.py", "--help"], ["train.py", "--epochs", "0"], ["train.py", "--epoch", "1"]),
+        *(["train.py", "--config", "nothere"], ["train.py", "--image-size", "100"]),
+        *(["generate.py", "--help"], ["generate.py", "--bad"], ["generate.py"]),
+    ],
+)
+def test_help_and_refusals_do_not_wait_for_tensorflow(argv, tmp_path):
+    """The promise is an answer in under 0.3 s; what breaks it is an import of TensorFlow."""
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = {argv!r}; sys.path.insert(0, {str(REPO)!r})\n"
+        "try: runpy.run_path(f'{sys.path[0]}/{sys.argv[0]}', run_name='__main__')\n"
+        "except SystemExit as stop: print('ended with', stop.code)\n"
+        "slow = {'tensorflow', 'keras', 'matplotlib', 'tensorflow_datasets'}\n"
+        "print('slow:', sorted(slow & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, encoding="utf-8"
+    )
+    ended = "ended with 0" if "--help" in argv else "ended with 2"
+    assert ended in done.stdout and done.stdout.endswith("slow: []\n"), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "words"),
+    [
+        (UserError("mend\n this"), 2, "error: mend this\n"),
+        (UserError("taken", code=4), 4, "error: taken\n"),
+        (Interrupted(15), 143, "interrupted"),
+        (Interrupted(2), 130, "interrupted"),
+        (KeyboardInterrupt(), 130, "stopped"),
+        (ModuleNotFoundError("no", name="tensorflow"), 2, "tensorflow is not installed"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: Permission denied; "),
+        (FileExistsError(errno.EEXIST, "File exists", "/x"), 2, "/x: File exists; "),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x"), 2, "/x: Is a directory; "),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x"), 2, "/x: Not a directory; "),
+        (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device; "),
+        (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "read-only"),
+    ],
+)
+def test_what_can_stop_a_command_becomes_one_line_and_a_code(error, code, words, capsys):
+    assert run_command(lambda argv: (_ for _ in ()).throw(error)) == code
+    line = capsys.readouterr().err
+    assert words in line and line.startswith("error: ") and line.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(errno.EIO, "I/O error")])
+def test_a_bug_keeps_its_traceback(error):
+    with pytest.raises(type(error)):
+        run_command(lambda argv: (_ for _ in ()).throw(error))
+
+
+def test_a_command_that_ends_well_gives_its_code():
+    assert run_command(lambda argv: None) == 0
+    assert run_command(lambda argv: 143) == 143
+    assert run_command(lambda argv: types.SimpleNamespace(argv=argv).argv, 7) == 7

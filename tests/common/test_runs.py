@@ -1,0 +1,227 @@
+"""A run's directory is nobody else's, and what is written there is whole."""
+
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from helpers import REPO, resolved
+
+from dcgan_tf.common import files, runs
+from dcgan_tf.common.config import Config, read_config, to_toml
+from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
+from dcgan_tf.common.files import read_lines, replacing, write_lines, write_text
+from dcgan_tf.common.runs import Run
+from dcgan_tf.train import build, claim
+
+
+def request(*argv):
+    from dcgan_tf.train.command import parse_training
+
+    return parse_training(list(map(str, argv)))
+
+
+def saved_run(root, config=None):
+    root.mkdir()
+    (root / "config.toml").write_text(to_toml(config or resolved()), encoding="utf-8")
+    return Run(root)
+
+
+def test_threads_never_share_a_directory(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: files.next_directory(tmp_path / "runs", "x"), range(40)))
+    assert sorted(path.name for path in made) == [f"{n:04d}-x" for n in range(1, 41)]
+
+
+def test_processes_never_share_a_directory(tmp_path):
+    code = (
+        f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
+        "from pathlib import Path; from dcgan_tf.common.files import next_directory\n"
+        "for _ in range(20): print(next_directory(Path('runs'), 'x').name)\n"
+    )
+    command = [sys.executable, "-c", code]
+    started = [
+        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    made = [name for process in started for name in process.communicate()[0].split()]
+    assert sorted(made) == [f"{n:04d}-x" for n in range(1, 61)]
+
+
+def test_numbers_go_on_after_the_highest(tmp_path):
+    for name in ("0007-demo", "0003", "notes", ".hidden"):
+        (tmp_path / name).mkdir()
+    assert files.next_directory(tmp_path, "celeba").name == "0008-celeba"
+    assert files.next_directory(tmp_path).name == "0009"
+
+
+def test_replacing_writes_whole(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_text("old")
+    with replacing(path) as temporary:
+        assert temporary.suffix == ".png" and temporary.parent == tmp_path
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
+def test_replacing_writes_nothing_when_interrupted(error, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), replacing(path) as temporary:
+        temporary.write_text("half")
+        raise error
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_overwrites_what_a_killed_process_left(tmp_path):
+    path = tmp_path / "a.txt"
+    with replacing(path) as temporary:
+        left = temporary
+        temporary.write_text("x")
+    left.write_text("half of a much longer text")
+    write_text(path, "whole")
+    assert path.read_text() == "whole"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_check_refuses_a_file(tmp_path):
+    (tmp_path / "a").write_text("")
+    with pytest.raises(UserError, match="this is a file"):
+        claim.check(Run(tmp_path / "a"), resolved())
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
+def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
+    """Hidden files as well: a refused new run removes its directory."""
+    (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match="no config.toml"):
+        claim.check(Run(tmp_path), resolved())
+
+
+@pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml"])
+def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
+    claim.check(Run(tmp_path / "new"), resolved())
+    if left:
+        (tmp_path / left).write_text("")
+    claim.check(Run(tmp_path), resolved())
+
+
+def test_check_refuses_another_config_by_its_fields(tmp_path):
+    run = saved_run(tmp_path / "a", resolved("--width", 0.5))
+    with pytest.raises(UserError) as caught:
+        claim.check(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
+    assert "width 0.5 -> 0.25; seed 0 -> 1)" in str(caught.value)
+
+
+def test_check_allows_what_may_change(tmp_path):
+    config = resolved()
+    run = saved_run(tmp_path / "a", config)
+    claim.check(run, config)
+    claim.check(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
+
+
+def test_check_refuses_a_damaged_config_by_its_file(tmp_path):
+    run = saved_run(tmp_path / "a")
+    run.config.write_text("epochs = ")
+    with pytest.raises(UserError, match=r"config\.toml: not valid TOML"):
+        claim.check(run, resolved())
+
+
+def test_claim_makes_a_numbered_run_with_config_and_versions(here):
+    with claim.claim(request("--config", "demo", "--seed", 5)) as run:
+        assert run.root == Path("runs/0001-demo")
+    assert read_config(run.config) == resolved("--config", "demo", "--seed", 5)
+    versions = json.loads(run.versions.read_text())
+    assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= set(versions)
+    with claim.claim(request("--config", "demo")) as second:
+        assert second.root == Path("runs/0002-demo")
+
+
+def test_claim_refuses_a_live_owner_with_its_own_code(tmp_path):
+    wanted = request("--run", tmp_path / "deep" / "a")
+    with claim.claim(wanted), pytest.raises(UserError) as caught, claim.claim(wanted):
+        pass
+    assert caught.value.code == IN_USE
+    with claim.claim(wanted):  # the lock of one that ended is not in the way
+        pass
+
+
+@pytest.mark.parametrize("error", [UserError("x"), Interrupted(15), OSError("full")])
+def test_a_run_that_never_began_leaves_no_directory(error, here):
+    with pytest.raises(type(error)), claim.claim(request()):
+        raise error
+    assert list(here.iterdir()) == []
+
+
+def test_a_run_that_began_is_kept_whatever_stops_it(here):
+    with pytest.raises(UserError), claim.claim(request()) as run:
+        run.reals.write_bytes(b"")
+        raise UserError("x")
+    with pytest.raises(UserError), claim.claim(request("--run", run.root)):
+        raise UserError("x")
+    assert run.config.is_file()
+
+
+def test_without_git_the_versions_say_so(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert claim.versions()["git_commit"] is None
+
+
+def test_newest_is_the_run_whose_generator_was_written_last(here):
+    with pytest.raises(UserError, match="no run with a generator.keras"):
+        runs.newest()
+    for name, time in (("0001-a", 30), ("0002-b", 50), ("0003-c", 40), ("0004-new", None)):
+        (here / "runs" / name).mkdir(parents=True)
+        if time:
+            path = here / "runs" / name / "generator.keras"
+            path.write_bytes(b"")
+            os.utime(path, (time, time))
+    assert runs.newest().root.name == "0002-b"
+
+
+def test_lines_survive_and_torn_ones_are_dropped(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    records = [{"epoch": 1, "d_loss": 0.1}, {"epoch": 2, "d_loss": 1e-7}]
+    assert read_lines(path) == []
+    write_lines(path, records)
+    assert read_lines(path) == records
+    assert path.read_text().count("\n") == 2
+    with path.open("a") as file:
+        file.write('{"epoch": 3, "d_lo')
+    assert read_lines(path) == records
+
+
+def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
+    run = Run(tmp_path)
+    run.samples.mkdir()
+    for epoch in (10_000, 2, 9_999, 1):
+        run.sample(epoch).write_bytes(b"")
+    (run.samples / "notes.txt").write_text("")
+    assert run.sample_files() == [run.sample(epoch) for epoch in (1, 2, 9_999, 10_000)]
+    assert run.sample(1).name == "epoch_0001.png"
+
+
+def test_init_from_names_a_run_or_two_files(tmp_path):
+    assert build.init_files(Config()) == []
+    run = saved_run(tmp_path / "a")
+    files = [run.generator, run.discriminator]
+    with pytest.raises(UserError, match="--init-from"):
+        build.init_files(Config(init_from=str(run.root)))
+    for path in files:
+        path.write_bytes(b"")
+    assert build.init_files(Config(init_from=str(run.root))) == files
+    assert build.init_files(Config(init_from=",".join(map(str, files)))) == files
+
+
+@pytest.mark.parametrize("named", ["nothere", "a.keras", "a.keras,no.keras", "a.keras,a.keras,b"])
+def test_init_from_refuses_what_is_not_both_networks(named, here):
+    (here / "a.keras").write_bytes(b"")
+    with pytest.raises(UserError, match=f"--init-from {named}"):
+        build.init_files(Config(init_from=named))

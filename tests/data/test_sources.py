@@ -1,0 +1,371 @@
+"""Where pictures come from: every layout that people have on disk, and every damage to it."""
+
+import functools
+import gzip
+import io
+import shutil
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+from helpers import MNIST, face_jpeg, faces_zip, kaggle_faces, needs_mnist, write_files, write_zip
+from PIL import Image
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.data import sources
+from dcgan_tf.data.sources import open_source
+
+
+def opened(dataset, data, **fields):
+    return open_source(Config(dataset=dataset, data=str(data), **fields))
+
+
+def contents(source):
+    """What a source yields for all its pictures, in order."""
+    indices = list(range(len(source.names)))
+    read = list(source.read(indices))
+    assert [index for index, _ in read] == indices
+    return [encoded for _, encoded in read]
+
+
+def arrays(source):
+    return np.stack([np.asarray(Image.open(io.BytesIO(encoded))) for encoded in contents(source)])
+
+
+def refusal(dataset, data, **fields):
+    with pytest.raises(UserError) as caught:
+        opened(dataset, data, **fields)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_folder_takes_pictures_at_any_depth_and_nothing_else(tmp_path):
+    pictures = ["b.JPG", "a/z.png", "a/b/c.webp", "c.jpeg"]
+    others = ["list.csv", "a/._z.png", "._c.jpeg", "jpg", "a.jpg.part", "notes.txt"]
+    write_files(tmp_path, {name: name.encode() for name in pictures + others})
+    (tmp_path / "folder.jpg").mkdir()
+    source = opened("folder", tmp_path)
+    assert source.names == sorted(pictures)
+    assert contents(source) == [name.encode() for name in sorted(pictures)]
+
+
+def test_folder_yields_nothing_for_what_cannot_be_read(tmp_path):
+    write_files(tmp_path, {"a.jpg": b"A", "c.jpg": b"C"})
+    (tmp_path / "b.jpg").symlink_to("nowhere.jpg")
+    source = opened("folder", tmp_path)
+    assert source.fingerprint
+    assert contents(source) == [b"A", b"", b"C"]
+
+
+def test_folder_fingerprint_follows_the_files(tmp_path):
+    write_files(tmp_path, {"a.jpg": b"A", "b.jpg": b"B"})
+    before = opened("folder", tmp_path).fingerprint
+    assert opened("folder", tmp_path).fingerprint == before
+    write_files(tmp_path, {"b.jpg": b"longer"})
+    assert opened("folder", tmp_path).fingerprint != before
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_kaggles_archive_as_downloaded(compression, tmp_path):
+    faces = kaggle_faces(3)
+    extra = {
+        "img_align_celeba/": b"",
+        "odd.jpg/": b"",
+        "list_attr_celeba.csv": b"image_id",
+        "__MACOSX/img_align_celeba/._000001.jpg": b"shadow",
+    }
+    path = write_zip(tmp_path / "archive.zip", extra | faces, compression)
+    source = opened("celeba", path)
+    assert source.names == sorted(faces)
+    assert contents(source) == list(faces.values())
+
+
+def test_zip_and_folder_have_the_same_order(tmp_path):
+    files = {name: name.encode() for name in ["b/2.jpg", "a.jpg", "b.jpg", "b/10.jpg", "B/1.png"]}
+    folder = opened("folder", write_files(tmp_path / "a", files))
+    archive = opened("folder", write_zip(tmp_path / "a.zip", files))
+    assert folder.names == archive.names
+    assert contents(folder) == contents(archive)
+    assert list(archive.read([3, 0])) == list(folder.read([3, 0]))
+
+
+def test_a_folder_that_holds_only_the_archive_is_the_archive(tmp_path):
+    faces_zip(tmp_path, 2)
+    (tmp_path / "readme.txt").write_text("")
+    assert opened("celeba", tmp_path).names == sorted(kaggle_faces(2))
+    shutil.copy(tmp_path / "faces.zip", tmp_path / "second.zip")
+    assert "no pictures" in refusal("celeba", tmp_path)  # which one is not ours to say
+
+
+@pytest.mark.parametrize("harm", ["text", "truncated", "empty"])
+def test_a_zip_that_is_not_one_is_refused(harm, tmp_path):
+    path = faces_zip(tmp_path, 2)
+    whole = path.read_bytes()
+    path.write_bytes({"text": b"<html>quota", "truncated": whole[:-200], "empty": b""}[harm])
+    message = refusal("celeba", path)
+    assert str(path) in message and "download it again" in message
+
+
+def test_a_zip_of_an_unknown_version_or_without_pictures_is_refused(tmp_path):
+    path = write_zip(tmp_path / "a.zip", {"a.jpg": b"A"})
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + 6] = 250  # "version needed to extract"
+    path.write_bytes(raw)
+    assert "not a whole zip" in refusal("folder", path)
+    assert "no pictures" in refusal("folder", write_zip(tmp_path / "b.zip", {"a.txt": b""}))
+
+
+def encrypted(raw):
+    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        start = [i for i in range(len(raw)) if raw[i : i + 4] == signature][1]
+        raw[start + flags] |= 1
+
+
+def wrong_bytes(raw):
+    start = [i for i in range(len(raw)) if raw[i : i + 4] == b"PK\x03\x04"][1] + 30 + len("b.jpg")
+    raw[start : start + 40] = b"\xff" * 40
+
+
+@pytest.mark.parametrize("harm", [encrypted, wrong_bytes])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_member_that_cannot_be_read_is_empty_and_the_others_are_whole(
+    harm, compression, tmp_path
+):
+    files = {f"{name}.jpg": bytes(range(256)) * 4 for name in "abc"}
+    path = write_zip(tmp_path / "a.zip", files, compression)
+    raw = bytearray(path.read_bytes())
+    harm(raw)
+    path.write_bytes(raw)
+    assert contents(opened("folder", path)) == [files["a.jpg"], b"", files["c.jpg"]]
+
+
+def test_missing_and_empty_data_are_refused(tmp_path):
+    assert "no such file" in refusal("celeba", tmp_path / "nowhere")
+    assert "no pictures" in refusal("celeba", tmp_path)
+    assert "needs --data" in refusal("folder", "")
+
+
+def test_a_subset_larger_than_the_data_is_refused_with_the_count(tmp_path):
+    path = faces_zip(tmp_path, 3)
+    message = refusal("celeba", path, subset=4)
+    assert "--subset 4" in message and "3 pictures" in message
+    assert len(opened("celeba", path, subset=3).names) == 3
+
+
+def test_the_demo_draws_its_faces_and_takes_no_others(tmp_path):
+    source = open_source(Config(dataset="demo"))
+    assert list(source.read([5, 0])) == [(5, face_jpeg(5)), (0, face_jpeg(0))]
+    assert Image.open(io.BytesIO(face_jpeg(0))).size == (178, 218)
+    assert "--data" in refusal("demo", faces_zip(tmp_path, 1))
+
+
+# MNIST
+
+
+def idx(pixels):
+    return struct.pack(">4i", 2051, *pixels.shape) + pixels.tobytes()
+
+
+def digits(count, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_idx_files_of_a_folder_are_one_data_set(packed, tmp_path):
+    train, test = digits(5), digits(3, seed=1)
+    suffix, write = (".gz", gzip.compress) if packed else ("", bytes)
+    files = {"train": train, "t10k": test}
+    write_files(
+        tmp_path,
+        {f"{n}-images-idx3-ubyte{suffix}": write(idx(pixels)) for n, pixels in files.items()}
+        | {f"train-labels-idx1-ubyte{suffix}": b"labels"},
+    )
+    source = opened("mnist", tmp_path)
+    np.testing.assert_array_equal(arrays(source), np.concatenate([test, train]))
+    assert len(source.names) == 8
+
+
+def test_idx_unpacked_beside_packed_counts_once(tmp_path):
+    """As torchvision leaves it."""
+    raw = idx(digits(4))
+    files = {"train-images-idx3-ubyte": raw, "train-images-idx3-ubyte.gz": gzip.compress(raw)}
+    assert len(opened("mnist", write_files(tmp_path, files)).names) == 4
+
+
+def test_idx_in_kaggles_layout(tmp_path):
+    """A file with a dot, and a folder of nearly its name with a copy in it."""
+    raw, copy = idx(digits(4)), "train-images-idx3-ubyte/train-images-idx3-ubyte"
+    source = opened("mnist", write_files(tmp_path, {"train-images.idx3-ubyte": raw, copy: raw}))
+    assert len(source.names) == 4
+
+
+def flipped(raw):
+    return raw[:200] + bytes(b ^ 255 for b in raw[200:300]) + raw[300:]
+
+
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [
+        ("x-images-idx3-ubyte", lambda raw: raw[:-1]),
+        ("x-images-idx3-ubyte", lambda raw: raw + b"\0"),
+        ("x-images-idx3-ubyte", lambda raw: b"\0\0\x08\x01" + raw[4:]),
+        ("x-images-idx3-ubyte", lambda raw: b""),
+        ("x-images-idx3-ubyte.gz", lambda raw: gzip.compress(raw)[:-100]),
+        ("x-images-idx3-ubyte.gz", lambda raw: flipped(gzip.compress(raw))),
+        ("x-images-idx3-ubyte.gz", lambda raw: raw),
+        ("x-images-idx3-ubyte.gz", lambda raw: b""),
+    ],
+)
+def test_a_damaged_idx_file_is_refused_by_name(name, harm, tmp_path):
+    write_files(tmp_path, {name: harm(idx(digits(4)))})
+    message = refusal("mnist", tmp_path)
+    assert name in message and "download it again" in message
+
+
+def test_mnist_may_be_pictures_as_well(tmp_path):
+    write_files(tmp_path, {"7/a.png": b"A"})
+    assert opened("mnist", tmp_path).names == ["7/a.png"]
+
+
+@needs_mnist
+def test_real_digits():
+    source = opened("mnist", MNIST)
+    assert len(source.names) == 10_000
+    (_, first), (_, last) = source.read([0, 9_999])
+    raw = gzip.decompress((MNIST / "t10k-images-idx3-ubyte.gz").read_bytes())
+    assert np.asarray(Image.open(io.BytesIO(first))).tobytes() == raw[16 : 16 + 784]
+    assert np.asarray(Image.open(io.BytesIO(last))).tobytes() == raw[-784:]
+
+
+# CIFAR-10
+
+
+def test_cifar_batches_are_planar_colours_after_a_label(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    records = [bytes([9]) + picture.transpose(2, 0, 1).tobytes() for picture in pixels]
+    files = {"data_batch_1.bin": b"".join(records[:3]), "test_batch.bin": b"".join(records[3:])}
+    source = opened("cifar10", write_files(tmp_path, files | {"batches.meta.txt": b"airplane"}))
+    np.testing.assert_array_equal(arrays(source), pixels)
+    before = source.fingerprint
+    write_files(tmp_path, {"test_batch.bin": records[3]})
+    assert opened("cifar10", tmp_path).fingerprint != before
+
+
+@pytest.mark.parametrize("content", [b"", b"\0" * 3072, b"\0" * 3074])
+def test_a_damaged_cifar_batch_is_refused_by_name(content, tmp_path):
+    write_files(tmp_path, {"data_batch_1.bin": content})
+    assert "data_batch_1.bin" in refusal("cifar10", tmp_path)
+
+
+# TensorFlow Datasets
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shape"),
+    [("celeba", (218, 178, 3)), ("mnist", (28, 28)), ("cifar10", (32, 32, 3))],
+)
+def test_tfds_yields_encoded_pictures(dataset, shape):
+    with tfds.testing.mock_data(num_examples=5):
+        source = opened(dataset, "tfds", subset=5)
+        read = list(source.read([1, 4]))
+        assert refusal(dataset, "tfds", subset=6)
+    assert len(source.names) == len(set(source.names)) == 5
+    assert [index for index, _ in read] == [1, 4]
+    assert all(np.asarray(Image.open(io.BytesIO(encoded))).shape == shape for _, encoded in read)
+
+
+def test_tfds_takes_all_splits_of_a_prepared_data_set(tmp_path, monkeypatch):
+    """A real one on disk, not a mock: 20 pictures for training and 20 for testing."""
+    tfds.testing.DummyMnist(data_dir=tmp_path).download_and_prepare()
+    monkeypatch.setattr(tfds, "load", functools.partial(tfds.load, data_dir=tmp_path))
+    monkeypatch.setitem(sources.TFDS_NAMES, "mnist", "dummy_mnist")
+    source = opened("mnist", "tfds")
+    assert len(source.names) == len(contents(source)) == 40
+
+
+@pytest.mark.parametrize("dataset", ["celeba", "cifar10"])
+def test_a_failed_download_says_why_and_names_the_quota_of_celeba(dataset, monkeypatch):
+    def fail(*args, **options):
+        raise OSError("Failed to get url https://drive.google.com\nmore\nlines")
+
+    monkeypatch.setattr(tfds, "load", fail)
+    message = refusal(dataset, "tfds")
+    assert "Failed to get url" in message and "more" not in message
+    assert ("Google Drive" in message and "quota" in message) == (dataset == "celeba")
+
+
+def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
+    def fail(*args, **options):
+        raise ModuleNotFoundError("No module named 'x'", name="x")
+
+    monkeypatch.setattr(tfds, "load", fail)
+    with pytest.raises(ModuleNotFoundError):
+        opened("celeba", "tfds")
+
+
+def test_tfds_has_no_pictures_of_ones_own():
+    assert "folder" in refusal("folder", "tfds")
+
+
+# Usual places
+
+
+@pytest.fixture
+def home(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    monkeypatch.setenv("USERPROFILE", str(here / "home"))
+    return here
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        *("data/img_align_celeba.zip", "data/celeba-dataset.zip", "archive.zip"),
+        *("data/celeba/", "img_align_celeba/", "home/Downloads/archive.zip"),
+    ],
+)
+def test_celeba_is_found_where_people_put_it(place, home):
+    path = home / place
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if place.endswith("/"):
+        write_files(path, kaggle_faces(2))
+    else:
+        write_zip(path, kaggle_faces(2))
+    source = opened("celeba", "")
+    assert len(source.names) == 2 and source.where.samefile(path)
+
+
+def test_places_of_kaggle_are_absolute_with_any_folder_between(home, monkeypatch):
+    assert any(place.startswith("/kaggle/input/") for place in sources.USUAL_PLACES["celeba"])
+    monkeypatch.setitem(sources.USUAL_PLACES, "celeba", (f"{home}/input/*/img_align_celeba",))
+    write_files(home / "input" / "celeba-dataset", kaggle_faces(2))
+    assert len(opened("celeba", "").names) == 2
+
+
+def test_an_empty_usual_place_does_not_hide_the_next(home):
+    (home / "data/img_align_celeba").mkdir(parents=True)
+    archive = faces_zip(home, 1).rename(home / "archive.zip")
+    assert sources.find(Config()).resolve() == archive.resolve()
+
+
+def test_named_data_wins_and_is_never_replaced_by_a_usual_place(home):
+    (home / "data").mkdir()
+    faces_zip(home / "data", 1).rename(home / "data" / "img_align_celeba.zip")
+    assert len(opened("celeba", faces_zip(home, 3)).names) == 3
+    assert "nowhere.zip" in refusal("celeba", "nowhere.zip")
+
+
+def test_without_data_celeba_gives_the_three_ways_and_the_demo(home):
+    message = refusal("celeba", "")
+    for way in ("--data archive.zip", "--data FOLDER", "--data tfds", "--config demo"):
+        assert way in message
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_without_data_the_others_say_what_they_take(dataset, home):
+    message = refusal(dataset, "")
+    assert "--data FOLDER" in message and "--data tfds" in message

@@ -1,0 +1,120 @@
+"""The same training on one device or many: two and three logical CPUs, two processes."""
+
+import signal
+import time
+
+import numpy as np
+import pytest
+from helpers import train
+from workers import TINY, final, finish, start, start_workers
+
+from dcgan_tf.common import checkpoints
+
+
+@pytest.fixture(scope="module", params=["adam", "sgd"])
+def single(request, tmp_path_factory):
+    """(optimizer, state, metrics) of the training on one device, in float64."""
+    cwd = tmp_path_factory.mktemp(f"single-{request.param}")
+    finish(start(cwd, *TINY, "--precision", "float64", optimizer=request.param))
+    return request.param, *final(cwd)
+
+
+@pytest.mark.parametrize("kind", ["mirrored 2", "mirrored 3", "multiworker"])
+def test_weights_agree_to_1e_10_in_float64(single, kind, tmp_path):
+    optimizer, expected, metrics = single
+    flags = [*TINY, "--precision", "float64"]
+    if kind == "multiworker":
+        finish(*start_workers(tmp_path, *flags, optimizer=optimizer))
+    else:
+        devices = int(kind[-1])
+        flags += ["--strategy", "mirrored"]
+        finish(start(tmp_path, *flags, devices=devices, optimizer=optimizer))
+    state, found = final(tmp_path)
+    assert state.keys() == expected.keys()
+    largest = max(np.abs(state[n].astype(float) - expected[n]).max() for n in state)
+    moved = max(np.abs(expected[n]).max() for n in state if n.startswith("generator"))
+    assert largest < 1e-10 < moved
+    for one, other in zip(metrics, found, strict=True):
+        assert one == pytest.approx(other, abs=2e-6)
+
+
+def test_losses_agree_to_1e_3_in_float32(tmp_path_factory):
+    one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    finish(start(one, *TINY))
+    finish(start(two, *TINY, "--strategy", "mirrored", devices=2))
+    for a, b in zip(final(one)[1], final(two)[1], strict=True):
+        assert a == pytest.approx(b, abs=1e-3)
+
+
+def test_batch_that_cannot_be_shared_is_refused_with_the_numbers(tmp_path):
+    flags = [*TINY, "--batch-size", "16", "--strategy", "mirrored"]
+    ((_, stderr),) = finish(start(tmp_path, *flags, devices=3), code=2)
+    assert "--batch-size 16: cannot be shared equally by 3 devices; 15 or 18 would" in stderr
+
+
+def test_one_signal_stops_all_workers_and_all_go_on_exactly(tmp_path_factory):
+    whole, stopped = tmp_path_factory.mktemp("whole"), tmp_path_factory.mktemp("stopped")
+    finish(*start_workers(whole, *TINY))
+    workers = start_workers(stopped, *TINY)
+    wait_for_training(workers, stopped)
+    workers[1].send_signal(signal.SIGTERM)  # not the chief
+    finish(*workers, code=128 + signal.SIGTERM)
+    step = checkpoints.read_newest(stopped / "runs/a/checkpoints")[1].step
+    assert step < 8
+    finish(*start_workers(stopped, *TINY))
+    states = [final(cwd)[0] for cwd in (whole, stopped)]
+    assert checkpoints.digest_of(states[0]) == checkpoints.digest_of(states[1])
+    texts = [(cwd / "runs/a/metrics.jsonl").read_bytes() for cwd in (whole, stopped)]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_killed_worker_ends_the_other_with_a_message(tmp_path, victim):
+    workers = start_workers(tmp_path, *TINY, "--epochs", "500")
+    wait_for_training(workers, tmp_path)
+    workers[victim].kill()
+    ((_, stderr),) = finish(workers[1 - victim], code=5)
+    last = stderr.splitlines()[-1]
+    assert last.startswith("error: another worker has ended") and "same command" in last
+    workers[victim].communicate()
+
+
+def wait_for_training(workers, cwd, seconds=120):
+    end = time.monotonic() + seconds
+    log = cwd / "runs/a/log.txt"
+    while not (log.exists() and "training in" in log.read_text()):
+        assert time.monotonic() < end and all(w.poll() is None for w in workers)
+        time.sleep(0.1)
+
+
+def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
+    chief, other = start_workers(tmp_path, *TINY)
+    other.kill()
+    other.communicate()
+    ((_, stderr),) = finish(chief, code=1)
+    assert "waiting for the other workers; giving up after 60 seconds" in stderr
+
+
+def test_workers_that_differ_are_refused(tmp_path):
+    own = ((), ("--seed", "1"))
+    outputs = finish(*start_workers(tmp_path, *TINY, own_flags=own), code=2)
+    assert all("the workers differ in their config" in stderr for _, stderr in outputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "expected JSON such as"),
+        ("not json", "expected JSON such as"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "TF_CONFIG"),
+        (
+            '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}',
+            "--run",
+        ),
+    ],
+)
+def test_unusable_tf_config_is_refused_before_anything_connects(text, message, tmp_path):
+    done = train(*TINY[:-2], cwd=tmp_path, env={"TF_CONFIG": text})
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())

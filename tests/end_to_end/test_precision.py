@@ -1,0 +1,49 @@
+"""Half precision and XLA: what works, works with its losses in float32; the rest is refused."""
+
+import numpy as np
+import pytest
+from workers import TINY, final, finish, start
+
+
+def states(cwd, *flags, **kwargs):
+    finish(start(cwd, *TINY, "--epochs", "1", *flags, **kwargs))
+    return final(cwd)
+
+
+@pytest.fixture(scope="module")
+def float32(tmp_path_factory):
+    return states(tmp_path_factory.mktemp("float32"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "devices"),
+    [
+        (["--precision", "mixed_bfloat16"], 1),
+        (["--precision", "mixed_float16"], 1),
+        (["--precision", "mixed_float16", "--strategy", "mirrored"], 2),
+        (["--precision", "mixed_float16", "--jit", "on"], 1),
+        (["--jit", "on"], 1),
+        (["--deterministic"], 1),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)
+def test_trains_like_float32(float32, flags, devices, tmp_path):
+    state, metrics = states(tmp_path, *flags, devices=devices)
+    # Every weight, moment and moving statistic stays float32, or the small steps would be lost.
+    assert {v.dtype for v in state.values() if v.dtype.kind == "f"} == {np.dtype("float32")}
+    for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+        assert metrics[0][name] == pytest.approx(float32[1][0][name], abs=0.05)
+    scales = [value for name, value in state.items() if name.endswith("dynamic_scale")]
+    assert len(scales) == (2 if "mixed_float16" in flags else 0)  # one for each optimizer
+    assert all(scale > 1 for scale in scales)
+    for part in ("generator", "discriminator"):
+        pairs = [(state[n], float32[0][n]) for n in float32[0] if n.startswith(part)]
+        apart = max(np.abs(a - b).max() for a, b in pairs)
+        assert apart < 0.05, f"{part} went another way"
+
+
+def test_xla_over_several_devices_is_refused_with_the_reason(tmp_path):
+    flags = [*TINY, "--jit", "on", "--strategy", "mirrored"]
+    ((_, stderr),) = finish(start(tmp_path, *flags, devices=2), code=2)
+    assert "--jit on with 2 devices: an XLA program runs on one device" in stderr
+    assert not (tmp_path / "runs/a").exists()

@@ -1,0 +1,196 @@
+"""generate.py: named pictures, refused mistakes, and latents that mean what the docs say."""
+
+import hashlib
+
+import keras
+import numpy as np
+import pytest
+from helpers import generate as generate_process
+from PIL import Image
+
+import generate
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
+from dcgan_tf.train.command import parse_training
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """An untrained small generator with large weights, so that pictures differ by far."""
+    config = parse_training(["--width", "0.05", "--init-stddev", "0.3"]).config
+    folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
+    folder.mkdir()
+    build_generator(config).save(folder / "generator.keras")
+    build_discriminator(config).save(folder / "discriminator.keras")
+    return folder / "generator.keras"
+
+
+def run_main(*argv):
+    generate.main([str(arg) for arg in argv])
+
+
+def picture(path):
+    with Image.open(path) as image:
+        return np.asarray(image), image.info
+
+
+def test_seeds_name_pictures_whatever_comes_with_them(model_file, tmp_path):
+    run_main("--model", model_file, "--n", "40", "--out", tmp_path / "a")
+    run_main("--model", model_file, "--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
+    names = sorted(path.name for path in (tmp_path / "a/images").iterdir())
+    assert names == [f"seed_{seed:06d}.png" for seed in range(40)]
+    assert len(list((tmp_path / "b/images").iterdir())) == 5
+    for seed in (39, 5, 6, 7):
+        pictures = [picture(tmp_path / x / f"images/seed_{seed:06d}.png")[0] for x in "ab"]
+        assert np.array_equal(*pictures)
+    different = {picture(tmp_path / f"a/images/{name}")[0].tobytes() for name in names}
+    assert len(different) == 40
+
+
+def test_png_says_seed_and_model(model_file, tmp_path):
+    run_main("--model", model_file, "--seeds", "3", "--out", tmp_path)
+    pixels, info = picture(tmp_path / "images/seed_000003.png")
+    generator = keras.saving.load_model(model_file, compile=False)
+    weights = b"".join(np.asarray(w, "float32").tobytes() for w in generator.get_weights())
+    assert info["model_sha256"] == hashlib.sha256(weights).hexdigest() == weights_sha256(generator)
+    assert info["seed"] == "3"
+    assert pixels.shape == (64, 64, 3)
+    assert picture(tmp_path / "grid.png")[0].shape == (64, 64, 3)
+
+
+def test_picture_is_the_generators_answer_to_the_documented_latent(model_file, tmp_path):
+    run_main("--model", model_file, "--seeds", "7", "--truncation", "0.5", "--out", tmp_path)
+    latent = 0.5 * np.random.RandomState(7).randn(128).astype("float32")
+    generator = keras.saving.load_model(model_file, compile=False)
+    expected = np.asarray(generator(latent[None], training=False))[0] * 255
+    found = picture(tmp_path / "images/seed_000007.png")[0]
+    assert np.abs(found - expected).max() <= 0.51
+
+
+def test_fill_and_latents_files(model_file, tmp_path):
+    np.save(tmp_path / "z.npy", np.full((2, 128), 0.5))
+    run_main("--model", model_file, "--latents", tmp_path / "z.npy", "--out", tmp_path / "z")
+    run_main("--model", model_file, "--fill", "0,0.5,1", "--out", tmp_path / "f")
+    names = {path.name for path in (tmp_path / "f/images").iterdir()}
+    assert names == {"fill_0.png", "fill_0.5.png", "fill_1.png"}
+    half = picture(tmp_path / "f/images/fill_0.5.png")[0]
+    assert np.array_equal(picture(tmp_path / "z/images/latent_000001.png")[0], half)
+    assert not np.array_equal(picture(tmp_path / "f/images/fill_1.png")[0], half)
+
+
+def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
+    argv = ("--interpolate", "3,17,42", "--frames", "8", "--out", tmp_path)
+    run_main("--model", model_file, *argv)
+    with Image.open(tmp_path / "interpolation.gif") as gif:
+        assert gif.n_frames == 17
+    strip, info = picture(tmp_path / "strip.png")
+    assert strip.shape == (64, 17 * 66 - 2, 3) and info["seeds"] == "3,17,42"
+    run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one")
+    assert np.array_equal(strip[:, 8 * 66 : 8 * 66 + 64], picture(tmp_path / "one/grid.png")[0])
+
+
+def test_slerp_keeps_length_and_ends_where_it_should():
+    a, b = seed_latents([1, 2], 128)
+    a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
+    assert np.allclose(slerp(a, b, 0), a) and np.allclose(slerp(a, b, 1), b)
+    for t in (0.25, 0.5):
+        assert np.linalg.norm(slerp(a, b, t)) == pytest.approx(1)
+        angle = np.arccos(np.dot(slerp(a, b, t), a)) / np.arccos(np.dot(a, b))
+        assert angle == pytest.approx(t, abs=1e-5)
+    assert np.allclose(slerp(a, a, 0.3), a)
+
+
+def test_order_and_number_do_not_change_a_bit(model_file):
+    sampler = Sampler(keras.saving.load_model(model_file, compile=False))
+    latents = seed_latents(range(70), 128)
+    whole = sampler.array(latents)
+    assert np.array_equal(whole[::-1], sampler.array(latents[::-1]))
+    assert np.array_equal(whole[40:41], sampler.array(latents[40:41]))
+
+
+def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path):
+    older = tmp_path / "runs/0009-older"
+    older.mkdir(parents=True)
+    (older / "generator.keras").write_text("not opened")
+    newest = tmp_path / "runs/0002-newer"
+    newest.mkdir()
+    (newest / "generator.keras").write_bytes(model_file.read_bytes())
+    import os
+
+    os.utime(older / "generator.keras", (1, 1))
+    monkeypatch.chdir(tmp_path)
+    run_main("--n", "2")
+    run_main("--n", "2")
+    made = sorted(path.name for path in (newest / "generated").iterdir())
+    assert made == ["0001", "0002"]
+
+
+def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
+    (tmp_path / "note.txt").write_text("mine")
+    with pytest.raises(UserError, match="--force"):
+        run_main("--model", model_file, "--n", "2", "--out", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
+    run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
+    assert (tmp_path / "note.txt").read_text() == "mine" and (tmp_path / "grid.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--n", "0"], "--n: got '0', expected a whole number, 1 or more"),
+        (["--n", "many"], "--n: got 'many'"),
+        (["--seeds", "5-2"], "--seeds: got '5-2'"),
+        (["--seeds", "1,x"], "--seeds"),
+        (["--seeds", ""], "--seeds"),
+        (["--seeds", "1", "--n", "2"], "not allowed with"),
+        (["--truncation", "-1"], "--truncation"),
+        (["--fill", "a"], "--fill"),
+        (["--interpolate", "4"], "two or more"),
+        (["--sedes", "1"], "did you mean --seeds"),
+        (["--run", "nowhere"], "no generator.keras"),
+        (["--model", "nowhere.keras"], "no such file"),
+        ([], "no run with a generator.keras"),
+    ],
+)
+def test_bad_flags(argv, message, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        run_main(*argv)
+    assert message in str(error.value)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (np.zeros((2, 5)), "expected (n, 128)"),
+        (np.zeros(128), "expected (n, 128)"),
+        (np.full((1, 128), np.nan), "NaN"),
+        (np.array([["a"] * 128]), "not a .npy file of numbers"),
+        (None, "not a .npy file of numbers"),
+    ],
+)
+def test_bad_latents(content, message, model_file, tmp_path):
+    path = tmp_path / "z.npy"
+    path.write_text("hello") if content is None else np.save(path, content)
+    with pytest.raises(UserError) as error:
+        run_main("--model", model_file, "--latents", path, "--out", tmp_path / "out")
+    assert message in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_that_are_no_generator(model_file, tmp_path):
+    (tmp_path / "text.keras").write_text("hello")
+    done = generate_process("--model", tmp_path / "text.keras", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "not a Keras model" in done.stderr
+    with pytest.raises(UserError, match="expected a generator"):
+        run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")
+
+
+def test_thousands_of_pictures_in_bounded_memory(model_file):
+    sampler = Sampler(keras.saving.load_model(model_file, compile=False))
+    pictures = sampler.pictures(seed_latents(range(3000), 128))
+    assert next(pictures).shape == (64, 64, 3)  # a generator: nothing waits for the rest
+    assert sum(1 for _ in pictures) == 2999

@@ -1,0 +1,346 @@
+"""The Inception network, its weight readers, the download and the golden check."""
+
+import http.server
+import io
+import json
+import os
+import tarfile
+import threading
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import SHARED
+from reference_graph import ReferenceGraph, evaluate_directly
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.metrics import inception
+from dcgan_tf.metrics.inception_weights import (
+    GRAPH_NAME,
+    KERNEL_SHAPES,
+    download_archive,
+    read_weights,
+    weight_shapes,
+)
+
+SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
+needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
+
+
+@pytest.fixture(scope="module")
+def graph_def():
+    return ReferenceGraph(np.random.default_rng(0)).graph_def
+
+
+@pytest.fixture(scope="module")
+def graph_file(graph_def, tmp_path_factory):
+    path = tmp_path_factory.mktemp("graph") / GRAPH_NAME
+    path.write_bytes(graph_def.SerializeToString())
+    return path
+
+
+@pytest.fixture(scope="module")
+def weights(graph_file):
+    return read_weights(graph_file)
+
+
+@pytest.fixture(scope="module")
+def small_npz(weights, tmp_path_factory):
+    """The weights up to mixed_7, in the form and under the names of the shared archive."""
+    path = tmp_path_factory.mktemp("npz") / "weights.npz"
+    arrays = {}
+    for name in weight_shapes("mixed_7"):
+        node, kind = name.rsplit("/", 1)
+        arrays[f"{node.replace('/', '_')}/{kind}"] = weights[name]
+    np.savez(path, **arrays)
+    return path
+
+
+@pytest.fixture
+def golden_of_graph(graph_def, monkeypatch, tmp_path):
+    """Makes the random graph the true one: its own features, from the session, are golden."""
+    features = evaluate_directly(graph_def, inception.golden_picture()[None])["mixed_7"][0]
+    path = tmp_path / "golden.json"
+    path.write_text(json.dumps({"mixed_7": features.tolist()}))
+    monkeypatch.setattr(inception, "GOLDEN_FILE", path)
+
+
+@pytest.fixture
+def small_chunk(monkeypatch):
+    monkeypatch.setattr(inception, "CHUNK", 4)
+
+
+def pictures(count, size=64, channels=3, seed=0):
+    shape = (count, size, size, channels)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def collect(chunks, layer):
+    return np.concatenate([chunk[layer] for chunk in chunks])
+
+
+def test_folded_network_equals_the_graph_itself(graph_def, weights, small_chunk):
+    images = np.concatenate([pictures(1), inception.golden_picture()[None]])
+    expected = evaluate_directly(graph_def, images)
+    layers = ("mixed_7", "pool_3", "logits")
+    (chunk,) = inception.Inception(weights).features([images], layers)
+    for layer in layers:
+        assert chunk[layer].shape == (2, inception.DIMENSIONS[layer])
+        assert chunk[layer].dtype == np.float32
+        scale = np.abs(expected[layer]).max()
+        assert scale > 0.1
+        np.testing.assert_allclose(chunk[layer], expected[layer], rtol=0, atol=1e-5 * scale)
+
+
+def test_the_table_of_weights():
+    assert len(KERNEL_SHAPES) == 94
+    sizes = {layer: len(weight_shapes(layer)) for layer in inception.DIMENSIONS}
+    assert sizes == {"mixed_7": 140, "pool_3": 188, "logits": 189}
+    # As many as Keras counts trainable in its InceptionV3 without top (kernels and betas).
+    assert sum(np.prod(shape) for shape in weight_shapes("pool_3").values()) == 21_768_352
+
+
+def test_preprocessing_is_tensorflow_1_bilinear():
+    images = pictures(1, size=50).astype(np.float64)
+    position = np.arange(299) * (50 / 299)  # corner to corner, no half-pixel centres
+    low = np.floor(position).astype(int)
+    high, t = np.minimum(low + 1, 49), (position - low)[:, None, None]
+    rows = images[0][low] * (1 - t) + images[0][high] * t
+    t = t[None, :, 0]
+    expected = (rows[:, low] * (1 - t) + rows[:, high] * t - 128) / 128
+    actual = inception.preprocess(images.astype(np.uint8))[0]
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_features_do_not_depend_on_batches(weights, small_chunk):
+    images = pictures(10)
+    network = inception.Inception(weights)
+    whole = list(network.features([images], ("mixed_7",)))
+    assert [len(chunk["mixed_7"]) for chunk in whole] == [4, 4, 2]
+    whole = collect(whole, "mixed_7")
+    for size in (1, 3, 7):
+        batches = (images[i : i + size] for i in range(0, 10, size))
+        assert np.array_equal(collect(network.features(batches, ("mixed_7",)), "mixed_7"), whole)
+    # Order, and independence of the neighbours in a chunk and of the padding.
+    backwards = collect(network.features([images[::-1]], ("mixed_7",)), "mixed_7")
+    np.testing.assert_allclose(backwards[::-1], whole, rtol=1e-5, atol=1e-5)
+    assert list(network.features([], ("mixed_7",))) == []
+
+
+def test_one_channel_is_three_equal_ones(weights, small_chunk):
+    grey = pictures(2, size=28, channels=1)
+    network = inception.Inception(weights)
+    (a,) = network.features([grey], ("mixed_7",))
+    (b,) = network.features([np.repeat(grey, 3, axis=-1)], ("mixed_7",))
+    np.testing.assert_array_equal(a["mixed_7"], b["mixed_7"])
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((1, 8, 8, 3), np.float32), np.zeros((8, 8, 3), np.uint8), pictures(1, 8, 4)]
+)
+def test_other_pictures_are_refused(weights, images):
+    with pytest.raises(ValueError, match="expected uint8"):
+        list(inception.Inception(weights).features([images], ("mixed_7",)))
+
+
+def test_errors_of_the_source_arrive(weights, small_chunk):
+    def source():
+        yield pictures(4)
+        raise RuntimeError("the disk is gone")
+
+    chunks = inception.Inception(weights).features(source(), ("mixed_7",))
+    assert len(next(chunks)["mixed_7"]) == 4
+    with pytest.raises(RuntimeError, match="the disk is gone"):
+        next(chunks)
+
+
+def test_input_is_prepared_ahead(weights, small_chunk):
+    ahead = threading.Event()
+
+    def source():
+        yield pictures(4)
+        ahead.set()
+        yield pictures(4)
+
+    chunks = inception.Inception(weights).features(source(), ("mixed_7",))
+    next(chunks)
+    assert ahead.wait(timeout=30)  # nobody has asked for the second chunk
+    chunks.close()
+
+
+def test_npz_stops_at_mixed_7(small_npz, weights):
+    network = inception.Inception(read_weights(small_npz))
+    assert network.layers == ("mixed_7",)
+    assert inception.Inception(weights).layers == ("mixed_7", "pool_3", "logits")
+    # The stamp of FID-768 does not depend on what else the file holds.
+    assert network.weights_hash("mixed_7") == inception.Inception(weights).weights_hash("mixed_7")
+    with pytest.raises(UserError, match="no layer 'pool_3', only mixed_7; use --features mixed_7"):
+        network.features([pictures(1)])
+
+
+def test_weights_hash_sees_every_bit(weights):
+    changed = dict(weights)
+    bias = changed["mixed_5/conv/bias"] = weights["mixed_5/conv/bias"].copy()
+    bias[0] = np.nextafter(bias[0], np.float32(9))
+    a, b = (inception.Inception(w).weights_hash("mixed_7") for w in (weights, changed))
+    assert len(a) == 64 and a != b
+
+
+def write(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def test_other_files_are_refused(tmp_path, small_npz, graph_file):
+    npz = dict(np.load(small_npz))
+    np.savez(tmp_path / "lacking.npz", **{k: v for k, v in npz.items() if k != "conv_3/kernel"})
+    np.savez(tmp_path / "shape.npz", **npz | {"conv_3/bias": np.zeros(5, np.float32)})
+    np.savez(tmp_path / "nan.npz", **npz | {"conv_3/bias": np.full(80, np.nan, np.float32)})
+    with tarfile.open(tmp_path / "other.tgz", "w:gz") as archive:
+        archive.addfile(tarfile.TarInfo("README"))
+    other_graph = tf.compat.v1.GraphDef()
+    other_graph.node.add(name="conv", op="Relu")
+    cases = {
+        tmp_path / "absent.pb": "no such file",
+        tmp_path / "lacking.npz": r"has no 'conv_3/kernel' \(1 arrays are missing\)",
+        tmp_path / "shape.npz": r"'conv_3/bias' is float32 \[5\], expected float32 \[80\]",
+        tmp_path / "nan.npz": "'conv_3/bias' contains NaN",
+        tmp_path / "other.tgz": "holds no classify_image_graph_def.pb",
+        write(tmp_path / "text.pb", b"<html>moved</html>"): "damaged or of another kind",
+        write(tmp_path / "empty.pb", b""): "no batch norm 'conv/batchnorm'",
+        write(tmp_path / "other.pb", other_graph.SerializeToString()): "no batch norm",
+        write(tmp_path / "cut.pb", graph_file.read_bytes()[:5_000_000]): "damaged",
+        write(tmp_path / "cut.npz", small_npz.read_bytes()[:5_000_000]): "damaged",
+        write(tmp_path / "cut.tgz", (tmp_path / "other.tgz").read_bytes()[:40]): "damaged",
+    }
+    for path, reason in cases.items():
+        with pytest.raises(UserError, match=reason) as caught:
+            read_weights(path)
+        message = str(caught.value)
+        assert message.startswith(str(path)) and "--inception PATH" in message
+        assert "\n" not in message
+
+
+def test_graph_without_a_constant_is_refused(graph_def, tmp_path):
+    lacking = tf.compat.v1.GraphDef()
+    lacking.node.extend(n for n in graph_def.node if n.name != "mixed_10/conv/batchnorm/beta")
+    path = write(tmp_path / "lacking.pb", lacking.SerializeToString())
+    with pytest.raises(UserError, match="no constant 'mixed_10/conv/batchnorm/beta'"):
+        read_weights(path)
+
+
+def test_golden_check_accepts_and_refuses(golden_of_graph, weights):
+    inception.check_golden(weights, "right.pb")
+    wrong = weights | {"mixed_7/tower_2/conv/bias": weights["mixed_7/tower_2/conv/bias"] + 0.01}
+    with pytest.raises(UserError, match="wrong.pb: these are not the weights of inception-2015"):
+        inception.check_golden(wrong, "wrong.pb")
+
+
+def test_another_graph_is_refused(graph_file):
+    with pytest.raises(UserError, match="not the weights of inception-2015-12-05"):
+        inception.load_inception(graph_file)
+
+
+@needs_weights
+def test_golden_check_on_the_true_weights():
+    assert inception.load_inception(SHARED_NPZ).layers == ("mixed_7",)
+    true = read_weights(SHARED_NPZ)
+    for name in ("conv/kernel", "mixed_3/conv/kernel", "mixed_7/tower_2/conv/kernel"):
+        with pytest.raises(UserError, match="not the weights"):
+            inception.check_golden(true | {name: true[name] * np.float32(1.02)}, SHARED_NPZ)
+
+
+class Server:
+    """Serves one body on 127.0.0.1, and counts the requests."""
+
+    def __init__(self, body, announced=None, status=200):
+        self.requests = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(handler):
+                self.requests += 1
+                handler.send_response(status)
+                handler.send_header("Content-Length", str(announced or len(body)))
+                handler.end_headers()
+                handler.wfile.write(body)
+
+            def log_message(handler, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/inception-2015-12-05.tgz"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=0) as tar:
+        tar.add(graph_file, arcname=f"./{GRAPH_NAME}")
+    body, cache = archive.getvalue(), tmp_path / "cache"
+    with Server(body) as server:
+        arguments = {"cache_dir": cache, "url": server.url, "expected_bytes": len(body)}
+        network = inception.load_inception(**arguments)
+        assert network.layers == ("mixed_7", "pool_3", "logits")
+        inception.load_inception(**arguments)
+        assert server.requests == 1
+    assert os.listdir(cache) == ["inception-2015-12-05.tgz"]
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        ({"body": b"x" * 900, "announced": 1000}, "900 bytes came, expected 1,000"),
+        ({"body": b"<html>log in first</html>"}, "25 bytes came, expected 1,000"),
+        ({"body": b"x" * 1001}, "1,001 bytes came, expected 1,000"),
+        ({"body": b"x" * 1000, "status": 404}, "404"),
+    ],
+)
+def test_bad_download_leaves_nothing(tmp_path, server, reason):
+    with Server(**server) as served, pytest.raises(UserError, match=reason) as caught:
+        download_archive(tmp_path, served.url, 1000)
+    assert "--inception PATH" in str(caught.value) and served.url in str(caught.value)
+    assert os.listdir(tmp_path) == []
+
+
+def test_no_network_says_what_to_do(tmp_path):
+    with Server(b"") as server:
+        url = server.url
+    with pytest.raises(UserError, match=r"download failed \(.*--inception PATH"):
+        inception.load_inception(cache_dir=tmp_path, url=url)
+
+
+def test_incomplete_cache_is_downloaded_again(tmp_path):
+    write(tmp_path / "inception-2015-12-05.tgz", b"half")
+    with Server(b"x" * 1000) as server:
+        assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
+
+
+@needs_weights
+@pytest.mark.skipif("DCGAN_TF_SLOW" not in os.environ, reason="minutes; set DCGAN_TF_SLOW=1 to run")
+def test_floor_of_real_faces():
+    import zipfile
+
+    from PIL import Image
+
+    from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
+
+    network, sides = inception.load_inception(SHARED_NPZ), []
+    for name in ("celeba_train_10k", "celeba_val_2k"):
+        with zipfile.ZipFile(SHARED / "faces" / f"{name}.zip") as archive:
+            names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[:2000]
+            faces = [Image.open(io.BytesIO(archive.read(n))) for n in names]
+            faces = [
+                f.crop((30, 55, 150, 175)).resize((64, 64), Image.Resampling.BICUBIC) for f in faces
+            ]
+        statistics = FeatureStatistics()
+        for chunk in network.features([np.stack(faces)], ("mixed_7",)):
+            statistics.update(chunk["mixed_7"])
+        sides.append(statistics)
+    assert frechet_distance(*sides) == pytest.approx(0.046, abs=0.001)

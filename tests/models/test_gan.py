@@ -1,0 +1,132 @@
+"""The step is the textbook's step, its noise has no state, and BatchNorm learns."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_gan import BATCH, PIXELS, build, fit, tiny
+
+from dcgan_tf.data.pipeline import batches
+from dcgan_tf.models import noise
+from dcgan_tf.models.losses import discriminator_loss, generator_loss
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.pixels import to_float
+
+
+@pytest.fixture
+def float64():
+    keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+
+
+def largest_difference(one, other):
+    pairs = zip(one.trainable_variables, other.trainable_variables, strict=True)
+    return max(np.abs(np.asarray(a) - np.asarray(b)).max() for a, b in pairs)
+
+
+def textbook_steps(config, steps, smoothing=0.0, fresh=False):
+    """The same training, written the plain way: whole passes, one tape a network, BCE on
+    probabilities."""
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    g_sgd, d_sgd = keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.1)
+
+    def bce(target, logits):
+        p = tf.sigmoid(logits)
+        return -tf.reduce_mean(target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p))
+
+    for batch in batches(PIXELS, batch_size=BATCH, seed=0).take(steps):
+        index = batch["index"]
+        latents = noise.normal(5, noise.LATENTS, index, BATCH, config.latent_dim, "float64")
+        reals = to_float(tf.cast(batch["image"], tf.float64), config.output_activation)
+        with tf.GradientTape() as tape:
+            real = bce(1 - smoothing, discriminator(reals, training=True))
+            fakes = generator(latents, training=True)
+            loss = (real + bce(0.0, discriminator(fakes, training=True))) / 2
+        weights = discriminator.trainable_variables
+        d_sgd.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+        if fresh:
+            stream = noise.FRESH_LATENTS
+            latents = noise.normal(5, stream, index, BATCH, config.latent_dim, "float64")
+        with tf.GradientTape() as tape:
+            fakes = generator(latents, training=True)
+            loss = bce(1.0, discriminator(fakes, training=True))
+        weights = generator.trainable_variables
+        g_sgd.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
+    return generator, discriminator
+
+
+@pytest.mark.parametrize("name", ["celeba", "radford"])
+@pytest.mark.parametrize("options", [{}, {"smoothing": 0.1}, {"fresh": True}])
+def test_step_equals_the_textbook_in_float64(float64, name, options):
+    config = tiny(name)
+    generator, discriminator = textbook_steps(config, 3, **options)
+    words = {"label_smoothing": options.get("smoothing", 0), "fresh_fakes": "fresh" in options}
+    model = build(config, seed=5, **words)
+    fit(model, 3)
+    assert largest_difference(model.generator, generator) < 1e-12
+    assert largest_difference(model.discriminator, discriminator) < 1e-12
+
+
+def test_losses_are_ln_2_where_d_knows_nothing():
+    zero, ones = tf.zeros((4, 1)), tf.ones((4, 1))
+    assert discriminator_loss(zero, zero, ones, zero).numpy() == pytest.approx(np.log(2))
+    assert generator_loss(zero).numpy() == pytest.approx(np.log(2))
+    huge = tf.fill((4, 1), -1e4)
+    assert generator_loss(huge).numpy() == pytest.approx(1e4)  # finite, with a gradient
+
+
+def test_fit_reports_the_four_means_and_moves_every_weight():
+    model = build(tiny(), keras.optimizers.Adam)
+    before = [np.asarray(w) for w in model.weights]
+    history = fit(model)
+    assert {"d_loss", "g_loss", "d_real", "d_fake"} <= history.keys()
+    assert 0 < history["d_real"][0] < 1 and 0 < history["d_fake"][0] < 1
+    moved = [
+        not np.array_equal(a, np.asarray(b)) for a, b in zip(before, model.weights, strict=True)
+    ]
+    assert all(moved), "also the moving statistics of BatchNorm must move"
+
+
+def test_latents_depend_on_seed_step_and_sample_alone():
+    index = tf.range(16, 24, dtype=tf.int64)  # step 2 of batches of 8
+    whole = noise.normal(1, noise.LATENTS, index, BATCH, 5, "float32").numpy()
+    parts = [
+        noise.normal(1, noise.LATENTS, index[i : i + 2], BATCH, 5, "float32") for i in (0, 2, 4, 6)
+    ]
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
+    for seed, stream, first in (
+        (2, noise.LATENTS, 16),
+        (1, noise.FLIPS, 16),
+        (1, noise.LATENTS, 24),
+    ):
+        other = noise.normal(
+            seed, stream, tf.range(first, first + 8, dtype=tf.int64), BATCH, 5, "float32"
+        )
+        assert not np.isclose(whole, other).any()
+    large = noise.normal(
+        1, noise.LATENTS, tf.range(4096, dtype=tf.int64), 4096, 8, "float32"
+    ).numpy()
+    assert abs(large.mean()) < 0.02 and abs(large.std() - 1) < 0.02
+
+
+def test_targets_stay_between_0_and_1():
+    model = build(tiny(), label_smoothing=0.5, label_noise=0.5)
+    real, fake = (t.numpy() for t in model._targets(tf.range(8, dtype=tf.int64), tf.float32))
+    assert real.max() <= 0.5 and real.min() >= 0 and len(np.unique(real)) == 8
+    assert fake.min() >= 0 and fake.max() <= 0.5 and len(np.unique(fake)) == 8
+    exact = build(tiny())._targets(tf.range(8, dtype=tf.int64), tf.float32)
+    assert (exact[0].numpy() == 1).all() and (exact[1].numpy() == 0).all()
+
+
+def test_flip_mirrors_about_half_of_the_pictures_and_nothing_else():
+    model = build(tiny(), flip=True)
+    index = tf.range(8, dtype=tf.int64)
+    plain = to_float(tf.cast(PIXELS[:8], tf.float32), "sigmoid").numpy()
+    flipped = model._reals(PIXELS[:8], index).numpy()
+    mirrored = [np.array_equal(f, p[:, ::-1]) for f, p in zip(flipped, plain, strict=True)]
+    same = [np.array_equal(f, p) for f, p in zip(flipped, plain, strict=True)]
+    assert all(m != s for m, s in zip(mirrored, same, strict=True))
+    assert 0 < sum(mirrored) < 8

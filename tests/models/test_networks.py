@@ -1,0 +1,181 @@
+"""G and D are the published networks, layer for layer, and load without this project."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+from helpers import REPO
+
+from dcgan_tf.common.config import find_config, names, read_config
+from dcgan_tf.models.networks import build_discriminator, build_generator, save_network
+from dcgan_tf.train.command import parse_training
+
+# What these layers take in Keras 3.13, which refuses a file with any other key.
+EVERY_LAYER = {"name", "trainable", "dtype"}
+KERNEL = {"use_bias", "activation", "activity_regularizer"}
+MAPS = {"filters", "kernel_size", "strides", "padding", "dilation_rate", "data_format"}
+KERAS_3_13 = {
+    "InputLayer": {"batch_shape", "sparse", "ragged", "optional"},
+    "Dense": KERNEL | {"units", "quantization_config", "lora_rank", "lora_alpha"},
+    "Conv2D": KERNEL | MAPS | {"groups"},
+    "Conv2DTranspose": KERNEL | MAPS | {"output_padding"},
+    "BatchNormalization": {"axis", "momentum", "epsilon", "center", "scale", "synchronized"},
+    "ReLU": {"max_value", "negative_slope", "threshold"},
+    "LeakyReLU": {"negative_slope"},
+    "Activation": {"activation"},
+    "Flatten": {"data_format"},
+    "Reshape": {"target_shape"},
+}
+
+
+def resolved(*argv):
+    return parse_training(list(argv)).config
+
+
+def trainable(network):
+    return sum(int(np.prod(w.shape)) for w in network.trainable_weights)
+
+
+def test_celeba_has_keras_totals_of_the_reference():
+    config = resolved()
+    assert build_generator(config).count_params() == 3_983_235
+    assert build_discriminator(config).count_params() == 406_081
+    without = replace(config, d_first_batchnorm=False)
+    assert build_discriminator(without).count_params() == 405_825
+
+
+def test_width_scales_channels_but_not_the_latent():
+    generator = build_generator(resolved("--width", "0.25"))
+    assert generator.count_params() == 455_139
+    assert generator.input_shape == (None, 128)
+
+
+def test_radford_has_the_trainable_weights_of_the_paper():
+    config = resolved("--config", "radford")
+    assert trainable(build_generator(config)) == 3_576_704
+    assert trainable(build_discriminator(config)) == 2_765_568
+
+
+def test_celeba_layers_in_order():
+    generator = build_generator(resolved())
+    kinds = [type(layer).__name__ for layer in generator.layers[1:]]
+    block = ["Conv2DTranspose", "BatchNormalization", "LeakyReLU"]
+    assert kinds == ["Dense", "Reshape", *block * 3, "Conv2D", "Activation"]
+    assert [layer.filters for layer in generator.layers if hasattr(layer, "filters")] == [
+        128,
+        256,
+        512,
+        3,
+    ]
+    discriminator = build_discriminator(resolved())
+    block = ["Conv2D", "BatchNormalization", "LeakyReLU"]
+    kinds = [type(layer).__name__ for layer in discriminator.layers[1:]]
+    assert kinds == [*block * 3, "Flatten", "Dense"]
+    norms = [n for n in generator.layers if isinstance(n, keras.layers.BatchNormalization)]
+    assert {n.momentum for n in norms} == {0.9}
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_config_makes_pictures_of_its_size_and_range(name):
+    config = resolved("--config", name, "--width", "0.1")
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    latents = np.random.RandomState(0).randn(3, config.latent_dim).astype("float32") * 50
+    pictures = generator(latents).numpy()
+    assert pictures.shape == (3, config.image_size, config.image_size, config.channels)
+    low = {"sigmoid": 0, "tanh": -1}[config.output_activation]
+    assert low <= pictures.min() and pictures.max() <= 1
+    assert discriminator(pictures).shape == (3, 1)
+
+
+def test_shipped_configs_state_only_what_differs():
+    import tomllib
+
+    from dcgan_tf.common.config import Config
+
+    for name in names():
+        stated = tomllib.loads(find_config(name).read_text(encoding="utf-8"))
+        same = [
+            key
+            for key in stated
+            if getattr(read_config(find_config(name)), key) == getattr(Config(), key)
+        ]
+        assert not same, f"{name}.toml repeats defaults: {same}"
+
+
+def test_initial_weights_are_normal_seeded_and_different_in_each_layer():
+    config = resolved("--width", "0.5")
+    first, again = build_generator(config), build_generator(config)
+    other = build_generator(replace(config, seed=1))
+    kernels = [w.numpy() for w in first.weights if w.name == "kernel"]
+    assert all(
+        (a.numpy() == b.numpy()).all() for a, b in zip(first.weights, again.weights, strict=True)
+    )
+    assert not np.allclose(kernels[0], other.weights[0].numpy())
+    assert all(abs(kernel.std() - 0.02) < 0.002 for kernel in kernels)
+    starts = {kernel.ravel()[0] for kernel in kernels}
+    starts.add(build_discriminator(config).weights[0].numpy().ravel()[0])
+    assert len(starts) == len(kernels) + 1
+
+
+def test_saved_generator_loads_with_plain_keras_alone(tmp_path):
+    generator = build_generator(resolved("--width", "0.05"))
+    latents = np.random.RandomState(0).randn(2, 128).astype("float32")
+    expected = generator(latents, training=False).numpy()
+    save_network(generator, tmp_path / "generator.keras")
+    np.save(tmp_path / "latents.npy", latents)
+    program = (
+        "import keras, numpy as np, sys\n"
+        "out = keras.saving.load_model('generator.keras')(np.load('latents.npy'))\n"
+        "assert not any(name.startswith('dcgan_tf') for name in sys.modules)\n"
+        "np.save('out.npy', out)"
+    )
+    # Another directory, so that the project cannot be imported even by accident.
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
+
+
+def saved_layers(path):
+    """(class name, configuration) of each layer in a `.keras` file."""
+    with zipfile.ZipFile(path) as archive:
+        network = json.loads(archive.read("config.json"))
+    return [(layer["class_name"], layer["config"]) for layer in network["config"]["layers"]]
+
+
+@pytest.mark.parametrize("recipe", ["celeba", "radford"])
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_saved_networks_have_no_key_that_keras_3_13_refuses(tmp_path, recipe, build):
+    save_network(build(resolved("--config", recipe, "--width", "0.05")), tmp_path / "it.keras")
+    layers = saved_layers(tmp_path / "it.keras")
+    assert "BatchNormalization" in dict(layers)
+    for kind, config in layers:
+        words = ("_initializer", "_regularizer", "_constraint")  # of every kind of weight
+        keys = {key for key in config if not key.endswith(words)}
+        assert keys <= KERAS_3_13[kind] | EVERY_LAYER, (kind, config["name"])
+
+
+def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
+    program = (
+        "import sys\n"
+        "from dcgan_tf.models.networks import build_generator, save_network\n"
+        "from dcgan_tf.train.command import parse_training\n"
+        "config = parse_training(['--width', '0.05']).config\n"
+        "save_network(build_generator(config), sys.argv[1])"
+    )
+    save_network(build_generator(resolved("--width", "0.05")), tmp_path / "here.keras")
+    there = tmp_path / "there.keras"
+    subprocess.run([sys.executable, "-c", program, there], cwd=REPO, check=True)
+    assert (tmp_path / "here.keras").read_bytes() == there.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here.keras", "there.keras"]
+
+
+def test_a_setting_that_keras_3_13_lacks_is_not_dropped_in_silence(tmp_path):
+    pictures = keras.Input((8, 8, 3))
+    normalized = keras.layers.BatchNormalization(renorm=True)(pictures)
+    with pytest.raises(ValueError, match="renorm=True"):
+        save_network(keras.Model(pictures, normalized), tmp_path / "it.keras")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,71 @@
+"""The house as the README draws it: one list of rooms, and imports that go one way."""
+
+import ast
+import re
+
+import pytest
+from helpers import REPO
+
+# A package imports only from steps before its own; packages on one step do not know each other.
+STEPS = [{"common"}, {"data", "models", "metrics"}, {"generate", "evaluate"}, {"train"}]
+FILES = {path.relative_to(REPO / "dcgan_tf").as_posix() for path in REPO.glob("dcgan_tf/*/**/*.py")}
+ROOMS = sorted(name for name in FILES if not name.endswith("__init__.py"))
+
+
+def step(package):
+    return next(number for number, packages in enumerate(STEPS) if package in packages)
+
+
+def imported(name):
+    """Files of the package that a file imports, inside its functions as well."""
+    found = set()
+    for node in ast.walk(ast.parse((REPO / "dcgan_tf" / name).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            paths = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, "written out, so that every arrow can be found by a search"
+            paths = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        found |= {path.removeprefix("dcgan_tf.").replace(".", "/") + ".py" for path in paths}
+    return found & FILES
+
+
+def test_the_readme_lists_every_room_once():
+    tree = (
+        (REPO / "README.md").read_text(encoding="utf-8").split("\ndcgan_tf/\n")[1].split("```")[0]
+    )
+    package, listed = "", []
+    for line in tree.splitlines():
+        if match := re.match(r"  (\w+)/ ", line):
+            package = match[1]
+        elif match := re.match(r"    (\S+\.py) ", line):
+            listed.append(f"{package}/{match[1]}")
+    assert sorted(listed) == ROOMS
+
+
+@pytest.mark.parametrize("name", ROOMS)
+def test_imports_go_one_way(name):
+    package = name.split("/")[0]
+    for other in imported(name):
+        theirs = other.split("/")[0]
+        assert theirs == package or step(theirs) < step(package), other
+
+
+def test_no_circles():
+    left = {name: imported(name) for name in FILES}
+    while free := {name for name, needs in left.items() if not needs & left.keys()}:
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert not left
+
+
+@pytest.mark.parametrize("name", [n for n in ROOMS if n.startswith("common/") or "command" in n])
+def test_the_foundation_and_the_flags_start_without_tensorflow(name):
+    text = (REPO / "dcgan_tf" / name).read_text(encoding="utf-8")
+    at_the_top = re.findall(r"^(?:import|from) (\w+)", text, re.MULTILINE)
+    assert not {"tensorflow", "keras"} & set(at_the_top)
+
+
+def test_the_imports_are_seen():
+    assert imported("train/plan.py") >= {"train/devices.py", "models/networks.py"}
+    assert "common/runs.py" in imported("generate/command.py")

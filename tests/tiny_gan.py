@@ -1,0 +1,36 @@
+"""A small DCGAN on random pictures, for tests of the model and of what is kept of it."""
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from dcgan_tf.data.pipeline import batches
+from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.train.command import parse_training
+
+BATCH = 8
+PIXELS = np.random.RandomState(0).randint(0, 256, (40, 64, 64, 3), dtype=np.uint8)
+
+
+def tiny(name="celeba", **changes):
+    """A small resolved config."""
+    return replace(parse_training(["--config", name, "--width", "0.05"]).config, **changes)
+
+
+def build(config, optimizer=keras.optimizers.SGD, **kwargs):
+    model = DCGAN(
+        build_generator(config),
+        build_discriminator(config),
+        batch_size=BATCH,
+        output_activation=config.output_activation,
+        **kwargs,
+    )
+    model.compile(optimizer(0.05), optimizer(0.1))
+    return model
+
+
+def fit(model, steps=2):
+    data = batches(PIXELS, batch_size=BATCH, seed=0)
+    return model.fit(data, steps_per_epoch=steps, verbose=0, shuffle=False).history

@@ -1,0 +1,184 @@
+"""Scores while training: the lines, the best generator, and what a kill leaves of them."""
+
+import json
+import logging
+
+import keras
+import pytest
+import stress
+from helpers import REPO
+
+from dcgan_tf.common.files import read_lines, write_lines
+from dcgan_tf.common.runs import Run
+from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.callbacks import scores as scoring
+from dcgan_tf.train.command import parse_training
+
+FLAGS = (
+    *("--config", "demo", "--subset", "48", "--width", "0.05", "--batch-size", "16"),
+    *("--sample-count", "4", "--epochs", "4", "--score-every", "2", "--score-samples", "16"),
+    *("--checkpoint-every", "3", "--run", "runs/a"),
+)
+# Every publication counted as in stress.py, with the tiny network in Inception's place.
+PROGRAM = f"""
+import sys
+sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
+from dcgan_tf.common.cli import run_command
+from dcgan_tf.train.callbacks import scores as scoring
+from tiny_inception import TinyInception
+scoring.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
+"""
+
+# The same publications as stress.KILLED_AT_PUBLICATION counts, told instead.
+TOLD = """
+import os, pathlib, train
+
+def telling(publish):
+    def wrapped(*names):
+        print("publish", names[-1], flush=True)
+        return publish(*names)
+    return wrapped
+
+os.replace = telling(os.replace)
+pathlib.Path.rename = telling(pathlib.Path.rename)
+sys.exit(run_command(train.main, sys.argv[1:]))
+"""
+
+
+def start(cwd, count=0, before=True):
+    """Train in `cwd`; kill it at its `count`-th publication, if not 0. Returns the exit code."""
+    killing = stress.KILLED_AT_PUBLICATION.format(repo=str(REPO), count=count, before=before)
+    return stress.start(cwd, *FLAGS, program=PROGRAM + killing).wait()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A folder with a run of four epochs, scored after the second and the fourth."""
+    cwd = tmp_path_factory.mktemp("whole")
+    code = stress.start(cwd, *FLAGS, program=PROGRAM + TOLD).wait()
+    assert code == 0, (cwd / "out.txt").read_text()
+    return cwd
+
+
+def test_scores_are_logged_drawn_and_the_best_generator_is_kept(whole):
+    run = Run(whole / "runs/a")
+    records = read_lines(run.evaluation)
+    assert [record["epoch"] for record in records] == [2, 4]
+    assert [record["step"] for record in records] == [6, 12]
+    for record in records:
+        assert record["fid"] > record["floor"]["fid"] and record["inception_score"] >= 1
+        assert record["protocol"]["scored_count"] == 16
+    best = json.loads(run.best_score.read_text())
+    assert best == min(records, key=lambda record: record["fid"])
+    kept = keras.saving.load_model(run.best_generator, compile=False)
+    assert weights_sha256(kept) == best["protocol"]["generator_sha256"]
+    assert run.scores.stat().st_size > 5000
+    assert "scores of epoch 2: FID " in run.log.read_text()
+    assert not list(run.root.glob("**/.generator*"))
+    names = b"".join(path.read_bytes() for path in run.tensorboard.glob("events*"))
+    assert b"scores/fid" in names and b"scores/recall" in names and b"diversity" in names
+
+
+def publications(cwd):
+    """Names of what the run in `cwd` published, in order."""
+    lines = (cwd / "out.txt").read_text().splitlines()
+    return [line.removeprefix("publish ") for line in lines if line.startswith("publish ")]
+
+
+def test_killed_at_any_file_of_the_scores_it_ends_the_same(whole, tmp_path_factory):
+    """kill -9 in epoch 4, whose last checkpoint is of epoch 3, and in epoch 2, with none yet."""
+    order = publications(whole)
+    expected = Run(whole / "runs/a")
+    for name, occurrence in (("evaluation.jsonl", -1), ("best/score.json", 0)):
+        places = [i for i, path in enumerate(order, start=1) if path.endswith(name)]
+        cwd = tmp_path_factory.mktemp("killed")
+        assert start(cwd, places[occurrence], before=False) == -9
+        assert start(cwd) == 0, (cwd / "out.txt").read_text()
+        run = Run(cwd / "runs/a")
+        assert run.evaluation.read_bytes() == expected.evaluation.read_bytes()
+        assert run.best_score.read_bytes() == expected.best_score.read_bytes()
+        kept = keras.saving.load_model(run.best_generator, compile=False)
+        best = json.loads(run.best_score.read_text())
+        assert weights_sha256(kept) == best["protocol"]["generator_sha256"]
+        assert run.metrics.read_bytes() == expected.metrics.read_bytes()
+
+
+# The bookkeeping alone
+
+
+def line(epoch, fid, generator="a", by="training", **protocol):
+    stamp = {"generator_sha256": generator * 64, "layer": "pool_3", "scored_count": 16} | protocol
+    shares = {"precision": 0.5, "recall": 0.5}
+    return {"epoch": epoch, "by": by, "fid": fid, "floor": None, "protocol": stamp} | shares
+
+
+@pytest.fixture
+def run(tmp_path):
+    run = Run(tmp_path)
+    run.best_score.parent.mkdir()
+    return run
+
+
+def test_resumed_run_forgets_its_later_lines_but_not_the_command_s_nor_the_best(run):
+    lines = [line(1, 5), line(2, 3, "b"), line(3, 4, "c"), line(3, 4, "c", by=None)]
+    write_lines(run.evaluation, lines)
+    run.best_score.write_text(json.dumps(lines[1]))
+    scoring.forget_later(run, 1)
+    assert read_lines(run.evaluation) == [lines[0], lines[1], lines[3]]
+
+
+def test_line_made_again_replaces_its_earlier_self_and_stays_in_order(run):
+    write_lines(run.evaluation, [line(1, 5), line(2, 3, "b")])
+    scoring.add_record(run, line(1, 5))
+    scoring.add_record(run, line(2, 2, "c"))  # another generator: the best one's line stays
+    assert [(r["epoch"], r["fid"]) for r in read_lines(run.evaluation)] == [(1, 5), (2, 3), (2, 2)]
+
+
+def test_only_a_lower_score_of_the_same_protocol_beats_the_best(run, caplog):
+    caplog.set_level(logging.INFO)
+    assert scoring.is_best(run, line(1, 5))
+    run.best_score.write_text(json.dumps(line(1, 5)))
+    assert not scoring.is_best(run, line(2, 5))
+    assert scoring.is_best(run, line(2, 4.9, "b"))
+    assert "another protocol" not in caplog.text
+    assert scoring.is_best(run, line(2, 9, scored_count=32))
+    assert "scored_count 16 and 32" in caplog.text
+
+
+@pytest.mark.parametrize(("scored", "left"), [("b", b"new"), ("a", b"old")])
+def test_half_published_best_is_completed_or_undone(run, scored, left):
+    """Killed after the score was written, or before it."""
+    run.best_generator.write_bytes(b"old")
+    run.best_score.write_text(json.dumps(line(1, 5, scored)))
+    scoring._staged(run, line(2, 4, "b")).write_bytes(b"new")
+    scoring.finish_best(run)
+    assert run.best_generator.read_bytes() == left
+    assert sorted(p.name for p in run.best_score.parent.iterdir()) == [
+        "generator.keras",
+        "score.json",
+    ]
+
+
+def test_plot_leaves_out_what_does_not_compare(run):
+    def drawn(*lines):
+        write_lines(run.evaluation, lines)
+        run.best_score.write_text(json.dumps(lines[-1]))
+        scoring.draw_scores(run, lines[-1])
+        return run.scores.read_bytes()
+
+    one = drawn(line(2, 4, "b"))
+    other_protocol = drawn(line(1, 50, layer="mixed_7"), line(2, 4, "b"))
+    assert one != other_protocol  # named in the title
+    assert other_protocol == drawn(line(1, 90, layer="mixed_7"), line(2, 4, "b"))  # not plotted
+    assert other_protocol != drawn(line(1, 50), line(2, 4, "b"))
+
+
+def test_settings_may_change_when_a_run_goes_on_and_the_weights_must_exist(tmp_path):
+    from dcgan_tf.common.config import changed_fields
+    from dcgan_tf.common.errors import UserError
+
+    flags = ["--score-every", "5", "--score-samples", "64"]
+    first, second = (parse_training(argv).config for argv in ([], flags))
+    assert changed_fields(first, second) == []
+    with pytest.raises(UserError, match="--inception .*no such file"):
+        parse_training(["--inception", str(tmp_path / "none.npz")])
