@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.config import fixed_fields
 from dcgan_tf.common.errors import (
     WORKER_LOST,
@@ -101,7 +102,7 @@ def train(request):
         if workers > 1:  # nobody leaves before all have come here: leaving looks like an error
             devices.check_agreement(strategy, step=str(journal.step))
         log.info(f"done: {config.epochs} epochs in {run.root}")
-        log.info(f"next: python generate.py --run {run.root} --n 64")
+        log.info(f"next: {typed('generate')} --run {run.root} --n 64")
         return 0
 
 
@@ -147,7 +148,7 @@ def _journal(config, pack, found):
 
 
 def _resume_command(run):
-    return f"python train.py --run {run.root}"
+    return f"{typed('train')} --run {run.root}"
 
 
 def _fit(model, strategy, config, pack, journal, kept):

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.common.files import replacing
+from dcgan_tf.models.networks import save_network
 
 
 class RestoreMeans(keras.callbacks.Callback):
@@ -104,8 +104,7 @@ class Checkpoint(keras.callbacks.Callback):
             (self.model.generator, self._run.generator),
             (self.model.discriminator, self._run.discriminator),
         ):
-            with replacing(path) as temporary:
-                network.save(temporary)
+            save_network(network, path)
         state = checkpoints.state_of(self.model)
         keep = self._config.keep_checkpoints
         checkpoints.write(self._run.checkpoints, state, self._journal, keep)
