@@ -59,6 +59,7 @@ def train(request):
         if state:
             checkpoints.restore(model, state)
             run.say(f"going on after step {journal.step} (epoch {journal.epoch} done)")
+        _record_computing(run, journal, devices.computing(strategy))
         kept = callbacks.standard(
             run,
             config,
@@ -198,6 +199,18 @@ def _journal(config, pack, found):
             "give it the same ones, or start a new run with --init-from"
         )
     return found[1]
+
+
+def _record_computing(run, journal, now):
+    """Put into the journal what decides the bits; name what is not as it was."""
+    before, journal.computing = journal.computing, now
+    changed = [name for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        pairs = "; ".join(f"{name} {before[name]} -> {now[name]}" for name in changed)
+        run.say(
+            f"warning: not computed as before ({pairs}); "
+            "from here on the bits may differ from those of an uninterrupted run"
+        )
 
 
 def _resume_command(run):
