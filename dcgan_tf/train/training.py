@@ -69,6 +69,7 @@ def train(request):
         if state:
             checkpoints.restore(model, state)
             log.info(f"going on after step {journal.step} (epoch {journal.epoch} done)")
+        _record_computing(journal, devices.computing(strategy))
         kept = build.standard(
             run,
             config,
@@ -145,6 +146,18 @@ def _journal(config, pack, found):
             "give it the same ones, or start a new run with --init-from"
         )
     return found[1]
+
+
+def _record_computing(journal, now):
+    """Put into the journal what decides the bits; name what is not as it was."""
+    before, journal.computing = journal.computing, now
+    changed = [name for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        pairs = "; ".join(f"{name} {before[name]} -> {now[name]}" for name in changed)
+        log.warning(
+            f"not computed as before ({pairs}); "
+            "from here on the bits may differ from those of an uninterrupted run"
+        )
 
 
 def _resume_command(run):
