@@ -1,9 +1,17 @@
-"""Import TensorFlow without its greeting: a dozen lines that look like errors and are none."""
+"""Import TensorFlow without its greeting: a dozen lines that look like errors and are none, and
+with nothing that the user's Keras is set to."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
+import time
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.limits import shorten
+
+log = logging.getLogger(__name__)
 
 # TF_CPP_MIN_LOG_LEVEL does not reach these, which are written before it is read.
 _HARMLESS = (
@@ -18,14 +26,61 @@ def start_tensorflow():
     """Import TensorFlow and open its devices; what it writes to stderr is filtered.
 
     Warnings that matter, such as a GPU whose libraries are missing, still come through.
+
+    Returns:
+        bool: whether there is a GPU.
+
+    Raises:
+        UserError: the clock is wrong, so that no checkpoint could be written.
     """
+    if time.localtime().tm_year < 1980:
+        raise UserError(
+            f"the clock says {time.strftime('%Y-%m-%d')}, and zip files, in which networks and "
+            "checkpoints are kept, begin at 1980: set the clock"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr():
+    with _filtered_stderr(), _own_keras():
         import tensorflow as tf
 
-        for gpu in tf.config.list_physical_devices("GPU"):
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
             # Otherwise the first process takes all of a GPU's memory, and no other fits beside it.
             tf.config.experimental.set_memory_growth(gpu, True)
+    return bool(gpus)
+
+
+# What Keras and Matplotlib would read from the environment while they are imported.
+_OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+_NOT_OURS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+
+
+@contextlib.contextmanager
+def _own_keras():
+    """Import Keras as this project needs it, whatever ~/.keras/keras.json and KERAS_* say.
+
+    Another backend, image format or float type there, or rubbish, would change what a run computes
+    or end it. So Keras looks for its settings in a folder where there are none.
+    """
+    for name in (*_OURS, *_NOT_OURS):
+        wanted, found = _OURS.get(name), os.environ.pop(name, None)
+        if wanted:
+            os.environ[name] = wanted
+        if name != "MPLBACKEND" and found not in (None, wanted):  # Matplotlib's only draws
+            log.warning(f"{name}={shorten(found)} is not used here")
+    home = os.environ.get("KERAS_HOME")
+    with tempfile.TemporaryDirectory() as nowhere:
+        os.environ["KERAS_HOME"] = nowhere
+        try:
+            yield
+            import keras
+
+            keras.config.set_image_data_format("channels_last")
+            keras.config.set_floatx("float32")
+            keras.config.set_epsilon(1e-7)
+        finally:
+            del os.environ["KERAS_HOME"]
+            if home is not None:
+                os.environ["KERAS_HOME"] = home
 
 
 @contextlib.contextmanager
