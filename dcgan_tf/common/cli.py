@@ -26,9 +26,7 @@ def run_command(main, argv=None):
     """
     open_streams()
     try:
-        code = main(argv) or 0
-        sys.stdout.flush()  # a disk that is full says so here rather than when Python ends
-        return code
+        return _finish(main, argv)
     except UserError as error:
         message, code = str(error), error.code
     except Interrupted as stop:
@@ -48,6 +46,15 @@ def run_command(main, argv=None):
         message, code = _OUT_OF_MEMORY, BAD_INPUT
     message = limits.shorten(" ".join(message.split()), limits.MESSAGE_CHARACTERS)
     print(f"error: {printable(message)}", file=sys.stderr)
+    return code
+
+
+def _finish(main, argv):
+    try:
+        code = main(argv) or 0
+    except SystemExit as stop:  # argparse ends --help so
+        code = stop.code or 0
+    sys.stdout.flush()  # a disk that is full says so here rather than when Python ends
     return code
 
 
@@ -107,6 +114,10 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{limits.shorten(message, 300)}; see --help")
 
     def parse_args(self, argv=None, namespace=None):
+        argv = sys.argv[1:] if argv is None else argv
+        for text in argv:
+            if re.fullmatch(r"--[\w-]+=--", text):  # of which older versions of argparse make []
+                self.error(f"argument {text[:-3]}: expected one argument")
         parsed, extra = self.parse_known_args(argv, namespace)
         if extra:
             known = [name for name in self._option_string_actions if name.startswith("--")]

@@ -2,11 +2,13 @@
 with nothing that the user's Keras is set to."""
 
 import contextlib
+import json
 import logging
 import os
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import shorten
@@ -51,6 +53,12 @@ def start_tensorflow():
 
 # What Keras and Matplotlib would read from the environment while they are imported.
 _OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+_KERAS = {
+    "backend": "tensorflow",
+    "image_data_format": "channels_last",
+    "floatx": "float32",
+    "epsilon": 1e-7,
+}
 _NOT_OURS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
 
 
@@ -68,19 +76,34 @@ def _own_keras():
         if name != "MPLBACKEND" and found not in (None, wanted):  # Matplotlib's only draws
             log.warning(f"{name}={shorten(found)} is not used here")
     home = os.environ.get("KERAS_HOME")
+    _name_other_settings(Path(home or "~/.keras"))
     with tempfile.TemporaryDirectory() as nowhere:
         os.environ["KERAS_HOME"] = nowhere
         try:
             yield
             import keras
 
-            keras.config.set_image_data_format("channels_last")
-            keras.config.set_floatx("float32")
-            keras.config.set_epsilon(1e-7)
+            keras.config.set_image_data_format(_KERAS["image_data_format"])
+            keras.config.set_floatx(_KERAS["floatx"])
+            keras.config.set_epsilon(_KERAS["epsilon"])
         finally:
             del os.environ["KERAS_HOME"]
             if home is not None:
                 os.environ["KERAS_HOME"] = home
+
+
+def _name_other_settings(folder):
+    """Warn where the user's Keras is set otherwise, so that nobody counts on it."""
+    try:
+        path = folder.expanduser() / "keras.json"
+        if not path.is_file():
+            return
+        found = json.loads(path.read_bytes())
+        others = [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]
+    except (OSError, ValueError, AttributeError, RuntimeError, RecursionError):
+        return  # rubbish, or no home: Keras does not see it either
+    if others:
+        log.warning(f"{path}: its {', '.join(others)} is not used here")
 
 
 @contextlib.contextmanager
