@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.limits import shorten
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +33,9 @@ def start_tensorflow():
         bool: whether there is a GPU.
 
     Raises:
-        UserError: the clock is wrong, so that no checkpoint could be written.
+        UserError: too little memory for TensorFlow, or a clock with which no file can be saved.
     """
-    if time.localtime().tm_year < 1980:
-        raise UserError(
-            f"the clock says {time.strftime('%Y-%m-%d')}, and zip files, in which networks and "
-            "checkpoints are kept, begin at 1980: set the clock"
-        )
+    _check_machine()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _filtered_stderr(), _own_keras():
         import tensorflow as tf
@@ -49,6 +45,24 @@ def start_tensorflow():
             # Otherwise the first process takes all of a GPU's memory, and no other fits beside it.
             tf.config.experimental.set_memory_growth(gpu, True)
     return bool(gpus)
+
+
+def _check_machine():
+    if time.localtime().tm_year < 1980:
+        raise UserError(
+            f"the clock says {time.strftime('%Y-%m-%d')}, and zip files, in which networks and "
+            "checkpoints are kept, begin at 1980: set the clock"
+        )
+    if (addresses := limits.addresses()) and addresses < limits.PROGRAM_ADDRESSES:
+        raise UserError(
+            f"ulimit -v leaves {limits.gigabytes(addresses)} of address space and TensorFlow needs "
+            f"{limits.gigabytes(limits.PROGRAM_ADDRESSES)}: raise it"
+        )
+    if (memory := limits.memory()) < limits.PROGRAM_BYTES:
+        raise UserError(
+            f"there are {limits.gigabytes(memory)} of memory and TensorFlow alone needs "
+            f"{limits.gigabytes(limits.PROGRAM_BYTES)}"
+        )
 
 
 # What Keras and Matplotlib would read from the environment while they are imported.
@@ -74,7 +88,7 @@ def _own_keras():
         if wanted:
             os.environ[name] = wanted
         if name != "MPLBACKEND" and found not in (None, wanted):  # Matplotlib's only draws
-            log.warning(f"{name}={shorten(found)} is not used here")
+            log.warning(f"{name}={limits.shorten(found)} is not used here")
     home = os.environ.get("KERAS_HOME")
     _name_other_settings(Path(home or "~/.keras"))
     with tempfile.TemporaryDirectory() as nowhere:

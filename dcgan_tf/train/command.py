@@ -1,6 +1,7 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from dcgan_tf.common.limits import shorten, shown
 from dcgan_tf.common.log import speak
 from dcgan_tf.train.footprint import check_memory, check_size
 
+PATHS = ("data", "packs", "init_from", "inception")
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
 
 
@@ -59,9 +61,11 @@ def parse_training(argv=None):
     for name in ("data", "packs", "init_from"):
         if flags.get(name) == "":
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
-    if flags.get("inception") and not Path(flags["inception"]).is_file():
-        raise UserError(f"--inception {shorten(flags['inception'])}: no such file")
-    config = resolve(replace(base, **flags))
+    config = replace(base, **flags)
+    paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
+    if "inception" in flags and paths["inception"] and not Path(paths["inception"]).is_file():
+        raise UserError(f"--inception {shorten(paths['inception'])}: no such file")
+    config = resolve(replace(config, **paths))
     check_size(config)
     return Request(config, config_name, run_dir, dry_run)
 
@@ -96,7 +100,18 @@ def _parser():
 def _run_dir(text):
     if not text or "\0" in text:
         raise UserError(f"--run: got {shown(text)}, expected a directory, existing or new")
-    return Path(text)
+    return Path(_at_home("--run", text))
+
+
+def _at_home(flag, text):
+    """str: a path, or several with commas between, with the folder that ~ or ~name stands for."""
+    paths = [os.path.expanduser(path) for path in text.split(",")]
+    if any(path.startswith("~") for path in paths):
+        raise UserError(
+            f"{flag} {shorten(text)}: there is no such user, or no home folder; "
+            "a folder whose own name begins so is written ./~name"
+        )
+    return ",".join(paths)
 
 
 def _base(named, run_dir, dataset):

@@ -7,7 +7,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 
 _ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a feature map; else 4
-_PROGRAM_BYTES = 2**29  # TensorFlow with its libraries
 
 
 def generator_parameters(config) -> int:
@@ -54,7 +53,7 @@ def training_bytes(config) -> int:
     weight = 8 if config.precision == "float64" else 4
     # Several workers share a batch, each on a machine of its own.
     batch = 0 if os.environ.get("TF_CONFIG") else step_bytes(config)
-    return 4 * weight * parameters + batch + _PROGRAM_BYTES
+    return 4 * weight * parameters + batch + limits.PROGRAM_BYTES
 
 
 def check_size(config):

@@ -89,6 +89,15 @@ def test_without_flags_the_reference_recipe():
     assert (request.config_name, request.run_dir, request.dry_run) == ("celeba", None, False)
 
 
+@pytest.mark.parametrize("name", ["run", "data", "packs", "init_from", "inception"])
+def test_a_path_may_begin_at_home_but_at_no_strangers(name, here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    (here / "a.npz").touch()
+    request = parse_training([f"{flag(name)}=~/a.npz"])
+    assert str(request.run_dir or getattr(request.config, name)) == str(here / "a.npz")
+    assert "no such user" in refusal(f"{flag(name)}=~nobody-here/a.npz")
+
+
 def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
     saved = resolved("--epochs", 9, "--width", 0.5)
     (tmp_path / "config.toml").write_text(to_toml(saved), encoding="utf-8")
@@ -206,6 +215,7 @@ WRONG = {
     "data": [""],
     "packs": [""],
     "init_from": [""],
+    "run": [""],
 }
 
 

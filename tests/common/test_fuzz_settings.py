@@ -97,7 +97,7 @@ def test_every_name_survives_the_saved_file(seed, here, capsys):
     rng = random.Random(seed)
     kinds = (range(1, 0xA0), range(0xDC80, 0xDD00), range(0x2000, 0x2070), range(0x1F600, 0x1F640))
     name = "".join(chr(rng.choice(rng.choice(kinds))) for _ in range(rng.randrange(1, 40)))
-    name = os.fsdecode(os.fsencode(name))  # as the operating system hands it over
+    name = os.fsdecode(os.fsencode(f"./{name}"))  # as the operating system hands it over
     config = parse_training([f"--data={name}", f"--packs={name}", "--subset=0"]).config
     (here / "own.toml").write_text(to_toml(config), encoding="utf-8")
     saved = read_config(here / "own.toml")

@@ -9,7 +9,7 @@ import time
 import pytest
 from helpers import REPO
 
-from dcgan_tf.common import start_tensorflow
+from dcgan_tf.common import limits, start_tensorflow
 from dcgan_tf.common.errors import UserError
 
 PYTHON = f'"{sys.executable}"'
@@ -121,4 +121,14 @@ def test_a_clock_before_zip_files_is_named(monkeypatch):
     monkeypatch.setattr(time, "localtime", lambda *args: time.gmtime(0))
     monkeypatch.setattr(time, "strftime", lambda form: "1970-01-01")
     with pytest.raises(UserError, match="1970-01-01.*set the clock"):
+        start_tensorflow.start_tensorflow()
+
+
+def test_too_little_memory_for_tensorflow_is_named(monkeypatch):
+    monkeypatch.setattr(limits, "addresses", lambda: 1_500_000_000)
+    with pytest.raises(UserError, match="ulimit -v leaves 1.5 GB"):
+        start_tensorflow.start_tensorflow()
+    monkeypatch.setattr(limits, "addresses", lambda: None)
+    monkeypatch.setattr(limits, "memory", lambda: 300_000_000)
+    with pytest.raises(UserError, match="0.3 GB of memory and TensorFlow alone needs 0.5 GB"):
         start_tensorflow.start_tensorflow()
