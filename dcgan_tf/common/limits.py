@@ -1,0 +1,71 @@
+"""How much one command may ask for. Limits stand where a wrong number would fill the memory or the
+disk or never end; each is far above what anybody trains here. The module knows no TensorFlow."""
+
+from pathlib import Path
+
+# Settings and the command line
+
+COUNT = 1_000_000_000  # pictures, epochs, steps, minutes, pixels of a crop
+SIDE = 4096  # pixels of a picture's height and width
+BATCH = 65_536  # pictures a step
+LAYERS = 12  # halvings or doublings: 4096 pixels have no more
+CHANNELS = 65_536  # of one feature map, before the width
+LATENT = 1_048_576  # numbers in a latent
+WIDTH = 64  # factor on every channel count
+PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
+STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
+GRID_PIXELS = 2**26  # of a grid of samples: 8192 x 8192, the most that Pillow reads back unasked
+PICTURES = 1_000_000  # that one command generates: 8 GB of PNG at 64x64
+CONFIG_BYTES = 2**20  # of a config file: 1 MiB
+VALUE_CHARACTERS = 80  # of a value in a message
+MESSAGE_CHARACTERS = 2000  # of a message
+
+# Memory
+
+PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
+PROGRAM_ADDRESSES = 2_500_000_000  # of address space: with less its import ends in an abort
+_CGROUPS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+
+
+def memory():
+    """int: bytes that this process can hope for: memory and swap, or less in a container."""
+    import psutil  # its import takes a while that --help need not wait for
+
+    found = [psutil.virtual_memory().total + psutil.swap_memory().total]
+    for path in map(Path, _CGROUPS):
+        try:
+            found.append(int(path.read_text()))
+        except (OSError, ValueError):  # there is none, or it says "max"
+            continue
+    return min(found)
+
+
+def addresses():
+    """int | None: bytes of address space that `ulimit -v` leaves this process, None: all."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def gigabytes(count):
+    """str: a number of bytes in words, such as "1.5 GB"."""
+    return f"{count / 1e9:,.1f} GB"
+
+
+def shorten(text, most=VALUE_CHARACTERS):
+    """str: a text as a message quotes it: of a long one the beginning and the length."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def shown(value):
+    """str: a value as a message shows it: its repr, of a long one the beginning."""
+    try:
+        return shorten(repr(value))
+    except ValueError:  # Python writes no integer of more than 4,300 digits in decimal
+        return "an integer of thousands of digits"
