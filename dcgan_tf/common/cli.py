@@ -5,6 +5,7 @@ import os
 import re
 import sys
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import (
     BAD_INPUT,
     Interrupted,
@@ -81,41 +82,55 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
 
-def number(flag, text, default, kind, low=-float("inf")):
+def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
     """The value of a flag's text, `default` where it was not given.
 
     Args:
-        kind: int or float; low: the smallest value that is taken.
+        kind: int or float; low, high: the smallest and the largest value that is taken.
 
     Raises:
-        UserError: no finite number of this kind, or below `low`.
+        UserError: no finite number of this kind, or outside of the limits.
     """
     try:
         value = default if text is None else kind(text)
-        if not low <= value < float("inf"):
+        if not low <= value <= high or abs(value) == float("inf"):
             raise ValueError
-    except ValueError:
+    except ValueError:  # also for more digits than Python reads
         words = {int: "a whole number", float: "a number"}[kind]
-        limit = f", {low} or more" if low > -float("inf") else ""
-        raise UserError(f"{flag}: got {text!r}, expected {words}{limit}") from None
+        words += f", {low} or more" if low > -float("inf") else ""
+        words += f", {high} at most" if high < float("inf") else ""
+        raise UserError(f"{flag}: got {limits.shown(text)}, expected {words}") from None
     return value
 
 
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 
-def parse_seeds(flag, text):
-    """list[int]: "0-3,100" as 0, 1, 2, 3, 100."""
-    seeds = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last <= MAX_SEED:
-            raise UserError(
-                f"{flag}: got {text!r}, expected seeds from 0 to {MAX_SEED} such as 0-63,100"
-            )
-        seeds.extend(range(first, last + 1))
-    return seeds
+def parse_seeds(flag, text, most):
+    """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
+
+    Raises:
+        UserError: something else, seeds that are none, or more than `most` of them.
+    """
+    spans = [_span(part) for part in text.split(",")]
+    if None in spans:
+        raise UserError(
+            f"{flag}: got {limits.shown(text)}, expected seeds from 0 to {MAX_SEED} "
+            "such as 0-63,100"
+        )
+    count = sum(map(len, spans))
+    if count > most:
+        raise UserError(
+            f"{flag}: got {count:,} seeds, expected {most:,} at most; --limit raises this"
+        )
+    return [seed for span in spans for seed in span]
+
+
+def _span(text):
+    """range | None: "4-7" or "4" as the seeds that it names."""
+    match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    return range(first, last + 1) if first <= last <= MAX_SEED else None
 
 
 def check_choice(flag, value, choices):

@@ -56,7 +56,8 @@ def test_png_says_seed_and_model(model_file, tmp_path):
     assert info["model_sha256"] == hashlib.sha256(weights).hexdigest() == weights_sha256(generator)
     assert info["seed"] == "3"
     assert pixels.shape == (64, 64, 3)
-    assert picture(tmp_path / "grid.png")[0].shape == (64, 64, 3)
+    enlarged = picture(tmp_path / "grid.png")[0]
+    assert enlarged.shape == (512, 512, 3) and np.array_equal(enlarged[::8, 7::8], pixels)
 
 
 def test_picture_is_the_generators_answer_to_the_documented_latent(model_file, tmp_path):
@@ -83,10 +84,10 @@ def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
     argv = ("--interpolate", "3,17,42", "--frames", "8", "--out", tmp_path)
     run_main("--model", model_file, *argv)
     with Image.open(tmp_path / "interpolation.gif") as gif:
-        assert gif.n_frames == 17
+        assert (gif.n_frames, gif.size) == (17, (256, 256))
     strip, info = picture(tmp_path / "strip.png")
     assert strip.shape == (64, 17 * 66 - 2, 3) and info["seeds"] == "3,17,42"
-    run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one")
+    run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one", "--scale", "1")
     assert np.array_equal(strip[:, 8 * 66 : 8 * 66 + 64], picture(tmp_path / "one/grid.png")[0])
 
 
@@ -167,8 +168,8 @@ def test_bad_flags(argv, message, monkeypatch, tmp_path):
         (np.zeros((2, 5)), "expected (n, 128)"),
         (np.zeros(128), "expected (n, 128)"),
         (np.full((1, 128), np.nan), "NaN"),
-        (np.array([["a"] * 128]), "not a .npy file of numbers"),
-        (None, "not a .npy file of numbers"),
+        (np.array([["a"] * 128]), "expected real numbers"),
+        (None, "not a whole .npy file of numbers"),
     ],
 )
 def test_bad_latents(content, message, model_file, tmp_path):
