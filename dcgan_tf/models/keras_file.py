@@ -77,16 +77,20 @@ def _weights_bytes(content):
     total = 0
 
     def visit(name, link):
+        """str | None: the name of what lies elsewhere, which ends the visit."""
         nonlocal total
         if not isinstance(link, h5py.HardLink):
-            raise UserError(f"{name} of its weights lies in another place; save it again")
+            return name
         found = file[name]
         if isinstance(found, h5py.Dataset):
             if found.external or found.is_virtual:
-                raise UserError(f"{name} of its weights lies in another file; save it again")
+                return name
             total += found.size * found.dtype.itemsize
+        return None
 
     with h5py.File(io.BytesIO(content), "r") as file:
-        file.visititems_links(visit)
+        elsewhere = file.visititems_links(visit)
+    if elsewhere:
+        raise UserError(f"{elsewhere} of its weights lies in another place; save it again")
     _check_claim(total, len(content), "its weights claim")
     return total
