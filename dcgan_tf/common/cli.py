@@ -160,7 +160,7 @@ def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 
-def parse_seeds(flag, text, most=limits.PICTURES):
+def parse_seeds(flag, text, most):
     """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
 
     Raises:
@@ -175,7 +175,7 @@ def parse_seeds(flag, text, most=limits.PICTURES):
     count = sum(map(len, spans))
     if count > most:
         raise UserError(
-            f"{flag}: got {count:,} seeds, expected {most:,} at most; take several commands"
+            f"{flag}: got {count:,} seeds, expected {most:,} at most; --limit raises this"
         )
     return [seed for span in spans for seed in span]
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from pathlib import Path
 
 import filelock
@@ -67,6 +68,28 @@ def editing_lines(path):
         records = read_lines(path)
         yield records
         write_lines(path, records)
+
+
+def check_file(path: Path, flag: str, expected: str):
+    """Refuse what is no plain file before it is opened: a pipe or a device never ends.
+
+    Args:
+        path: the file; flag: what named it; expected: what it should be, in words.
+
+    Raises:
+        UserError: not there, no plain file, or not to be read.
+    """
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError) as error:  # a null byte is a ValueError
+        words = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, FileNotFoundError):
+            words = "no such file"
+    else:
+        if stat.S_ISREG(kind) and os.access(path, os.R_OK):
+            return
+        words = "may not be read" if stat.S_ISREG(kind) else "a folder, pipe or device, no file"
+    raise UserError(f"{words}; expected {expected}", flag=f"{flag} {path}".strip())
 
 
 def make_directory(path, flag):

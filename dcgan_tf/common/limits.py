@@ -15,7 +15,6 @@ WIDTH = 64  # factor on every channel count
 PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
 STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
 GRID_PIXELS = 2**26  # of a grid of samples: 8192 x 8192, the most that Pillow reads back unasked
-PICTURES = 1_000_000  # that one command generates: 8 GB of PNG at 64x64
 CONFIG_BYTES = 2**20  # of a config file: 1 MiB
 VALUE_CHARACTERS = 80  # of a value in a message
 MESSAGE_CHARACTERS = 2000  # of a message
@@ -69,3 +68,21 @@ def shown(value):
         return shorten(repr(value))
     except ValueError:  # Python writes no integer of more than 4,300 digits in decimal
         return "an integer of thousands of digits"
+
+
+# Networks in files, and pictures made with them
+
+GENERATED = 100_000  # pictures of one generate.py; --limit raises it
+GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
+TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
+SCALE = 64  # pixels that one pixel is enlarged to
+GRID_PICTURES = 1024  # in grid.png and strip.png; more would be a picture that nobody opens
+NETWORK_BYTES = 2**32  # of a .keras file, unpacked: 4 GiB; the reference recipe's has 16 MB
+EXPANSION = 10  # times its size that a .keras file may unpack to; weights hardly shrink
+SMALL_BYTES = 2**29  # what it may unpack to in any case: 512 MiB
+CONFIG_JSON_BYTES = 2**24  # of the description of a network: 16 MiB
+
+
+def unpacks_to_too_much(claimed, size):
+    """bool: whether a .keras file of `size` bytes must not become `claimed` bytes in memory."""
+    return claimed > min(NETWORK_BYTES, max(SMALL_BYTES, EXPANSION * size))

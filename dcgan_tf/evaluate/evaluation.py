@@ -15,7 +15,7 @@ from dcgan_tf.evaluate.judge import Judge, best_layer
 from dcgan_tf.evaluate.pictures import from_pack, generated, pick
 from dcgan_tf.evaluate.reference import cache_of, choose, open_archive
 from dcgan_tf.metrics.inception import load_inception
-from dcgan_tf.models.networks import load_network
+from dcgan_tf.models.loading import load_generator
 
 MAX_SEEDS = 2**32
 
@@ -36,7 +36,7 @@ def evaluate(args):
 def score_run(args):
     """dict: the scores of a run's generator, also appended to its evaluation.jsonl."""
     run = args.run
-    generator = load_network(run.generator, "--run")
+    generator = load_generator(run.generator, "--run").model
     inception = load_inception(args.inception)
     layer = best_layer(inception, args.features)
     archive, against = open_archive(args)

@@ -22,7 +22,7 @@ from dcgan_tf.evaluate.pictures import from_pack, generated, pick
 from dcgan_tf.metrics.features import extract
 from dcgan_tf.metrics.inception import load_inception
 from dcgan_tf.metrics.neighbours import nearest_neighbours
-from dcgan_tf.models.networks import load_network
+from dcgan_tf.models.loading import load_generator
 
 NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
 PAIRS = 8  # shown for each of the two spaces
@@ -133,7 +133,7 @@ def examine(args):
     Raises:
         UserError: no held-out real pictures to compare with, or bad input.
     """
-    generator = load_network(args.run.generator, "--run")
+    generator = load_generator(args.run.generator, "--run").model
     inception = load_inception(args.inception)
     layer = best_layer(inception, args.features)
     training, held_out = _open_reals(args)

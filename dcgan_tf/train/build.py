@@ -8,8 +8,9 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.losses import NonSaturating
-from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
+from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks import logs, loss_plot, samples

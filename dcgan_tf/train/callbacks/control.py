@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.models.networks import save_network
+from dcgan_tf.models.saving import save_network
 
 
 class RestoreMeans(keras.callbacks.Callback):

@@ -16,7 +16,7 @@ from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import generated
 from dcgan_tf.evaluate.protocol import mismatch
 from dcgan_tf.metrics.inception import load_inception
-from dcgan_tf.models.networks import save_network
+from dcgan_tf.models.saving import save_network
 
 log = logging.getLogger(__name__)
 
