@@ -10,11 +10,9 @@ import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError, unknown
-
-CELEBA_CROP = "30,55,150,175"
-CELEBA_SIZE = (178, 218)  # width, height of every aligned CelebA picture
-ALIGNED_DATASETS = ("celeba", "demo")
+from dcgan_tf.common.limits import MAX_MEGAPIXELS, MOST_MEGAPIXELS
 
 
 def _option(default, help, *, low=None, above=None, high=None, choices=None, may_change=False):
@@ -30,7 +28,7 @@ class Config:
     dataset: str = _option(
         "celeba",
         "what the pictures are; folder = any pictures of your own",
-        choices=("celeba", "folder", "mnist", "cifar10", "demo"),
+        choices=tuple(DATASETS),
     )
     data: str = _option(
         "", "where they are: a zip, a folder or tfds (empty: look around)", may_change=True
@@ -43,6 +41,12 @@ class Config:
     flip: bool = _option(False, "mirror each real picture left-right at random")
     max_bad: float = _option(
         0.1, "share of unusable files that is skipped; more stops the run", low=0, high=1
+    )
+    max_pixels: float = _option(
+        MAX_MEGAPIXELS,
+        "largest picture that is decoded, megapixels; larger ones are skipped",
+        above=0,
+        high=MOST_MEGAPIXELS,
     )
     packs: str = _option("data/packs", "folder that keeps the prepared pictures", may_change=True)
 
@@ -205,8 +209,7 @@ def resolve(config):
         UserError: sizes that do not fit each other, or an unreadable crop.
     """
     if config.crop == "auto":
-        own = CELEBA_CROP if config.dataset in ALIGNED_DATASETS else "center"
-        config = replace(config, crop=own)
+        config = replace(config, crop=DATASETS[config.dataset].crop)
     if config.crop != "center":
         config = replace(config, crop=check_crop(config.crop))
     made = config.g_sizes[-1]
