@@ -13,12 +13,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.hints import unknown
-
-CELEBA_CROP = "30,55,150,175"
-CELEBA_SIZE = (178, 218)  # width, height of every aligned CelebA picture
-ALIGNED_DATASETS = ("celeba", "demo")
 
 
 def _option(default, help, **more):
@@ -37,7 +34,7 @@ class Config:
     dataset: str = _option(
         "celeba",
         "what the pictures are; folder = any pictures of your own",
-        choices=("celeba", "folder", "mnist", "cifar10", "demo"),
+        choices=tuple(DATASETS),
         group="Turned most often",
     )
     data: str = _option(
@@ -64,6 +61,12 @@ class Config:
     flip: bool = _option(False, "mirror each real picture left-right at random")
     max_bad: float = _option(
         0.1, "share of unusable files that is skipped; more stops the run", low=0, high=1
+    )
+    max_pixels: float = _option(
+        limits.MAX_MEGAPIXELS,
+        "largest picture that is decoded, megapixels; larger ones are skipped",
+        above=0,
+        high=limits.MOST_MEGAPIXELS,
     )
     packs: str = _option("data/packs", "folder that keeps the prepared pictures", may_change=True)
 
@@ -280,8 +283,7 @@ def resolve(config):
         UserError: sizes that do not fit each other, or an unreadable crop.
     """
     if config.crop == "auto":
-        own = CELEBA_CROP if config.dataset in ALIGNED_DATASETS else "center"
-        config = replace(config, crop=own)
+        config = replace(config, crop=DATASETS[config.dataset].crop)
     if config.crop != "center":
         config = replace(config, crop=check_crop(config.crop))
     if 2 ** len(config.d_channels) > config.image_size:

@@ -9,18 +9,16 @@ loaded whole, so memory stays bounded at any count.
 import contextlib
 import hashlib
 import json
-import shutil
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import filelock
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.files import digest, make_directory, write_text
+from dcgan_tf.common.files import digest, make_directory, mark_used, whole_folder, write_text
 from dcgan_tf.metrics.frechet import FeatureStatistics
 
 FORMAT = 1  # part of the key
@@ -81,11 +79,12 @@ def extract(pictures, inception, layer, cache, progress):
     }
     make_directory(cache, "--cache")
     folder = Path(cache) / digest(recipe)[:32]
-    with filelock.FileLock(f"{folder}.lock"):
-        if _is_whole(folder, pictures, layers):
-            progress(pictures.count)
+    with whole_folder(folder, lambda path: _is_whole(path, pictures, layers)) as making:
+        if making:
+            _write(making, pictures, inception, layers, recipe, progress)
         else:
-            _make(folder, pictures, inception, layers, recipe, progress)
+            progress(pictures.count)
+            mark_used(folder / "entry.json")
     return _read(folder, pictures, layers, mapped=True)
 
 
@@ -103,19 +102,6 @@ def _is_whole(folder, pictures, layers):
 
 def _file(layer):
     return "logits.npy" if layer == "logits" else "features.npy"
-
-
-def _make(folder, pictures, inception, layers, recipe, progress):
-    temporary = folder.with_name(f".making-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process: we hold the lock
-    shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been taken
-    temporary.mkdir()
-    try:
-        _write(temporary, pictures, inception, layers, recipe, progress)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _write(folder, pictures, inception, layers, recipe, progress):
