@@ -4,6 +4,7 @@ import logging
 import re
 from pathlib import Path
 
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def newest() -> Run:
     if not written:
         raise UserError(
             f"no run with a generator.keras in {RUNS.absolute()}; "
-            "train first (make demo, or python train.py), or name one with --run or --model"
+            f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
     return max(written, key=written.get)
 

@@ -16,6 +16,7 @@ from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import generated
 from dcgan_tf.evaluate.protocol import mismatch
 from dcgan_tf.metrics.inception import load_inception
+from dcgan_tf.models.networks import save_network
 
 log = logging.getLogger(__name__)
 
@@ -170,8 +171,7 @@ def publish_best(run, generator, record):
     folder = run.best_score.parent
     folder.mkdir(exist_ok=True)
     staged = _staged(run, record)
-    with replacing(staged) as temporary:
-        generator.save(temporary)
+    save_network(generator, staged)
     write_text(run.best_score, json.dumps(record, indent=1) + "\n")
     os.replace(staged, run.best_generator)
 
