@@ -89,6 +89,11 @@ def read_lines(path):
     return [record for record in records if isinstance(record, dict)]
 
 
+def lock_for(path: Path) -> Path:
+    """Where the lock of a file lies that several programs change."""
+    return path.with_name(f".{path.name}.lock")
+
+
 def lock_at(path: Path) -> filelock.FileLock:
     """A lock on `path`, which the operating system frees when its process dies, however it dies.
 
@@ -106,7 +111,7 @@ def editing_lines(path):
 
     Two programs that add lines at once wait for each other.
     """
-    with lock_at(path.with_name(f".{path.name}.lock")):
+    with lock_at(lock_for(path)):
         records = read_lines(path)
         yield records
         write_lines(path, records)
