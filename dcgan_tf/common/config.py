@@ -217,6 +217,11 @@ def groups():
     return found
 
 
+# What a resumed run may change although it decides the weights: each change is recorded with its
+# step in config.toml (train/changes.py).
+MIDWAY = ("g_learning_rate", "d_learning_rate", "flip", "label_smoothing", "label_noise")
+
+
 def check_value(name, value):
     """Raise UserError unless `value` has the type and lies in the limits of field `name`."""
     spec = FIELDS[name]
@@ -328,7 +333,8 @@ def _size_advice(config):
 
 def changed_fields(saved, wanted):
     """list[str]: fields that differ and that a resumed run may not change."""
-    return [name for name, value in fixed_fields(saved).items() if value != getattr(wanted, name)]
+    fixed = {name: value for name, value in fixed_fields(saved).items() if name not in MIDWAY}
+    return [name for name, value in fixed.items() if value != getattr(wanted, name)]
 
 
 def fixed_fields(config):
@@ -418,6 +424,7 @@ def read_config(path):
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
     """
     table = _read_toml(path)
+    table.pop("changes", None)  # of a run; train/changes.py reads them
     for key, value in table.items():
         if key not in FIELDS:
             raise UserError(f"{path}: {unknown('key', key, FIELDS)}")
