@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate.against import cache_of
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
@@ -125,6 +126,6 @@ def _writing(run, config, journal, model, stop, pixels):
     if config.tensorboard:
         found.append(logs.TensorBoardLog(run, journal))
     if config.score_every:
-        cache = Path(config.packs).parent / "features"
+        cache = cache_of(config)
         found.append(Scores(run, config, journal, model.generator, cache))
     return [*found, Checkpoint(run, journal, config, stop)]
