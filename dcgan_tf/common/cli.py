@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from pathlib import Path
 
 from dcgan_tf.common.errors import (
     BAD_INPUT,
@@ -42,6 +43,13 @@ def run_command(main, argv=None):
         message, code = describe(error), BAD_INPUT
     print("error: " + printable(" ".join(message.split())), file=sys.stderr)
     return code
+
+
+def typed(command):
+    """str: what to type for `train`, `generate` or `evaluate`: as this program was called."""
+    if Path(sys.argv[0]).stem.startswith("dcgan-"):
+        return f"dcgan-{command}"
+    return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
 
 
 def leave(code):

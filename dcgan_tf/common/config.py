@@ -277,7 +277,14 @@ def show(value):
     return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else repr(value)
 
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+def _configs():
+    """Path: the folder of the configs: in the package if that is installed, else beside it."""
+    package = Path(__file__).resolve().parents[1]
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+CONFIGS = _configs()
 
 
 def names():

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
 
 RUNS = Path("runs")
@@ -56,6 +57,6 @@ def newest():
     if not found:
         raise UserError(
             f"no run with a generator.keras in {RUNS.resolve()}; "
-            "train first (make demo, or python train.py), or name one with --run or --model"
+            f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
     return max(found, key=lambda run: run.generator.stat().st_mtime_ns)

@@ -15,7 +15,10 @@ _HARMLESS = (
 
 
 def start_tensorflow():
-    """Import TensorFlow and open its devices; what it writes to stderr is filtered.
+    """Import TensorFlow and find its devices; what it writes to stderr is filtered.
+
+    Without a GPU operations run one after the other, which makes what they compute exact; a user's
+    own TF_NUM_INTEROP_THREADS is left as it is.
 
     Warnings that matter, such as a GPU whose libraries are missing, still come through.
     """
@@ -23,9 +26,14 @@ def start_tensorflow():
     with _filtered_stderr():
         import tensorflow as tf
 
-        for gpu in tf.config.list_physical_devices("GPU"):
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
             # Otherwise the first process takes all of a GPU's memory, and no other fits beside it.
             tf.config.experimental.set_memory_growth(gpu, True)
+        if not gpus:
+            # One operation at a time: how two of oneDNN's that run side by side split their sums
+            # depends on the moment, and so would every bit. GPUs are fed by several threads.
+            os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 
 @contextlib.contextmanager

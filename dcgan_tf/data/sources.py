@@ -10,6 +10,7 @@ import textwrap
 import zipfile
 from pathlib import Path
 
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode
@@ -196,7 +197,7 @@ def find(config):
         raise UserError(
             "no CelebA found in the usual places (README, Data); give it in one of three ways: "
             f"--data archive.zip (from {CELEBA_PAGE}), --data FOLDER (unpacked), or --data tfds "
-            "(downloads it); without any data, try: python train.py --config demo"
+            f"(downloads it); without any data, try: {typed('train')} --config demo"
         )
     raise UserError(
         f"no {config.dataset} found in {', '.join(USUAL_PLACES[config.dataset])}; "

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dcgan_tf.common import runs
-from dcgan_tf.common.cli import MAX_SEED, Parser, check_choice, leave, number, run_command
+from dcgan_tf.common.cli import MAX_SEED, Parser, check_choice, leave, number, run_command, typed
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import MAX_HELD_SAMPLES, MAX_SAMPLES, MAX_SCORED_SIZE
@@ -47,10 +47,10 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
 
 def _parser():
     parser = Parser(
-        prog="python -m dcgan_tf.evaluate",
+        prog=typed("evaluate"),
         description="FID, KID, Inception Score, precision and recall, each with its protocol and "
         "with what real pictures score against real ones. See docs/evaluation.md.",
-        epilog="example: python -m dcgan_tf.evaluate A.zip B.zip --crop 30,55,150,175 --json",
+        epilog=f"example: {typed('evaluate')} A.zip B.zip --crop 30,55,150,175 --json",
         argument_default=None,
     )
     add = parser.add_argument
@@ -165,5 +165,5 @@ def main(argv=None):
 
 
 def run():
-    """The command `python -m dcgan_tf.evaluate`."""
+    """The command `python -m dcgan_tf.evaluate`, or `dcgan-evaluate`."""
     leave(run_command(main))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dcgan_tf.common import runs
-from dcgan_tf.common.cli import Parser, leave, number, parse_seeds, run_command
+from dcgan_tf.common.cli import Parser, leave, number, parse_seeds, run_command, typed
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
 
@@ -18,9 +18,9 @@ def parse_generation(argv=None):
         UserError: an unknown flag, an unreadable value, no model, or files in the way.
     """
     parser = Parser(
-        prog="generate.py",
+        prog=typed("generate"),
         description="Generate pictures with a trained generator.",
-        epilog="example: python generate.py --n 64",
+        epilog=f"example: {typed('generate')} --n 64",
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--run", metavar="DIR", help="the run whose generator is used [the newest]")
@@ -94,5 +94,5 @@ def main(argv=None):
 
 
 def run():
-    """The command `generate.py`."""
+    """The command `generate.py`, or `dcgan-generate` where the package is installed."""
     leave(run_command(main))

@@ -7,7 +7,9 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.against import cache_of
 from dcgan_tf.metrics import collapse
+from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
 from dcgan_tf.models.sampling import Sampler
 from dcgan_tf.train import devices
@@ -34,11 +36,9 @@ def build_model(config, strategy):
         build_generator(config, synchronized),
         build_discriminator(config, synchronized),
         batch_size=config.batch_size,
-        output_activation=config.output_activation,
         seed=config.seed,
-        flip=config.flip,
-        label_smoothing=config.label_smoothing,
-        label_noise=config.label_noise,
+        loss=NonSaturating(config.label_smoothing, config.label_noise),
+        augment=flip if config.flip else None,
         fresh_fakes=config.fresh_fakes,
     )
     g_optimizer, d_optimizer = (

@@ -119,6 +119,7 @@ def claim(request):
 def versions():
     """dict: what this run was made with."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "matplotlib", "tensorflow-datasets")
+    ours = _git("ls-files", Path(__file__).name)  # not the repository of whoever installed this
     return {
         "command": sys.argv,
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -126,8 +127,8 @@ def versions():
         "platform": platform.platform(),
         "cpus": os.cpu_count(),
         **{name: metadata.version(name) for name in packages},
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "git_commit": _git("rev-parse", "HEAD") if ours else None,
+        "git_changes": bool(ours and _git("status", "--porcelain", "--untracked-files=no")),
     }
 
 

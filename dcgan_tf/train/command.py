@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, leave, run_command
+from dcgan_tf.common.cli import Parser, leave, run_command, typed
 from dcgan_tf.common.config import (
     FIELDS,
     Config,
@@ -47,9 +47,9 @@ def parse_training(argv=None):
         UserError: an unknown flag or key, a wrong type or value, sizes that do not fit.
     """
     parser = Parser(
-        prog="train.py",
+        prog=typed("train"),
         description="Train a DCGAN. Every setting of a config file is also a flag here.",
-        epilog="example: python train.py --epochs 200 --subset 2000",
+        epilog=f"example: {typed('train')} --epochs 200 --subset 2000",
         argument_default=argparse.SUPPRESS,
     )
     parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
@@ -121,5 +121,5 @@ def main(argv=None):
 
 
 def run():
-    """The command `train.py`."""
+    """The command `train.py`, or `dcgan-train` where the package is installed."""
     leave(run_command(main))

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.config import fixed_fields
 from dcgan_tf.common.errors import (
     WORKER_LOST,
@@ -68,6 +69,7 @@ def train(request):
         if state:
             checkpoints.restore(model, state)
             log.info(f"going on after step {journal.step} (epoch {journal.epoch} done)")
+        _record_computing(journal, devices.computing(strategy))
         kept = build.standard(
             run,
             config,
@@ -101,7 +103,7 @@ def train(request):
         if workers > 1:  # nobody leaves before all have come here: leaving looks like an error
             devices.check_agreement(strategy, step=str(journal.step))
         log.info(f"done: {config.epochs} epochs in {run.root}")
-        log.info(f"next: python generate.py --run {run.root} --n 64")
+        log.info(f"next: {typed('generate')} --run {run.root} --n 64")
         return 0
 
 
@@ -146,8 +148,20 @@ def _journal(config, pack, found):
     return found[1]
 
 
+def _record_computing(journal, now):
+    """Put into the journal what decides the bits; name what is not as it was."""
+    before, journal.computing = journal.computing, now
+    changed = [name for name in now if before.get(name, now[name]) != now[name]]
+    if changed:
+        pairs = "; ".join(f"{name} {before[name]} -> {now[name]}" for name in changed)
+        log.warning(
+            f"not computed as before ({pairs}); "
+            "from here on the bits may differ from those of an uninterrupted run"
+        )
+
+
 def _resume_command(run):
-    return f"python train.py --run {run.root}"
+    return f"{typed('train')} --run {run.root}"
 
 
 def _fit(model, strategy, config, pack, journal, kept):

@@ -17,6 +17,7 @@ from dcgan_tf.evaluate.pictures import generated
 from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING, mismatch
 from dcgan_tf.evaluate.records import LABELS
 from dcgan_tf.metrics.inception import load_inception
+from dcgan_tf.models.networks import save_network
 
 log = logging.getLogger(__name__)
 
@@ -163,8 +164,7 @@ def publish_best(run, generator, record):
     folder = run.best_score.parent
     folder.mkdir(exist_ok=True)
     staged = _staged(run, record)
-    with replacing(staged) as temporary:
-        generator.save(temporary)
+    save_network(generator, staged)
     write_text(run.best_score, json.dumps(record, indent=1) + "\n")
     os.replace(staged, run.best_generator)
 
