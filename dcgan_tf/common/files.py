@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from pathlib import Path
 
 import filelock
@@ -77,10 +78,44 @@ def make_directory(path, flag):
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
+        why = getattr(error, "strerror", error)
         raise UserError(
-            f"{flag} {path}: cannot make this folder ({error.strerror}); choose another place"
+            f"{flag} {path}: cannot make this folder ({why}); choose another place"
         ) from None
+
+
+@contextlib.contextmanager
+def whole_folder(path, is_whole):
+    """Make a folder whole or not at all.
+
+    Yields a temporary folder beside it, which becomes `path` when the block ends, or None where
+    the folder is whole already. Programs that need the same one at once wait for each other.
+
+    Args:
+        path: the folder; what is there and not whole is deleted.
+        is_whole: function of a path: whether the folder there can be taken as it is.
+    """
+    with filelock.FileLock(f"{path}.lock"):
+        if is_whole(path):
+            yield None
+            return
+        temporary = path.with_name(f".making-{path.name}")
+        shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process: we hold the lock
+        shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
+        temporary.mkdir()
+        try:
+            yield temporary
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def mark_used(path):
+    """Set a file's times to now: what is kept for later runs shows when it was last of use."""
+    with contextlib.suppress(OSError):  # on a read-only disk
+        os.utime(path)
 
 
 def next_directory(parent, name=""):

@@ -19,7 +19,7 @@ from dcgan_tf.evaluate.against import (
     open_archive,
 )
 from dcgan_tf.evaluate.judge import Judge, open_inception
-from dcgan_tf.evaluate.pictures import from_pack, generated, load_generator, pick
+from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
 from dcgan_tf.evaluate.request import EvaluationRequest
 from dcgan_tf.metrics.features import Pictures
 
@@ -37,7 +37,7 @@ def evaluate(request: EvaluationRequest):
 def score_run(request: EvaluationRequest) -> dict:
     """The scores of a run's generator, also appended to its evaluation.jsonl."""
     run = request.run
-    generator = load_generator(run)
+    generator = generator_of(run)
     inception, layer = open_inception(request.inception, request.layer)
     archive, against = open_archive(request)
     count, choice = choose(archive, against, request)

@@ -19,7 +19,7 @@ from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.against import Archive, cache_of, check_count, open_archive
 from dcgan_tf.evaluate.judge import open_inception
-from dcgan_tf.evaluate.pictures import from_pack, generated, load_generator, pick
+from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
 from dcgan_tf.evaluate.request import EvaluationRequest
 from dcgan_tf.metrics.features import Pictures, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
@@ -136,7 +136,7 @@ def examine(request: EvaluationRequest):
         UserError: no held-out real pictures to compare with, or bad input.
     """
     run = request.run
-    generator = load_generator(run)
+    generator = generator_of(run)
     inception, layer = open_inception(request.inception, request.layer)
     training, held_out = _open_reals(request)
     own = from_pack(training.pack, training.rows, training.name)

@@ -1,5 +1,7 @@
 """Pictures to be scored: generated ones, and rows of a pack."""
 
+import hashlib
+
 import keras
 import numpy as np
 
@@ -16,7 +18,7 @@ BATCH = 256
 SEEDS = 2**32  # as many as NumPy's RandomState takes
 
 
-def load_generator(run: Run) -> keras.Model:
+def generator_of(run: Run) -> keras.Model:
     """The generator of a run; UserError where the file has none."""
     return load_network(run.generator, "--run")
 
@@ -64,6 +66,23 @@ def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
         **{key: manifest[key] for key in ("crop", "size", "channels", "filter")},
     }
     return Pictures(f"{len(rows):,} of {name}", len(rows), made_by, read)
+
+
+def from_array(pixels: np.ndarray, name: str) -> Pictures:
+    """An array of pictures, uint8 (n, height, width, channels), as it is."""
+    made_by = {
+        "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        "crop": "none",
+        "size": pixels.shape[1],
+        "channels": pixels.shape[3],
+        "filter": "none",
+    }
+
+    def read():
+        for start in range(0, len(pixels), BATCH):
+            yield pixels[start : start + BATCH]
+
+    return Pictures(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
 
 
 def pick(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

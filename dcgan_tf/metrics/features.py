@@ -12,18 +12,16 @@ import hashlib
 import io
 import json
 import logging
-import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import filelock
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.files import digest, make_directory, write_text
+from dcgan_tf.common.files import digest, make_directory, mark_used, whole_folder, write_text
 from dcgan_tf.metrics.frechet import FeatureStatistics
 
 log = logging.getLogger(__name__)
@@ -111,32 +109,13 @@ def extract(
     }
     make_directory(cache, "--cache")
     folder = Path(cache) / digest(recipe)[:32]
-    with filelock.FileLock(f"{folder}.lock"):
-        if found := _read_kept(folder, pictures, layers):
+    with whole_folder(folder, lambda path: _is_whole(path, pictures, layers)) as making:
+        if making:
+            _write(making, pictures, inception, layers, recipe, progress)
+        else:
             progress(pictures.count)
-            return found
-        _make(folder, pictures, inception, layers, recipe, progress)
-        return _read(folder, pictures, layers, mapped=True)
-
-
-def _make(folder, pictures, inception, layers, recipe, progress):
-    temporary = folder.with_name(f".making-{folder.name}")
-    _remove(temporary)  # left by a killed process: we hold the lock
-    _remove(folder)  # damaged, or it would have been taken
-    temporary.mkdir()
-    try:
-        _write(temporary, pictures, inception, layers, recipe, progress)
-        temporary.rename(folder)
-    except BaseException:
-        _remove(temporary)
-        raise
-
-
-def _remove(path):
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+            mark_used(folder / "entry.json")
+    return _read(folder, pictures, layers, mapped=True)
 
 
 def _write(folder, pictures, inception, layers, recipe, progress):
@@ -193,15 +172,17 @@ def _sha256(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_kept(folder, pictures, layers):
-    """FeatureSet | None: the entry in `folder`; None where there is none, or a damaged one."""
+def _is_whole(folder, pictures, layers):
+    """bool: whether there is an entry in `folder` that can be taken; a damaged one is named."""
     if not folder.is_dir():
-        return None
+        folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
+        return False
     try:
-        return _read(folder, pictures, layers, mapped=True)
+        _read(folder, pictures, layers, mapped=True)
+        return True
     except Exception as error:  # a damaged file may raise anything
         log.warning(f"{folder}: damaged ({error or type(error).__name__}); computed again")
-        return None
+        return False
 
 
 def _read(folder, pictures, layers, mapped):
