@@ -109,3 +109,13 @@ def max_file_bytes(megapixels):
 def megabytes(count):
     """str: a number of bytes in words."""
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+
+
+# Evaluation
+
+MAX_SAMPLES = 1_000_000  # pictures a side: 12 GB of features, days of a CPU
+MAX_HELD_SAMPLES = 50_000  # with --memorisation, which holds the pictures: 0.6 GB at 64x64
+MAX_SCORED_SIZE = 1024  # pixels a side; the network sees pictures at 299
+MAX_BATCH_BYTES = 2**26  # of pictures that are read at once to be scored
+MAX_INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
+MAX_SCORES_BYTES = 2**26  # of an evaluation.jsonl; a record has about 2 kB

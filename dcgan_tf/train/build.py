@@ -7,6 +7,7 @@ import keras
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate.against import cache_of
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
@@ -136,6 +137,6 @@ def _writing(session):
     if config.tensorboard:
         found.append(logs.TensorBoardLog(run, journal))
     if config.score_every:
-        cache = Path(config.packs).parent / "features"
-        found.append(Scores(run, config, journal, session.model.generator, cache))
+        scores = Scores(run, config, journal, session.model.generator, cache_of(config))
+        found.append(scores)
     return [*found, Checkpoint(run, journal, config, session.stop)]
