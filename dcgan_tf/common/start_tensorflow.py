@@ -140,4 +140,4 @@ def _filtered_stderr():
             os.close(kept)
             caught.seek(0)
             lines = [line for line in caught if not any(word in line for word in _HARMLESS)]
-            os.write(2, b"".join(lines))
+            sys.stderr.write(b"".join(lines).decode("utf-8", "backslashreplace"))
