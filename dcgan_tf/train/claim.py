@@ -121,6 +121,7 @@ def versions():
     packages = ("tensorflow", "keras", "numpy", "pillow", "matplotlib", "tensorflow-datasets")
     return {
         "command": sys.argv,
+        "directory": os.getcwd(),  # what relative paths in config.toml start from
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

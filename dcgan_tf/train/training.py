@@ -15,9 +15,9 @@ from dcgan_tf.common.errors import (
     is_file_system_error,
 )
 from dcgan_tf.common.images import grid, save_png
-from dcgan_tf.data.pack import open_pack
+from dcgan_tf.common.runs import find_again
+from dcgan_tf.data.pack import open_pack, open_pictures
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
-from dcgan_tf.data.sources import open_source
 from dcgan_tf.train import build, claim, devices
 from dcgan_tf.train.build import build_model, warm_start
 from dcgan_tf.train.signals import StopRequest
@@ -48,7 +48,8 @@ def train(request):
             return 0
         if number == 0:
             claim.save_config(run, config)
-        source = open_source(config)
+        config = find_again(run, config)
+        source = open_pictures(config, found and found[1].pixels_sha256)
         devices.prepare(config)
         strategy = devices.open_strategy(config)
         with strategy.scope():
