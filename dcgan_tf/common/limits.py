@@ -90,7 +90,7 @@ def unpacks_to_too_much(claimed, size):
 
 # Pictures and data files
 
-MAX_MEGAPIXELS = 100.0  # default of --max-pixels: decoding one takes 3 to 16 bytes a pixel
+MAX_MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
 MOST_MEGAPIXELS = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no more
 LARGE_PIXELS = 8_000_000  # pictures above are decoded one at a time, others side by side
 MAX_WAITING_BYTES = 64 * 2**20  # encoded pictures that wait for their decoding

@@ -1,7 +1,10 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
+import json
 import logging
+import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common.cli import typed
@@ -70,6 +73,39 @@ def epoch_of(path: Path) -> int | None:
     match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
     epoch = int(match[1]) if match else None
     return epoch if match and path.name == f"epoch_{epoch:04d}.png" and path.is_file() else None
+
+
+def find_again(run, config):
+    """The config of a run whose relative paths lead nowhere from the current directory.
+
+    They are looked for in the directory that the run was started in, then in those above the run,
+    which still fit when all was moved together.
+
+    Args:
+        run: Run.
+        config: config.Config, with `data`, `packs` and `inception` as the user wrote them.
+
+    Returns:
+        config.Config: each of the three that was found elsewhere as an absolute path.
+    """
+    places = [*_started_in(run), *run.root.resolve().parents]
+    found = {}
+    for name in ("data", "packs", "inception"):
+        path = Path(getattr(config, name))
+        if str(path) in (".", "tfds") or path.parts[0].startswith("~") or os.path.exists(path):
+            continue
+        there = [place / path for place in places if os.path.exists(place / path)]
+        if there:
+            found[name] = str(there[0])
+    return replace(config, **found)
+
+
+def _started_in(run):
+    """list[Path]: the directory that the run was started in; empty where that is not known."""
+    try:
+        return [Path(json.loads(run.versions.read_text(encoding="utf-8"))["directory"])]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
 
 
 def newest() -> Run:

@@ -50,6 +50,21 @@ class Pack:
     manifest: dict
     path: Path
 
+    @property
+    def where(self):
+        """str: where its pictures came from, as sources have it."""
+        return self.manifest["where"]
+
+    @property
+    def names(self):
+        """list[str]: of its pictures, row by row."""
+        return self.manifest["names"]
+
+    @property
+    def left_out(self):
+        """dict: {name: reason} of what lay beside the pictures."""
+        return self.manifest.get("left_out", {})
+
 
 def open_pictures(config, pixels_sha256=None):
     """What `open_pack` takes: the pictures of a config, or the pack that has them already.
@@ -66,7 +81,7 @@ def open_pictures(config, pixels_sha256=None):
     if not pack:
         return open_source(config)
     try:
-        same = str(find(config)) == pack.manifest["where"]
+        same = str(find(config)) == pack.where
     except UserError:  # nothing is there any more
         same = True
     return pack if same else open_source(config)
@@ -95,7 +110,7 @@ def open_pack(config, source):
         UserError: too many bad pictures, none left, or no room on the disk.
     """
     if isinstance(source, Pack):
-        return _tell(source, source.manifest.get("left_out", {}), source.manifest["where"])
+        return _tell(source, source.left_out, source.where)
     recipe = _recipe(config, source)
     folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(recipe)[:16]}"
     if not is_whole(folder):

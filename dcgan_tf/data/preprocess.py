@@ -14,6 +14,7 @@ from dcgan_tf.common.limits import LARGE_PIXELS
 from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
+_STRIP = 256  # rows that are converted at once
 
 
 def preparer(config):
@@ -41,7 +42,7 @@ def preparer(config):
         with alone if large else contextlib.nullcontext():
             plain = to_plain(image, encoded)
             _check_size(image, config)
-            del image  # its decoded pixels
+            image.close()  # frees its pixels
             try:
                 return decode(plain).numpy()
             except tf.errors.OpError:
@@ -110,9 +111,8 @@ def to_plain(image, encoded):
     try:
         # 1 is "as stored"; reading EXIF costs nothing where there is none.
         turned = image.getexif().get(0x0112, 1) != 1
-        transparent = "transparency" in image.info
         plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L")
-        if plain and not turned and not transparent:
+        if plain and not turned and not _is_transparent(image):
             return encoded
         ImageOps.exif_transpose(image, in_place=True)
         return encode(_to_eight_bit(image), "PNG", compress_level=1)
@@ -121,14 +121,27 @@ def to_plain(image, encoded):
 
 
 def _to_eight_bit(image):
-    if image.mode.startswith("I"):  # 16 bits: Pillow's own convert would clip, not scale
-        values = np.asarray(image, np.uint32 if image.mode == "I" else None)
-        return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    """An image in RGB or L, strip by strip: whole copies at each step would need much memory."""
+    sixteen, transparent = image.mode.startswith("I"), _is_transparent(image)
+    mode = "L" if sixteen or (image.mode in ("1", "L") and not transparent) else "RGB"
+    if image.mode == mode and not transparent:
+        return image
+    plain = Image.new(mode, image.size)
+    width, height = image.size
+    for top in range(0, height, _STRIP):
+        strip = image.crop((0, top, width, min(top + _STRIP, height)))
+        if sixteen:  # Pillow's own convert would clip, not scale
+            values = np.asarray(strip, np.uint32 if image.mode == "I" else None)
+            strip = Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
+        elif transparent:
+            strip = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        plain.paste(strip.convert(mode), (0, top))
+    return plain
+
+
+def _is_transparent(image):
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
 def _check_size(image, config):

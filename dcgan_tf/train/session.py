@@ -9,10 +9,9 @@ from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config, fixed_fields
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run
-from dcgan_tf.data.pack import Pack, open_pack
+from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.data.pack import Pack, open_pack, open_pictures
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
-from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, claim, devices
 from dcgan_tf.train.build import build_model, settle, warm_start
@@ -114,7 +113,8 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     plan = changes.planned(run.config, config, step, epoch)
     if number == 0:
         claim.save_config(run, config, plan)
-    source = open_source(config)
+    config = find_again(run, config)
+    source = open_pictures(config, found and found[1].pixels_sha256)
     devices.prepare(config)
     strategy = devices.open_strategy(config)
     with strategy.scope():
