@@ -10,10 +10,11 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import editing_lines
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate import reference, table
+from dcgan_tf.evaluate import against as reference
+from dcgan_tf.evaluate import table
+from dcgan_tf.evaluate.against import cache_of, choose, open_archive
 from dcgan_tf.evaluate.judge import Judge, best_layer
 from dcgan_tf.evaluate.pictures import from_pack, generated, pick
-from dcgan_tf.evaluate.reference import cache_of, choose, open_archive
 from dcgan_tf.metrics.inception import load_inception
 from dcgan_tf.models.networks import load_network
 

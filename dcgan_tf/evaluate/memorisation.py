@@ -16,7 +16,7 @@ from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import write_text
 from dcgan_tf.common.images import grid, save_png
-from dcgan_tf.evaluate import reference
+from dcgan_tf.evaluate import against as reference
 from dcgan_tf.evaluate.judge import best_layer
 from dcgan_tf.evaluate.pictures import from_pack, generated, pick
 from dcgan_tf.metrics.features import extract

@@ -27,10 +27,10 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import read_lines, write_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
+from dcgan_tf.evaluate import against as reals
 from dcgan_tf.evaluate import command as evaluate
 from dcgan_tf.evaluate import evaluation, protocol
 from dcgan_tf.evaluate import judge as scores
-from dcgan_tf.evaluate import reference as reals
 from dcgan_tf.evaluate import table as scoreboard
 from dcgan_tf.evaluate.pictures import from_pack
 from dcgan_tf.metrics import features

@@ -10,8 +10,9 @@ from tiny_inception import TinyInception
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate import against as reference
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate import memorisation, reference
+from dcgan_tf.evaluate import memorisation
 from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, judge
 from dcgan_tf.metrics import features
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.files import editing_lines, read_lines, replacing, write_text
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate import reference
+from dcgan_tf.evaluate import against as reference
 from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import generated
 from dcgan_tf.evaluate.protocol import mismatch
