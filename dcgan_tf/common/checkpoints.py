@@ -32,12 +32,14 @@ class Journal:
         pixels_sha256: of the data.
         step: how many steps are done.
         history: one record for each finished epoch, as in metrics.jsonl.
+        curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
     """
 
     steps_per_epoch: int
     pixels_sha256: str
     step: int = 0
     history: list = field(default_factory=list)
+    curve: dict = field(default_factory=dict)
 
     @property
     def epoch(self):

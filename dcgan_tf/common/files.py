@@ -50,11 +50,17 @@ def read_lines(path):
     """list[dict]: the JSON records of a file, [] where there is none; torn lines are dropped."""
     if not path.exists():
         return []
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            records.append(json.loads(line))
-    return records
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [record for line in lines if (record := read_record(line))]
+
+
+def read_record(text):
+    """dict: a JSON object; {} where `text` is anything else."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # cut off, other bytes, numbers or nesting without end
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
+import re
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
@@ -39,11 +40,22 @@ class Run:
 
     def sample(self, epoch):
         """Path: the sample grid of an epoch, counted from 1."""
-        return self.samples / f"epoch_{epoch:04d}.png"
+        return sample_file(self.samples, epoch)
 
     def sample_files(self):
         """list[Path]: the sample grids there are, by epoch."""
-        return sorted(self.samples.glob("epoch_*.png"), key=lambda path: int(path.stem[6:]))
+        return list(sample_files(self.samples).values())
+
+
+def sample_file(folder, epoch):
+    """Path: the sample grid of an epoch, counted from 1."""
+    return folder / f"epoch_{epoch:04d}.png"
+
+
+def sample_files(folder):
+    """dict {epoch: Path}: the sample grids there are, by epoch; files of other names are not."""
+    found = ((re.fullmatch(r"epoch_(\d+)\.png", path.name), path) for path in folder.iterdir())
+    return dict(sorted((int(match[1]), path) for match, path in found if match))
 
 
 def newest():

@@ -27,12 +27,13 @@ class Archive:
         config: config.Config with its subset.
         source: sources.open_source(config).
         name: of the pictures, in words; rest_name: of those left out.
+        pack: of the pictures, where it is open already.
     """
 
-    def __init__(self, config, source, name, rest_name):
+    def __init__(self, config, source, name, rest_name, pack=None):
         self.config, self.source = config, source
         self.name, self.rest_name = name, rest_name
-        self.pack = open_pack(config, source)
+        self.pack = pack or open_pack(config, source)
         self.rows = np.arange(len(self.pack.pixels))
 
     @property

@@ -1,5 +1,7 @@
 """Pictures to be scored: generated ones, and rows of a pack."""
 
+import hashlib
+
 import numpy as np
 
 from dcgan_tf.common.files import digest
@@ -42,6 +44,23 @@ def from_pack(pack, rows, name):
         **{key: manifest[key] for key in ("crop", "size", "channels", "filter")},
     }
     return Pictures(f"{len(rows):,} of {name}", len(rows), made_by, read)
+
+
+def from_array(pixels: np.ndarray, name: str) -> Pictures:
+    """An array of pictures, uint8 (n, height, width, channels), as it is."""
+    made_by = {
+        "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        "crop": "none",
+        "size": pixels.shape[1],
+        "channels": pixels.shape[3],
+        "filter": "none",
+    }
+
+    def read():
+        for start in range(0, len(pixels), BATCH):
+            yield pixels[start : start + BATCH]
+
+    return Pictures(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
 
 
 def pick(rows, count, seed):

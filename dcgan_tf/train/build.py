@@ -8,11 +8,15 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
-from dcgan_tf.models.sampling import Sampler
 from dcgan_tf.train import devices
-from dcgan_tf.train.callbacks import logs, loss_plot, samples
+from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
-from dcgan_tf.train.callbacks.scores import Scores
+from dcgan_tf.train.callbacks.loss_plot import LossPlot
+from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.callbacks.redrawn import Redrawn
+from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
+from dcgan_tf.train.callbacks.scores import Scores, training_judge
+from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.optimizers import adam_for
 
 log = logging.getLogger(__name__)
@@ -92,11 +96,18 @@ def init_files(config):
     return files
 
 
-def standard(run, config, journal, model, stop, pixels, *, restored=None, chief=True, workers=1):
-    """All of the above, in the order in which they depend on each other.
+def standard(
+    run, config, journal, model, stop, pack, source, *, restored=None, chief=True, workers=1
+):
+    """The callbacks of a run, in the order in which they depend on each other.
+
+    StepCounter moves `journal.step`, which all others read. StopAtNaN comes before anything is
+    written. MetricsLog adds to `journal.history`, which Troubles, LossPlot, TensorBoardLog and
+    Checkpoint read; SampleGrid comes before the GIF of its grids, Scores before TensorBoardLog,
+    which writes them; Checkpoint is on disk only after all else of an epoch is, and Stop is last.
 
     Args:
-        pixels: uint8 (count, height, width, channels), the training pictures.
+        pack: the training pictures; source: where they come from.
         restored: the state that training goes on from, None at the start.
         chief: whether this process is the one that writes.
         workers: how many processes train together.
@@ -104,27 +115,34 @@ def standard(run, config, journal, model, stop, pixels, *, restored=None, chief=
     Returns:
         list[keras.callbacks.Callback].
     """
-    counting = [RestoreMeans(journal, restored), StepCounter(run, journal, stop, workers)]
-    writing = _writing(run, config, journal, model, stop, pixels) if chief else []
-    return [*counting, *writing, Stop(journal, stop, config.epochs)]
-
-
-def _writing(run, config, journal, model, stop, pixels):
-    batch_size, epochs = config.batch_size, config.epochs
-    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
-    sampler = Sampler(model.generator)
-    certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
-    found = [
-        logs.ProgressBar(journal, batch_size, epochs),
-        logs.MetricsLog(run, journal, batch_size, epochs, sampler, collapse.Diversity(pixels)),
-        logs.Troubles(journal, certainty),
-        samples.SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
-        loss_plot.LossPlot(run, journal, title, epochs, certainty),
-        samples.ProgressGif(run, epochs, config.image_size),
+    counting = [
+        RestoreMeans(journal, restored),
+        StepCounter(journal, stop, workers),
+        StopAtNaN(run, journal),
     ]
-    if config.tensorboard:
-        found.append(logs.TensorBoardLog(run, journal))
+    writing = _writing(run, config, journal, pack, source) if chief else []
+    saving = [Checkpoint(run, journal, config, stop)] if chief else []
+    pictures = [callback for callback in writing if isinstance(callback, Redrawn)]
+    return [*counting, *writing, *saving, Stop(journal, stop, config.epochs, pictures)]
+
+
+def _writing(run, config, journal, pack, source):
+    epochs = config.epochs
+    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
+    certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
+    pace = Pace(journal, config.batch_size, epochs)
+    found = [
+        ProgressBar(journal, pace, config.batch_size, epochs),
+        logs.MetricsLog(run, journal, pace, epochs, collapse.Diversity(pack.pixels)),
+        logs.Troubles(journal, certainty),
+        SampleGrid(run.samples, config.sample_count, config.sample_every, epochs),
+        LossPlot(run.losses, title, certainty, journal),
+        ProgressGif(run.progress, run.samples),
+    ]
     if config.score_every:
-        cache = Path(config.packs).parent / "features"
-        found.append(Scores(run, config, journal, model.generator, cache))
-    return [*found, Checkpoint(run, journal, config, stop)]
+        judge = training_judge(config, source, pack)
+        count = config.score_samples
+        found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
+    if config.tensorboard:
+        found.append(logs.TensorBoardLog(run.tensorboard, journal))
+    return found
