@@ -83,11 +83,17 @@ def read_lines(path):
     """
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_bytes().splitlines():
-        with contextlib.suppress(ValueError, RecursionError):  # no JSON, no UTF-8, nested too deep
-            records.append(json.loads(line))
-    return [record for record in records if isinstance(record, dict)]
+    lines = path.read_bytes().splitlines()
+    return [record for line in lines if (record := read_record(line))]
+
+
+def read_record(text):
+    """dict: a JSON object; {} where `text`, str or bytes, is anything else."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def lock_for(path: Path) -> Path:
