@@ -95,13 +95,14 @@ def test_hostile_config_files(seed, bounded, here, capsys):
 @pytest.mark.parametrize("seed", range(40))
 def test_every_name_survives_the_saved_file(seed, here, capsys):
     rng = random.Random(seed)
-    kinds = (
+    kinds = [
         b"\x01\x1b\x7f\x85\"'\\#,",
         range(1, 0xA0),
-        range(0xDC80, 0xDD00),
         range(0x2000, 0x2070),
         range(0x1F600, 0x1F640),
-    )
+    ]
+    if seed % 2:
+        kinds.append(range(0xDC80, 0xDD00))  # bytes that are no UTF-8
     name = "".join(chr(rng.choice(rng.choice(kinds))) for _ in range(rng.randrange(1, 40)))
     name = os.fsdecode(os.fsencode(f"./{name}"))  # as the operating system hands it over
     config = parse_training([f"--data={name}", f"--packs={name}", "--subset=0"]).config
