@@ -3,7 +3,6 @@ own file gives back. In both cases nothing is written and little memory is taken
 
 import os
 import random
-import resource
 import sys
 
 import pytest
@@ -13,6 +12,7 @@ from dcgan_tf.common.config import FIELDS, flag, read_config, resolve, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.train.command import parse_training
 
+resource = pytest.importorskip("resource")  # not on Windows
 MOST_MEMORY = 200_000  # KiB above what the tests took before
 
 TEXTS = (
