@@ -104,8 +104,9 @@ def _run_dir(text):
 
 
 def _at_home(flag, text):
-    """str: a path, or several with commas between, with the folder that ~ or ~name stands for."""
-    paths = [os.path.expanduser(path) for path in text.split(",")]
+    """str: a path (of --init-from two) with the folder that ~ or ~name stands for."""
+    paths = text.split(",") if flag == "--init-from" else [text]
+    paths = [os.path.expanduser(path) for path in paths]
     if any(path.startswith("~") for path in paths):
         raise UserError(
             f"{flag} {shorten(text)}: there is no such user, or no home folder; "
