@@ -48,14 +48,17 @@ def write_lines(path, records):
 
 
 def read_lines(path):
-    """list[dict]: the JSON records of a file, [] where there is none; torn lines are dropped."""
-    if not path.exists():
+    """list[dict]: the JSON objects of a file, one a line; [] where there is no such file.
+
+    Torn and foreign lines, those that hold no JSON object, are dropped.
+    """
+    if not path.is_file():
         return []
     records = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
+    for line in path.read_bytes().splitlines():
+        with contextlib.suppress(ValueError, RecursionError):  # no JSON, no UTF-8, nested too deep
             records.append(json.loads(line))
-    return records
+    return [record for record in records if isinstance(record, dict)]
 
 
 @contextlib.contextmanager
