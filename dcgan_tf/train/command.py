@@ -18,6 +18,7 @@ from dcgan_tf.common.config import (
 )
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
+from dcgan_tf.train.init_from import with_shape
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ def parse_training(argv=None):
             parser.add_argument(flag(name), dest=name, metavar=metavar, help=text)
     given = vars(parser.parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
+    if given.get("run") == "":
+        raise UserError("--run: got an empty text, expected a directory")
     run_dir = Path(given.pop("run")) if "run" in given else None
     saved = run_dir / "config.toml" if run_dir and not named else None
     if saved and saved.is_file():
         base, config_name = read_config(saved), run_dir.name
     else:
         base = read_config(find_config(named or "celeba"))
+        base = with_shape(base, given.get("init_from", base.init_from))
         config_name = Path(named or given.get("dataset", "celeba")).stem
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
