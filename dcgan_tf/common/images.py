@@ -11,6 +11,7 @@ from dcgan_tf.common.files import replacing
 
 GIF_FRAMES = 60  # more would make a file that no page wants to show
 GAP = 2  # pixels between the pictures of a grid
+GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 pictures of 64 have 526
 
 # All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
 # for PostScript it starts a program. HEIF is there with the package pillow-heif.
@@ -75,6 +76,23 @@ def grid(images, columns=None, gap=GAP):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def default_scale(width, wanted=GRID_WIDTH):
+    """int: the smallest whole factor that makes `width` pixels at least `wanted`."""
+    return -(-wanted // width)
+
+
+def enlarge(image, scale):
+    """Each pixel as a square of scale x scale, so that small pictures can be looked at.
+
+    Args:
+        image: uint8, (height, width, channels); scale: int, 1 or more.
+
+    Returns:
+        uint8, (height * scale, width * scale, channels).
+    """
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def to_pillow(image):

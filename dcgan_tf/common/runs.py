@@ -1,11 +1,16 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
 import json
+import logging
 import os
+import re
 from dataclasses import replace
 from pathlib import Path
 
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
+
+log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
 
@@ -44,9 +49,30 @@ class Run:
         """Path: the sample grid of an epoch, counted from 1."""
         return self.samples / f"epoch_{epoch:04d}.png"
 
-    def sample_files(self):
-        """list[Path]: the sample grids there are, by epoch."""
-        return sorted(self.samples.glob("epoch_*.png"), key=lambda path: int(path.stem[6:]))
+    def sample_files(self) -> list[Path]:
+        """The sample grids there are, by epoch; other files in that folder are none."""
+        found = {epoch_of(path): path for path in self.samples.glob("epoch_*.png")}
+        return [found[epoch] for epoch in sorted(found.keys() - {None})]
+
+    def files(self) -> list[Path]:
+        """Every file with a fixed name that a run may hold, except its lock."""
+        return [
+            *(self.config, self.versions, self.log, self.metrics, self.timing, self.losses),
+            *(self.reals, self.progress, self.generator, self.discriminator, self.evaluation),
+            *(self.scores, self.best_generator, self.best_score),
+            *(self.memorisation, self.memorisation_pairs),
+        ]
+
+    def folders(self) -> list[Path]:
+        """Every folder that a run may hold."""
+        return [self.samples, self.checkpoints, self.tensorboard, self.best_score.parent]
+
+
+def epoch_of(path: Path) -> int | None:
+    """The epoch of a sample grid by its name, `epoch_0012.png`; None where that is another's."""
+    match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
+    epoch = int(match[1]) if match else None
+    return epoch if match and path.name == f"epoch_{epoch:04d}.png" and path.is_file() else None
 
 
 def find_again(run, config):
@@ -82,16 +108,32 @@ def _started_in(run):
         return []
 
 
-def newest():
-    """Run: the one whose generator was written last.
+def newest() -> Run:
+    """The run whose generator was written last. One that may not be read is named and left out.
 
     Raises:
         UserError: there is no run with a generator yet.
     """
-    found = [Run(path.parent) for path in RUNS.glob("*/generator.keras")]
-    if not found:
+    written = {}
+    for root in _entries(RUNS):
+        run = Run(root)
+        try:
+            if run.generator.is_file():
+                written[run] = run.generator.stat().st_mtime_ns
+        except OSError as error:
+            log.warning(f"{root}: left out, it cannot be read ({error.strerror})")
+    if not written:
         raise UserError(
-            f"no run with a generator.keras in {RUNS.resolve()}; "
-            "train first (make demo, or python train.py), or name one with --run or --model"
+            f"no run with a generator.keras in {RUNS.absolute()}; "
+            f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
-    return max(found, key=lambda run: run.generator.stat().st_mtime_ns)
+    return max(written, key=written.get)
+
+
+def _entries(folder):
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); name a --run") from None

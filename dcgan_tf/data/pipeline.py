@@ -62,9 +62,7 @@ def batches(pixels, *, batch_size, seed, first_step=0, shards=1, first_shard=0, 
         step, own = item // own_shards, item % own_shards
         return load(first_step + step, first_shard + own)
 
-    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(
-        element, num_parallel_calls=2, deterministic=True
-    )
+    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(element)
     return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
 
 

@@ -11,6 +11,7 @@ import textwrap
 import zipfile
 from pathlib import Path
 
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
@@ -251,8 +252,8 @@ def _find_usual(name):
     if name == "celeba":
         raise UserError(
             "no CelebA found in the usual places (README, Data); give it in one of three ways: "
-            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), "
-            "or --data tfds (downloads it); without any data, try: python train.py --config demo"
+            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), or "
+            f"--data tfds (downloads it); without any data, try: {typed('train')} --config demo"
         )
     raise UserError(
         f"no {name} found in {', '.join(DATASETS[name].places)}; "

@@ -466,7 +466,8 @@ def test_two_processes_at_once_make_one_pack(packed, tmp_path):
         "from dcgan_tf.data.sources import Zip, open_source\n"
         "real = Zip.read\n"
         "Zip.read = lambda *args: (print('reading', flush=True), real(*args))[1]\n"
-        "config = parse_training(['--data', 'faces.zip', '--packs', 'packs']).config\n"
+        "flags = ['--data', 'faces.zip', '--packs', 'packs', '--subset', '0']\n"
+        "config = parse_training(flags).config\n"
         "print('ready', flush=True); input()\n"
         "print(open_pack(config, open_source(config)).path.name)\n"
     )

@@ -22,11 +22,6 @@ from dcgan_tf.models.sampling import CHUNK, seed_latents
 log = logging.getLogger(__name__)
 
 
-def scalar(value):
-    """float: of a tensor with one element, whatever its shape."""
-    return float(np.ravel(value)[0])
-
-
 class ProgressBar(keras.callbacks.Callback):
     """One bar per epoch on a terminal, with both losses and images per second."""
 
@@ -48,7 +43,7 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if not self._bar.disable:
-            losses = {name: f"{scalar(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
+            losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
             self._bar.set_postfix(losses, refresh=False)
             self._bar.update(self._batch_size)
 
@@ -74,7 +69,7 @@ class MetricsLog(keras.callbacks.Callback):
         images = self._journal.step * self._batch_size
         record = {"epoch": epoch + 1, "step": self._journal.step, "images_seen": images}
         names = ("d_loss", "g_loss", "d_real", "d_fake")
-        record |= {name: round(scalar(logs[name]), 6) for name in names}
+        record |= {name: round(float(logs[name]), 6) for name in names}
         pictures = self._sampler.array(self._latents)
         record["diversity"] = round(self._diversity.measure(pictures), 6)
         self._journal.history.append(record)
@@ -137,7 +132,7 @@ class TensorBoardLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
-                tf.summary.scalar(name, scalar(value))
+                tf.summary.scalar(name, value)
             tf.summary.scalar("diversity", self._journal.history[-1]["diversity"])
             sample = self._run.sample(epoch + 1)
             if sample.exists():

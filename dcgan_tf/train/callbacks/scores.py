@@ -11,16 +11,15 @@ import tensorflow as tf
 
 from dcgan_tf.common.files import editing_lines, read_lines, replacing, write_text
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate import reference
+from dcgan_tf.evaluate.against import choose_subset, training_archive
 from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import generated
-from dcgan_tf.evaluate.protocol import mismatch
+from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING, mismatch
+from dcgan_tf.evaluate.records import LABELS
 from dcgan_tf.metrics.inception import load_inception
+from dcgan_tf.models.saving import save_network
 
 log = logging.getLogger(__name__)
-
-KID_SUBSETS = 20  # a fifth of the command's: this runs often
-LABELS = {"fid": "FID", "fid_768": "FID-768"}
 
 
 class Scores(keras.callbacks.Callback):
@@ -45,16 +44,11 @@ class Scores(keras.callbacks.Callback):
         forget_later(run, journal.epoch)
         inception = load_inception(config.inception or None)
         source = open_source(config)
-        archive = reference.Archive(
-            config,
-            source,
-            f"the training pictures, {source.where}",
-            f"the rest of {source.where}, not trained on",
-        )
+        archive = training_archive(config, source)
         count = config.score_samples
-        choice = reference.choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
+        choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
         layer = best_layer(inception)
-        self._judge = Judge(inception, layer, choice, cache, subsets=KID_SUBSETS)
+        self._judge = Judge(inception, layer, choice, cache, subsets=KID_SUBSETS_IN_TRAINING)
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
         log.info(
             f"scores every {config.score_every} epochs: {count:,} samples against "
@@ -170,8 +164,7 @@ def publish_best(run, generator, record):
     folder = run.best_score.parent
     folder.mkdir(exist_ok=True)
     staged = _staged(run, record)
-    with replacing(staged) as temporary:
-        generator.save(temporary)
+    save_network(generator, staged)
     write_text(run.best_score, json.dumps(record, indent=1) + "\n")
     os.replace(staged, run.best_generator)
 
