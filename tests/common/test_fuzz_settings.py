@@ -157,7 +157,7 @@ def test_hostile_seeds_and_numbers(seed, bounded):
 
 
 def test_seeds_are_counted_before_they_are_made(bounded):
-    with pytest.raises(UserError, match="20,000,001 seeds, expected 1,000,000 at most"):
+    with pytest.raises(UserError, match="20,000,001 seeds, expected 100,000 at most"):
         parse_seeds("--seeds", "0-20000000")
     with pytest.raises(UserError, match="11 seeds, expected 10 at most"):
         parse_seeds("--seeds", "0-9,5", 10)
