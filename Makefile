@@ -5,19 +5,40 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: demo test lint clean
+.PHONY: help demo test quick lint format bench clean
 
-demo: .venv/installed
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/installed  ## set up .venv, train on drawn faces, generate a grid (minutes)
 	$(BIN)/python train.py --config demo --run runs/demo
 	$(BIN)/python generate.py --run runs/demo --n 64
 
-test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+test: .venv/installed  ## all tests, then the linter (minutes)
+	$(PYTEST)
+	@$(MAKE) --no-print-directory lint
 
-lint: .venv/installed
+quick: .venv/installed  ## the tests that are not marked slow (under 90 seconds)
+	$(PYTEST) -m "not slow"
+
+lint: .venv/installed  ## look for mistakes and for code that is not formatted
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+format: .venv/installed  ## format the code, and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/installed  ## run the benchmarks that need no PyTorch
+	@for file in tests/benchmarks/*.py; do \
+		if grep -qE '^(import|from) torch' $$file; then \
+			echo "$$file: left out, for it needs PyTorch"; \
+		else \
+			echo "$$file:"; PYTHONPATH=. $(BIN)/python $$file || exit 1; \
+		fi; \
+	done
 
 .venv/installed: requirements.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found; name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
@@ -25,5 +46,5 @@ lint: .venv/installed
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@touch $@
 
-clean:
+clean:  ## delete .venv
 	rm -rf .venv

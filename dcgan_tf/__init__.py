@@ -1,3 +1,32 @@
-"""DCGAN on Keras 3 and TensorFlow: train, generate, measure."""
+"""A DCGAN for faces at 64x64, in Keras 3 on TensorFlow.
+
+What a program of your own uses is imported from here, and only when it is first named:
+`import dcgan_tf` alone imports no TensorFlow.
+"""
+
+from importlib import import_module
 
 __version__ = "0.1.0"
+
+_ROOMS = {
+    "Config": "common.config",
+    "DCGAN": "models.gan",
+    "NonSaturating": "models.losses",
+    "build_discriminator": "models.networks",
+    "build_generator": "models.networks",
+    "LossPlot": "train.callbacks.loss_plot",
+    "ProgressGif": "train.callbacks.samples",
+    "SampleGrid": "train.callbacks.samples",
+    "Scores": "train.callbacks.scores",
+}
+__all__ = list(_ROOMS)  # noqa: PLE0605 (one list of names)
+
+
+def __getattr__(name):
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'dcgan_tf' has no attribute {name!r}")
+    return getattr(import_module(f"dcgan_tf.{_ROOMS[name]}"), name)
+
+
+def __dir__():
+    return [*globals(), *_ROOMS]

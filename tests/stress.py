@@ -1,15 +1,18 @@
 """Kill training again and again and prove that nothing of it shows in the end.
 
     python tests/stress.py --kills 20
+    python tests/stress.py --data FACES.zip --subset 512 --width 0.25 --batch-size 32 --load
 
-trains a miniature demo once without interruption; then once more, killed with SIGKILL (which no
-program can catch) at random moments and, every other time, at the very moment when it publishes a
-file: right before or right after a checkpoint, a plot, a grid, the GIF or the pack gets its name.
-Each time the same command goes on. In the end all weights, all of Adam's moments and iterations,
-metrics.jsonl byte for byte and every sample grid must be the same.
+trains a miniature demo, or with --data real pictures at a real size, once without interruption;
+then once more, killed with SIGKILL (which no program can catch) at random moments and, every other
+time, at the very moment when it publishes a file: right before or right after a checkpoint, a plot,
+a grid, the GIF or the pack gets its name. Each time the same command goes on. In the end all
+weights, all of Adam's moments and iterations, metrics.jsonl byte for byte and every sample grid
+must be the same.
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import random
@@ -110,27 +113,63 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--load", action="store_true", help="keep every core busy meanwhile")
+    parser.add_argument("--data", type=Path, help="train `celeba` on these instead of the demo")
+    for name in ("--subset", "--width", "--batch-size", "--epochs"):
+        parser.add_argument(name, help="as for train.py; default: the miniature's")
     args = parser.parse_args()
-    rng = random.Random(args.seed)
     print(f"seed {args.seed}, {os.cpu_count()} CPUs", flush=True)
-    with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
-        began = time.monotonic()
-        train_through(whole)
-        longest = time.monotonic() - began
-        print(f"uninterrupted: {longest:.1f} s", flush=True)
-        kills = 0
-        while kills < args.kills:
-            if rng.random() < 0.5:
-                told = kill_at_random(killed, rng, longest)
-            else:
-                told = kill_at_publication(killed, rng.randint(1, 24), rng.random() < 0.5)
-            kills += "had finished" not in told
-            print(f"{kills:3d} {told}", flush=True)
-            if "had finished" in told:  # compare, and begin again with what is left to do
-                compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
-                subprocess.run(["rm", "-rf", f"{killed}/runs", f"{killed}/data"], check=True)
-        train_through(killed)
-        compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
+    with (
+        load() if args.load else contextlib.nullcontext(),
+        tempfile.TemporaryDirectory() as whole,
+        tempfile.TemporaryDirectory() as killed,
+    ):
+        stress(args.kills, random.Random(args.seed), training_flags(args), whole, killed)
+
+
+def training_flags(args):
+    """tuple of str: the miniature's flags with those of the command line, which win, after them."""
+    flags = MINIATURE
+    if args.data:
+        flags += ("--config", "celeba", "--data", str(args.data.resolve()))
+    for name in ("subset", "width", "batch_size", "epochs"):
+        if value := getattr(args, name):
+            flags += (f"--{name.replace('_', '-')}", value)
+    return flags
+
+
+@contextlib.contextmanager
+def load():
+    """Keep every core busy while the block runs."""
+    endless = [sys.executable, "-c", "while True: pass"]
+    programs = [subprocess.Popen(endless) for _ in range(os.cpu_count())]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.kill()
+            program.wait()
+
+
+def stress(target, rng, flags, whole, killed):
+    """Train in the folder `whole`, kill in `killed` until `target` kills are done, compare."""
+    began = time.monotonic()
+    train_through(whole, flags)
+    longest = time.monotonic() - began
+    print(f"uninterrupted: {longest:.1f} s", flush=True)
+    kills = 0
+    while kills < target:
+        if rng.random() < 0.5:
+            told = kill_at_random(killed, rng, longest, flags)
+        else:
+            told = kill_at_publication(killed, rng.randint(1, 24), rng.random() < 0.5, flags)
+        kills += "had finished" not in told
+        print(f"{kills:3d} {told}", flush=True)
+        if "had finished" in told:  # compare, and begin again with what is left to do
+            compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
+            subprocess.run(["rm", "-rf", f"{killed}/runs", f"{killed}/data"], check=True)
+    train_through(killed, flags)
+    compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
 
 
 def compare(whole, killed):

@@ -24,7 +24,6 @@ def build(config, optimizer=keras.optimizers.SGD, **kwargs):
         build_generator(config),
         build_discriminator(config),
         batch_size=BATCH,
-        output_activation=config.output_activation,
         **kwargs,
     )
     model.compile(optimizer(0.05), optimizer(0.1))

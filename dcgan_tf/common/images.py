@@ -1,17 +1,60 @@
-"""Pictures as arrays and files: grids, PNG, GIF."""
+"""Pictures as arrays and files: which are opened, grids, PNG, GIF."""
 
+import contextlib
+import functools
 import io
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, features
 
 from dcgan_tf.common.files import replacing
 
 GIF_FRAMES = 60  # more would make a file that no page wants to show
 GAP = 2  # pixels between the pictures of a grid
-GRID_WIDTH = (
-    500  # pixels that a grid is enlarged to at least; 64 pictures of 64 have 526 as they are
-)
+GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 pictures of 64 have 526
+
+# All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
+# for PostScript it starts a program. HEIF is there with the package pillow-heif.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif"),
+}
+
+
+@functools.cache
+def picture_formats():
+    """tuple[str]: the names of FORMATS that this installation can open."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    missing = {"AVIF"} if "avif" not in features.modules or not features.check("avif") else set()
+    return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
+
+
+def picture_suffixes():
+    """tuple[str]: the suffixes, in lower case, of files that are taken for pictures."""
+    return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
+
+
+def open_picture(file):
+    """Image: as Pillow opens it, of one of `picture_formats`; its pixels are not decoded yet.
+
+    Args:
+        file: a path, or a binary file.
+
+    Raises:
+        PIL.UnidentifiedImageError: of no such format. What else Pillow raises for damaged files.
+    """
+    return Image.open(file, formats=picture_formats())
 
 
 def grid(images, columns=None, gap=GAP):

@@ -1,9 +1,13 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
+import logging
 import re
 from pathlib import Path
 
+from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
+
+log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
 
@@ -42,32 +46,68 @@ class Run:
         """Path: the sample grid of an epoch, counted from 1."""
         return sample_file(self.samples, epoch)
 
-    def sample_files(self):
-        """list[Path]: the sample grids there are, by epoch."""
+    def sample_files(self) -> list[Path]:
+        """The sample grids there are, by epoch; other files in that folder are none."""
         return list(sample_files(self.samples).values())
 
+    def files(self) -> list[Path]:
+        """Every file with a fixed name that a run may hold, except its lock."""
+        return [
+            *(self.config, self.versions, self.log, self.metrics, self.timing, self.losses),
+            *(self.reals, self.progress, self.generator, self.discriminator, self.evaluation),
+            *(self.scores, self.best_generator, self.best_score),
+            *(self.memorisation, self.memorisation_pairs),
+        ]
 
-def sample_file(folder, epoch):
-    """Path: the sample grid of an epoch, counted from 1."""
+    def folders(self) -> list[Path]:
+        """Every folder that a run may hold."""
+        return [self.samples, self.checkpoints, self.tensorboard, self.best_score.parent]
+
+
+def sample_file(folder: Path, epoch: int) -> Path:
+    """The sample grid of an epoch, counted from 1, in the folder of samples."""
     return folder / f"epoch_{epoch:04d}.png"
 
 
-def sample_files(folder):
-    """dict {epoch: Path}: the sample grids there are, by epoch; files of other names are not."""
-    found = ((re.fullmatch(r"epoch_(\d+)\.png", path.name), path) for path in folder.iterdir())
-    return dict(sorted((int(match[1]), path) for match, path in found if match))
+def sample_files(folder: Path) -> dict[int, Path]:
+    """The sample grids in a folder, by epoch; other files in it are none."""
+    found = {epoch_of(path): path for path in folder.glob("epoch_*.png")}
+    return {epoch: found[epoch] for epoch in sorted(found.keys() - {None})}
 
 
-def newest():
-    """Run: the one whose generator was written last.
+def epoch_of(path: Path) -> int | None:
+    """The epoch of a sample grid by its name, `epoch_0012.png`; None where that is another's."""
+    match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
+    epoch = int(match[1]) if match else None
+    return epoch if match and path == sample_file(path.parent, epoch) and path.is_file() else None
+
+
+def newest() -> Run:
+    """The run whose generator was written last. One that may not be read is named and left out.
 
     Raises:
         UserError: there is no run with a generator yet.
     """
-    found = [Run(path.parent) for path in RUNS.glob("*/generator.keras")]
-    if not found:
+    written = {}
+    for root in _entries(RUNS):
+        run = Run(root)
+        try:
+            if run.generator.is_file():
+                written[run] = run.generator.stat().st_mtime_ns
+        except OSError as error:
+            log.warning(f"{root}: left out, it cannot be read ({error.strerror})")
+    if not written:
         raise UserError(
-            f"no run with a generator.keras in {RUNS.resolve()}; "
-            "train first (make demo, or python train.py), or name one with --run or --model"
+            f"no run with a generator.keras in {RUNS.absolute()}; "
+            f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
-    return max(found, key=lambda run: run.generator.stat().st_mtime_ns)
+    return max(written, key=written.get)
+
+
+def _entries(folder):
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); name a --run") from None

@@ -69,9 +69,7 @@ def batches(pixels, *, batch_size, seed, first_step=0, shards=1, first_shard=0, 
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
         return {"image": image, "index": tf.ensure_shape(index, (part,))}
 
-    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(
-        element, num_parallel_calls=2, deterministic=True
-    )
+    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(element)
     options = tf.data.Options()
     # Sharding is done above; TensorFlow's own would read everything on every worker.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

@@ -4,7 +4,8 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.models import noise
-from dcgan_tf.models.losses import discriminator_loss, generator_loss
+from dcgan_tf.models.batches import checked, refusal_in
+from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.pixels import to_float
 
 
@@ -30,52 +31,54 @@ class EpochMean(keras.metrics.Metric):
         return keras.ops.divide_no_nan(self.total, self.count)
 
 
+@keras.saving.register_keras_serializable("dcgan_tf")
 class DCGAN(keras.Model):
-    """A deep convolutional GAN (Radford et al. 2015) for `fit` on batches of pipeline.batches.
+    """A deep convolutional GAN (Radford et al. 2015) for `fit` on uint8 pictures.
+
+    A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as the pipeline
+    makes them, or pictures alone. The index keys all noise: a training that goes on after a kill,
+    or on another number of devices, draws the same. Pictures alone are counted by D's steps.
 
     Metrics are means over the epoch: `d_loss`, `g_loss`, and the mean of sigmoid(logit), D's
     belief that a picture is real, over reals (`d_real`) and over fakes (`d_fake`).
 
     Args:
-        generator: keras.Model, (n, latent_dim) to pictures.
-        discriminator: keras.Model, pictures to logits (n, 1).
-        batch_size: pictures per step over all devices.
-        output_activation: "sigmoid" or "tanh", the range of the pictures.
-        seed: of latents, flips and label noise.
-        flip: mirror each real picture with probability 1/2.
-        label_smoothing: D's target for reals is 1 minus this.
-        label_noise: targets move towards 1/2 by up to this, never across it.
+        generator: (n, latent_dim) to pictures, ending in a sigmoid ([0, 1]) or a tanh ([-1, 1]).
+        discriminator: pictures to logits (n, 1).
+        batch_size: pictures per step over all devices; other batches are refused.
+        seed: of latents and of all other noise.
+        loss: has `discriminator(real_logits, fake_logits, draws)` and `generator(fake_logits)`,
+            which return scalars; by default losses.NonSaturating().
+        augment: called with (real pictures as floats in G's range, draws) for what D sees of them.
+        penalty: called with (discriminator, reals, fakes) for a scalar that is added to D's loss.
         fresh_fakes: draw new fakes for G's step, at the price of another pass through G.
     """
 
     def __init__(
         self,
-        generator,
-        discriminator,
+        generator: keras.Model,
+        discriminator: keras.Model,
         *,
-        batch_size,
-        output_activation,
-        seed=0,
-        flip=False,
-        label_smoothing=0.0,
-        label_noise=0.0,
-        fresh_fakes=False,
+        batch_size: int = 32,
+        seed: int = 0,
+        loss=None,
+        augment=None,
+        penalty=None,
+        fresh_fakes: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
-        self.generator = generator
-        self.discriminator = discriminator
-        self.batch_size = batch_size
-        self.output_activation = output_activation
-        self.seed = seed
-        self.flip = flip
-        self.label_smoothing = label_smoothing
-        self.label_noise = label_noise
+        self.generator, self.discriminator = generator, discriminator
+        self.batch_size, self.seed = batch_size, seed
+        self.loss_terms = loss or NonSaturating()
+        self.augment, self.penalty = augment, penalty
         self.fresh_fakes = fresh_fakes
         self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
-        # This worker's wish to stop, 0 or 1. All see the mean after each step, so that all stop
-        # after the same one.
+        # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
+        # all see the same, so that all stop after the same step.
         self.wants_stop = tf.Variable(0.0, trainable=False)
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.stop_wished = tf.Variable(0.0, trainable=False, aggregation=first)
         self.built = True  # both networks are; without this Keras tries and fails under a strategy
 
     def compile(self, g_optimizer, d_optimizer, **kwargs):
@@ -94,6 +97,24 @@ class DCGAN(keras.Model):
     def call(self, latents, training=False):
         return self.generator(latents, training=training)
 
+    def fit(self, x=None, **kwargs):
+        """As keras.Model.fit, on batches that the class describes.
+
+        Raises:
+            ValueError: pictures that are not uint8, a batch of another size than `batch_size`, or
+                an index that is not a batch's own range of numbers (a shuffled one would draw
+                latents twice).
+        """
+        if isinstance(x, tf.data.Dataset):
+            x = checked(x, self.batch_size)
+            kwargs.setdefault("shuffle", False)  # a dataset is shuffled by who makes it
+        try:
+            return super().fit(x, **kwargs)
+        except tf.errors.InvalidArgumentError as error:
+            if refusal := refusal_in(error):
+                raise ValueError(refusal) from None
+            raise
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Both networks are built. Keras' own check reduces a batch over the workers, and
         TensorFlow cannot reduce a dict (Keras 3.15, TensorFlow 2.21)."""
@@ -102,34 +123,38 @@ class DCGAN(keras.Model):
         """One step of D on reals and fakes, then one of G against the new D.
 
         Args:
-            data: {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, this
-                device's share of the batch.
+            data: this device's share of a batch, {"image", "index"} or pictures alone.
 
         Returns:
-            dict of (1,) tensors, a shape that fit can reduce over workers: the metrics' values so
-            far, and `stop`, above 0 if any worker wants to.
+            dict of tensors: the metrics' values so far.
         """
-        reals = self._reals(data["image"], data["index"])
+        if not isinstance(data, dict):
+            data = {"image": data, "index": self._count(tf.shape(data)[0])}
+        draws = noise.Draws(self.seed, data["index"], self.batch_size)
+        reals = to_float(tf.cast(data["image"], self.generator.output.dtype), self._range)
+        if self.augment:
+            reals = self.augment(reals, draws)
         # The networks are called with training=True, or BatchNorm would never learn its statistics.
         with tf.GradientTape() as g_tape:
-            fakes = self.generator(self._latents(noise.LATENTS, data["index"]), training=True)
-        d_loss, d_real, d_fake = self._train_discriminator(reals, fakes, data["index"])
+            fakes = self.generator(self._latents(draws, noise.LATENTS), training=True)
+        d_loss, d_real, d_fake = self._train_discriminator(reals, fakes, draws)
         if self.fresh_fakes:
-            latents = self._latents(noise.FRESH_LATENTS, data["index"])
+            latents = self._latents(draws, noise.FRESH_LATENTS)
             with tf.GradientTape() as g_tape:
                 fakes = self.generator(latents, training=True)
         g_loss = self._train_generator(fakes, g_tape)
         return self._update_means(d_loss, g_loss, d_real, d_fake)
 
-    def _train_discriminator(self, reals, fakes, index):
+    def _train_discriminator(self, reals, fakes, draws):
         fakes = tf.stop_gradient(fakes)
         with tf.GradientTape() as tape:
             # Two passes: in one BatchNorm would mix the statistics of reals and fakes, D would tell
             # them apart by that alone, and G's step, which sees only fakes, would fool it.
             real_logits = self.discriminator(reals, training=True)
             fake_logits = self.discriminator(fakes, training=True)
-            real_targets, fake_targets = self._targets(index, real_logits.dtype)
-            loss = discriminator_loss(real_logits, fake_logits, real_targets, fake_targets)
+            loss = self.loss_terms.discriminator(real_logits, fake_logits, draws)
+            if self.penalty:
+                loss += self.penalty(self.discriminator, reals, fakes)
             scaled = self.d_optimizer.scale_loss(self._share(loss))
         weights = self.discriminator.trainable_variables
         self._apply(self.d_optimizer, tape.gradient(scaled, weights), weights)
@@ -141,7 +166,7 @@ class DCGAN(keras.Model):
         # no gradients of D's weights are computed only to be thrown away.
         with tf.GradientTape() as tape:
             tape.watch(fakes)
-            loss = generator_loss(self.discriminator(fakes, training=True))
+            loss = self.loss_terms.generator(self.discriminator(fakes, training=True))
             scaled = self.g_optimizer.scale_loss(self._share(loss))
         weights = self.generator.trainable_variables
         gradients = g_tape.gradient(fakes, weights, output_gradients=tape.gradient(scaled, fakes))
@@ -160,38 +185,53 @@ class DCGAN(keras.Model):
         """This device's share of the loss: gradients are summed over devices, not averaged."""
         return loss / self.distribute_strategy.num_replicas_in_sync
 
-    def _reals(self, pixels, index):
-        reals = to_float(tf.cast(pixels, self.generator.output.dtype), self.output_activation)
-        if self.flip:
-            coin = noise.uniform(self.seed, noise.FLIPS, index, self.batch_size, 1, reals.dtype)
-            reals = tf.where(coin[..., None, None] < 0.5, reals[:, :, ::-1], reals)
-        return reals
+    @property
+    def _range(self):
+        return self.generator.layers[-1].activation.__name__
 
-    def _latents(self, stream, index):
-        length, dtype = self.generator.input_shape[-1], self.generator.output.dtype
-        return noise.normal(self.seed, stream, index, self.batch_size, length, dtype)
+    def _count(self, own):
+        """Global indices of this device's `own` pictures, by how many steps D has taken."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
+        return first + tf.range(tf.cast(own, tf.int64)) + tf.cast(replica * own, tf.int64)
 
-    def _targets(self, index, dtype):
-        """D's targets for reals and fakes, (n, 1) each, in [0, 1]."""
-        targets = []
-        for stream, start, away in (
-            (noise.REAL_TARGETS, 1.0 - self.label_smoothing, -self.label_noise),
-            (noise.FAKE_TARGETS, 0.0, self.label_noise),
-        ):
-            target = tf.fill((tf.shape(index)[0], 1), tf.constant(start, dtype))
-            if self.label_noise:
-                draw = noise.uniform(self.seed, stream, index, self.batch_size, 1, dtype)
-                target = tf.clip_by_value(target + away * draw, 0.0, 1.0)
-            targets.append(target)
-        return targets
+    def _latents(self, draws, stream):
+        return draws.normal(stream, self.generator.input_shape[-1], self.generator.output.dtype)
 
     def _update_means(self, *values):
         """Add this step's values, averaged over all devices, and return the logs."""
         context = tf.distribute.get_replica_context()
         values = tf.stack([*values, tf.cast(self.wants_stop, values[0].dtype)])
         values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
-        logs = {"stop": values[-1:]}
+        self.stop_wished.assign(tf.cast(values[-1], tf.float32))
+        logs = {}
         for mean, value in zip(self.means, tf.unstack(values[:-1]), strict=True):
             mean.update_state(value)
-            logs[mean.name] = tf.reshape(mean.result(), (1,))
+            logs[mean.name] = mean.result()
+        # Keras averages the logs of several workers over their first axis, so they need one there.
+        strategy = self.distribute_strategy
+        workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        if workers and strategy.extended._in_multi_worker_mode():  # as Keras asks
+            return {name: value[None] for name, value in logs.items()}
         return logs
+
+    def get_config(self):
+        parts = ("generator", "discriminator", "augment", "penalty")
+        kept = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
+        plain = ("batch_size", "seed", "fresh_fakes")
+        return {
+            **{name: getattr(self, name) for name in plain},
+            **kept,
+            "loss": keras.saving.serialize_keras_object(self.loss_terms),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+
+    def get_compile_config(self):
+        names = ("g_optimizer", "d_optimizer")
+        return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
+
+    def compile_from_config(self, config):
+        self.compile(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

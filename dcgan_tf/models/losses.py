@@ -4,10 +4,18 @@ With sigma the sigmoid and BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x
 logits, so that no probability is ever rounded to 0 or 1.
 """
 
+import keras
 import tensorflow as tf
 
+from dcgan_tf.models import noise
 
-def discriminator_loss(real_logits, fake_logits, real_targets, fake_targets):
+
+def discriminator_loss(
+    real_logits: tf.Tensor,
+    fake_logits: tf.Tensor,
+    real_targets: tf.Tensor,
+    fake_targets: tf.Tensor,
+) -> tf.Tensor:
     """Mean of BCE on reals and BCE on fakes: ln 2 where D knows nothing.
 
     Args:
@@ -20,7 +28,7 @@ def discriminator_loss(real_logits, fake_logits, real_targets, fake_targets):
     return (_bce(real_targets, real_logits) + _bce(fake_targets, fake_logits)) / 2
 
 
-def generator_loss(fake_logits):
+def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """BCE of the fakes against "real", -log D(G(z)): unlike log(1 - D(G(z))) it still has a
     gradient when D is sure.
 
@@ -35,3 +43,44 @@ def generator_loss(fake_logits):
 
 def _bce(targets, logits):
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class NonSaturating:
+    """Both losses as DCGAN wants them; label smoothing and label noise act on D's targets.
+
+    A loss of your own is any object with these two methods.
+
+    Args:
+        label_smoothing: D's target for reals is 1 minus this (Salimans et al. 2016, one-sided).
+        label_noise: targets move towards 1/2 by up to this, uniformly, never out of [0, 1].
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, label_noise: float = 0.0):
+        self.label_smoothing = label_smoothing
+        self.label_noise = label_noise
+
+    def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
+        """Scalar: what D minimises, from logits (n, 1) and the batch's random numbers."""
+        real = self._targets(draws, noise.REAL_TARGETS, 1.0 - self.label_smoothing, real_logits)
+        fake = self._targets(draws, noise.FAKE_TARGETS, 0.0, fake_logits)
+        return discriminator_loss(real_logits, fake_logits, real, fake)
+
+    def generator(self, fake_logits: tf.Tensor) -> tf.Tensor:
+        """Scalar: what G minimises."""
+        return generator_loss(fake_logits)
+
+    def _targets(self, draws, stream, start, logits):
+        targets = tf.fill((tf.shape(logits)[0], 1), tf.constant(start, logits.dtype))
+        if not self.label_noise:
+            return targets
+        away = self.label_noise if stream == noise.FAKE_TARGETS else -self.label_noise
+        draw = draws.uniform(stream, 1, logits.dtype)
+        return tf.clip_by_value(targets + away * draw, 0.0, 1.0)
+
+    def get_config(self) -> dict:
+        return {"label_smoothing": self.label_smoothing, "label_noise": self.label_noise}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        return cls(**config)

@@ -3,13 +3,9 @@
 Channel counts are those of the config times its `width`; the latent is never scaled.
 """
 
-from pathlib import Path
-
 import keras
 import numpy as np
 from keras import layers
-
-from dcgan_tf.common.errors import UserError
 
 
 def build_generator(config, synchronized=False):
@@ -108,24 +104,3 @@ class _Blocks:
         if self._activation == "relu":
             return layers.ReLU(name=f"{name}_relu")(x)
         return layers.LeakyReLU(self._config.leaky_slope, name=f"{name}_leaky_relu")(x)
-
-
-def load_network(path, flag):
-    """Load a network from a `.keras` file.
-
-    Args:
-        path: the file; flag: which flag named it, for the message.
-
-    Returns:
-        keras.Model, not compiled.
-
-    Raises:
-        UserError: there is no such file, or it is no Keras model.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"{flag} {path}: no such file; expected a .keras file of a trained network")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for files that are no models
-        reason = str(error).splitlines()[0][:150]
-        raise UserError(f"{flag} {path}: not a Keras model file ({reason})") from None

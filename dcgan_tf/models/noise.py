@@ -6,34 +6,41 @@ that is spread over several devices draws the numbers that it would have drawn o
 
 import tensorflow as tf
 
+# Streams of independent draws; one of your own is any other number.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
 
 
-def normal(seed, stream, index, batch_size, length, dtype):
-    """Standard normal vectors, one for each sample.
+class Draws:
+    """The random numbers of one batch, or of one device's share of it.
 
     Args:
-        seed: int; stream: one of this module's constants, for independent draws.
-        index: int64 (n,), global sample indices, all of one batch.
+        seed: int.
+        index: int64 (n,), global sample indices, all of one batch: step * batch_size + position.
         batch_size: samples per step over all devices.
-        length: numbers per sample.
-        dtype: float dtype.
-
-    Returns:
-        Tensor (n, length).
     """
-    return _draw(tf.random.stateless_normal, seed, stream, index, batch_size, length, dtype)
 
+    def __init__(self, seed: int, index: tf.Tensor, batch_size: int):
+        self._seed, self._batch_size = seed, batch_size
+        self._step = index[0] // batch_size
+        self._positions = index % batch_size
 
-def uniform(seed, stream, index, batch_size, length, dtype):
-    """As `normal`, uniform in [0, 1)."""
-    return _draw(tf.random.stateless_uniform, seed, stream, index, batch_size, length, dtype)
+    def normal(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
+        """Standard normal vectors, (n, length), one for each sample.
 
+        Args:
+            stream: one of this module's constants, or a number of your own.
+            length: numbers per sample.
+            dtype: a float dtype.
+        """
+        return self._draw(tf.random.stateless_normal, stream, length, dtype)
 
-def _draw(draw, seed, stream, index, batch_size, length, dtype):
-    step = index[0] // batch_size
-    key = tf.random.fold_in(tf.constant([seed, stream], tf.int64), step)
-    # The whole batch is drawn on every device (it is small) and each takes its own samples.
-    # Philox by name: the default generator depends on the device.
-    whole = draw((batch_size, length), key, dtype=dtype, alg="philox")
-    return tf.gather(whole, index % batch_size)
+    def uniform(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
+        """As `normal`, uniform in [0, 1)."""
+        return self._draw(tf.random.stateless_uniform, stream, length, dtype)
+
+    def _draw(self, draw, stream, length, dtype):
+        key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self._step)
+        # The whole batch is drawn on every device (it is small) and each takes its own samples.
+        # Philox by name: the default generator depends on the device.
+        whole = draw((self._batch_size, length), key, dtype=dtype, alg="philox")
+        return tf.gather(whole, self._positions)

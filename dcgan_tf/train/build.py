@@ -3,21 +3,27 @@
 import logging
 from pathlib import Path
 
+import keras
+
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
+from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
+from dcgan_tf.models.loading import load_network
+from dcgan_tf.models.losses import NonSaturating
+from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
+from dcgan_tf.train.callbacks.midway import Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.redrawn import Redrawn
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
-from dcgan_tf.train.optimizers import adam_for
+from dcgan_tf.train.optimizers import build_optimizer
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +43,26 @@ def build_model(config, strategy):
         build_generator(config, synchronized),
         build_discriminator(config, synchronized),
         batch_size=config.batch_size,
-        output_activation=config.output_activation,
         seed=config.seed,
-        flip=config.flip,
-        label_smoothing=config.label_smoothing,
-        label_noise=config.label_noise,
         fresh_fakes=config.fresh_fakes,
     )
-    g_optimizer, d_optimizer = (
-        adam_for(config, rate) for rate in (config.g_learning_rate, config.d_learning_rate)
+    model.compile(
+        build_optimizer(config, config.g_learning_rate),
+        build_optimizer(config, config.d_learning_rate),
+        jit_compile=devices.use_jit(config, strategy),
     )
-    model.compile(g_optimizer, d_optimizer, jit_compile=devices.use_jit(config, strategy))
+    settle(model, config)
     return model
+
+
+def settle(model: DCGAN, config):
+    """Give a model the settings that may change midway, config.MIDWAY, also while it trains."""
+    model.g_optimizer.learning_rate = config.g_learning_rate
+    model.d_optimizer.learning_rate = config.d_learning_rate
+    model.loss_terms = NonSaturating(config.label_smoothing, config.label_noise)
+    model.augment = flip if config.flip else None
+    if model.train_function:  # it was compiled with the old loss and augmentation
+        model.make_train_function(force=True)
 
 
 def warm_start(config, model):
@@ -96,53 +110,43 @@ def init_files(config):
     return files
 
 
-def standard(
-    run, config, journal, model, stop, pack, source, *, restored=None, chief=True, workers=1
-):
-    """The callbacks of a run, in the order in which they depend on each other.
+def callbacks(session) -> list[keras.callbacks.Callback]:
+    """What a training does beside its steps, in the order in which one needs the other.
 
     StepCounter moves `journal.step`, which all others read. StopAtNaN comes before anything is
     written. MetricsLog adds to `journal.history`, which Troubles, LossPlot, TensorBoardLog and
     Checkpoint read; SampleGrid comes before the GIF of its grids, Scores before TensorBoardLog,
     which writes them; Checkpoint is on disk only after all else of an epoch is, and Stop is last.
-
-    Args:
-        pack: the training pictures; source: where they come from.
-        restored: the state that training goes on from, None at the start.
-        chief: whether this process is the one that writes.
-        workers: how many processes train together.
-
-    Returns:
-        list[keras.callbacks.Callback].
     """
-    counting = [
-        RestoreMeans(journal, restored),
-        StepCounter(journal, stop, workers),
-        StopAtNaN(run, journal),
+    journal, stop, config = session.journal, session.stop, session.config
+    writing = _writing(session) if session.chief else []
+    return [
+        RestoreMeans(journal, session.restored),
+        Midway(journal, config, session.plan, settle),
+        StepCounter(journal, stop, session.workers),
+        StopAtNaN(session.run, journal),
+        *writing,
+        Stop(journal, stop, config.epochs, [c for c in writing if isinstance(c, Redrawn)]),
     ]
-    writing = _writing(run, config, journal, pack, source) if chief else []
-    saving = [Checkpoint(run, journal, config, stop)] if chief else []
-    pictures = [callback for callback in writing if isinstance(callback, Redrawn)]
-    return [*counting, *writing, *saving, Stop(journal, stop, config.epochs, pictures)]
 
 
-def _writing(run, config, journal, pack, source):
-    epochs = config.epochs
+def _writing(session):
+    run, config, journal = session.run, session.config, session.journal
+    epochs, every, count = config.epochs, config.score_every, config.score_samples
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
     pace = Pace(journal, config.batch_size, epochs)
     found = [
         ProgressBar(journal, pace, config.batch_size, epochs),
-        logs.MetricsLog(run, journal, pace, epochs, collapse.Diversity(pack.pixels)),
+        logs.MetricsLog(run, journal, pace, epochs, collapse.Diversity(session.pack.pixels)),
         logs.Troubles(journal, certainty),
         SampleGrid(run.samples, config.sample_count, config.sample_every, epochs),
         LossPlot(run.losses, title, certainty, journal),
         ProgressGif(run.progress, run.samples),
     ]
-    if config.score_every:
-        judge = training_judge(config, source, pack)
-        count = config.score_samples
-        found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
+    if every:
+        judge = training_judge(config, session.source, session.pack)
+        found.append(Scores(run.root, judge, every, count, journal=journal))
     if config.tensorboard:
         found.append(logs.TensorBoardLog(run.tensorboard, journal))
-    return found
+    return [*found, Checkpoint(run, journal, config, session.stop)]

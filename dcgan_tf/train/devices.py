@@ -7,7 +7,9 @@ import sys
 import zlib
 
 import keras
+import numpy as np
 import tensorflow as tf
+from tensorflow.python.util._pywrap_util_port import IsMklEnabled
 
 from dcgan_tf.common.errors import UserError
 
@@ -143,6 +145,34 @@ def use_jit(config, strategy):
     if config.jit != "auto":
         return config.jit == "on"
     return one and bool(tf.config.list_logical_devices("GPU"))
+
+
+def computing(strategy):
+    """What the bits of a training depend on beside its settings and data.
+
+    Returns:
+        dict: `devices` in words; on CPUs also `inter_op_threads`, `intra_op_threads` (the numbers
+        that TensorFlow works with), `onednn` (whether its kernels are used) and `instructions`
+        (the widest set that the CPU has).
+    """
+    found = {"devices": describe(strategy)}
+    if tf.config.list_logical_devices("GPU"):
+        return found
+    threading = tf.config.threading
+    return found | {
+        "inter_op_threads": threading.get_inter_op_parallelism_threads() or _threads("INTEROP"),
+        "intra_op_threads": threading.get_intra_op_parallelism_threads() or _threads("INTRAOP"),
+        "onednn": IsMklEnabled(),
+        "instructions": np.show_config("dicts").get("SIMD Extensions", {}).get("found", [""])[-1],
+    }
+
+
+def _threads(kind):
+    """int: what TensorFlow takes from TF_NUM_..._THREADS, or else one for each CPU."""
+    text = os.environ.get(f"TF_NUM_{kind}_THREADS", "")
+    number = int(text) if text.isdecimal() else 0
+    own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return number or own_cpus
 
 
 def describe(strategy):

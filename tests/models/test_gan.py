@@ -8,7 +8,8 @@ from tiny_gan import BATCH, PIXELS, build, fit, tiny
 
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
-from dcgan_tf.models.losses import discriminator_loss, generator_loss
+from dcgan_tf.models.augment import flip
+from dcgan_tf.models.losses import NonSaturating, discriminator_loss, generator_loss
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.pixels import to_float
 
@@ -38,8 +39,8 @@ def textbook_steps(config, steps, smoothing=0.0, fresh=False):
         return -tf.reduce_mean(target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p))
 
     for batch in batches(PIXELS, batch_size=BATCH, seed=0).take(steps):
-        index = batch["index"]
-        latents = noise.normal(5, noise.LATENTS, index, BATCH, config.latent_dim, "float64")
+        draws = noise.Draws(5, batch["index"], BATCH)
+        latents = draws.normal(noise.LATENTS, config.latent_dim, "float64")
         reals = to_float(tf.cast(batch["image"], tf.float64), config.output_activation)
         with tf.GradientTape() as tape:
             real = bce(1 - smoothing, discriminator(reals, training=True))
@@ -48,8 +49,7 @@ def textbook_steps(config, steps, smoothing=0.0, fresh=False):
         weights = discriminator.trainable_variables
         d_sgd.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         if fresh:
-            stream = noise.FRESH_LATENTS
-            latents = noise.normal(5, stream, index, BATCH, config.latent_dim, "float64")
+            latents = draws.normal(noise.FRESH_LATENTS, config.latent_dim, "float64")
         with tf.GradientTape() as tape:
             fakes = generator(latents, training=True)
             loss = bce(1.0, discriminator(fakes, training=True))
@@ -63,8 +63,8 @@ def textbook_steps(config, steps, smoothing=0.0, fresh=False):
 def test_step_equals_the_textbook_in_float64(float64, name, options):
     config = tiny(name)
     generator, discriminator = textbook_steps(config, 3, **options)
-    words = {"label_smoothing": options.get("smoothing", 0), "fresh_fakes": "fresh" in options}
-    model = build(config, seed=5, **words)
+    loss = NonSaturating(options.get("smoothing", 0))
+    model = build(config, seed=5, loss=loss, fresh_fakes="fresh" in options)
     fit(model, 3)
     assert largest_difference(model.generator, generator) < 1e-12
     assert largest_difference(model.discriminator, discriminator) < 1e-12
@@ -90,42 +90,39 @@ def test_fit_reports_the_four_means_and_moves_every_weight():
     assert all(moved), "also the moving statistics of BatchNorm must move"
 
 
+def latents(seed=1, stream=noise.LATENTS, index=range(16, 24), batch_size=BATCH, length=5):
+    draws = noise.Draws(seed, tf.constant(index, tf.int64), batch_size)
+    return draws.normal(stream, length).numpy()
+
+
 def test_latents_depend_on_seed_step_and_sample_alone():
-    index = tf.range(16, 24, dtype=tf.int64)  # step 2 of batches of 8
-    whole = noise.normal(1, noise.LATENTS, index, BATCH, 5, "float32").numpy()
-    parts = [
-        noise.normal(1, noise.LATENTS, index[i : i + 2], BATCH, 5, "float32") for i in (0, 2, 4, 6)
-    ]
+    whole = latents()  # step 2 of batches of 8
+    parts = [latents(index=range(i, i + 2)) for i in (16, 18, 20, 22)]
     np.testing.assert_array_equal(whole, np.concatenate(parts))
-    for seed, stream, first in (
-        (2, noise.LATENTS, 16),
-        (1, noise.FLIPS, 16),
-        (1, noise.LATENTS, 24),
-    ):
-        other = noise.normal(
-            seed, stream, tf.range(first, first + 8, dtype=tf.int64), BATCH, 5, "float32"
-        )
+    for other in (latents(seed=2), latents(stream=noise.FLIPS), latents(index=range(24, 32))):
         assert not np.isclose(whole, other).any()
-    large = noise.normal(
-        1, noise.LATENTS, tf.range(4096, dtype=tf.int64), 4096, 8, "float32"
-    ).numpy()
+    large = latents(index=range(4096), batch_size=4096, length=8)
     assert abs(large.mean()) < 0.02 and abs(large.std() - 1) < 0.02
 
 
 def test_targets_stay_between_0_and_1():
-    model = build(tiny(), label_smoothing=0.5, label_noise=0.5)
-    real, fake = (t.numpy() for t in model._targets(tf.range(8, dtype=tf.int64), tf.float32))
+    draws, logits = noise.Draws(0, tf.range(8, dtype=tf.int64), 8), tf.zeros((8, 1))
+
+    def targets(loss):
+        streams = ((noise.REAL_TARGETS, 1.0 - loss.label_smoothing), (noise.FAKE_TARGETS, 0.0))
+        return [loss._targets(draws, stream, start, logits).numpy() for stream, start in streams]
+
+    real, fake = targets(NonSaturating(label_smoothing=0.5, label_noise=0.5))
     assert real.max() <= 0.5 and real.min() >= 0 and len(np.unique(real)) == 8
     assert fake.min() >= 0 and fake.max() <= 0.5 and len(np.unique(fake)) == 8
-    exact = build(tiny())._targets(tf.range(8, dtype=tf.int64), tf.float32)
-    assert (exact[0].numpy() == 1).all() and (exact[1].numpy() == 0).all()
+    exact = targets(NonSaturating())
+    assert (exact[0] == 1).all() and (exact[1] == 0).all()
 
 
 def test_flip_mirrors_about_half_of_the_pictures_and_nothing_else():
-    model = build(tiny(), flip=True)
-    index = tf.range(8, dtype=tf.int64)
-    plain = to_float(tf.cast(PIXELS[:8], tf.float32), "sigmoid").numpy()
-    flipped = model._reals(PIXELS[:8], index).numpy()
+    draws = noise.Draws(0, tf.range(8, dtype=tf.int64), 8)
+    plain = to_float(PIXELS[:8].astype("float32"), "sigmoid")
+    flipped = flip(plain, draws).numpy()
     mirrored = [np.array_equal(f, p[:, ::-1]) for f, p in zip(flipped, plain, strict=True)]
     same = [np.array_equal(f, p) for f, p in zip(flipped, plain, strict=True)]
     assert all(m != s for m, s in zip(mirrored, same, strict=True))

@@ -1,16 +1,37 @@
 """G and D are the published networks, layer for layer, and load without this project."""
 
+import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
+from helpers import REPO
 
 from dcgan_tf.common.config import find_config, names, read_config
 from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.saving import save_network
 from dcgan_tf.train.command import parse_training
+
+# What these layers take in Keras 3.13, which refuses a file with any other key.
+EVERY_LAYER = {"name", "trainable", "dtype"}
+KERNEL = {"use_bias", "activation", "activity_regularizer"}
+MAPS = {"filters", "kernel_size", "strides", "padding", "dilation_rate", "data_format"}
+KERAS_3_13 = {
+    "InputLayer": {"batch_shape", "sparse", "ragged", "optional"},
+    "Dense": KERNEL | {"units", "quantization_config", "lora_rank", "lora_alpha"},
+    "Conv2D": KERNEL | MAPS | {"groups"},
+    "Conv2DTranspose": KERNEL | MAPS | {"output_padding"},
+    "BatchNormalization": {"axis", "momentum", "epsilon", "center", "scale", "synchronized"},
+    "ReLU": {"max_value", "negative_slope", "threshold"},
+    "LeakyReLU": {"negative_slope"},
+    "Activation": {"activation"},
+    "Flatten": {"data_format"},
+    "Reshape": {"target_shape"},
+}
 
 
 def resolved(*argv):
@@ -106,7 +127,7 @@ def test_saved_generator_loads_with_plain_keras_alone(tmp_path):
     generator = build_generator(resolved("--width", "0.05"))
     latents = np.random.RandomState(0).randn(2, 128).astype("float32")
     expected = generator(latents, training=False).numpy()
-    generator.save(tmp_path / "generator.keras")
+    save_network(generator, tmp_path / "generator.keras")
     np.save(tmp_path / "latents.npy", latents)
     program = (
         "import keras, numpy as np, sys\n"
@@ -117,3 +138,46 @@ def test_saved_generator_loads_with_plain_keras_alone(tmp_path):
     # Another directory, so that the project cannot be imported even by accident.
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
+
+
+def saved_layers(path):
+    """(class name, configuration) of each layer in a `.keras` file."""
+    with zipfile.ZipFile(path) as archive:
+        network = json.loads(archive.read("config.json"))
+    return [(layer["class_name"], layer["config"]) for layer in network["config"]["layers"]]
+
+
+@pytest.mark.parametrize("recipe", ["celeba", "radford"])
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_saved_networks_have_no_key_that_keras_3_13_refuses(tmp_path, recipe, build):
+    save_network(build(resolved("--config", recipe, "--width", "0.05")), tmp_path / "it.keras")
+    layers = saved_layers(tmp_path / "it.keras")
+    assert "BatchNormalization" in dict(layers)
+    for kind, config in layers:
+        words = ("_initializer", "_regularizer", "_constraint")  # of every kind of weight
+        keys = {key for key in config if not key.endswith(words)}
+        assert keys <= KERAS_3_13[kind] | EVERY_LAYER, (kind, config["name"])
+
+
+def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
+    program = (
+        "import sys\n"
+        "from dcgan_tf.models.networks import build_generator\n"
+        "from dcgan_tf.models.saving import save_network\n"
+        "from dcgan_tf.train.command import parse_training\n"
+        "config = parse_training(['--width', '0.05']).config\n"
+        "save_network(build_generator(config), sys.argv[1])"
+    )
+    save_network(build_generator(resolved("--width", "0.05")), tmp_path / "here.keras")
+    there = tmp_path / "there.keras"
+    subprocess.run([sys.executable, "-c", program, there], cwd=REPO, check=True)
+    assert (tmp_path / "here.keras").read_bytes() == there.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here.keras", "there.keras"]
+
+
+def test_a_setting_that_keras_3_13_lacks_is_not_dropped_in_silence(tmp_path):
+    pictures = keras.Input((8, 8, 3))
+    normalized = keras.layers.BatchNormalization(renorm=True)(pictures)
+    with pytest.raises(ValueError, match="renorm=True"):
+        save_network(keras.Model(pictures, normalized), tmp_path / "it.keras")
+    assert not list(tmp_path.iterdir())

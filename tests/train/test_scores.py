@@ -140,7 +140,7 @@ def test_damaged_lines_are_left_out_with_a_warning(run, caplog):
     run.evaluation.write_bytes(text.encode() + b"\n\xff\xfe\x00")
     scoring.forget_later(run, 1, None)
     assert read_lines(run.evaluation) == good
-    assert "2 damaged lines left out" in caplog.text
+    assert "3 damaged lines left out" in caplog.text
 
 
 def test_line_made_again_replaces_its_earlier_self_and_stays_in_order(run):

@@ -3,10 +3,10 @@
 import time
 
 import keras
+import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.files import replacing
-from dcgan_tf.train.callbacks.logs import scalar
+from dcgan_tf.models.saving import save_network
 
 
 class RestoreMeans(keras.callbacks.Callback):
@@ -44,7 +44,7 @@ class StepCounter(keras.callbacks.Callback):
         if self._workers == 1:
             self._stop.agreed = bool(self._stop.signum)
         else:  # the others hear of it in the next step, and all stop after that one
-            self._stop.agreed = scalar(logs["stop"]) > 0
+            self._stop.agreed = float(tf.convert_to_tensor(self.model.stop_wished)) > 0
             self.model.wants_stop.assign(float(bool(self._stop.signum)))
 
 
@@ -84,8 +84,7 @@ class Checkpoint(keras.callbacks.Callback):
             (self.model.generator, self._run.generator),
             (self.model.discriminator, self._run.discriminator),
         ):
-            with replacing(path) as temporary:
-                network.save(temporary)
+            save_network(network, path)
         state = checkpoints.state_of(self.model)
         keep = self._config.keep_checkpoints
         checkpoints.write(self._run.checkpoints, state, self._journal, keep)

@@ -9,7 +9,6 @@ import sys
 import time
 
 import keras
-import numpy as np
 import psutil
 import tensorflow as tf
 
@@ -20,16 +19,11 @@ from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents
 log = logging.getLogger(__name__)
 
 
-def scalar(value):
-    """float: of a tensor with one element, whatever its shape."""
-    return float(np.ravel(value)[0])
-
-
 def epoch_record(epoch, step, batch_size, logs):
     """dict: what metrics.jsonl says of an epoch, which is counted from 0."""
     record = {"epoch": epoch + 1, "step": step, "images_seen": step * batch_size}
     names = ("d_loss", "g_loss", "d_real", "d_fake")
-    return record | {name: round(scalar(logs[name]), 6) for name in names}
+    return record | {name: round(float(logs[name]), 6) for name in names}
 
 
 class MetricsLog(keras.callbacks.Callback):
@@ -130,6 +124,6 @@ class TensorBoardLog(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
-                tf.summary.scalar(name, scalar(value))
+                tf.summary.scalar(name, value)
             tf.summary.scalar("diversity", self._journal.history[-1]["diversity"])
         self._writer.flush()

@@ -9,7 +9,7 @@ import numpy as np
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.plots import figure
 from dcgan_tf.metrics import collapse
-from dcgan_tf.train.callbacks.logs import epoch_record, scalar
+from dcgan_tf.train.callbacks.logs import epoch_record
 from dcgan_tf.train.callbacks.redrawn import Redrawn
 
 NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
@@ -69,7 +69,7 @@ class Curve:
 
     def _sums(self, count, logs):
         """[steps, sum over all of them of each value]."""
-        own = [count, *(count * scalar(logs[name]) for name in NAMES)]
+        own = [count, *(count * float(logs[name]) for name in NAMES)]
         return [before + new for before, new in zip(self._state["epochs"], own, strict=True)]
 
     def _join_neighbours(self):

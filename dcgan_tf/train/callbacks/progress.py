@@ -8,7 +8,6 @@ import keras
 from tqdm import tqdm
 
 from dcgan_tf.common.progress import EVERY, duration
-from dcgan_tf.train.callbacks.logs import scalar
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ class ProgressBar(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self._pace.count_step()
         if self._bar is not None:
-            losses = {name: f"{scalar(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
+            losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
             losses |= {"to go": left} if (left := self._pace.left) else {}
             self._bar.set_postfix(losses, refresh=False)
             self._bar.update(self._batch_size)
@@ -100,7 +99,7 @@ class ProgressBar(keras.callbacks.Callback):
                 logging.INFO if self._bar is None else logging.DEBUG,
                 f"epoch {self._epoch + 1}/{self._epochs}, "
                 f"{100 * done // self._journal.steps_per_epoch}% of it  "
-                f"d_loss {scalar(logs['d_loss']):.3f}  g_loss {scalar(logs['g_loss']):.3f}  "
+                f"d_loss {float(logs['d_loss']):.3f}  g_loss {float(logs['g_loss']):.3f}  "
                 f"{speed}  {self._pace.left} to go",
             )
         self._next = self._pace.seconds + EVERY

@@ -5,26 +5,26 @@ import logging
 import os
 import time
 import zipfile
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.files import editing_lines, read_lines, read_record, replacing, write_text
+from dcgan_tf.common.files import editing_lines, read_lines, write_text
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.against import Archive, Choice, choose_subset
+from dcgan_tf.evaluate.against import Choice, cache_of, choose_subset, training_archive
 from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import from_array, generated, pick
-from dcgan_tf.evaluate.protocol import mismatch
+from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING, mismatch
+from dcgan_tf.evaluate.records import LABELS, is_record, parse_record
 from dcgan_tf.metrics.inception import load_inception
+from dcgan_tf.models.saving import save_network
 
 log = logging.getLogger(__name__)
 
-KID_SUBSETS = 20  # a fifth of the command's: this runs often
-LABELS = {"fid": "FID", "fid_768": "FID-768"}
+SHARES = ("precision", "recall")
 SCORE = "score.json"  # in the zip that best/generator.keras is, and beside it for people
 MOST_BYTES = 1_000_000  # that are read of it; a record has 2,000
 
@@ -75,10 +75,10 @@ class Scores(keras.callbacks.Callback):
         if not isinstance(self._judge, Judge):
             network = load_inception(self._inception)
             choice = choose(self._reals, self._count)
-            self._judge = Judge(network, best_layer(network), choice, None, subsets=KID_SUBSETS)
+            self._judge = _judge(network, choice, None)
         choice = self._judge.choice
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
-        self._first = choice.reference.count + choice.held_count  # pictures before the first score
+        self._first = self._judge.real_count  # pictures that come with the first score
         log.info(
             f"scores every {self._every} epochs: {self._count:,} samples against "
             f"{choice.reference.name}; real against real: {floor}"
@@ -120,7 +120,7 @@ def choose(pixels: np.ndarray, count: int) -> Choice:
     count = min(count, len(pixels) // 2)
     rows, others = pick(np.arange(len(pixels)), count, seed=0)
     held = from_array(pixels[others[:count]], "the others of these")
-    return Choice(from_array(pixels[rows], "the real pictures"), count, lambda: (held, None))
+    return Choice(from_array(pixels[rows], "the real pictures"), held)
 
 
 def training_judge(config, source, pack) -> Judge:
@@ -132,18 +132,14 @@ def training_judge(config, source, pack) -> Judge:
     Raises:
         UserError: no weights of Inception, or damaged ones.
     """
-    archive = Archive(
-        config,
-        source,
-        f"the training pictures, {source.where}",
-        f"the rest of {source.where}, not trained on",
-        pack,
-    )
-    count = config.score_samples
-    choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
+    archive, count = training_archive(config, source, pack), config.score_samples
     network = load_inception(config.inception or None)
-    cache = Path(config.packs).parent / "features"
-    return Judge(network, best_layer(network), choice, cache, subsets=KID_SUBSETS)
+    choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
+    return _judge(network, choice, cache_of(config))
+
+
+def _judge(network, choice, cache):
+    return Judge(network, best_layer(network), choice, cache, subsets=KID_SUBSETS_IN_TRAINING)
 
 
 def _names(record):
@@ -164,18 +160,8 @@ def describe(record):
 
 
 def is_own(record):
-    """bool: a score of the training itself, with all that is looked at here."""
-    name, numbers = frechet_name(record), (int, float)
-    return (
-        record.get("by") == "training"
-        and isinstance(record.get("epoch"), int)
-        and isinstance(record.get("protocol"), dict)
-        and isinstance(record.get(name), numbers)
-        and all(isinstance(record.get(share, 0), (*numbers, type(None))) for share in SHARES)
-    )
-
-
-SHARES = ("precision", "recall")
+    """bool: whether it is a score of the training itself, not of the command."""
+    return record.get("by") == "training" and is_record(record)
 
 
 def read_best(run):
@@ -187,18 +173,15 @@ def read_best(run):
         return None
     try:
         with zipfile.ZipFile(run.best_generator) as archive:
-            if SCORE in archive.namelist():
-                text = archive.open(SCORE).read(MOST_BYTES)
-            else:
-                text = run.best_score.read_bytes()
+            inside = SCORE in archive.namelist()
+            text = archive.open(SCORE).read(MOST_BYTES) if inside else run.best_score.read_bytes()
+        record = parse_record(text)
     except Exception as error:  # zipfile raises many kinds of them
-        text = b""
         log.debug(f"{run.best_generator}: {type(error).__name__}: {error}")
-    record = read_record(text.decode(errors="replace"))
-    if is_own(record):
-        return record
-    log.warning(f"{run.best_generator}: its score cannot be read; best/ starts anew")
-    return None
+        record = None
+    if record is None:
+        log.warning(f"{run.best_generator}: its score cannot be read; best/ starts anew")
+    return record
 
 
 def restore_best(run):
@@ -221,15 +204,11 @@ def forget_later(run, epoch, best):
     if not run.evaluation.exists():
         return
     with editing_lines(run.evaluation) as records:
-        damaged = [r for r in records if r.get("by") == "training" and not is_own(r)]
-        records[:] = [
-            record
-            for record in records
-            if record not in damaged
-            and (not is_own(record) or record["epoch"] <= epoch or record == best)
-        ]
+        whole = [record for record in records if is_record(record)]
+        damaged = len(records) - len(whole)
+        records[:] = [r for r in whole if not is_own(r) or r["epoch"] <= epoch or r == best]
     if damaged:
-        log.warning(f"{run.evaluation}: {len(damaged)} damaged lines left out")
+        log.warning(f"{run.evaluation}: {damaged} damaged lines left out")
 
 
 def add_record(run, record):
@@ -262,10 +241,7 @@ def is_best(best, record):
 def publish_best(run, generator, record):
     """Put the generator into best/ with its score inside, and a copy of the score beside it."""
     run.best_generator.parent.mkdir(exist_ok=True)
-    with replacing(run.best_generator) as temporary:
-        generator.save(temporary)
-        with zipfile.ZipFile(temporary, "a") as archive:
-            archive.writestr(SCORE, _as_text(record))
+    save_network(generator, run.best_generator, {SCORE: _as_text(record)})
     write_text(run.best_score, _as_text(record))
 
 

@@ -6,7 +6,6 @@ import keras
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.train.callbacks.logs import scalar
 
 
 class StopAtNaN(keras.callbacks.Callback):
@@ -24,7 +23,7 @@ class StopAtNaN(keras.callbacks.Callback):
         self._run, self._journal = run, journal
 
     def on_train_batch_end(self, batch, logs=None):
-        losses = scalar(logs["d_loss"]), scalar(logs["g_loss"])
+        losses = float(logs["d_loss"]), float(logs["g_loss"])
         if not all(map(math.isfinite, losses)):
             self._raise_diverged(losses)
 

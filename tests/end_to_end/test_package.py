@@ -1,0 +1,68 @@
+"""What `pip install .` gives: the package with its configs, and three commands, from anywhere."""
+
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from helpers import REPO
+
+# What pip's scripts do: find the entry point by its name and call it.
+CALL = """
+import sys
+from importlib.metadata import entry_points
+sys.argv = sys.argv[1:]
+(entry,) = entry_points(group="console_scripts", name=sys.argv[0])
+entry.load()()
+"""
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    subprocess.run(build, cwd=REPO, check=True, capture_output=True)
+    (path,) = folder.iterdir()
+    return path
+
+
+@pytest.fixture
+def installed(wheel, here, monkeypatch):
+    """An otherwise empty current directory, far from the repository, that has the wheel's files."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(here / "site")
+    monkeypatch.setenv("PYTHONPATH", str(here / "site"))
+    return here
+
+
+def call(*words):
+    return subprocess.run([sys.executable, "-c", CALL, *words], capture_output=True, text=True)
+
+
+def test_the_wheel_has_the_code_and_the_configs_and_nothing_else(wheel):
+    code = {path.relative_to(REPO).as_posix() for path in REPO.glob("dcgan_tf/**/*.py")}
+    configs = {f"dcgan_tf/configs/{path.name}" for path in REPO.glob("configs/*.toml")}
+    other = {"dcgan_tf/py.typed", "dcgan_tf/metrics/inception_golden.json"}
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+    assert files == code | configs | other
+
+
+@pytest.mark.parametrize("command", ["dcgan-train", "dcgan-generate", "dcgan-evaluate"])
+def test_an_installed_command_calls_itself_by_its_name(installed, command):
+    done = call(command, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"usage: {command} ")
+    assert f"example: {command} " in " ".join(done.stdout.split())
+
+
+def test_an_installed_command_finds_the_configs(installed):
+    done = call("dcgan-train", "--config", "nist")
+    assert done.returncode == 2
+    assert "did you mean mnist?" in done.stderr
+    assert "there are celeba, cifar10, demo, mnist, radford" in done.stderr
+    assert [path.name for path in installed.iterdir()] == ["site"]
+
+
+def test_an_installed_command_names_the_others_as_they_are_installed(installed):
+    assert "train first (dcgan-train --config demo)" in call("dcgan-generate").stderr
