@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import filelock
@@ -84,11 +85,17 @@ def read_lines(path):
     """
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_bytes().splitlines():
-        with contextlib.suppress(ValueError, RecursionError):  # no JSON, no UTF-8, nested too deep
-            records.append(json.loads(line))
-    return [record for record in records if isinstance(record, dict)]
+    lines = path.read_bytes().splitlines()
+    return [record for line in lines if (record := read_record(line))]
+
+
+def read_record(text):
+    """dict: a JSON object; {} where `text`, str or bytes, is anything else."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def lock_for(path: Path) -> Path:
@@ -119,6 +126,28 @@ def editing_lines(path):
         write_lines(path, records)
 
 
+def check_file(path: Path, flag: str, expected: str):
+    """Refuse what is no plain file before it is opened: a pipe or a device never ends.
+
+    Args:
+        path: the file; flag: what named it; expected: what it should be, in words.
+
+    Raises:
+        UserError: not there, no plain file, or not to be read.
+    """
+    try:
+        kind = path.stat().st_mode
+    except (OSError, ValueError) as error:  # a null byte is a ValueError
+        words = getattr(error, "strerror", None) or str(error)
+        if isinstance(error, FileNotFoundError):
+            words = "no such file"
+    else:
+        if stat.S_ISREG(kind) and os.access(path, os.R_OK):
+            return
+        words = "may not be read" if stat.S_ISREG(kind) else "a folder, pipe or device, no file"
+    raise UserError(f"{words}; expected {expected}", flag=f"{flag} {path}".strip())
+
+
 def make_directory(path, flag):
     """Make a directory and its parents, where they are not there yet.
 
@@ -131,7 +160,7 @@ def make_directory(path, flag):
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
         raise UserError(f"{flag} {path}: {_not_made(path, error)}; choose another place") from None
     return missing[::-1]
 
@@ -142,7 +171,40 @@ def _not_made(path, error):
             return f"{place} is a link that leads nowhere"
         if place.exists() and not place.is_dir():
             return f"{place} is a file, expected a folder"
-    return f"cannot make this folder ({error.strerror})"
+    return f"cannot make this folder ({getattr(error, 'strerror', error)})"
+
+
+@contextlib.contextmanager
+def whole_folder(path, is_whole):
+    """Make a folder whole or not at all.
+
+    Yields a temporary folder beside it, which becomes `path` when the block ends, or None where
+    the folder is whole already. Programs that need the same one at once wait for each other.
+
+    Args:
+        path: the folder; what is there and not whole is deleted.
+        is_whole: function of a path: whether the folder there can be taken as it is.
+    """
+    with filelock.FileLock(f"{path}.lock"):
+        if is_whole(path):
+            yield None
+            return
+        temporary = path.with_name(f".making-{path.name}")
+        shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process: we hold the lock
+        shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
+        temporary.mkdir()
+        try:
+            yield temporary
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def mark_used(path):
+    """Set a file's times to now: what is kept for later runs shows when it was last of use."""
+    with contextlib.suppress(OSError):  # on a read-only disk
+        os.utime(path)
 
 
 def next_directory(parent, name=""):

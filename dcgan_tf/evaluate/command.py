@@ -3,24 +3,49 @@
 from pathlib import Path
 
 from dcgan_tf.common import runs
-from dcgan_tf.common.cli import Parser, check_choice, leave, number, run_command, typed
+from dcgan_tf.common.cli import MAX_SEED, Parser, check_choice, leave, number, run_command, typed
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.limits import MAX_HELD_SAMPLES, MAX_SAMPLES, MAX_SCORED_SIZE
 from dcgan_tf.common.log import speak
+from dcgan_tf.evaluate.request import EvaluationRequest
 
 LAYERS = ("pool_3", "mixed_7")
 AGAINST = ("subset", "rest", "data")
 
 
-def parse_evaluation(argv=None):
+def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
     """Read the command line, without importing TensorFlow.
-
-    Returns:
-        argparse.Namespace.
 
     Raises:
         UserError: an unknown flag, an unreadable value, flags that exclude each other, no such run.
     """
+    args = _parser().parse_args(argv)
+    for name in ("run", "data", "inception", "cache", "packs"):
+        if getattr(args, name) == "":
+            raise UserError(f"--{name}: got an empty text, expected a path")
+    check_choice("--features", args.features, LAYERS)
+    check_choice("--against", args.against, AGAINST)
+    if args.inception is not None and not Path(args.inception).is_file():
+        found = "no regular file" if Path(args.inception).exists() else "no such file"
+        raise UserError(f"--inception {args.inception}: {found}; expected .tgz, .pb or .npz")
+    common = {
+        "samples": _whole("--samples", args.samples, 0, 2, _most_samples(args)),
+        "seed": _whole("--seed", args.seed, 0, 0, MAX_SEED),
+        "layer": args.features,
+        "inception": args.inception,
+        "json": args.json,
+        "cache": args.cache,
+        "packs": args.packs,
+    }
+    if args.list:
+        folders = args.places + ([args.run] if args.run else [])
+        folders = folders or [str(runs.newest().root)]
+        return EvaluationRequest(tuple(folders), listing=True)
+    return EvaluationRequest(**common, **(_of_places if args.places else _of_run)(args))
+
+
+def _parser():
     parser = Parser(
         prog=typed("evaluate"),
         description="FID, KID, Inception Score, precision and recall, each with its protocol and "
@@ -51,36 +76,33 @@ def parse_evaluation(argv=None):
     add("--crop", metavar="BOX", help="A and B: left,upper,right,lower or center; center")
     add("--scored-crop", metavar="BOX", help="B, where it needs another crop than A")
     add("--size", metavar="N", help="A and B: height and width after the crop; 64")
-    add(
-        "--memorisation",
-        action="store_true",
-        default=False,
-        help="each sample's nearest training picture instead",
-    )
-    add(
-        "--list", action="store_true", default=False, help="print the scores that runs already have"
-    )
-    add("--json", action="store_true", default=False, help="the record as one line on stdout")
+    for flag, words in (
+        ("--memorisation", "each sample's nearest training picture instead"),
+        ("--list", "print the scores that runs already have"),
+        ("--json", "the record as one line on stdout"),
+    ):
+        add(flag, action="store_true", default=False, help=words)
     add("--cache", metavar="DIR", help="where features are kept; features/ beside the packs")
     add("--packs", metavar="DIR", help="where prepared pictures are kept; data/packs or the run's")
-    args = parser.parse_args(argv)
-    args.samples = number("--samples", args.samples, 0, int, 2) if args.samples else 0
-    args.seed = number("--seed", args.seed, 0, int, 0)
-    check_choice("--features", args.features, LAYERS)
-    check_choice("--against", args.against, AGAINST)
-    if args.inception is not None and not Path(args.inception).is_file():
-        raise UserError(f"--inception {args.inception}: no such file; expected .tgz, .pb or .npz")
-    if args.list:
-        args.places = args.places + ([args.run] if args.run else [])
-        args.places = args.places or [str(runs.newest().root)]
-    elif args.places:
-        _check_places(args)
-    else:
-        _check_run(args)
-    return args
+    return parser
 
 
-def _check_places(args):
+def _most_samples(args):
+    return MAX_HELD_SAMPLES if args.memorisation else MAX_SAMPLES
+
+
+def _whole(flag, text, default, low, high):
+    """int: the value of a flag between `low` and `high`, `default` where it was not given."""
+    if text is None:
+        return default
+    value = number(flag, text, default, int, low)
+    if value > high:
+        raise UserError(f"{flag}: got {text[:30]}, expected {high:,} or less")
+    return value
+
+
+def _of_places(args):
+    """dict: what belongs to two places, checked."""
     for name in ("run", "data", "against"):
         if getattr(args, name) is not None:
             raise UserError(f"--{name}: belongs to a run, not to two folders; drop one of the two")
@@ -91,16 +113,21 @@ def _check_places(args):
     for place in args.places:
         if not Path(place).expanduser().exists():
             raise UserError(f"{place}: no such file or folder")
-    args.size = number("--size", args.size, 64, int, 4)
-    args.crop = _crop("--crop", args.crop or "center")
-    args.scored_crop = _crop("--scored-crop", args.scored_crop or args.crop)
+    crop = _crop("--crop", args.crop or "center")
+    return {
+        "places": tuple(args.places),
+        "size": _whole("--size", args.size, 64, 4, MAX_SCORED_SIZE),
+        "crop": crop,
+        "scored_crop": _crop("--scored-crop", args.scored_crop or crop),
+    }
 
 
 def _crop(flag, text):
     return text if text == "center" else check_crop(text, flag)
 
 
-def _check_run(args):
+def _of_run(args):
+    """dict: what belongs to a run, checked."""
     for name in ("crop", "scored_crop", "size"):
         if getattr(args, name) is not None:
             flag = "--" + name.replace("_", "-")
@@ -114,22 +141,27 @@ def _check_run(args):
     ):
         if not path.is_file():
             raise UserError(f"--run {run.root}: {words}")
-    args.run = run
+    return {
+        "run": run,
+        "data": args.data,
+        "against": args.against,
+        "memorisation": args.memorisation,
+    }
 
 
 def main(argv=None):
-    args = parse_evaluation(argv)
-    if args.list:
+    request = parse_evaluation(argv)
+    speak("stderr" if request.json else "stdout")
+    if request.listing:
         from dcgan_tf.evaluate.table import list_runs
 
-        return list_runs(args.places)
-    speak("stderr" if args.json else "stdout")
+        return list_runs(request.places)
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     start_tensorflow()
     from dcgan_tf.evaluate import evaluation, memorisation
 
-    return (memorisation.examine if args.memorisation else evaluation.evaluate)(args)
+    return (memorisation.examine if request.memorisation else evaluation.evaluate)(request)
 
 
 def run():

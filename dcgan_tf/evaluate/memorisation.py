@@ -7,22 +7,22 @@ is suspicious. Of the held-out faces themselves at most one in a hundred is.
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
-from dcgan_tf.common import checkpoints
+from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import write_text
 from dcgan_tf.common.images import grid, save_png
-from dcgan_tf.evaluate import reference
-from dcgan_tf.evaluate.judge import best_layer
-from dcgan_tf.evaluate.pictures import from_pack, generated, pick
-from dcgan_tf.metrics.features import extract
-from dcgan_tf.metrics.inception import load_inception
+from dcgan_tf.common.progress import progress
+from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate.against import Archive, cache_of, check_count, open_archive
+from dcgan_tf.evaluate.judge import open_inception
+from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.request import EvaluationRequest
+from dcgan_tf.metrics.features import Pictures, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
-from dcgan_tf.models.networks import load_network
 
 NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
 PAIRS = 8  # shown for each of the two spaces
@@ -71,39 +71,44 @@ class Neighbours:
     nearest: np.ndarray
 
     @property
-    def threshold(self):
+    def threshold(self) -> float:
         return float(np.quantile(self.held_out, NEAR))
 
     @property
-    def near(self):
-        """bool ndarray: which samples lie nearer than the threshold."""
+    def near(self) -> np.ndarray:
+        """bool (n,): which samples lie nearer than the threshold."""
         return self.samples < self.threshold
 
-    def numbers(self):
-        """dict: the distances in figures."""
+    def numbers(self) -> dict:
+        """The distances in figures."""
         return {
             "median_distance": float(np.median(self.samples)),
             "held_out_median_distance": float(np.median(self.held_out)),
-            "ratio_of_medians": float(np.median(self.samples) / np.median(self.held_out)),
+            "ratio_of_medians": _ratio(np.median(self.samples), np.median(self.held_out)),
             "threshold": self.threshold,
             "near": float(self.near.mean()),
         }
 
 
-def find_neighbours(samples, held_out, training):
-    """Neighbours: of rows of numbers, each with `len` and blocks by slice or index."""
+def _ratio(first, second):
+    """None where the held-out pictures are training pictures themselves."""
+    return float(first / second) if second else None
+
+
+def find_neighbours(samples, held_out, training) -> Neighbours:
+    """Of rows of numbers, each with `len` and blocks by slice or index."""
     distances, nearest = nearest_neighbours(samples, training)
     return Neighbours(distances, nearest_neighbours(held_out, training)[0], nearest)
 
 
-def judge(pixels, features):
-    """The verdict on two Neighbours, in blurred pixels and in Inception features.
+def verdict(pixels: Neighbours, features: Neighbours) -> dict:
+    """The verdict in blurred pixels and in Inception features.
 
     Generated pictures are smoother than real ones, which brings them nearer to everything in
     pixels alone; a copy is near in both. So many near ones are allowed as chance would give.
 
     Returns:
-        dict: `verdict` ("copies", "no sign of copying"), `copies` (the share that is near in both
+        `verdict` ("copies", "no sign of copying"), `copies` (the share that is near in both
         spaces), `allowed`, and the numbers of each space.
     """
     both = pixels.near & features.near
@@ -117,76 +122,73 @@ def judge(pixels, features):
     }
 
 
-def suspects(pixels, features, count=PAIRS):
-    """int list: the samples to look at: the nearest in pixels, then the nearest in features."""
+def suspects(pixels: Neighbours, features: Neighbours, count: int = PAIRS) -> list[int]:
+    """The samples to look at: the nearest in pixels, then the nearest in features."""
     return [
         int(i) for n in (pixels, features) for i in np.argsort(n.samples, kind="stable")[:count]
     ]
 
 
-def examine(args):
-    """Do what `evaluate --memorisation` asks for.
-
-    Args:
-        args: of evaluate.parse_evaluation.
+def examine(request: EvaluationRequest):
+    """Do what `--memorisation` asks for.
 
     Raises:
         UserError: no held-out real pictures to compare with, or bad input.
     """
-    generator = load_network(args.run.generator, "--run")
-    inception = load_inception(args.inception)
-    layer = best_layer(inception, args.features)
-    training, held_out = _open_reals(args)
-    cache = reference.cache_of(args, training.config)
-    count = held_out.count
-    samples = generated(generator, args.samples or count, args.seed)
+    run = request.run
+    generator = generator_of(run)
+    inception, layer = open_inception(request.inception, request.layer)
+    training, held_out = _open_reals(request)
     own = from_pack(training.pack, training.rows, training.name)
-    total = samples.count + held_out.count + own.count
-    with tqdm(total=total, desc=f"features {layer}", unit="img", disable=None) as bar:
-        vectors = [
-            extract(pictures, inception, layer, cache, bar.update).features
-            for pictures in (samples, held_out, own)
-        ]
+    samples = generated(generator, request.samples or held_out.count, request.seed)
+    cache = cache_of(training.config, request.cache)
+    sides = (samples, held_out, own)
+    with progress(sum(side.count for side in sides), f"features {layer}") as bar:
+        vectors = [extract(side, inception, layer, cache, bar.update).features for side in sides]
     shown, others = (np.concatenate(list(side.read())) for side in (samples, held_out))
     pixels = find_neighbours(Blurred(shown), Blurred(others), Blurred(training.pack.pixels))
     features = find_neighbours(*vectors)
-    record = checkpoints.identify(args.run) | judge(pixels, features)
+    record = identify(run) | verdict(pixels, features)
     record |= {
         "samples": samples.count,
         "held_out": held_out.name,
         "training": own.name,
         "layer": layer,
-        "seed": args.seed,
+        "seed": request.seed,
         "generator_sha256": samples.made_by["generator_sha256"],
     }
-    write_text(args.run.memorisation, json.dumps(record, indent=1) + "\n")
-    _write_pairs(args.run.memorisation_pairs, shown, training.pack.pixels, pixels, features)
-    print(json.dumps(record) if args.json else describe(record, args.run))
+    write_text(run.memorisation, json.dumps(record, indent=1) + "\n")
+    _write_pairs(run.memorisation_pairs, shown, training.pack.pixels, pixels, features)
+    print(json.dumps(record) if request.json else in_words(record, run))
 
 
-def _open_reals(args):
-    """The training pictures (Archive) and held-out ones (Pictures)."""
-    own = args
-    if args.against == "data":
-        own = type(args)(**{**vars(args), "data": None, "against": "subset"})
-    archive, against = reference.open_archive(own)
+def _open_reals(request) -> tuple[Archive, Pictures]:
+    """The training pictures and held-out ones."""
+    own = request
+    if request.against == "data":
+        own = replace(request, data=None, against="subset")
+    archive, against = open_archive(own)
     if against == "data":
         raise UserError(
-            f"--data {args.data}: not the pictures that {args.run.root} was trained on; "
-            "add --against data to take them as the held-out ones"
+            f"not the pictures that {request.run.root} was trained on; "
+            "add --against data to take them as the held-out ones",
+            flag=f"--data {request.data}",
         )
-    if args.against == "data":
-        other = reference.open_archive(args)[0]
-        count = min(args.samples or len(archive.rows), len(other.rows), 10_000)
-        rows = pick(other.rows, count, args.seed)[0]
+    wanted = min(request.samples or len(archive.rows), 10_000)
+    if request.against == "data":
+        other = open_archive(request)[0]
+        count = check_count(min(wanted, len(other.rows)), other.source.where)
+        rows = pick(other.rows, count, request.seed)[0]
         return archive, from_pack(other.pack, rows, other.name)
-    count = min(args.samples or len(archive.rows), archive.left_out, 10_000)
+    count = min(wanted, archive.left_out)
     if count < 2:
         raise UserError(
-            f"--memorisation: {args.run.root} was trained on all of {archive.source.where}, so no "
-            "held-out pictures are left; name an archive of others with --against data --data PATH"
+            f"--memorisation: {request.run.root} was trained on all of {archive.source.where}, so "
+            "no held-out pictures are left; name an archive of others with "
+            "--against data --data PATH"
         )
-    pack, rows = archive.rest(count, args.seed)
+    pack, rows = archive.rest(count, request.seed)
+    check_count(len(rows), archive.source.where)  # some may have been unusable
     return archive, from_pack(pack, rows, archive.rest_name)
 
 
@@ -202,18 +204,19 @@ def _write_pairs(path, samples, training, pixels, features):
     save_png(path, image.repeat(2, axis=0).repeat(2, axis=1), {"samples": shown})
 
 
-def describe(record, run):
-    """str: the verdict with its numbers."""
+def in_words(record: dict, run: Run) -> str:
+    """The verdict with its numbers."""
     lines = [f"{record['samples']:,} samples of {run.root}, epoch {record['epoch']}", ""]
     for space in ("pixels", "features"):
         n = record[space]
+        ratio = "none" if n["ratio_of_medians"] is None else f"{n['ratio_of_medians']:.2f}"
         where = "blurred pixels (RMS, grey levels)"
         if space == "features":
             where = f"Inception {record['layer']}"
         lines.append(
             f"nearest training picture in {where}: median distance {n['median_distance']:.4g}, of "
             f"held-out real pictures {n['held_out_median_distance']:.4g} (ratio "
-            f"{n['ratio_of_medians']:.2f}); {n['near']:.1%} of the samples lie nearer than "
+            f"{ratio}); {n['near']:.1%} of the samples lie nearer than "
             f"{1 - NEAR:.0%} of the held-out pictures do"
         )
     return "\n".join(

@@ -1,16 +1,39 @@
 """Pictures to be scored: generated ones, and rows of a pack."""
 
+import hashlib
+
+import keras
 import numpy as np
 
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
+from dcgan_tf.common.limits import MAX_BATCH_BYTES
+from dcgan_tf.common.runs import Run
+from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Pictures
+from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 
 BATCH = 256
+SEEDS = 2**32  # as many as NumPy's RandomState takes
 
 
-def generated(generator, count, seed=0):
-    """Pictures of the seeds seed * count ... (seed + 1) * count - 1: 0, 1, ... by default."""
+def generator_of(run: Run) -> keras.Model:
+    """The generator of a run; UserError where the file has none."""
+    return load_generator(run.generator, "--run").model
+
+
+def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
+    """Pictures of the seeds seed * count ... (seed + 1) * count - 1: 0, 1, ... by default.
+
+    Raises:
+        UserError: there are no such seeds.
+    """
+    if (seed + 1) * count > SEEDS:
+        raise UserError(
+            f"--seed {seed}: no such seeds for {count:,} samples, expected "
+            f"{SEEDS // count - 1:,} or less"
+        )
     sampler, first = Sampler(generator), seed * count
 
     def read():
@@ -27,13 +50,14 @@ def generated(generator, count, seed=0):
     return Pictures(f"{count:,} generated pictures", count, made_by, read)
 
 
-def from_pack(pack, rows, name):
+def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
     """The given rows of a pack, in order."""
     rows = np.sort(np.asarray(rows, np.int64))
+    at_once = max(1, min(BATCH, MAX_BATCH_BYTES // pack.pixels[:1].nbytes))
 
     def read():
-        for start in range(0, len(rows), BATCH):
-            yield pack.pixels[rows[start : start + BATCH]]
+        for start in range(0, len(rows), at_once):
+            yield pack.pixels[rows[start : start + at_once]]
 
     manifest = pack.manifest
     made_by = {
@@ -44,7 +68,24 @@ def from_pack(pack, rows, name):
     return Pictures(f"{len(rows):,} of {name}", len(rows), made_by, read)
 
 
-def pick(rows, count, seed):
+def from_array(pixels: np.ndarray, name: str) -> Pictures:
+    """An array of pictures, uint8 (n, height, width, channels), as it is."""
+    made_by = {
+        "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        "crop": "none",
+        "size": pixels.shape[1],
+        "channels": pixels.shape[3],
+        "filter": "none",
+    }
+
+    def read():
+        for start in range(0, len(pixels), BATCH):
+            yield pixels[start : start + BATCH]
+
+    return Pictures(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
+
+
+def pick(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Split `rows` into `count` of them, chosen by `seed`, and the others."""
     order = np.random.RandomState(seed).permutation(len(rows))
     return np.sort(rows[order[:count]]), np.sort(rows[order[count:]])

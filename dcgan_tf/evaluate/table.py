@@ -1,32 +1,27 @@
 """Scores in words: the table of one evaluation, and several side by side where stamps allow it."""
 
+from pathlib import Path
+
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.protocol import describe, mismatch
-
-LABELS = {
-    "fid": "FID",
-    "fid_768": "FID-768",
-    "kid_mean": "KID",
-    "inception_score": "Inception Score",
-    "precision": "precision",
-    "recall": "recall",
-}
+from dcgan_tf.evaluate.protocol import mismatch, refuse_mismatch, title
+from dcgan_tf.evaluate.records import LABELS, read_records
 
 
-def cell(record, name):
-    """str: one score as a table shows it."""
+def cell(record: dict | None, name: str) -> str:
+    """One score as a table shows it."""
     value = (record or {}).get(name)
     if value is None:
         return "-"
     if name == "kid_mean":  # of equal distributions it is a millionth: no fixed decimals
-        return f"{value:.2e}" + (f" ± {record['kid_std']:.0e}" if record["kid_std"] else "")
+        spread = record.get("kid_std")
+        return f"{value:.2e}" + (f" ± {spread:.0e}" if spread else "")
     return f"{value:.4f}" if value < 10 else f"{value:.2f}"
 
 
-def table(record):
-    """str: a record with its floor beside each score, the protocol in words, and what to heed."""
+def table(record: dict) -> str:
+    """A record with its floor beside each score, the protocol in words, and what to heed."""
     protocol = record["protocol"]
     lines = [
         f"{record['scored']}",
@@ -51,38 +46,36 @@ def table(record):
     ]
     if protocol["layer"] == "mixed_7":
         lines.append("note: FID-768 cannot be compared with any published FID")
-    return "\n".join(lines)
+    return printable("\n".join(lines))
 
 
-def list_runs(folders):
+def list_runs(folders: list[str | Path]) -> None:
     """Print the scores of one or several runs that may be put side by side, and name the others.
 
     Raises:
         UserError: a run without scores, or none that matches the first run's newest; fields named.
     """
-    records = {folder: read_lines(Run(folder).evaluation) for folder in folders}
+    records = {folder: read_records(Run(folder).evaluation) for folder in folders}
     for folder, found in records.items():
         if not found:
             raise UserError(f"{folder}: no evaluation.jsonl with scores; evaluate it with --run")
     newest = records[folders[0]][-1]
     names = [name for name in LABELS if name in newest]
-    head = "".join(f"{LABELS[name]:>20}" for name in names)
-    lines, refused = [f"{'':28}{head}"], {}
-    for folder, found in records.items():
-        matching = [record for record in found if not mismatch(newest, record)]
-        if not matching:
-            raise UserError(
-                f"{folder}: no score has the protocol of {describe(newest)} in {folders[0]}: "
-                f"{mismatch(newest, found[-1])}; score both in the same way"
-            )
-        lines += [
-            f"{describe(record)[:28]:28}" + "".join(f"{cell(record, name):>20}" for name in names)
-            for record in matching
-        ]
+    lines, refused = [_row("", LABELS, names)], {}
+    for found in records.values():
+        if all(mismatch(newest, record) for record in found):
+            refuse_mismatch(newest, found[-1])
         for record in found:
             if why := mismatch(newest, record):
-                refused.setdefault(why, []).append(describe(record))
-    floor = "".join(f"{cell(newest['floor'], name):>20}" for name in names)
-    print("\n".join([*lines, f"{'real against real':28}{floor}"]))
+                refused.setdefault(why, []).append(title(record))
+            else:
+                lines.append(_row(title(record), {n: cell(record, n) for n in names}, names))
+    floor = {name: cell(newest.get("floor"), name) for name in names}
+    lines.append(_row("real against real", floor, names))
     for why, members in refused.items():
-        print(f"not comparable, left out: {', '.join(members)} ({why})")
+        lines.append(f"not comparable, left out: {', '.join(members)} ({why})")
+    print(printable("\n".join(lines)))
+
+
+def _row(head, cells, names):
+    return f"{head[:28]:28}" + "".join(f"{cells[name]:>20}" for name in names)

@@ -14,7 +14,7 @@ STARTING_STEPS = 1000  # until then a generator may still be learning to tell la
 SATURATED, SATURATED_EPOCHS = 0.9, 3
 
 
-def spread(pictures):
+def spread(pictures: np.ndarray) -> float:
     """Mean over all pairs of the root mean square difference of their pixels.
 
     Args:
@@ -40,16 +40,16 @@ class Diversity:
         pixels: uint8 (count, height, width, channels), the real pictures.
     """
 
-    def __init__(self, pixels):
+    def __init__(self, pixels: np.ndarray):
         rows = np.unique(np.linspace(0, len(pixels) - 1, REALS).astype(int))
         self._reals = max(spread(np.asarray(pixels[rows])), 1.0) if len(rows) > 1 else 1.0
 
-    def measure(self, pictures):
+    def measure(self, pictures: np.ndarray) -> float:
         """float: of generated pictures, uint8 (n, height, width, channels), n at least 2."""
         return spread(pictures) / self._reals
 
 
-def troubles(history, certainty=1.0):
+def troubles(history: list[dict], certainty: float = 1.0) -> dict[str, int]:
     """The first epoch of each kind of trouble.
 
     Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
@@ -78,7 +78,7 @@ def troubles(history, certainty=1.0):
     return found
 
 
-def warning(kind, history, epoch):
+def warning(kind: str, history: list[dict], epoch: int) -> str:
     """str: one line for the person who watches."""
     record = next(record for record in history if record["epoch"] == epoch)
     if kind == "collapse":

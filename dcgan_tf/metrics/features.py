@@ -2,28 +2,50 @@
 matters.
 
 An entry is a folder with `features.npy`, `logits.npy` where the softmax is there, `statistics.npz`
-and `entry.json`; it appears by one rename when it is whole. Features are mapped from disk, never
-loaded whole, so memory stays bounded at any count.
+and `entry.json` with their checksums. It appears by one rename when it is whole, and a damaged one
+is made again. Features are mapped from disk, never loaded whole, so memory stays bounded at any
+count.
 """
 
 import contextlib
 import hashlib
+import io
 import json
-import shutil
+import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import filelock
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.files import digest, make_directory, write_text
+from dcgan_tf.common.files import digest, make_directory, mark_used, whole_folder, write_text
 from dcgan_tf.metrics.frechet import FeatureStatistics
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1  # part of the key
+STATISTICS = "statistics.npz"
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that can be read again and again, in order and in bounded memory.
+
+    Attributes:
+        name: what they are, in words.
+        count: how many.
+        made_by: dict of what they depend on; the key of their cached features.
+        read: called without arguments, yields uint8 (n, height, width, channels).
+    """
+
+    name: str
+    count: int
+    made_by: dict
+    read: Callable[[], Iterable[np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -44,27 +66,33 @@ class FeatureSet:
     made_by: dict
 
     @property
-    def count(self):
+    def count(self) -> int:
         return len(self.features)
 
 
-def device():
-    """str: "GPU" or "CPU", where features are computed."""
+def device() -> str:
+    """Where features are computed: "GPU" or "CPU"."""
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 
-def extract(pictures, inception, layer, cache, progress):
+def extract(
+    pictures: Pictures,
+    inception,
+    layer: str,
+    cache: Path | None,
+    progress: Callable[[int], None],
+) -> FeatureSet:
     """Features of pictures, from the cache if they are there.
 
     Args:
-        pictures: reals.Pictures.
+        pictures: what to compute features of.
         inception: inception.Inception, or anything with its `layers`, `weights_hash`, `features`.
         layer: "pool_3" or "mixed_7"; the logits come along where the weights have them.
         cache: folder, or None to keep nothing.
         progress: called with the number of pictures done since the last call.
 
-    Returns:
-        FeatureSet.
+    Raises:
+        OSError: the disk is full, or the cache cannot be written; nothing half-written stays.
     """
     layers = (layer, "logits") if "logits" in inception.layers else (layer,)
     if cache is None:
@@ -81,87 +109,109 @@ def extract(pictures, inception, layer, cache, progress):
     }
     make_directory(cache, "--cache")
     folder = Path(cache) / digest(recipe)[:32]
-    with filelock.FileLock(f"{folder}.lock"):
-        if _is_whole(folder, pictures, layers):
-            progress(pictures.count)
+    with whole_folder(folder, lambda path: _is_whole(path, pictures, layers)) as making:
+        if making:
+            _write(making, pictures, inception, layers, recipe, progress)
         else:
-            _make(folder, pictures, inception, layers, recipe, progress)
+            progress(pictures.count)
+            mark_used(folder / "entry.json")
     return _read(folder, pictures, layers, mapped=True)
 
 
-def _is_whole(folder, pictures, layers):
-    try:
-        entry = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-        for name in layers:
-            shape = np.load(folder / _file(name), mmap_mode="r").shape
-            if shape != (pictures.count, entry["dimensions"][name]):
-                return False
-        return (folder / "statistics.npz").is_file()
-    except (OSError, ValueError, KeyError, EOFError):
-        return False
+def _write(folder, pictures, inception, layers, recipe, progress):
+    """Extract into `folder`. Pictures are made and the network runs in threads of their own while
+    the statistics are updated here."""
+    pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
+    with contextlib.ExitStack() as opened, _full_float32():
+        for part in inception.features(_hashed(pictures.read(), pixels), layers):
+            for name in layers:
+                if name not in files:
+                    shape = (pictures.count, part[name].shape[1])
+                    files[name] = opened.enter_context(_new_array(folder / _file(name), shape))
+                # An ordinary write: where the disk is full, a mapped one would end the process.
+                files[name].write(np.ascontiguousarray(part[name], "<f4"))
+            statistics.update(part[layers[0]])
+            progress(len(part[layers[0]]))
+    if statistics.count != pictures.count:
+        raise ValueError(f"{statistics.count} pictures came, expected {pictures.count}")
+    whole = io.BytesIO()
+    np.savez(whole, **statistics.state())
+    (folder / STATISTICS).write_bytes(whole.getbuffer())
+    entry = {
+        "recipe": recipe,
+        "pixels_sha256": pixels.hexdigest(),
+        "sha256": {name: _sha256(folder / name) for name in _files(layers)},
+    }
+    write_text(folder / "entry.json", json.dumps(entry, indent=1) + "\n")
+
+
+def _hashed(batches, sha256):
+    for batch in batches:
+        sha256.update(np.ascontiguousarray(batch))
+        yield batch
+
+
+def _new_array(path, shape):
+    """A new .npy file of float32 with its header written: the rows are to follow."""
+    file = path.open("wb")
+    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+    return file
 
 
 def _file(layer):
     return "logits.npy" if layer == "logits" else "features.npy"
 
 
-def _make(folder, pictures, inception, layers, recipe, progress):
-    temporary = folder.with_name(f".making-{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process: we hold the lock
-    shutil.rmtree(folder, ignore_errors=True)  # damaged, or it would have been taken
-    temporary.mkdir()
+def _files(layers):
+    return [STATISTICS, *map(_file, layers)]
+
+
+def _sha256(path):
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _is_whole(folder, pictures, layers):
+    """bool: whether there is an entry in `folder` that can be taken; a damaged one is named."""
+    if not folder.is_dir():
+        folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
+        return False
     try:
-        _write(temporary, pictures, inception, layers, recipe, progress)
-        temporary.rename(folder)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-
-
-def _write(folder, pictures, inception, layers, recipe, progress):
-    """Extract into `folder`. Pictures are made and the network runs in threads of their own while
-    the statistics are updated here."""
-    sha256, statistics, done, arrays = hashlib.sha256(), FeatureStatistics(), 0, {}
-
-    def batches():
-        for batch in pictures.read():
-            sha256.update(np.ascontiguousarray(batch))
-            yield batch
-
-    with _full_float32():
-        for part in inception.features(batches(), layers):
-            count = len(part[layers[0]])
-            for name in layers:
-                if name not in arrays:
-                    shape = (pictures.count, part[name].shape[1])
-                    arrays[name] = np.lib.format.open_memmap(
-                        folder / _file(name), "w+", np.float32, shape
-                    )
-                arrays[name][done : done + count] = part[name]
-            statistics.update(part[layers[0]])
-            done += count
-            progress(count)
-    if done != pictures.count:
-        raise ValueError(f"{done} pictures came, expected {pictures.count}")
-    for array in arrays.values():
-        array.flush()
-    np.savez(folder / "statistics.npz", **statistics.state())
-    entry = {
-        "recipe": recipe,
-        "pixels_sha256": sha256.hexdigest(),
-        "dimensions": {name: array.shape[1] for name, array in arrays.items()},
-    }
-    write_text(folder / "entry.json", json.dumps(entry, indent=1) + "\n")
+        _read(folder, pictures, layers, mapped=True)
+        return True
+    except Exception as error:  # a damaged file may raise anything
+        log.warning(f"{folder}: damaged ({error or type(error).__name__}); computed again")
+        return False
 
 
 def _read(folder, pictures, layers, mapped):
-    mode = "r" if mapped else None
+    """FeatureSet: an entry; any Exception where it is not whole."""
     entry = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
-    with np.load(folder / "statistics.npz") as state:
+    # Entries of older versions have no checksums.
+    for name in _files(layers) if "sha256" in entry else ():
+        if _sha256(folder / name) != entry["sha256"][name]:
+            raise ValueError(f"{name} has another checksum")
+    features = _read_array(folder / _file(layers[0]), pictures.count, mapped)
+    logits = None
+    if "logits" in layers:
+        logits = _read_array(folder / _file("logits"), pictures.count, mapped)
+    with np.load(folder / STATISTICS) as state:
         statistics = FeatureStatistics.from_state(state)
-    logits = np.load(folder / _file("logits"), mode) if "logits" in layers else None
-    features = np.load(folder / _file(layers[0]), mode)
-    return FeatureSet(statistics, features, logits, entry["pixels_sha256"], pictures.made_by)
+    known = (statistics.count, statistics.mean.shape, statistics.centred_factor.shape[1:])
+    if known != (pictures.count, features.shape[1:], features.shape[1:]):
+        raise ValueError(f"{STATISTICS} is not of these features")
+    return FeatureSet(statistics, features, logits, str(entry["pixels_sha256"]), pictures.made_by)
+
+
+def _read_array(path, count, mapped):
+    array = np.load(path, "r" if mapped else None)
+    if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
+        raise ValueError(f"{path.name} is {array.dtype} {list(array.shape)}")
+    for start in range(0, count, ROWS_AT_ONCE):
+        if not np.isfinite(array[start : start + ROWS_AT_ONCE]).all():
+            raise ValueError(f"{path.name} contains NaN or infinity")
+    return array
 
 
 @contextlib.contextmanager
@@ -173,20 +223,3 @@ def _full_float32():
         yield
     finally:
         tf.config.experimental.enable_tensor_float_32_execution(before)
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Pictures that can be read again and again, in order and in bounded memory.
-
-    Attributes:
-        name: what they are, in words.
-        count: how many.
-        made_by: dict of what they depend on; the key of their cached features.
-        read: called without arguments, yields uint8 (n, height, width, channels).
-    """
-
-    name: str
-    count: int
-    made_by: dict
-    read: Callable

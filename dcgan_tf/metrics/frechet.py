@@ -17,17 +17,16 @@ class FeatureStatistics:
     itself, the factor loses no digits to squaring, and stays exact where the samples are fewer
     than the dimensions. It has at most 3 x dimensions rows, however many samples came.
 
-    Attributes: `count` (int), `mean` (float64 [dimensions]). With `keep_features` every feature
-    is also kept as it came (`features`), which KID and precision/recall need.
+    Attributes:
+        count: int; mean: float64 [dimensions], None before the first sample.
     """
 
-    def __init__(self, keep_features=False):
+    def __init__(self):
         self.count = 0
         self.mean = None
         self._rows = []
-        self._features = [] if keep_features else None
 
-    def update(self, features):
+    def update(self, features: np.ndarray):
         """Add features [n, dimensions] of any float type; ValueError on other shapes or NaN."""
         features = np.asarray(features)
         if features.ndim != 2:
@@ -38,21 +37,9 @@ class FeatureStatistics:
             raise ValueError("features contain NaN or infinity")
         if not len(features):
             return
-        if self._features is not None:
-            self._features.append(features.copy())
         exact = features.astype(np.float64)
         mean = exact.mean(axis=0)
         self._add(len(exact), mean, exact - mean)
-
-    def merge(self, other):
-        """Add another FeatureStatistics, as if its features had come through `update`."""
-        if not other.count:
-            return
-        if self._features is not None:
-            if other.features is None:
-                raise ValueError("the other statistics have not kept their features")
-            self._features.append(other.features)
-        self._add(other.count, other.mean, other.centred_factor)
 
     def _add(self, count, mean, rows):
         if self.mean is None:
@@ -68,44 +55,32 @@ class FeatureStatistics:
             self._rows = [self.centred_factor]
 
     @property
-    def centred_factor(self):
+    def centred_factor(self) -> np.ndarray:
         """F, float64 [rows, dimensions], with F.T @ F = sum (x - mean)(x - mean).T."""
         rows = np.concatenate(self._rows)
         return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
 
     @property
-    def covariance(self):
+    def covariance(self) -> np.ndarray:
         """The unbiased covariance, float64 [dimensions, dimensions]. Needs two samples."""
         factor = self.centred_factor
         return factor.T @ factor / (self.count - 1)
 
-    @property
-    def features(self):
-        """All features in order, [count, dimensions], or None where they are not kept."""
-        if self._features is None:
-            return None
-        if len(self._features) > 1:
-            self._features = [np.concatenate(self._features)]
-        return self._features[0] if self._features else np.zeros((0, 0), np.float32)
-
-    def state(self):
+    def state(self) -> dict[str, np.ndarray]:
         """Everything as a dict of arrays, for np.savez; `from_state` reads it back exactly."""
-        state = {"count": np.int64(self.count), "mean": self.mean, "factor": self.centred_factor}
-        return state if self._features is None else state | {"features": self.features}
+        return {"count": np.int64(self.count), "mean": self.mean, "factor": self.centred_factor}
 
     @classmethod
-    def from_state(cls, state):
+    def from_state(cls, state) -> "FeatureStatistics":
         """The statistics that `state` was called on. `state` is a mapping, as np.load returns."""
-        statistics = cls(keep_features="features" in state)
+        statistics = cls()
         statistics.count = int(state["count"])
         statistics.mean = np.asarray(state["mean"], np.float64)
         statistics._rows = [np.asarray(state["factor"], np.float64)]
-        if "features" in state:
-            statistics._features = [np.asarray(state["features"])]
         return statistics
 
     @classmethod
-    def from_moments(cls, mean, covariance, count):
+    def from_moments(cls, mean, covariance, count: int) -> "FeatureStatistics":
         """Statistics from a published mean [d], unbiased covariance [d, d] and sample count.
 
         A covariance of `count` samples has rank count - 1 at most; smaller eigenvalues are
@@ -127,7 +102,7 @@ class FeatureStatistics:
         return cls.from_state({"count": count, "mean": mean, "factor": factor})
 
 
-def bias_warning(first, second):
+def bias_warning(first: FeatureStatistics, second: FeatureStatistics) -> str | None:
     """Why the Fréchet distance of two FeatureStatistics is biased, or None where both suffice."""
     count, dimensions = min(first.count, second.count), len(first.mean)
     if count >= dimensions:
@@ -139,7 +114,7 @@ def bias_warning(first, second):
     )
 
 
-def frechet_distance(first, second):
+def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
     """Squared Fréchet distance of two Gaussians fitted to features (FID when they are Inception's).
 
     |m1 - m2|^2 + tr S1 + tr S2 - 2 tr sqrt(S1 S2) (Dowson and Landau 1982; Heusel et al. 2017).

@@ -5,8 +5,10 @@ from (see inception_weights). Keras' and torchvision's Inception are other netwo
 made with them are not FID.
 """
 
+import functools
 import hashlib
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from dcgan_tf.metrics.inception_weights import (
     ARCHIVE_BYTES,
     ARCHIVE_URL,
     DEFAULT_CACHE,
+    SOFTMAX,
     download_archive,
     read_weights,
     weight_shapes,
@@ -33,8 +36,11 @@ GOLDEN_TOLERANCE = 1e-3
 
 
 def load_inception(
-    path=None, cache_dir=DEFAULT_CACHE, url=ARCHIVE_URL, expected_bytes=ARCHIVE_BYTES
-):
+    path: Path | str | None = None,
+    cache_dir: Path | str = DEFAULT_CACHE,
+    url: str = ARCHIVE_URL,
+    expected_bytes: int = ARCHIVE_BYTES,
+) -> "Inception":
     """The feature network from a file, or from TensorFlow's own archive, downloaded once.
 
     Args:
@@ -44,14 +50,22 @@ def load_inception(
     Returns an Inception. Raises UserError where the file is missing or damaged, the download
     fails, or the weights are others than those of 2015-12-05 (judged by `mixed_7` features).
     """
-    if path is None:
-        path = download_archive(cache_dir, url, expected_bytes)
+    if path is not None:
+        return _load(path)
+    archive = download_archive(cache_dir, url, expected_bytes)
+    try:
+        return _load(archive)
+    except UserError as error:
+        raise UserError(f"{error}, or delete {archive} to download it again") from None
+
+
+def _load(path):
     weights = read_weights(path)
     check_golden(weights, path)
     return Inception(weights)
 
 
-def check_golden(weights, source):
+def check_golden(weights: dict[str, np.ndarray], source: Path | str) -> None:
     """Raise UserError unless `mixed_7` of the test picture is what the true weights give."""
     golden = np.array(json.loads(GOLDEN_FILE.read_text())["mixed_7"])
     # On the CPU: a GPU's TF32 convolutions alone can be off by as much as the tolerance.
@@ -66,7 +80,7 @@ def check_golden(weights, source):
         )
 
 
-def golden_picture():
+def golden_picture() -> np.ndarray:
     """The fixed test picture, uint8 [64, 64, 3]: integer arithmetic, the same on every machine."""
     y, x = np.mgrid[:64, :64]
     checks = ((x // 8 + y // 8) % 2) * 96
@@ -89,7 +103,7 @@ class Inception:
         )
         self._compiled = {}
 
-    def weights_hash(self, layer):
+    def weights_hash(self, layer: str) -> str:
         """SHA-256 (hex) of the weights that `layer` depends on, by name and float32 bytes."""
         digest = hashlib.sha256()
         for name in sorted(weight_shapes(layer)):
@@ -97,7 +111,9 @@ class Inception:
             digest.update(np.ascontiguousarray(self.weights[name]))
         return digest.hexdigest()
 
-    def features(self, batches, layers=("pool_3",)):
+    def features(
+        self, batches: Iterable[np.ndarray], layers: Sequence[str] = ("pool_3",)
+    ) -> Iterator[dict[str, np.ndarray]]:
         """Features of a stream of pictures, computed ahead of the caller in another thread.
 
         Args:
@@ -188,68 +204,79 @@ def network(weights, x, layers):
 
     Only as deep as `layers` needs. Names are those of the reference graph's nodes.
     """
+    convs = functools.partial(_convs, weights)
+    x = _to_mixed_7(convs, x)
+    outputs = {"mixed_7": tf.reduce_mean(x, [1, 2])}
+    if set(layers) == {"mixed_7"}:
+        return outputs
+    outputs["pool_3"] = tf.reduce_mean(_to_mixed_10(convs, x), [1, 2])
+    if "logits" in layers:
+        outputs["logits"] = tf.linalg.matmul(outputs["pool_3"], weights[SOFTMAX])
+    return outputs
 
-    def conv(x, name, stride=1, padding="SAME"):
+
+def _convs(weights, x, *names, stride=1, padding="SAME"):
+    """Convolutions with ReLU, one after the other."""
+    for name in names:
         x = tf.nn.conv2d(x, weights[f"{name}/kernel"], stride, padding)
-        return tf.nn.relu(tf.nn.bias_add(x, weights[f"{name}/bias"]))
+        x = tf.nn.relu(tf.nn.bias_add(x, weights[f"{name}/bias"]))
+    return x
 
-    def convs(x, *names):
-        for name in names:
-            x = conv(x, name)
-        return x
 
-    def pooled(x, name):  # tf.nn.avg_pool2d leaves the padding out of the average
-        return conv(tf.nn.avg_pool2d(x, 3, 1, "SAME"), name)
+def _average(x):
+    return tf.nn.avg_pool2d(x, 3, 1, "SAME")  # which leaves the padding out of the average
 
-    def shrink(x):
-        return tf.nn.max_pool2d(x, 3, 2, "VALID")
 
-    x = conv(x, "conv", 2, "VALID")
-    x = conv(x, "conv_1", 1, "VALID")
-    x = shrink(conv(x, "conv_2"))
-    x = conv(x, "conv_3", 1, "VALID")
-    x = shrink(conv(x, "conv_4", 1, "VALID"))
+def _shrink(x):
+    return tf.nn.max_pool2d(x, 3, 2, "VALID")
+
+
+def _to_mixed_7(convs, x):
+    x = convs(x, "conv", stride=2, padding="VALID")
+    x = convs(x, "conv_1", padding="VALID")
+    x = _shrink(convs(x, "conv_2"))
+    x = convs(x, "conv_3", padding="VALID")
+    x = _shrink(convs(x, "conv_4", padding="VALID"))
 
     for b in ("mixed", "mixed_1", "mixed_2"):  # 35 x 35
         tower = convs(x, f"{b}/tower/conv", f"{b}/tower/conv_1")
         tower_1 = convs(x, f"{b}/tower_1/conv", f"{b}/tower_1/conv_1", f"{b}/tower_1/conv_2")
-        x = tf.concat([conv(x, f"{b}/conv"), tower, tower_1, pooled(x, f"{b}/tower_2/conv")], -1)
+        pooled = convs(_average(x), f"{b}/tower_2/conv")
+        x = tf.concat([convs(x, f"{b}/conv"), tower, tower_1, pooled], -1)
 
     tower = convs(x, "mixed_3/tower/conv", "mixed_3/tower/conv_1")
-    tower = conv(tower, "mixed_3/tower/conv_2", 2, "VALID")
-    x = tf.concat([conv(x, "mixed_3/conv", 2, "VALID"), tower, shrink(x)], -1)
+    tower = convs(tower, "mixed_3/tower/conv_2", stride=2, padding="VALID")
+    x = tf.concat([convs(x, "mixed_3/conv", stride=2, padding="VALID"), tower, _shrink(x)], -1)
 
     for b in ("mixed_4", "mixed_5", "mixed_6", "mixed_7"):  # 17 x 17
         tower = convs(x, *(f"{b}/tower/conv{i}" for i in ("", "_1", "_2")))
         tower_1 = convs(x, *(f"{b}/tower_1/conv{i}" for i in ("", "_1", "_2", "_3", "_4")))
-        x = tf.concat([conv(x, f"{b}/conv"), tower, tower_1, pooled(x, f"{b}/tower_2/conv")], -1)
+        pooled = convs(_average(x), f"{b}/tower_2/conv")
+        x = tf.concat([convs(x, f"{b}/conv"), tower, tower_1, pooled], -1)
+    return x
 
-    outputs = {"mixed_7": tf.reduce_mean(x, [1, 2])}
-    if set(layers) == {"mixed_7"}:
-        return outputs
 
-    tower = conv(conv(x, "mixed_8/tower/conv"), "mixed_8/tower/conv_1", 2, "VALID")
+def _to_mixed_10(convs, x):
+    tower = convs(x, "mixed_8/tower/conv")
+    tower = convs(tower, "mixed_8/tower/conv_1", stride=2, padding="VALID")
     tower_1 = convs(x, *(f"mixed_8/tower_1/conv{i}" for i in ("", "_1", "_2")))
-    tower_1 = conv(tower_1, "mixed_8/tower_1/conv_3", 2, "VALID")
-    x = tf.concat([tower, tower_1, shrink(x)], -1)
+    tower_1 = convs(tower_1, "mixed_8/tower_1/conv_3", stride=2, padding="VALID")
+    x = tf.concat([tower, tower_1, _shrink(x)], -1)
 
     for b in ("mixed_9", "mixed_10"):  # 8 x 8
-        tower = conv(x, f"{b}/tower/conv")
+        tower = convs(x, f"{b}/tower/conv")
         tower_1 = convs(x, f"{b}/tower_1/conv", f"{b}/tower_1/conv_1")
-        pool = tf.nn.avg_pool2d if b == "mixed_9" else tf.nn.max_pool2d  # as the graph has it
+        # The last one takes the maximum, as the graph has it.
+        pooled = _average(x) if b == "mixed_9" else tf.nn.max_pool2d(x, 3, 1, "SAME")
         x = tf.concat(
             [
-                conv(x, f"{b}/conv"),
-                conv(tower, f"{b}/tower/mixed/conv"),
-                conv(tower, f"{b}/tower/mixed/conv_1"),
-                conv(tower_1, f"{b}/tower_1/mixed/conv"),
-                conv(tower_1, f"{b}/tower_1/mixed/conv_1"),
-                conv(pool(x, 3, 1, "SAME"), f"{b}/tower_2/conv"),
+                convs(x, f"{b}/conv"),
+                convs(tower, f"{b}/tower/mixed/conv"),
+                convs(tower, f"{b}/tower/mixed/conv_1"),
+                convs(tower_1, f"{b}/tower_1/mixed/conv"),
+                convs(tower_1, f"{b}/tower_1/mixed/conv_1"),
+                convs(pooled, f"{b}/tower_2/conv"),
             ],
             -1,
         )
-
-    outputs["pool_3"] = tf.reduce_mean(x, [1, 2])
-    if "logits" in layers:
-        outputs["logits"] = tf.linalg.matmul(outputs["pool_3"], weights["softmax/weights"])
-    return outputs
+    return x

@@ -3,13 +3,13 @@
 import numpy as np
 
 
-def softmax(logits):
+def softmax(logits: np.ndarray) -> np.ndarray:
     """Class probabilities, float64 [n, classes], from logits [n, classes]."""
     exponentials = np.exp(np.asarray(logits, np.float64) - np.max(logits, axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def inception_score(probabilities, splits=10):
+def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float, float]:
     """Inception Score: exp of the mean of KL(p(y|x) || p(y)), over consecutive splits.
 
     Salimans et al. 2016, "Improved Techniques for Training GANs", section 4, with the splits of

@@ -3,21 +3,58 @@
 import numpy as np
 
 
-def kernel_distance(first, second, subsets=100, subset_size=1000, seed=0):
+def kernel_distance(
+    first: np.ndarray,
+    second: np.ndarray,
+    subsets: int = 100,
+    subset_size: int = 1000,
+    seed: int = 0,
+) -> tuple[float, float | None]:
     """Kernel Inception Distance: unbiased squared MMD with the kernel (x.y / d + 1)^3.
 
     Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over random subsets, each drawn
     without replacement. Unbiased, so equal distributions average 0 and single values can be
-    negative. `first` and `second` are features [n, d]; subsets are no larger than either
-    (and where one subset holds both sets whole there is just that one, with std 0).
+    negative. Subsets are no larger than either side; where one holds both whole there is just
+    that one.
 
-    Returns (mean, std over subsets). Raises ValueError below two samples.
+    The standard deviation is that over subsets of at most half of either side, for larger ones
+    would hold nearly the same pictures each time. Where the mean is that of all pictures, this is
+    the delete-half jackknife's estimate of its error.
+
+    Args:
+        first, second: features [n, d] of any float type.
+
+    Returns:
+        (mean, standard deviation); the latter is None below four samples a side.
+
+    Raises:
+        ValueError: below two samples a side.
     """
-    size = min(subset_size, len(first), len(second))
-    if size < 2:
+    fewest = min(len(first), len(second))
+    if fewest < 2:
         raise ValueError(f"{len(first)} and {len(second)} samples; each side needs at least 2")
-    if size == len(first) == len(second):
-        subsets = 1
+    size, spread_size = subset_sizes(fewest, subset_size)
+    draws = 1 if size == len(first) == len(second) else subsets
+    values = _of_subsets(first, second, size, draws, seed)
+    if spread_size is None:
+        return float(np.mean(values)), None
+    spread = values
+    if spread_size != size:
+        spread = _of_subsets(first, second, spread_size, subsets, seed)
+    return float(np.mean(values)), float(np.std(spread))
+
+
+def subset_sizes(fewest: int, subset_size: int = 1000) -> tuple[int, int | None]:
+    """Samples in each subset for the mean, and for the standard deviation (None: too few).
+
+    Args:
+        fewest: samples on the smaller side.
+    """
+    half = fewest // 2
+    return min(subset_size, fewest), min(subset_size, half) if half >= 2 else None
+
+
+def _of_subsets(first, second, size, subsets, seed):
     random = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):
@@ -26,7 +63,7 @@ def kernel_distance(first, second, subsets=100, subset_size=1000, seed=0):
         k_xx, k_yy, k_xy = _cubic_kernel(x, x), _cubic_kernel(y, y), _cubic_kernel(x, y)
         within = k_xx.sum() - k_xx.trace() + k_yy.sum() - k_yy.trace()
         values.append(within / (size * (size - 1)) - 2 * k_xy.mean())
-    return float(np.mean(values)), float(np.std(values))
+    return values
 
 
 def _cubic_kernel(x, y):

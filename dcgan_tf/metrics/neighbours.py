@@ -5,7 +5,7 @@ import numpy as np
 BLOCK_ROWS = 1024
 
 
-def nearest_neighbours(queries, references):
+def nearest_neighbours(queries, references) -> tuple[np.ndarray, np.ndarray]:
     """The nearest of `references` [m, d] to each of `queries` [n, d], by Euclidean distance.
 
     Any numeric type, also memory-mapped: only blocks are converted to float64. Returns

@@ -5,7 +5,9 @@ import numpy as np
 from dcgan_tf.metrics.neighbours import distance_tiles
 
 
-def precision_recall(real, fake, neighbours=3):
+def precision_recall(
+    real: np.ndarray, fake: np.ndarray, neighbours: int = 3
+) -> tuple[float, float]:
     """Improved precision and recall (Kynkäänniemi et al. 2019, algorithm 1).
 
     Precision is the fraction of `fake` inside any ball around a `real` feature with the distance

@@ -1,7 +1,6 @@
 """From the config to the model, its first weights and the callbacks."""
 
 import logging
-from pathlib import Path
 
 import keras
 
@@ -9,14 +8,19 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.losses import NonSaturating
-from dcgan_tf.models.networks import build_discriminator, build_generator, load_network
-from dcgan_tf.models.sampling import Sampler
+from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import devices
-from dcgan_tf.train.callbacks import logs, loss_plot, samples
+from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
+from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.midway import Midway
-from dcgan_tf.train.callbacks.scores import Scores
+from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.callbacks.redrawn import Redrawn
+from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
+from dcgan_tf.train.callbacks.scores import Scores, training_judge
+from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.init_from import init_files
 from dcgan_tf.train.optimizers import build_optimizer
 
@@ -90,35 +94,45 @@ def warm_start(config, model):
 
 
 def callbacks(session) -> list[keras.callbacks.Callback]:
-    """What a training does beside its steps, in the order in which one needs the other."""
-    journal, stop, config = session.journal, session.stop, session.config
-    return [
+    """What a training does beside its steps, in the order in which one needs the other.
+
+    StepCounter moves `journal.step`, which all others read. StopAtNaN comes before anything is
+    written. MetricsLog adds to `journal.history`, which Troubles, LossPlot, TensorBoardLog and
+    Checkpoint read; SampleGrid comes before the GIF of its grids, Scores before TensorBoardLog,
+    which writes them; Checkpoint is on disk only after all else of an epoch is, and Stop is last.
+    """
+    run, journal, stop, config = session.run, session.journal, session.stop, session.config
+    counting = [
         RestoreMeans(journal, session.restored),
         Midway(journal, config, session.plan, settle),
-        StepCounter(session.run, journal, stop, session.workers),
-        *(_writing(session) if session.chief else []),
-        Stop(journal, stop, config.epochs),
+        StepCounter(journal, stop, session.workers),
+        StopAtNaN(run, journal),
     ]
+    writing = _writing(session) if session.chief else []
+    saving = [Checkpoint(run, journal, config, stop)] if session.chief else []
+    pictures = [callback for callback in writing if isinstance(callback, Redrawn)]
+    return [*counting, *writing, *saving, Stop(journal, stop, config.epochs, pictures)]
 
 
 def _writing(session):
     run, config, journal = session.run, session.config, session.journal
-    batch_size, epochs = config.batch_size, config.epochs
+    epochs = config.epochs
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
-    sampler = Sampler(session.model.generator)
     diversity = collapse.Diversity(session.pack.pixels)
     certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
+    pace = Pace(journal, config.batch_size, epochs)
     found = [
-        logs.ProgressBar(journal, batch_size, epochs),
-        logs.MetricsLog(run, journal, batch_size, epochs, sampler, diversity),
+        ProgressBar(journal, pace, config.batch_size, epochs),
+        logs.MetricsLog(run, journal, pace, epochs, diversity),
         logs.Troubles(journal, certainty),
-        samples.SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
-        loss_plot.LossPlot(run, journal, title, epochs, certainty),
-        samples.ProgressGif(run, epochs, config.image_size),
+        SampleGrid(run.samples, config.sample_count, config.sample_every, epochs),
+        LossPlot(run.losses, title, certainty, journal),
+        ProgressGif(run.progress, run.samples),
     ]
-    if config.tensorboard:
-        found.append(logs.TensorBoardLog(run, journal))
     if config.score_every:
-        cache = Path(config.packs).parent / "features"
-        found.append(Scores(run, config, journal, session.model.generator, cache))
-    return [*found, Checkpoint(run, journal, config, session.stop)]
+        judge = training_judge(config, session.source, session.pack)
+        count = config.score_samples
+        found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
+    if config.tensorboard:
+        found.append(logs.TensorBoardLog(run.tensorboard, journal))
+    return found

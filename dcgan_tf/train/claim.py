@@ -226,6 +226,7 @@ def versions():
     ours = _git("ls-files", Path(__file__).name)  # not the repository of whoever installed this
     return {
         "command": sys.argv,
+        "directory": os.getcwd(),  # what relative paths in config.toml start from
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

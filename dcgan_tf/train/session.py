@@ -10,10 +10,9 @@ from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config, fixed_fields
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run
-from dcgan_tf.data.pack import Pack, open_pack
+from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.data.pack import Pack, open_pack, open_pictures
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
-from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, claim, devices
 from dcgan_tf.train.build import build_model, settle, warm_start
@@ -31,7 +30,7 @@ class Session:
         stop: the wish to stop, looked at after every step.
         strategy: of the devices that share the work.
         model: built, with the first weights or those of the checkpoint.
-        pack: the pictures.
+        source, pack: where the pictures come from, and the pictures.
         journal: how far it has come; counts on while it trains.
         restored: the state of the checkpoint that it goes on from, None at the start.
         plan: the changes of settings, of earlier steps and of later ones (see changes.py).
@@ -43,6 +42,7 @@ class Session:
     stop: StopRequest
     strategy: tf.distribute.Strategy
     model: DCGAN
+    source: object
     pack: Pack
     journal: Journal
     restored: dict | None
@@ -115,7 +115,8 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     plan = changes.planned(run.config, config, step, epoch)
     if number == 0:
         claim.save_config(run, config, plan)
-    source = open_source(config)
+    config = find_again(run, config)
+    source = open_pictures(config, found and found[1].pixels_sha256)
     devices.prepare(config)
     strategy = devices.open_strategy(config)
     with strategy.scope():
@@ -127,7 +128,7 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     pack = open_pack(config, source)
     journal, restored = _journal(config, pack, found), found and found[0]
     session = Session(
-        run, config, stop, strategy, model, pack, journal, restored, plan, number, workers
+        run, config, stop, strategy, model, source, pack, journal, restored, plan, number, workers
     )
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs} epochs, {plan}",

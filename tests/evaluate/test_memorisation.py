@@ -10,9 +10,9 @@ from tiny_inception import TinyInception
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate import against, judge, memorisation
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate import memorisation, reference
-from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, judge
+from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, verdict
 from dcgan_tf.metrics import features
 
 
@@ -30,7 +30,7 @@ def verdict_on(samples, held_out, training):
         find_neighbours(*(space(p) for p in (samples, held_out, training)))
         for space in (Blurred, vectors)
     ]
-    return judge(*spaces), spaces
+    return verdict(*spaces), spaces
 
 
 def test_blur_is_the_direct_one_and_keeps_flat_pictures():
@@ -69,7 +69,16 @@ def test_smooth_pictures_near_in_pixels_alone_are_no_copies():
         spaces = [
             memorisation.Neighbours(d, pixels.held_out, pixels.nearest) for d in (first, second)
         ]
-        assert judge(*spaces)["copies"] == share
+        assert verdict(*spaces)["copies"] == share
+
+
+def test_held_out_pictures_that_were_trained_on_give_no_ratio():
+    zero, far = np.zeros(20), np.full(20, 3.0)
+    space = memorisation.Neighbours(far, zero, np.zeros(20, int))
+    record = verdict(space, space)
+    assert record["pixels"]["ratio_of_medians"] is None
+    shown = {"samples": 20, "epoch": 1, "layer": "mixed_7", "training": "a", "held_out": "b"}
+    assert "(ratio none)" in memorisation.in_words(record | shown, Run("r"))
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +94,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def there(trained, monkeypatch):
     monkeypatch.chdir(trained)
-    monkeypatch.setattr(memorisation, "load_inception", lambda path: TinyInception())
+    monkeypatch.setattr(judge, "load_inception", lambda path: TinyInception())
     return trained
 
 
@@ -108,7 +117,7 @@ def test_command_gives_a_verdict_and_a_picture_of_pairs(there, capsys):
 def test_command_convicts_a_generator_that_hands_out_its_training_pictures(
     there, capsys, monkeypatch
 ):
-    archive, _ = reference.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
+    archive, _ = against.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
     pixels = np.asarray(archive.pack.pixels[:28])
     made_by = {"generator_sha256": "thief", "crop": "none"}
     stolen = features.Pictures("stolen", 28, made_by, lambda: iter([pixels]))
@@ -119,7 +128,7 @@ def test_command_convicts_a_generator_that_hands_out_its_training_pictures(
     with Image.open(there / "runs/a/memorisation.png") as image:
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
-    assert memorisation.describe(record, Run("runs/a")).count("100.0%") >= 2
+    assert memorisation.in_words(record, Run("runs/a")).count("100.0%") >= 2
 
 
 def test_without_held_out_pictures_it_says_how_to_get_some(there, capsys):

@@ -14,7 +14,7 @@ from helpers import SHARED
 from reference_graph import ReferenceGraph, evaluate_directly
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics import inception
+from dcgan_tf.metrics import inception, inception_weights
 from dcgan_tf.metrics.inception_weights import (
     GRAPH_NAME,
     KERNEL_SHAPES,
@@ -279,6 +279,11 @@ class Server:
         self.server.server_close()
 
 
+def files_in(folder):
+    """Names of all files but the lock, which stays."""
+    return [name for name in os.listdir(folder) if not name.endswith(".lock")]
+
+
 def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=0) as tar:
@@ -290,7 +295,7 @@ def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
         assert network.layers == ("mixed_7", "pool_3", "logits")
         inception.load_inception(**arguments)
         assert server.requests == 1
-    assert os.listdir(cache) == ["inception-2015-12-05.tgz"]
+    assert files_in(cache) == ["inception-2015-12-05.tgz"]
 
 
 @pytest.mark.parametrize(
@@ -306,7 +311,7 @@ def test_bad_download_leaves_nothing(tmp_path, server, reason):
     with Server(**server) as served, pytest.raises(UserError, match=reason) as caught:
         download_archive(tmp_path, served.url, 1000)
     assert "--inception PATH" in str(caught.value) and served.url in str(caught.value)
-    assert os.listdir(tmp_path) == []
+    assert files_in(tmp_path) == []
 
 
 def test_no_network_says_what_to_do(tmp_path):
@@ -320,6 +325,35 @@ def test_incomplete_cache_is_downloaded_again(tmp_path):
     write(tmp_path / "inception-2015-12-05.tgz", b"half")
     with Server(b"x" * 1000) as server:
         assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
+
+
+def test_what_a_killed_download_left_is_overwritten(tmp_path):
+    write(tmp_path / ".writing-inception-2015-12-05.tgz", b"y" * 5000)
+    with Server(b"x" * 1000) as server:
+        assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
+    assert files_in(tmp_path) == ["inception-2015-12-05.tgz"]
+
+
+def test_a_server_without_an_end_is_left(tmp_path):
+    with Server(b"x" * 500_000) as server, pytest.raises(UserError, match="expected 1,000"):
+        download_archive(tmp_path, server.url, 1000)
+    assert files_in(tmp_path) == []
+
+
+def test_damaged_archive_in_the_cache_is_named_with_what_to_do(tmp_path):
+    write(tmp_path / "inception-2015-12-05.tgz", b"x" * 1000)
+    with pytest.raises(UserError, match="delete .*inception-2015-12-05.tgz to download it again"):
+        inception.load_inception(cache_dir=tmp_path, expected_bytes=1000)
+
+
+def test_weights_come_over_an_encrypted_connection_only(tmp_path, monkeypatch):
+    assert inception_weights.ARCHIVE_URL.startswith("https://")
+    plain = io.BytesIO(b"x" * 1000)
+    plain.url = "http://elsewhere/inception-2015-12-05.tgz"
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: plain)
+    with pytest.raises(UserError, match="not encrypted"):
+        download_archive(tmp_path, expected_bytes=1000)
+    assert files_in(tmp_path) == []
 
 
 @needs_weights

@@ -1,0 +1,64 @@
+"""How far a long work is: a bar on a terminal, elsewhere a line about once a minute."""
+
+import logging
+import sys
+import time
+
+log = logging.getLogger(__name__)
+
+FIRST_LINE = 10.0  # seconds until the first line, which has the first estimate
+EVERY = 60.0  # seconds between the next ones
+
+
+def progress(total: int, desc: str, unit: str = "img"):
+    """A context manager whose `update(count=1)` is told what was done since its last call.
+
+    Args:
+        total: how many there are to do; desc: what is done, such as "preparing"; unit: of what.
+
+    Returns:
+        tqdm.tqdm where stderr is a terminal, else Lines.
+    """
+    if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
+        return Lines(total, desc, unit)
+    from tqdm import tqdm  # its import takes a while that --help need not wait for
+
+    return tqdm(total=total, desc=desc, unit=unit, dynamic_ncols=True)
+
+
+class Lines:
+    """Logs done and total, speed and the time that is left: early once, then every minute."""
+
+    def __init__(self, total, desc, unit):
+        self.total, self.desc, self.unit, self.n = total, desc, unit, 0
+        self._start = time.monotonic()
+        self._next = self._start + FIRST_LINE
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def update(self, count=1):
+        self.n += count
+        now = time.monotonic()
+        if self._next <= now and self.n < self.total:
+            self._next = now + EVERY
+            log.info(self._line(now - self._start))
+
+    def _line(self, seconds):
+        speed = self.n / seconds
+        left = duration((self.total - self.n) / speed) if speed else "unknown time"
+        rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+        return (
+            f"{self.desc}: {self.n:,} of {self.total:,} {self.unit}, {rate} a second, {left} left"
+        )
+
+
+def duration(seconds: float) -> str:
+    """A time span in words: 45 s, 12 min, 3 h 05 min."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

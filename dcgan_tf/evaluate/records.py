@@ -1,0 +1,109 @@
+"""Scores that a run has already: evaluation.jsonl, whatever became of it."""
+
+import json
+import logging
+from pathlib import Path
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import editing_lines
+from dcgan_tf.common.limits import MAX_SCORES_BYTES
+from dcgan_tf.evaluate.protocol import FRECHET_NAMES
+
+log = logging.getLogger(__name__)
+
+LABELS = {
+    "fid": "FID",
+    "fid_768": "FID-768",
+    "kid_mean": "KID",
+    "inception_score": "Inception Score",
+    "precision": "precision",
+    "recall": "recall",
+}
+NUMBERS = (*LABELS, "kid_std")
+
+
+def read_records(path: Path) -> list[dict]:
+    """The records of an evaluation.jsonl, [] where there is none; what is none is left out.
+
+    A line that is no record of scores is named in a warning.
+
+    Raises:
+        UserError: the file is far larger than any run's.
+    """
+    if not path.is_file():
+        return []
+    if (size := path.stat().st_size) > MAX_SCORES_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, expected {MAX_SCORES_BYTES:,} at most")
+    records, bad = [], []
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        record = parse_record(line)
+        if record is not None:
+            records.append(record)
+        elif line.strip():
+            bad.append(str(number))
+    if bad:
+        more = ", ..." if len(bad) > 5 else ""
+        log.warning(
+            f"{path}: left out what is no record of scores, line {', '.join(bad[:5])}{more}"
+        )
+    return records
+
+
+def append_record(path: Path, record: dict) -> None:
+    """Add a line to an evaluation.jsonl; what is no record is left out, with a warning."""
+    read_records(path)
+    with editing_lines(path) as records:
+        records[:] = [other for other in records if is_record(other)] + [record]
+
+
+def read_record(path: Path) -> dict | None:
+    """The record in a file such as best/score.json; None, with a warning, where it is none."""
+    if not path.is_file():
+        return None
+    small = path.stat().st_size <= MAX_SCORES_BYTES
+    record = parse_record(path.read_bytes()) if small else None
+    if record is None:
+        log.warning(f"{path}: no record of scores; left out")
+    return record
+
+
+def parse_record(text: bytes) -> dict | None:
+    """A record in JSON, None where it is no JSON or lacks what every record has."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
+        return None
+    return record if is_record(record) else None
+
+
+def is_record(record) -> bool:
+    """Whether this has a Fréchet distance, a protocol, and numbers where scores belong."""
+    if not isinstance(record, dict) or not isinstance(record.get("protocol"), dict):
+        return False
+    floor = record.get("floor")
+    names = [name for name in FRECHET_NAMES.values() if _is_number(record.get(name))]
+    return bool(
+        names
+        and _has_numbers(record)
+        and (floor is None or _has_numbers(floor) and _is_number(floor.get(names[0])))
+        and (_is_whole(record.get("epoch")) or record.get("by") is None)
+        and (record.get("epoch") is None or _is_whole(record["epoch"]))
+        and isinstance(record.get("run"), str | None)
+    )
+
+
+def _has_numbers(scores):
+    if not isinstance(scores, dict):
+        return False
+    values = [scores.get(name) for name in NUMBERS]
+    return all(value is None or _is_number(value) for value in values)
+
+
+def _is_whole(value):
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+
+
+def _is_number(value):
+    # Not NaN, and within what can be formatted and drawn.
+    kind = isinstance(value, int | float) and not isinstance(value, bool)
+    return kind and -1e300 < value < 1e300
