@@ -10,7 +10,7 @@ import matplotlib.figure
 import tensorflow as tf
 
 from dcgan_tf.common.files import editing_lines, read_lines, replacing, write_text
-from dcgan_tf.data.sources import open_source
+from dcgan_tf.data.pack import archive_or_pack
 from dcgan_tf.evaluate.against import choose_subset, training_archive
 from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
 from dcgan_tf.evaluate.pictures import generated
@@ -43,7 +43,7 @@ class Scores(keras.callbacks.Callback):
         finish_best(run)
         forget_later(run, journal.epoch)
         inception = load_inception(config.inception or None)
-        source = open_source(config)
+        source = archive_or_pack(config, journal.pixels_sha256)
         archive = training_archive(config, source)
         count = config.score_samples
         choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
