@@ -216,7 +216,7 @@ def test_a_full_disk_leaves_nothing_and_is_one_error(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # bytes; 96,000 are needed
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=f"File too large: '{tmp_path}"):
             features.extract(pictures, TinyInception(), "mixed_7", tmp_path, lambda count: None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
