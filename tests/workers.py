@@ -30,7 +30,7 @@ from dcgan_tf.train import build
 from dcgan_tf.common.cli import leave, run_command
 devices.MEETING_SECONDS = 60
 if optimizer == "sgd":
-    build.adam_for = lambda config, rate: keras.optimizers.SGD(0.05)
+    build.build_optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
 leave(run_command(train.main, sys.argv[3:]))
 """
 

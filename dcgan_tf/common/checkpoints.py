@@ -8,10 +8,13 @@ fails its checksum, and the one before it is taken.
 import contextlib
 import dataclasses
 import hashlib
+import io
 import json
 import logging
+import re
 import zipfile
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -33,6 +36,7 @@ class Journal:
         step: how many steps are done.
         history: one record for each finished epoch, as in metrics.jsonl.
         computing: devices.computing of the last steps; {} in files from before it was recorded.
+        curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
     """
 
     steps_per_epoch: int
@@ -40,6 +44,7 @@ class Journal:
     step: int = 0
     history: list = field(default_factory=list)
     computing: dict = field(default_factory=dict)
+    curve: dict = field(default_factory=dict)
 
     @property
     def epoch(self):
@@ -107,29 +112,61 @@ def write(folder, state, journal, keep):
     return path
 
 
-def files(folder):
-    """list[Path]: the checkpoints there are, oldest first."""
-    return sorted(folder.glob("step_*.npz"))
+def files(folder: Path) -> list[Path]:
+    """The checkpoints there are, oldest first; what a person named otherwise is none."""
+    found = {_step_of(path): path for path in folder.glob("step_*.npz")}
+    return [found[step] for step in sorted(found.keys() - {None})]
 
 
-def read(path):
-    """Read and check one checkpoint.
+def _step_of(path):
+    match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
+    step = int(match[1]) if match else None
+    return step if match and path.name == f"step_{step:08d}.npz" and path.is_file() else None
 
-    Returns:
-        (dict of ndarray, Journal).
+
+def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
+    """Read and check one checkpoint, in no more memory than the file is long.
 
     Raises:
         ValueError: it is damaged; the message says how.
     """
     try:
-        with np.load(path) as archive:
-            content = {name: archive[name] for name in archive.files}
+        with zipfile.ZipFile(path) as archive:
+            content = {entry.filename[:-4]: _array(archive, entry) for entry in archive.filelist}
+            if len(content) < len(archive.filelist):
+                raise ValueError("two entries of one name")
         expected = str(content.pop(SHA256))
         if digest_of(content) != expected:
             raise ValueError("its checksum does not match")
-        return content, Journal(**json.loads(str(content.pop(JOURNAL))))
-    except (OSError, EOFError, KeyError, zipfile.BadZipFile, TypeError) as error:
+        return content, _journal(content.pop(JOURNAL))
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
         raise ValueError(f"{type(error).__name__}: {error}") from None
+
+
+def _array(archive, entry):
+    """The ndarray in one `.npy` of an archive, if it claims neither more nor less than is there."""
+    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+        raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
+    content = archive.read(entry)
+    stream = io.BytesIO(content)
+    reader = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }[np.lib.format.read_magic(stream)]
+    shape, by_columns, dtype = reader(stream)
+    values = np.frombuffer(content, dtype, offset=stream.tell())
+    return values.reshape(shape, order="F" if by_columns else "C")
+
+
+def _journal(text):
+    """Journal: of its JSON, with a reason where it is none."""
+    journal = Journal(**json.loads(str(text)))
+    counts = journal.step, journal.steps_per_epoch
+    if not all(type(n) is int for n in counts) or journal.step < 0 or journal.steps_per_epoch < 1:
+        raise ValueError(f"step {counts[0]!r} of {counts[1]!r} an epoch")
+    if not isinstance(journal.history, list):
+        raise ValueError("its history is no list")
+    return journal
 
 
 def read_newest(folder):
@@ -163,22 +200,23 @@ def read_newest(folder):
     return None
 
 
-def read_journal(run):
-    """dict: `step`, `steps_per_epoch`, `pixels_sha256` of the newest checkpoint, {} without one."""
+def read_journal(run) -> dict:
+    """`step`, `steps_per_epoch`, `pixels_sha256` of the newest checkpoint, {} without one."""
     for path in reversed(files(run.checkpoints)):
         try:
-            with np.load(path) as archive:
-                return json.loads(str(archive[JOURNAL]))
+            with zipfile.ZipFile(path) as archive:
+                text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
+            return dataclasses.asdict(_journal(text))
         except Exception:  # damaged; training says so, here the one before will do
             continue
     return {}
 
 
-def identify(run):
-    """dict: `run`, `epoch`, `step` of the generator; null where no checkpoint tells."""
+def identify(run) -> dict:
+    """`run`, `epoch`, `step` of the generator; null where no checkpoint tells."""
     journal = read_journal(run)
     step = journal.get("step")
     epoch = step // journal["steps_per_epoch"] if journal else None
     if not journal and (lines := read_lines(run.metrics)):
-        epoch, step = lines[-1]["epoch"], lines[-1]["step"]
+        epoch, step = lines[-1].get("epoch"), lines[-1].get("step")
     return {"run": run.root.resolve().name, "epoch": epoch, "step": step}

@@ -6,15 +6,17 @@ import re
 import sys
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import (
     BAD_INPUT,
     Interrupted,
     UserError,
     describe,
     is_file_system_error,
-    unknown,
 )
+from dcgan_tf.common.hints import unknown
 from dcgan_tf.common.log import printable
+from dcgan_tf.common.streams import open_streams
 
 
 def run_command(main, argv=None):
@@ -23,8 +25,9 @@ def run_command(main, argv=None):
     Returns:
         int: 0, or the code that the caller should exit with.
     """
+    open_streams()
     try:
-        return main(argv) or 0
+        return _finish(main, argv)
     except UserError as error:
         message, code = str(error), error.code
     except Interrupted as stop:
@@ -34,14 +37,16 @@ def run_command(main, argv=None):
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
         code = BAD_INPUT
-    except BrokenPipeError:  # `... | head` closed our output: nothing is wrong
-        sys.stderr.close()
-        return 0
     except OSError as error:
         if not is_file_system_error(error):
             raise
         message, code = describe(error), BAD_INPUT
-    print("error: " + printable(" ".join(message.split())), file=sys.stderr)
+    except Exception as error:
+        if not _is_out_of_memory(error):
+            raise
+        message, code = _OUT_OF_MEMORY, BAD_INPUT
+    message = limits.shorten(" ".join(message.split()), limits.MESSAGE_CHARACTERS)
+    print(f"error: {printable(message)}", file=sys.stderr)
     return code
 
 
@@ -52,15 +57,42 @@ def typed(command):
     return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
 
 
+def _finish(main, argv):
+    try:
+        code = main(argv) or 0
+    except SystemExit as stop:  # argparse ends --help so
+        code = stop.code or 0
+    sys.stdout.flush()  # a disk that is full says so here rather than when Python ends
+    return code
+
+
+_OUT_OF_MEMORY = (
+    "too little memory for this; use a smaller --batch-size, --width or number of pictures, "
+    "or close other programs"
+)
+
+
+def _is_out_of_memory(error):
+    """bool: also of TensorFlow's and the dynamic linker's errors, known without importing them."""
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "ResourceExhaustedError"
+        or (isinstance(error, ImportError) and "map segment" in str(error))
+    )
+
+
 def leave(code):
     """End the process with this exit code.
 
     One of several workers ends without Python's farewell: after an error TensorFlow's server
     threads wait there for the other workers, for ever.
     """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # said already, where it could be; Python would end with code 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if os.environ.get("TF_CONFIG"):
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
@@ -73,59 +105,88 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with this project's errors: one line, nearest valid name, no abbreviations."""
+    """argparse with this project's errors: one line, nearest valid name, no abbreviations.
 
-    def __init__(self, **kwargs):
+    Args:
+        values: texts that people take for flags, such as a recipe's name, and what to write.
+    """
+
+    def __init__(self, values=(), **kwargs):
         super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
+        self._values = dict(values)
 
     def error(self, message):
-        raise UserError(f"{message}; see --help")
+        match = re.fullmatch(r"argument (?:.*/)?(--\S+): expected one argument", message)
+        if match:
+            message = f"{match[1]}: expected a value (one that begins with - as {match[1]}=-x)"
+        raise UserError(f"{limits.shorten(message, 300)}; see --help")
 
     def parse_args(self, argv=None, namespace=None):
+        argv = sys.argv[1:] if argv is None else argv
+        for text in argv:
+            if re.fullmatch(r"--[\w-]+=--", text):  # of which older versions of argparse make []
+                self.error(f"argument {text[:-3]}: expected one argument")
         parsed, extra = self.parse_known_args(argv, namespace)
         if extra:
             known = [name for name in self._option_string_actions if name.startswith("--")]
-            raise UserError(unknown("flag", extra[0].split("=")[0], known))
+            name = extra[0].split("=")[0]
+            if meant := self._values.get(name.lstrip("-").lower()):
+                raise UserError(f"unknown flag {name}; did you mean {meant}?")
+            raise UserError(unknown("flag", name, known))
         return parsed
 
 
-def number(flag, text, default, kind, low=-float("inf")):
+def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
     """The value of a flag's text, `default` where it was not given.
 
     Args:
-        kind: int or float; low: the smallest value that is taken.
+        kind: int or float; low, high: the smallest and the largest value that is taken.
 
     Raises:
-        UserError: no finite number of this kind, or below `low`.
+        UserError: no finite number of this kind, or outside of the limits.
     """
     try:
         value = default if text is None else kind(text)
-        if not low <= value < float("inf"):
+        if not low <= value <= high or abs(value) == float("inf"):
             raise ValueError
-    except ValueError:
+    except ValueError:  # also for more digits than Python reads
         words = {int: "a whole number", float: "a number"}[kind]
-        limit = f", {low} or more" if low > -float("inf") else ""
-        raise UserError(f"{flag}: got {text!r}, expected {words}{limit}") from None
+        words += f", {low} or more" if low > -float("inf") else ""
+        words += f", {high} at most" if high < float("inf") else ""
+        raise UserError(f"{flag}: got {limits.shown(text)}, expected {words}") from None
     return value
 
 
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 
-def parse_seeds(flag, text):
-    """list[int]: "0-3,100" as 0, 1, 2, 3, 100."""
-    seeds = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last <= MAX_SEED:
-            raise UserError(
-                f"{flag}: got {text!r}, expected seeds from 0 to {MAX_SEED} such as 0-63,100"
-            )
-        seeds.extend(range(first, last + 1))
-    return seeds
+def parse_seeds(flag, text, most=limits.GENERATED):
+    """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
+
+    Raises:
+        UserError: something else, seeds that are none, or more than `most` of them.
+    """
+    spans = [_span(part) for part in text.split(",")]
+    if None in spans:
+        raise UserError(
+            f"{flag}: got {limits.shown(text)}, expected seeds from 0 to {MAX_SEED} "
+            "such as 0-63,100"
+        )
+    count = sum(map(len, spans))
+    if count > most:
+        raise UserError(
+            f"{flag}: got {count:,} seeds, expected {most:,} at most; --limit raises this"
+        )
+    return [seed for span in spans for seed in span]
+
+
+def _span(text):
+    """range | None: "4-7" or "4" as the seeds that it names."""
+    match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", text)
+    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+    return range(first, last + 1) if first <= last <= MAX_SEED else None
 
 
 def check_choice(flag, value, choices):
     if value is not None and value not in choices:
-        raise UserError(f"{flag}: got {value!r}, expected one of {', '.join(choices)}")
+        raise UserError(f"{flag}: got {limits.shown(value)}, expected one of {', '.join(choices)}")

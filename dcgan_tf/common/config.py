@@ -5,55 +5,84 @@ The defaults of all fields are the reference recipe, `configs/celeba.toml`. A co
 value is refused at once.
 """
 
+import contextlib
 import json
+import os
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
-from dcgan_tf.common.errors import UserError, unknown
+from dcgan_tf.common import limits
+from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.hints import unknown
 
-CELEBA_CROP = "30,55,150,175"
-CELEBA_SIZE = (178, 218)  # width, height of every aligned CelebA picture
-ALIGNED_DATASETS = ("celeba", "demo")
 
-
-def _option(default, help, *, low=None, above=None, high=None, choices=None, may_change=False):
-    limits = {"low": low, "above": above, "high": high, "choices": choices}
-    return field(default=default, metadata={"help": help, "may_change": may_change, **limits})
+def _option(default, help, **more):
+    """A field; `more` holds its limits (low, above, high, choices), whether a resumed run may
+    change it (may_change), and the heading that begins with it in --help and config.toml (group).
+    """
+    usual = dict.fromkeys(("low", "above", "high", "choices", "group")) | {"may_change": False}
+    assert more.keys() <= usual.keys()
+    return field(default=default, metadata={"help": help} | usual | more)
 
 
 @dataclass(frozen=True)
 class Config:
     """The resolved settings of one run. Field by field: `python train.py --help`."""
 
-    # The pictures
     dataset: str = _option(
         "celeba",
         "what the pictures are; folder = any pictures of your own",
-        choices=("celeba", "folder", "mnist", "cifar10", "demo"),
+        choices=tuple(DATASETS),
+        group="Turned most often",
     )
     data: str = _option(
         "", "where they are: a zip, a folder or tfds (empty: look around)", may_change=True
     )
     subset: int = _option(0, "train on this many pictures, chosen by subset_seed (0: all)", low=0)
-    subset_seed: int = _option(0, "seed of that choice", low=0, high=2**32 - 1)
+    epochs: int = _option(200, "passes over the pictures", low=1, may_change=True)
+    batch_size: int = _option(
+        32, "pictures per step, over all devices together", low=2, high=limits.BATCH
+    )
+    width: float = _option(
+        1.0, "factor on every channel count (the latent stays)", low=1e-6, high=limits.WIDTH
+    )
+    seed: int = _option(0, "seed of everything random in a run", low=0, high=2**31 - 1)
+
+    subset_seed: int = _option(
+        0, "seed of that choice", low=0, high=2**32 - 1, group="The pictures"
+    )
     crop: str = _option("auto", "left,upper,right,lower, or center; auto: the dataset's own")
-    image_size: int = _option(64, "height and width of the training pictures, pixels", low=4)
+    image_size: int = _option(
+        64, "height and width of the training pictures, pixels", low=4, high=limits.SIDE
+    )
     channels: int = _option(3, "3 for colour, 1 for grey", choices=(1, 3))
     flip: bool = _option(False, "mirror each real picture left-right at random")
     max_bad: float = _option(
         0.1, "share of unusable files that is skipped; more stops the run", low=0, high=1
     )
+    max_pixels: float = _option(
+        limits.MAX_MEGAPIXELS,
+        "largest picture that is decoded, megapixels; larger ones are skipped",
+        above=0,
+        high=limits.MOST_MEGAPIXELS,
+    )
     packs: str = _option("data/packs", "folder that keeps the prepared pictures", may_change=True)
 
-    # The networks
-    width: float = _option(1.0, "factor on every channel count (the latent stays)", above=0)
-    latent_dim: int = _option(128, "length of the latent vector", low=1)
-    base_size: int = _option(8, "G: side of the first feature map, pixels", low=1)
-    base_channels: int = _option(128, "G: channels of the first feature map", low=1)
+    latent_dim: int = _option(
+        128, "length of the latent vector", low=1, high=limits.LATENT, group="The networks"
+    )
+    base_size: int = _option(8, "G: side of the first feature map, pixels", low=1, high=limits.SIDE)
+    base_channels: int = _option(
+        128, "G: channels of the first feature map", low=1, high=limits.CHANNELS
+    )
     base_batchnorm: bool = _option(False, "G: BatchNorm and activation on the first feature map")
     g_channels: tuple[int, ...] = _option(
-        (128, 256, 512), "G: channels of its transposed convolutions, each doubling the side", low=1
+        (128, 256, 512),
+        "G: channels of its transposed convolutions, each doubling the side",
+        low=1,
+        high=limits.CHANNELS,
     )
     g_activation: str = _option(
         "leaky_relu", "G: activation after BatchNorm", choices=("leaky_relu", "relu")
@@ -69,19 +98,23 @@ class Config:
         choices=("sigmoid", "tanh"),
     )
     d_channels: tuple[int, ...] = _option(
-        (64, 128, 128), "D: channels of its convolutions, each halving the side", low=1
+        (64, 128, 128),
+        "D: channels of its convolutions, each halving the side",
+        low=1,
+        high=limits.CHANNELS,
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm after the first convolution as well")
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", low=0, high=1)
-    init_stddev: float = _option(0.02, "standard deviation of the initial weights", above=0)
+    init_stddev: float = _option(
+        0.02, "standard deviation of the initial weights", low=1e-6, high=100
+    )
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", low=0, high=1)
 
-    # The training
-    epochs: int = _option(200, "passes over the pictures", low=1, may_change=True)
-    batch_size: int = _option(32, "pictures per step, over all devices together", low=2)
-    g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", above=0)
-    d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", above=0)
+    g_learning_rate: float = _option(
+        1e-4, "G: Adam's learning rate", low=1e-38, high=1e30, group="The training"
+    )
+    d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", low=1e-38, high=1e30)
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", low=0, high=0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", low=0, high=0.999999)
     label_smoothing: float = _option(
@@ -91,15 +124,14 @@ class Config:
         0.0, "D's targets move towards 1/2 by up to this, at random", low=0, high=0.5
     )
     fresh_fakes: bool = _option(False, "draw new fakes for G's step instead of reusing D's")
-    seed: int = _option(0, "seed of everything random in a run", low=0, high=2**31 - 1)
     init_from: str = _option("", "start from a run's G and D, or from G.keras,D.keras")
 
-    # The machine
     strategy: str = _option(
         "auto",
         "how devices share the work",
         choices=("auto", "none", "mirrored", "multiworker"),
         may_change=True,
+        group="The machine",
     )
     precision: str = _option(
         "float32",
@@ -114,23 +146,40 @@ class Config:
     )
     deterministic: bool = _option(False, "only reproducible kernels, also on a GPU (slower there)")
 
-    # What a run writes
-    sample_every: int = _option(1, "epochs between sample grids", low=1, may_change=True)
+    sample_every: int = _option(
+        1,
+        "epochs between sample grids",
+        low=1,
+        may_change=True,
+        group="What a run writes",
+    )
     sample_count: int = _option(64, "pictures in a sample grid", low=1, may_change=True)
     checkpoint_every: int = _option(1, "epochs between checkpoints", low=1, may_change=True)
     checkpoint_steps: int = _option(
-        0, "steps between checkpoints within an epoch (0: none)", low=0, may_change=True
+        0,
+        "steps between checkpoints within an epoch (0: none)",
+        low=0,
+        may_change=True,
     )
     checkpoint_minutes: float = _option(
-        10.0, "minutes between checkpoints within an epoch (0: none)", low=0, may_change=True
+        10.0,
+        "minutes between checkpoints within an epoch (0: none)",
+        low=0,
+        may_change=True,
     )
     keep_checkpoints: int = _option(3, "how many checkpoints stay on disk", low=1, may_change=True)
     tensorboard: bool = _option(True, "write TensorBoard events", may_change=True)
     score_every: int = _option(
-        0, "epochs between scores of the samples (0: none)", low=0, may_change=True
+        0,
+        "epochs between scores of the samples (0: none)",
+        low=0,
+        may_change=True,
     )
     score_samples: int = _option(
-        1000, "pictures that are scored, and real ones beside them", low=16, may_change=True
+        1000,
+        "pictures that are scored, and real ones beside them",
+        low=16,
+        may_change=True,
     )
     inception: str = _option(
         "", "Inception weights for the scores (empty: download them)", may_change=True
@@ -157,41 +206,75 @@ class Config:
 
 
 FIELDS = {f.name: f for f in fields(Config)}
+_KINDS = {float: (int, float), tuple[int, ...]: (int,)}
+
+
+def groups():
+    """dict[str, list[str]]: the fields under their headings, in the order of the record."""
+    found = {}
+    for name, spec in FIELDS.items():
+        found.setdefault(spec.metadata["group"] or list(found)[-1], []).append(name)
+    return found
+
+
+# What a resumed run may change although it decides the weights: each change is recorded with its
+# step in config.toml (train/changes.py).
+MIDWAY = ("g_learning_rate", "d_learning_rate", "flip", "label_smoothing", "label_noise")
 
 
 def check_value(name, value):
     """Raise UserError unless `value` has the type and lies in the limits of field `name`."""
     spec = FIELDS[name]
-    items = value if spec.type == tuple[int, ...] else (value,)
-    kinds = {float: (int, float), tuple[int, ...]: (int,)}.get(spec.type, (spec.type,))
-    limits = spec.metadata
-    good = bool(items) and all(
-        isinstance(item, kinds)
-        and (spec.type is bool) == isinstance(item, bool)
-        and (limits["choices"] is None or item in limits["choices"])
-        and (limits["low"] is None or item >= limits["low"])
-        and (limits["above"] is None or item > limits["above"])
-        and (limits["high"] is None or item <= limits["high"])
-        and (spec.type is not float or abs(item) < float("inf"))
-        for item in items
-    )
-    if not good:
+    items = (value,)
+    if spec.type == tuple[int, ...]:
+        items = value if isinstance(value, tuple) else ()
+    if not 0 < len(items) <= limits.LAYERS or not all(_fits(spec, item) for item in items):
         raise UserError(f"{flag(name)}: got {show(value)}, expected {expected(name)}")
+
+
+def _fits(spec, item):
+    bounds = spec.metadata
+    if not isinstance(item, _KINDS.get(spec.type, (spec.type,))):
+        return False
+    if bounds["choices"] is not None and item not in bounds["choices"]:
+        return False
+    if isinstance(item, bool) or spec.type is bool:
+        return type(item) is spec.type
+    if isinstance(item, str):
+        return _may_be_a_name(item)
+    return (
+        (bounds["low"] is None or item >= bounds["low"])
+        and (bounds["above"] is None or item > bounds["above"])
+        and item <= (bounds["high"] or limits.COUNT)
+    )
+
+
+def _may_be_a_name(text):
+    try:
+        return b"\0" not in os.fsencode(text)  # which ends a name for the operating system
+    except UnicodeEncodeError:
+        return False
 
 
 def expected(name):
     """str: what field `name` takes, in words."""
     spec = FIELDS[name]
-    if spec.metadata["choices"]:
-        return "one of " + ", ".join(map(str, spec.metadata["choices"]))
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
-    text = words.get(spec.type, "whole numbers such as 128,256")
-    if spec.metadata["low"] is not None:
-        text += f", {spec.metadata['low']} or more"
-    if spec.metadata["above"] is not None:
-        text += f" above {spec.metadata['above']}"
-    if spec.metadata["high"] is not None:
-        text += f", {spec.metadata['high']} at most"
+    bounds = spec.metadata
+    if bounds["choices"]:
+        return "one of " + ", ".join(map(str, bounds["choices"]))
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "a text without null bytes",
+    }
+    text = words.get(spec.type, f"1 to {limits.LAYERS} whole numbers such as 128,256")
+    if bounds["low"] is not None:
+        text += f", {bounds['low']} or more"
+    if bounds["above"] is not None:
+        text += f" above {bounds['above']}"
+    if spec.type not in (bool, str):
+        text += f", {bounds['high'] or limits.COUNT} at most"
     return text
 
 
@@ -205,10 +288,14 @@ def resolve(config):
         UserError: sizes that do not fit each other, or an unreadable crop.
     """
     if config.crop == "auto":
-        own = CELEBA_CROP if config.dataset in ALIGNED_DATASETS else "center"
-        config = replace(config, crop=own)
+        config = replace(config, crop=DATASETS[config.dataset].crop)
     if config.crop != "center":
         config = replace(config, crop=check_crop(config.crop))
+    if 2 ** len(config.d_channels) > config.image_size:
+        raise UserError(
+            f"--d-channels: {len(config.d_channels)} convolutions halve {config.image_size} pixels "
+            f"to less than one; use {config.image_size.bit_length() - 1} or fewer"
+        )
     made = config.g_sizes[-1]
     if made != config.image_size:
         raise UserError(
@@ -229,9 +316,9 @@ def check_crop(text, flag="--crop"):
         left, upper, right, lower = (int(part) for part in text.split(","))
     except ValueError:
         left = upper = right = lower = 0
-    if not (0 <= left < right and 0 <= upper < lower):
+    if not (0 <= left < right <= limits.COUNT and 0 <= upper < lower <= limits.COUNT):
         raise UserError(
-            f"{flag}: got {text!r}, expected center or left,upper,right,lower "
+            f"{flag}: got {limits.shown(text)}, expected center or left,upper,right,lower "
             f"with left < right and upper < lower, such as {CELEBA_CROP}"
         )
     return f"{left},{upper},{right},{lower}"
@@ -246,7 +333,8 @@ def _size_advice(config):
 
 def changed_fields(saved, wanted):
     """list[str]: fields that differ and that a resumed run may not change."""
-    return [name for name, value in fixed_fields(saved).items() if value != getattr(wanted, name)]
+    fixed = {name: value for name, value in fixed_fields(saved).items() if name not in MIDWAY}
+    return [name for name, value in fixed.items() if value != getattr(wanted, name)]
 
 
 def fixed_fields(config):
@@ -255,16 +343,36 @@ def fixed_fields(config):
 
 
 def to_toml(config):
-    """str: the whole config as TOML, one commented line a field."""
-    lines = [
-        f"{name} = {_toml_value(getattr(config, name))}  # {spec.metadata['help']}"
-        for name, spec in FIELDS.items()
-    ]
-    return "\n".join(lines) + "\n"
+    """str: the whole config as TOML, one commented line a field, under the headings of --help."""
+    blocks = []
+    for heading, members in groups().items():
+        lines = (
+            f"{name} = {_toml_value(getattr(config, name))}  # {FIELDS[name].metadata['help']}\n"
+            for name in members
+        )
+        blocks.append(f"# {heading}\n" + "".join(lines))
+    return "\n".join(blocks)
 
 
 def _toml_value(value):
-    return json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    """A value as TOML. A path that is no UTF-8, which no TOML can hold, is written by its bytes."""
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    if text.encode("utf-8", "replace").decode() == text:
+        return text
+    return f'{{ bytes = "{os.fsencode(value).hex()}" }}'
+
+
+def _from_toml(name, value):
+    """The value of field `name` from what TOML holds; unchanged where it is of the wrong kind."""
+    kind = FIELDS[name].type
+    if isinstance(value, list) and all(type(item) in (int, str) for item in value):
+        return ",".join(map(str, value)) if kind is str else tuple(value)
+    if kind is str and isinstance(value, dict) and list(value) == ["bytes"]:
+        with contextlib.suppress(TypeError, ValueError):  # then it is refused as a table
+            return os.fsdecode(bytes.fromhex(value["bytes"]))
+    return value
 
 
 def flag(name):
@@ -273,8 +381,9 @@ def flag(name):
 
 
 def show(value):
-    """str: a value as the user would write it on the command line."""
-    return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else repr(value)
+    """str: a value as the user would write it on the command line; of a long one the beginning."""
+    listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
+    return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
 
 
 def _configs():
@@ -297,7 +406,9 @@ def find_config(named):
     for path in (CONFIGS / f"{named}.toml", Path(named)):
         if path.is_file():
             return path
-    raise UserError(unknown("config", named, names()) + f"; there are {', '.join(names())}")
+    if Path(named).exists():
+        raise UserError(f"--config {limits.shorten(named)}: not a file; expected a file in TOML")
+    raise UserError(f"{unknown('config', named, names())}; there are {', '.join(names())}")
 
 
 def read_config(path):
@@ -312,22 +423,31 @@ def read_config(path):
     Raises:
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
     """
-    try:
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: not valid TOML: {error}; mend the file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
+    table = _read_toml(path)
+    table.pop("changes", None)  # of a run; train/changes.py reads them
     for key, value in table.items():
         if key not in FIELDS:
             raise UserError(f"{path}: {unknown('key', key, FIELDS)}")
-        if isinstance(value, list):
-            value = ",".join(map(str, value)) if FIELDS[key].type is str else tuple(value)
-            table[key] = value
-        elif FIELDS[key].type == tuple[int, ...]:
-            raise UserError(f"{path}: {key}: got {value!r}, expected a list of whole numbers")
         try:
-            check_value(key, value)
+            table[key] = _from_toml(key, value)
+            check_value(key, table[key])
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
     return replace(Config(), **table)
+
+
+def _read_toml(path):
+    """dict: what a file holds, UserError where it holds no TOML."""
+    with Path(path).open("rb") as file:
+        content = file.read(limits.CONFIG_BYTES + 1)
+    if len(content) > limits.CONFIG_BYTES:
+        raise UserError(f"{path}: more than {limits.CONFIG_BYTES:,} bytes, so it is no config file")
+    try:
+        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deep; expected lines such as epochs = 5") from None
+    except ValueError as error:  # also for an integer of more digits than Python reads
+        reason = limits.shorten(str(error), 200)
+        raise UserError(f"{path}: not valid TOML: {reason}; mend the file") from None

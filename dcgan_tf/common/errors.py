@@ -1,6 +1,5 @@
 """What can stop a command, and the exit code that each cause has."""
 
-import difflib
 import errno
 
 BAD_INPUT = 2  # also what argparse and most Unix tools use
@@ -38,8 +37,8 @@ class Interrupted(BaseException):
 
 
 _FILE_SYSTEM_ERRORS = {
-    errno.EACCES: "grant write permission or choose another place",
-    errno.EPERM: "grant write permission or choose another place",
+    errno.EACCES: "grant permission or choose another place",
+    errno.EPERM: "grant permission or choose another place",
     errno.EROFS: "the file system is read-only: choose another place",
     errno.ENOSPC: "free some disk space, then run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again",
@@ -49,6 +48,13 @@ _FILE_SYSTEM_ERRORS = {
     errno.EEXIST: "a file is in the way: choose another place",
     errno.EISDIR: "a folder is in the way: choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
+    errno.ELOOP: "a link leads in a circle: mend it or choose another place",
+    errno.EBUSY: "another program holds it, or it is a mount point: choose another place",
+    errno.ENOTEMPTY: "a folder with files is in the way: choose another place",
+    errno.ENOTSUP: "this file system cannot do that: choose another place",
+    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine: close some programs",
+    errno.ENOMEM: "close some programs, or use a smaller --batch-size or --width",
 }
 
 
@@ -62,9 +68,3 @@ def describe(error):
     place = f"{error.filename}: " if error.filename else ""
     advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
     return f"{place}{error.strerror}; {advice}"
-
-
-def unknown(what, name, known):
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else "see --help for the valid ones"
-    return f"unknown {what} {name}; {hint}"

@@ -1,14 +1,60 @@
-"""Pictures as arrays and files: uint8 to a network's range and back, grids, PNG, GIF."""
+"""Pictures as arrays and files: which are opened, grids, PNG, GIF."""
 
+import contextlib
+import functools
 import io
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, features
 
 from dcgan_tf.common.files import replacing
 
 GIF_FRAMES = 60  # more would make a file that no page wants to show
 GAP = 2  # pixels between the pictures of a grid
+GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 pictures of 64 have 526
+
+# All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
+# for PostScript it starts a program. HEIF is there with the package pillow-heif.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif"),
+}
+
+
+@functools.cache
+def picture_formats():
+    """tuple[str]: the names of FORMATS that this installation can open."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    missing = {"AVIF"} if "avif" not in features.modules or not features.check("avif") else set()
+    return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
+
+
+def picture_suffixes():
+    """tuple[str]: the suffixes, in lower case, of files that are taken for pictures."""
+    return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
+
+
+def open_picture(file):
+    """Image: as Pillow opens it, of one of `picture_formats`; its pixels are not decoded yet.
+
+    Args:
+        file: a path, or a binary file.
+
+    Raises:
+        PIL.UnidentifiedImageError: of no such format. What else Pillow raises for damaged files.
+    """
+    return Image.open(file, formats=picture_formats())
 
 
 def grid(images, columns=None, gap=GAP):
@@ -32,6 +78,23 @@ def grid(images, columns=None, gap=GAP):
     return canvas
 
 
+def default_scale(width, wanted=GRID_WIDTH):
+    """int: the smallest whole factor that makes `width` pixels at least `wanted`."""
+    return -(-wanted // width)
+
+
+def enlarge(image, scale):
+    """Each pixel as a square of scale x scale, so that small pictures can be looked at.
+
+    Args:
+        image: uint8, (height, width, channels); scale: int, 1 or more.
+
+    Returns:
+        uint8, (height * scale, width * scale, channels).
+    """
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
 def to_pillow(image):
     """Image: from uint8 (height, width, 1 or 3)."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
@@ -51,6 +114,12 @@ def save_png(path, image, text=None, sync=True):
         to_pillow(image).save(temporary, pnginfo=info)
 
 
+def evenly(items, most=GIF_FRAMES):
+    """list: at most `most` of `items`, evenly chosen, with the first and the last."""
+    chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
+    return [items[i] for i in chosen]
+
+
 def save_gif(path, frames, milliseconds=120, hold=1500):
     """Write pictures as a looping GIF, whole or not at all; the last one is held.
 
@@ -59,9 +128,7 @@ def save_gif(path, frames, milliseconds=120, hold=1500):
         milliseconds: how long each frame shows.
         hold: how long the last frame shows, milliseconds.
     """
-    if len(frames) > GIF_FRAMES:
-        chosen = np.linspace(0, len(frames) - 1, GIF_FRAMES).round().astype(int)
-        frames = [frames[i] for i in chosen]
+    frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]
     # One palette for all, from the last frame: with one each the colours flicker.
     palette = frames[-1].convert("RGB").quantize(256)

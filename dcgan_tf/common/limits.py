@@ -1,4 +1,115 @@
-"""What is too large to be meant: limits with their units and reasons."""
+"""How much one command may ask for. Limits stand where a wrong number would fill the memory or the
+disk or never end; each is far above what anybody trains here. The module knows no TensorFlow."""
+
+from pathlib import Path
+
+# Settings and the command line
+
+COUNT = 1_000_000_000  # pictures, epochs, steps, minutes, pixels of a crop
+SIDE = 4096  # pixels of a picture's height and width
+BATCH = 65_536  # pictures a step
+LAYERS = 12  # halvings or doublings: 4096 pixels have no more
+CHANNELS = 65_536  # of one feature map, before the width
+LATENT = 1_048_576  # numbers in a latent
+WIDTH = 64  # factor on every channel count
+PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
+STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
+GRID_PIXELS = 2**26  # of a grid of samples: 8192 x 8192, the most that Pillow reads back unasked
+CONFIG_BYTES = 2**20  # of a config file: 1 MiB
+VALUE_CHARACTERS = 80  # of a value in a message
+MESSAGE_CHARACTERS = 2000  # of a message
+
+# Memory
+
+PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
+PROGRAM_ADDRESSES = 2_500_000_000  # of address space: with less its import ends in an abort
+_CGROUPS = (
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+)
+
+
+def memory():
+    """int: bytes that this process can hope for: memory and swap, or less in a container."""
+    import psutil  # its import takes a while that --help need not wait for
+
+    found = [psutil.virtual_memory().total + psutil.swap_memory().total]
+    for path in map(Path, _CGROUPS):
+        try:
+            found.append(int(path.read_text()))
+        except (OSError, ValueError):  # there is none, or it says "max"
+            continue
+    return min(found)
+
+
+def addresses():
+    """int | None: bytes of address space that `ulimit -v` leaves this process, None: all."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # Windows
+        return None
+    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return None if soft == resource.RLIM_INFINITY else soft
+
+
+def gigabytes(count):
+    """str: a number of bytes in words, such as "1.5 GB"."""
+    return f"{count / 1e9:,.1f} GB"
+
+
+def shorten(text, most=VALUE_CHARACTERS):
+    """str: a text as a message quotes it: of a long one the beginning and the length."""
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def shown(value):
+    """str: a value as a message shows it: its repr, of a long one the beginning."""
+    try:
+        return shorten(repr(value))
+    except ValueError:  # Python writes no integer of more than 4,300 digits in decimal
+        return "an integer of thousands of digits"
+
+
+# Networks in files, and pictures made with them
+
+GENERATED = 100_000  # pictures of one generate.py; --limit raises it
+GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
+TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
+SCALE = 64  # pixels that one pixel is enlarged to
+GRID_PICTURES = 1024  # in grid.png and strip.png; more would be a picture that nobody opens
+NETWORK_BYTES = 2**32  # of a .keras file, unpacked: 4 GiB; the reference recipe's has 16 MB
+EXPANSION = 10  # times its size that a .keras file may unpack to; weights hardly shrink
+SMALL_BYTES = 2**29  # what it may unpack to in any case: 512 MiB
+CONFIG_JSON_BYTES = 2**24  # of the description of a network: 16 MiB
+
+
+def unpacks_to_too_much(claimed, size):
+    """bool: whether a .keras file of `size` bytes must not become `claimed` bytes in memory."""
+    return claimed > min(NETWORK_BYTES, max(SMALL_BYTES, EXPANSION * size))
+
+
+# Pictures and data files
+
+MAX_MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
+MOST_MEGAPIXELS = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no more
+LARGE_PIXELS = 8_000_000  # pictures above are decoded one at a time, others side by side
+MAX_WAITING_BYTES = 64 * 2**20  # encoded pictures that wait for their decoding
+MAX_RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB
+MAX_ZIP_INDEX_BYTES = 512 * 2**20  # a zip's list of names; CelebA's has 20 MB
+
+
+def max_file_bytes(megapixels):
+    """int: the largest file that a picture of so many megapixels can need, bytes.
+
+    Four bytes a pixel and a MiB for what else is in it: more is no picture that is decoded.
+    """
+    return int(megapixels * 4e6) + 2**20
+
+
+def megabytes(count):
+    """str: a number of bytes in words."""
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
+
 
 # Evaluation
 

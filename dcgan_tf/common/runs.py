@@ -1,9 +1,16 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
+import json
+import logging
+import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
+
+log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
 
@@ -40,23 +47,103 @@ class Run:
 
     def sample(self, epoch):
         """Path: the sample grid of an epoch, counted from 1."""
-        return self.samples / f"epoch_{epoch:04d}.png"
+        return sample_file(self.samples, epoch)
 
-    def sample_files(self):
-        """list[Path]: the sample grids there are, by epoch."""
-        return sorted(self.samples.glob("epoch_*.png"), key=lambda path: int(path.stem[6:]))
+    def sample_files(self) -> list[Path]:
+        """The sample grids there are, by epoch; other files in that folder are none."""
+        return list(sample_files(self.samples).values())
+
+    def files(self) -> list[Path]:
+        """Every file with a fixed name that a run may hold, except its lock."""
+        return [
+            *(self.config, self.versions, self.log, self.metrics, self.timing, self.losses),
+            *(self.reals, self.progress, self.generator, self.discriminator, self.evaluation),
+            *(self.scores, self.best_generator, self.best_score),
+            *(self.memorisation, self.memorisation_pairs),
+        ]
+
+    def folders(self) -> list[Path]:
+        """Every folder that a run may hold."""
+        return [self.samples, self.checkpoints, self.tensorboard, self.best_score.parent]
 
 
-def newest():
-    """Run: the one whose generator was written last.
+def sample_file(folder: Path, epoch: int) -> Path:
+    """The sample grid of an epoch, counted from 1."""
+    return folder / f"epoch_{epoch:04d}.png"
+
+
+def sample_files(folder: Path) -> dict[int, Path]:
+    """The sample grids there are, by epoch; other files in that folder are none."""
+    found = {epoch_of(path): path for path in folder.glob("epoch_*.png")}
+    return {epoch: found[epoch] for epoch in sorted(found.keys() - {None})}
+
+
+def epoch_of(path: Path) -> int | None:
+    """The epoch of a sample grid by its name, `epoch_0012.png`; None where that is another's."""
+    match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
+    epoch = int(match[1]) if match else None
+    return epoch if match and path == sample_file(path.parent, epoch) and path.is_file() else None
+
+
+def find_again(run, config):
+    """The config of a run whose relative paths lead nowhere from the current directory.
+
+    They are looked for in the directory that the run was started in, then in those above the run,
+    which still fit when all was moved together.
+
+    Args:
+        run: Run.
+        config: config.Config, with `data`, `packs` and `inception` as the user wrote them.
+
+    Returns:
+        config.Config: each of the three that was found elsewhere as an absolute path.
+    """
+    places = [*_started_in(run), *run.root.resolve().parents]
+    found = {}
+    for name in ("data", "packs", "inception"):
+        path = Path(getattr(config, name))
+        if str(path) in (".", "tfds") or path.parts[0].startswith("~") or os.path.exists(path):
+            continue
+        there = [place / path for place in places if os.path.exists(place / path)]
+        if there:
+            found[name] = str(there[0])
+    return replace(config, **found)
+
+
+def _started_in(run):
+    """list[Path]: the directory that the run was started in; empty where that is not known."""
+    try:
+        return [Path(json.loads(run.versions.read_text(encoding="utf-8"))["directory"])]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
+
+
+def newest() -> Run:
+    """The run whose generator was written last. One that may not be read is named and left out.
 
     Raises:
         UserError: there is no run with a generator yet.
     """
-    found = [Run(path.parent) for path in RUNS.glob("*/generator.keras")]
-    if not found:
+    written = {}
+    for root in _entries(RUNS):
+        run = Run(root)
+        try:
+            if run.generator.is_file():
+                written[run] = run.generator.stat().st_mtime_ns
+        except OSError as error:
+            log.warning(f"{root}: left out, it cannot be read ({error.strerror})")
+    if not written:
         raise UserError(
-            f"no run with a generator.keras in {RUNS.resolve()}; "
+            f"no run with a generator.keras in {RUNS.absolute()}; "
             f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
-    return max(found, key=lambda run: run.generator.stat().st_mtime_ns)
+    return max(written, key=written.get)
+
+
+def _entries(folder):
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror}); name a --run") from None

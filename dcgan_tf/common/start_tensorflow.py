@@ -1,9 +1,19 @@
-"""Import TensorFlow without its greeting: a dozen lines that look like errors and are none."""
+"""Import TensorFlow without its greeting: a dozen lines that look like errors and are none, and
+with nothing that the user's Keras is set to."""
 
 import contextlib
+import json
+import logging
 import os
 import sys
 import tempfile
+import time
+from pathlib import Path
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.errors import UserError
+
+log = logging.getLogger(__name__)
 
 # TF_CPP_MIN_LOG_LEVEL does not reach these, which are written before it is read.
 _HARMLESS = (
@@ -21,9 +31,16 @@ def start_tensorflow():
     own TF_NUM_INTEROP_THREADS is left as it is.
 
     Warnings that matter, such as a GPU whose libraries are missing, still come through.
+
+    Returns:
+        bool: whether there is a GPU.
+
+    Raises:
+        UserError: too little memory for TensorFlow, or a clock with which no file can be saved.
     """
+    _check_machine()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr():
+    with _filtered_stderr(), _own_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -34,6 +51,80 @@ def start_tensorflow():
             # One operation at a time: how two of oneDNN's that run side by side split their sums
             # depends on the moment, and so would every bit. GPUs are fed by several threads.
             os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+    return bool(gpus)
+
+
+def _check_machine():
+    if time.localtime().tm_year < 1980:
+        raise UserError(
+            f"the clock says {time.strftime('%Y-%m-%d')}, and zip files, in which networks and "
+            "checkpoints are kept, begin at 1980: set the clock"
+        )
+    if (addresses := limits.addresses()) and addresses < limits.PROGRAM_ADDRESSES:
+        raise UserError(
+            f"ulimit -v leaves {limits.gigabytes(addresses)} of address space and TensorFlow needs "
+            f"{limits.gigabytes(limits.PROGRAM_ADDRESSES)}: raise it"
+        )
+    if (memory := limits.memory()) < limits.PROGRAM_BYTES:
+        raise UserError(
+            f"there are {limits.gigabytes(memory)} of memory and TensorFlow alone needs "
+            f"{limits.gigabytes(limits.PROGRAM_BYTES)}"
+        )
+
+
+# What Keras and Matplotlib would read from the environment while they are imported.
+_OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
+_KERAS = {
+    "backend": "tensorflow",
+    "image_data_format": "channels_last",
+    "floatx": "float32",
+    "epsilon": 1e-7,
+}
+_NOT_OURS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+
+
+@contextlib.contextmanager
+def _own_keras():
+    """Import Keras as this project needs it, whatever ~/.keras/keras.json and KERAS_* say.
+
+    Another backend, image format or float type there, or rubbish, would change what a run computes
+    or end it. So Keras looks for its settings in a folder where there are none.
+    """
+    for name in (*_OURS, *_NOT_OURS):
+        wanted, found = _OURS.get(name), os.environ.pop(name, None)
+        if wanted:
+            os.environ[name] = wanted
+        if name != "MPLBACKEND" and found not in (None, wanted):  # Matplotlib's only draws
+            log.warning(f"{name}={limits.shorten(found)} is not used here")
+    home = os.environ.get("KERAS_HOME")
+    _name_other_settings(Path(home or "~/.keras"))
+    with tempfile.TemporaryDirectory() as nowhere:
+        os.environ["KERAS_HOME"] = nowhere
+        try:
+            yield
+            import keras
+
+            keras.config.set_image_data_format(_KERAS["image_data_format"])
+            keras.config.set_floatx(_KERAS["floatx"])
+            keras.config.set_epsilon(_KERAS["epsilon"])
+        finally:
+            del os.environ["KERAS_HOME"]
+            if home is not None:
+                os.environ["KERAS_HOME"] = home
+
+
+def _name_other_settings(folder):
+    """Warn where the user's Keras is set otherwise, so that nobody counts on it."""
+    try:
+        path = folder.expanduser() / "keras.json"
+        if not path.is_file():
+            return
+        found = json.loads(path.read_bytes())
+        others = [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]
+    except (OSError, ValueError, AttributeError, RuntimeError, RecursionError):
+        return  # rubbish, or no home: Keras does not see it either
+    if others:
+        log.warning(f"{path}: its {', '.join(others)} is not used here")
 
 
 @contextlib.contextmanager
@@ -49,4 +140,4 @@ def _filtered_stderr():
             os.close(kept)
             caught.seek(0)
             lines = [line for line in caught if not any(word in line for word in _HARMLESS)]
-            os.write(2, b"".join(lines))
+            sys.stderr.write(b"".join(lines).decode("utf-8", "backslashreplace"))

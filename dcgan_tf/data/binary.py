@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import os
+import struct
 import zlib
 
 import numpy as np
@@ -9,10 +11,16 @@ from PIL import Image
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
+from dcgan_tf.common.limits import MAX_RAW_BYTES, megabytes
+from dcgan_tf.data.reading import BadPicture, open_regular
+
+_AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
 
 
 class Arrays:
     """Pictures that are stored raw in binary files: MNIST's IDX, CIFAR-10's batches."""
+
+    left_out = {}
 
     def __init__(self, where, pixels):
         self.where, self._pixels = where, pixels
@@ -20,7 +28,7 @@ class Arrays:
 
     @property
     def fingerprint(self):
-        return hashlib.sha256(self._pixels.tobytes()).hexdigest()
+        return hashlib.sha256(self._pixels).hexdigest()
 
     def read(self, indices):
         for index in indices:
@@ -28,33 +36,119 @@ class Arrays:
 
 
 def read_idx(folder):
-    """uint8 (n, 28, 28) of all IDX picture files in a folder, None where there are none.
+    """uint8 (n, height, width) of all IDX picture files in a folder, None where there are none.
 
     The format: http://yann.lecun.com/exdb/mnist: magic 2051, count, rows, columns, big-endian.
+
+    Raises:
+        UserError: a damaged file, sizes that differ, or more than MAX_RAW_BYTES.
     """
-    parts = []
     # Unpacked beside packed, as some programs leave them, is the same file: read it once.
     found = {path.name.removesuffix(".gz"): path for path in folder.glob("*images*idx3-ubyte.gz")}
-    found |= {path.name: path for path in folder.glob("*images*idx3-ubyte") if path.is_file()}
-    for _, path in sorted(found.items()):
-        try:
-            raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        except (gzip.BadGzipFile, EOFError, zlib.error):
-            raise UserError(f"--data {path}: a damaged gzip file; download it again") from None
-        magic, count, rows, columns = np.frombuffer(raw[:16].ljust(16, b"\0"), ">i4")
-        if magic != 2051 or len(raw) != 16 + count * rows * columns:
+    plain = (path for path in folder.glob("*images*idx3-ubyte") if not path.is_dir())
+    found |= {path.name: path for path in plain}
+    paths = [path for _, path in sorted(found.items())]
+    shapes = [_idx_shape(path) for path in paths]
+    for path, shape in zip(paths, shapes, strict=True):
+        if shape[1:] != shapes[0][1:]:
+            sizes = [f"{width}x{height}" for _, height, width in (shapes[0], shape)]
+            raise UserError(
+                f"--data {folder}: pictures of two sizes, {sizes[0]} in {paths[0].name} and "
+                f"{sizes[1]} in {path.name}; give a folder with files of one size"
+            )
+    if not paths:
+        return None
+    _check_raw(folder, sum(count * height * width for count, height, width in shapes))
+    pixels = np.empty((sum(shape[0] for shape in shapes), *shapes[0][1:]), np.uint8)
+    first = 0
+    for path, shape in zip(paths, shapes, strict=True):
+        with _Unpacked(path) as file:
+            file.read(16)
+            whole = _fill(file, pixels[first : first + shape[0]]) and not file.read(1)
+        if not whole:
             raise UserError(f"--data {path}: not a whole IDX picture file; download it again")
-        parts.append(np.frombuffer(raw, np.uint8, offset=16).reshape(count, rows, columns))
-    return np.concatenate(parts) if parts else None
+        first += shape[0]
+    return pixels
+
+
+def _idx_shape(path):
+    """(count, height, width) that the file's first 16 bytes claim."""
+    with _Unpacked(path) as file:
+        magic, *shape = struct.unpack(">4i", file.read(16).ljust(16, b"\0"))
+    if magic != 2051 or min(shape) < 1:
+        raise UserError(f"--data {path}: not a whole IDX picture file; download it again")
+    _check_raw(path, shape[0] * shape[1] * shape[2])
+    return tuple(shape)
+
+
+class _Unpacked:
+    """A file opened for reading, through gzip if its name says so; what fails becomes a line."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def __enter__(self):
+        try:
+            self._raw = open_regular(self._path)
+        except BadPicture as reason:
+            raise UserError(f"--data {self._path}: {reason}; mend or remove it") from None
+        return gzip.GzipFile(fileobj=self._raw) if self._path.suffix == ".gz" else self._raw
+
+    def __exit__(self, kind, error, trace):
+        self._raw.close()
+        if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error)):
+            message = f"--data {self._path}: a damaged gzip file; download it again"
+            raise UserError(message) from None
+
+
+def _fill(file, pixels):
+    """bool: whether the file had as many bytes as the array takes."""
+    flat = memoryview(pixels.reshape(-1))
+    for start in range(0, len(flat), _AT_ONCE):
+        part = file.read(min(_AT_ONCE, len(flat) - start))
+        flat[start : start + len(part)] = part
+        if len(part) < min(_AT_ONCE, len(flat) - start):
+            return False
+    return True
+
+
+def _check_raw(path, size):
+    if size > MAX_RAW_BYTES:
+        raise UserError(
+            f"--data {path}: claims {megabytes(size)} of pictures, more than the "
+            f"{megabytes(MAX_RAW_BYTES)} that are read from such files; "
+            "unpack them into pictures and give --dataset folder"
+        )
 
 
 def read_cifar(folder):
-    """uint8 (n, 32, 32, 3) of CIFAR-10's binary batches (a label byte, then planar RGB)."""
-    parts = []
-    for path in sorted(folder.glob("*_batch*.bin")):
-        raw = np.frombuffer(path.read_bytes(), np.uint8)
-        if raw.size == 0 or raw.size % 3073:
-            raise UserError(f"--data {path}: not a whole CIFAR-10 binary batch; download it again")
-        planar = raw.reshape(-1, 3073)[:, 1:].reshape(-1, 3, 32, 32)
-        parts.append(planar.transpose(0, 2, 3, 1))
-    return np.ascontiguousarray(np.concatenate(parts)) if parts else None
+    """uint8 (n, 32, 32, 3) of CIFAR-10's binary batches (a label byte, then planar RGB).
+
+    Raises:
+        UserError: a damaged file, or more than MAX_RAW_BYTES.
+    """
+    paths = sorted(folder.glob("*_batch*.bin"))
+    counts = [_cifar_count(path) for path in paths]
+    _check_raw(folder, sum(counts) * 3072)
+    pixels = np.empty((sum(counts), 32, 32, 3), np.uint8)
+    first = 0
+    for path, count in zip(paths, counts, strict=True):
+        with _Unpacked(path) as file:
+            for row in range(first, first + count):
+                record = np.frombuffer(file.read(3073), np.uint8)
+                if record.size != 3073:
+                    raise UserError(f"--data {path}: ended while it was read; try again")
+                pixels[row] = record[1:].reshape(3, 32, 32).transpose(1, 2, 0)
+        first += count
+    return pixels if paths else None
+
+
+def _cifar_count(path):
+    with _Unpacked(path) as file:
+        size = os.fstat(file.fileno()).st_size
+    if size == 0 or size % 3073:
+        raise UserError(f"--data {path}: not a whole CIFAR-10 binary batch; download it again")
+    return size // 3073
+
+
+READERS = {"idx": read_idx, "cifar": read_cifar}

@@ -56,21 +56,46 @@ def batches(pixels, *, batch_size, seed, first_step=0, shards=1, first_shard=0, 
         tf.data.Dataset of {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
     """
     own_shards = own_shards or shards
-    read = functools.partial(read_batch, pixels, batch_size=batch_size, seed=seed, shards=shards)
-
-    def load(item):
-        step, own = divmod(int(item), own_shards)
-        return read(first_step + step, shard=first_shard + own)
-
-    part = batch_size // shards
+    load = load_batch(pixels, batch_size=batch_size, seed=seed, shards=shards)
 
     def element(item):
-        image, index = tf.numpy_function(load, [item], [tf.uint8, tf.int64])
+        step, own = item // own_shards, item % own_shards
+        return load(first_step + step, first_shard + own)
+
+    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(element)
+    return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
+
+
+def load_batch(pixels, *, batch_size, seed, shards=1):
+    """A function for tf.data's map from the number of a step, and of a shard, to an element.
+
+    Args:
+        pixels, batch_size, seed, shards: as for read_batch.
+
+    Returns:
+        function of int64 scalar tensors: {"image": uint8 (batch_size / shards, height, width,
+        channels), "index": int64 (batch_size / shards,)}.
+    """
+    read = functools.partial(read_batch, pixels, batch_size=batch_size, seed=seed, shards=shards)
+    part = batch_size // shards
+
+    def load(step, shard=0):
+        image, index = tf.numpy_function(
+            lambda step, shard: read(int(step), shard=int(shard)),
+            [step, shard],
+            [tf.uint8, tf.int64],
+        )
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
         return {"image": image, "index": tf.ensure_shape(index, (part,))}
 
-    dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(element)
+    return load
+
+
+def unsharded(dataset):
+    """The dataset, left whole where several devices share it.
+
+    Sharding is done here; TensorFlow's own would read everything on every worker.
+    """
     options = tf.data.Options()
-    # Sharding is done above; TensorFlow's own would read everything on every worker.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.with_options(options).prefetch(tf.data.AUTOTUNE)
+    return dataset.with_options(options)

@@ -1,21 +1,54 @@
 """One encoded picture to the pixels that training sees: decode, crop, resize."""
 
+import contextlib
 import io
-import warnings
+import threading
 
 import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from dcgan_tf.common.config import ALIGNED_DATASETS, CELEBA_SIZE
-from dcgan_tf.common.images import encode
+from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.images import encode, open_picture
+from dcgan_tf.common.limits import LARGE_PIXELS
+from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
-_SIXTEEN_BIT = ("I;16", "I;16B", "I;16L", "I;16N", "I")
+_STRIP = 256  # rows that are converted at once
 
 
-class BadPicture(Exception):
-    """Why a file cannot be used."""
+def preparer(config):
+    """A function from an encoded picture to its pixels, which several threads may call at once.
+
+    Args:
+        config: config.Config, resolved: crop, image_size, channels, max_pixels.
+
+    Returns:
+        function of bytes, or of the BadPicture that came in their place; it gives uint8
+        (image_size, image_size, channels), and raises BadPicture for what cannot be used.
+    """
+    alone = threading.Lock()  # two large pictures side by side would need the memory of both
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+    def decode(encoded):
+        with tf.device("/CPU:0"):
+            return crop_and_resize(encoded, config)
+
+    def prepare(encoded):
+        if isinstance(encoded, BadPicture):
+            raise encoded
+        image = _open(encoded, config)
+        large = image.size[0] * image.size[1] > LARGE_PIXELS
+        with alone if large else contextlib.nullcontext():
+            plain = to_plain(image, encoded)
+            _check_size(image, config)
+            image.close()  # frees its pixels
+            try:
+                return decode(plain).numpy()
+            except tf.errors.OpError:
+                raise BadPicture("damaged") from None
+
+    return prepare
 
 
 def crop_and_resize(encoded, config):
@@ -41,52 +74,83 @@ def crop_and_resize(encoded, config):
         top, left = (height - side) // 2, (width - side) // 2
         pixels = pixels[top : top + side, left : left + side]
     size = (config.image_size, config.image_size)
-    pixels = tf.image.resize(tf.cast(pixels, tf.float32), size, "bicubic", antialias=True)
+    pixels = tf.image.resize(pixels, size, "bicubic", antialias=True)  # float32
     pixels = tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
     return tf.ensure_shape(pixels, (*size, config.channels))
 
 
-def to_plain(encoded, config):
+def _open(encoded, config):
+    """A Pillow image, its pixels not decoded yet."""
+    if not encoded:
+        raise BadPicture("empty")
+    try:
+        image = open_picture(io.BytesIO(encoded))
+    except Image.DecompressionBombError:
+        raise BadPicture(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
+    except Exception as error:  # Pillow lets struct.error and others through for damaged files
+        kind = "not a picture" if "cannot identify" in str(error) else _words(error)
+        raise BadPicture(kind) from None
+    width, height = image.size
+    if width * height > config.max_pixels * 1e6:
+        raise BadPicture(
+            f"{width}x{height}, larger than --max-pixels {config.max_pixels:g} megapixels"
+        )
+    return image
+
+
+def _words(error):
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def to_plain(image, encoded):
     """bytes: a JPEG or PNG that every decoder reads alike, in RGB or grey; most come as such.
 
     What needs more (EXIF orientation, transparency, CMYK, 16 bits, palettes, other formats) is
     converted with Pillow and handed on as PNG, which loses nothing.
     """
-    if not encoded:
-        raise BadPicture("empty or unreadable")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(encoded))
-            # 1 is "as stored"; reading EXIF costs nothing where there is none.
-            turned = image.getexif().get(0x0112, 1) != 1
-            transparent = "transparency" in image.info
-            plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L")
-            if not plain or turned or transparent:
-                image = _to_eight_bit(ImageOps.exif_transpose(image))
-                encoded = encode(image, "PNG", compress_level=1)
+        # 1 is "as stored"; reading EXIF costs nothing where there is none.
+        turned = image.getexif().get(0x0112, 1) != 1
+        plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L")
+        if plain and not turned and not _is_transparent(image):
+            return encoded
+        ImageOps.exif_transpose(image, in_place=True)
+        return encode(_to_eight_bit(image), "PNG", compress_level=1)
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        kind = "not a picture" if "cannot identify" in str(error) else str(error)
-        raise BadPicture(kind) from None
-    _check_size(image.size, config)
-    return encoded
+        raise BadPicture(_words(error)) from None
 
 
 def _to_eight_bit(image):
-    if image.mode in _SIXTEEN_BIT:  # Pillow's own convert would clip, not scale
-        return Image.fromarray((np.asarray(image, np.uint32) >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    """An image in RGB or L, strip by strip: whole copies at each step would need much memory."""
+    sixteen, transparent = image.mode.startswith("I"), _is_transparent(image)
+    mode = "L" if sixteen or (image.mode in ("1", "L") and not transparent) else "RGB"
+    if image.mode == mode and not transparent:
+        return image
+    plain = Image.new(mode, image.size)
+    width, height = image.size
+    for top in range(0, height, _STRIP):
+        strip = image.crop((0, top, width, min(top + _STRIP, height)))
+        if sixteen:  # Pillow's own convert would clip, not scale
+            values = np.asarray(strip, np.uint32 if image.mode == "I" else None)
+            strip = Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
+        elif transparent:
+            strip = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        plain.paste(strip.convert(mode), (0, top))
+    return plain
 
 
-def _check_size(size, config):
-    width, height = size
+def _is_transparent(image):
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def _check_size(image, config):
+    """Raise BadPicture where a picture, turned upright, is not of the size that is needed."""
+    width, height = image.size
+    expected = DATASETS[config.dataset].size
+    if expected and image.size != expected:
+        raise BadPicture(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
     if config.crop_box:
         _, _, right, lower = config.crop_box
         if width < right or height < lower:
             raise BadPicture(f"{width}x{height}, smaller than the crop box {config.crop}")
-    if config.dataset in ALIGNED_DATASETS and size != CELEBA_SIZE:
-        raise BadPicture(f"{width}x{height}, expected CelebA's {CELEBA_SIZE[0]}x{CELEBA_SIZE[1]}")

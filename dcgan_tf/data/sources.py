@@ -1,8 +1,9 @@
 """Where pictures come from. A source knows names and encoded pictures, no sizes and no ranges.
 
 Each source has `names` (sorted, so that a choice of pictures does not depend on how they are
-stored), `fingerprint` (changes when the pictures do), `where` (for messages) and
-`read(indices)`, which yields (index, encoded bytes) in that order.
+stored), `fingerprint` (changes when the pictures do), `where` (for messages), `left_out` ({name:
+reason} of what lies there beside them) and `read(indices)`, which yields (index, encoded bytes or
+BadPicture) in that order.
 """
 
 import os
@@ -11,48 +12,65 @@ import zipfile
 from pathlib import Path
 
 from dcgan_tf.common.cli import typed
+from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
-from dcgan_tf.common.images import encode
-from dcgan_tf.data.binary import Arrays, read_cifar, read_idx
+from dcgan_tf.common.images import encode, picture_suffixes
+from dcgan_tf.common.limits import MAX_MEGAPIXELS, max_file_bytes
+from dcgan_tf.data.binary import READERS, Arrays
+from dcgan_tf.data.reading import BadPicture, open_zip, read_file, read_member, reason
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-TFDS_NAMES = {"celeba": "celeb_a", "mnist": "mnist", "cifar10": "cifar10"}
-CELEBA_PAGE = "kaggle.com/datasets/jessicali9530/celeba-dataset"
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
-# Where people put what they download; `*` stands for one folder. Checked in this order.
-USUAL_PLACES = {
-    "celeba": (
-        "data/img_align_celeba.zip",
-        "data/celeba*.zip",
-        "data/archive.zip",
-        "data/img_align_celeba",
-        "data/celeba",
-        "data/CelebA",
-        "img_align_celeba.zip",
-        "img_align_celeba",
-        "archive.zip",
-        "~/Downloads/img_align_celeba.zip",
-        "~/Downloads/archive.zip",
-        "/kaggle/input/*/img_align_celeba",
-        "/kaggle/input/*/*/*/img_align_celeba",
+LIMIT = max_file_bytes(MAX_MEGAPIXELS)
+NO_PICTURE = "no picture by its name"
+_HEIC = "HEIC needs one package more: pip install pillow-heif"
+# Kinds of pictures that are not read, or not here, so that nobody looks for them in vain.
+_UNREAD = {
+    **dict.fromkeys((".heic", ".heif"), _HEIC),
+    ".avif": "this Pillow reads no AVIF: pip install --upgrade pillow",
+    **dict.fromkeys(
+        (".jxl", ".jp2", ".j2k", ".psd", ".xcf", ".svg", ".eps", ".ps", ".tga", ".ico", ".exr"),
+        "pictures of this kind are not read: convert them to PNG or JPEG",
     ),
-    "mnist": ("data/mnist", "data/MNIST/raw"),
-    "cifar10": ("data/cifar-10-batches-bin", "data/cifar10"),
+    **dict.fromkeys(
+        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+        "a camera's raw file: convert it to PNG or JPEG",
+    ),
 }
 
 
 class Folder:
-    """All pictures in a folder and the folders below it."""
+    """All pictures in a folder and the folders below it; links to folders are not followed.
 
-    def __init__(self, root):
-        self.where = Path(root)
-        found = []
-        for folder, _, files in os.walk(self.where):
-            paths = (Path(folder) / name for name in files)
-            found += [path.relative_to(self.where) for path in paths if is_picture(path)]
-        self.names = sorted(path.as_posix() for path in found)
+    Args:
+        root: the folder; limit: bytes of the largest file that is read.
+    """
+
+    def __init__(self, root, limit=LIMIT):
+        self.where, self._limit = Path(root), limit
+        self.left_out = {}
+        names = []
+        for folder, folders, files in os.walk(self.where, onerror=self._unreadable):
+            for name in files:
+                path = Path(folder, name).relative_to(self.where)
+                why = left_out(path)
+                if why:
+                    self.left_out[path.as_posix()] = why
+                else:
+                    names.append(path.as_posix())
+            for name in folders:
+                if os.path.islink(os.path.join(folder, name)):
+                    path = Path(folder, name).relative_to(self.where)
+                    self.left_out[path.as_posix()] = "a link to a folder: name that with --data"
+        self.names = sorted(names)
+
+    def _unreadable(self, error):
+        path = Path(error.filename)
+        if path == self.where:
+            raise UserError(f"--data {path}: this folder cannot be read ({reason(error)})")
+        name = path.relative_to(self.where).as_posix() + "/"
+        self.left_out[name] = f"this folder cannot be read ({reason(error)})"
 
     @property
     def fingerprint(self):
@@ -62,9 +80,9 @@ class Folder:
     def read(self, indices):
         for index in indices:
             try:
-                yield index, (self.where / self.names[index]).read_bytes()
-            except OSError:  # a broken link, or not ours to read
-                yield index, b""
+                yield index, read_file(self.where / self.names[index], self._limit)
+            except BadPicture as bad:  # a broken link, a pipe, not ours to read, too large
+                yield index, bad
 
 
 def _stat(path):
@@ -75,41 +93,54 @@ def _stat(path):
 
 
 class Zip:
-    """All pictures in a zip, such as the Kaggle archive as it was downloaded."""
+    """All pictures in a zip, such as the Kaggle archive as it was downloaded.
 
-    def __init__(self, path):
-        self.where = Path(path)
+    Args:
+        path: the file; limit: bytes of the largest entry that is read.
+    """
+
+    def __init__(self, path, limit=LIMIT):
+        self.where, self._limit = Path(path), limit
         try:
-            with zipfile.ZipFile(path) as archive:
-                infos = [info for info in archive.infolist() if is_picture(info.filename)]
-        except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+            with open_zip(path) as archive:
+                files = [info for info in archive.infolist() if not info.is_dir()]
+        except BadPicture as bad:
+            raise UserError(f"--data {path}: {bad}") from None
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
             raise UserError(
                 f"--data {path}: not a whole zip file ({error}); download it again or unpack it"
             ) from None
-        files = [info for info in infos if not info.is_dir()]
-        self._infos = sorted(files, key=lambda info: info.filename)
+        last = {info.filename: info for info in files}  # of equal names unzip, too, keeps the last
+        whys = {name: left_out(name) for name in last}
+        self.left_out = {name: why for name, why in whys.items() if why}
+        self._infos = [last[name] for name in sorted(whys.keys() - self.left_out.keys())]
+        for name in {info.filename for info in files if info is not last[info.filename]}:
+            self.left_out.setdefault(f"{name} (again)", "a name comes twice: the last one is taken")
         self.names = [info.filename for info in self._infos]
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in self._infos])
 
     def read(self, indices):
-        with zipfile.ZipFile(self.where) as archive:
+        with open_zip(self.where) as archive:
             for index in indices:
                 try:
-                    yield index, archive.read(self._infos[index])
-                except Exception:  # encrypted or damaged; zlib's and lzma's own errors come through
-                    yield index, b""
+                    yield index, read_member(archive, self._infos[index], self._limit)
+                except BadPicture as bad:
+                    yield index, bad
 
 
 class Tfds:
     """A data set of TensorFlow Datasets, all splits; downloaded if it must be."""
 
+    left_out = {}
+
     def __init__(self, dataset):
         import tensorflow_datasets as tfds
 
-        self.where = f"tfds:{TFDS_NAMES[dataset]}"
+        name = DATASETS[dataset].tfds
+        self.where = f"tfds:{name}"
         try:
             self._examples, info = tfds.load(
-                TFDS_NAMES[dataset],
+                name,
                 split="all",
                 decoders={"image": tfds.decode.SkipDecoding()},
                 shuffle_files=False,
@@ -134,6 +165,7 @@ class Drawn:
     """The demo's faces, drawn when they are asked for and handed on as JPEG."""
 
     where = "drawn by this program"
+    left_out = {}
     names = [f"{index:06d}.jpg" for index in range(DRAWN_FACES)]
     fingerprint = f"drawing-{DRAWING_VERSION}"
 
@@ -151,21 +183,18 @@ def open_source(config):
     Raises:
         UserError: nothing there, nothing usable there, or fewer pictures than --subset.
     """
+    place = find(config)
     if config.dataset == "demo":
-        if config.data:
-            raise UserError(
-                f"--data {config.data}: dataset demo draws its own pictures; drop --data, "
-                "or say what these are with --dataset"
-            )
         source = Drawn()
     elif config.data == "tfds":
-        if config.dataset not in TFDS_NAMES:
-            raise UserError("--data tfds: TFDS has no data set 'folder'; give a folder or a zip")
         source = Tfds(config.dataset)
     else:
-        source = _open_path(config, find(config))
+        source = _open_path(config, place)
     if not source.names:
-        raise UserError(f"--data {source.where}: no pictures there ({', '.join(PICTURES)})")
+        raise UserError(
+            f"--data {source.where}: no pictures there ({', '.join(picture_suffixes())})"
+            + _few(source.left_out)
+        )
     if config.subset > len(source.names):
         raise UserError(
             f"--subset {config.subset}: larger than the data, "
@@ -175,54 +204,104 @@ def open_source(config):
 
 
 def find(config):
-    """Path: what --data names, or the first usual place that exists.
+    """Path or str: what --data names, or the first usual place that exists; what `where` will be.
 
     Raises:
         UserError: nothing there; the message gives the ways to mend it.
     """
-    if config.data:
-        path = Path(config.data).expanduser()
-        if not path.exists():
-            raise UserError(f"--data {config.data}: no such file or folder")
-        return path
-    for pattern in USUAL_PLACES.get(config.dataset, ()):
-        path = Path(pattern).expanduser()
-        matches = sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
-        for match in matches:
-            if match.is_file() or any(match.iterdir()):  # an empty folder is nobody's data
+    if config.dataset == "demo":
+        if config.data:
+            raise UserError(
+                f"--data {config.data}: dataset demo draws its own pictures; drop --data, "
+                "or say what these are with --dataset"
+            )
+        return Drawn.where
+    if config.data == "tfds":
+        if not DATASETS[config.dataset].tfds:
+            raise UserError(
+                f"--data tfds: TFDS has no data set {config.dataset!r}; give a folder or a zip"
+            )
+        return f"tfds:{DATASETS[config.dataset].tfds}"
+    return _find_named(config.data) if config.data else _find_usual(config.dataset)
+
+
+def _find_named(data):
+    try:
+        path = Path(data).expanduser()
+        path.stat()
+    except RuntimeError as error:  # ~nobody, or no home directory
+        raise UserError(f"--data {data}: {error}; write the path without ~") from None
+    except (OSError, ValueError) as error:
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError))
+        why = "no such file or folder" if missing else f"cannot be read ({reason(error)})"
+        raise UserError(f"--data {data}: {why}") from None
+    return path
+
+
+def _find_usual(name):
+    for pattern in DATASETS[name].places:
+        try:
+            path = Path(pattern).expanduser()
+        except RuntimeError:  # no home directory: nothing can lie there
+            continue
+        for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
+            if match.is_file() or _has_files(match):
                 return match
-    if config.dataset == "folder":
+    if name == "folder":
         raise UserError("--dataset folder needs --data DIR, a folder or zip of your pictures")
-    if config.dataset == "celeba":
+    if name == "celeba":
         raise UserError(
             "no CelebA found in the usual places (README, Data); give it in one of three ways: "
-            f"--data archive.zip (from {CELEBA_PAGE}), --data FOLDER (unpacked), or --data tfds "
-            f"(downloads it); without any data, try: {typed('train')} --config demo"
+            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), or "
+            f"--data tfds (downloads it); without any data, try: {typed('train')} --config demo"
         )
     raise UserError(
-        f"no {config.dataset} found in {', '.join(USUAL_PLACES[config.dataset])}; "
+        f"no {name} found in {', '.join(DATASETS[name].places)}; "
         "give --data FOLDER with its binary files, or --data tfds (downloads it)"
     )
 
 
+def _has_files(folder):
+    """bool: an empty folder, or one that may not be read, is nobody's data."""
+    try:
+        return any(folder.iterdir())
+    except OSError:
+        return False
+
+
 def _open_path(config, path):
+    limit = max_file_bytes(config.max_pixels)
     if path.is_file():
         if path.stat().st_size == 0:
             raise UserError(f"--data {path}: the file is empty; download it again")
-        return Zip(path)
-    binary = {"mnist": read_idx, "cifar10": read_cifar}.get(config.dataset)
+        return Zip(path, limit)
+    if not path.is_dir():
+        raise UserError(f"--data {path}: neither a folder nor a regular file; give one of the two")
+    binary = READERS.get(DATASETS[config.dataset].binary)
     pixels = binary(path) if binary else None
     if pixels is not None:
         return Arrays(path, pixels)
-    source = Folder(path)
+    source = Folder(path, limit)
     archives = sorted(path.glob("*.zip"))
-    return source if source.names or len(archives) != 1 else Zip(archives[0])
+    return source if source.names or len(archives) != 1 else Zip(archives[0], limit)
 
 
-def is_picture(path):
-    """bool: by its name; macOS' `._name` shadows in archives are none."""
-    path = Path(path)
-    return path.suffix.lower() in PICTURES and not path.name.startswith("._")
+def left_out(name):
+    """str: why a file is not taken for a picture, "" where it is.
+
+    Its name decides; macOS' `._name` shadows in archives are none.
+    """
+    path = Path(name)
+    suffix = path.suffix.lower()
+    if path.name.startswith("._"):
+        return NO_PICTURE
+    return "" if suffix in picture_suffixes() else _UNREAD.get(suffix, NO_PICTURE)
+
+
+def _few(left):
+    """str: the kinds of pictures that were left out, for the end of a message."""
+    named = [(name, why) for name, why in left.items() if why != NO_PICTURE]
+    return f"; left out: {named[0][0]} and {len(named) - 1} more: {named[0][1]}" if named else ""
 
 
 def _tfds_failure(dataset, error):
@@ -230,8 +309,8 @@ def _tfds_failure(dataset, error):
     first = textwrap.shorten(first, 200, placeholder=" ...")
     quota = (
         " (CelebA lies on Google Drive, whose daily quota is often used up: "
-        f"try again tomorrow, or take {CELEBA_PAGE} with --data archive.zip)"
+        f"try again tomorrow, or take {DATASETS[dataset].page} with --data archive.zip)"
         if dataset == "celeba"
         else ""
     )
-    return f"--data tfds: {TFDS_NAMES[dataset]} could not be loaded: {first}{quota}"
+    return f"--data tfds: {DATASETS[dataset].tfds} could not be loaded: {first}{quota}"

@@ -11,7 +11,7 @@ from dcgan_tf.common.limits import MAX_BATCH_BYTES
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Pictures
-from dcgan_tf.models.networks import load_network
+from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 
 BATCH = 256
@@ -20,7 +20,7 @@ SEEDS = 2**32  # as many as NumPy's RandomState takes
 
 def generator_of(run: Run) -> keras.Model:
     """The generator of a run; UserError where the file has none."""
-    return load_network(run.generator, "--run")
+    return load_generator(run.generator, "--run").model
 
 
 def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:

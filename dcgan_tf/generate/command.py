@@ -1,22 +1,44 @@
 """generate.py's command line, read without NumPy and TensorFlow so that mistakes answer at once."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common import runs
+from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, leave, number, parse_seeds, run_command, typed
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
+from dcgan_tf.generate.request import GenerationRequest, check_way
 
 
-def parse_generation(argv=None):
+def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     """Read generate.py's command line, without importing TensorFlow.
-
-    Returns:
-        argparse.Namespace: `model` (Path), `out` (Path or None), `seeds` (list or None), ...
 
     Raises:
         UserError: an unknown flag, an unreadable value, no model, or files in the way.
     """
+    args = _parser().parse_args(argv)
+    limit = number("--limit", args.limit, limits.GENERATED, int, 1, limits.GENERATED_MOST)
+    count = number("--n", args.n, 64, int, 1)
+    if count > limit:
+        raise UserError(
+            f"--n: asks for {limits.shown(count)} pictures, {limit:,} at most in one command; "
+            "--limit raises this"
+        )
+    given = {
+        "out": None if args.out is None else _path("--out", args.out),
+        "seeds": range(count) if args.seeds is None else parse_seeds("--seeds", args.seeds, limit),
+        "latents": None if args.latents is None else _path("--latents", args.latents),
+        "fill": _numbers("--fill", args.fill),
+        "interpolate": _way(args.interpolate, limit),
+        "truncation": number("--truncation", args.truncation, 1.0, float, 0, limits.TRUNCATION),
+        "frames": number("--frames", args.frames, 24, int, 1, limits.GENERATED_MOST),
+        "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, limits.SCALE),
+    }
+    # The model comes last: who mistyped a flag should not first be sent for a model.
+    return GenerationRequest(model=_find_model(args), limit=limit, force=args.force, **given)
+
+
+def _parser():
     parser = Parser(
         prog=typed("generate"),
         description="Generate pictures with a trained generator.",
@@ -35,62 +57,66 @@ def parse_generation(argv=None):
         metavar="SEEDS",
         help="a GIF and a strip from seed to seed, such as 3,17,42",
     )
-    parser.add_argument("--truncation", metavar="T", help="multiply latents by T, such as 0.7 [1]")
-    parser.add_argument("--frames", metavar="N", help="interpolation steps per pair of seeds [24]")
-    parser.add_argument("--out", metavar="DIR", help="where to write [a new folder in the run]")
-    parser.add_argument("--force", action="store_true", help="write into a folder that has files")
-    args = parser.parse_args(argv)
-    args.n = number("--n", args.n, 64, int, 1)
-    args.frames = number("--frames", args.frames, 24, int, 1)
-    args.truncation = number("--truncation", args.truncation, 1.0, float, 0)
-    args.seeds = (
-        parse_seeds("--seeds", args.seeds) if args.seeds is not None else list(range(args.n))
+    add = parser.add_argument
+    add("--truncation", metavar="T", help="multiply latents by T, such as 0.7 [1]")
+    add("--frames", metavar="N", help="interpolation steps per pair of seeds [24]")
+    add(
+        "--scale",
+        metavar="N",
+        help="enlarge grid, strip and GIF N times, not the single pictures "
+        "[until a grid is 500 pixels wide]",
     )
-    if args.interpolate is not None:
-        args.interpolate = parse_seeds("--interpolate", args.interpolate)
-        if len(args.interpolate) < 2:
-            raise UserError("--interpolate: got one seed, expected two or more, such as 3,17,42")
-    if args.fill is not None:
-        args.fill = [number("--fill", text, None, float) for text in args.fill.split(",")]
-    args.model = _find_model(args)
-    args.out = Path(args.out) if args.out is not None else None
-    if args.out and args.out.exists():
-        if not args.out.is_dir():
-            raise UserError(f"--out {args.out}: this is a file, expected a folder")
-        if any(args.out.iterdir()) and not args.force:
-            raise UserError(
-                f"--out {args.out}: has files already; name another folder, or add --force "
-                "to replace those of the same names"
-            )
-    return args
+    add("--limit", metavar="N", help=f"pictures of one command, at most [{limits.GENERATED:,}]")
+    add("--out", metavar="DIR", help="where to write [a new folder in the run]")
+    add("--force", action="store_true", help="write into a folder that has files")
+    return parser
+
+
+def _numbers(flag, text):
+    return () if text is None else tuple(number(flag, t, None, float) for t in text.split(","))
+
+
+def _way(text, limit):
+    seeds = () if text is None else tuple(parse_seeds("--interpolate", text, limit))
+    check_way(seeds)
+    return seeds
+
+
+def _path(flag, text):
+    """Path: what a flag names, with ~ replaced."""
+    if not text or "\0" in text:
+        raise UserError(f"{flag}: got {text!r}, expected a path")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(
+            f"{flag} {text}: there is no such user; begin with ./ if it is a name"
+        ) from None
 
 
 def _find_model(args):
-    if args.model:
-        path = Path(args.model)
-    elif args.run:
-        path = runs.Run(args.run).generator
-        if not path.is_file():
-            raise UserError(
-                f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
-            )
-    else:
-        path = runs.newest().generator
+    if args.model is not None:
+        return _path("--model", args.model)
+    if args.run is None:
+        return runs.newest().generator
+    path = runs.Run(_path("--run", args.run)).generator
     if not path.is_file():
-        raise UserError(f"--model {path}: no such file")
+        raise UserError(
+            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
+        )
     return path
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None):
     """Generate as the command line asks."""
     speak()
-    args = parse_generation(argv)  # mistakes are refused before the seconds that TensorFlow takes
+    request = parse_generation(argv)  # mistakes are refused before TensorFlow's seconds
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     start_tensorflow()
     from dcgan_tf.generate.generation import generate
 
-    generate(args)
+    generate(request)
 
 
 def run():

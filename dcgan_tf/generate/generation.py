@@ -1,101 +1,232 @@
 """generate.py's story: which generator, which latents, which files."""
 
+import contextlib
 import logging
+from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from dcgan_tf.common import files
-from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.images import grid, save_gif, save_png, to_pillow
-from dcgan_tf.models.networks import load_network
-from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
+from dcgan_tf.common import files, limits
+from dcgan_tf.common.cli import MAX_SEED
+from dcgan_tf.common.errors import UserError, describe, is_file_system_error
+from dcgan_tf.common.images import (
+    GAP,
+    GIF_FRAMES,
+    default_scale,
+    enlarge,
+    grid,
+    save_gif,
+    save_png,
+    to_pillow,
+)
+from dcgan_tf.common.progress import progress
+from dcgan_tf.common.runs import Run
+from dcgan_tf.generate.latents import ConstantLatents, FileLatents, SeedLatents, numbers
+from dcgan_tf.generate.request import GenerationRequest
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.sampling import CHUNK, seed_latents, slerp
 
 log = logging.getLogger(__name__)
 
-GRID_LIMIT = 1024  # pictures in grid.png; more would be a picture that nobody opens
+GIF_WIDTH = 250  # pixels that an animation is enlarged to, or more: a quarter of a grid's bytes
+COLUMNS = 8  # of the strip, from one seed to the next
 
 
-def generate(args):
-    """Generate what `args` (of parse_generation) ask for.
+def generate(request: GenerationRequest) -> Path:
+    """Generate what is asked for, and say what was made.
+
+    Returns:
+        The folder that was written.
 
     Raises:
-        UserError: a model file that is none, or latents that do not fit it.
+        UserError: a model that is no generator, latents that do not fit it, or no place to write;
+            nothing is written then. A disk that fills up: the message says what is whole.
     """
-    generator = load_network(args.model, "--model")
-    if len(generator.input_shape) != 2 or len(generator.output_shape) != 4:
-        raise UserError(f"--model {args.model}: a {generator.name}, expected a generator")
-    sampler = Sampler(generator)
-    text = {"model_sha256": weights_sha256(generator), "truncation": args.truncation}
-    if args.interpolate:
-        corners = args.truncation * seed_latents(args.interpolate, sampler.latent_dim)
-        out = _open_out(args)
-        _write_interpolation(out, sampler, corners, args, text)
-    else:
-        latents, names, texts = _latents(args, sampler.latent_dim)
-        out = _open_out(args)
-        _write_pictures(out, sampler, args.truncation * latents, names, texts, text)
+    sampler = load_generator(request.model, "--model")
+    log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
+    text = {"model_sha256": sampler.sha256, "truncation": request.truncation}
+    out = (_interpolate if request.interpolate else _generate)(request, sampler, text)
     log.info(f"wrote {out}")
+    return out
 
 
-def _latents(args, length):
-    """Latents (n, length), and for each picture its name and the text that says what it is."""
-    if args.latents is not None:
-        latents = _load_latents(args.latents, length)
-        names = [f"latent_{row:06d}" for row in range(len(latents))]
-        return latents, names, [{"latent": row} for row in range(len(latents))]
-    if args.fill is not None:
-        latents = np.array([np.full(length, value) for value in args.fill], np.float32)
-        return latents, [f"fill_{v:g}" for v in args.fill], [{"fill": v} for v in args.fill]
-    names = [f"seed_{seed:06d}" for seed in args.seeds]
-    return seed_latents(args.seeds, length), names, [{"seed": seed} for seed in args.seeds]
+def _latents(request, length):
+    if request.latents is not None:
+        return FileLatents(request.latents, length, request.limit, request.truncation)
+    if request.fill:
+        return ConstantLatents(request.fill, length, request.truncation)
+    return SeedLatents(request.seeds, length, request.truncation)
 
 
-def _load_latents(path, length):
-    try:
-        latents = np.load(path, allow_pickle=False)
-        latents = np.asarray(latents, np.float32)
-    except FileNotFoundError:
-        raise UserError(f"--latents {path}: no such file") from None
-    except (ValueError, EOFError, TypeError) as error:
-        raise UserError(f"--latents {path}: not a .npy file of numbers ({error})") from None
-    if latents.ndim != 2 or latents.shape[1] != length or not len(latents):
-        raise UserError(
-            f"--latents {path}: got shape {latents.shape}, expected (n, {length}) for this model"
+def _generate(request, sampler, text):
+    """Path: the folder with one picture a latent, and a grid of them."""
+    latents = _latents(request, sampler.latent_dim)
+    most = _shown_at_most(sampler.picture_shape, request.scale)
+    shown, made = [], _Made(request, latents)
+    with made.whole_pictures_named(), progress(latents.count, "generating") as bar:
+        for start in range(0, latents.count, CHUNK):
+            stop = min(start + CHUNK, latents.count)
+            pictures = sampler.array(latents.rows(start, stop))
+            shown.extend(pictures[: max(0, most - len(shown))])
+            made.add(pictures, text)
+            bar.update(stop - start)
+        canvas, scale = _enlarged(grid(np.stack(shown)), request.scale)
+        save_png(made.out / "grid.png", canvas, text)
+    log.info(f"{_pictures(latents.count)} of {latents.title} in {made.out / 'images'}")
+    part = "all" if len(shown) == latents.count else f"the first {len(shown):,} of them"
+    words = f", enlarged {scale} times" if scale > 1 else ""
+    log.info(f"grid.png shows {part}{words}; next: look at it, then try {_other(request)}")
+    return made.out
+
+
+class _Made:
+    """The folder of single pictures; it is made with the first of them."""
+
+    def __init__(self, request, latents):
+        self._request, self._latents = request, latents
+        self.out, self.count = None, 0
+
+    def add(self, pictures, text):
+        """Write the pictures of the next latents, each whole or not at all."""
+        if self.out is None:
+            self.out = _open_out(self._request, ("grid.png",), ("images",))
+        for picture in pictures:
+            path = self.out / "images" / f"{self._latents.name(self.count)}.png"
+            # Thousands of small files: waiting for the disk after each would take most of the time.
+            save_png(path, picture, {**text, **self._latents.text(self.count)}, sync=False)
+            self.count += 1
+
+    @contextlib.contextmanager
+    def whole_pictures_named(self):
+        """Where the work ends early, say which pictures there are."""
+        try:
+            with _no_empty_folder(lambda: self.out):
+                yield
+        except OSError as error:
+            if not is_file_system_error(error):
+                raise
+            raise UserError(f"{describe(error)}; {self._whole()}") from None
+        except (KeyboardInterrupt, UserError):
+            if self.count:
+                log.warning(self._whole())
+            raise
+
+    def _whole(self):
+        if not self.count:
+            return "no picture was written"
+        first, last = self._latents.name(0), self._latents.name(self.count - 1)
+        return (
+            f"{self.count:,} of {_pictures(self._latents.count)} are whole, "
+            f"{first}.png to {last}.png in {self.out / 'images'}; there is nothing else"
+            + ("; --force writes them again" if self._request.out else "")
         )
-    if not np.isfinite(latents).all():
-        raise UserError(f"--latents {path}: has values that are NaN or infinite")
-    return latents
 
 
-def _open_out(args):
-    """Path: the folder to write into; made only now, when nothing can be refused any more."""
-    if args.out:
-        files.make_directory(args.out, "--out")
-        return args.out
-    return files.next_directory(args.model.parent / "generated")
+def _interpolate(request, sampler, text):
+    """Path: the folder with an animation and a strip of the way through the seeds.
+
+    Only the steps that one of them shows are made.
+    """
+    corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
+    pairs, frames = len(corners) - 1, request.frames
+    most = _shown_at_most(sampler.picture_shape, request.scale)
+    gif = _evenly(pairs * frames + 1, GIF_FRAMES)
+    strip = _evenly(pairs * frames + 1, min(COLUMNS * pairs + 1, max(most, 2)))
+    wanted = np.union1d(gif, strip)
+    pictures = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
+    with progress(len(wanted), "generating") as bar:
+        for start in range(0, len(wanted), CHUNK):
+            latents = [_between(corners, step, frames) for step in wanted[start : start + CHUNK]]
+            pictures[start : start + CHUNK] = sampler.array(np.stack(latents))
+            bar.update(len(latents))
+    out = _open_out(request, ("interpolation.gif", "strip.png"))
+    with _no_empty_folder(lambda: out):
+        scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
+        moving = pictures[np.searchsorted(wanted, gif)]
+        images = [to_pillow(enlarge(picture, scale)) for picture in moving]
+        save_gif(out / "interpolation.gif", images, 60, 600)
+        row = grid(pictures[np.searchsorted(wanted, strip)], columns=len(strip))
+        seeds = ",".join(map(str, request.interpolate))
+        save_png(out / "strip.png", _enlarged(row, request.scale)[0], {**text, "seeds": seeds})
+    log.info(
+        f"interpolation.gif goes through the {numbers(request.interpolate)} in {len(gif)} frames, "
+        f"strip.png shows {len(strip)} of its pictures in a row"
+    )
+    return out
 
 
-def _write_pictures(out, sampler, latents, names, texts, text):
-    (out / "images").mkdir(exist_ok=True)
-    shown = []
-    pictures = tqdm(sampler.pictures(latents), total=len(names), unit="img", disable=None)
-    for picture, name, own in zip(pictures, names, texts, strict=True):
-        # Thousands of small files: waiting for the disk after each would take most of the time.
-        save_png(out / "images" / f"{name}.png", picture, {**text, **own}, sync=False)
-        if len(shown) < GRID_LIMIT:
-            shown.append(picture)
-    save_png(out / "grid.png", grid(np.stack(shown)), text)
-    if len(names) > GRID_LIMIT:
-        log.info(f"grid.png shows the first {GRID_LIMIT} of {len(names)} pictures")
+def _between(corners, step, frames):
+    """float32 (length,): the latent of one step of the way."""
+    pair = min(step // frames, len(corners) - 2)
+    return slerp(corners[pair], corners[pair + 1], (step - pair * frames) / frames)
 
 
-def _write_interpolation(out, sampler, corners, args, text):
-    pairs = zip(corners[:-1], corners[1:], strict=True)
-    steps = [slerp(a, b, t / args.frames) for a, b in pairs for t in range(args.frames)]
-    pictures = sampler.array(np.stack([*steps, corners[-1]]))
-    save_gif(out / "interpolation.gif", [to_pillow(p) for p in pictures], 60, 600)
-    columns = np.linspace(0, len(pictures) - 1, 8 * (len(corners) - 1) + 1).round().astype(int)
-    seeds = ",".join(map(str, args.interpolate))
-    strip = grid(pictures[columns], columns=len(columns))
-    save_png(out / "strip.png", strip, {**text, "seeds": seeds})
+def _evenly(count, most):
+    """int array: at most `most` of 0 ... count - 1, evenly chosen, with the first and the last."""
+    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
+
+
+def _shown_at_most(shape, scale):
+    """int: how many pictures one file shows, so that it can be opened."""
+    pixels = (shape[0] + GAP) * (shape[1] + GAP) * max(scale, 1) ** 2
+    most = limits.GRID_PIXELS // pixels
+    if not most and scale > 1:
+        raise UserError(f"one picture would have {pixels:,} pixels", flag=f"--scale {scale}")
+    return min(max(most, 1), limits.GRID_PICTURES)
+
+
+def _enlarged(canvas, scale):
+    """The picture as it is shown, and how many times it was enlarged."""
+    scale = scale or default_scale(canvas.shape[1])
+    return enlarge(canvas, scale), scale
+
+
+def _other(request):
+    """Flags that somebody who saw these pictures may want next."""
+    first, last = request.seeds[0], min(request.seeds[-1], MAX_SEED - 64)
+    return f"--seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}"
+
+
+def _pictures(count):
+    return "1 picture" if count == 1 else f"{count:,} pictures"
+
+
+def _open_out(request, names, folders=()):
+    """Path: the folder to write into; made only now, when nothing can be refused any more.
+
+    Args:
+        names: files that will be written there; folders: that will be made there.
+    """
+    out = request.out
+    if out is None:
+        out = files.next_directory(_home(request.model) / "generated")
+    else:
+        files.make_directory(out, "--out")
+    for name in names:
+        if (out / name).is_dir():
+            raise UserError(f"{out / name} is a folder, in the way of a file", flag=f"--out {out}")
+    for name in folders:
+        files.make_directory(out / name, "--out")
+    return out
+
+
+def _home(model):
+    """Path: the folder of the run that a generator belongs to, else the one that it lies in."""
+    folder = model.absolute().parent
+    run = Run(folder.parent)
+    if run.best_generator.parent == folder and (run.config.is_file() or run.generator.is_file()):
+        return model.parent.parent if len(model.parts) > 2 else run.root
+    return model.parent
+
+
+@contextlib.contextmanager
+def _no_empty_folder(folder):
+    """Take the folder away again where the work ends before there is a file in it."""
+    try:
+        yield
+    except BaseException:
+        if folder() is not None:
+            for path in (folder() / "images", folder()):
+                with contextlib.suppress(OSError):
+                    path.rmdir()  # refuses one that has files
+        raise

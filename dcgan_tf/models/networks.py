@@ -3,19 +3,9 @@
 Channel counts are those of the config times its `width`; the latent is never scaled.
 """
 
-import json
-import zipfile
-from pathlib import Path
-
 import keras
 import numpy as np
 from keras import layers
-
-from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import replacing
-
-# What Keras writes since 3.14 and 3.13 refuses to read. Without it every Keras takes these values.
-_UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 
 
 def build_generator(config, synchronized=False):
@@ -114,67 +104,3 @@ class _Blocks:
         if self._activation == "relu":
             return layers.ReLU(name=f"{name}_relu")(x)
         return layers.LeakyReLU(self._config.leaky_slope, name=f"{name}_leaky_relu")(x)
-
-
-def save_network(network, path):
-    """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
-
-    The same network gives the same bytes: no date is in the file, and no address of an object.
-
-    Args:
-        network: keras.Model, built.
-        path: the file to write or replace.
-
-    Raises:
-        ValueError: a batch normalization with renorm, which Keras 3.13 does not have.
-    """
-    with replacing(path) as temporary:
-        network.save(temporary)
-        with zipfile.ZipFile(temporary) as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
-        metadata = json.loads(entries["metadata.json"])
-        metadata.pop("date_saved", None)
-        entries["metadata.json"] = json.dumps(metadata)
-        config = json.loads(entries["config.json"])
-        entries["config.json"] = json.dumps(_portable(config, shared={}))
-        with zipfile.ZipFile(temporary, "w") as archive:
-            for name, content in entries.items():
-                archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, always
-
-
-def _portable(part, shared):
-    """A part of config.json without the newest keys; shared objects are numbered as they come."""
-    if isinstance(part, list):
-        return [_portable(item, shared) for item in part]
-    if not isinstance(part, dict):
-        return part
-    portable = {key: _portable(value, shared) for key, value in part.items()}
-    if "shared_object_id" in part:
-        portable["shared_object_id"] = shared.setdefault(part["shared_object_id"], len(shared))
-    if part.get("class_name") == "BatchNormalization":
-        for key, default in _UNKNOWN_TO_OLDER_KERAS.items():
-            value = portable["config"].pop(key, default)
-            if value != default:
-                raise ValueError(f"cannot save {key}={value!r} in a file that Keras 3.13 opens")
-    return portable
-
-
-def load_network(path, flag):
-    """Load a network from a `.keras` file.
-
-    Args:
-        path: the file; flag: which flag named it, for the message.
-
-    Returns:
-        keras.Model, not compiled.
-
-    Raises:
-        UserError: there is no such file, or it is no Keras model.
-    """
-    if not Path(path).is_file():
-        raise UserError(f"{flag} {path}: no such file; expected a .keras file of a trained network")
-    try:
-        return keras.saving.load_model(path, compile=False)
-    except Exception as error:  # Keras raises many kinds for files that are no models
-        reason = str(error).splitlines()[0][:150]
-        raise UserError(f"{flag} {path}: not a Keras model file ({reason})") from None

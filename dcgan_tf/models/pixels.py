@@ -1,9 +1,52 @@
-"""uint8 pixels to the range of G's output activation and back."""
+"""uint8 pixels to the range of G's output activation and back; which of the two a network has."""
 
 import numpy as np
 
+from dcgan_tf.common.errors import UserError
 
-def to_float(pixels, activation):
+RANGES = ("sigmoid", "tanh")
+# Layers that leave the range of their input as it is.
+_PASSING = {"Cropping2D", "Dropout", "Identity", "Permute", "Reshape", "UpSampling2D"}
+
+
+def range_of(model) -> str:
+    """The activation at a network's end, which says what its numbers mean as pixels.
+
+    Args:
+        model: keras.Model, built, with one output; the activation may be a layer of its own, part
+            of another one, or inside a network that is used as a layer.
+
+    Returns:
+        "sigmoid" (0 to 1) or "tanh" (-1 to 1).
+
+    Raises:
+        UserError: it ends in something else.
+    """
+    layer, name = _last_activation(model)
+    if name not in RANGES:
+        raise UserError(
+            f"ends in {layer.name!r} ({type(layer).__name__}, {name}), so the range of its pixels "
+            "is unknown; expected a sigmoid (0 to 1) or a tanh (-1 to 1) at the end of a generator"
+        )
+    return name
+
+
+def _last_activation(model):
+    """The layer that decides the values of a network's output, and its activation's name."""
+    layer, call, _ = model.outputs[0]._keras_history
+    while True:
+        if hasattr(layer, "layers") and hasattr(layer, "outputs"):  # a network used as a layer
+            return _last_activation(layer)
+        kind = type(layer).__name__
+        name = getattr(getattr(layer, "activation", None), "__name__", kind.lower())
+        before = layer._inbound_nodes[call].input_tensors
+        passing = kind in _PASSING or (kind, name) == ("Activation", "linear")
+        if not passing or len(before) != 1:
+            return layer, name
+        layer, call, _ = before[0]._keras_history
+
+
+def to_float(pixels, activation: str):
     """Map 0..255 to the range of G's output activation.
 
     Args:
@@ -16,7 +59,7 @@ def to_float(pixels, activation):
     return pixels / 255.0 if activation == "sigmoid" else pixels / 127.5 - 1.0
 
 
-def to_uint8(values, activation):
+def to_uint8(values: np.ndarray, activation: str) -> np.ndarray:
     """Map a network's range to 0..255; the exact inverse of `to_float` for all 256 values.
 
     Args:

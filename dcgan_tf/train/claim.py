@@ -5,46 +5,110 @@ import datetime
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
+import time
 from importlib import metadata
 from pathlib import Path
 
 import filelock
 
 from dcgan_tf.common.config import changed_fields, read_config, to_toml
-from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
-from dcgan_tf.common.files import make_directory, next_directory, write_text
+from dcgan_tf.common.errors import IN_USE, UserError
+from dcgan_tf.common.files import (
+    lock_at,
+    lock_for,
+    make_directory,
+    next_directory,
+    temporary_for,
+    write_text,
+)
 from dcgan_tf.common.log import hush, kept_in
 from dcgan_tf.common.runs import RUNS, Run
+from dcgan_tf.train import changes
 
-_UNFINISHED = (".lock", ".writing-")  # all that a run killed at once can leave
 
-
-def check(run, config):
-    """Raise UserError if `run` holds something that `config` does not go on with."""
-    if run.root.exists() and not run.root.is_dir():
-        raise UserError(f"--run {run.root}: this is a file, expected a directory or a new name")
+def check(run: Run, config):
+    """Raise UserError if training cannot write its files to `run`, or if it is another config's."""
+    check_name(run)
+    if os.path.lexists(run.root) and not run.root.is_dir():
+        what = _what_is(run.root)
+        raise UserError(f"this is {what}, expected a directory or a new name", flag=_flag(run))
+    check_places(run)
     if run.config.is_file():
         saved = read_config(run.config)
         changed = changed_fields(saved, config)
         if changed:
             pairs = (f"{n} {getattr(saved, n)!r} -> {getattr(config, n)!r}" for n in changed)
             raise UserError(
-                f"--run {run.root}: belongs to another config ({'; '.join(pairs)}); "
-                "drop these settings to go on with that run, or choose another directory"
+                f"belongs to another config ({'; '.join(pairs)}); "
+                "drop these settings to go on with that run, or choose another directory",
+                flag=_flag(run),
             )
-    elif run.root.is_dir() and any(not p.name.startswith(_UNFINISHED) for p in run.root.iterdir()):
+    elif run.root.is_dir() and (names := _foreign(run)):
         raise UserError(
-            f"--run {run.root}: has files but no config.toml, so it is no run; "
-            "choose an empty or new directory"
+            f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
+            "choose an empty or new directory",
+            flag=_flag(run),
         )
 
 
-def save_config(run, config):
-    """Write config.toml: when a run is made, and when it goes on with other epochs or logging."""
-    write_text(run.config, to_toml(config))
+def _flag(run):
+    return f"--run {run.root}"
+
+
+def _foreign(run):
+    """list[str]: what there is beside all that a run killed at once, before config.toml, leaves."""
+    ours = {run.lock, temporary_for(run.config)}
+    return sorted(path.name for path in run.root.iterdir() if path not in ours)
+
+
+def check_name(run: Run):
+    """Raise UserError for a name or a year that TensorFlow and Keras cannot write."""
+    try:
+        fit = b"\0" not in str(run.root).encode("utf-8")
+    except UnicodeEncodeError:
+        fit = False
+    if not fit:
+        raise UserError("not a name in UTF-8 without null bytes; choose one", flag=_flag(run))
+    year = time.localtime().tm_year
+    if not 1980 <= year < 2108:  # what a zip can say, and .keras files are zips
+        raise UserError(f"this computer's clock says {year}; set it, then run the same again")
+
+
+def check_places(run: Run):
+    """Raise UserError where something else is in the place of what training will write.
+
+    It would be found at the end of an epoch, or much later.
+    """
+    for path in run.folders():
+        if os.path.lexists(path) and not path.is_dir():
+            raise UserError(
+                f"{path}: {_what_is(path)}, where training needs a folder; move it away"
+            )
+    kept = [*run.samples.glob("epoch_[0-9]*.png"), *run.checkpoints.glob("step_[0-9]*.npz")]
+    locks = [run.lock, lock_for(run.evaluation)]
+    for path in [*locks, *run.files(), *map(temporary_for, run.files()), *kept]:
+        if os.path.lexists(path) and not path.is_file():
+            raise UserError(f"{path}: {_what_is(path)}, where training writes a file; move it away")
+    for path in locks:
+        if path.is_symlink():
+            raise UserError(f"{path}: a link, and no lock is written through one; move it away")
+
+
+def _what_is(path):
+    if not path.exists():
+        return "a link that leads nowhere"
+    return "a folder" if path.is_dir() else "a file" if path.is_file() else "a special file"
+
+
+def save_config(run: Run, config, plan=()):
+    """Write config.toml: when a run is made, and when it goes on with other settings.
+
+    Args:
+        plan: changes.Change, the changes midway.
+    """
+    write_text(run.config, to_toml(config) + changes.to_toml(plan))
 
 
 @contextlib.contextmanager
@@ -70,8 +134,10 @@ def join(request):
 def claim(request):
     """Own a run directory while the block runs: make it or take it up, and lock it.
 
+    A block that fails before anything was trained leaves nothing behind of what was made here.
+
     Args:
-        request: flags.Request; without `run_dir` the next free `runs/0001-NAME` is made.
+        request: command.Request; without `run_dir` the next free `runs/0001-NAME` is made.
 
     Yields:
         Run: with config.toml and versions.json in it.
@@ -79,41 +145,79 @@ def claim(request):
     Raises:
         UserError: another config's directory (exit code 2), or a live owner (exit code 4).
     """
-    if request.run_dir:
-        run = Run(request.run_dir)
-        check(run, request.config)
-        make_directory(run.root, "--run")
-    else:
-        run = Run(next_directory(RUNS, request.config_name))
-    # The operating system frees this lock when its process dies, however it dies.
-    lock = filelock.FileLock(run.lock)
+    run, made = _open(request)
+    try:
+        with _locked(run):
+            fresh = not run.config.exists()
+            try:
+                _begin(run, request.config, fresh)
+                with kept_in(run.log):
+                    yield run
+            except BaseException:
+                if fresh:
+                    _undo(run)
+                raise
+    finally:
+        for folder in reversed(made):  # goes only if it is empty
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def _locked(run):
+    lock = lock_at(run.lock)
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise UserError(
-            f"--run {run.root}: another live process is training there; "
-            "wait for it or choose another directory",
+            "another live process is training there; wait for it or choose another directory",
             code=IN_USE,
+            flag=_flag(run),
         ) from None
-    fresh = not run.config.exists()
     try:
-        check(run, request.config)
-        if fresh:
-            save_config(run, request.config)
-        if not run.versions.exists():
-            write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
-        run.samples.mkdir(exist_ok=True)
-        run.checkpoints.mkdir(exist_ok=True)
-        with kept_in(run.log):
-            yield run
-    except (UserError, Interrupted, OSError):
-        if fresh and not run.reals.exists():  # nothing was trained yet: leave nothing behind
-            shutil.rmtree(run.root)
-            with contextlib.suppress(OSError):
-                RUNS.rmdir()  # goes only if it is empty
-        raise
+        yield
     finally:
         lock.release()
+
+
+def _begin(run, config, fresh):
+    check(run, config)
+    if fresh:
+        save_config(run, config)
+    if not run.versions.exists():
+        write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
+    run.samples.mkdir(exist_ok=True)
+    run.checkpoints.mkdir(exist_ok=True)
+
+
+def _open(request):
+    """Run, list[Path]: the directory to claim, and the directories that were made for it."""
+    if request.run_dir:
+        run = Run(request.run_dir)
+        check(run, request.config)
+        return run, make_directory(run.root, "--run")
+    made = make_directory(RUNS, "new folder in")
+    root = next_directory(RUNS, request.config_name)
+    return Run(root), [*made, root]
+
+
+def _undo(run):
+    """Take away what was made before the first step, by exact names; nothing if there is more.
+
+    So what was trained stays, whatever ends the training, and so does what somebody else put there.
+    """
+    files = [run.lock, run.config, run.versions, run.log]
+    files += [temporary_for(path) for path in (run.config, run.versions)]
+    folders = [folder for folder in run.folders() if folder.is_dir()]
+    files += run.tensorboard.glob("events.out.tfevents.*")
+    with contextlib.suppress(OSError):  # the error that led here is the one to tell
+        inside = [path for folder in (run.root, *folders) for path in folder.iterdir()]
+        if not set(inside) <= {*files, *folders}:
+            return
+        for path in files[::-1]:  # the lock last
+            path.unlink(missing_ok=True)
+        for folder in folders:
+            folder.rmdir()
 
 
 def versions():
@@ -122,6 +226,7 @@ def versions():
     ours = _git("ls-files", Path(__file__).name)  # not the repository of whoever installed this
     return {
         "command": sys.argv,
+        "directory": os.getcwd(),  # what relative paths in config.toml start from
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -1,6 +1,7 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,12 +13,19 @@ from dcgan_tf.common.config import (
     expected,
     find_config,
     flag,
+    groups,
     names,
     read_config,
     resolve,
 )
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.limits import shorten, shown
 from dcgan_tf.common.log import speak
+from dcgan_tf.train.footprint import check_memory, check_size
+from dcgan_tf.train.init_from import with_shape
+
+PATHS = ("data", "packs", "init_from", "inception")
+RECIPE = "celeba"  # the reference, which train.py follows where no other is named
 
 
 @dataclass(frozen=True)
@@ -46,45 +54,90 @@ def parse_training(argv=None):
     Raises:
         UserError: an unknown flag or key, a wrong type or value, sizes that do not fit.
     """
-    parser = Parser(
-        prog=typed("train"),
-        description="Train a DCGAN. Every setting of a config file is also a flag here.",
-        epilog=f"example: {typed('train')} --epochs 200 --subset 2000",
-        argument_default=argparse.SUPPRESS,
-    )
-    parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
-    parser.add_argument("--run", metavar="DIR", help="the run's directory; an existing run goes on")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, touch nothing")
-    for name, spec in FIELDS.items():
-        # Built-in help formatting would print the suppressed defaults: name them ourselves.
-        text = f"{spec.metadata['help']} [{_default_text(spec.default)}]".replace("%", "%%")
-        if spec.type is bool:
-            action = argparse.BooleanOptionalAction
-            parser.add_argument(flag(name), dest=name, action=action, help=text)
-        else:
-            metavar = _metavar(spec)
-            parser.add_argument(flag(name), dest=name, metavar=metavar, help=text)
-    given = vars(parser.parse_args(argv))
+    given = vars(_parser().parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
-    run_dir = Path(given.pop("run")) if "run" in given else None
-    saved = run_dir / "config.toml" if run_dir and not named else None
-    if saved and saved.is_file():
-        base, config_name = read_config(saved), run_dir.name
-    else:
-        base = read_config(find_config(named or "celeba"))
-        config_name = Path(named or given.get("dataset", "celeba")).stem
+    run_dir = _run_dir(given.pop("run")) if "run" in given else None
+    base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
         if flags.get(name) == "":
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
-    if flags.get("inception") and not Path(flags["inception"]).is_file():
-        raise UserError(f"--inception {flags['inception']}: no such file")
-    config = resolve(replace(base, **flags))
+    config = replace(base, **flags)
+    paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
+    if "inception" in flags and paths["inception"] and not Path(paths["inception"]).is_file():
+        raise UserError(f"--inception {shorten(paths['inception'])}: no such file")
+    config = resolve(replace(config, **paths))
+    check_size(config)
     return Request(config, config_name, run_dir, dry_run)
 
 
+def _parser():
+    parser = Parser(
+        prog=typed("train"),
+        usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run] [--SETTING VALUE ...]",
+        description="Train a DCGAN. Every setting of a config file is also a flag here.",
+        epilog=f"example: {typed('train')} --epochs 200 --subset 2000",
+        argument_default=argparse.SUPPRESS,
+        values={name: f"--config {name}" for name in names()},
+    )
+    parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
+    parser.add_argument("--run", metavar="DIR", help="the run's directory; an existing run goes on")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan, touch nothing")
+    recipe = read_config(find_config(RECIPE))
+    for heading, members in groups().items():
+        group = parser.add_argument_group(heading)
+        for name in members:
+            spec = FIELDS[name]
+            # argparse's own formatting would print the suppressed defaults: name them ourselves.
+            text = (spec.metadata["help"] + _default_text(getattr(recipe, name))).replace("%", "%%")
+            if spec.type is bool:
+                more = {"action": argparse.BooleanOptionalAction}
+            else:
+                more = {"metavar": _metavar(spec)}
+            group.add_argument(flag(name), dest=name, help=text, **more)
+    return parser
+
+
+def _run_dir(text):
+    if not text or "\0" in text:
+        raise UserError(f"--run: got {shown(text)}, expected a directory, existing or new")
+    return Path(_at_home("--run", text))
+
+
+def _at_home(flag, text):
+    """str: a path (of --init-from two) with the folder that ~ or ~name stands for."""
+    paths = text.split(",") if flag == "--init-from" else [text]
+    paths = [os.path.expanduser(path) for path in paths]
+    if any(path.startswith("~") for path in paths):
+        raise UserError(
+            f"{flag} {shorten(text)}: there is no such user, or no home folder; "
+            "a folder whose own name begins so is written ./~name"
+        )
+    return ",".join(paths)
+
+
+def _base(named, run_dir, given):
+    """Config, str: what the flags change, and what it is called.
+
+    A run that exists goes on with its own settings. Else it is the recipe that --config names, or
+    the reference recipe; but with other pictures than CelebA the plain defaults, for a recipe's
+    subset is one of its own pictures. Networks that --init-from names bring their shape.
+    """
+    saved = run_dir / "config.toml" if run_dir and not named else None
+    if saved and saved.is_file():
+        return read_config(saved), run_dir.resolve().name
+    dataset = given.get("dataset", "celeba")
+    plain = not named and dataset != "celeba"
+    base = Config() if plain else read_config(find_config(named or RECIPE))
+    base = with_shape(base, _at_home("--init-from", given.get("init_from", base.init_from)))
+    return base, Path(dataset if plain else named or RECIPE).stem
+
+
 def _default_text(default):
-    return ",".join(map(str, default)) if isinstance(default, tuple) else default
+    if isinstance(default, bool):
+        return " [yes]" if default else " [no]"
+    text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return f" [{text}]" if text else ""
 
 
 def _metavar(spec):
@@ -102,7 +155,7 @@ def _parse(name, text):
         else:
             value = kind(text)
     except ValueError:
-        raise UserError(f"{flag(name)}: got {text!r}, expected {expected(name)}") from None
+        raise UserError(f"{flag(name)}: got {shown(text)}, expected {expected(name)}") from None
     check_value(name, value)
     return value
 
@@ -113,7 +166,9 @@ def main(argv=None):
     request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
-    start_tensorflow()
+    on_gpu = start_tensorflow()
+    if not on_gpu:  # how much memory a GPU has is seen only when it is full
+        check_memory(request.config)
     from dcgan_tf.train.plan import print_plan
     from dcgan_tf.train.training import train
 

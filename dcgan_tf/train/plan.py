@@ -4,10 +4,12 @@ import io
 
 from dcgan_tf.common.config import to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.train import devices
+from dcgan_tf.train import claim, devices
+from dcgan_tf.train.build import init_files
 
 
 def print_plan(request):
@@ -20,6 +22,9 @@ def print_plan(request):
         UserError: what would stop the training as well, except that data may be missing.
     """
     config = request.config
+    if request.run_dir:
+        claim.check(Run(request.run_dir), config)
+    init_files(config)
     print(to_toml(config))
     devices.prepare(config)
     strategy = devices.open_strategy(config)

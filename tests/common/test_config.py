@@ -13,10 +13,12 @@ from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import (
     CELEBA_CROP,
     FIELDS,
+    MIDWAY,
     Config,
     changed_fields,
     find_config,
     flag,
+    groups,
     names,
     read_config,
     resolve,
@@ -84,8 +86,17 @@ def test_flags_override_the_file_and_the_file_the_defaults(tmp_path):
 
 def test_without_flags_the_reference_recipe():
     request = parse_training([])
-    assert request.config == resolve(Config())
+    assert request.config == resolve(Config(subset=2000)) == resolved("--config", "celeba")
     assert (request.config_name, request.run_dir, request.dry_run) == ("celeba", None, False)
+
+
+@pytest.mark.parametrize("name", ["run", "data", "packs", "init_from", "inception"])
+def test_a_path_may_begin_at_home_but_at_no_strangers(name, here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
+    (here / "a.npz").touch()
+    request = parse_training([f"{flag(name)}=~/a.npz"])
+    assert str(request.run_dir or getattr(request.config, name)) == str(here / "a.npz")
+    assert "no such user" in refusal(f"{flag(name)}=~nobody-here/a.npz")
 
 
 def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
@@ -94,6 +105,12 @@ def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
     assert resolved("--run", tmp_path) == saved
     assert resolved("--run", tmp_path, "--epochs", 12) == replace(saved, epochs=12)
     assert resolved("--run", tmp_path, "--config", "celeba") == resolved()
+
+
+def test_all_pictures_where_they_are_asked_for_or_are_no_recipes():
+    assert resolved("--subset", 0) == resolve(Config())
+    assert resolved("--dataset", "folder").subset == 0
+    assert resolved("--config", "celeba", "--dataset", "folder").subset == 2000
 
 
 @pytest.mark.parametrize("name", FIELDS)
@@ -105,6 +122,22 @@ def test_every_field_is_a_flag_and_survives_the_saved_file(name, tmp_path):
     saved = tmp_path / "config.toml"
     saved.write_text(to_toml(config), encoding="utf-8")
     assert read_config(saved) == config
+
+
+@pytest.mark.parametrize("name", [n for n, f in FIELDS.items() if f.type in (int, float)])
+def test_every_number_has_a_largest_value(name):
+    for text in ("9" * 40, "1e308", "1" * 5000, "-" + "9" * 40):
+        assert refusal(f"{flag(name)}={text}").startswith(f"{flag(name)}: got ")
+
+
+def test_the_saved_file_has_the_headings_of_help(capsys):
+    with pytest.raises(SystemExit):
+        parse_training(["--help"])
+    shown, saved = capsys.readouterr().out, to_toml(Config())
+    assert [n for names in groups().values() for n in names] == list(FIELDS)
+    for text, mark in ((shown, "{}:\n"), (saved, "# {}\n")):
+        places = [text.index(mark.format(heading)) for heading in groups()]
+        assert places == sorted(places)
 
 
 @pytest.mark.parametrize("name", names())
@@ -127,6 +160,20 @@ def test_no_abbreviations(short):
         (["--batchsize=5"], "did you mean --batch-size?"),
         (["--batch_size", "5"], "did you mean --batch-size?"),
         (["--qqqqqq"], "see --help"),
+        (["--loss", "bce"], "unknown flag --loss; see --help"),
+        (["--lr", "1e-3"], "did you mean --g-learning-rate or --d-learning-rate?"),
+        (["--learning_rate=1"], "did you mean --g-learning-rate or --d-learning-rate?"),
+        (["--resume"], "did you mean --run?"),
+        (["--outdir", "x"], "did you mean --run?"),
+        (["--z-dim", "100"], "did you mean --latent-dim?"),
+        (["--img_size", "64"], "did you mean --image-size?"),
+        (["--n-epochs", "5"], "did you mean --epochs?"),
+        (["--bs", "5"], "did you mean --batch-size?"),
+        (["--gpus", "2"], "CUDA_VISIBLE_DEVICES"),
+        (["--workers", "2"], "all cores"),
+        (["--mnist"], "did you mean --config mnist?"),
+        (["demo"], "did you mean --config demo?"),
+        (["--run", "-x"], "--run=-x"),
         (["5"], "unknown flag 5"),
         (["--config", "clebea"], "did you mean celeba?"),
         (["--config", "no/such.toml"], "celeba"),
@@ -141,6 +188,8 @@ def test_names_the_nearest_valid_key(tmp_path):
     path.write_text("epoch = 5\n")
     message = refusal("--config", path)
     assert str(path) in message and "unknown key epoch; did you mean epochs?" in message
+    path.write_text("lr = 1e-3\n")
+    assert "did you mean g_learning_rate or d_learning_rate?" in refusal("--config", path)
 
 
 WRONG = {
@@ -167,6 +216,7 @@ WRONG = {
     "data": [""],
     "packs": [""],
     "init_from": [""],
+    "run": [""],
 }
 
 
@@ -215,6 +265,7 @@ def test_a_section_is_no_key(tmp_path):
         (["--image-size", 100], ["8 x 2^3 = 64", "100", "multiple of 8"]),
         (["--g-output", "transposed"], ["8 x 2^4 = 128", "base_size 4 would fit"]),
         (["--g-channels", "64"], ["8 x 2^1 = 16", "base_size 32 would fit"]),
+        (["--d-channels", ",".join("4" * 7)], ["7 convolutions halve 64 pixels", "6 or fewer"]),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_with_the_arithmetic(argv, words):
@@ -249,6 +300,7 @@ def test_a_resumed_run_may_change_only_what_changes_no_result(name):
         *("data", "packs", "epochs", "strategy", "jit", "sample_every", "sample_count"),
         *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
         *("tensorboard", "score_every", "score_samples", "inception"),
+        *MIDWAY,  # recorded with their steps
     }
     changed = changed_fields(Config(), replace(Config(), **values))
     assert set(changed) == set(values) - free

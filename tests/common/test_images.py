@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dcgan_tf.common.images import GIF_FRAMES, grid, save_gif, save_png
+from dcgan_tf.common.images import GIF_FRAMES, default_scale, enlarge, grid, save_gif, save_png
 from dcgan_tf.models.pixels import to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8)
@@ -56,6 +56,24 @@ def test_grid_fills_rows_from_the_left_on_white():
 @pytest.mark.parametrize(("count", "rows", "columns"), [(1, 1, 1), (5, 2, 3), (64, 8, 8)])
 def test_grid_is_square_by_default(count, rows, columns):
     assert grid(numbered(count, 3, 3), gap=0).shape == (3 * rows, 3 * columns, 3)
+
+
+def test_enlarged_pixels_are_whole_squares():
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    large = enlarge(image, 4)
+    assert large.shape == (8, 12, 3) and large.dtype == np.uint8
+    for top in range(4):
+        for left in range(4):
+            np.testing.assert_array_equal(large[top::4, left::4], image)
+    np.testing.assert_array_equal(enlarge(image, 1), image)
+
+
+# A grid of 16 digits; of 64 digits, CIFAR pictures and faces; one face; one of 512.
+@pytest.mark.parametrize(
+    ("width", "scale"), [(118, 5), (238, 3), (270, 2), (526, 1), (64, 8), (500, 1), (499, 2)]
+)
+def test_small_grids_are_enlarged_until_they_can_be_looked_at(width, scale):
+    assert default_scale(width) == scale
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -6,6 +6,7 @@ import io
 import shutil
 import struct
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,8 +15,10 @@ from helpers import MNIST, face_jpeg, faces_zip, kaggle_faces, needs_mnist, writ
 from PIL import Image
 
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.data import sources
+from dcgan_tf.data.reading import BadPicture
 from dcgan_tf.data.sources import open_source
 
 
@@ -58,7 +61,9 @@ def test_folder_yields_nothing_for_what_cannot_be_read(tmp_path):
     (tmp_path / "b.jpg").symlink_to("nowhere.jpg")
     source = opened("folder", tmp_path)
     assert source.fingerprint
-    assert contents(source) == [b"A", b"", b"C"]
+    first, broken, last = contents(source)
+    assert (first, last) == (b"A", b"C")
+    assert isinstance(broken, BadPicture) and "No such file" in str(broken)
 
 
 def test_folder_fingerprint_follows_the_files(tmp_path):
@@ -140,7 +145,10 @@ def test_a_member_that_cannot_be_read_is_empty_and_the_others_are_whole(
     raw = bytearray(path.read_bytes())
     harm(raw)
     path.write_bytes(raw)
-    assert contents(opened("folder", path)) == [files["a.jpg"], b"", files["c.jpg"]]
+    first, bad, last = contents(opened("folder", path))
+    assert (first, last) == (files["a.jpg"], files["c.jpg"])
+    assert isinstance(bad, BadPicture)
+    assert ("encrypted" if harm is encrypted else "damaged in the zip") in str(bad)
 
 
 def test_missing_and_empty_data_are_refused(tmp_path):
@@ -282,7 +290,7 @@ def test_tfds_takes_all_splits_of_a_prepared_data_set(tmp_path, monkeypatch):
     """A real one on disk, not a mock: 20 pictures for training and 20 for testing."""
     tfds.testing.DummyMnist(data_dir=tmp_path).download_and_prepare()
     monkeypatch.setattr(tfds, "load", functools.partial(tfds.load, data_dir=tmp_path))
-    monkeypatch.setitem(sources.TFDS_NAMES, "mnist", "dummy_mnist")
+    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], tfds="dummy_mnist"))
     source = opened("mnist", "tfds")
     assert len(source.names) == len(contents(source)) == 40
 
@@ -340,8 +348,9 @@ def test_celeba_is_found_where_people_put_it(place, home):
 
 
 def test_places_of_kaggle_are_absolute_with_any_folder_between(home, monkeypatch):
-    assert any(place.startswith("/kaggle/input/") for place in sources.USUAL_PLACES["celeba"])
-    monkeypatch.setitem(sources.USUAL_PLACES, "celeba", (f"{home}/input/*/img_align_celeba",))
+    assert any(place.startswith("/kaggle/input/") for place in DATASETS["celeba"].places)
+    place = f"{home}/input/*/img_align_celeba"
+    monkeypatch.setitem(DATASETS, "celeba", replace(DATASETS["celeba"], places=(place,)))
     write_files(home / "input" / "celeba-dataset", kaggle_faces(2))
     assert len(opened("celeba", "").names) == 2
 

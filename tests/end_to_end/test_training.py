@@ -1,5 +1,6 @@
 """Training as the user meets it: real processes, real files, real signals."""
 
+import hashlib
 import json
 import shutil
 import signal
@@ -140,7 +141,11 @@ def test_other_pictures_are_refused(copied):
     assert text  # the config itself stays as it is; the data change below it
     newest.unlink()
     manifest = next((copied / "data/packs").glob("*/manifest.json"))
-    manifest.write_text(manifest.read_text().replace('"pixels_sha256": "', '"pixels_sha256": "0'))
+    pixels = manifest.with_name("pixels.npy")
+    raw = pixels.read_bytes()
+    pixels.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
+    old, new = (hashlib.sha256(r[128:]).hexdigest() for r in (raw, pixels.read_bytes()))
+    manifest.write_text(manifest.read_text().replace(old, new))
     done = train("--run", "runs/0001-demo", cwd=copied)
     assert done.returncode == 2
     assert "other pictures" in done.stderr

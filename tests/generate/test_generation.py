@@ -1,15 +1,25 @@
 """generate.py: named pictures, refused mistakes, and latents that mean what the docs say."""
 
+import errno
 import hashlib
+import os
+import re
+from dataclasses import FrozenInstanceError, replace
 
 import keras
 import numpy as np
 import pytest
+from helpers import REPO
 from helpers import generate as generate_process
 from PIL import Image
 
+import dcgan_tf
 import generate
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.images import enlarge, grid, save_png
+from dcgan_tf.generate import generation, latents
+from dcgan_tf.generate.request import GenerationRequest
+from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
 from dcgan_tf.train.command import parse_training
@@ -56,7 +66,8 @@ def test_png_says_seed_and_model(model_file, tmp_path):
     assert info["model_sha256"] == hashlib.sha256(weights).hexdigest() == weights_sha256(generator)
     assert info["seed"] == "3"
     assert pixels.shape == (64, 64, 3)
-    assert picture(tmp_path / "grid.png")[0].shape == (64, 64, 3)
+    enlarged = picture(tmp_path / "grid.png")[0]
+    assert enlarged.shape == (512, 512, 3) and np.array_equal(enlarged[::8, 7::8], pixels)
 
 
 def test_picture_is_the_generators_answer_to_the_documented_latent(model_file, tmp_path):
@@ -83,10 +94,10 @@ def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
     argv = ("--interpolate", "3,17,42", "--frames", "8", "--out", tmp_path)
     run_main("--model", model_file, *argv)
     with Image.open(tmp_path / "interpolation.gif") as gif:
-        assert gif.n_frames == 17
+        assert (gif.n_frames, gif.size) == (17, (256, 256))
     strip, info = picture(tmp_path / "strip.png")
     assert strip.shape == (64, 17 * 66 - 2, 3) and info["seeds"] == "3,17,42"
-    run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one")
+    run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one", "--scale", "1")
     assert np.array_equal(strip[:, 8 * 66 : 8 * 66 + 64], picture(tmp_path / "one/grid.png")[0])
 
 
@@ -116,14 +127,150 @@ def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path
     newest = tmp_path / "runs/0002-newer"
     newest.mkdir()
     (newest / "generator.keras").write_bytes(model_file.read_bytes())
-    import os
-
     os.utime(older / "generator.keras", (1, 1))
     monkeypatch.chdir(tmp_path)
     run_main("--n", "2")
     run_main("--n", "2")
     made = sorted(path.name for path in (newest / "generated").iterdir())
     assert made == ["0001", "0002"]
+
+
+def test_the_best_generator_of_a_run_writes_into_the_run(model_file, tmp_path):
+    run = tmp_path / "runs" / "0001-x"
+    (run / "best").mkdir(parents=True)
+    (run / "config.toml").write_text("")
+    (run / "best/generator.keras").write_bytes(model_file.read_bytes())
+    run_main("--model", run / "best/generator.keras", "--n", "1")
+    assert (run / "generated/0001/grid.png").exists()
+    assert not (run / "best/generated").exists()
+    elsewhere = tmp_path / "best"  # a folder of that name that belongs to no run
+    elsewhere.mkdir()
+    (elsewhere / "generator.keras").write_bytes(model_file.read_bytes())
+    run_main("--model", elsewhere / "generator.keras", "--n", "1")
+    assert (elsewhere / "generated/0001/grid.png").exists()
+
+
+def test_it_says_what_it_made(model_file, tmp_path, caplog):
+    caplog.set_level("INFO", "dcgan_tf")
+    run_main("--model", model_file, "--seeds", "5-7", "--out", tmp_path / "o")
+    sha256 = picture(tmp_path / "o/grid.png")[1]["model_sha256"]
+    said = [record.getMessage() for record in caplog.records]
+    assert said == [
+        f"generator {model_file}, weights {sha256[:12]}",
+        f"3 pictures of seeds 5 to 7 in {tmp_path / 'o/images'}",
+        "grid.png shows all, enlarged 4 times; "
+        "next: look at it, then try --seeds 8-71 or --interpolate 5,8",
+        f"wrote {tmp_path / 'o'}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("scale", "factor"), [((), 4), (("--scale", "1"), 1), (("--scale", "3"), 3)]
+)
+def test_the_grid_alone_is_enlarged(scale, factor, model_file, tmp_path):
+    run_main("--model", model_file, "--n", "3", "--out", tmp_path, *scale)
+    small = grid(np.stack([picture(p)[0] for p in sorted((tmp_path / "images").iterdir())]))
+    assert small.shape == (130, 130, 3)
+    np.testing.assert_array_equal(picture(tmp_path / "grid.png")[0], enlarge(small, factor))
+
+
+def test_each_constant_has_a_picture_of_its_own(model_file, tmp_path):
+    fill = "0.1234567,0.1234568,0.1234569,1e-7,100000000"
+    run_main("--model", model_file, "--fill", fill, "--out", tmp_path)
+    names = {path.stem for path in (tmp_path / "images").iterdir()}
+    assert names == {f"fill_{x}" for x in (*fill.split(",")[:3], "1e-07", "100000000")}
+
+
+def test_a_request_is_checked_whenever_it_is_made(model_file):
+    request = GenerationRequest(model=model_file, seeds=[3, 1])
+    assert replace(request, truncation=0.5).seeds == [3, 1]
+    for change in ({"seeds": [1, 1]}, {"truncation": float("nan")}, {"limit": 1}, {"scale": -1}):
+        with pytest.raises(UserError):
+            replace(request, **change)
+    with pytest.raises(FrozenInstanceError):
+        request.frames = 3
+
+
+def test_a_folder_in_the_way_of_the_grid_is_refused_before_a_picture_is_written(
+    model_file, tmp_path
+):
+    (tmp_path / "grid.png").mkdir()
+    with pytest.raises(UserError, match="grid.png is a folder"):
+        run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
+
+
+def full_disk(monkeypatch, after):
+    """The next `after` pictures are written, then the disk is full."""
+    written = iter(range(after))
+
+    def save(path, image, text=None, sync=True):
+        if next(written, None) is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save_png(path, image, text, sync)
+
+    monkeypatch.setattr(generation, "save_png", save)
+
+
+def test_a_full_disk_says_what_is_whole(model_file, tmp_path, monkeypatch):
+    full_disk(monkeypatch, after=40)
+    with pytest.raises(UserError) as error:
+        run_main("--model", model_file, "--n", "64", "--out", tmp_path / "o")
+    message = str(error.value)
+    assert "No space left on device; free some disk space" in message and "\n" not in message
+    assert "40 of 64 pictures are whole, seed_000000.png to seed_000039.png in " in message
+    assert len(list((tmp_path / "o").rglob("*.*"))) == 40
+
+
+@pytest.mark.parametrize("what", [("--n", "4"), ("--interpolate", "1,2")])
+def test_a_disk_that_was_full_before_leaves_no_folder(what, model_file, tmp_path, monkeypatch):
+    full_disk(monkeypatch, after=0)
+    monkeypatch.setattr(generation, "save_gif", generation.save_png)
+    with pytest.raises((UserError, OSError), match="No space left"):
+        run_main("--model", model_file, *what, "--out", tmp_path / "o")
+    assert not (tmp_path / "o").exists()
+
+
+def test_a_long_interpolation_makes_only_what_is_shown(model_file, tmp_path, monkeypatch):
+    made = []
+    array = Sampler.array
+    monkeypatch.setattr(
+        Sampler, "array", lambda self, latents: made.append(len(latents)) or array(self, latents)
+    )
+    argv = ("--interpolate", "1,2", "--frames", "90000", "--out", tmp_path)
+    run_main("--model", model_file, *argv)
+    with Image.open(tmp_path / "interpolation.gif") as gif:
+        assert gif.n_frames == 60
+    assert picture(tmp_path / "strip.png")[0].shape[1] == 9 * 66 - 2
+    assert sum(made) <= 60 + 9
+
+
+def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch):
+    drawn = []
+    draw = latents.seed_latents
+    monkeypatch.setattr(
+        latents,
+        "seed_latents",
+        lambda seeds, length: drawn.append(len(seeds)) or draw(seeds, length),
+    )
+    run_main("--model", model_file, "--n", "70", "--out", tmp_path)
+    assert drawn == [32, 32, 6]
+
+
+@pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
+@pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
+def test_the_readmes_snippets_are_right_for_every_recipe(snippet, name, here, monkeypatch):
+    config = parse_training(["--config", name, "--width", "0.05", "--init-stddev", "0.3"]).config
+    (here / "runs/demo").mkdir(parents=True)
+    build_generator(config).save(here / "runs/demo/generator.keras")
+    text = (REPO / "README.md").read_text(encoding="utf-8").split("## Generating")[1]
+    found = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if snippet in code]
+    monkeypatch.setattr(dcgan_tf, "load_generator", load_generator, raising=False)
+    exec(found[0], {})
+    run_main("--run", "runs/demo", "--seeds", "7", "--out", "o")
+    expected, read = picture("o/images/seed_000007.png")[0], picture("seed7.png")[0]
+    assert expected.shape == read.shape and expected.std() > 5
+    assert np.abs(expected.astype(int) - read.astype(int)).max() <= 1
 
 
 def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
@@ -167,8 +314,8 @@ def test_bad_flags(argv, message, monkeypatch, tmp_path):
         (np.zeros((2, 5)), "expected (n, 128)"),
         (np.zeros(128), "expected (n, 128)"),
         (np.full((1, 128), np.nan), "NaN"),
-        (np.array([["a"] * 128]), "not a .npy file of numbers"),
-        (None, "not a .npy file of numbers"),
+        (np.array([["a"] * 128]), "expected real numbers"),
+        (None, "not a whole .npy file of numbers"),
     ],
 )
 def test_bad_latents(content, message, model_file, tmp_path):
@@ -189,8 +336,8 @@ def test_files_that_are_no_generator(model_file, tmp_path):
         run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")
 
 
-def test_thousands_of_pictures_in_bounded_memory(model_file):
+def test_pictures_come_one_by_one(model_file):
     sampler = Sampler(keras.saving.load_model(model_file, compile=False))
-    pictures = sampler.pictures(seed_latents(range(3000), 128))
+    pictures = sampler.pictures(seed_latents(range(300), 128))
     assert next(pictures).shape == (64, 64, 3)  # a generator: nothing waits for the rest
-    assert sum(1 for _ in pictures) == 2999
+    assert sum(1 for _ in pictures) == 299

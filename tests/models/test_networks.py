@@ -12,7 +12,8 @@ import pytest
 from helpers import REPO
 
 from dcgan_tf.common.config import find_config, names, read_config
-from dcgan_tf.models.networks import build_discriminator, build_generator, save_network
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.saving import save_network
 from dcgan_tf.train.command import parse_training
 
 # What these layers take in Keras 3.13, which refuses a file with any other key.
@@ -161,7 +162,8 @@ def test_saved_networks_have_no_key_that_keras_3_13_refuses(tmp_path, recipe, bu
 def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
     program = (
         "import sys\n"
-        "from dcgan_tf.models.networks import build_generator, save_network\n"
+        "from dcgan_tf.models.networks import build_generator\n"
+        "from dcgan_tf.models.saving import save_network\n"
         "from dcgan_tf.train.command import parse_training\n"
         "config = parse_training(['--width', '0.05']).config\n"
         "save_network(build_generator(config), sys.argv[1])"

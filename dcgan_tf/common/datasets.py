@@ -1,0 +1,57 @@
+"""The data sets, one entry each: a new one is entered here."""
+
+from dataclasses import dataclass
+
+CELEBA_CROP = "30,55,150,175"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of a data set.
+
+    Attributes:
+        crop: what --crop auto stands for: "left,upper,right,lower" or "center".
+        size: (width, height) that every picture must have, pixels; None: any.
+        tfds: its name in TensorFlow Datasets; "" where it is not there.
+        places: where people put what they download, looked at in this order; `*` is one folder.
+        binary: which reader of data/binary.py takes its raw files; "" where it has none.
+        page: where it is to be had.
+    """
+
+    crop: str = "center"
+    size: tuple[int, int] | None = None
+    tfds: str = ""
+    places: tuple[str, ...] = ()
+    binary: str = ""
+    page: str = ""
+
+
+DATASETS = {
+    "celeba": Dataset(
+        crop=CELEBA_CROP,
+        size=(178, 218),
+        tfds="celeb_a",
+        places=(
+            "data/img_align_celeba.zip",
+            "data/celeba*.zip",
+            "data/archive.zip",
+            "data/img_align_celeba",
+            "data/celeba",
+            "data/CelebA",
+            "img_align_celeba.zip",
+            "img_align_celeba",
+            "archive.zip",
+            "~/Downloads/img_align_celeba.zip",
+            "~/Downloads/archive.zip",
+            "/kaggle/input/*/img_align_celeba",
+            "/kaggle/input/*/*/*/img_align_celeba",
+        ),
+        page="kaggle.com/datasets/jessicali9530/celeba-dataset",
+    ),
+    "folder": Dataset(),
+    "mnist": Dataset(tfds="mnist", places=("data/mnist", "data/MNIST/raw"), binary="idx"),
+    "cifar10": Dataset(
+        tfds="cifar10", places=("data/cifar-10-batches-bin", "data/cifar10"), binary="cifar"
+    ),
+    "demo": Dataset(crop=CELEBA_CROP, size=(178, 218)),  # drawn in CelebA's geometry
+}

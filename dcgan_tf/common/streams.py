@@ -1,0 +1,51 @@
+"""stdout and stderr that a command can count on: open, able to show every character, and not ended
+by a reader that has left."""
+
+import io
+import os
+import sys
+
+
+def open_streams():
+    """Mend stdout and stderr of this process, where they are its own and no test's or notebook's.
+
+    A closed one leads nowhere. A character that the encoding lacks is shown escaped. A reader that
+    leaves, as in `train.py | head -1`, changes nothing: the work goes on, and its exit code is that
+    of the work.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: the next file that is opened would get its number and its text
+            os.open(os.devnull, os.O_RDWR)
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = getattr(sys, name)
+        if stream is None or stream is getattr(sys, f"__{name}__"):
+            setattr(sys, name, _lasting(stream, number))
+
+
+def _lasting(stream, number):
+    if stream is not None and stream.isatty():
+        stream.reconfigure(errors="backslashreplace")
+        return stream
+    if stream is not None:
+        stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Pipe(number, "w", closefd=False)),
+        encoding=getattr(stream, "encoding", "utf-8"),
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+class _Pipe(io.FileIO):
+    """An open file whose reader may leave: from then on what is written goes nowhere."""
+
+    def write(self, data):
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.fileno())
+            os.close(nowhere)
+            return super().write(data)

@@ -1,0 +1,86 @@
+"""Pictures of your own as tf.data in one call: `images_dataset("pictures/")`."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from dcgan_tf.common.config import Config, check_crop, check_value
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.pipeline import load_batch, steps_per_epoch, unsharded
+from dcgan_tf.data.sources import open_source
+
+
+def images_dataset(
+    path: str | os.PathLike,
+    image_size: int = 64,
+    batch_size: int = 32,
+    *,
+    seed: int = 0,
+    first_epoch: int = 0,
+    **settings,
+) -> tf.data.Dataset:
+    """Batches of the pictures in a folder or zip, for `DCGAN.fit` or anything else.
+
+    Each time that it is iterated it gives the next epoch, in another order:
+    `model.fit(images_dataset(path), epochs=20)` trains on 20 of them. `.repeat()` makes it endless.
+    Which pictures a batch holds depends on `seed` and the number of its epoch alone, so
+    `first_epoch=5` goes on exactly where five epochs ended. The pictures are prepared once, into a
+    folder of packs, and mapped from there.
+
+    Args:
+        path: a folder or a zip with pictures.
+        image_size: height and width, pixels.
+        batch_size: pictures in a batch; a rest of an epoch that fills none is left out.
+        seed: of the order.
+        first_epoch: number of the first epoch, from 0.
+        settings: crop ("center", or "left,upper,right,lower" in pixels), channels (3 or 1),
+            subset, subset_seed, max_bad, max_pixels (megapixels), packs (the folder of packs, by
+            default "data/packs"), dataset ("folder", or whose files they are): train.py's flags.
+
+    Returns:
+        tf.data.Dataset of {"image": uint8 (batch_size, image_size, image_size, channels), "index":
+        int64 (batch_size,)}, the number of each sample since the first epoch; `len` is the number
+        of batches in an epoch.
+
+    Raises:
+        UserError: nothing there, too few or too many unusable pictures, a wrong value.
+    """
+    config = _config(path, image_size, batch_size, seed, settings)
+    pixels = open_pack(config, open_source(config)).pixels
+    steps = steps_per_epoch(len(pixels), batch_size)
+    if not steps:
+        raise UserError(
+            f"batch_size {batch_size}: larger than the data, {len(pixels)} pictures; "
+            f"use {len(pixels)} or fewer"
+        )
+    epochs = itertools.count(first_epoch)
+
+    def numbers():  # TensorFlow calls it each time that the dataset is iterated
+        epoch = next(epochs)
+        yield from np.arange(epoch * steps, (epoch + 1) * steps)
+
+    load = load_batch(pixels, batch_size=batch_size, seed=seed)
+    dataset = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec((), tf.int64))
+    dataset = dataset.map(load, num_parallel_calls=2, deterministic=True)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
+
+
+def _config(path, image_size, batch_size, seed, settings):
+    known = ("crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels", "packs")
+    for name in settings:
+        if name not in (*known, "dataset"):
+            raise TypeError(f"images_dataset: unknown setting {name!r}, expected one of {known}")
+    values = {"dataset": "folder", "crop": "center", **settings, "data": os.fspath(path)}
+    values |= {"image_size": image_size, "batch_size": batch_size, "seed": seed}
+    values["packs"] = os.fspath(values.get("packs", Config.packs))
+    for name, value in values.items():
+        check_value(name, value)
+    if values["crop"] != "center":
+        values["crop"] = check_crop(values["crop"], "crop")
+    return Config(**values)

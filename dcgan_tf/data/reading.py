@@ -1,0 +1,120 @@
+"""Bytes of files that others made: only regular files, only so many bytes, or a reason why not."""
+
+import contextlib
+import os
+import stat
+import zipfile
+
+from dcgan_tf.common.limits import MAX_ZIP_INDEX_BYTES, megabytes
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+
+
+class BadPicture(Exception):
+    """Why a file cannot be used, in a few words."""
+
+
+def open_regular(path):
+    """A regular file opened for reading, bytes; a pipe or a device there is never opened.
+
+    Raises:
+        BadPicture: there is none, it may not be read, or it is of another kind.
+    """
+    try:
+        _check_kind(os.stat(path))
+        # Should it become a pipe just now, opening it does not wait for a writer.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        file = os.fdopen(os.open(path, flags), "rb")
+    except (OSError, ValueError) as error:
+        raise BadPicture(f"cannot be read ({reason(error)})") from None
+    try:
+        _check_kind(os.fstat(file.fileno()))
+    except BadPicture:
+        file.close()
+        raise
+    return file
+
+
+def _check_kind(status):
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise BadPicture(f"{kind}, no regular file")
+
+
+def reason(error):
+    """str: why the operating system refused, without the path."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def read_file(path, limit):
+    """bytes: of a regular file of at most `limit` bytes; BadPicture where it is none."""
+    with open_regular(path) as file:
+        _check_bytes(os.fstat(file.fileno()).st_size, limit)
+        try:
+            content = file.read(limit + 1)
+        except OSError as error:
+            raise BadPicture(f"cannot be read ({reason(error)})") from None
+    _check_bytes(len(content), limit)
+    return content
+
+
+def _check_bytes(size, limit):
+    if size > limit:
+        raise BadPicture(
+            f"{megabytes(size)}, more than the {megabytes(limit)} of the largest picture "
+            "that --max-pixels allows"
+        )
+
+
+class _Bounded:
+    """A file that refuses to read very much at once, as a zip's end may ask for."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def read(self, count=-1):
+        if count > MAX_ZIP_INDEX_BYTES:
+            raise zipfile.BadZipFile(f"it claims a list of names of {megabytes(count)}")
+        return self._file.read(count)
+
+
+@contextlib.contextmanager
+def open_zip(path):
+    """Yields zipfile.ZipFile.
+
+    Raises:
+        BadPicture: no regular file. zipfile's own: BadZipFile, NotImplementedError, ValueError.
+    """
+    with open_regular(path) as file, zipfile.ZipFile(_Bounded(file)) as archive:
+        yield archive
+
+
+def read_member(archive, info, limit):
+    """bytes: an entry of a zip of at most `limit` bytes.
+
+    Raises:
+        BadPicture: encrypted, damaged, larger, or compressed in a way that cannot be bounded.
+    """
+    if info.flag_bits & 1:
+        raise BadPicture("encrypted")
+    if info.compress_type not in _COMPRESSIONS:
+        kind = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
+        raise BadPicture(f"compressed by {kind}; expected stored or deflated")
+    _check_bytes(info.file_size, limit)
+    try:
+        with archive.open(info) as file:
+            content = file.read(limit + 1)
+    except Exception as error:  # zlib's own errors and struct's come through
+        raise BadPicture(f"damaged in the zip ({reason(error)})") from None
+    _check_bytes(len(content), limit)
+    return content

@@ -1,0 +1,53 @@
+"""Networks as files that other versions of Keras open."""
+
+import json
+import zipfile
+
+from dcgan_tf.common.files import replacing
+
+# What Keras writes since 3.14 and 3.13 refuses to read. Without it every Keras takes these values.
+_UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
+
+
+def save_network(network, path, beside=None):
+    """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
+
+    The same network gives the same bytes: no date is in the file, and no address of an object.
+
+    Args:
+        network: keras.Model, built.
+        path: the file to write or replace.
+        beside: dict {name: text} of further entries in the file, which Keras passes over.
+
+    Raises:
+        ValueError: a batch normalization with renorm, which Keras 3.13 does not have.
+    """
+    with replacing(path) as temporary:
+        network.save(temporary)
+        with zipfile.ZipFile(temporary) as archive:
+            entries = {name: archive.read(name) for name in archive.namelist()}
+        metadata = json.loads(entries["metadata.json"])
+        metadata.pop("date_saved", None)
+        entries["metadata.json"] = json.dumps(metadata)
+        config = json.loads(entries["config.json"])
+        entries["config.json"] = json.dumps(_portable(config, shared={}))
+        with zipfile.ZipFile(temporary, "w") as archive:
+            for name, content in (entries | (beside or {})).items():
+                archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, always
+
+
+def _portable(part, shared):
+    """A part of config.json without the newest keys; shared objects are numbered as they come."""
+    if isinstance(part, list):
+        return [_portable(item, shared) for item in part]
+    if not isinstance(part, dict):
+        return part
+    portable = {key: _portable(value, shared) for key, value in part.items()}
+    if "shared_object_id" in part:
+        portable["shared_object_id"] = shared.setdefault(part["shared_object_id"], len(shared))
+    if part.get("class_name") == "BatchNormalization":
+        for key, default in _UNKNOWN_TO_OLDER_KERAS.items():
+            value = portable["config"].pop(key, default)
+            if value != default:
+                raise ValueError(f"cannot save {key}={value!r} in a file that Keras 3.13 opens")
+    return portable

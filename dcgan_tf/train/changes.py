@@ -1,0 +1,111 @@
+"""The few settings that may change midway: each change counts from its step on, also on a repeat.
+
+config.toml holds the newest values, and after them one table for each change:
+
+    [[changes]]
+    step = 1500  # steps done when it came
+    epoch = 3  # epochs done
+    setting = "g_learning_rate"
+    old = 0.0001
+    new = 0.00005
+
+A run that goes on from a checkpoint of an earlier step takes the values that were valid there and
+makes each change again at its step, so it ends as if it had never been interrupted.
+"""
+
+import dataclasses
+import json
+import tomllib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dcgan_tf.common.config import MIDWAY, Config, check_value, read_config
+from dcgan_tf.common.errors import UserError
+
+
+@dataclass(frozen=True)
+class Change:
+    """One setting, from one step on.
+
+    Attributes:
+        step, epoch: how many were done when it came.
+        setting: one of config.MIDWAY.
+        old, new: its values before and after.
+    """
+
+    step: int
+    epoch: int
+    setting: str
+    old: float | bool
+    new: float | bool
+
+
+def read(path: Path) -> list[Change]:
+    """The changes in a config.toml, in their order; [] in one without any.
+
+    Raises:
+        UserError: the tables are damaged.
+    """
+    tables = tomllib.loads(path.read_text(encoding="utf-8")).get("changes", [])
+    try:
+        found = [Change(**table) for table in tables]
+        if not all(_is_whole(change) for change in found):
+            raise TypeError
+    except TypeError:
+        names = ", ".join(field.name for field in dataclasses.fields(Change))
+        raise UserError(
+            f"{path}: changes: got {str(tables)[:100]}, expected tables with {names} "
+            f"and a setting out of {', '.join(MIDWAY)}; mend the file"
+        ) from None
+    try:
+        for change in found:
+            check_value(change.setting, change.old)
+            check_value(change.setting, change.new)
+    except UserError as error:
+        raise UserError(f"{path}: changes: {error}; mend the file") from None
+    return sorted(found, key=lambda change: change.step)
+
+
+def _is_whole(change):
+    counts = change.step, change.epoch
+    return change.setting in MIDWAY and all(type(n) is int and n >= 0 for n in counts)
+
+
+def planned(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
+    """The changes of a run that goes on with the settings `wanted`, the new ones among them.
+
+    Args:
+        path: the run's config.toml; none yet, or one with older changes.
+        step, epoch: how many are done.
+    """
+    if not path.is_file():
+        return []
+    saved, found = read_config(path), []
+    earlier = read(path)
+    for name in MIDWAY:
+        own = [change for change in earlier if change.setting == name]
+        new = getattr(wanted, name)
+        if new != (own[-1].new if own else getattr(saved, name)):
+            first = own[0].old if own else getattr(saved, name)
+            own = [change for change in own if change.step < step]  # later ones did not happen
+            old = own[-1].new if own else first
+            if step and new != old:
+                own.append(Change(step, epoch, name, old, new))
+        found += own
+    return sorted(found, key=lambda change: change.step)
+
+
+def at(config: Config, changes: list[Change], step: int) -> Config:
+    """The settings that are valid for the step after `step` steps; `config` has the newest."""
+    values = {change.setting: change.old for change in reversed(changes)}
+    values |= {change.setting: change.new for change in changes if change.step <= step}
+    return replace(config, **values)
+
+
+def to_toml(changes: list[Change]) -> str:
+    """The tables for config.toml, "" without changes."""
+    return "".join(
+        "\n[[changes]]\n"
+        + "".join(f"{n} = {json.dumps(v)}\n" for n, v in dataclasses.asdict(change).items())
+        for change in changes
+    )

@@ -1,0 +1,134 @@
+"""How a command starts, whatever the environment holds: streams, Keras' settings, the clock."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+from helpers import REPO
+
+from dcgan_tf.common import limits, start_tensorflow
+from dcgan_tf.common.errors import UserError
+
+PYTHON = f'"{sys.executable}"'
+
+
+def shell(command, cwd, **env):
+    """CompletedProcess of a shell line, in which $TRAIN is train.py."""
+    train = f'{PYTHON} "{REPO / "train.py"}"'
+    return subprocess.run(
+        ["bash", "-c", command.replace("$TRAIN", train)],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPO)} | env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+
+
+TALK = """
+import sys
+from pathlib import Path
+from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.log import speak
+import logging, tqdm
+def main(argv):
+    speak()
+    for number in range(3000):
+        logging.getLogger("dcgan_tf.train").info(f"line {number} \\udcff \\u00e4 \\x1b[31m")
+        print("x" * 50, flush=True), print("e" * 50, file=sys.stderr)
+    for _ in tqdm.tqdm(range(9)): pass
+    Path("done").write_text("all of it")
+    return 3
+leave(run_command(main))
+"""
+
+
+ASCII, UTF_8 = {"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("streams", "env"),
+    [
+        *((">&-", ASCII), ("2>&-", UTF_8), (">&- 2>&-", ASCII), ("<&- >&- 2>&-", UTF_8)),
+        *(("| head -1", ASCII), ("2>&1 | head -1", UTF_8), (">/dev/null", ASCII)),
+        *(("2> >(head -1 >/dev/null) | true", UTF_8), ("| true", {"LC_ALL": "C"})),
+    ],
+)
+def test_the_work_goes_on_without_its_reader(streams, env, tmp_path):
+    (tmp_path / "talk.py").write_text(TALK)
+    done = shell(f"{PYTHON} talk.py {streams}; echo ${{PIPESTATUS[0]}} > code", tmp_path, **env)
+    assert (tmp_path / "code").read_text() == "3\n"
+    assert (tmp_path / "done").read_text() == "all of it"  # and no text of a closed stream in it
+    assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_a_full_disk_behind_stdout_is_said(tmp_path):
+    done = shell("$TRAIN --help > /dev/full", tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: No space left") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        ("$TRAIN --help | head -1; exit ${PIPESTATUS[0]}", 0),
+        ("$TRAIN --help >&- 2>&-", 0),
+        ("$TRAIN --epoch 5 2>&-", 2),
+        ("$TRAIN --epoch 5 >&-", 2),
+        ("$TRAIN --data $'\\xff' --subset x", 2),
+        ("COLUMNS=rubbish $TRAIN --help", 0),
+        ("COLUMNS=1 LINES=-5 TERM=none $TRAIN --help", 0),
+    ],
+)
+def test_without_home_terminal_or_streams(command, code, tmp_path):
+    done = shell(command, tmp_path, LC_ALL="C")
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
+
+
+def test_what_keras_is_set_to_elsewhere_changes_nothing(tmp_path):
+    other = {"floatx": "float16", "image_data_format": "channels_first", "backend": "jax"}
+    other = json.dumps(other).encode()
+    settings = tmp_path / ".keras/keras.json"
+    settings.parent.mkdir()
+    settings.write_text('{"floatx": "int3"}')  # at which Keras' own import fails
+    (tmp_path / "start.py").write_text(
+        "from dcgan_tf.common.log import speak; speak('stderr')\n"
+        "from dcgan_tf.common.start_tensorflow import start_tensorflow\n"
+        "start_tensorflow()\n"
+        "import keras, matplotlib.figure, os, pathlib\n"
+        "print(keras.config.backend(), keras.config.image_data_format(), keras.config.floatx(),\n"
+        "    keras.config.epsilon(), keras.config.max_epochs(), os.environ.get('KERAS_HOME'))\n"
+        f"for rubbish in (b'[', b'[]', b'7', b'\\xff', b'[' * 100_000, {other!r}):\n"
+        f"    pathlib.Path({str(settings)!r}).write_bytes(rubbish); start_tensorflow()\n"
+    )
+    rubbish = {"KERAS_BACKEND": "torch", "MPLBACKEND": "rubbish", "KERAS_MAX_EPOCHS": "one"}
+    done = shell(f"{PYTHON} start.py", tmp_path, HOME=str(tmp_path), **rubbish)
+    assert done.stdout == "tensorflow channels_last float32 1e-07 None None\n", done.stderr
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [
+        "warning: KERAS_BACKEND=torch is not used here",
+        "warning: KERAS_MAX_EPOCHS=one is not used here",
+        f"warning: {settings}: its floatx is not used here",
+        f"warning: {settings}: its backend, image_data_format, floatx is not used here",
+    ]
+
+
+def test_a_clock_before_zip_files_is_named(monkeypatch):
+    monkeypatch.setattr(time, "localtime", lambda *args: time.gmtime(0))
+    monkeypatch.setattr(time, "strftime", lambda form: "1970-01-01")
+    with pytest.raises(UserError, match="1970-01-01.*set the clock"):
+        start_tensorflow.start_tensorflow()
+
+
+def test_too_little_memory_for_tensorflow_is_named(monkeypatch):
+    monkeypatch.setattr(limits, "addresses", lambda: 1_500_000_000)
+    with pytest.raises(UserError, match="ulimit -v leaves 1.5 GB"):
+        start_tensorflow.start_tensorflow()
+    monkeypatch.setattr(limits, "addresses", lambda: None)
+    monkeypatch.setattr(limits, "memory", lambda: 300_000_000)
+    with pytest.raises(UserError, match="0.3 GB of memory and TensorFlow alone needs 0.5 GB"):
+        start_tensorflow.start_tensorflow()

@@ -1,0 +1,287 @@
+"""What opens as a generator, what does not and why; nothing in a file is executed."""
+
+import io
+import json
+import os
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from tiny_gan import tiny
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.models import loading
+from dcgan_tf.models.loading import load_generator, load_network
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.pixels import range_of
+from dcgan_tf.models.sampling import Sampler, seed_latents
+
+
+def network(*end, length=3, dtype="float32"):
+    """A network from latents (n, length) to (n, 4, 4, 3) and through the layers of `end`."""
+    z = x = keras.Input((length,), dtype=dtype)
+    if dtype != "float32":
+        x = layers.Rescaling(1.0)(x)
+    x = layers.Reshape((4, 4, 3))(layers.Dense(48)(x))
+    for layer in end:
+        x = layer(x)
+    return keras.Model(z, x)
+
+
+SIGMOID = layers.Activation("sigmoid")
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """The path of a small generator of another shape than ours."""
+    path = tmp_path_factory.mktemp("run") / "generator.keras"
+    network(layers.Activation("tanh")).save(path)
+    return path
+
+
+def nested(name):
+    inner = keras.Sequential([layers.Conv2D(3, 1, activation=name), layers.Identity()])
+    return network(inner)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "tanh"])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda name: network(layers.Activation(name)),
+        lambda name: network(layers.Conv2DTranspose(1, 2, activation=name)),
+        lambda name: network(layers.Activation(name), layers.Cropping2D(1), layers.Dropout(0.1)),
+        lambda name: network(layers.Activation(name), layers.Activation("linear")),
+        lambda name: network(lambda x: getattr(keras.ops, name)(x)),
+        nested,
+    ],
+    ids=["layer", "fused", "passed on", "linear", "operation", "network in a network"],
+)
+def test_range_is_found_wherever_the_activation_is(make, name):
+    assert range_of(make(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        ([], "'reshape"),
+        ([layers.Conv2D(3, 1, name="last")], "'last' (Conv2D, linear)"),
+        ([SIGMOID, layers.Rescaling(2.0)], "(Rescaling, rescaling)"),
+        ([SIGMOID, layers.Activation("relu")], "(Activation, relu)"),
+        ([layers.ReLU()], "(ReLU, relu)"),
+    ],
+)
+def test_another_end_is_named(end, words):
+    model = network(*end) if end else network(layers.Reshape((4, 4, 3), name="reshape_last"))
+    with pytest.raises(UserError) as error:
+        range_of(model)
+    assert (words in str(error.value)) or ("Dense" in str(error.value) and not end)
+    assert "expected a sigmoid (0 to 1) or a tanh (-1 to 1)" in str(error.value)
+
+
+def two_inputs():
+    a, b = keras.Input((3,)), keras.Input((3,))
+    x = layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(a + b))
+    return keras.Model([a, b], x)
+
+
+def two_outputs():
+    z = keras.Input((3,))
+    x = layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(z))
+    return keras.Model(z, [x, x])
+
+
+def of_maps(shape, *end):
+    x = inputs = keras.Input(shape)
+    for layer in end:
+        x = layer(x)
+    return keras.Model(inputs, x)
+
+
+def fixed_batch():
+    z = keras.Input(batch_shape=(4, 3))
+    return keras.Model(z, layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(z)))
+
+
+def integers():
+    z = keras.Input((3,))
+    x = layers.Reshape((4, 4, 3))(layers.Dense(48, "sigmoid")(z))
+    return keras.Model(z, keras.ops.cast(x * 255, "uint8"))
+
+
+def with_nan():
+    model = network(layers.Activation("tanh"))
+    model.set_weights([w * np.nan for w in model.get_weights()])
+    return model
+
+
+def unbuilt():
+    return keras.Sequential([layers.Dense(48, "tanh"), layers.Reshape((4, 4, 3))])
+
+
+def any_length():
+    return of_maps((None,), layers.Reshape((-1, 1, 1)), layers.Conv2D(3, 1, activation="tanh"))
+
+
+FOREIGN = {
+    "two inputs": (two_inputs, "has 2 inputs"),
+    "two outputs": (two_outputs, "has 2 outputs"),
+    "any length": (any_length, "takes latents of any length"),
+    "maps": (lambda: of_maps((1, 1, 8), layers.Conv2DTranspose(3, 4)), "takes (n, 1, 1, 8)"),
+    "fixed batch": (fixed_batch, "takes 4 latents at once"),
+    "integer latents": (
+        lambda: network(layers.Activation("tanh"), dtype="int32"),
+        "takes int32, not float",
+    ),
+    "vectors": (lambda: of_maps((8,), layers.Dense(5, "tanh")), "gives (n, 5)"),
+    "no end": (lambda: network(layers.Conv2D(3, 1)), "the range of its pixels is unknown"),
+    "2 channels": (lambda: network(layers.Conv2D(2, 1, activation="tanh")), "with 2 channels"),
+    "5 channels": (lambda: network(layers.Conv2D(5, 1, activation="tanh")), "with 5 channels"),
+    "channels first": (
+        lambda: network(layers.Activation("tanh"), layers.Permute((3, 1, 2))),
+        "channels first, (n, 3, 4, 4)",
+    ),
+    "integers": (integers, "gives uint8, not float"),
+    "NaN": (with_nan, "NaN or infinite"),
+    "unbuilt": (unbuilt, "before it was built"),
+    "large": (
+        lambda: network(layers.Activation("tanh"), layers.UpSampling2D(1025)),
+        "more than 4096 pixels a side",
+    ),
+    "discriminator": (
+        lambda: build_discriminator(tiny()),
+        "takes (n, 64, 64, 3); expected a generator",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_what_is_missing_is_said(case, tmp_path):
+    make, words = FOREIGN[case]
+    path = tmp_path / "g.keras"
+    make().save(path)
+    with pytest.raises(UserError) as error:
+        load_generator(path, "--model")
+    message = str(error.value)
+    assert words in message
+    assert message.startswith(f"--model {path}: ") and "\n" not in message
+
+
+def test_lambdas_are_never_executed(tmp_path):
+    path = tmp_path / "g.keras"
+    trap = tmp_path / "executed"
+    function = eval(f"lambda x: (open({str(trap)!r}, 'w').close(), x)[1]")
+    network(layers.Lambda(function), layers.Activation("tanh")).save(path)
+    trap.unlink(missing_ok=True)  # building it here executed it
+    with pytest.raises(UserError, match="Lambda"):
+        load_generator(path, "--model")
+    assert not trap.exists()
+
+
+def entries(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def repacked(path, files, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def test_a_config_of_giants_is_refused_before_there_are_weights(good, tmp_path):
+    files = entries(good)
+    structure = files["config.json"].replace(b'"units": 48', b'"units": 48000000000')
+    assert structure != files["config.json"]
+    end = json.loads(structure)
+    for layer in end["config"]["layers"]:
+        if layer["class_name"] == "Reshape":
+            layer["config"]["target_shape"] = [40000, 400000, 3]
+    files["config.json"] = json.dumps(end).encode()
+    with pytest.raises(UserError, match="parameters, but"):
+        load_network(repacked(tmp_path / "g.keras", files), "--model")
+
+
+def test_weights_that_claim_40_gb_are_refused(good, tmp_path):
+    files = entries(good)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.create_dataset("layers/dense/vars/0", (10_000_000_000,), "float32", chunks=(1024,))
+    files["model.weights.h5"] = buffer.getvalue()
+    with pytest.raises(UserError, match=r"its weights claim 40\.0 GB"):
+        load_network(repacked(tmp_path / "g.keras", files), "--model")
+
+
+def test_weights_in_another_file_are_refused(good, tmp_path):
+    files = entries(good)
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
+    files["model.weights.h5"] = buffer.getvalue()
+    with pytest.raises(UserError, match="layers of its weights lies in another place"):
+        load_network(repacked(tmp_path / "g.keras", files), "--model")
+
+
+def test_a_network_that_the_memory_is_too_small_for(good, monkeypatch):
+    monkeypatch.setattr(loading.limits, "memory", lambda: 1000)
+    with pytest.raises(UserError, match="needs about .* of memory for 32 pictures"):
+        load_network(good, "--model")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "g.keras")
+    with pytest.raises(UserError, match="pipe or device"):
+        load_generator(tmp_path / "g.keras", "--model")
+
+
+def test_a_generator_from_its_run_makes_the_same_pictures(good):
+    sampler = load_generator(good.parent)
+    assert (sampler.latent_dim, sampler.picture_shape) == (3, (4, 4, 3))
+    pictures = sampler.generate(range(40))
+    assert pictures.shape == (40, 4, 4, 3) and pictures.dtype == np.uint8
+    np.testing.assert_array_equal(sampler.generate(seeds=[39]), pictures[39:])
+    np.testing.assert_array_equal(sampler.generate(latents=seed_latents([39], 3)), pictures[39:])
+    values = np.asarray(sampler.model(seed_latents([39], 3)))
+    np.testing.assert_array_equal(pictures[39:], np.rint((values + 1) * 127.5))
+    assert sampler.generate([]).shape == (0, 4, 4, 3)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        {"seeds": [1], "latents": np.zeros((1, 3))},
+        {"latents": np.zeros(3)},
+        {"latents": np.zeros((1, 4))},
+        {"latents": np.full((1, 3), 1e39)},
+        {"latents": np.full((1, 3), np.nan)},
+        {"latents": np.zeros((1, 3), complex)},
+        {"latents": np.zeros((1, 3), "datetime64[s]")},
+        {"latents": np.zeros((1, 3), object)},
+        {"seeds": [-1]},
+        {"seeds": [2**32]},
+    ],
+)
+def test_wrong_latents_are_value_errors(given, good):
+    with pytest.raises(ValueError):
+        load_generator(good).generate(**given)
+
+
+def test_pixels_that_are_nan_are_an_error(good):
+    model = network(layers.Rescaling(1e30), layers.Rescaling(1e30), layers.Rescaling(0.0), SIGMOID)
+    with pytest.raises(UserError, match="NaN or infinite pixels"):
+        Sampler(model, strict=True).generate(range(2))
+
+
+def test_every_recipe_opens(tmp_path):
+    for name in ("celeba", "radford", "mnist"):
+        config = tiny(name)
+        build_generator(config).save(tmp_path / "generator.keras")
+        sampler = load_generator(tmp_path)
+        assert sampler.latent_dim == config.latent_dim
+        assert sampler.picture_shape == (config.image_size, config.image_size, config.channels)

@@ -1,0 +1,93 @@
+"""What is kept on the disk is listed and cleared, and nothing else is touched."""
+
+import logging
+import os
+import time
+
+import filelock
+import pytest
+from helpers import write_files
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.storage.command import main
+from dcgan_tf.storage.storage import entries
+
+PACK = {
+    "manifest.json": b'{"pixels_sha256": "0", "shape": [2, 4, 4, 3], "where": "faces.zip"}',
+    "pixels.npy": bytes(96),
+}
+FEATURES = {"entry.json": b'{"recipe": {"count": 9}}', "features.npy": bytes(2_000_000)}
+
+
+@pytest.fixture
+def kept(here):
+    """A pack, an old one, features, an unfinished one, and what others keep beside them."""
+    packs = here / "data/packs"
+    write_files(packs / "celeba-64-1", PACK)
+    write_files(packs / "celeba-64-0", {"manifest.json": PACK["manifest.json"], "pixels.u8": b"x"})
+    for path in (packs / "celeba-64-0").iterdir():
+        os.utime(path, (0, time.time() - 40 * 86_400))
+    write_files(packs / ".making-celeba-64-2", {"pixels.npy": b"half"})
+    write_files(here / "data/features/ab12", FEATURES)
+    write_files(packs / "holiday", {"pixels.npy": b"mine"})
+    write_files(packs / "celeba-64-3", PACK | {"notes.txt": b"mine"})
+    write_files(here / "elsewhere", PACK)
+    (packs / "link").symlink_to(here / "elsewhere")
+    write_files(packs, {"celeba-64-1.lock": b"", "notes.txt": b"mine"})
+    return packs
+
+
+def test_all_is_listed_with_size_and_content(kept, caplog):
+    caplog.set_level(logging.INFO, "dcgan_tf")
+    assert main([]) is None
+    text = caplog.text
+    for words in ("celeba-64-1", "faces.zip", "2.0 MB", "9 pictures", "unfinished", "4 of them"):
+        assert words in text
+    assert "holiday" not in text and "link" not in text and "celeba-64-3" not in text
+    assert len(list(kept.iterdir())) == 8
+
+
+def test_clearing_takes_these_and_nothing_else(kept, caplog):
+    caplog.set_level(logging.INFO, "dcgan_tf")
+    main(["--clear"])
+    left = {path.name for path in kept.iterdir() if path.suffix != ".lock"}
+    assert left == {"holiday", "celeba-64-3", "link", "notes.txt"}
+    assert {path.name for path in (kept / "celeba-64-3").iterdir()} == {*PACK, "notes.txt"}
+    assert len(list((kept / "link").iterdir())) == 2
+    assert "deleted: 4" in caplog.text and "celeba-64-0" in caplog.text
+
+
+def test_only_what_was_not_used_for_long(kept):
+    main(["--unused", "30", "--clear"])
+    assert not (kept / "celeba-64-0").exists() and (kept / "celeba-64-1").exists()
+
+
+def test_one_of_them_by_name(kept):
+    main([str(kept / "celeba-64-1"), "--clear"])
+    assert not (kept / "celeba-64-1").exists() and (kept / "celeba-64-0").exists()
+
+
+@pytest.mark.parametrize("place", ["data/packs/holiday", "nowhere", "data/packs/notes.txt", "data"])
+def test_other_places_are_refused(place, kept):
+    with pytest.raises(UserError):
+        main([place, "--clear"])
+    assert (kept / "holiday/pixels.npy").read_bytes() == b"mine"
+
+
+def test_a_pack_that_is_being_made_stays(kept):
+    with filelock.FileLock(kept / "celeba-64-2.lock"), pytest.raises(UserError, match="being made"):
+        main([str(kept / ".making-celeba-64-2"), "--clear"])
+    assert (kept / ".making-celeba-64-2/pixels.npy").exists()
+
+
+@pytest.mark.parametrize("record", [b"[]", b"{", b"{}", b"\xff", b"[" * 100_000])
+def test_a_record_of_another_kind_is_not_ours(record, here):
+    write_files(here / "packs/a", {"manifest.json": record, "pixels.npy": b""})
+    write_files(here / "packs/b", PACK)
+    assert [entry.path.name for entry in entries(here / "packs")] == ["b"]
+
+
+def test_nothing_there_is_no_error(here, caplog):
+    caplog.set_level(logging.INFO, "dcgan_tf")
+    main([])
+    assert "0 of them" in caplog.text
