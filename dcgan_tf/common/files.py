@@ -48,6 +48,8 @@ def replacing(path, sync=True):
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):  # it would count as space that is not free
+            temporary.unlink(missing_ok=True)
         raise _placed(error, path) from error
     finally:
         with contextlib.suppress(OSError):  # a folder of that name, which is not ours

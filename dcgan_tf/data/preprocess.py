@@ -147,10 +147,10 @@ def _is_transparent(image):
 def _check_size(image, config):
     """Raise BadPicture where a picture, turned upright, is not of the size that is needed."""
     width, height = image.size
+    expected = DATASETS[config.dataset].size
+    if expected and image.size != expected:
+        raise BadPicture(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
     if config.crop_box:
         _, _, right, lower = config.crop_box
         if width < right or height < lower:
             raise BadPicture(f"{width}x{height}, smaller than the crop box {config.crop}")
-    expected = DATASETS[config.dataset].size
-    if expected and image.size != expected:
-        raise BadPicture(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")

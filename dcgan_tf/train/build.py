@@ -1,12 +1,10 @@
 """From the config to the model, its first weights and the callbacks."""
 
 import logging
-from pathlib import Path
 
 import keras
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
@@ -23,6 +21,7 @@ from dcgan_tf.train.callbacks.redrawn import Redrawn
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
+from dcgan_tf.train.init_from import init_files
 from dcgan_tf.train.optimizers import build_optimizer
 
 log = logging.getLogger(__name__)
@@ -66,7 +65,10 @@ def settle(model: DCGAN, config):
 
 
 def warm_start(config, model):
-    """Load the weights of `--init-from` into G and D.
+    """Load the weights of `--init-from` into G and D; Adam's moments begin anew.
+
+    The moments belong to the pictures and learning rates of the other training, and two files do
+    not hold them. To go on with them, go on with that run: --run, with other settings.
 
     Args:
         config: config.Config; `init_from` is "", a run directory, or "G.keras,D.keras".
@@ -78,36 +80,17 @@ def warm_start(config, model):
     if not config.init_from:
         return
     for network, path in zip(
-        (model.generator, model.discriminator), init_files(config), strict=True
+        (model.generator, model.discriminator), init_files(config.init_from), strict=True
     ):
         trained = load_network(path, "--init-from")
         shapes = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
         if shapes[0] != shapes[1]:
             raise UserError(
                 f"--init-from {path}: not of the shape of this config's {network.name}; "
-                "use the config that it was trained with"
+                "give it the sizes that it was trained with, or its run's directory"
             )
         network.set_weights(trained.get_weights())
-    log.info(f"starting from the networks of {config.init_from}")
-
-
-def init_files(config):
-    """list[Path]: G and D that `--init-from` names, [] where it names none.
-
-    Raises:
-        UserError: neither a run with both networks nor two files.
-    """
-    if not config.init_from:
-        return []
-    run = Run(config.init_from)
-    names = config.init_from.split(",")
-    files = [run.generator, run.discriminator] if run.root.is_dir() else list(map(Path, names))
-    if len(files) != 2 or not all(path.is_file() for path in files):
-        raise UserError(
-            f"--init-from {config.init_from}: expected a run directory with generator.keras and "
-            "discriminator.keras, or G.keras,D.keras"
-        )
-    return files
+    log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 
 def callbacks(session) -> list[keras.callbacks.Callback]:

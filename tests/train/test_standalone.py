@@ -12,8 +12,8 @@ from tiny_inception import TinyInception
 from dcgan_tf.common.files import read_lines
 from dcgan_tf.common.images import grid
 from dcgan_tf.data.pipeline import batches
+from dcgan_tf.evaluate import judge
 from dcgan_tf.models.sampling import Sampler, seed_latents, weights_sha256
-from dcgan_tf.train.callbacks import scores
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores
@@ -37,7 +37,7 @@ def fitted(tmp_path_factory):
     model = tiny_gan.build(tiny_gan.tiny())
     seen = Seen()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scores, "load_inception", lambda path: TinyInception())
+        patch.setattr(judge, "load_inception", lambda path: TinyInception())
         model.fit(
             batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0),
             steps_per_epoch=5,

@@ -1,0 +1,323 @@
+"""Hostile data, generated from seeds: each is read, skipped with a reason, or refused in one line.
+
+No TensorFlow: sources are opened and all that they name is read and opened as a picture.
+"""
+
+import contextlib
+import gzip
+import io
+import json
+import os
+import random
+import struct
+import tracemalloc
+import warnings
+import zipfile
+import zlib
+
+import pytest
+from helpers import write_files
+from PIL import Image
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import digest
+from dcgan_tf.common.images import encode, open_picture
+from dcgan_tf.data.reading import BadPicture
+from dcgan_tf.data.sources import open_source
+
+PNG = encode(Image.new("RGB", (5, 4), (9, 80, 200)), "PNG")
+SMALL = 0.001  # --max-pixels: a thousand pixels, so that files above 1 MB are too large
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n"
+OTHER_FORMATS = {  # what Pillow opens beyond our list, by its first bytes
+    "eps": POSTSCRIPT,
+    "wmf": b"\xd7\xcd\xc6\x9a" + bytes(60),
+    "psd": b"8BPS\0\1" + bytes(40),
+    "ico": encode(Image.new("RGB", (16, 16)), "ICO"),
+    "icns": b"icns\0\0\0\x10" + bytes(8),
+    "pcx": encode(Image.new("RGB", (9, 9)), "PCX"),
+    "tga": encode(Image.new("RGB", (9, 9)), "TGA"),
+    "fits": b"SIMPLE  =                    T" + bytes(60),
+    "im": b"Image type: RGB image\r\nName: a\r\nImage size (x*y): 9*9\r\n".ljust(512, b"\0"),
+    "sgi": encode(Image.new("RGB", (9, 9)), "SGI"),
+    "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
+    "xbm": b"#define a_width 9\n#define a_height 9\nstatic char a_bits[] = {0};\n",
+}
+
+
+def read_all(place, dataset="folder", **fields):
+    """{name: picture size or reason} of all that a source names."""
+    source = open_source(Config(dataset=dataset, data=str(place), **fields))
+    assert len(digest([source.fingerprint, source.names, source.left_out])) == 64
+    json.dumps(source.left_out).encode()
+    outcome = {}
+    for index, encoded in source.read(range(len(source.names))):
+        outcome[source.names[index]] = _opened(encoded)
+    assert list(outcome) == source.names
+    return outcome, source.left_out
+
+
+def _opened(encoded):
+    if isinstance(encoded, BadPicture):
+        return str(encoded)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return open_picture(io.BytesIO(encoded)).size
+    except Exception as error:
+        return f"{type(error).__name__}"
+
+
+@contextlib.contextmanager
+def little_memory():
+    """Fails where the block needs more than 8 MB at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 8e6
+    finally:
+        tracemalloc.stop()
+
+
+def clean(place, dataset="folder", **fields):
+    """The outcome, or the one line of a refusal."""
+    try:
+        return read_all(place, dataset, **fields)
+    except UserError as error:
+        assert "\n" not in str(error) and len(str(error)) < 600
+        assert str(error).startswith("--data ")
+        return str(error)
+
+
+@pytest.mark.parametrize("kind", OTHER_FORMATS)
+@pytest.mark.parametrize("suffix", ["jpg", "tif"])
+def test_no_format_beyond_the_list_is_opened(kind, suffix, tmp_path, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("a program was started"))
+    write_files(tmp_path, {f"a.{suffix}": OTHER_FORMATS[kind], "b.png": PNG})
+    outcome, _ = read_all(tmp_path)
+    assert outcome == {f"a.{suffix}": "UnidentifiedImageError", "b.png": (5, 4)}
+
+
+NAMES = [b"\xff\xfe.png", b"\x1b[31mred.png", b"a\nb.png", b"-x.png", b"\x7f.png", b"\xc3(.png"]
+NAMES += ["\u202egnp.png".encode(), b"~nobody.png", b"%s%n.png", b" .png", b"{0}.png", b"'.png"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_any_name_is_read_and_written(name, tmp_path):
+    for folder in (b"", b"-x", b"\xff"):
+        path = os.path.join(os.fsencode(tmp_path), folder, name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(PNG)
+    outcome, _ = read_all(tmp_path)
+    assert len(outcome) == 3 and set(outcome.values()) == {(5, 4)}
+
+
+PLACES = [
+    "~nobody/x",
+    "a\0b",
+    "x" * 400,
+    "/dev/zero",
+    "/dev/null",
+    "loop",
+    "pipe",
+    "/proc/self/mem",
+]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
+@pytest.mark.parametrize("dataset", ["folder", "mnist", "cifar10"])
+def test_places_that_are_none_are_refused(place, dataset, here):
+    os.symlink("loop", here / "loop")
+    os.mkfifo(here / "pipe")
+    assert isinstance(clean(place, dataset), str)
+
+
+def test_without_a_home_directory(here, monkeypatch):
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert "write the path without ~" in clean("~/x")
+    with pytest.raises(UserError, match="no CelebA found"):
+        open_source(Config(dataset="celeba"))
+
+
+SPECIAL = {
+    "pipe": (os.mkfifo, "named pipe"),
+    "endless device": (lambda path: os.symlink("/dev/zero", path), "device"),
+    "loop": (lambda path: os.symlink(path, path), "cannot be read"),
+    "broken link": (lambda path: os.symlink("gone", path), "cannot be read"),
+    "link to a folder": (lambda path: os.symlink(path.parent, path), None),
+    "sparse": (lambda path: path.touch() or os.truncate(path, 5 << 30), "5.4 GB"),
+}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("name", ["x.png", "train-images-idx3-ubyte", "data_batch_1.bin"])
+def test_what_is_no_regular_file_is_named_and_never_read(kind, name, tmp_path):
+    make, reason = SPECIAL[kind]
+    make(write_files(tmp_path, {"ok.png": PNG}) / name)
+    for dataset in ("folder", "mnist", "cifar10"):
+        result = clean(tmp_path, dataset)
+        if isinstance(result, str):
+            assert name in result
+        elif name.endswith("png") and reason:
+            assert reason in result[0][name] and result[0]["ok.png"] == (5, 4)
+        elif name.endswith("png"):
+            assert "link to a folder" in result[1][name]
+
+
+def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
+    write_files(tmp_path, {"a.png": PNG, "closed/b.png": PNG})
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    outcome, left_out = read_all(tmp_path)
+    assert outcome == {"a.png": (5, 4)} and "Permission denied" in left_out["closed/"]
+    assert "cannot be read" in clean(tmp_path / "closed")
+
+
+# Zips
+
+
+def zipped(files, last=0):
+    """A zip of (name, content) pairs; `last` is the compression of the last one."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
+        warnings.simplefilter("ignore")
+        for position, (name, content) in enumerate(files, 1):
+            archive.writestr(name, content, last if position == len(files) else 0)
+    return bytearray(buffer.getvalue())
+
+
+def central(raw, offset, fmt, value):
+    """The zip with a field of the last entry of its list, and of its header, changed."""
+    struct.pack_into(fmt, raw, raw.rindex(b"PK\1\2") + offset, value)
+    struct.pack_into(fmt, raw, raw.rindex(b"PK\3\4") + offset - 2, value)
+    return raw
+
+
+TWO = [("a.png", PNG), ("b.png", PNG)]
+ZIPS = {
+    "encrypted": lambda: central(zipped(TWO), 8, "<H", 1),
+    **{f"method {m}": lambda m=m: central(zipped(TWO), 10, "<H", m) for m in (1, 6, 9, 12, 99)},
+    "claims 4 GB": lambda: central(zipped(TWO), 24 + 0, "<I", 0xFFFFFFF0),
+    "unpacks to 64 MB": lambda: zipped([*TWO[:1], ("b.png", bytes(64 << 20))], 8),
+    "bzip2": lambda: zipped([*TWO[:1], ("b.png", bytes(16 << 20))], 12),
+    "lzma": lambda: zipped([*TWO[:1], ("b.png", bytes(1 << 20))], 14),
+}
+
+
+@pytest.mark.parametrize("kind", ZIPS)
+def test_an_entry_that_cannot_be_read_is_skipped_with_a_reason(kind, tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(ZIPS[kind]())
+    with little_memory():
+        outcome, _ = read_all(path, max_pixels=SMALL)
+    assert outcome["a.png"] == (5, 4)
+    words = {"encrypted": "encrypted", "claims 4 GB": "4.3 GB", "unpacks to 64 MB": "67.1 MB"}
+    assert words.get(kind, "compressed by") in outcome["b.png"]
+
+
+def test_the_same_name_twelve_times_is_one_picture_the_last(tmp_path):
+    files = [("a.png", encode(Image.new("RGB", (n + 1, 1)), "PNG")) for n in range(12)]
+    (tmp_path / "a.zip").write_bytes(zipped(files))
+    outcome, left_out = read_all(tmp_path / "a.zip")
+    assert outcome == {"a.png": (12, 1)} and "twice" in left_out["a.png (again)"]
+
+
+def test_a_list_of_names_that_claims_4_gb_is_refused_unread(tmp_path):
+    path = tmp_path / "a.zip"
+    with path.open("wb") as file:
+        file.truncate(4 << 30)
+        file.seek(0, 2)
+        file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 0xFFFF0000, 0, 0))
+    with little_memory():
+        assert "list of names" in clean(path)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_zip_with_wrong_bytes_never_fails_otherwise(seed, tmp_path):
+    chance = random.Random(seed)
+    raw = zipped(TWO * 2 + [("c/d.jpg", POSTSCRIPT)], chance.choice([0, 8]))
+    for _ in range(chance.randint(1, 12)):
+        raw[chance.randrange(len(raw))] = chance.randrange(256)
+    if chance.random() < 0.3:
+        del raw[chance.randrange(len(raw)) :]
+    (tmp_path / "a.zip").write_bytes(raw)
+    clean(tmp_path / "a.zip", max_pixels=SMALL)
+
+
+# Raw files
+
+
+def idx(shape, content=b"", magic=2051):
+    return struct.pack(">4i", magic, *shape) + content
+
+
+IDX = {
+    "negative": idx((-1, -28, -28), bytes(784)),
+    "overflow": idx((2**31 - 1,) * 3, bytes(784)),
+    "wraps to 784": idx((2**16 + 1, 2**16, 784), bytes(784)),
+    "none": idx((0, 28, 28)),
+    "no width": idx((1, 28, 0)),
+    "claims 1 GB and more": idx((2_000_000, 28, 28)),
+    "short": idx((2, 28, 28), bytes(784)),
+    "long": idx((1, 28, 28), bytes(785)),
+    "labels": idx((1, 28, 28), bytes(784), magic=2049),
+    "cut": b"\0\0\x08\x03\0",
+}
+
+
+@pytest.mark.parametrize("kind", IDX)
+@pytest.mark.parametrize("packed", [False, True])
+def test_wrong_idx_files_are_refused_by_name(kind, packed, tmp_path):
+    name = "a-images-idx3-ubyte" + ".gz" * packed
+    write_files(tmp_path, {name: gzip.compress(IDX[kind]) if packed else IDX[kind]})
+    message = clean(tmp_path, "mnist")
+    assert name in message and ("download it again" in message or "claims" in message)
+
+
+def test_idx_files_of_two_sizes_are_refused_by_name(tmp_path):
+    files = {"a-images-idx3-ubyte": idx((1, 28, 28), bytes(784))}
+    files["b-images-idx3-ubyte"] = idx((1, 28, 14), bytes(392))
+    message = clean(write_files(tmp_path, files), "mnist")
+    assert "28x28 in a-images" in message and "14x28 in b-images" in message
+
+
+def test_a_gzip_bomb_is_read_as_far_as_its_header_says(tmp_path):
+    path = tmp_path / "a-images-idx3-ubyte.gz"
+    pack = zlib.compressobj(9, wbits=31)
+    with path.open("wb") as file:
+        file.write(pack.compress(idx((3, 28, 28))))
+        for _ in range(64):
+            file.write(pack.compress(bytes(1 << 20)))
+        file.write(pack.flush())
+    with little_memory():
+        assert "not a whole IDX" in clean(tmp_path, "mnist")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_wrong_bytes_in_raw_files_never_fail_otherwise(seed, tmp_path):
+    chance = random.Random(seed)
+    raw = bytearray(idx((3, 28, 28), chance.randbytes(3 * 784)))
+    if seed % 2:
+        raw = bytearray(gzip.compress(raw))
+    for _ in range(chance.randint(1, 8)):
+        raw[chance.randrange(min(len(raw), 40))] = chance.randrange(256)
+    write_files(tmp_path, {"a-images-idx3-ubyte" + ".gz" * (seed % 2): raw})
+    clean(tmp_path, "mnist")
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_wrong_bytes_in_pictures_never_fail_otherwise(seed, tmp_path):
+    chance = random.Random(seed)
+    kind = chance.choice(["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM"])
+    raw = bytearray(encode(Image.effect_noise((40, 30), 90).convert("RGB"), kind))
+    for _ in range(chance.randint(1, 10)):
+        raw[chance.randrange(min(len(raw), 300))] = chance.randrange(256)
+    outcome, _ = read_all(write_files(tmp_path, {"a.png": raw}))
+    assert isinstance(outcome["a.png"], (str, tuple))
