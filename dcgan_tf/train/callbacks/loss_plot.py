@@ -113,7 +113,8 @@ class LossPlot(Redrawn):
         self._count = 0  # steps of this epoch
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._count = int(self.model.metrics[0].count)  # above 0 where a broken-off epoch goes on
+        # Above 0 where a broken-off epoch goes on.
+        self._count = int(self.model.metrics[0].count.numpy())
 
     def on_train_batch_end(self, batch, logs=None):
         self._count += 1

@@ -106,7 +106,7 @@ class Scores(keras.callbacks.Callback):
         return {
             "run": self._run.root.resolve().name,
             "epoch": epoch,
-            "step": journal.step if journal else int(self.model.d_optimizer.iterations),
+            "step": journal.step if journal else int(self.model.d_optimizer.iterations.numpy()),
             "by": "training",
             "scored": pictures.name,
             **scores,
