@@ -161,7 +161,7 @@ def _go_on(session):
     for change in session.plan:
         if change.step >= step:
             log.info(
-                f"from step {change.step} (epoch {change.epoch}) on: "
+                f"from step {change.step} (epoch {change.epoch} done) on: "
                 f"{change.setting} {change.old} -> {change.new}"
             )
 

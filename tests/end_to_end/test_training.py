@@ -108,6 +108,23 @@ def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path
     assert first == second
 
 
+def test_settings_changed_midway_count_from_their_step_on_also_on_a_repeat(copied, finished):
+    run = copied / "runs/0001-demo"
+    (run / "checkpoints/step_00000006.npz").unlink()  # as if it had been killed in epoch 2
+    new = ["--g-learning-rate", "1e-3", "--flip", "--label-smoothing", "0.1"]
+    done = train("--run", run, *new, cwd=copied)
+    assert done.returncode == 0, done.stderr
+    assert "from step 3 (epoch 1 done) on: g_learning_rate 0.0002 -> 0.001" in done.stdout
+    expected = stress.results(run)
+    assert expected != stress.results(finished[0] / "runs/0001-demo")
+    config = (run / "config.toml").read_bytes()
+    for path in (run / "checkpoints").glob("*.npz"):
+        path.unlink()
+    assert train("--run", run, cwd=copied).returncode == 0  # from the start: changes in its fit
+    assert stress.results(run) == expected
+    assert (run / "config.toml").read_bytes() == config
+
+
 def test_second_run_gets_a_directory_of_its_own_and_the_pack_again(copied):
     done = train(*TINY[:-1], "1", cwd=copied)
     assert done.returncode == 0
