@@ -158,6 +158,7 @@ FOREIGN = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
 @pytest.mark.parametrize("case", FOREIGN)
 def test_what_is_missing_is_said(case, tmp_path):
     make, words = FOREIGN[case]
