@@ -36,6 +36,7 @@ class Journal:
         step: how many steps are done.
         history: one record for each finished epoch, as in metrics.jsonl.
         computing: devices.computing of the last steps; {} in files from before it was recorded.
+        curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
     """
 
     steps_per_epoch: int
@@ -43,6 +44,7 @@ class Journal:
     step: int = 0
     history: list = field(default_factory=list)
     computing: dict = field(default_factory=dict)
+    curve: dict = field(default_factory=dict)
 
     @property
     def epoch(self):

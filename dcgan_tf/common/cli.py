@@ -160,7 +160,7 @@ def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
 MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
 
 
-def parse_seeds(flag, text, most):
+def parse_seeds(flag, text, most=limits.GENERATED):
     """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
 
     Raises:

@@ -48,6 +48,8 @@ def replacing(path, sync=True):
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
+        with contextlib.suppress(OSError):  # it would count as space that is not free
+            temporary.unlink(missing_ok=True)
         raise _placed(error, path) from error
     finally:
         with contextlib.suppress(OSError):  # a folder of that name, which is not ours
@@ -83,11 +85,17 @@ def read_lines(path):
     """
     if not path.is_file():
         return []
-    records = []
-    for line in path.read_bytes().splitlines():
-        with contextlib.suppress(ValueError, RecursionError):  # no JSON, no UTF-8, nested too deep
-            records.append(json.loads(line))
-    return [record for record in records if isinstance(record, dict)]
+    lines = path.read_bytes().splitlines()
+    return [record for line in lines if (record := read_record(line))]
+
+
+def read_record(text):
+    """dict: a JSON object; {} where `text`, str or bytes, is anything else."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def lock_for(path: Path) -> Path:

@@ -114,6 +114,12 @@ def save_png(path, image, text=None, sync=True):
         to_pillow(image).save(temporary, pnginfo=info)
 
 
+def evenly(items, most=GIF_FRAMES):
+    """list: at most `most` of `items`, evenly chosen, with the first and the last."""
+    chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
+    return [items[i] for i in chosen]
+
+
 def save_gif(path, frames, milliseconds=120, hold=1500):
     """Write pictures as a looping GIF, whole or not at all; the last one is held.
 
@@ -122,9 +128,7 @@ def save_gif(path, frames, milliseconds=120, hold=1500):
         milliseconds: how long each frame shows.
         hold: how long the last frame shows, milliseconds.
     """
-    if len(frames) > GIF_FRAMES:
-        chosen = np.linspace(0, len(frames) - 1, GIF_FRAMES).round().astype(int)
-        frames = [frames[i] for i in chosen]
+    frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]
     # One palette for all, from the last frame: with one each the colours flicker.
     palette = frames[-1].convert("RGB").quantize(256)

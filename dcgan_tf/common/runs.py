@@ -47,12 +47,11 @@ class Run:
 
     def sample(self, epoch):
         """Path: the sample grid of an epoch, counted from 1."""
-        return self.samples / f"epoch_{epoch:04d}.png"
+        return sample_file(self.samples, epoch)
 
     def sample_files(self) -> list[Path]:
         """The sample grids there are, by epoch; other files in that folder are none."""
-        found = {epoch_of(path): path for path in self.samples.glob("epoch_*.png")}
-        return [found[epoch] for epoch in sorted(found.keys() - {None})]
+        return list(sample_files(self.samples).values())
 
     def files(self) -> list[Path]:
         """Every file with a fixed name that a run may hold, except its lock."""
@@ -68,11 +67,22 @@ class Run:
         return [self.samples, self.checkpoints, self.tensorboard, self.best_score.parent]
 
 
+def sample_file(folder: Path, epoch: int) -> Path:
+    """The sample grid of an epoch, counted from 1."""
+    return folder / f"epoch_{epoch:04d}.png"
+
+
+def sample_files(folder: Path) -> dict[int, Path]:
+    """The sample grids there are, by epoch; other files in that folder are none."""
+    found = {epoch_of(path): path for path in folder.glob("epoch_*.png")}
+    return {epoch: found[epoch] for epoch in sorted(found.keys() - {None})}
+
+
 def epoch_of(path: Path) -> int | None:
     """The epoch of a sample grid by its name, `epoch_0012.png`; None where that is another's."""
     match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
     epoch = int(match[1]) if match else None
-    return epoch if match and path.name == f"epoch_{epoch:04d}.png" and path.is_file() else None
+    return epoch if match and path == sample_file(path.parent, epoch) and path.is_file() else None
 
 
 def find_again(run, config):

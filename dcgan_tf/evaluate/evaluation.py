@@ -6,7 +6,6 @@ from dataclasses import replace
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import editing_lines
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import table
@@ -20,6 +19,7 @@ from dcgan_tf.evaluate.against import (
 )
 from dcgan_tf.evaluate.judge import Judge, open_inception
 from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.records import append_record
 from dcgan_tf.evaluate.request import EvaluationRequest
 from dcgan_tf.metrics.features import Pictures
 
@@ -46,8 +46,7 @@ def score_run(request: EvaluationRequest) -> dict:
     scores = _score(Judge(inception, layer, choice, cache, request.seed), pictures)
     record = {**identify(run), **scores}
     record["scored"] = f"{pictures.name} of {run.root}, epoch {record['epoch']}"
-    with editing_lines(run.evaluation) as records:
-        records.append(record)
+    append_record(run.evaluation, record)
     return record
 
 

@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import editing_lines
 from dcgan_tf.common.limits import MAX_SCORES_BYTES
 from dcgan_tf.evaluate.protocol import FRECHET_NAMES
 
@@ -46,6 +47,13 @@ def read_records(path: Path) -> list[dict]:
             f"{path}: left out what is no record of scores, line {', '.join(bad[:5])}{more}"
         )
     return records
+
+
+def append_record(path: Path, record: dict) -> None:
+    """Add a line to an evaluation.jsonl; what is no record is left out, with a warning."""
+    read_records(path)
+    with editing_lines(path) as records:
+        records[:] = [other for other in records if is_record(other)] + [record]
 
 
 def read_record(path: Path) -> dict | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common import files, limits
+from dcgan_tf.common.cli import MAX_SEED
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.images import (
     GAP,
@@ -74,7 +75,7 @@ def _generate(request, sampler, text):
     log.info(f"{_pictures(latents.count)} of {latents.title} in {made.out / 'images'}")
     part = "all" if len(shown) == latents.count else f"the first {len(shown):,} of them"
     words = f", enlarged {scale} times" if scale > 1 else ""
-    log.info(f"grid.png shows {part}{words}: look at it first")
+    log.info(f"grid.png shows {part}{words}; next: look at it, then try {_other(request)}")
     return made.out
 
 
@@ -117,6 +118,7 @@ class _Made:
         return (
             f"{self.count:,} of {_pictures(self._latents.count)} are whole, "
             f"{first}.png to {last}.png in {self.out / 'images'}; there is nothing else"
+            + ("; --force writes them again" if self._request.out else "")
         )
 
 
@@ -177,6 +179,12 @@ def _enlarged(canvas, scale):
     """The picture as it is shown, and how many times it was enlarged."""
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
+
+
+def _other(request):
+    """Flags that somebody who saw these pictures may want next."""
+    first, last = request.seeds[0], min(request.seeds[-1], MAX_SEED - 64)
+    return f"--seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}"
 
 
 def _pictures(count):

@@ -9,7 +9,7 @@ from dcgan_tf.common.files import replacing
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 
 
-def save_network(network, path):
+def save_network(network, path, beside=None):
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
 
     The same network gives the same bytes: no date is in the file, and no address of an object.
@@ -17,6 +17,7 @@ def save_network(network, path):
     Args:
         network: keras.Model, built.
         path: the file to write or replace.
+        beside: dict {name: text} of further entries in the file, which Keras passes over.
 
     Raises:
         ValueError: a batch normalization with renorm, which Keras 3.13 does not have.
@@ -31,7 +32,7 @@ def save_network(network, path):
         config = json.loads(entries["config.json"])
         entries["config.json"] = json.dumps(_portable(config, shared={}))
         with zipfile.ZipFile(temporary, "w") as archive:
-            for name, content in entries.items():
+            for name, content in (entries | (beside or {})).items():
                 archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, always
 
 

@@ -1,25 +1,28 @@
 """From the config to the model, its first weights and the callbacks."""
 
 import logging
-from pathlib import Path
 
 import keras
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.against import cache_of
+from dcgan_tf.data.pack import archive_or_pack
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.models.sampling import Sampler
 from dcgan_tf.train import devices
-from dcgan_tf.train.callbacks import logs, loss_plot, samples
+from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
+from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.midway import Midway
-from dcgan_tf.train.callbacks.scores import Scores
+from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.callbacks.redrawn import Redrawn
+from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
+from dcgan_tf.train.callbacks.scores import Scores, training_judge
+from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
+from dcgan_tf.train.init_from import init_files
 from dcgan_tf.train.optimizers import build_optimizer
 
 log = logging.getLogger(__name__)
@@ -63,7 +66,10 @@ def settle(model: DCGAN, config):
 
 
 def warm_start(config, model):
-    """Load the weights of `--init-from` into G and D.
+    """Load the weights of `--init-from` into G and D; Adam's moments begin anew.
+
+    The moments belong to the pictures and learning rates of the other training, and two files do
+    not hold them. To go on with them, go on with that run: --run, with other settings.
 
     Args:
         config: config.Config; `init_from` is "", a run directory, or "G.keras,D.keras".
@@ -75,68 +81,61 @@ def warm_start(config, model):
     if not config.init_from:
         return
     for network, path in zip(
-        (model.generator, model.discriminator), init_files(config), strict=True
+        (model.generator, model.discriminator), init_files(config.init_from), strict=True
     ):
         trained = load_network(path, "--init-from")
         shapes = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
         if shapes[0] != shapes[1]:
             raise UserError(
                 f"--init-from {path}: not of the shape of this config's {network.name}; "
-                "use the config that it was trained with"
+                "give it the sizes that it was trained with, or its run's directory"
             )
         network.set_weights(trained.get_weights())
-    log.info(f"starting from the networks of {config.init_from}")
-
-
-def init_files(config):
-    """list[Path]: G and D that `--init-from` names, [] where it names none.
-
-    Raises:
-        UserError: neither a run with both networks nor two files.
-    """
-    if not config.init_from:
-        return []
-    run = Run(config.init_from)
-    names = config.init_from.split(",")
-    files = [run.generator, run.discriminator] if run.root.is_dir() else list(map(Path, names))
-    if len(files) != 2 or not all(path.is_file() for path in files):
-        raise UserError(
-            f"--init-from {config.init_from}: expected a run directory with generator.keras and "
-            "discriminator.keras, or G.keras,D.keras"
-        )
-    return files
+    log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 
 def callbacks(session) -> list[keras.callbacks.Callback]:
-    """What a training does beside its steps, in the order in which one needs the other."""
-    journal, stop, config = session.journal, session.stop, session.config
-    return [
+    """What a training does beside its steps, in the order in which one needs the other.
+
+    StepCounter moves `journal.step`, which all others read. StopAtNaN comes before anything is
+    written. MetricsLog adds to `journal.history`, which Troubles, LossPlot, TensorBoardLog and
+    Checkpoint read; SampleGrid comes before the GIF of its grids, Scores before TensorBoardLog,
+    which writes them; Checkpoint is on disk only after all else of an epoch is, and Stop is last.
+    """
+    run, journal, stop, config = session.run, session.journal, session.stop, session.config
+    counting = [
         RestoreMeans(journal, session.restored),
         Midway(journal, config, session.plan, settle),
-        StepCounter(session.run, journal, stop, session.workers),
-        *(_writing(session) if session.chief else []),
-        Stop(journal, stop, config.epochs),
+        StepCounter(journal, stop, session.workers),
+        StopAtNaN(run, journal),
     ]
+    writing = _writing(session) if session.chief else []
+    saving = [Checkpoint(run, journal, config, stop)] if session.chief else []
+    pictures = [callback for callback in writing if isinstance(callback, Redrawn)]
+    return [*counting, *writing, *saving, Stop(journal, stop, config.epochs, pictures)]
 
 
 def _writing(session):
     run, config, journal = session.run, session.config, session.journal
-    batch_size, epochs = config.batch_size, config.epochs
+    epochs = config.epochs
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
-    sampler = Sampler(session.model.generator)
     diversity = collapse.Diversity(session.pack.pixels)
     certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
+    pace = Pace(journal, config.batch_size, epochs)
     found = [
-        logs.ProgressBar(journal, batch_size, epochs),
-        logs.MetricsLog(run, journal, batch_size, epochs, sampler, diversity),
+        ProgressBar(journal, pace, config.batch_size, epochs),
+        logs.MetricsLog(run, journal, pace, epochs, diversity),
         logs.Troubles(journal, certainty),
-        samples.SampleGrid(run, sampler, config.sample_count, config.sample_every, epochs),
-        loss_plot.LossPlot(run, journal, title, epochs, certainty),
-        samples.ProgressGif(run, epochs, config.image_size),
+        SampleGrid(run.samples, config.sample_count, config.sample_every, epochs),
+        LossPlot(run.losses, title, certainty, journal),
+        ProgressGif(run.progress, run.samples),
     ]
-    if config.tensorboard:
-        found.append(logs.TensorBoardLog(run, journal))
     if config.score_every:
-        scores = Scores(run, config, journal, session.model.generator, cache_of(config))
-        found.append(scores)
-    return [*found, Checkpoint(run, journal, config, session.stop)]
+        # The archive has pictures beyond the subset, which a resumed run must find again.
+        source = archive_or_pack(config, journal.pixels_sha256)
+        judge = training_judge(config, source, session.pack)
+        count = config.score_samples
+        found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
+    if config.tensorboard:
+        found.append(logs.TensorBoardLog(run.tensorboard, journal))
+    return found

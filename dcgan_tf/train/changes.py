@@ -57,9 +57,12 @@ def read(path: Path) -> list[Change]:
             f"{path}: changes: got {str(tables)[:100]}, expected tables with {names} "
             f"and a setting out of {', '.join(MIDWAY)}; mend the file"
         ) from None
-    for change in found:
-        check_value(change.setting, change.old)
-        check_value(change.setting, change.new)
+    try:
+        for change in found:
+            check_value(change.setting, change.old)
+            check_value(change.setting, change.new)
+    except UserError as error:
+        raise UserError(f"{path}: changes: {error}; mend the file") from None
     return sorted(found, key=lambda change: change.step)
 
 

@@ -22,6 +22,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import shorten, shown
 from dcgan_tf.common.log import speak
 from dcgan_tf.train.footprint import check_memory, check_size
+from dcgan_tf.train.init_from import with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
@@ -56,7 +57,7 @@ def parse_training(argv=None):
     given = vars(_parser().parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
     run_dir = _run_dir(given.pop("run")) if "run" in given else None
-    base, config_name = _base(named, run_dir, given.get("dataset", "celeba"))
+    base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
         if flags.get(name) == "":
@@ -104,8 +105,9 @@ def _run_dir(text):
 
 
 def _at_home(flag, text):
-    """str: a path, or several with commas between, with the folder that ~ or ~name stands for."""
-    paths = [os.path.expanduser(path) for path in text.split(",")]
+    """str: a path (of --init-from two) with the folder that ~ or ~name stands for."""
+    paths = text.split(",") if flag == "--init-from" else [text]
+    paths = [os.path.expanduser(path) for path in paths]
     if any(path.startswith("~") for path in paths):
         raise UserError(
             f"{flag} {shorten(text)}: there is no such user, or no home folder; "
@@ -114,19 +116,21 @@ def _at_home(flag, text):
     return ",".join(paths)
 
 
-def _base(named, run_dir, dataset):
+def _base(named, run_dir, given):
     """Config, str: what the flags change, and what it is called.
 
     A run that exists goes on with its own settings. Else it is the recipe that --config names, or
     the reference recipe; but with other pictures than CelebA the plain defaults, for a recipe's
-    subset is one of its own pictures.
+    subset is one of its own pictures. Networks that --init-from names bring their shape.
     """
     saved = run_dir / "config.toml" if run_dir and not named else None
     if saved and saved.is_file():
         return read_config(saved), run_dir.resolve().name
-    if not named and dataset != "celeba":
-        return Config(), Path(dataset).stem
-    return read_config(find_config(named or RECIPE)), Path(named or RECIPE).stem
+    dataset = given.get("dataset", "celeba")
+    plain = not named and dataset != "celeba"
+    base = Config() if plain else read_config(find_config(named or RECIPE))
+    base = with_shape(base, _at_home("--init-from", given.get("init_from", base.init_from)))
+    return base, Path(dataset if plain else named or RECIPE).stem
 
 
 def _default_text(default):

@@ -3,6 +3,7 @@
 import faulthandler
 import json
 import os
+import re
 import sys
 import zlib
 
@@ -81,33 +82,51 @@ def is_multiworker(config):
     return config.strategy == "multiworker" or (config.strategy == "auto" and given)
 
 
-def worker(config):
+def worker(config) -> tuple[int, int]:
     """Which of the processes that train together this one is.
 
     Returns:
-        (int, int): its number, 0 for the chief, which alone writes; and how many there are.
+        Its number, 0 for the chief, which alone writes; and how many there are.
 
     Raises:
-        UserError: TF_CONFIG is missing or unreadable.
+        UserError: TF_CONFIG is missing, unreadable, or names no hosts that can be reached.
     """
     if not is_multiworker(config):
         return 0, 1
     text = os.environ.get("TF_CONFIG", "")
     try:
+        if len(text) > _LONGEST_TF_CONFIG:
+            raise ValueError
         cluster, task = (json.loads(text)[key] for key in ("cluster", "task"))
+        for hosts in cluster.values():
+            _check_hosts(hosts)
         chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
         own = {"chief": chiefs, "worker": workers}[task["type"]]
         index = int(task["index"])
         if not 0 <= index < len(own):
             raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise UserError(
-            f"TF_CONFIG: got {text!r}, expected JSON such as "
+            f"TF_CONFIG: got {shown!r}, expected JSON such as "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}'
         ) from None
     number = index if task["type"] == "chief" else index + len(chiefs)
     return number, len(chiefs) + len(workers)
+
+
+_LONGEST_TF_CONFIG = 1_000_000  # characters: thousands of hosts
+
+
+def _check_hosts(hosts):
+    """Raise ValueError unless this is a list of different `host:port`."""
+    if not isinstance(hosts, list) or len(set(hosts)) < len(hosts):
+        raise ValueError
+    for host in hosts:
+        name, _, port = host.rpartition(":")
+        if not name.strip() or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+            raise ValueError
 
 
 def check_agreement(strategy, **values):

@@ -1,6 +1,7 @@
 """What one training holds from its opening to its end, and Keras' fit on it."""
 
 import logging
+import shutil
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -106,7 +107,7 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
 
     Raises:
         UserError: no data, other data than the checkpoint's, devices that are not there, networks
-            of another shape than `--init-from`'s, workers that differ.
+            of another shape than `--init-from`'s, no room for a checkpoint, workers that differ.
     """
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
@@ -121,6 +122,8 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
         model = build_model(changes.at(config, plan, step), strategy)
     if not found:
         warm_start(config, model)
+    if number == 0:
+        _check_room(run, model)
     pack = open_pack(config, source)
     journal, restored = _journal(config, pack, found), found and found[0]
     session = Session(
@@ -135,6 +138,18 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
         _go_on(session)
     _record_computing(journal, devices.computing(strategy))
     return session
+
+
+def _check_room(run, model):
+    """Raise UserError where not even one checkpoint fits on the disk."""
+    size = sum(variable.numpy().nbytes for variable in checkpoints.variables(model).values())
+    free = shutil.disk_usage(run.root).free
+    if free < size:
+        raise UserError(
+            f"a checkpoint needs {size / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free; "
+            "free some or name another disk",
+            flag=f"--run {run.root}",
+        )
 
 
 def _go_on(session):

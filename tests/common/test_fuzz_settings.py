@@ -3,7 +3,6 @@ own file gives back. In both cases nothing is written and little memory is taken
 
 import os
 import random
-import resource
 import sys
 
 import pytest
@@ -13,6 +12,7 @@ from dcgan_tf.common.config import FIELDS, flag, read_config, resolve, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.train.command import parse_training
 
+resource = pytest.importorskip("resource")  # not on Windows
 MOST_MEMORY = 200_000  # KiB above what the tests took before
 
 TEXTS = (
@@ -95,7 +95,14 @@ def test_hostile_config_files(seed, bounded, here, capsys):
 @pytest.mark.parametrize("seed", range(40))
 def test_every_name_survives_the_saved_file(seed, here, capsys):
     rng = random.Random(seed)
-    kinds = (range(1, 0xA0), range(0xDC80, 0xDD00), range(0x2000, 0x2070), range(0x1F600, 0x1F640))
+    kinds = [
+        b"\x01\x1b\x7f\x85\"'\\#,",
+        range(1, 0xA0),
+        range(0x2000, 0x2070),
+        range(0x1F600, 0x1F640),
+    ]
+    if seed % 2:
+        kinds.append(range(0xDC80, 0xDD00))  # bytes that are no UTF-8
     name = "".join(chr(rng.choice(rng.choice(kinds))) for _ in range(rng.randrange(1, 40)))
     name = os.fsdecode(os.fsencode(f"./{name}"))  # as the operating system hands it over
     config = parse_training([f"--data={name}", f"--packs={name}", "--subset=0"]).config
@@ -150,8 +157,8 @@ def test_hostile_seeds_and_numbers(seed, bounded):
 
 
 def test_seeds_are_counted_before_they_are_made(bounded):
-    with pytest.raises(UserError, match="4,294,967,296 seeds, expected 1,000,000 at most"):
-        parse_seeds("--seeds", "0-4294967295")
+    with pytest.raises(UserError, match="20,000,001 seeds, expected 100,000 at most"):
+        parse_seeds("--seeds", "0-20000000")
     with pytest.raises(UserError, match="11 seeds, expected 10 at most"):
         parse_seeds("--seeds", "0-9,5", 10)
     assert parse_seeds("--seeds", "0-3, 100") == [0, 1, 2, 3, 100]

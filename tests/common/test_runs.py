@@ -12,11 +12,11 @@ import pytest
 from helpers import REPO, resolved
 
 from dcgan_tf.common import files, runs
-from dcgan_tf.common.config import Config, read_config, to_toml
+from dcgan_tf.common.config import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
 from dcgan_tf.common.files import read_lines, replacing, write_lines, write_text
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train import build, claim
+from dcgan_tf.train import claim
 
 
 def request(*argv):
@@ -206,22 +206,3 @@ def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
     (run.samples / "notes.txt").write_text("")
     assert run.sample_files() == [run.sample(epoch) for epoch in (1, 2, 9_999, 10_000)]
     assert run.sample(1).name == "epoch_0001.png"
-
-
-def test_init_from_names_a_run_or_two_files(tmp_path):
-    assert build.init_files(Config()) == []
-    run = saved_run(tmp_path / "a")
-    files = [run.generator, run.discriminator]
-    with pytest.raises(UserError, match="--init-from"):
-        build.init_files(Config(init_from=str(run.root)))
-    for path in files:
-        path.write_bytes(b"")
-    assert build.init_files(Config(init_from=str(run.root))) == files
-    assert build.init_files(Config(init_from=",".join(map(str, files)))) == files
-
-
-@pytest.mark.parametrize("named", ["nothere", "a.keras", "a.keras,no.keras", "a.keras,a.keras,b"])
-def test_init_from_refuses_what_is_not_both_networks(named, here):
-    (here / "a.keras").write_bytes(b"")
-    with pytest.raises(UserError, match=f"--init-from {named}"):
-        build.init_files(Config(init_from=named))

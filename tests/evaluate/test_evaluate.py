@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -331,6 +332,22 @@ def test_too_few_pictures_give_null_and_a_warning_that_says_why():
     assert found["inception_score"] is None
     assert any(note.startswith("warning: 3 samples in 6 dimensions") for note in notes)
     assert any("more than 3" in note for note in notes) and any("10 pictures" in n for n in notes)
+    assert found["kid_std"] is None and any(
+        "no standard deviation of KID" in note for note in notes
+    )
+    assert found["kid_mean"] is not None and "±" not in table.cell(found, "kid_mean")
+
+
+def test_kid_has_a_spread_where_one_subset_is_all_pictures_and_the_stamp_says_of_what():
+    found, _ = judge.compare(feature_set(0), feature_set(1, shift=0.5), "mixed_7", seed=0)
+    assert 0 < found["kid_std"] < found["kid_mean"]
+    made_by = {"crop": "center", "size": 8, "channels": 3, "filter": "none"}
+    stamps = {}
+    for count in (40, 2000):
+        side = replace(feature_set(0, count), made_by=made_by)
+        stamps[count] = protocol.stamp(side, side, protocol.Method("mixed_7", "", 0, 100, "CPU"))
+    assert stamps[40]["kid"] == "100 subsets of 40, spread of those of 20"
+    assert stamps[2000]["kid"] == "100 subsets of 1000"
 
 
 # The whole command, on a run
@@ -351,6 +368,29 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys):
     again = score(capsys, "--run", "runs/a")
     assert again == first and tiny.pictures == 72  # all cached
     assert read_lines(there / "runs/a/evaluation.jsonl") == [first, again]
+
+
+def test_progress_is_told_where_there_is_no_terminal(there, tiny, capsys, caplog, monkeypatch):
+    monkeypatch.setattr("dcgan_tf.common.progress.FIRST_LINE", 0.0)
+    caplog.set_level("INFO")
+    score(capsys, "--run", "runs/a", "--samples", 24)
+    assert "features mixed_7: 24 of 72 img" in caplog.text and " left" in caplog.text
+
+
+def test_seeds_that_are_none_for_so_many_samples_are_refused(there, tiny):
+    request = evaluate.parse_evaluation(["--run", "runs/a", "--seed", str(2**32 - 1)])
+    with pytest.raises(UserError, match="--seed 4294967295: no such seeds for 24 samples"):
+        evaluation.evaluate(request)
+
+
+def test_what_is_no_record_stands_neither_in_the_way_nor_in_the_list(there, tiny, capsys, caplog):
+    path = there / "runs/a/evaluation.jsonl"
+    path.write_bytes(b"\xff\xfe\n[1]\n7\n{}\n" + b'{"fid": ')
+    record = score(capsys, "--run", "runs/a")
+    assert "left out what is no record of scores, line 1, 2, 3, 4, 5" in caplog.text
+    assert read_lines(path) == [record]
+    table.list_runs(["runs/a"])
+    assert f"{record['fid_768']:.2f}"[:3] in capsys.readouterr().out
 
 
 def test_table_states_what_it_compares_with(there, tiny, capsys):

@@ -72,6 +72,15 @@ def test_smooth_pictures_near_in_pixels_alone_are_no_copies():
         assert verdict(*spaces)["copies"] == share
 
 
+def test_held_out_pictures_that_were_trained_on_give_no_ratio():
+    zero, far = np.zeros(20), np.full(20, 3.0)
+    space = memorisation.Neighbours(far, zero, np.zeros(20, int))
+    record = verdict(space, space)
+    assert record["pixels"]["ratio_of_medians"] is None
+    shown = {"samples": 20, "epoch": 1, "layer": "mixed_7", "training": "a", "held_out": "b"}
+    assert "(ratio none)" in memorisation.in_words(record | shown, Run("r"))
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     cwd = tmp_path_factory.mktemp("memorisation")

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+from dataclasses import FrozenInstanceError, replace
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ import generate
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.generate import generation, latents
+from dcgan_tf.generate.request import GenerationRequest
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
@@ -156,7 +158,8 @@ def test_it_says_what_it_made(model_file, tmp_path, caplog):
     assert said == [
         f"generator {model_file}, weights {sha256[:12]}",
         f"3 pictures of seeds 5 to 7 in {tmp_path / 'o/images'}",
-        "grid.png shows all, enlarged 4 times: look at it first",
+        "grid.png shows all, enlarged 4 times; "
+        "next: look at it, then try --seeds 8-71 or --interpolate 5,8",
         f"wrote {tmp_path / 'o'}",
     ]
 
@@ -176,6 +179,25 @@ def test_each_constant_has_a_picture_of_its_own(model_file, tmp_path):
     run_main("--model", model_file, "--fill", fill, "--out", tmp_path)
     names = {path.stem for path in (tmp_path / "images").iterdir()}
     assert names == {f"fill_{x}" for x in (*fill.split(",")[:3], "1e-07", "100000000")}
+
+
+def test_a_request_is_checked_whenever_it_is_made(model_file):
+    request = GenerationRequest(model=model_file, seeds=[3, 1])
+    assert replace(request, truncation=0.5).seeds == [3, 1]
+    for change in ({"seeds": [1, 1]}, {"truncation": float("nan")}, {"limit": 1}, {"scale": -1}):
+        with pytest.raises(UserError):
+            replace(request, **change)
+    with pytest.raises(FrozenInstanceError):
+        request.frames = 3
+
+
+def test_a_folder_in_the_way_of_the_grid_is_refused_before_a_picture_is_written(
+    model_file, tmp_path
+):
+    (tmp_path / "grid.png").mkdir()
+    with pytest.raises(UserError, match="grid.png is a folder"):
+        run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
 
 
 def full_disk(monkeypatch, after):

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
-from dcgan_tf.train.callbacks import logs, loss_plot
+from dcgan_tf.train.callbacks import logs
 
 
 def epochs(*diversities, d_real=0.6, d_fake=0.4, steps=10):
@@ -66,15 +65,3 @@ def test_warning_comes_once_with_the_epoch(caplog):
         logs.Troubles(journal, 1.0).on_epoch_end(last - 1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "collapse at epoch 3" in caplog.text
-
-
-def test_losses_png_is_marked(tmp_path):
-    def drawn(history):
-        run = Run(tmp_path)
-        plot = loss_plot.LossPlot(run, Journal(10, "", 40, history), "t", 4, 1.0)
-        plot.on_epoch_end(3)
-        return run.losses.read_bytes()
-
-    healthy, collapsed = epochs(0.9, 0.9, 0.9, 0.9), epochs(0.9, 0.9, 0.1, 0.9)
-    assert drawn(healthy) == drawn(healthy)
-    assert drawn(healthy) != drawn(collapsed)

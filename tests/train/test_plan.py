@@ -12,7 +12,7 @@ from dcgan_tf.train import command
     ("argv", "words"),
     [
         (["--run", "runs"], "--run runs: this is a file"),
-        (["--run", "notes"], "--run notes: has files but no config.toml"),
+        (["--run", "notes"], r"--run notes: has files .* but no config.toml"),
         (["--init-from", "notes"], "--init-from notes: expected a run directory"),
     ],
 )

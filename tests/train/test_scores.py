@@ -11,6 +11,7 @@ from helpers import REPO
 from dcgan_tf.common.files import read_lines, write_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.callbacks import best
 from dcgan_tf.train.callbacks import scores as scoring
 from dcgan_tf.train.command import parse_training
 
@@ -24,9 +25,9 @@ PROGRAM = f"""
 import sys
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
 from dcgan_tf.common.cli import run_command
-from dcgan_tf.train.callbacks import scores as scoring
+from dcgan_tf.evaluate import judge
 from tiny_inception import TinyInception
-scoring.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
+judge.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
 """
 
 # The same publications as stress.KILLED_AT_PUBLICATION counts, told instead.
@@ -74,7 +75,6 @@ def test_scores_are_logged_drawn_and_the_best_generator_is_kept(whole):
     assert weights_sha256(kept) == best["protocol"]["generator_sha256"]
     assert run.scores.stat().st_size > 5000
     assert "scores of epoch 2: FID " in run.log.read_text()
-    assert not list(run.root.glob("**/.generator*"))
     names = b"".join(path.read_bytes() for path in run.tensorboard.glob("events*"))
     assert b"scores/fid" in names and b"scores/recall" in names and b"diversity" in names
 
@@ -114,17 +114,34 @@ def line(epoch, fid, generator="a", by="training", **protocol):
 
 @pytest.fixture
 def run(tmp_path):
-    run = Run(tmp_path)
-    run.best_score.parent.mkdir()
-    return run
+    return Run(tmp_path)
 
 
 def test_resumed_run_forgets_its_later_lines_but_not_the_command_s_nor_the_best(run):
     lines = [line(1, 5), line(2, 3, "b"), line(3, 4, "c"), line(3, 4, "c", by=None)]
     write_lines(run.evaluation, lines)
-    run.best_score.write_text(json.dumps(lines[1]))
-    scoring.forget_later(run, 1)
+    scoring.forget_later(run, 1, lines[1])
     assert read_lines(run.evaluation) == [lines[0], lines[1], lines[3]]
+
+
+DAMAGED = [
+    '{"by": "training"}',
+    '{"by": "training", "epoch": []}',
+    "[]",
+    "7",
+    "{}",
+    '{"epoch": 1',
+    "",
+]
+
+
+def test_damaged_lines_are_left_out_with_a_warning(run, caplog):
+    good = [line(1, 5), line(2, 4, by=None)]
+    text = "\n".join([*map(json.dumps, good), *DAMAGED, "[" * 100_000, "9" * 5_000])
+    run.evaluation.write_bytes(text.encode() + b"\n\xff\xfe\x00")
+    scoring.forget_later(run, 1, None)
+    assert read_lines(run.evaluation) == good
+    assert "2 damaged lines left out" in caplog.text
 
 
 def test_line_made_again_replaces_its_earlier_self_and_stays_in_order(run):
@@ -134,36 +151,60 @@ def test_line_made_again_replaces_its_earlier_self_and_stays_in_order(run):
     assert [(r["epoch"], r["fid"]) for r in read_lines(run.evaluation)] == [(1, 5), (2, 3), (2, 2)]
 
 
-def test_only_a_lower_score_of_the_same_protocol_beats_the_best(run, caplog):
+def test_only_a_lower_score_of_the_same_protocol_beats_the_best(caplog):
     caplog.set_level(logging.INFO)
-    assert scoring.is_best(run, line(1, 5))
-    run.best_score.write_text(json.dumps(line(1, 5)))
-    assert not scoring.is_best(run, line(2, 5))
-    assert scoring.is_best(run, line(2, 4.9, "b"))
+    assert best.is_best(None, line(1, 5))
+    assert not best.is_best(line(1, 5), line(2, 5))
+    assert best.is_best(line(1, 5), line(2, 4.9, "b"))
     assert "another protocol" not in caplog.text
-    assert scoring.is_best(run, line(2, 9, scored_count=32))
+    assert best.is_best(line(1, 5), line(2, 9, scored_count=32))
     assert "scored_count 16 and 32" in caplog.text
 
 
-@pytest.mark.parametrize(("scored", "left"), [("b", b"new"), ("a", b"old")])
-def test_half_published_best_is_completed_or_undone(run, scored, left):
-    """Killed after the score was written, or before it."""
-    run.best_generator.write_bytes(b"old")
-    run.best_score.write_text(json.dumps(line(1, 5, scored)))
-    scoring._staged(run, line(2, 4, "b")).write_bytes(b"new")
-    scoring.finish_best(run)
-    assert run.best_generator.read_bytes() == left
-    assert sorted(p.name for p in run.best_score.parent.iterdir()) == [
-        "generator.keras",
-        "score.json",
-    ]
+@pytest.fixture
+def kept(run):
+    """The record in best/, and a small model there with it."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    best.publish_best(run, model, line(1, 5))
+    return line(1, 5)
+
+
+@pytest.mark.parametrize(
+    "content", [None, b"", b"{}", b"[]", b"7", b'{"epoch": 1', b"\xff\x00", b"[" * 100_000]
+)
+def test_score_of_the_best_generator_is_made_again_from_the_generator(run, kept, content):
+    run.best_score.unlink()
+    if content is not None:
+        run.best_score.write_bytes(content)
+    assert best.restore_best(run) == kept
+    assert json.loads(run.best_score.read_text()) == kept
+
+
+def test_score_of_an_older_run_is_beside_its_generator(run, kept):
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(run.best_generator)
+    assert best.restore_best(run) == kept
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "other", "no score", "bad score"])
+def test_best_starts_anew_where_its_score_cannot_be_read(run, kept, damage, caplog):
+    path = run.best_generator
+    if damage in ("no score", "bad score"):
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(path)
+        run.best_score.unlink()
+        if damage == "bad score":
+            run.best_score.write_text('{"by": "training", "epoch": 1, "fid": {}}')
+    else:
+        whole = path.read_bytes()
+        path.write_bytes({"cut": whole[:-100], "empty": b"", "other": b"GIF89a"}[damage])
+    assert best.restore_best(run) is None
+    assert "best/ starts anew" in caplog.text
+    assert best.is_best(None, line(2, 9))
 
 
 def test_plot_leaves_out_what_does_not_compare(run):
     def drawn(*lines):
         write_lines(run.evaluation, lines)
-        run.best_score.write_text(json.dumps(lines[-1]))
-        scoring.draw_scores(run, lines[-1])
+        scoring.draw_scores(run, lines[-1], lines[-1])
         return run.scores.read_bytes()
 
     one = drawn(line(2, 4, "b"))

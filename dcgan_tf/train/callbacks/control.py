@@ -1,16 +1,11 @@
-"""Keras callbacks that steer a run: counting, saving, going on, stopping; and all of them in order.
+"""Keras callbacks that steer a run: counting, saving, going on, stopping."""
 
-What a run leaves for people is in artefacts.py.
-"""
-
-import math
 import time
 
 import keras
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.models.saving import save_network
 
 
@@ -32,40 +27,25 @@ class RestoreMeans(keras.callbacks.Callback):
 
 
 class StepCounter(keras.callbacks.Callback):
-    """Counts the steps, passes on a wish to stop, and stops at a loss that is NaN.
-
-    The only callback that every worker has; the others write, which is the chief's work.
+    """Counts the steps and passes on a wish to stop; all other callbacks come after it.
 
     Args:
+        journal: checkpoints.Journal, whose `step` is counted here alone.
         stop: signals.StopRequest.
         workers: how many processes train together.
     """
 
-    def __init__(self, run, journal, stop, workers):
+    def __init__(self, journal, stop, workers: int):
         super().__init__()
-        self._run, self._journal = run, journal
-        self._stop, self._workers = stop, workers
+        self._journal, self._stop, self._workers = journal, stop, workers
 
     def on_train_batch_end(self, batch, logs=None):
         self._journal.step += 1
-        losses = float(logs["d_loss"]), float(logs["g_loss"])
-        if not all(map(math.isfinite, losses)):
-            self._raise_diverged(losses)
         if self._workers == 1:
             self._stop.agreed = bool(self._stop.signum)
         else:  # the others hear of it in the next step, and all stop after that one
             self._stop.agreed = float(tf.convert_to_tensor(self.model.stop_wished)) > 0
             self.model.wants_stop.assign(float(bool(self._stop.signum)))
-
-    def _raise_diverged(self, losses):
-        good = checkpoints.files(self._run.checkpoints)
-        advice = "try a smaller --g-learning-rate and --d-learning-rate in a new run"
-        kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
-        raise UserError(
-            f"the losses became NaN at step {self._journal.step} "
-            f"(d_loss {losses[0]}, g_loss {losses[1]}); {kept}; {advice}",
-            code=DIVERGED,
-        )
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -112,16 +92,30 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends training when all workers have agreed to; the last callback, so that all is saved."""
+    """Ends training when all workers have agreed to; the last callback, so that all is saved.
 
-    def __init__(self, journal, stop, epochs):
+    Args:
+        journal: checkpoints.Journal.
+        stop: signals.StopRequest.
+        epochs: of the whole training.
+        pictures: the Redrawn callbacks, which are brought up to date first.
+    """
+
+    def __init__(self, journal, stop, epochs: int, pictures=()):
         super().__init__()
-        self._journal, self._stop, self._epochs = journal, stop, epochs
+        self._journal, self._stop = journal, stop
+        self._epochs, self._pictures = epochs, pictures
 
     def on_train_batch_end(self, batch, logs=None):
         if self._journal.step % self._journal.steps_per_epoch:
-            self._stop.raise_if_agreed()
+            self._stop_if_agreed()
 
     def on_epoch_end(self, epoch, logs=None):
         if epoch + 1 < self._epochs:
-            self._stop.raise_if_agreed()
+            self._stop_if_agreed()
+
+    def _stop_if_agreed(self):
+        if self._stop.agreed:
+            for picture in self._pictures:
+                picture.catch_up()
+        self._stop.raise_if_agreed()

@@ -9,89 +9,81 @@ import sys
 import time
 
 import keras
-import numpy as np
 import psutil
 import tensorflow as tf
-from PIL import Image
-from tqdm import tqdm
 
 from dcgan_tf.common.files import read_lines, write_lines
 from dcgan_tf.metrics import collapse
-from dcgan_tf.models.sampling import CHUNK, seed_latents
+from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents
 
 log = logging.getLogger(__name__)
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """One bar per epoch on a terminal, with both losses and images per second."""
-
-    def __init__(self, journal, batch_size, epochs):
-        super().__init__()
-        self._journal, self._batch_size, self._epochs = journal, batch_size, epochs
-        self._bar = None
-
-    def on_epoch_begin(self, epoch, logs=None):
-        done = self._journal.step % self._journal.steps_per_epoch
-        self._bar = tqdm(
-            desc=f"epoch {epoch + 1}/{self._epochs}",
-            total=self._journal.steps_per_epoch * self._batch_size,
-            initial=done * self._batch_size,
-            unit="img",
-            leave=False,
-            disable=None,  # only on a terminal
-        )
-
-    def on_train_batch_end(self, batch, logs=None):
-        if not self._bar.disable:
-            losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
-            self._bar.set_postfix(losses, refresh=False)
-            self._bar.update(self._batch_size)
-
-    def on_epoch_end(self, epoch, logs=None):
-        self._bar.close()
+def epoch_record(epoch, step, batch_size, logs):
+    """dict: what metrics.jsonl says of an epoch, which is counted from 0."""
+    record = {"epoch": epoch + 1, "step": step, "images_seen": step * batch_size}
+    names = ("d_loss", "g_loss", "d_real", "d_fake")
+    return record | {name: round(float(logs[name]), 6) for name in names}
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """metrics.jsonl and timing.jsonl, one line an epoch, and a line for the person who watches."""
+    """metrics.jsonl and timing.jsonl, one line an epoch, and a line for the person who watches.
 
-    def __init__(self, run, journal, batch_size, epochs, sampler, diversity):
+    It adds the epoch's record to `journal.history`, from which Troubles, LossPlot, TensorBoardLog
+    and Checkpoint take it: they come after it.
+
+    Args:
+        run: runs.Run; journal: checkpoints.Journal; pace: progress.Pace.
+        epochs: of the whole training.
+        diversity: collapse.Diversity of the data.
+    """
+
+    def __init__(self, run, journal, pace, epochs: int, diversity):
         super().__init__()
-        self._run, self._journal, self._diversity = run, journal, diversity
-        self._sampler = sampler
-        self._latents = seed_latents(range(CHUNK), sampler.latent_dim)  # one pass through G
-        self._batch_size, self._epochs = batch_size, epochs
+        self._run, self._journal, self._pace = run, journal, pace
+        self._epochs, self._diversity = epochs, diversity
         self._started, self._first_step = 0.0, 0
+
+    def on_train_begin(self, logs=None):
+        self._sampler = Sampler(self.model.generator)
+        self._latents = seed_latents(range(CHUNK), self._sampler.latent_dim)  # one pass through G
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started, self._first_step = time.perf_counter(), self._journal.step
 
     def on_epoch_end(self, epoch, logs=None):
-        images = self._journal.step * self._batch_size
-        record = {"epoch": epoch + 1, "step": self._journal.step, "images_seen": images}
-        names = ("d_loss", "g_loss", "d_real", "d_fake")
-        record |= {name: round(float(logs[name]), 6) for name in names}
+        record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
         pictures = self._sampler.array(self._latents)
         record["diversity"] = round(self._diversity.measure(pictures), 6)
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
-        self._write_timing(epoch, record)
+        speed = self._write_timing(epoch)
+        left = f"  {self._pace.left} to go" if self._pace.left else ""
+        log.info(
+            f"epoch {epoch + 1}/{self._epochs}  d_loss {record['d_loss']:.3f}  "
+            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
+            f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s{left}"
+        )
 
-    def _write_timing(self, epoch, record):
+    def _write_timing(self, epoch):
+        """Add or replace the epoch's line.
+
+        Returns:
+            float: images per second.
+        """
         seconds = time.perf_counter() - self._started
-        speed = (self._journal.step - self._first_step) * self._batch_size / seconds
+        speed = (self._journal.step - self._first_step) * self.model.batch_size / seconds
         timing = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 3),
             "images_per_second": round(speed, 2),
             "peak_memory_mb": round(peak_memory() / 2**20, 1),
         }
-        earlier = [line for line in read_lines(self._run.timing) if line["epoch"] <= epoch]
+        earlier = [
+            line for line in read_lines(self._run.timing) if line.get("epoch") in range(epoch + 1)
+        ]
         write_lines(self._run.timing, [*earlier, timing])
-        log.info(
-            f"epoch {epoch + 1}/{self._epochs}  d_loss {record['d_loss']:.3f}  "
-            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
-            f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s"
-        )
+        return speed
 
 
 def peak_memory():
@@ -122,20 +114,16 @@ class Troubles(keras.callbacks.Callback):
 
 
 class TensorBoardLog(keras.callbacks.Callback):
-    """Scalars after each epoch, and the sample grids that were written."""
+    """Scalars after each epoch; the pictures are in samples/ and need no second copy."""
 
-    def __init__(self, run, journal):
+    def __init__(self, folder, journal):
         super().__init__()
-        self._run, self._journal = run, journal
-        self._writer = tf.summary.create_file_writer(str(run.tensorboard))
+        self._journal = journal
+        self._writer = tf.summary.create_file_writer(str(folder))
 
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch + 1):
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
             tf.summary.scalar("diversity", self._journal.history[-1]["diversity"])
-            sample = self._run.sample(epoch + 1)
-            if sample.exists():
-                with Image.open(sample) as image:
-                    tf.summary.image("samples", np.asarray(image.convert("RGB"))[None])
         self._writer.flush()

@@ -1,56 +1,135 @@
 """Sample grids, and the animation of them."""
 
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
 import keras
 from PIL import Image
 
-from dcgan_tf.common.images import GAP, grid, save_gif, save_png
-from dcgan_tf.models.sampling import seed_latents
+from dcgan_tf.common.images import (
+    GAP,
+    default_scale,
+    enlarge,
+    evenly,
+    grid,
+    save_gif,
+    save_png,
+)
+from dcgan_tf.common.runs import sample_file, sample_files
+from dcgan_tf.models.sampling import Sampler, seed_latents
+from dcgan_tf.train.callbacks.redrawn import Redrawn
 
-GIF_SIDE = 300  # pixels, at most
+log = logging.getLogger(__name__)
+
+GIF_SIDE = 300  # pixels, at most, where a single picture is not larger
+GIF_SECONDS = 20  # writing 60 frames takes one
 
 
 class SampleGrid(keras.callbacks.Callback):
-    """Pictures of seeds 0, 1, ... after every k epochs: what `generate.py` makes of these seeds."""
-
-    def __init__(self, run, sampler, count, every, epochs):
-        super().__init__()
-        self._run, self._sampler = run, sampler
-        self._latents = seed_latents(range(count), sampler.latent_dim)
-        self._every, self._epochs = every, epochs
-
-    def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self._every == 0 or epoch + 1 == self._epochs:
-            pictures = grid(self._sampler.array(self._latents))
-            save_png(self._run.sample(epoch + 1), pictures, {"epoch": epoch + 1})
-
-
-class ProgressGif(keras.callbacks.Callback):
-    """progress.gif: the sample grids so far, after 1, 2, 4, 8, ... epochs and after the last.
-
-    Each writing takes as long as there are grids; doubling keeps the sum of them small. Of large
-    grids only the corner is shown, so that the file fits into a page.
+    """Pictures of seeds 0, 1, ... after every k epochs: what `generate.py` makes of these seeds.
 
     Args:
-        image_size: side of one picture in the grids, pixels.
+        folder: for epoch_0001.png, ...; made if need be.
+        count: of pictures.
+        every: so many epochs, and after the last one.
+        epochs: of the whole training; by default those of this fit.
     """
 
-    def __init__(self, run, epochs, image_size):
+    def __init__(
+        self, folder: str | os.PathLike, count: int = 64, every: int = 1, epochs: int | None = None
+    ):
         super().__init__()
-        self._run, self._epochs = run, epochs
-        step = image_size + GAP
-        self._side = max(GIF_SIDE // step, 1) * step - GAP
+        self.folder = Path(folder)
+        self._count, self._every, self._epochs = count, every, epochs
+
+    def on_train_begin(self, logs=None):
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._sampler = Sampler(self.model.generator)
+        self._latents = seed_latents(range(self._count), self._sampler.latent_dim)
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
-        if done & (done - 1) == 0 or done >= self._epochs:
-            self._write(done)
+        if done % self._every == 0 or done == (self._epochs or self.params["epochs"]):
+            canvas = grid(self._sampler.array(self._latents))
+            scale = default_scale(canvas.shape[1])
+            text = {"epoch": done, "scale": scale}
+            save_png(sample_file(self.folder, done), enlarge(canvas, scale), text)
 
-    def _write(self, done):
-        frames = []
-        for path in self._run.sample_files():
-            if int(path.stem[6:]) <= done:  # none of an epoch that has to be done again
-                with Image.open(path) as image:
-                    corner = (min(self._side, image.width), min(self._side, image.height))
-                    frames.append(image.crop((0, 0, *corner)))
+
+class ProgressGif(Redrawn):
+    """An animation of the sample grids so far, of at most 60 of them, evenly chosen.
+
+    It is written after each sample, but not more often than every 20 seconds; at the end and at a
+    stop it shows the last one. Of large grids only the corner is shown, so that it fits into a
+    page.
+
+    Args:
+        path: the GIF.
+        samples: folder of a SampleGrid that comes before this callback. By default it draws its
+            own 16 pictures after each epoch.
+    """
+
+    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike | None = None):
+        super().__init__(path)
+        self._grids, self._done, self._refused = None, 0, set()
+        if samples is None:
+            self._temporary = tempfile.TemporaryDirectory()  # goes with this object
+            samples = self._temporary.name
+            self._grids = SampleGrid(samples, count=16)
+        self._samples = Path(samples)
+
+    def on_train_begin(self, logs=None):
+        super().on_train_begin()
+        step = self.model.generator.output_shape[2] + GAP
+        self._side = max(GIF_SIDE // step, 1) * step - GAP
+        if self._grids:
+            self._grids.set_model(self.model)
+            self._grids.set_params(self.params)
+            self._grids.on_train_begin()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self._grids:
+            self._grids.on_epoch_end(epoch)
+        before, self._done = self._done, epoch + 1
+        if any(before < number <= self._done for number in sample_files(self._samples)):
+            self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
+
+    def draw(self):
+        """Write the GIF of the grids up to the last finished epoch, not of one to be done again."""
+        files = [p for number, p in sample_files(self._samples).items() if number <= self._done]
+        frames = [frame for path in evenly(files) if (frame := self._frame(path))]
         if frames:  # a changed --sample-count changes the size: keep those like the last
-            save_gif(self._run.progress, [f for f in frames if f.size == frames[-1].size])
+            save_gif(self.path, [f for f in frames if f.size == frames[-1].size])
+
+    def _frame(self, path):
+        """Image | None: the corner of a grid; None, with a warning, where the file is damaged."""
+        try:
+            return corner(path, self._side)
+        except Exception as error:  # Pillow raises many kinds of them
+            if path not in self._refused:
+                log.warning(
+                    f"{path} is left out of {self.path.name}: {type(error).__name__}: {error}"
+                )
+                self._refused.add(path)
+            return None
+
+
+def corner(path: Path, side: int) -> Image.Image:
+    """The upper left of a grid, at most `side` of its own pixels, enlarged to at most GIF_SIDE.
+
+    Raises:
+        an exception of Pillow's: it is no PNG, or damaged, or of more than 89 million pixels.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("PNG",)) as image:
+            image.load()
+            scale = max(int(image.info.get("scale", 1)), 1)
+            width, height = image.width // scale, image.height // scale
+            plain = image.resize((width, height), Image.Resampling.NEAREST)
+    cut = plain.crop((0, 0, min(side, width), min(side, height)))
+    factor = max(GIF_SIDE // cut.width, 1)
+    return cut.resize((cut.width * factor, cut.height * factor), Image.Resampling.NEAREST)

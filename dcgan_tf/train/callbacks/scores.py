@@ -1,96 +1,145 @@
 """Scores while training: evaluation.jsonl, scores.png and the best generator so far."""
 
-import json
 import logging
 import os
 import time
 
 import keras
-import matplotlib.figure
-import tensorflow as tf
+import numpy as np
 
-from dcgan_tf.common.files import editing_lines, read_lines, replacing, write_text
-from dcgan_tf.data.pack import archive_or_pack
-from dcgan_tf.evaluate.against import choose_subset, training_archive
-from dcgan_tf.evaluate.judge import Judge, best_layer, frechet_name
-from dcgan_tf.evaluate.pictures import generated
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.files import editing_lines
+from dcgan_tf.common.plots import figure
+from dcgan_tf.common.progress import progress
+from dcgan_tf.common.runs import Run
+from dcgan_tf.data.pack import Pack
+from dcgan_tf.evaluate.against import Choice, cache_of, choose_subset, training_archive
+from dcgan_tf.evaluate.judge import Judge, frechet_name, open_inception
+from dcgan_tf.evaluate.pictures import from_array, generated, pick
 from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING, mismatch
-from dcgan_tf.evaluate.records import LABELS
-from dcgan_tf.metrics.inception import load_inception
-from dcgan_tf.models.saving import save_network
+from dcgan_tf.evaluate.records import LABELS, read_records
+from dcgan_tf.train.callbacks.best import is_best, is_own, publish_best, restore_best
 
 log = logging.getLogger(__name__)
 
+SHARES = ("precision", "recall")
+
 
 class Scores(keras.callbacks.Callback):
-    """Scores the generator after every k epochs against the training pictures.
+    """Scores the generator after every k epochs and keeps the best one, in a folder.
 
     The scores are those of `python -m dcgan_tf.evaluate` on fewer pictures, so they compare with
-    each other (their stamps tell) and not with those of the command.
+    each other (their stamps tell) and not with those of the command. They are put into the logs
+    of the epoch, as `scores/fid` and so on, for the callbacks that come after this one.
 
     Args:
-        run: runs.Run.
-        config: config.Config; `score_every`, `score_samples`, `inception` and what finds the data.
-        journal: checkpoints.Journal; lines of epochs after it will be made again.
-        generator: keras.Model.
-        cache: folder for the features of real pictures.
+        folder: for evaluation.jsonl, scores.png and best/; made if need be.
+        reals: uint8 (n, height, width, channels), of which up to half are compared with and others
+            give the score of real against real; or a Judge, as `training_judge` gives it.
+        every: so many epochs.
+        count: of pictures that are generated for a score, at least 16.
+        inception: where `reals` are pictures: Inception's weights, see load_inception; None takes
+            the file that was downloaded earlier, or downloads it when training begins.
+        journal: of a run, for the number of steps; by default the optimizer's.
     """
 
-    def __init__(self, run, config, journal, generator, cache):
+    def __init__(
+        self,
+        folder: str | os.PathLike,
+        reals: np.ndarray | Judge,
+        every: int = 1,
+        count: int = 1000,
+        inception: str | os.PathLike | None = None,
+        journal: Journal | None = None,
+    ):
         super().__init__()
-        self._run, self._journal, self._config = run, journal, config
-        self._generator = generator
-        finish_best(run)
-        forget_later(run, journal.epoch)
-        inception = load_inception(config.inception or None)
-        source = archive_or_pack(config, journal.pixels_sha256)
-        archive = training_archive(config, source)
-        count = config.score_samples
-        choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
-        layer = best_layer(inception)
-        self._judge = Judge(inception, layer, choice, cache, subsets=KID_SUBSETS_IN_TRAINING)
+        self._run, self._reals = Run(folder), reals
+        self._every, self._count = every, count
+        self._inception, self._journal = inception, journal
+        self._judge = self._best = None
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._judge is None:
+            self._run.root.mkdir(parents=True, exist_ok=True)
+            self._best = restore_best(self._run)
+            forget_later(self._run, epoch, self._best)
+            self._open_judge()
+
+    def _open_judge(self):
+        """Open what the scores need; it may have to download Inception and to pack pictures."""
+        self._judge = self._reals
+        if not isinstance(self._judge, Judge):
+            inception, layer = open_inception(self._inception)
+            choice, subsets = choose(self._reals, self._count), KID_SUBSETS_IN_TRAINING
+            self._judge = Judge(inception, layer, choice, None, subsets=subsets)
+        choice = self._judge.choice
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
+        held = choice.held_out.count if choice.held_out else 0
+        self._first = choice.reference.count + held  # pictures before the first score
         log.info(
-            f"scores every {config.score_every} epochs: {count:,} samples against "
+            f"scores every {self._every} epochs: {self._count:,} samples against "
             f"{choice.reference.name}; real against real: {floor}"
         )
-        self._writer = None
-        if config.tensorboard:
-            self._writer = tf.summary.create_file_writer(str(run.tensorboard))
 
     def on_epoch_end(self, epoch, logs=None):
-        if (epoch + 1) % self._config.score_every:
+        if (epoch + 1) % self._every:
             return
         began = time.perf_counter()
-        pictures = generated(self._generator, self._config.score_samples)
-        record = {
+        record = self._score(epoch + 1)
+        add_record(self._run, record)
+        if is_best(self._best, record):
+            publish_best(self._run, self.model.generator, record)
+            self._best = record
+        draw_scores(self._run, record, self._best)
+        log.info(describe(record) + f"  ({time.perf_counter() - began:.0f} s)")
+        if logs is not None:
+            logs |= {f"scores/{name}": record[name] for name in _names(record)}
+
+    def _score(self, epoch):
+        """dict: one line of evaluation.jsonl."""
+        pictures = generated(self.model.generator, self._count)
+        with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
+            scores = self._judge.score(pictures, bar.update, keep=False)
+        self._first = 0
+        journal = self._journal
+        return {
             "run": self._run.root.resolve().name,
-            "epoch": epoch + 1,
-            "step": self._journal.step,
+            "epoch": epoch,
+            "step": journal.step if journal else int(self.model.d_optimizer.iterations),
             "by": "training",
             "scored": pictures.name,
-            **self._judge.score(pictures, keep=False),
+            **scores,
         }
-        add_record(self._run, record)
-        if is_best(self._run, record):
-            publish_best(self._run, self._generator, record)
-        draw_scores(self._run, record)
-        if self._writer:
-            self._log_scalars(record)
-        log.info(describe(record) + f"  ({time.perf_counter() - began:.0f} s)")
 
-    def _log_scalars(self, record):
-        with self._writer.as_default(step=record["epoch"]):
-            for name in (
-                frechet_name(record),
-                "kid_mean",
-                "inception_score",
-                "precision",
-                "recall",
-            ):
-                if record[name] is not None:
-                    tf.summary.scalar(f"scores/{name}", record[name])
-        self._writer.flush()
+
+def choose(pixels: np.ndarray, count: int) -> Choice:
+    """`count` of the pictures, or half of them, to compare with; as many others held out."""
+    count = min(count, len(pixels) // 2)
+    rows, others = pick(np.arange(len(pixels)), count, seed=0)
+    held = from_array(pixels[others[:count]], "the others of these")
+    return Choice(from_array(pixels[rows], "the real pictures"), held)
+
+
+def training_judge(config: Config, source, pack: Pack) -> Judge:
+    """What scores the samples of a run: its training pictures and the network of `--inception`.
+
+    Args:
+        source: of the pictures; pack: of the training pictures.
+
+    Raises:
+        UserError: no weights of Inception, or damaged ones.
+    """
+    archive, count = training_archive(config, source, pack), config.score_samples
+    choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
+    inception, layer = open_inception(config.inception or None)
+    return Judge(inception, layer, choice, cache_of(config), subsets=KID_SUBSETS_IN_TRAINING)
+
+
+def _names(record):
+    """list[str]: the scores that a record has."""
+    names = (frechet_name(record), "kid_mean", "inception_score", "precision", "recall")
+    return [name for name in names if record[name] is not None]
 
 
 def describe(record):
@@ -104,113 +153,62 @@ def describe(record):
     )
 
 
-def read_best(run):
-    """dict | None: the record in best/score.json."""
-    if not run.best_score.is_file():
-        return None
-    return json.loads(run.best_score.read_text(encoding="utf-8"))
-
-
-def forget_later(run, epoch):
+def forget_later(run, epoch, best):
     """Drop the training's own lines of epochs after `epoch`, which a resumed run makes again.
 
     Only the line of the generator in best/ stays, as long as that generator does.
     """
     if not run.evaluation.exists():
         return
-    best = read_best(run)
     with editing_lines(run.evaluation) as records:
+        damaged = [r for r in records if r.get("by") == "training" and not is_own(r)]
         records[:] = [
             record
             for record in records
-            if record.get("by") != "training" or record["epoch"] <= epoch or record == best
+            if record not in damaged
+            and (not is_own(record) or record["epoch"] <= epoch or record == best)
         ]
+    if damaged:
+        log.warning(f"{run.evaluation}: {len(damaged)} damaged lines left out")
 
 
 def add_record(run, record):
     """Add a line to evaluation.jsonl, in place of the one of the same epoch and generator."""
 
     def same(other):
-        return other.get("by") == "training" and _identity(other) == _identity(record)
+        return is_own(other) and _identity(other) == _identity(record)
 
     with editing_lines(run.evaluation) as records:
         records[:] = [other for other in records if not same(other)]
-        later = [o for o in records if o.get("by") == "training" and o["epoch"] > record["epoch"]]
+        later = [o for o in records if is_own(o) and o["epoch"] > record["epoch"]]
         records.insert(records.index(later[0]) if later else len(records), record)
 
 
 def _identity(record):
-    return record["epoch"], record["protocol"]["generator_sha256"]
+    return record["epoch"], record["protocol"].get("generator_sha256")
 
 
-def is_best(run, record):
-    """bool: whether this score beats best/, which starts anew when the protocol has changed."""
-    best = read_best(run)
-    if best is None:
-        return True
-    if why := mismatch(best, record):
-        log.info(f"best/ starts anew: its score has another protocol ({why})")
-        return True
-    name = frechet_name(record)
-    return record[name] < best[name]
-
-
-def publish_best(run, generator, record):
-    """Put the generator and its score into best/.
-
-    Two files cannot be renamed at once: the score is what counts, and a generator that was not yet
-    in its place when the process was killed is put there by `finish_best`.
-    """
-    folder = run.best_score.parent
-    folder.mkdir(exist_ok=True)
-    staged = _staged(run, record)
-    save_network(generator, staged)
-    write_text(run.best_score, json.dumps(record, indent=1) + "\n")
-    os.replace(staged, run.best_generator)
-
-
-def _staged(run, record):
-    sha256 = record["protocol"]["generator_sha256"]
-    return run.best_score.parent / f".generator-{sha256[:16]}.keras"
-
-
-def finish_best(run):
-    """Complete or undo what a killed process has left in best/."""
-    best = read_best(run)
-    for staged in run.best_score.parent.glob(".*.keras"):
-        if best and staged == _staged(run, best):
-            os.replace(staged, run.best_generator)
-        else:
-            staged.unlink()
-
-
-def draw_scores(run, newest):
+def draw_scores(run, newest, best):
     """scores.png: the training's scores over the epochs, those of the newest one's protocol."""
-    own = [record for record in read_lines(run.evaluation) if record.get("by") == "training"]
+    own = [record for record in read_records(run.evaluation) if is_own(record)]
     shown = [record for record in own if not mismatch(newest, record)]
     refused = {mismatch(newest, record) for record in own} - {None}
-    name, best = frechet_name(newest), read_best(run)
-    figure = matplotlib.figure.Figure(figsize=(8, 6.5), layout="constrained")
-    distances, shares = figure.subplots(2, sharex=True, height_ratios=(3, 2))
-    epochs = [record["epoch"] for record in shown]
-    distances.plot(epochs, [record[name] for record in shown], marker=".", label=LABELS[name])
-    if newest["floor"]:
-        distances.axhline(
-            newest["floor"][name], color="grey", linestyle=":", label="real against real"
-        )
-    distances.plot(best["epoch"], best[name], "*", markersize=12, label="best/")
-    title = f"{run.root.name}: {newest['protocol']['scored_count']:,} samples"
+    name, epochs = frechet_name(newest), [record["epoch"] for record in shown]
+    title = f"{run.root.resolve().name}: {newest['protocol']['scored_count']:,} samples"
     for why in sorted(refused):
         title += f"\nleft out, another protocol: {why[:90]}"
-    distances.set_title(title, fontsize=10)
-    distances.set(ylabel=f"{LABELS[name]} (lower is better)")
-    distances.set_ylim(bottom=0)
-    for score in ("precision", "recall"):
-        shares.plot(epochs, [record[score] for record in shown], marker=".", label=score)
-    shares.set(xlabel="epoch", ylabel="share", ylim=(0, 1))
-    shares.xaxis.get_major_locator().set_params(integer=True)
-    for axes in (distances, shares):
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper right")
-    with replacing(run.scores) as temporary:
-        figure.savefig(temporary, dpi=100)
+    with figure(run.scores, title, "epoch") as (distances, shares):
+        values = [record[name] for record in shown]
+        distances.plot(epochs, values, marker=".", label=LABELS[name])
+        if newest["floor"]:
+            floor = {"color": "grey", "linestyle": ":", "label": "real against\nreal"}
+            distances.axhline(newest["floor"][name], **floor)
+        # Over all else, and whole at the edge too.
+        star = {"markersize": 14, "color": "C3", "zorder": 3, "clip_on": False, "label": "best/"}
+        distances.plot(best["epoch"], best[name], "*", linestyle="", **star)
+        distances.set(ylabel=f"{LABELS[name]} (lower is better)")
+        distances.set_ylim(bottom=0)
+        for score in SHARES:
+            shares.plot(epochs, [record.get(score) for record in shown], marker=".", label=score)
+        shares.set(ylabel="share", ylim=(0, 1), xlim=(0, None))
+        shares.xaxis.get_major_locator().set_params(integer=True)

@@ -1,0 +1,38 @@
+"""Plots as files: two panels above each other, the legends beside them."""
+
+import contextlib
+import gc
+import os
+from collections.abc import Iterator
+
+from dcgan_tf.common.files import replacing
+
+SIZE, DPI = (10, 6.5), 100  # inches, pixels per inch
+
+
+@contextlib.contextmanager
+def figure(path: str | os.PathLike, title: str, xlabel: str) -> Iterator[tuple]:
+    """Two panels on one x axis, to be drawn into; written as a PNG, whole or not at all.
+
+    Args:
+        path: the file, replaced when the block ends; title: above both; xlabel: below both.
+
+    Yields:
+        (Axes, Axes): the upper one is larger.
+    """
+    import matplotlib.figure  # its import takes a while that --help need not wait for
+
+    # A figure of its own, not pyplot's, which keeps a global state and wants a main thread.
+    drawn = matplotlib.figure.Figure(figsize=SIZE, layout="constrained")
+    panels = drawn.subplots(2, sharex=True, height_ratios=(3, 2))
+    yield tuple(panels)
+    panels[0].set_title(title, fontsize=10)
+    panels[1].set_xlabel(xlabel)
+    for axes in panels:
+        axes.grid(alpha=0.3)
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it, where it hides nothing
+    with replacing(path) as temporary:
+        drawn.savefig(temporary, dpi=DPI)
+    # A figure is half a megabyte of circular references; Python would let dozens pile up.
+    del drawn, panels, axes
+    gc.collect()

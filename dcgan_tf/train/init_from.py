@@ -1,0 +1,56 @@
+"""What `--init-from` names: two trained networks, and their shape where a config tells it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from dcgan_tf.common.config import Config, read_config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run
+
+# What decides the layers of G and D and their sizes.
+SHAPE = (
+    *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
+    *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
+    *("d_channels", "d_first_batchnorm", "use_bias", "leaky_slope", "batchnorm_momentum"),
+)
+
+
+def init_files(named: str) -> list[Path]:
+    """The files of G and D that `--init-from` names, [] for "".
+
+    Args:
+        named: a run's directory, or "G.keras,D.keras".
+
+    Raises:
+        UserError: neither a run with both networks nor two files.
+    """
+    if not named:
+        return []
+    run = Run(named)
+    names = named.split(",")
+    files = [run.generator, run.discriminator] if run.root.is_dir() else list(map(Path, names))
+    if len(files) != 2 or not all(path.is_file() for path in files):
+        raise UserError(
+            f"--init-from {named}: expected a run directory with generator.keras and "
+            "discriminator.keras, or G.keras,D.keras"
+        )
+    return files
+
+
+def with_shape(base: Config, named: str) -> Config:
+    """`base` with the shape of the networks that `--init-from` names.
+
+    The shape is that of the config.toml beside the files, so of their run. A setting that `base`
+    has not at its default stays: the user said otherwise. Files without a config.toml say nothing;
+    they are refused when they are loaded, if they are not there or do not fit.
+
+    Raises:
+        UserError: a damaged config.toml.
+    """
+    first = Path(named.split(",")[0])
+    config = Run(first if first.is_dir() else first.parent).config
+    if not named or not config.is_file():
+        return base
+    trained, default = read_config(config), Config()
+    same = [name for name in SHAPE if getattr(base, name) == getattr(default, name)]
+    return replace(base, **{name: getattr(trained, name) for name in same})

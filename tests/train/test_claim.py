@@ -1,0 +1,133 @@
+"""Whose directory it is: what stands in the way, and what is left when a training ends early."""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from helpers import resolved
+
+from dcgan_tf.common.errors import DIVERGED, UserError
+from dcgan_tf.common.runs import Run
+from dcgan_tf.train import claim
+
+
+def request(root=None):
+    return SimpleNamespace(config=resolved(), run_dir=root and Path(root), config_name="celeba")
+
+
+def fail(root=None, during=lambda run: None):
+    """Claim a directory for a training that ends in an error after `during(run)`."""
+    with pytest.raises(UserError, match="boom"), claim.claim(request(root)) as run:
+        during(run)
+        raise UserError("boom", code=DIVERGED)
+    return run
+
+
+def tree(root):
+    return sorted(str(path.relative_to(root)) for path in Path(root).rglob("*"))
+
+
+@pytest.mark.parametrize("name", [".lock-notes", ".writing-book", ".writing-step", ".lockfile"])
+def test_files_of_somebody_else_are_refused_and_stay(name, here):
+    Path("mine").mkdir()
+    Path("mine", name).write_text("a novel")
+    with pytest.raises(UserError, match="no config.toml"), claim.claim(request("mine")):
+        pass
+    assert Path("mine", name).read_text() == "a novel"
+    assert tree("mine") == [name]
+
+
+def test_a_folder_that_was_there_stays_and_is_as_empty_as_before(here):
+    Path("mine").mkdir()
+    fail("mine")
+    assert tree(here) == ["mine"]
+
+
+def test_a_link_to_a_folder_stays(here):
+    Path("disk").mkdir()
+    os.symlink("disk", "mine")
+    fail("mine")
+    assert os.readlink("mine") == "disk"
+    assert tree("disk") == []
+
+
+def test_folders_made_for_a_run_go_with_it_and_others_stay(here):
+    Path("runs").mkdir()
+    fail()
+    assert tree(here) == ["runs"]
+    fail("deep/er/run")
+    assert tree(here) == ["runs"]
+
+
+def test_the_current_folder_can_be_a_run(here):
+    fail(".")
+    assert tree(here) == []
+    with claim.claim(request(".")) as run:
+        assert run.config.is_file()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["checkpoints/step_00000003.npz", "generator.keras", "samples/epoch_0001.png", "my notes.txt"],
+)
+def test_a_run_with_anything_trained_or_foreign_in_it_is_kept_whole(name, here):
+    run = fail("a", lambda run: (run.root / name).write_text("x"))
+    assert (run.root / name).read_text() == "x"
+    assert run.config.is_file() and run.log.parent.is_dir()
+
+
+def test_tensorboard_events_of_a_run_that_never_began_go_with_it(here):
+    def during(run):
+        run.tensorboard.mkdir()
+        (run.tensorboard / "events.out.tfevents.1.host.2.0.v2").write_text("")
+
+    fail("a", during)
+    assert tree(here) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "loop", "nowhere"])
+def test_runs_itself_may_be_no_folder(kind, here):
+    if kind == "file":
+        Path("runs").write_text("x")
+    else:
+        os.symlink("runs" if kind == "loop" else "gone", "runs")
+    for root, word in ((None, "runs is a"), ("runs", "this is a"), ("runs/a", "runs is a")):
+        with pytest.raises(UserError, match=word), claim.claim(request(root)):
+            pass
+    assert tree(here) == ["runs"]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\udcffb"])
+def test_names_that_keras_and_tensorflow_cannot_write_are_refused(name, here):
+    with pytest.raises(UserError, match="UTF-8"), claim.claim(request(name)):
+        pass
+    assert tree(here) == []
+
+
+def test_a_clock_that_no_zip_can_tell_is_refused(monkeypatch, here):
+    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
+    with pytest.raises(UserError, match="clock says 1970"), claim.claim(request("a")):
+        pass
+    assert tree(here) == []
+
+
+def test_no_lock_is_written_through_a_link(here):
+    Path("a").mkdir()
+    Path("precious").write_text("x")
+    os.symlink("../precious", "a/.lock")
+    with pytest.raises(UserError, match=r"\.lock: a link"), claim.claim(request("a")):
+        pass
+    assert Path("precious").read_text() == "x"
+
+
+def test_a_run_may_lie_on_several_disks(here):
+    """Folders of a run that are links to folders."""
+    with claim.claim(request("a")) as run:
+        pass
+    Path("disk").mkdir()
+    run.checkpoints.rmdir()
+    os.symlink("../disk", run.checkpoints)
+    with claim.claim(request("a")) as again:
+        assert Run(again.root).checkpoints.is_dir()

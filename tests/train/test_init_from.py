@@ -1,0 +1,57 @@
+"""--init-from: a run or two files, and the shape of their networks."""
+
+import pytest
+from helpers import resolved
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run
+from dcgan_tf.train import claim
+from dcgan_tf.train.init_from import init_files
+
+
+@pytest.fixture
+def trained(here):
+    """A run at width 0.25 that makes 32x32 greys from latents of 7, with empty network files."""
+    run = Run("runs/a")
+    run.root.mkdir(parents=True)
+    sizes = ("--width", 0.25, "--latent-dim", 7, "--base-size", 4, "--image-size", 32)
+    claim.save_config(run, resolved(*sizes, "--channels", 1, "--epochs", 9, "--seed", 5))
+    for path in (run.generator, run.discriminator):
+        path.write_bytes(b"")
+    return run
+
+
+def test_names_a_run_or_two_files(trained):
+    files = [trained.generator, trained.discriminator]
+    assert init_files("") == []
+    assert init_files("runs/a") == files
+    assert init_files(",".join(map(str, files))) == files
+
+
+@pytest.mark.parametrize(
+    "named", ["nothere", "a.keras", "a.keras,no.keras", "a.keras,a.keras,b", "runs", ",", "a,"]
+)
+def test_refuses_what_is_not_both_networks(named, trained, here):
+    (here / "a.keras").write_bytes(b"")
+    with pytest.raises(UserError, match=f"--init-from {named}"):
+        init_files(named)
+
+
+@pytest.mark.parametrize("named", ["runs/a", "runs/a/generator.keras,runs/a/discriminator.keras"])
+def test_the_networks_sizes_need_not_be_said_again(named, trained):
+    config = resolved("--init-from", named)
+    sizes = config.width, config.latent_dim, config.base_size, config.image_size, config.channels
+    assert sizes == (0.25, 7, 4, 32, 1)
+    assert (config.epochs, config.seed) == (200, 0)  # the training is one of its own
+
+
+def test_what_the_user_says_otherwise_stays(trained, here):
+    assert resolved("--init-from", "runs/a", "--latent-dim", 100).latent_dim == 100
+    (here / "own.toml").write_text("latent_dim = 50\nbase_channels = 8\n")
+    config = resolved("--config", "own.toml", "--init-from", "runs/a")
+    assert (config.latent_dim, config.base_channels, config.width) == (50, 8, 0.25)
+
+
+def test_files_without_a_config_say_nothing(trained):
+    trained.config.unlink()
+    assert resolved("--init-from", "runs/a").width == 1

@@ -1,0 +1,112 @@
+"""losses.png: a curve over the steps that is bounded, survives a kill and is drawn in time."""
+
+import json
+import types
+
+import numpy as np
+import pytest
+
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.train.callbacks import loss_plot
+from dcgan_tf.train.callbacks.loss_plot import NAMES, POINTS, Curve, LossPlot
+
+
+def run_epoch(curve, values, first=0, last=None):
+    """Feed steps first..last of an epoch's `values` (steps, 4) as fit does: as running means."""
+    for count in range(first + 1, (last or len(values)) + 1):
+        logs = dict(zip(NAMES, values[:count].mean(0), strict=True))
+        curve.add(count, logs)
+    if last is None:
+        curve.end_epoch(len(values), logs)
+
+
+def test_points_are_the_means_over_their_steps_and_never_too_many():
+    values = np.random.default_rng(0).uniform(0, 2, (7, 1000, 4))
+    state = {}
+    curve = Curve(state)
+    for epoch in values:
+        run_epoch(curve, epoch)
+        assert len(curve.points) < POINTS
+    steps = np.array([0, *(point[0] for point in curve.points)])
+    assert set(np.diff(steps)) == {16}
+    flat = values.reshape(-1, 4)
+    expected = [flat[a:b].mean(0) for a, b in zip(steps[:-1], steps[1:], strict=True)]
+    np.testing.assert_allclose([p[1:] for p in curve.points], expected, atol=5e-6)
+
+
+def test_a_kill_within_an_epoch_leaves_no_trace():
+    values = np.random.default_rng(0).uniform(0, 2, (3, 300, 4))
+    whole, killed = {}, {}
+    for epoch in values:
+        run_epoch(Curve(whole), epoch)
+    for epoch in values:
+        run_epoch(Curve(killed), epoch, last=121)
+        killed = json.loads(json.dumps(killed))  # a checkpoint
+        run_epoch(Curve(json.loads(json.dumps(killed))), epoch, first=121, last=200)  # lost
+        run_epoch(Curve(killed), epoch, first=121)
+    assert killed == whole
+
+
+def history(*diversities, steps=10):
+    names = ("d_loss", "g_loss")
+    beliefs = {"d_real": 0.6, "d_fake": 0.4}
+    return [
+        {"epoch": i, "step": i * steps, "diversity": diversity}
+        | dict.fromkeys(names, 0.7)
+        | beliefs
+        for i, diversity in enumerate(diversities, start=1)
+    ]
+
+
+def plot_of(path, journal, epochs=4):
+    plot = LossPlot(path, "t", 1.0, journal)
+    count = types.SimpleNamespace(count=0)
+    plot.set_model(types.SimpleNamespace(batch_size=8, metrics=[count]))
+    plot.set_params({"epochs": epochs})
+    plot.on_train_begin()
+    return plot
+
+
+def test_troubles_are_marked(tmp_path):
+    """In a run from before there was a curve: its checkpoint has the epochs' means alone."""
+
+    def drawn(records):
+        plot_of(tmp_path / "losses.png", Journal(10, "", 40, records)).draw()
+        return (tmp_path / "losses.png").read_bytes()
+
+    healthy, collapsed = history(0.9, 0.9, 0.9, 0.9), history(0.9, 0.9, 0.1, 0.9)
+    assert drawn(healthy) == drawn(healthy)
+    assert drawn(healthy) != drawn(collapsed)
+
+
+def test_the_end_of_an_older_run_is_drawn_after_its_epochs(tmp_path):
+    journal = Journal(10, "", 40, history(0.9, 0.9, 0.9, 0.9))
+    plot = plot_of(tmp_path / "losses.png", journal, 5)
+    plot.on_epoch_begin(4)
+    logs = dict.fromkeys(NAMES, 0.5)
+    for batch in range(3):
+        plot.on_train_batch_end(batch, logs)
+    assert plot._points()[:, 0].tolist() == [10, 20, 30, 40, 41, 42, 43]
+
+
+def test_it_is_redrawn_within_a_long_epoch_and_before_a_stop(tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    plot, drawn = plot_of(tmp_path / "losses.png", Journal(1000, "")), []
+    plot.draw = lambda: drawn.append(clock[0])
+    plot.on_epoch_begin(0)
+    for batch in range(20):
+        clock[0] += 10
+        plot.on_train_batch_end(batch, dict.fromkeys(NAMES, 0.5))
+    assert drawn == [60, 120, 180]
+    plot.catch_up()
+    plot.catch_up()
+    assert drawn == [60, 120, 180, 200]
+
+
+@pytest.mark.parametrize("width", [1, 5, 9])
+def test_running_mean(width):
+    values = np.random.default_rng(0).normal(size=20)
+    half = width // 2
+    expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(20)]
+    np.testing.assert_allclose(loss_plot.running_mean(values, width), expected)
