@@ -488,6 +488,12 @@ def test_cropped_pictures_beside_raw_ones_need_their_own_crop(places, tiny, caps
     assert (stamp["crop"], stamp["scored_crop"]) == ("30,55,150,175", "center")
 
 
+def test_a_place_is_named_as_it_was_given(places, tiny, capsys):
+    (places / "C.zip").write_bytes(b"PK no zip")
+    with pytest.raises(UserError, match="^C.zip: "):
+        score(capsys, "A", "C.zip")
+
+
 def test_more_samples_than_pictures_is_refused(places, tiny, capsys):
     with pytest.raises(UserError, match="B.zip has 12"):
         score(capsys, "A", "B.zip", "--samples", 13)
