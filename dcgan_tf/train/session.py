@@ -127,7 +127,17 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     pack = open_pack(config, source)
     journal, restored = _journal(config, pack, found), found and found[0]
     session = Session(
-        run, config, stop, strategy, model, pack, journal, restored, plan, number, workers
+        run=run,
+        config=config,
+        stop=stop,
+        strategy=strategy,
+        model=model,
+        pack=pack,
+        journal=journal,
+        restored=restored,
+        plan=plan,
+        number=number,
+        workers=workers,
     )
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs} epochs, {plan}",
