@@ -14,6 +14,8 @@ _ROOMS = {
     "NonSaturating": "models.losses",
     "build_discriminator": "models.networks",
     "build_generator": "models.networks",
+    "images_dataset": "data.dataset",
+    "load_generator": "models.loading",
     "LossPlot": "train.callbacks.loss_plot",
     "ProgressGif": "train.callbacks.samples",
     "SampleGrid": "train.callbacks.samples",

@@ -101,7 +101,7 @@ def results(run):
 
     run = Path(run)
     state, journal = checkpoints.read(checkpoints.files(run / "checkpoints")[-1])
-    files = [run / "metrics.jsonl", run / "reals.png", run / "progress.gif"]
+    files = [run / "metrics.jsonl", run / "reals.png", run / "losses.png", run / "progress.gif"]
     files += sorted((run / "samples").iterdir())
     return {
         f"state at step {journal.step}": checkpoints.digest_of(state),

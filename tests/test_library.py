@@ -2,6 +2,8 @@
 
 import csv
 import math
+import os
+import re
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import REPO
+from helpers import REPO, face_jpeg, write_files
 from tiny_gan import BATCH, PIXELS, build, tiny
 
 import dcgan_tf
@@ -190,3 +192,29 @@ assert worst < 1e-9, worst
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_the_example_of_the_readme_runs(here):
+    """As it stands there, on three epochs of drawn faces and a tenth of the width."""
+    readme = (REPO / "README.md").read_text(encoding="utf-8")
+    example = next(
+        code
+        for code in re.findall(r"```python\n(.*?)```", readme, re.S)
+        if "images_dataset" in code
+    )
+    assert len(example.strip().splitlines()) <= 15
+    write_files(here / "pictures", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
+    code = example.replace("width=0.25", "width=0.05")
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=here,
+        env=os.environ | {"PYTHONPATH": str(REPO)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip().endswith("(4, 64, 64, 3)")
+    assert len(list((here / "samples").glob("epoch_*.png"))) == 3
+    assert (here / "losses.png").stat().st_size > 5000
+    loaded = keras.saving.load_model(here / "gan.keras")
+    assert int(loaded.g_optimizer.iterations) == 3

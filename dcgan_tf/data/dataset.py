@@ -66,7 +66,7 @@ def images_dataset(
 
     load = load_batch(pixels, batch_size=batch_size, seed=seed)
     dataset = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec((), tf.int64))
-    dataset = dataset.map(load, num_parallel_calls=2, deterministic=True)
+    dataset = dataset.map(load)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
 

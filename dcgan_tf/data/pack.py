@@ -87,6 +87,23 @@ def open_pictures(config, pixels_sha256=None):
     return pack if same else open_source(config)
 
 
+def archive_or_pack(config, pixels_sha256):
+    """The source of a config; where that is gone, the pack with these pixels.
+
+    Unlike `open_pictures` it needs the pack last: an archive has pictures beyond a run's subset.
+
+    Raises:
+        UserError: as sources.open_source, and there is no such pack either.
+    """
+    try:
+        return open_source(config)
+    except UserError:
+        pack = find_pack(config.packs, pixels_sha256) if pixels_sha256 else None
+        if not pack:
+            raise
+        return pack
+
+
 def find_pack(packs, pixels_sha256):
     """Pack | None: the whole one with these pixels in a folder of packs."""
     for path in sorted(Path(packs).glob("*/manifest.json")):

@@ -34,6 +34,8 @@ def preparer(config):
         with tf.device("/CPU:0"):
             return crop_and_resize(encoded, config)
 
+    traced = decode.get_concrete_function()
+
     def prepare(encoded):
         if isinstance(encoded, BadPicture):
             raise encoded
@@ -44,7 +46,7 @@ def preparer(config):
             _check_size(image, config)
             image.close()  # frees its pixels
             try:
-                return decode(plain).numpy()
+                return traced(tf.constant(plain)).numpy()
             except tf.errors.OpError:
                 raise BadPicture("damaged") from None
 

@@ -12,7 +12,8 @@ import numpy as np
 from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config, read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.data.pack import Pack, open_pack
+from dcgan_tf.common.runs import find_again
+from dcgan_tf.data.pack import Pack, archive_or_pack, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.pictures import from_pack, pick
 from dcgan_tf.evaluate.request import EvaluationRequest
@@ -136,17 +137,18 @@ def open_archive(request: EvaluationRequest) -> tuple[Archive, str]:
     Raises:
         UserError: --against subset or rest with pictures that the run was not trained on.
     """
-    config = read_config(request.run.config)
+    config = find_again(request.run, read_config(request.run.config))
     if request.packs:
         config = replace(config, packs=request.packs)
     if request.against == "data":
         return _other_archive(request, config), "data"
     if request.data:
         config = replace(config, data=request.data)
-    source = open_source(replace(config, subset=0))
+    trained_on = read_journal(request.run).get("pixels_sha256")
+    whole = bool(request.data) or request.against == "rest"  # the pack alone would not do
+    source = archive_or_pack(replace(config, subset=0), None if whole else trained_on)
     if len(source.names) >= config.subset:
         archive = training_archive(config, source)
-        trained_on = read_journal(request.run).get("pixels_sha256")
         if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
             return archive, request.against or "subset"
     if request.data and not request.against:

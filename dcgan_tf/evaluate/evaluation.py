@@ -53,7 +53,7 @@ def score_run(request: EvaluationRequest) -> dict:
 def score_places(request: EvaluationRequest) -> dict:
     """The scores of the pictures in B against those in A."""
     sides = [_config(request, *side) for side in zip(request.places, _crops(request), strict=True)]
-    sources = [_open(config.data, open_source, config) for config in sides]
+    sources = [_open(open_source, config) for config in sides]
     smaller = min(sources, key=lambda source: len(source.names))
     fewest = check_count(len(smaller.names), smaller.where)
     count = request.samples or min(10_000, fewest)
@@ -63,7 +63,7 @@ def score_places(request: EvaluationRequest) -> dict:
         )
     inception, layer = open_inception(request.inception, request.layer)
     first, second = (
-        _open(config.data, _open_side, config, source, count)
+        _open(_open_side, config, source, count)
         for config, source in zip(sides, sources, strict=True)
     )
     # Some pictures may have been unusable.
@@ -102,12 +102,12 @@ def _open_side(config, source, count):
         raise UserError(error.message + hint, flag=error.flag) from None
 
 
-def _open(place, opens, *args):
-    """Call `opens`, whose errors are about --data; here the place was given without a flag."""
+def _open(opens, *args):
+    """Call `opens`, whose errors begin with --data; here the place was given without a flag."""
     try:
         return opens(*args)
     except UserError as error:
-        raise UserError(error.message, flag=error.flag and place) from None
+        raise UserError(str(error).removeprefix("--data ")) from None
 
 
 def _score(judge: Judge, pictures: Pictures) -> dict:

@@ -111,7 +111,8 @@ def extract(
     folder = Path(cache) / digest(recipe)[:32]
     with whole_folder(folder, lambda path: _is_whole(path, pictures, layers)) as making:
         if making:
-            _write(making, pictures, inception, layers, recipe, progress)
+            with _naming(folder):
+                _write(making, pictures, inception, layers, recipe, progress)
         else:
             progress(pictures.count)
             mark_used(folder / "entry.json")
@@ -170,6 +171,17 @@ def _files(layers):
 def _sha256(path):
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _naming(folder):
+    """Where a write fails, as on a full disk, Python does not say of which file: this does."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename:
+            raise
+        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _is_whole(folder, pictures, layers):

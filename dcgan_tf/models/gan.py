@@ -6,7 +6,7 @@ import tensorflow as tf
 from dcgan_tf.models import noise
 from dcgan_tf.models.batches import checked, refusal_in
 from dcgan_tf.models.losses import NonSaturating
-from dcgan_tf.models.pixels import to_float
+from dcgan_tf.models.pixels import range_of, to_float
 
 
 class EpochMean(keras.metrics.Metric):
@@ -70,6 +70,7 @@ class DCGAN(keras.Model):
         super().__init__(**kwargs)
         self.generator, self.discriminator = generator, discriminator
         self.batch_size, self.seed = batch_size, seed
+        self._range = range_of(generator)
         self.loss_terms = loss or NonSaturating()
         self.augment, self.penalty = augment, penalty
         self.fresh_fakes = fresh_fakes
@@ -184,10 +185,6 @@ class DCGAN(keras.Model):
     def _share(self, loss):
         """This device's share of the loss: gradients are summed over devices, not averaged."""
         return loss / self.distribute_strategy.num_replicas_in_sync
-
-    @property
-    def _range(self):
-        return self.generator.layers[-1].activation.__name__
 
     def _count(self, own):
         """Global indices of this device's `own` pictures, by how many steps D has taken."""

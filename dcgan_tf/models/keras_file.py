@@ -51,11 +51,6 @@ def _check_entries(archive, size):
     for name in (CONFIG, WEIGHTS):
         if names.count(name) != 1:
             raise UserError(f"not a Keras model file (it has {names.count(name)} {name}, not one)")
-    for entry in entries:
-        if entry.flag_bits & 1:
-            raise UserError(f"{entry.filename} in it is encrypted; save the network again")
-        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise UserError(f"{entry.filename} in it is packed in an unknown way; save it again")
     unpacked = sum(entry.file_size for entry in entries)
     _check_claim(unpacked, size, "unpacks to")
     if archive.getinfo(CONFIG).file_size > limits.CONFIG_JSON_BYTES:

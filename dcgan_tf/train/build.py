@@ -130,7 +130,7 @@ def _writing(session):
         ProgressGif(run.progress, run.samples),
     ]
     if config.score_every:
-        judge = training_judge(config, session.source, session.pack)
+        judge = training_judge(config, session.pack)
         count = config.score_samples
         found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
     if config.tensorboard:

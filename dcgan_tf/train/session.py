@@ -30,7 +30,7 @@ class Session:
         stop: the wish to stop, looked at after every step.
         strategy: of the devices that share the work.
         model: built, with the first weights or those of the checkpoint.
-        source, pack: where the pictures come from, and the pictures.
+        pack: the pictures.
         journal: how far it has come; counts on while it trains.
         restored: the state of the checkpoint that it goes on from, None at the start.
         plan: the changes of settings, of earlier steps and of later ones (see changes.py).
@@ -42,7 +42,6 @@ class Session:
     stop: StopRequest
     strategy: tf.distribute.Strategy
     model: DCGAN
-    source: object
     pack: Pack
     journal: Journal
     restored: dict | None
@@ -128,7 +127,7 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     pack = open_pack(config, source)
     journal, restored = _journal(config, pack, found), found and found[0]
     session = Session(
-        run, config, stop, strategy, model, source, pack, journal, restored, plan, number, workers
+        run, config, stop, strategy, model, pack, journal, restored, plan, number, workers
     )
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs} epochs, {plan}",
@@ -162,7 +161,7 @@ def _go_on(session):
     for change in session.plan:
         if change.step >= step:
             log.info(
-                f"from step {change.step} (epoch {change.epoch}) on: "
+                f"from step {change.step} (epoch {change.epoch} done) on: "
                 f"{change.setting} {change.old} -> {change.new}"
             )
 

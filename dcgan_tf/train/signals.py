@@ -1,5 +1,7 @@
 """Ctrl-C and SIGTERM as requests that training looks at between two steps."""
 
+import contextlib
+import os
 import signal
 
 from dcgan_tf.common.errors import Interrupted
@@ -52,4 +54,5 @@ class StopRequest:
         if self.signum:
             raise KeyboardInterrupt
         self.signum = signum
-        print("\nsaving after this step; once more to stop at once", flush=True)
+        with contextlib.suppress(OSError):  # closed; print could be what was interrupted
+            os.write(1, b"\nsaving after this step; once more to stop at once\n")

@@ -1,5 +1,7 @@
 """A checkpoint holds everything, is whole or not taken, and says so."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -77,6 +79,14 @@ def test_damaged_checkpoint_is_passed_over_with_a_message(tmp_path, harm, caplog
     (said,) = caplog.messages
     assert newest.name in said and "damaged" in said
     assert newest.with_suffix(".damaged").exists()  # out of the way of the next one
+
+
+def test_checkpoint_from_before_the_threads_were_recorded_still_opens(tmp_path):
+    journal = {"steps_per_epoch": 5, "pixels_sha256": "abc", "step": 2, "history": []}
+    state = {"a": np.arange(3), "journal": np.array(json.dumps(journal))}
+    sha256 = np.array(checkpoints.digest_of(state))
+    np.savez(tmp_path / "step_00000002.npz", **state, sha256=sha256)
+    assert checkpoints.read_newest(tmp_path)[1] == Journal(5, "abc", 2, [], {})
 
 
 def test_none_whole_is_an_error_and_none_at_all_is_a_start(tmp_path):

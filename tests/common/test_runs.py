@@ -1,5 +1,6 @@
 """A run's directory is nobody else's, and what is written there is whole."""
 
+import errno
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from helpers import REPO, resolved
 
 from dcgan_tf.common import files, runs
 from dcgan_tf.common.config import read_config, to_toml
-from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
+from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
 from dcgan_tf.common.files import read_lines, replacing, write_lines, write_text
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train import claim
@@ -89,6 +90,37 @@ def test_replacing_overwrites_what_a_killed_process_left(tmp_path):
     write_text(path, "whole")
     assert path.read_text() == "whole"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_replacing_never_writes_through_a_link(tmp_path):
+    path, precious = tmp_path / "a.txt", tmp_path / "precious"
+    precious.write_text("x")
+    with replacing(path) as temporary:
+        temporary.write_text("y")
+    temporary.symlink_to(precious)
+    write_text(path, "new")
+    assert (precious.read_text(), path.read_text()) == ("x", "new")
+    path.unlink()
+    path.symlink_to(precious)  # a link in the file's own place is replaced
+    write_text(path, "newer")
+    assert (precious.read_text(), path.read_text()) == ("x", "newer")
+
+
+def test_a_folder_in_a_file_s_place_is_told_before_the_work(tmp_path):
+    (tmp_path / "a.png").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"a\.png"), replacing(tmp_path / "a.png"):
+        raise AssertionError("the work began")
+
+
+def test_a_full_disk_is_told_with_the_file_and_the_free_space(tmp_path):
+    path = tmp_path / "a.npz"
+    with pytest.raises(OSError) as caught, replacing(path) as temporary:
+        temporary.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert caught.value.filename == str(path)
+    said = describe(caught.value)
+    assert "a.npz: No space left on device (" in said and "MB are free there)" in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_refuses_a_file(tmp_path):
@@ -184,6 +216,33 @@ def test_newest_is_the_run_whose_generator_was_written_last(here):
             path.write_bytes(b"")
             os.utime(path, (time, time))
     assert runs.newest().root.name == "0002-b"
+
+
+def test_newest_leaves_out_what_is_no_run_and_names_what_it_may_not_read(here, monkeypatch, caplog):
+    for name in ("0001-a", "0002-closed", "0003-odd"):
+        (here / "runs" / name).mkdir(parents=True)
+        (here / "runs" / name / "generator.keras").write_bytes(b"")
+    (here / "runs/0003-odd/generator.keras").unlink()
+    (here / "runs/0003-odd/generator.keras").mkdir()
+    os.symlink("0004-loop", here / "runs/0004-loop")
+    (here / "runs/notes.txt").write_text("x")
+    is_file = Path.is_file
+
+    def closed(path):  # root may read everything, and tests may run as root
+        if "closed" in str(path):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", closed)
+    assert runs.newest().root.name == "0001-a"
+    (said,) = caplog.messages
+    assert "runs/0002-closed: left out, it cannot be read (Permission denied)" in said
+
+
+def test_newest_where_runs_is_a_file(here):
+    (here / "runs").write_text("x")
+    with pytest.raises(UserError, match="no run with a generator.keras"):
+        runs.newest()
 
 
 def test_lines_survive_and_torn_ones_are_dropped(tmp_path):

@@ -12,9 +12,19 @@ import stress
 from helpers import generate, train
 from PIL import Image
 
+from dcgan_tf import checkpoints
+
 TINY = (
     *("--config", "demo", "--subset", "48", "--width", "0.1", "--batch-size", "16"),
     *("--sample-count", "4", "--epochs", "2"),
+)
+
+
+# Where two inter-op threads gave other bits in each of 7 equal runs; TINY is too small to show it.
+REAL_SIZE = (
+    *("--config", "demo", "--subset", "128", "--width", "0.125", "--batch-size", "32"),
+    *("--base-channels", "128", "--g-channels", "128,256,512", "--d-channels", "64,128,128"),
+    *("--sample-count", "4", "--epochs", "2", "--no-tensorboard", "--run", "runs/a"),
 )
 
 
@@ -106,6 +116,50 @@ def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path
     assert train("--run", "runs/0001-demo", "--epochs", "3", cwd=copied).returncode == 0
     first, second = (stress.results(d / "runs/0001-demo") for d in (longer, copied))
     assert first == second
+
+
+def test_settings_changed_midway_count_from_their_step_on_also_on_a_repeat(copied, finished):
+    run = copied / "runs/0001-demo"
+    (run / "checkpoints/step_00000006.npz").unlink()  # as if it had been killed in epoch 2
+    new = ["--g-learning-rate", "1e-3", "--flip", "--label-smoothing", "0.1"]
+    done = train("--run", run, *new, cwd=copied)
+    assert done.returncode == 0, done.stderr
+    assert "from step 3 (epoch 1 done) on: g_learning_rate 0.0002 -> 0.001" in done.stdout
+    expected = stress.results(run)
+    assert expected != stress.results(finished[0] / "runs/0001-demo")
+    config = (run / "config.toml").read_bytes()
+    for path in (run / "checkpoints").glob("*.npz"):
+        path.unlink()
+    assert train("--run", run, cwd=copied).returncode == 0  # from the start: changes in its fit
+    assert stress.results(run) == expected
+    assert (run / "config.toml").read_bytes() == config
+
+
+def test_equal_runs_have_equal_bits_beyond_the_miniature(tmp_path_factory, monkeypatch):
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
+    first, second = (tmp_path_factory.mktemp("equal") for _ in range(2))
+    for cwd in (first, second):
+        assert train(*REAL_SIZE, cwd=cwd).returncode == 0
+    assert stress.results(first / "runs/a") == stress.results(second / "runs/a")
+
+
+def test_other_threads_on_a_resume_are_named_and_recorded(copied):
+    done = train(
+        *("--run", "runs/0001-demo", "--epochs", "3"),
+        cwd=copied,
+        env={"TF_NUM_INTEROP_THREADS": "3"},
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stdout.splitlines() if "warning" in line)
+    assert "inter_op_threads 1 -> 3" in line and "the bits may differ" in line
+    _, journal = checkpoints.read_newest(copied / "runs/0001-demo/checkpoints")
+    assert journal.computing["inter_op_threads"] == 3
+
+
+def test_deterministic_training_prints_no_internal_lines(tmp_path, finished):
+    shutil.copytree(finished[0] / "data", tmp_path / "data")
+    done = train(*TINY[:-1], "1", "--deterministic", cwd=tmp_path)
+    assert done.returncode == 0 and done.stderr == ""
 
 
 def test_second_run_gets_a_directory_of_its_own_and_the_pack_again(copied):

@@ -421,6 +421,24 @@ def test_against_says_which_pictures(there, tiny, capsys):
         evaluation.evaluate(args)
 
 
+def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
+    there, tiny, capsys, monkeypatch
+):
+    args = ("--run", there / "runs/a", "--samples", 12, "--cache", there / "features")
+    here = score(capsys, *args)
+    (there / "faces.zip").unlink()
+    (there / "runs/a/versions.json").unlink()  # it names another folder, which has the archive
+    (there / "elsewhere").mkdir()
+    monkeypatch.chdir(there / "elsewhere")
+    record = score(capsys, *args)
+    assert record["protocol"]["reference_sha256"] == here["protocol"]["reference_sha256"]
+    with pytest.raises(UserError, match="faces.zip: no such file"):
+        score(capsys, *args, "--against", "rest")
+    done = train("--run", there / "runs/a", "--epochs", 2, cwd=there / "elsewhere")
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (there / "elsewhere").iterdir()] == []
+
+
 def test_floor_is_null_with_the_reason_where_data_is_too_few(there, tiny, capsys):
     record = score(capsys, "--run", "runs/a", "--samples", 60)
     assert record["floor"] is None and "60 further real pictures" in record["floor_reason"]
@@ -468,6 +486,12 @@ def test_cropped_pictures_beside_raw_ones_need_their_own_crop(places, tiny, caps
     record = score(capsys, *flags, "--scored-crop", "center")
     stamp = record["protocol"]
     assert (stamp["crop"], stamp["scored_crop"]) == ("30,55,150,175", "center")
+
+
+def test_a_place_is_named_as_it_was_given(places, tiny, capsys):
+    (places / "C.zip").write_bytes(b"PK no zip")
+    with pytest.raises(UserError, match="^C.zip: "):
+        score(capsys, "A", "C.zip")
 
 
 def test_more_samples_than_pictures_is_refused(places, tiny, capsys):

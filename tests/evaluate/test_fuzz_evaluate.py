@@ -216,7 +216,7 @@ def test_a_full_disk_leaves_nothing_and_is_one_error(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))  # bytes; 96,000 are needed
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=f"File too large: '{tmp_path}"):
             features.extract(pictures, TinyInception(), "mixed_7", tmp_path, lambda count: None)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -301,23 +301,23 @@ def tgz(path, name, size, pax=None, data=b""):
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "pax", "data"),
+    ("name", "size", "pax", "data", "why"),
     [
-        (GRAPH_NAME, 4 * 10**9, None, b""),
-        (GRAPH_NAME, 3_000_000, None, b"\0" * 3_000_000),
-        ("other", 3_000_000, None, b"\0" * 3_000_000),
-        ("other", 4 * 10**9, None, b"\0" * 3_000_000),
-        (GRAPH_NAME, 100, None, b""),  # cut
-        (GRAPH_NAME, 100, {"size": "99999999999999999999"}, b"\0" * 600),
-        (GRAPH_NAME, 100, {"size": "-5"}, b"\0" * 600),
-        (GRAPH_NAME, 100, {"comment": "x" * 2_000_000}, b"\0" * 600),
-        (GRAPH_NAME, 100, {"GNU.sparse.realsize": "40000000000"}, b"\0" * 600),
-        (GRAPH_NAME, 600, None, b"\xff" * 1024),
+        (GRAPH_NAME, 4 * 10**9, None, b"", "4,000,000,000 bytes"),
+        (GRAPH_NAME, 3_000_000, None, b"\0" * 3_000_000, "3,000,000 bytes"),
+        ("other", 3_000_000, None, b"\0" * 3_000_000, "unpacks to more"),
+        ("other", 4 * 10**9, None, b"\0" * 3_000_000, "unpacks to more"),
+        (GRAPH_NAME, 100, None, b"", "damaged"),  # cut
+        (GRAPH_NAME, 100, {"size": "99999999999999999999"}, b"\0" * 600, "bytes"),
+        (GRAPH_NAME, 100, {"size": "-5"}, b"\0" * 600, ""),
+        (GRAPH_NAME, 100, {"comment": "x" * 2_000_000}, b"\0" * 600, "unpacks to more"),
+        (GRAPH_NAME, 100, {"GNU.sparse.realsize": "40000000000"}, b"\0" * 600, ""),
+        (GRAPH_NAME, 600, None, b"\xff" * 1024, "damaged"),
     ],
 )
-def test_archives_unpack_to_the_limit_at_most(tmp_path, small_limit, name, size, pax, data):
+def test_archives_unpack_to_the_limit_at_most(tmp_path, small_limit, name, size, pax, data, why):
     tracemalloc.start()
-    with refused("--inception PATH"):
+    with refused("--inception PATH", why):
         read_weights(tgz(tmp_path / "w.tgz", name, size, pax, data))
     assert tracemalloc.get_traced_memory()[1] < 2e7
     tracemalloc.stop()

@@ -156,6 +156,14 @@ def test_a_hostile_keras_file_is_one_line(make, seed, tmp_path):
     assert isinstance(found, str) and found.startswith(f"--model {path}: ")
 
 
+@pytest.mark.parametrize(
+    ("make", "words"), [(encrypted, "is encrypted"), (unknown_compression, "compression method")]
+)
+def test_what_zipfile_says_is_passed_on(make, words, tmp_path):
+    make(tmp_path / "g.keras", np.random.RandomState(0))
+    assert words in one_line(read_structure, tmp_path / "g.keras", "--model")
+
+
 def test_a_bomb_is_not_unpacked(tmp_path):
     bomb(tmp_path / "g.keras")
     assert "unpacks to 0.6 GB" in one_line(read_structure, tmp_path / "g.keras", "--model")

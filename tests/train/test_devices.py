@@ -42,10 +42,7 @@ def test_each_worker_knows_its_number_and_how_many_there_are(worker):
             cluster([host, "b:1"])
             for host in ("a:99999", "a:0", "a:-1", "a:", ":1", "a:1.5", "a:x")
         ),
-        *(
-            cluster([host])
-            for host in ("a:1.5", "a:٣", "a:99999999999999999999", "", " :1", "b:1\n")
-        ),
+        *(cluster([host]) for host in ("a:٣", "a:99999999999999999999", "", " :1", "b:1\n")),
         cluster(["a:1", "a:1"]),
         *(cluster(index=i) for i in (-1, 3, 10**30, None, [], {}, "x", 1e300, "9" * 5000)),
         *(cluster().replace('"index": 0', f'"index": {i}') for i in ("Infinity", "NaN", "1e400")),

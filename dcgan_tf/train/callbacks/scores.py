@@ -13,7 +13,7 @@ from dcgan_tf.common.files import editing_lines
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.data.pack import Pack
+from dcgan_tf.data.pack import Pack, archive_or_pack
 from dcgan_tf.evaluate.against import Choice, cache_of, choose_subset, training_archive
 from dcgan_tf.evaluate.judge import Judge, frechet_name, open_inception
 from dcgan_tf.evaluate.pictures import from_array, generated, pick
@@ -121,15 +121,15 @@ def choose(pixels: np.ndarray, count: int) -> Choice:
     return Choice(from_array(pixels[rows], "the real pictures"), held)
 
 
-def training_judge(config: Config, source, pack: Pack) -> Judge:
+def training_judge(config: Config, pack: Pack) -> Judge:
     """What scores the samples of a run: its training pictures and the network of `--inception`.
 
-    Args:
-        source: of the pictures; pack: of the training pictures.
+    The floor may need pictures of the archive that are not in the training pictures' pack.
 
     Raises:
         UserError: no weights of Inception, or damaged ones.
     """
+    source = archive_or_pack(config, pack.manifest["pixels_sha256"])
     archive, count = training_archive(config, source, pack), config.score_samples
     choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
     inception, layer = open_inception(config.inception or None)
