@@ -23,6 +23,8 @@ from dcgan_tf.metrics.inception_weights import (
     weight_shapes,
 )
 
+pytestmark = pytest.mark.slow
+
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
 
