@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common.checkpoints import read_journal
-from dcgan_tf.common.config import Config, read_config
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import Pack, archive_or_pack, open_pack

@@ -19,7 +19,8 @@ import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dcgan_tf.common.config import MIDWAY, Config, check_value, read_config
+from dcgan_tf.common.config import MIDWAY, Config, check_value
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 
 

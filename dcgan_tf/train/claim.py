@@ -13,7 +13,8 @@ from pathlib import Path
 
 import filelock
 
-from dcgan_tf.common.config import changed_fields, read_config, to_toml
+from dcgan_tf.common.config import changed_fields
+from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, UserError
 from dcgan_tf.common.files import (
     lock_at,

@@ -6,18 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcgan_tf.common.cli import Parser, leave, run_command, typed
-from dcgan_tf.common.config import (
-    FIELDS,
-    Config,
-    check_value,
-    expected,
-    find_config,
-    flag,
-    groups,
-    names,
-    read_config,
-    resolve,
-)
+from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups, resolve
+from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import shorten, shown
 from dcgan_tf.common.log import speak

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from dcgan_tf.common.config import Config, read_config
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 

@@ -2,7 +2,7 @@
 
 import io
 
-from dcgan_tf.common.config import to_toml
+from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import steps_per_epoch

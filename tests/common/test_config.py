@@ -16,14 +16,11 @@ from dcgan_tf.common.config import (
     MIDWAY,
     Config,
     changed_fields,
-    find_config,
     flag,
     groups,
-    names,
-    read_config,
     resolve,
-    to_toml,
 )
+from dcgan_tf.common.config_file import find_config, names, read_config, to_toml
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.train.command import parse_training
 

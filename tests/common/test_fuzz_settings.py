@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from dcgan_tf.common.cli import number, parse_seeds, run_command
-from dcgan_tf.common.config import FIELDS, flag, read_config, resolve, to_toml
+from dcgan_tf.common.config import FIELDS, flag, resolve
+from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.train.command import parse_training
 

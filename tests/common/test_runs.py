@@ -13,7 +13,7 @@ import pytest
 from helpers import REPO, resolved
 
 from dcgan_tf.common import files, runs
-from dcgan_tf.common.config import read_config, to_toml
+from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
 from dcgan_tf.common.files import read_lines, replacing, write_lines, write_text
 from dcgan_tf.common.runs import Run

@@ -14,7 +14,8 @@ import pytest
 from helpers import face_jpeg, faces_zip, write_files
 from PIL import Image, ImageFile
 
-from dcgan_tf.common.config import Config, read_config, resolve, to_toml
+from dcgan_tf.common.config import Config, resolve
+from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.common.runs import Run, find_again

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers import REPO
 
-from dcgan_tf.common.config import find_config, names, read_config
+from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.saving import save_network
 from dcgan_tf.train.command import parse_training

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from helpers import resolved
 
-from dcgan_tf.common.config import MIDWAY, changed_fields, read_config
+from dcgan_tf.common.config import MIDWAY, changed_fields
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train import changes, claim

@@ -7,7 +7,7 @@ import pytest
 from helpers import resolved
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.config import names
+from dcgan_tf.common.config_file import names
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.train import footprint
 
