@@ -12,6 +12,7 @@ import io
 import logging
 import stat
 import tarfile
+import urllib.error
 import urllib.request
 import zipfile
 import zlib
@@ -321,6 +322,8 @@ def download_archive(
             with replacing(target) as temporary:
                 _fetch(url, temporary, expected_bytes)
         except (OSError, http.client.HTTPException, ValueError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # it holds the connection
             raise UserError(
                 f"{url}: download failed ({_one_line(error)}); check the network and run again, "
                 f"or get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
