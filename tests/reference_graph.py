@@ -7,7 +7,7 @@ apart from `dcgan_tf.inception`, and a v1 session evaluates it directly, batch n
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.metrics.inception_weights import KERNEL_SHAPES
+from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES
 
 
 class ReferenceGraph:

@@ -18,8 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import read_lines, replacing
+from dcgan_tf.common.files import read_lines
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,8 @@
 
 import errno
 
+from dcgan_tf.common.limits import shorten
+
 BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
 IN_USE = 4
@@ -68,3 +70,10 @@ def describe(error):
     place = f"{error.filename}: " if error.filename else ""
     advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
     return f"{place}{error.strerror}; {advice}"
+
+
+def one_line(error):
+    """str: what an exception says, in one line of 200 characters or so; else what kind it is."""
+    text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+    text = "".join(c if c.isprintable() else " " for c in text)  # without a terminal's colours
+    return shorten(" ".join(text.split()) or type(error).__name__, 200)

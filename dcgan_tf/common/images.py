@@ -7,7 +7,7 @@ import io
 import numpy as np
 from PIL import Image, PngImagePlugin, features
 
-from dcgan_tf.common.files import replacing
+from dcgan_tf.common.atomic_write import replacing
 
 GIF_FRAMES = 60  # more would make a file that no page wants to show
 GAP = 2  # pixels between the pictures of a grid

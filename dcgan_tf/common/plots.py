@@ -5,7 +5,7 @@ import gc
 import os
 from collections.abc import Iterator
 
-from dcgan_tf.common.files import replacing
+from dcgan_tf.common.atomic_write import replacing
 
 SIZE, DPI = (10, 6.5), 100  # inches, pixels per inch
 

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
-from dcgan_tf.common.files import digest, make_directory, mark_used, whole_folder, write_text
+from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.limits import MAX_MEGAPIXELS, MAX_WAITING_BYTES
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.preprocess import FILTER, preparer

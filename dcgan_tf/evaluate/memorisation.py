@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import write_text
 from dcgan_tf.common.images import grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run

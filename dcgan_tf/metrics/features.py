@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.files import digest, make_directory, mark_used, whole_folder, write_text
+from dcgan_tf.common.atomic_write import whole_folder, write_text
+from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.metrics.frechet import FeatureStatistics
 
 log = logging.getLogger(__name__)

@@ -16,15 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics.inception_weights import (
+from dcgan_tf.metrics.inception_download import (
     ARCHIVE_BYTES,
     ARCHIVE_URL,
     DEFAULT_CACHE,
-    SOFTMAX,
     download_archive,
-    read_weights,
-    weight_shapes,
 )
+from dcgan_tf.metrics.inception_shapes import SOFTMAX, weight_shapes
+from dcgan_tf.metrics.inception_weights import read_weights
 
 DIMENSIONS = {"mixed_7": 768, "pool_3": 2048, "logits": 1008}
 INPUT_SIZE = 299

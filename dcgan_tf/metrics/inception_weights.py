@@ -7,124 +7,26 @@ authors leaves it out, and nothing else uses that layer. A file may stop after `
 """
 
 import gzip
-import http.client
 import io
-import logging
 import stat
 import tarfile
-import urllib.error
-import urllib.request
 import zipfile
 import zlib
 from pathlib import Path
 
-import filelock
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import make_directory, replacing
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.limits import MAX_INCEPTION_BYTES
-from dcgan_tf.common.progress import progress
+from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, SOFTMAX, SOFTMAX_SHAPE, weight_shapes
 
-log = logging.getLogger(__name__)
-
-ARCHIVE_URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
-ARCHIVE_BYTES = 88_931_400
 GRAPH_NAME = "classify_image_graph_def.pb"
-SOFTMAX = "softmax/weights"
-SOFTMAX_SHAPE = (2048, 1008)
-ARCHIVE_NAME = "inception-2015-12-05.tgz"
-DEFAULT_CACHE = Path("~/.cache/dcgan_tf")
 EXPECTED = (
     "expected inception-2015-12-05.tgz, its classify_image_graph_def.pb "
     "or an .npz of its folded weights: give one with --inception PATH"
 )
-
-
-def _shapes_to_mixed_7():
-    """{convolution: HWIO shape of its kernel}, in the order of the graph."""
-    shapes = {
-        "conv": (3, 3, 3, 32),
-        "conv_1": (3, 3, 32, 32),
-        "conv_2": (3, 3, 32, 64),
-        "conv_3": (1, 1, 64, 80),
-        "conv_4": (3, 3, 80, 192),
-    }
-    for block, channels, pooled in (("mixed", 192, 32), ("mixed_1", 256, 64), ("mixed_2", 288, 64)):
-        shapes |= {
-            f"{block}/conv": (1, 1, channels, 64),
-            f"{block}/tower/conv": (1, 1, channels, 48),
-            f"{block}/tower/conv_1": (5, 5, 48, 64),
-            f"{block}/tower_1/conv": (1, 1, channels, 64),
-            f"{block}/tower_1/conv_1": (3, 3, 64, 96),
-            f"{block}/tower_1/conv_2": (3, 3, 96, 96),
-            f"{block}/tower_2/conv": (1, 1, channels, pooled),
-        }
-    shapes |= {
-        "mixed_3/conv": (3, 3, 288, 384),
-        "mixed_3/tower/conv": (1, 1, 288, 64),
-        "mixed_3/tower/conv_1": (3, 3, 64, 96),
-        "mixed_3/tower/conv_2": (3, 3, 96, 96),
-    }
-    for block, inner in (("mixed_4", 128), ("mixed_5", 160), ("mixed_6", 160), ("mixed_7", 192)):
-        shapes |= {
-            f"{block}/conv": (1, 1, 768, 192),
-            f"{block}/tower/conv": (1, 1, 768, inner),
-            f"{block}/tower/conv_1": (1, 7, inner, inner),
-            f"{block}/tower/conv_2": (7, 1, inner, 192),
-            f"{block}/tower_1/conv": (1, 1, 768, inner),
-            f"{block}/tower_1/conv_1": (7, 1, inner, inner),
-            f"{block}/tower_1/conv_2": (1, 7, inner, inner),
-            f"{block}/tower_1/conv_3": (7, 1, inner, inner),
-            f"{block}/tower_1/conv_4": (1, 7, inner, 192),
-            f"{block}/tower_2/conv": (1, 1, 768, 192),
-        }
-    return shapes
-
-
-def _shapes_above_mixed_7():
-    shapes = {
-        "mixed_8/tower/conv": (1, 1, 768, 192),
-        "mixed_8/tower/conv_1": (3, 3, 192, 320),
-        "mixed_8/tower_1/conv": (1, 1, 768, 192),
-        "mixed_8/tower_1/conv_1": (1, 7, 192, 192),
-        "mixed_8/tower_1/conv_2": (7, 1, 192, 192),
-        "mixed_8/tower_1/conv_3": (3, 3, 192, 192),
-    }
-    for block, channels in (("mixed_9", 1280), ("mixed_10", 2048)):
-        shapes |= {
-            f"{block}/conv": (1, 1, channels, 320),
-            f"{block}/tower/conv": (1, 1, channels, 384),
-            f"{block}/tower/mixed/conv": (1, 3, 384, 384),
-            f"{block}/tower/mixed/conv_1": (3, 1, 384, 384),
-            f"{block}/tower_1/conv": (1, 1, channels, 448),
-            f"{block}/tower_1/conv_1": (3, 3, 448, 384),
-            f"{block}/tower_1/mixed/conv": (1, 3, 384, 384),
-            f"{block}/tower_1/mixed/conv_1": (3, 1, 384, 384),
-            f"{block}/tower_2/conv": (1, 1, channels, 192),
-        }
-    return shapes
-
-
-KERNEL_SHAPES = _shapes_to_mixed_7() | _shapes_above_mixed_7()
-ABOVE_MIXED_7 = ("mixed_8/", "mixed_9/", "mixed_10/", "softmax/")
-
-
-def weight_shapes(layer: str = "logits") -> dict[str, tuple[int, ...]]:
-    """{weight name: shape} of all that `layer` ("mixed_7", "pool_3" or "logits") depends on."""
-    shapes = {}
-    for name, shape in KERNEL_SHAPES.items():
-        shapes |= {f"{name}/kernel": shape, f"{name}/bias": shape[-1:]}
-    shapes[SOFTMAX] = SOFTMAX_SHAPE
-    if layer == "mixed_7":
-        return {name: s for name, s in shapes.items() if not name.startswith(ABOVE_MIXED_7)}
-    if layer == "pool_3":
-        del shapes[SOFTMAX]
-    return shapes
-
-
 # What the readers of zip, gzip, tar and protobuf raise for files that are damaged, encrypted or of
 # an unknown compression.
 _DAMAGED = (
@@ -153,15 +55,10 @@ def read_weights(path: Path | str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; {EXPECTED}") from None
     except _DAMAGED as error:
-        reason = _one_line(error)
+        reason = one_line(error)
         raise UserError(f"{path}: damaged or of another kind ({reason}); {EXPECTED}") from error
     except (KeyError, ValueError, TypeError) as error:
-        raise UserError(f"{path}: {_one_line(error)}; {EXPECTED}") from error
-
-
-def _one_line(error):
-    text = str(error.args[0] if isinstance(error, KeyError) else error)
-    return " ".join(text.split())[:200] or type(error).__name__
+        raise UserError(f"{path}: {one_line(error)}; {EXPECTED}") from error
 
 
 def _read(path):
@@ -293,61 +190,3 @@ def _finite(name, array):
     if not np.isfinite(array).all():
         raise ValueError(f"{name!r} contains NaN or infinity")
     return array
-
-
-def download_archive(
-    cache_dir: Path | str = DEFAULT_CACHE,
-    url: str = ARCHIVE_URL,
-    expected_bytes: int = ARCHIVE_BYTES,
-) -> Path:
-    """inception-2015-12-05.tgz in the cache, downloaded first if it is not there.
-
-    The file appears under its name only when it is complete; what was broken off starts anew, and
-    of two processes that need it the second waits for the first.
-
-    Raises:
-        UserError: the server cannot be reached, sends another number of bytes or by a connection
-            that is not encrypted; it names --inception as the way out.
-    """
-    cache_dir = Path(cache_dir).expanduser()
-    target = cache_dir / ARCHIVE_NAME
-    if _is_complete(target, expected_bytes):
-        return target
-    make_directory(cache_dir, "cache of the Inception weights")
-    with filelock.FileLock(cache_dir / f".{ARCHIVE_NAME}.lock"):
-        if _is_complete(target, expected_bytes):
-            return target
-        log.info(f"downloading {url} to {target}")
-        try:
-            with replacing(target) as temporary:
-                _fetch(url, temporary, expected_bytes)
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            if isinstance(error, urllib.error.HTTPError):
-                error.close()  # it holds the connection
-            raise UserError(
-                f"{url}: download failed ({_one_line(error)}); check the network and run again, "
-                f"or get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
-            ) from error
-    return target
-
-
-def _is_complete(path, expected_bytes):
-    return path.is_file() and path.stat().st_size == expected_bytes
-
-
-def _fetch(url, path, expected_bytes):
-    """Copy the body of `url` to `path`; OSError unless it has the expected number of bytes."""
-    received = 0
-    with (
-        urllib.request.urlopen(url, timeout=60) as response,
-        path.open("wb") as file,
-        progress(expected_bytes, "inception-2015-12-05", "B") as bar,
-    ):
-        if url.startswith("https:") and not response.url.startswith("https:"):
-            raise OSError(f"sent on to {response.url}, which is not encrypted")
-        while received <= expected_bytes and (part := response.read(1 << 16)):
-            file.write(part)
-            received += len(part)
-            bar.update(len(part))
-    if received != expected_bytes:
-        raise OSError(f"{received:,} bytes came, expected {expected_bytes:,}")

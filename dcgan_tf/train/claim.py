@@ -13,17 +13,11 @@ from pathlib import Path
 
 import filelock
 
+from dcgan_tf.common.atomic_write import temporary_for, write_text
 from dcgan_tf.common.config import changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, UserError
-from dcgan_tf.common.files import (
-    lock_at,
-    lock_for,
-    make_directory,
-    next_directory,
-    temporary_for,
-    write_text,
-)
+from dcgan_tf.common.files import lock_at, lock_for, make_directory, next_directory
 from dcgan_tf.common.log import hush, kept_in
 from dcgan_tf.common.runs import RUNS, Run
 from dcgan_tf.train import changes

@@ -77,7 +77,6 @@ class Session:
             initial_epoch=self.journal.epoch,
             epochs=last,
             steps_per_epoch=self.journal.steps_per_epoch - broken_off,
-            shuffle=False,  # done by pipeline.batches
             callbacks=kept,
             verbose=0,
         )
@@ -85,15 +84,15 @@ class Session:
     def _share(self, context):
         """This worker's elements: one for each of its devices, in the order of the devices."""
         shards = self.strategy.num_replicas_in_sync
-        own = shards // context.num_input_pipelines
+        count = shards // context.num_input_pipelines
+        first = count * context.input_pipeline_id
         return batches(
             self.pack.pixels,
             batch_size=self.config.batch_size,
             seed=self.config.seed,
             first_step=self.journal.step,
             shards=shards,
-            first_shard=own * context.input_pipeline_id,
-            own_shards=own,
+            own=range(first, first + count),
         )
 
 

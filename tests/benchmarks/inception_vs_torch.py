@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 
 from dcgan_tf.metrics import inception
-from dcgan_tf.metrics.inception_weights import weight_shapes
+from dcgan_tf.metrics.inception_shapes import weight_shapes
 
 
 def random_weights(layer):

@@ -13,9 +13,10 @@ import pytest
 from helpers import REPO, resolved
 
 from dcgan_tf.common import files, runs
+from dcgan_tf.common.atomic_write import replacing, write_lines, write_text
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
-from dcgan_tf.common.files import read_lines, replacing, write_lines, write_text
+from dcgan_tf.common.files import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train import claim
 

@@ -23,9 +23,10 @@ from helpers import (
 )
 from tiny_inception import TinyInception
 
+from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import read_lines, write_lines
+from dcgan_tf.common.files import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import against, evaluation, judge, protocol, table

@@ -23,7 +23,8 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate import evaluation, judge, records, table
 from dcgan_tf.evaluate.command import parse_evaluation
 from dcgan_tf.metrics import features, inception_weights
-from dcgan_tf.metrics.inception_weights import GRAPH_NAME, KERNEL_SHAPES, read_weights
+from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES
+from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
 
 @contextlib.contextmanager

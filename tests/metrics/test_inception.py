@@ -14,14 +14,10 @@ from helpers import SHARED
 from reference_graph import ReferenceGraph, evaluate_directly
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics import inception, inception_weights
-from dcgan_tf.metrics.inception_weights import (
-    GRAPH_NAME,
-    KERNEL_SHAPES,
-    download_archive,
-    read_weights,
-    weight_shapes,
-)
+from dcgan_tf.metrics import inception, inception_download
+from dcgan_tf.metrics.inception_download import download_archive
+from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, weight_shapes
+from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
 pytestmark = pytest.mark.slow
 
@@ -349,7 +345,7 @@ def test_damaged_archive_in_the_cache_is_named_with_what_to_do(tmp_path):
 
 
 def test_weights_come_over_an_encrypted_connection_only(tmp_path, monkeypatch):
-    assert inception_weights.ARCHIVE_URL.startswith("https://")
+    assert inception_download.ARCHIVE_URL.startswith("https://")
     plain = io.BytesIO(b"x" * 1000)
     plain.url = "http://elsewhere/inception-2015-12-05.tgz"
     monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: plain)

@@ -14,8 +14,9 @@ import pytest
 from helpers import resolved
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.atomic_write import temporary_for, write_text
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import lock_for, read_lines, temporary_for, write_text
+from dcgan_tf.common.files import lock_for, read_lines
 from dcgan_tf.common.runs import Run, epoch_of
 from dcgan_tf.train import changes, claim
 

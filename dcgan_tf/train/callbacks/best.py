@@ -4,7 +4,7 @@ import json
 import logging
 import zipfile
 
-from dcgan_tf.common.files import write_text
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.evaluate.judge import frechet_name
 from dcgan_tf.evaluate.protocol import mismatch
 from dcgan_tf.evaluate.records import is_record, parse_record

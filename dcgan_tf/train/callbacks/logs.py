@@ -12,7 +12,8 @@ import keras
 import psutil
 import tensorflow as tf
 
-from dcgan_tf.common.files import read_lines, write_lines
+from dcgan_tf.common.atomic_write import write_lines
+from dcgan_tf.common.files import read_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents
 
