@@ -24,7 +24,7 @@ def print_plan(request):
     config = request.config
     if request.run_dir:
         claim.check(Run(request.run_dir), config)
-    init_files(config)
+    init_files(config.init_from)
     print(to_toml(config))
     devices.prepare(config)
     strategy = devices.open_strategy(config)
