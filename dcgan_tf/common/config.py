@@ -58,10 +58,10 @@ class Config:
         0.1, "share of unusable files that is skipped; more stops the run", low=0, high=1
     )
     max_pixels: float = _option(
-        limits.MAX_MEGAPIXELS,
+        limits.MEGAPIXELS,
         "largest picture that is decoded, megapixels; larger ones are skipped",
         above=0,
-        high=limits.MOST_MEGAPIXELS,
+        high=limits.MEGAPIXELS_MOST,
     )
     packs: str = _option("data/packs", "folder that keeps the prepared pictures", may_change=True)
 

@@ -2,7 +2,7 @@
 
 import errno
 
-from dcgan_tf.common.limits import shorten
+from dcgan_tf.common import limits
 
 BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
@@ -76,4 +76,4 @@ def one_line(error):
     """str: what an exception says, in one line of 200 characters or so; else what kind it is."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     text = "".join(c if c.isprintable() else " " for c in text)  # without a terminal's colours
-    return shorten(" ".join(text.split()) or type(error).__name__, 200)
+    return limits.shorten(" ".join(text.split()) or type(error).__name__, 200)

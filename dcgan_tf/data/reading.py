@@ -5,7 +5,7 @@ import os
 import stat
 import zipfile
 
-from dcgan_tf.common.limits import MAX_ZIP_INDEX_BYTES, megabytes
+from dcgan_tf.common import limits
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -68,8 +68,8 @@ def read_file(path, limit):
 def _check_bytes(size, limit):
     if size > limit:
         raise BadPicture(
-            f"{megabytes(size)}, more than the {megabytes(limit)} of the largest picture "
-            "that --max-pixels allows"
+            f"{limits.in_words(size)}, more than the {limits.in_words(limit)} "
+            "of the largest picture that --max-pixels allows"
         )
 
 
@@ -83,8 +83,8 @@ class _Bounded:
         return getattr(self._file, name)
 
     def read(self, count=-1):
-        if count > MAX_ZIP_INDEX_BYTES:
-            raise zipfile.BadZipFile(f"it claims a list of names of {megabytes(count)}")
+        if count > limits.ZIP_INDEX_BYTES:
+            raise zipfile.BadZipFile(f"it claims a list of names of {limits.in_words(count)}")
         return self._file.read(count)
 
 

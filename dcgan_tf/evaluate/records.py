@@ -4,9 +4,9 @@ import json
 import logging
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import editing_lines
-from dcgan_tf.common.limits import MAX_SCORES_BYTES
 from dcgan_tf.evaluate.protocol import FRECHET_NAMES
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ def read_records(path: Path) -> list[dict]:
     """
     if not path.is_file():
         return []
-    if (size := path.stat().st_size) > MAX_SCORES_BYTES:
-        raise UserError(f"{path}: {size:,} bytes, expected {MAX_SCORES_BYTES:,} at most")
+    if (size := path.stat().st_size) > limits.SCORES_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, expected {limits.SCORES_BYTES:,} at most")
     records, bad = [], []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         record = parse_record(line)
@@ -60,7 +60,7 @@ def read_record(path: Path) -> dict | None:
     """The record in a file such as best/score.json; None, with a warning, where it is none."""
     if not path.is_file():
         return None
-    small = path.stat().st_size <= MAX_SCORES_BYTES
+    small = path.stat().st_size <= limits.SCORES_BYTES
     record = parse_record(path.read_bytes()) if small else None
     if record is None:
         log.warning(f"{path}: no record of scores; left out")

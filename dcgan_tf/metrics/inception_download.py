@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def download_archive(
             with replacing(target) as temporary:
                 _fetch(url, temporary, expected_bytes)
         except (OSError, http.client.HTTPException, ValueError) as error:
+            if isinstance(error, urllib.error.HTTPError):
+                error.close()  # or its connection stays open
             raise UserError(
                 f"{url}: download failed ({one_line(error)}); check the network and run again, "
                 f"or get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"

@@ -60,7 +60,7 @@ def _check_entries(archive, size):
 def _check_claim(claimed, size, words):
     if limits.unpacks_to_too_much(claimed, size):
         raise UserError(
-            f"{words} {limits.gigabytes(claimed)}, far more than a network in a file of "
+            f"{words} {limits.in_words(claimed)}, far more than a network in a file of "
             f"{size:,} bytes needs; it is damaged or made to fill the memory"
         )
 

@@ -130,8 +130,8 @@ def _check_size(structure, weights_bytes):
     needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
     if needed > limits.memory():
         raise UserError(
-            f"needs about {limits.gigabytes(needed)} of memory for {CHUNK} pictures, "
-            f"this machine has {limits.gigabytes(limits.memory())}"
+            f"needs about {limits.in_words(needed)} of memory for {CHUNK} pictures, "
+            f"this machine has {limits.in_words(limits.memory())}"
         )
 
 

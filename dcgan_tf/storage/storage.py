@@ -13,8 +13,8 @@ from pathlib import Path
 
 import filelock
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.limits import megabytes
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ def show(places, unused=0.0, clear=False):
     found = [entry for place in places for entry in entries(place) if entry.used <= latest]
     for entry in sorted(found, key=lambda entry: entry.used):
         day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
-        log.info(f"{megabytes(entry.size):>12}  {day}  {entry.path}  {entry.what}")
+        log.info(f"{limits.in_words(entry.size):>12}  {day}  {entry.path}  {entry.what}")
         if clear:
             _delete(entry)
-    total = megabytes(sum(entry.size for entry in found))
+    total = limits.in_words(sum(entry.size for entry in found))
     if clear:
         log.info(f"deleted: {len(found)}, {total}; each is made again when a run needs it")
     else:

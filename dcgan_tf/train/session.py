@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from dcgan_tf.common import checkpoints
+from dcgan_tf.common import checkpoints, limits
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config, fixed_fields
 from dcgan_tf.common.errors import UserError
@@ -146,7 +146,7 @@ def _check_room(run, model):
     free = shutil.disk_usage(run.root).free
     if free < size:
         raise UserError(
-            f"a checkpoint needs {size / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free; "
+            f"a checkpoint needs {limits.in_words(size)}, {limits.in_words(free)} are free; "
             "free some or name another disk",
             flag=f"--run {run.root}",
         )

@@ -18,11 +18,12 @@ import tensorflow as tf
 from helpers import face_jpeg, write_files
 from tiny_inception import TinyInception
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate import evaluation, judge, records, table
 from dcgan_tf.evaluate.command import parse_evaluation
-from dcgan_tf.metrics import features, inception_weights
+from dcgan_tf.metrics import features
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES
 from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
@@ -233,7 +234,7 @@ FIRST = "conv/kernel"
 
 @pytest.fixture
 def small_limit(monkeypatch):
-    monkeypatch.setattr(inception_weights, "MAX_INCEPTION_BYTES", 2**20)
+    monkeypatch.setattr(limits, "INCEPTION_BYTES", 2**20)
 
 
 def npy(shape, version=1, order=False, descr="<f4"):
