@@ -7,6 +7,13 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
+def pytest_collection_modifyitems(items):
+    """What runs whole commands is slow, all of it; elsewhere the tests are marked one by one."""
+    for item in items:
+        if "end_to_end" in item.path.parts:
+            item.add_marker("slow")
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """The current directory, new and empty."""

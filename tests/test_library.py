@@ -81,6 +81,7 @@ def test_keras_own_callbacks_work(tmp_path):
     assert isinstance(keras.saving.load_model(best), dcgan_tf.DCGAN)
 
 
+@pytest.mark.slow
 def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(tmp_path):
     whole, _ = weights_after(plain(8), epochs=4, steps=1)
     _, model = weights_after(plain(8), epochs=2, steps=1)
@@ -91,6 +92,7 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(tmp_path):
     assert weights_sha256(loaded.generator) == whole
 
 
+@pytest.mark.slow
 def test_pictures_alone_draw_what_numbered_ones_draw():
     steps = 2
     numbered = batches(PIXELS[:16], batch_size=BATCH, seed=0)
@@ -139,6 +141,7 @@ class LeastSquares:
         return tf.reduce_mean((fake_logits - 1) ** 2)
 
 
+@pytest.mark.slow
 def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     seen = []
 
@@ -164,6 +167,7 @@ def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     assert losses(loss=LeastSquares(), augment=darker) != own
 
 
+@pytest.mark.slow
 def test_two_devices_count_plain_pictures_as_one_does():
     code = f"""
 import sys

@@ -42,25 +42,24 @@ def read_batch(pixels, step, *, batch_size, seed, shard=0, shards=1):
     return pixels[rows], np.arange(start, start + part, dtype=np.int64) + step * batch_size
 
 
-def batches(pixels, *, batch_size, seed, first_step=0, shards=1, first_shard=0, own_shards=None):
+def batches(pixels, *, batch_size, seed, first_step=0, shards=1, own=None):
     """An endless dataset of batches, or of this worker's shards of them.
 
     Args:
         pixels: uint8 (count, height, width, channels), may be mapped from disk.
         batch_size: pictures per step over all shards.
         first_step: where to go on.
-        shards: how many devices share a batch; this worker feeds `own_shards` of them (default
-            all), from `first_shard` on, one dataset element each.
+        shards: how many devices share a batch; own: range of those that this worker feeds, one
+            dataset element each, by default all.
 
     Returns:
         tf.data.Dataset of {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
     """
-    own_shards = own_shards or shards
+    own = own or range(shards)
     load = load_batch(pixels, batch_size=batch_size, seed=seed, shards=shards)
 
     def element(item):
-        step, own = item // own_shards, item % own_shards
-        return load(first_step + step, first_shard + own)
+        return load(first_step + item // len(own), own.start + item % len(own))
 
     dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(element)
     return unsharded(dataset).prefetch(tf.data.AUTOTUNE)

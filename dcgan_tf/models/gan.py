@@ -108,7 +108,7 @@ class DCGAN(keras.Model):
         """
         if isinstance(x, tf.data.Dataset):
             x = checked(x, self.batch_size)
-            kwargs.setdefault("shuffle", False)  # a dataset is shuffled by who makes it
+        kwargs.setdefault("shuffle", False)  # a dataset is shuffled by who makes it
         try:
             return super().fit(x, **kwargs)
         except tf.errors.InvalidArgumentError as error:

@@ -77,7 +77,6 @@ class Session:
             initial_epoch=self.journal.epoch,
             epochs=last,
             steps_per_epoch=self.journal.steps_per_epoch - broken_off,
-            shuffle=False,  # done by pipeline.batches
             callbacks=kept,
             verbose=0,
         )
@@ -85,15 +84,15 @@ class Session:
     def _share(self, context):
         """This worker's elements: one for each of its devices, in the order of the devices."""
         shards = self.strategy.num_replicas_in_sync
-        own = shards // context.num_input_pipelines
+        count = shards // context.num_input_pipelines
+        first = count * context.input_pipeline_id
         return batches(
             self.pack.pixels,
             batch_size=self.config.batch_size,
             seed=self.config.seed,
             first_step=self.journal.step,
             shards=shards,
-            first_shard=own * context.input_pipeline_id,
-            own_shards=own,
+            own=range(first, first + count),
         )
 
 
@@ -127,7 +126,17 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     pack = open_pack(config, source)
     journal, restored = _journal(config, pack, found), found and found[0]
     session = Session(
-        run, config, stop, strategy, model, pack, journal, restored, plan, number, workers
+        run=run,
+        config=config,
+        stop=stop,
+        strategy=strategy,
+        model=model,
+        pack=pack,
+        journal=journal,
+        restored=restored,
+        plan=plan,
+        number=number,
+        workers=workers,
     )
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs} epochs, {plan}",

@@ -16,7 +16,7 @@ from dcgan_tf.common.errors import (
     describe,
     is_file_system_error,
 )
-from dcgan_tf.common.images import grid, save_png
+from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.train import claim, devices
 from dcgan_tf.train.build import callbacks
 from dcgan_tf.train.session import open_session
@@ -50,7 +50,8 @@ def train(request) -> int:
         session = open_session(request, run, stop, worker, found)
         kept = callbacks(session)
         if session.chief:
-            save_png(run.reals, grid(np.asarray(session.pack.pixels[:64])))
+            canvas = grid(np.asarray(session.pack.pixels[:64]))
+            save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
         log.info(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
         stop.defer()

@@ -89,6 +89,7 @@ def test_without_home_terminal_or_streams(command, code, tmp_path):
     assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_keras_is_set_to_elsewhere_changes_nothing(tmp_path):
     other = {"floatx": "float16", "image_data_format": "channels_first", "backend": "jax"}
     other = json.dumps(other).encode()

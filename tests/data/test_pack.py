@@ -457,6 +457,7 @@ def test_what_a_killed_making_left_is_not_taken_and_goes(packed, tmp_path):
     assert sorted(path.name for path in again.path.iterdir()) == ["manifest.json", "pixels.npy"]
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_one_pack(packed, tmp_path):
     """The other one asks while we are decoding: it must wait, then take ours unread."""
     code = (

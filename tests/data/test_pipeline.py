@@ -75,7 +75,7 @@ def test_shards_in_order_are_the_whole_batch(shards):
 
 def test_two_workers_with_two_devices_each_share_the_batch_of_one():
     first, second = (
-        taken(10, batch_size=8, shards=4, own_shards=2, first_shard=2 * worker)
+        taken(10, batch_size=8, shards=4, own=range(2 * worker, 2 * worker + 2))
         for worker in range(2)
     )
     for step, whole in enumerate(taken(5, batch_size=8)):

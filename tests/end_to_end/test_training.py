@@ -12,7 +12,7 @@ import stress
 from helpers import generate, train
 from PIL import Image
 
-from dcgan_tf import checkpoints
+from dcgan_tf.common import checkpoints
 
 TINY = (
     *("--config", "demo", "--subset", "48", "--width", "0.1", "--batch-size", "16"),

@@ -36,6 +36,8 @@ from dcgan_tf.metrics import features
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS} is absent")
 KEYS = ["kid_mean", "kid_std", "inception_score", "precision", "recall", "floor", "protocol"]

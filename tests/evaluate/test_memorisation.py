@@ -15,6 +15,8 @@ from dcgan_tf.evaluate import command as evaluate
 from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, verdict
 from dcgan_tf.metrics import features
 
+pytestmark = pytest.mark.slow
+
 
 def smooth_pictures(seed, count):
     """Random pictures with structure: what is left of noise when it is enlarged."""

@@ -327,6 +327,7 @@ def test_bad_latents(content, message, model_file, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_files_that_are_no_generator(model_file, tmp_path):
     (tmp_path / "text.keras").write_text("hello")
     done = generate_process("--model", tmp_path / "text.keras", cwd=tmp_path)

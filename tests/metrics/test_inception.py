@@ -19,6 +19,8 @@ from dcgan_tf.metrics.inception_download import download_archive
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, weight_shapes
 from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
+pytestmark = pytest.mark.slow
+
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
 

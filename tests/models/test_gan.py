@@ -58,6 +58,7 @@ def textbook_steps(config, steps, smoothing=0.0, fresh=False):
     return generator, discriminator
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["celeba", "radford"])
 @pytest.mark.parametrize("options", [{}, {"smoothing": 0.1}, {"fresh": True}])
 def test_step_equals_the_textbook_in_float64(float64, name, options):

@@ -123,6 +123,7 @@ def test_initial_weights_are_normal_seeded_and_different_in_each_layer():
     assert len(starts) == len(kernels) + 1
 
 
+@pytest.mark.slow
 def test_saved_generator_loads_with_plain_keras_alone(tmp_path):
     generator = build_generator(resolved("--width", "0.05"))
     latents = np.random.RandomState(0).randn(2, 128).astype("float32")
@@ -159,6 +160,7 @@ def test_saved_networks_have_no_key_that_keras_3_13_refuses(tmp_path, recipe, bu
         assert keys <= KERAS_3_13[kind] | EVERY_LAYER, (kind, config["name"])
 
 
+@pytest.mark.slow
 def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
     program = (
         "import sys\n"

@@ -35,6 +35,8 @@ judge.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"
 TOLD = """
 import os, pathlib, train
 
+pytestmark = pytest.mark.slow
+
 def telling(publish):
     def wrapped(*names):
         print("publish", names[-1], flush=True)

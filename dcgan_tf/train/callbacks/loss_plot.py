@@ -114,7 +114,7 @@ class LossPlot(Redrawn):
 
     def on_epoch_begin(self, epoch, logs=None):
         # Above 0 where a broken-off epoch goes on.
-        self._count = int(self.model.metrics[0].count.numpy())
+        self._count = int(np.asarray(self.model.metrics[0].count))
 
     def on_train_batch_end(self, batch, logs=None):
         self._count += 1
