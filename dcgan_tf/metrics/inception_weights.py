@@ -26,6 +26,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, replacing
 from dcgan_tf.common.limits import MAX_INCEPTION_BYTES
 from dcgan_tf.common.progress import progress
+from dcgan_tf.common.zips import open_zip
 
 log = logging.getLogger(__name__)
 
@@ -184,7 +185,7 @@ def _too_large(size):
 
 def _read_npz(path):
     weights = {}
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         present = {info.filename: info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
             node, _, kind = name.rpartition("/")
