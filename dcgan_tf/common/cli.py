@@ -33,7 +33,7 @@ def run_command(main, argv=None):
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
     except KeyboardInterrupt:
-        message, code = "stopped at once; the last checkpoint is whole", 130
+        message, code = "stopped at once; every file that is written is whole", 130
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
         code = BAD_INPUT

@@ -71,8 +71,9 @@ def shown(value):
         return "an integer of thousands of digits"
 
 
-# Networks in files, and pictures made with them
+# Networks and checkpoints in files, and pictures made with them
 
+ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, where there are hundreds: 1 MiB
 GENERATED = 100_000  # pictures of one generate.py; --limit raises it
 GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
 TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
@@ -96,7 +97,7 @@ MEGAPIXELS_MOST = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no
 LARGE_PIXELS = 8_000_000  # pictures above are decoded one at a time, others side by side
 WAITING_BYTES = 64 * 2**20  # encoded pictures that wait for their decoding
 RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB
-ZIP_INDEX_BYTES = 512 * 2**20  # a zip's list of names; CelebA's has 20 MB
+DATA_ZIP_INDEX_BYTES = 100 * 2**20  # a data zip's list of names; 8 times that in memory
 
 
 def picture_bytes(megapixels):

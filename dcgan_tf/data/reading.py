@@ -5,7 +5,7 @@ import os
 import stat
 import zipfile
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import limits, zips
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -73,21 +73,6 @@ def _check_bytes(size, limit):
         )
 
 
-class _Bounded:
-    """A file that refuses to read very much at once, as a zip's end may ask for."""
-
-    def __init__(self, file):
-        self._file = file
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def read(self, count=-1):
-        if count > limits.ZIP_INDEX_BYTES:
-            raise zipfile.BadZipFile(f"it claims a list of names of {limits.in_words(count)}")
-        return self._file.read(count)
-
-
 @contextlib.contextmanager
 def open_zip(path):
     """Yields zipfile.ZipFile.
@@ -95,7 +80,7 @@ def open_zip(path):
     Raises:
         BadPicture: no regular file. zipfile's own: BadZipFile, NotImplementedError, ValueError.
     """
-    with open_regular(path) as file, zipfile.ZipFile(_Bounded(file)) as archive:
+    with open_regular(path) as file, zips.open_zip(file, limits.DATA_ZIP_INDEX_BYTES) as archive:
         yield archive
 
 

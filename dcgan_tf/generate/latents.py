@@ -93,7 +93,8 @@ def _open(path):
     """The array of a .npy file; a header that claims more than the file has is an error here."""
     check_file(path, "--latents", "a .npy file")
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        with np.errstate(all="raise"):  # a size that overflows
+            return np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a header can be wrong in many ways, each with an error of its own
         text = (str(error).splitlines() or [type(error).__name__])[0][:150]
         raise UserError(

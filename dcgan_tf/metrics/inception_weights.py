@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.zips import open_zip
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, SOFTMAX, SOFTMAX_SHAPE, weight_shapes
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -82,7 +83,7 @@ def _too_large(size):
 
 def _read_npz(path):
     weights = {}
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         present = {info.filename: info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
             node, _, kind = name.rpartition("/")

@@ -2,12 +2,12 @@
 
 import io
 import json
-import zipfile
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
+from dcgan_tf.common.zips import open_zip
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -27,7 +27,7 @@ def read_structure(path: Path, flag: str) -> tuple[dict, int]:
     check_file(path, flag, "a .keras file of a trained network")
     where = f"{flag} {path}".strip()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
             config = json.loads(archive.read(CONFIG))
             weights = archive.read(WEIGHTS)
