@@ -16,6 +16,8 @@ from dcgan_tf.train.callbacks import best
 from dcgan_tf.train.callbacks import scores as scoring
 from dcgan_tf.train.command import parse_training
 
+pytestmark = pytest.mark.slow
+
 FLAGS = (
     *("--config", "demo", "--subset", "48", "--width", "0.05", "--batch-size", "16"),
     *("--sample-count", "4", "--epochs", "4", "--score-every", "2", "--score-samples", "16"),
@@ -34,8 +36,6 @@ judge.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"
 # The same publications as stress.KILLED_AT_PUBLICATION counts, told instead.
 TOLD = """
 import os, pathlib, train
-
-pytestmark = pytest.mark.slow
 
 def telling(publish):
     def wrapped(*names):
