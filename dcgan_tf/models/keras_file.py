@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.zips import open_zip
 
@@ -36,13 +36,7 @@ def read_structure(path: Path, flag: str) -> tuple[dict, int]:
         raise UserError(error.message, flag=where) from None
     # zipfile raises NotImplementedError and RuntimeError too, json RecursionError, h5py almost any.
     except Exception as error:
-        raise UserError(f"not a Keras model file ({reason(error)})", flag=where) from None
-
-
-def reason(error: Exception) -> str:
-    """The first line of what an exception says, without the codes that colour a terminal."""
-    text = "".join(c if c.isprintable() else " " for c in (str(error).splitlines() or [""])[0])
-    return limits.shorten(text.strip() or type(error).__name__, 200)
+        raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
 
 
 def _check_entries(archive, size):

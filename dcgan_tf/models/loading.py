@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.keras_file import read_structure, reason
+from dcgan_tf.models.keras_file import read_structure
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
 GENERATOR = "one input (n, latent_dim), one output (n, height, width, 1 or 3)"
@@ -35,7 +35,7 @@ def load_network(path: str | Path, flag: str = "") -> keras.Model:
     except UserError as error:
         raise UserError(error.message, flag=f"{flag} {path}".strip()) from None
     except Exception as error:  # Keras raises many kinds for files that are no models
-        message = f"not a Keras model file ({reason(error)})"
+        message = f"not a Keras model file ({one_line(error)})"
         raise UserError(message, flag=f"{flag} {path}".strip()) from None
 
 
