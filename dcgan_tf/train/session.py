@@ -138,15 +138,21 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
         number=number,
         workers=workers,
     )
-    session.meet(
-        config=f"{fixed_fields(config)}, {config.epochs} epochs, {plan}",
-        pictures=journal.pixels_sha256,
-        step=str(journal.step),
-    )
+    session.meet(**_decisive(session))
     if restored:
         _go_on(session)
     _record_computing(journal, devices.computing(strategy))
     return session
+
+
+def _decisive(session):
+    """{what: text} of all that must be the same on every worker."""
+    config, journal = session.config, session.journal
+    return {
+        "config": f"{fixed_fields(config)}, {config.epochs} epochs, {session.plan}",
+        "pictures": journal.pixels_sha256,
+        "step": str(journal.step),
+    }
 
 
 def _check_room(run, model):
