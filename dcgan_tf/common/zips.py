@@ -42,6 +42,7 @@ class _Bounded:
     def read(self, count=-1):
         if self.most is not None and count > self.most:
             raise zipfile.BadZipFile(
-                f"its list of names has {limits.in_words(count)}, {limits.in_words(self.most)} are read"
+                f"its list of names has {limits.in_words(count)}, "
+                f"{limits.in_words(self.most)} are read"
             )
         return self._file.read(count)

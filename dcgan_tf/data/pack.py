@@ -23,7 +23,7 @@ import numpy as np
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
-from dcgan_tf.common.files import digest, make_directory, mark_used
+from dcgan_tf.common.files import digest, json_object, make_directory, mark_used
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.preprocess import FILTER, preparer
 from dcgan_tf.data.reading import BadPicture
@@ -206,13 +206,11 @@ def is_whole(folder):
 def _read_manifest(folder):
     """dict | None: where there is none of the kind that is written here, None."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = json_object((folder / "manifest.json").read_bytes())
+    except OSError:
         return None
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
-    right = isinstance(manifest, dict) and all(
-        isinstance(manifest.get(key), kind) for key, kind in kinds.items()
-    )
+    right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
     return manifest if right else None
 
 

@@ -7,14 +7,13 @@ BadPicture) in that order.
 """
 
 import os
-import textwrap
 import zipfile
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.data.binary import READERS, Arrays
@@ -305,12 +304,10 @@ def _few(left):
 
 
 def _tfds_failure(dataset, error):
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    first = textwrap.shorten(first, 200, placeholder=" ...")
     quota = (
         " (CelebA lies on Google Drive, whose daily quota is often used up: "
         f"try again tomorrow, or take {DATASETS[dataset].page} with --data archive.zip)"
         if dataset == "celeba"
         else ""
     )
-    return f"--data tfds: {DATASETS[dataset].tfds} could not be loaded: {first}{quota}"
+    return f"--data tfds: {DATASETS[dataset].tfds} could not be loaded: {one_line(error)}{quota}"

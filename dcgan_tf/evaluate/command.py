@@ -6,6 +6,7 @@ from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, check_choice, leave, number, run_command, typed
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.evaluate.request import EvaluationRequest
 
@@ -25,9 +26,8 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
             raise UserError(f"--{name}: got an empty text, expected a path")
     check_choice("--features", args.features, LAYERS)
     check_choice("--against", args.against, AGAINST)
-    if args.inception is not None and not Path(args.inception).is_file():
-        found = "no regular file" if Path(args.inception).exists() else "no such file"
-        raise UserError(f"--inception {args.inception}: {found}; expected .tgz, .pb or .npz")
+    if args.inception is not None:
+        check_file(Path(args.inception), "--inception", ".tgz, .pb or .npz")
     common = {
         "samples": _whole("--samples", args.samples, 0, 2, _most_samples(args)),
         "seed": _whole("--seed", args.seed, 0, 0, limits.SEED),

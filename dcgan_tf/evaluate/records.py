@@ -1,12 +1,11 @@
 """Scores that a run has already: evaluation.jsonl, whatever became of it."""
 
-import json
 import logging
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import editing_lines
+from dcgan_tf.common.files import editing_lines, json_object
 from dcgan_tf.evaluate.protocol import FRECHET_NAMES
 
 log = logging.getLogger(__name__)
@@ -56,23 +55,9 @@ def append_record(path: Path, record: dict) -> None:
         records[:] = [other for other in records if is_record(other)] + [record]
 
 
-def read_record(path: Path) -> dict | None:
-    """The record in a file such as best/score.json; None, with a warning, where it is none."""
-    if not path.is_file():
-        return None
-    small = path.stat().st_size <= limits.SCORES_BYTES
-    record = parse_record(path.read_bytes()) if small else None
-    if record is None:
-        log.warning(f"{path}: no record of scores; left out")
-    return record
-
-
 def parse_record(text: bytes) -> dict | None:
     """A record in JSON, None where it is no JSON or lacks what every record has."""
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return None
+    record = json_object(text)
     return record if is_record(record) else None
 
 

@@ -4,7 +4,6 @@ Only folders that hold nothing but the files of a pack or of features are touche
 never followed.
 """
 
-import json
 import logging
 import os
 import time
@@ -15,6 +14,7 @@ import filelock
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import json_object
 
 log = logging.getLogger(__name__)
 
@@ -112,10 +112,9 @@ def _entry(path):
 
 def _record(path):
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return json_object(path.read_bytes())
+    except OSError:
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _words(kind, record):

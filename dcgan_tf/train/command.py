@@ -10,6 +10,7 @@ from dcgan_tf.common.cli import Parser, leave, run_command, typed
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups, resolve
 from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.train.footprint import check_memory, check_size
 from dcgan_tf.train.init_from import with_shape
@@ -54,8 +55,8 @@ def parse_training(argv=None):
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
     config = replace(base, **flags)
     paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
-    if "inception" in flags and paths["inception"] and not Path(paths["inception"]).is_file():
-        raise UserError(f"--inception {limits.shorten(paths['inception'])}: no such file")
+    if flags.get("inception"):
+        check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
     config = resolve(replace(config, **paths))
     check_size(config)
     return Request(config, config_name, run_dir, dry_run)
