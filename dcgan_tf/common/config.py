@@ -13,13 +13,15 @@ from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError
 
 
-def _option(default, help, **more):
-    """A field; `more` holds its limits (low, above, high, choices), whether a resumed run may
-    change it (may_change), and the heading that begins with it in --help and config.toml (group).
+def _option(
+    default, help, *, low=None, above=None, high=None, choices=None, may_change=False, group=None
+):
+    """A field with its limits, whether a resumed run may change it, and the heading that begins
+    with it in --help and config.toml.
     """
-    usual = dict.fromkeys(("low", "above", "high", "choices", "group")) | {"may_change": False}
-    assert more.keys() <= usual.keys()
-    return field(default=default, metadata={"help": help} | usual | more)
+    limited = {"low": low, "above": above, "high": high, "choices": choices}
+    more = {"help": help, "may_change": may_change, "group": group}
+    return field(default=default, metadata=limited | more)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def is_record(record) -> bool:
     return bool(
         names
         and _has_numbers(record)
-        and (floor is None or _has_numbers(floor) and _is_number(floor.get(names[0])))
+        and (floor is None or (_has_numbers(floor) and _is_number(floor.get(names[0]))))
         and (_is_whole(record.get("epoch")) or record.get("by") is None)
         and (record.get("epoch") is None or _is_whole(record["epoch"]))
         and isinstance(record.get("run"), str | None)
