@@ -21,7 +21,7 @@ _ROOMS = {
     "SampleGrid": "train.callbacks.samples",
     "Scores": "train.callbacks.scores",
 }
-__all__ = list(_ROOMS)  # noqa: PLE0605 (one list of names)
+__all__ = list(_ROOMS)
 
 
 def __getattr__(name):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import filelock
 
+from dcgan_tf.common import limits
+
 
 def temporary_for(path: Path) -> Path:
     """Where `replacing` writes: the suffix stays, which Keras and Pillow go by."""
@@ -55,7 +57,7 @@ def _placed(error, path):
     """OSError: the same with the name of the file, and with the free space if that was short."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(path.parent).free
-        reason = f"{os.strerror(error.errno)} ({free / 1e6:,.0f} MB are free there)"
+        reason = f"{os.strerror(error.errno)} ({limits.in_words(free)} are free there)"
         return OSError(error.errno, reason, str(path))
     if error.errno is None or error.filename:
         return error

@@ -21,6 +21,7 @@ import numpy as np
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.zips import open_zip
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +133,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
         ValueError: it is damaged; the message says how.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             content = {entry.filename[:-4]: _array(archive, entry) for entry in archive.filelist}
             if len(content) < len(archive.filelist):
                 raise ValueError("two entries of one name")
@@ -205,7 +206,7 @@ def read_journal(run) -> dict:
     """`step`, `steps_per_epoch`, `pixels_sha256` of the newest checkpoint, {} without one."""
     for path in reversed(files(run.checkpoints)):
         try:
-            with zipfile.ZipFile(path) as archive:
+            with open_zip(path) as archive:
                 text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
             return dataclasses.asdict(_journal(text))
         except Exception:  # damaged; training says so, here the one before will do

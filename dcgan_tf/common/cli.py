@@ -33,7 +33,7 @@ def run_command(main, argv=None):
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
     except KeyboardInterrupt:
-        message, code = "stopped at once; the last checkpoint is whole", 130
+        message, code = "stopped at once; every file that is written is whole", 130
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
         code = BAD_INPUT
@@ -157,9 +157,6 @@ def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
     return value
 
 
-MAX_SEED = 2**32 - 1  # of numpy.random.RandomState
-
-
 def parse_seeds(flag, text, most=limits.GENERATED):
     """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
 
@@ -169,7 +166,7 @@ def parse_seeds(flag, text, most=limits.GENERATED):
     spans = [_span(part) for part in text.split(",")]
     if None in spans:
         raise UserError(
-            f"{flag}: got {limits.shown(text)}, expected seeds from 0 to {MAX_SEED} "
+            f"{flag}: got {limits.shown(text)}, expected seeds from 0 to {limits.SEED} "
             "such as 0-63,100"
         )
     count = sum(map(len, spans))
@@ -184,7 +181,7 @@ def _span(text):
     """range | None: "4-7" or "4" as the seeds that it names."""
     match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-    return range(first, last + 1) if first <= last <= MAX_SEED else None
+    return range(first, last + 1) if first <= last <= limits.SEED else None
 
 
 def check_choice(flag, value, choices):

@@ -13,13 +13,15 @@ from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError
 
 
-def _option(default, help, **more):
-    """A field; `more` holds its limits (low, above, high, choices), whether a resumed run may
-    change it (may_change), and the heading that begins with it in --help and config.toml (group).
+def _option(
+    default, help, *, low=None, above=None, high=None, choices=None, may_change=False, group=None
+):
+    """A field with its limits, whether a resumed run may change it, and the heading that begins
+    with it in --help and config.toml.
     """
-    usual = dict.fromkeys(("low", "above", "high", "choices", "group")) | {"may_change": False}
-    assert more.keys() <= usual.keys()
-    return field(default=default, metadata={"help": help} | usual | more)
+    limited = {"low": low, "above": above, "high": high, "choices": choices}
+    more = {"help": help, "may_change": may_change, "group": group}
+    return field(default=default, metadata=limited | more)
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,10 @@ class Config:
         0.1, "share of unusable files that is skipped; more stops the run", low=0, high=1
     )
     max_pixels: float = _option(
-        limits.MAX_MEGAPIXELS,
+        limits.MEGAPIXELS,
         "largest picture that is decoded, megapixels; larger ones are skipped",
         above=0,
-        high=limits.MOST_MEGAPIXELS,
+        high=limits.MEGAPIXELS_MOST,
     )
     packs: str = _option("data/packs", "folder that keeps the prepared pictures", may_change=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, check_value, groups
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.hints import unknown
 
 
@@ -109,5 +109,4 @@ def _read_toml(path):
     except RecursionError:
         raise UserError(f"{path}: nested too deep; expected lines such as epochs = 5") from None
     except ValueError as error:  # also for an integer of more digits than Python reads
-        reason = limits.shorten(str(error), 200)
-        raise UserError(f"{path}: not valid TOML: {reason}; mend the file") from None
+        raise UserError(f"{path}: not valid TOML: {one_line(error)}; mend the file") from None

@@ -2,7 +2,7 @@
 
 import errno
 
-from dcgan_tf.common.limits import shorten
+from dcgan_tf.common import limits
 
 BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
@@ -73,7 +73,8 @@ def describe(error):
 
 
 def one_line(error):
-    """str: what an exception says, in one line of 200 characters or so; else what kind it is."""
+    """str: the first line of what an exception says, of 200 characters or so; else its kind."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-    text = "".join(c if c.isprintable() else " " for c in text)  # without a terminal's colours
-    return shorten(" ".join(text.split()) or type(error).__name__, 200)
+    first = (text.strip().splitlines() or [type(error).__name__])[0]
+    first = "".join(c if c.isprintable() else " " for c in first)  # without a terminal's colours
+    return limits.shorten(" ".join(first.split()), 200)

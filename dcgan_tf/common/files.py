@@ -10,6 +10,7 @@ from pathlib import Path
 
 import filelock
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.errors import UserError
 
@@ -22,11 +23,11 @@ def read_lines(path):
     if not path.is_file():
         return []
     lines = path.read_bytes().splitlines()
-    return [record for line in lines if (record := read_record(line))]
+    return [record for line in lines if (record := json_object(line))]
 
 
-def read_record(text):
-    """dict: a JSON object; {} where `text`, str or bytes, is anything else."""
+def json_object(text: str | bytes) -> dict:
+    """A JSON object; {} where the text is anything else."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
@@ -80,8 +81,11 @@ def check_file(path: Path, flag: str, expected: str):
     else:
         if stat.S_ISREG(kind) and os.access(path, os.R_OK):
             return
-        words = "may not be read" if stat.S_ISREG(kind) else "a folder, pipe or device, no file"
-    raise UserError(f"{words}; expected {expected}", flag=f"{flag} {path}".strip())
+        words = "a folder, pipe or device, no regular file"
+        if stat.S_ISREG(kind):
+            words = "may not be read"
+    where = f"{flag} {limits.shorten(str(path))}".strip()
+    raise UserError(f"{words}; expected {expected}", flag=where)
 
 
 def make_directory(path, flag):

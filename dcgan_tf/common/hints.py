@@ -5,7 +5,7 @@ No hint rather than a wrong one: a name that merely looks a little alike is not 
 
 import difflib
 
-from dcgan_tf.common.limits import VALUE_CHARACTERS, shorten
+from dcgan_tf.common import limits
 
 _NEAR = 0.75  # of difflib's ratio: one or two letters in eight may differ
 
@@ -84,8 +84,8 @@ def unknown(what, name, known):
     """str: the message for a name that is none of those that are known."""
     hint = meant(name, known)
     answer = f"did you mean {hint}?" if hint else "see --help for the valid ones"
-    return f"unknown {what} {shorten(name)}; {_ANSWERS.get(_plain(name), answer)}"
+    return f"unknown {what} {limits.shorten(name)}; {_ANSWERS.get(_plain(name), answer)}"
 
 
 def _plain(name):
-    return name[:VALUE_CHARACTERS].lstrip("-").replace("_", "-").lower()
+    return name[: limits.VALUE_CHARACTERS].lstrip("-").replace("_", "-").lower()

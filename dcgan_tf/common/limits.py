@@ -18,6 +18,7 @@ GRID_PIXELS = 2**26  # of a grid of samples: 8192 x 8192, the most that Pillow r
 CONFIG_BYTES = 2**20  # of a config file: 1 MiB
 VALUE_CHARACTERS = 80  # of a value in a message
 MESSAGE_CHARACTERS = 2000  # of a message
+SEED = 2**32 - 1  # of numpy.random.RandomState
 
 # Memory
 
@@ -52,9 +53,9 @@ def addresses():
     return None if soft == resource.RLIM_INFINITY else soft
 
 
-def gigabytes(count):
-    """str: a number of bytes in words, such as "1.5 GB"."""
-    return f"{count / 1e9:,.1f} GB"
+def in_words(count):
+    """str: a number of bytes, such as "12.3 MB" or "1.5 GB"."""
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
 def shorten(text, most=VALUE_CHARACTERS):
@@ -70,8 +71,9 @@ def shown(value):
         return "an integer of thousands of digits"
 
 
-# Networks in files, and pictures made with them
+# Networks and checkpoints in files, and pictures made with them
 
+ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, where there are hundreds: 1 MiB
 GENERATED = 100_000  # pictures of one generate.py; --limit raises it
 GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
 TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
@@ -90,15 +92,15 @@ def unpacks_to_too_much(claimed, size):
 
 # Pictures and data files
 
-MAX_MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
-MOST_MEGAPIXELS = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no more
+MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
+MEGAPIXELS_MOST = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no more
 LARGE_PIXELS = 8_000_000  # pictures above are decoded one at a time, others side by side
-MAX_WAITING_BYTES = 64 * 2**20  # encoded pictures that wait for their decoding
-MAX_RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB
-MAX_ZIP_INDEX_BYTES = 512 * 2**20  # a zip's list of names; CelebA's has 20 MB
+WAITING_BYTES = 64 * 2**20  # encoded pictures that wait for their decoding
+RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB
+DATA_ZIP_INDEX_BYTES = 100 * 2**20  # a data zip's list of names; 8 times that in memory
 
 
-def max_file_bytes(megapixels):
+def picture_bytes(megapixels):
     """int: the largest file that a picture of so many megapixels can need, bytes.
 
     Four bytes a pixel and a MiB for what else is in it: more is no picture that is decoded.
@@ -106,16 +108,11 @@ def max_file_bytes(megapixels):
     return int(megapixels * 4e6) + 2**20
 
 
-def megabytes(count):
-    """str: a number of bytes in words."""
-    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
-
-
 # Evaluation
 
-MAX_SAMPLES = 1_000_000  # pictures a side: 12 GB of features, days of a CPU
-MAX_HELD_SAMPLES = 50_000  # with --memorisation, which holds the pictures: 0.6 GB at 64x64
-MAX_SCORED_SIZE = 1024  # pixels a side; the network sees pictures at 299
-MAX_BATCH_BYTES = 2**26  # of pictures that are read at once to be scored
-MAX_INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
-MAX_SCORES_BYTES = 2**26  # of an evaluation.jsonl; a record has about 2 kB
+SAMPLES = 1_000_000  # pictures a side: 12 GB of features, days of a CPU
+HELD_SAMPLES = 50_000  # with --memorisation, which holds the pictures: 0.6 GB at 64x64
+SCORED_SIZE = 1024  # pixels a side; the network sees pictures at 299
+SCORED_BYTES = 2**26  # of pictures that are read at once to be scored
+INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
+SCORES_BYTES = 2**26  # of an evaluation.jsonl; a record has about 2 kB

@@ -1,6 +1,5 @@
 """One directory per run: every path in it is spelt here, and everything in it is written whole."""
 
-import json
 import logging
 import os
 import re
@@ -9,6 +8,7 @@ from pathlib import Path
 
 from dcgan_tf.common.cli import typed
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import json_object
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +113,8 @@ def find_again(run, config):
 def _started_in(run):
     """list[Path]: the directory that the run was started in; empty where that is not known."""
     try:
-        return [Path(json.loads(run.versions.read_text(encoding="utf-8"))["directory"])]
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return [Path(json_object(run.versions.read_bytes())["directory"])]
+    except (OSError, TypeError, KeyError):
         return []
 
 

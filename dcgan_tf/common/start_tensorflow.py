@@ -62,13 +62,13 @@ def _check_machine():
         )
     if (addresses := limits.addresses()) and addresses < limits.PROGRAM_ADDRESSES:
         raise UserError(
-            f"ulimit -v leaves {limits.gigabytes(addresses)} of address space and TensorFlow needs "
-            f"{limits.gigabytes(limits.PROGRAM_ADDRESSES)}: raise it"
+            f"ulimit -v leaves {limits.in_words(addresses)} of address space and TensorFlow needs "
+            f"{limits.in_words(limits.PROGRAM_ADDRESSES)}: raise it"
         )
     if (memory := limits.memory()) < limits.PROGRAM_BYTES:
         raise UserError(
-            f"there are {limits.gigabytes(memory)} of memory and TensorFlow alone needs "
-            f"{limits.gigabytes(limits.PROGRAM_BYTES)}"
+            f"there are {limits.in_words(memory)} of memory and TensorFlow alone needs "
+            f"{limits.in_words(limits.PROGRAM_BYTES)}"
         )
 
 

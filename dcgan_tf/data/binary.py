@@ -9,9 +9,9 @@ import zlib
 import numpy as np
 from PIL import Image
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.common.limits import MAX_RAW_BYTES, megabytes
 from dcgan_tf.data.reading import BadPicture, open_regular
 
 _AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
@@ -41,7 +41,7 @@ def read_idx(folder):
     The format: http://yann.lecun.com/exdb/mnist: magic 2051, count, rows, columns, big-endian.
 
     Raises:
-        UserError: a damaged file, sizes that differ, or more than MAX_RAW_BYTES.
+        UserError: a damaged file, sizes that differ, or more than limits.RAW_BYTES.
     """
     # Unpacked beside packed, as some programs leave them, is the same file: read it once.
     found = {path.name.removesuffix(".gz"): path for path in folder.glob("*images*idx3-ubyte.gz")}
@@ -113,10 +113,10 @@ def _fill(file, pixels):
 
 
 def _check_raw(path, size):
-    if size > MAX_RAW_BYTES:
+    if size > limits.RAW_BYTES:
         raise UserError(
-            f"--data {path}: claims {megabytes(size)} of pictures, more than the "
-            f"{megabytes(MAX_RAW_BYTES)} that are read from such files; "
+            f"--data {path}: claims {limits.in_words(size)} of pictures, more than the "
+            f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
             "unpack them into pictures and give --dataset folder"
         )
 
@@ -125,7 +125,7 @@ def read_cifar(folder):
     """uint8 (n, 32, 32, 3) of CIFAR-10's binary batches (a label byte, then planar RGB).
 
     Raises:
-        UserError: a damaged file, or more than MAX_RAW_BYTES.
+        UserError: a damaged file, or more than limits.RAW_BYTES.
     """
     paths = sorted(folder.glob("*_batch*.bin"))
     counts = [_cifar_count(path) for path in paths]

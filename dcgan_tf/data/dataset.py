@@ -58,17 +58,20 @@ def images_dataset(
             f"batch_size {batch_size}: larger than the data, {len(pixels)} pictures; "
             f"use {len(pixels)} or fewer"
         )
+    dataset = _numbers(steps, first_epoch).map(load_batch(pixels, batch_size=batch_size, seed=seed))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
+
+
+def _numbers(steps, first_epoch):
+    """A dataset of the numbers of an epoch's batches, of the next epoch each time."""
     epochs = itertools.count(first_epoch)
 
     def numbers():  # TensorFlow calls it each time that the dataset is iterated
         epoch = next(epochs)
         yield from np.arange(epoch * steps, (epoch + 1) * steps)
 
-    load = load_batch(pixels, batch_size=batch_size, seed=seed)
-    dataset = tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec((), tf.int64))
-    dataset = dataset.map(load)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
+    return tf.data.Dataset.from_generator(numbers, output_signature=tf.TensorSpec((), tf.int64))
 
 
 def _config(path, image_size, batch_size, seed, settings):

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
-from dcgan_tf.common.files import digest, make_directory, mark_used
-from dcgan_tf.common.limits import MAX_MEGAPIXELS, MAX_WAITING_BYTES
+from dcgan_tf.common.files import digest, json_object, make_directory, mark_used
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.preprocess import FILTER, preparer
 from dcgan_tf.data.reading import BadPicture
@@ -178,7 +178,7 @@ def _recipe(config, source):
         "subset": config.subset,
         "subset_seed": config.subset_seed if config.subset else 0,
     }
-    if config.max_pixels != MAX_MEGAPIXELS:  # as it was before there was this setting
+    if config.max_pixels != limits.MEGAPIXELS:  # as it was before there was this setting
         recipe["max_pixels"] = config.max_pixels
     return recipe
 
@@ -206,13 +206,11 @@ def is_whole(folder):
 def _read_manifest(folder):
     """dict | None: where there is none of the kind that is written here, None."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = json_object((folder / "manifest.json").read_bytes())
+    except OSError:
         return None
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
-    right = isinstance(manifest, dict) and all(
-        isinstance(manifest.get(key), kind) for key, kind in kinds.items()
-    )
+    right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
     return manifest if right else None
 
 
@@ -282,8 +280,8 @@ def _check_room(folder, size):
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"--packs {folder}: the prepared pictures need {size / 1e9:.2f} GB, "
-            f"{free / 1e9:.2f} GB are free; free some or name another disk"
+            f"--packs {folder}: the prepared pictures need {limits.in_words(size)}, "
+            f"{limits.in_words(free)} are free; free some or name another disk"
         )
 
 
@@ -343,7 +341,7 @@ def _preparing(config):
             length = 0 if isinstance(encoded, BadPicture) else len(encoded)
             waiting.append((index, length, pool.submit(outcome, encoded)))
             size += length
-            while len(waiting) > 8 * threads or (size > MAX_WAITING_BYTES and len(waiting) > 1):
+            while len(waiting) > 8 * threads or (size > limits.WAITING_BYTES and len(waiting) > 1):
                 index, length, done = waiting.popleft()
                 size -= length
                 yield index, done.result()

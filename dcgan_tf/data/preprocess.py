@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.images import encode, open_picture
-from dcgan_tf.common.limits import LARGE_PIXELS
 from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
@@ -40,7 +40,7 @@ def preparer(config):
         if isinstance(encoded, BadPicture):
             raise encoded
         image = _open(encoded, config)
-        large = image.size[0] * image.size[1] > LARGE_PIXELS
+        large = image.size[0] * image.size[1] > limits.LARGE_PIXELS
         with alone if large else contextlib.nullcontext():
             plain = to_plain(image, encoded)
             _check_size(image, config)

@@ -5,7 +5,7 @@ import os
 import stat
 import zipfile
 
-from dcgan_tf.common.limits import MAX_ZIP_INDEX_BYTES, megabytes
+from dcgan_tf.common import limits, zips
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -68,24 +68,9 @@ def read_file(path, limit):
 def _check_bytes(size, limit):
     if size > limit:
         raise BadPicture(
-            f"{megabytes(size)}, more than the {megabytes(limit)} of the largest picture "
-            "that --max-pixels allows"
+            f"{limits.in_words(size)}, more than the {limits.in_words(limit)} "
+            "of the largest picture that --max-pixels allows"
         )
-
-
-class _Bounded:
-    """A file that refuses to read very much at once, as a zip's end may ask for."""
-
-    def __init__(self, file):
-        self._file = file
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def read(self, count=-1):
-        if count > MAX_ZIP_INDEX_BYTES:
-            raise zipfile.BadZipFile(f"it claims a list of names of {megabytes(count)}")
-        return self._file.read(count)
 
 
 @contextlib.contextmanager
@@ -95,7 +80,7 @@ def open_zip(path):
     Raises:
         BadPicture: no regular file. zipfile's own: BadZipFile, NotImplementedError, ValueError.
     """
-    with open_regular(path) as file, zipfile.ZipFile(_Bounded(file)) as archive:
+    with open_regular(path) as file, zips.open_zip(file, limits.DATA_ZIP_INDEX_BYTES) as archive:
         yield archive
 
 

@@ -7,22 +7,21 @@ BadPicture) in that order.
 """
 
 import os
-import textwrap
 import zipfile
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
-from dcgan_tf.common.limits import MAX_MEGAPIXELS, max_file_bytes
 from dcgan_tf.data.binary import READERS, Arrays
 from dcgan_tf.data.reading import BadPicture, open_zip, read_file, read_member, reason
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
-LIMIT = max_file_bytes(MAX_MEGAPIXELS)
+LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 NO_PICTURE = "no picture by its name"
 _HEIC = "HEIC needs one package more: pip install pillow-heif"
 # Kinds of pictures that are not read, or not here, so that nobody looks for them in vain.
@@ -270,7 +269,7 @@ def _has_files(folder):
 
 
 def _open_path(config, path):
-    limit = max_file_bytes(config.max_pixels)
+    limit = limits.picture_bytes(config.max_pixels)
     if path.is_file():
         if path.stat().st_size == 0:
             raise UserError(f"--data {path}: the file is empty; download it again")
@@ -305,12 +304,10 @@ def _few(left):
 
 
 def _tfds_failure(dataset, error):
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    first = textwrap.shorten(first, 200, placeholder=" ...")
     quota = (
         " (CelebA lies on Google Drive, whose daily quota is often used up: "
         f"try again tomorrow, or take {DATASETS[dataset].page} with --data archive.zip)"
         if dataset == "celeba"
         else ""
     )
-    return f"--data tfds: {DATASETS[dataset].tfds} could not be loaded: {first}{quota}"
+    return f"--data tfds: {DATASETS[dataset].tfds} could not be loaded: {one_line(error)}{quota}"

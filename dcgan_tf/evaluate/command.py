@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from dcgan_tf.common import runs
-from dcgan_tf.common.cli import MAX_SEED, Parser, check_choice, leave, number, run_command, typed
+from dcgan_tf.common import limits, runs
+from dcgan_tf.common.cli import Parser, check_choice, leave, number, run_command, typed
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.limits import MAX_HELD_SAMPLES, MAX_SAMPLES, MAX_SCORED_SIZE
+from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.evaluate.request import EvaluationRequest
 
@@ -26,12 +26,11 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
             raise UserError(f"--{name}: got an empty text, expected a path")
     check_choice("--features", args.features, LAYERS)
     check_choice("--against", args.against, AGAINST)
-    if args.inception is not None and not Path(args.inception).is_file():
-        found = "no regular file" if Path(args.inception).exists() else "no such file"
-        raise UserError(f"--inception {args.inception}: {found}; expected .tgz, .pb or .npz")
+    if args.inception is not None:
+        check_file(Path(args.inception), "--inception", ".tgz, .pb or .npz")
     common = {
         "samples": _whole("--samples", args.samples, 0, 2, _most_samples(args)),
-        "seed": _whole("--seed", args.seed, 0, 0, MAX_SEED),
+        "seed": _whole("--seed", args.seed, 0, 0, limits.SEED),
         "layer": args.features,
         "inception": args.inception,
         "json": args.json,
@@ -88,7 +87,7 @@ def _parser():
 
 
 def _most_samples(args):
-    return MAX_HELD_SAMPLES if args.memorisation else MAX_SAMPLES
+    return limits.HELD_SAMPLES if args.memorisation else limits.SAMPLES
 
 
 def _whole(flag, text, default, low, high):
@@ -116,7 +115,7 @@ def _of_places(args):
     crop = _crop("--crop", args.crop or "center")
     return {
         "places": tuple(args.places),
-        "size": _whole("--size", args.size, 64, 4, MAX_SCORED_SIZE),
+        "size": _whole("--size", args.size, 64, 4, limits.SCORED_SIZE),
         "crop": crop,
         "scored_crop": _crop("--scored-crop", args.scored_crop or crop),
     }

@@ -5,9 +5,9 @@ import hashlib
 import keras
 import numpy as np
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
-from dcgan_tf.common.limits import MAX_BATCH_BYTES
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Pictures
@@ -53,7 +53,7 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
 def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
     """The given rows of a pack, in order."""
     rows = np.sort(np.asarray(rows, np.int64))
-    at_once = max(1, min(BATCH, MAX_BATCH_BYTES // pack.pixels[:1].nbytes))
+    at_once = max(1, min(BATCH, limits.SCORED_BYTES // pack.pixels[:1].nbytes))
 
     def read():
         for start in range(0, len(rows), at_once):

@@ -1,12 +1,11 @@
 """Scores that a run has already: evaluation.jsonl, whatever became of it."""
 
-import json
 import logging
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import editing_lines
-from dcgan_tf.common.limits import MAX_SCORES_BYTES
+from dcgan_tf.common.files import editing_lines, json_object
 from dcgan_tf.evaluate.protocol import FRECHET_NAMES
 
 log = logging.getLogger(__name__)
@@ -32,8 +31,8 @@ def read_records(path: Path) -> list[dict]:
     """
     if not path.is_file():
         return []
-    if (size := path.stat().st_size) > MAX_SCORES_BYTES:
-        raise UserError(f"{path}: {size:,} bytes, expected {MAX_SCORES_BYTES:,} at most")
+    if (size := path.stat().st_size) > limits.SCORES_BYTES:
+        raise UserError(f"{path}: {size:,} bytes, expected {limits.SCORES_BYTES:,} at most")
     records, bad = [], []
     for number, line in enumerate(path.read_bytes().splitlines(), start=1):
         record = parse_record(line)
@@ -56,23 +55,9 @@ def append_record(path: Path, record: dict) -> None:
         records[:] = [other for other in records if is_record(other)] + [record]
 
 
-def read_record(path: Path) -> dict | None:
-    """The record in a file such as best/score.json; None, with a warning, where it is none."""
-    if not path.is_file():
-        return None
-    small = path.stat().st_size <= MAX_SCORES_BYTES
-    record = parse_record(path.read_bytes()) if small else None
-    if record is None:
-        log.warning(f"{path}: no record of scores; left out")
-    return record
-
-
 def parse_record(text: bytes) -> dict | None:
     """A record in JSON, None where it is no JSON or lacks what every record has."""
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return None
+    record = json_object(text)
     return record if is_record(record) else None
 
 
@@ -85,7 +70,7 @@ def is_record(record) -> bool:
     return bool(
         names
         and _has_numbers(record)
-        and (floor is None or _has_numbers(floor) and _is_number(floor.get(names[0])))
+        and (floor is None or (_has_numbers(floor) and _is_number(floor.get(names[0]))))
         and (_is_whole(record.get("epoch")) or record.get("by") is None)
         and (record.get("epoch") is None or _is_whole(record["epoch"]))
         and isinstance(record.get("run"), str | None)

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common import files, limits
-from dcgan_tf.common.cli import MAX_SEED
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.images import (
     GAP,
@@ -183,7 +182,7 @@ def _enlarged(canvas, scale):
 
 def _other(request):
     """Flags that somebody who saw these pictures may want next."""
-    first, last = request.seeds[0], min(request.seeds[-1], MAX_SEED - 64)
+    first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
     return f"--seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}"
 
 

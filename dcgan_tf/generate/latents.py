@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import check_file
 from dcgan_tf.models.sampling import finite, seed_latents
 
@@ -93,12 +93,11 @@ def _open(path):
     """The array of a .npy file; a header that claims more than the file has is an error here."""
     check_file(path, "--latents", "a .npy file")
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        with np.errstate(all="raise"):  # a size that overflows
+            return np.lib.format.open_memmap(path, mode="r")
     except Exception as error:  # a header can be wrong in many ways, each with an error of its own
-        text = (str(error).splitlines() or [type(error).__name__])[0][:150]
-        raise UserError(
-            f"not a whole .npy file of numbers ({text})", flag=f"--latents {path}"
-        ) from None
+        message = f"not a whole .npy file of numbers ({one_line(error)})"
+        raise UserError(message, flag=f"--latents {path}") from None
 
 
 def _finite(where, values, truncation):

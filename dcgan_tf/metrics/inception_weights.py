@@ -18,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.limits import MAX_INCEPTION_BYTES
+from dcgan_tf.common.zips import open_zip
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, SOFTMAX, SOFTMAX_SHAPE, weight_shapes
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -65,7 +66,7 @@ def _read(path):
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):  # a pipe would never end, nor would /dev/zero
         raise ValueError("no regular file")
-    if status.st_size > MAX_INCEPTION_BYTES:
+    if status.st_size > limits.INCEPTION_BYTES:
         raise ValueError(_too_large(status.st_size))
     with path.open("rb") as file:
         magic = file.read(4)
@@ -77,12 +78,12 @@ def _read(path):
 
 
 def _too_large(size):
-    return f"{size:,} bytes, expected {MAX_INCEPTION_BYTES:,} at most"
+    return f"{size:,} bytes, expected {limits.INCEPTION_BYTES:,} at most"
 
 
 def _read_npz(path):
     weights = {}
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         present = {info.filename: info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
             node, _, kind = name.rpartition("/")
@@ -115,11 +116,11 @@ def _unpack_graph(path):
     """bytes: the graph in the .tgz, read as a stream that ends at the limit."""
     with (
         gzip.open(path) as unpacked,
-        tarfile.open(fileobj=_Limited(unpacked, MAX_INCEPTION_BYTES), mode="r|") as archive,
+        tarfile.open(fileobj=_Limited(unpacked, limits.INCEPTION_BYTES), mode="r|") as archive,
     ):
         for member in archive:
             if member.isfile() and Path(member.name).name == GRAPH_NAME:
-                if member.size > MAX_INCEPTION_BYTES:
+                if member.size > limits.INCEPTION_BYTES:
                     raise ValueError(f"its {GRAPH_NAME} has {_too_large(member.size)}")
                 return archive.extractfile(member).read()
     raise KeyError(f"holds no {GRAPH_NAME}")
@@ -133,7 +134,7 @@ class _Limited(io.RawIOBase):
 
     def read(self, size=-1):
         if not 0 <= size <= self._left:
-            raise ValueError(f"unpacks to more than {MAX_INCEPTION_BYTES:,} bytes")
+            raise ValueError(f"unpacks to more than {limits.INCEPTION_BYTES:,} bytes")
         data = self._stream.read(size)
         self._left -= len(data)
         return data

@@ -2,12 +2,12 @@
 
 import io
 import json
-import zipfile
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import check_file
+from dcgan_tf.common.zips import open_zip
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 
@@ -27,7 +27,7 @@ def read_structure(path: Path, flag: str) -> tuple[dict, int]:
     check_file(path, flag, "a .keras file of a trained network")
     where = f"{flag} {path}".strip()
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
             config = json.loads(archive.read(CONFIG))
             weights = archive.read(WEIGHTS)
@@ -36,13 +36,7 @@ def read_structure(path: Path, flag: str) -> tuple[dict, int]:
         raise UserError(error.message, flag=where) from None
     # zipfile raises NotImplementedError and RuntimeError too, json RecursionError, h5py almost any.
     except Exception as error:
-        raise UserError(f"not a Keras model file ({reason(error)})", flag=where) from None
-
-
-def reason(error: Exception) -> str:
-    """The first line of what an exception says, without the codes that colour a terminal."""
-    text = "".join(c if c.isprintable() else " " for c in (str(error).splitlines() or [""])[0])
-    return limits.shorten(text.strip() or type(error).__name__, 200)
+        raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
 
 
 def _check_entries(archive, size):
@@ -60,7 +54,7 @@ def _check_entries(archive, size):
 def _check_claim(claimed, size, words):
     if limits.unpacks_to_too_much(claimed, size):
         raise UserError(
-            f"{words} {limits.gigabytes(claimed)}, far more than a network in a file of "
+            f"{words} {limits.in_words(claimed)}, far more than a network in a file of "
             f"{size:,} bytes needs; it is damaged or made to fill the memory"
         )
 

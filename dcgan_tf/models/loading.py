@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.keras_file import read_structure, reason
+from dcgan_tf.models.keras_file import read_structure
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
 GENERATOR = "one input (n, latent_dim), one output (n, height, width, 1 or 3)"
@@ -35,7 +35,7 @@ def load_network(path: str | Path, flag: str = "") -> keras.Model:
     except UserError as error:
         raise UserError(error.message, flag=f"{flag} {path}".strip()) from None
     except Exception as error:  # Keras raises many kinds for files that are no models
-        message = f"not a Keras model file ({reason(error)})"
+        message = f"not a Keras model file ({one_line(error)})"
         raise UserError(message, flag=f"{flag} {path}".strip()) from None
 
 
@@ -130,8 +130,8 @@ def _check_size(structure, weights_bytes):
     needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
     if needed > limits.memory():
         raise UserError(
-            f"needs about {limits.gigabytes(needed)} of memory for {CHUNK} pictures, "
-            f"this machine has {limits.gigabytes(limits.memory())}"
+            f"needs about {limits.in_words(needed)} of memory for {CHUNK} pictures, "
+            f"this machine has {limits.in_words(limits.memory())}"
         )
 
 

@@ -8,6 +8,7 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.models import noise
+from dcgan_tf.models.label_smoothing import fake_targets, real_targets
 
 
 def discriminator_loss(
@@ -52,8 +53,7 @@ class NonSaturating:
     A loss of your own is any object with these two methods.
 
     Args:
-        label_smoothing: D's target for reals is 1 minus this (Salimans et al. 2016, one-sided).
-        label_noise: targets move towards 1/2 by up to this, uniformly, never out of [0, 1].
+        label_smoothing, label_noise: as in label_smoothing.py.
     """
 
     def __init__(self, label_smoothing: float = 0.0, label_noise: float = 0.0):
@@ -62,21 +62,13 @@ class NonSaturating:
 
     def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
         """Scalar: what D minimises, from logits (n, 1) and the batch's random numbers."""
-        real = self._targets(draws, noise.REAL_TARGETS, 1.0 - self.label_smoothing, real_logits)
-        fake = self._targets(draws, noise.FAKE_TARGETS, 0.0, fake_logits)
+        real = real_targets(real_logits, draws, self.label_smoothing, self.label_noise)
+        fake = fake_targets(fake_logits, draws, self.label_noise)
         return discriminator_loss(real_logits, fake_logits, real, fake)
 
     def generator(self, fake_logits: tf.Tensor) -> tf.Tensor:
         """Scalar: what G minimises."""
         return generator_loss(fake_logits)
-
-    def _targets(self, draws, stream, start, logits):
-        targets = tf.fill((tf.shape(logits)[0], 1), tf.constant(start, logits.dtype))
-        if not self.label_noise:
-            return targets
-        away = self.label_noise if stream == noise.FAKE_TARGETS else -self.label_noise
-        draw = draws.uniform(stream, 1, logits.dtype)
-        return tf.clip_by_value(targets + away * draw, 0.0, 1.0)
 
     def get_config(self) -> dict:
         return {"label_smoothing": self.label_smoothing, "label_noise": self.label_noise}

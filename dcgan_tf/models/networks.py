@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
+_CHANNELS_LAST = {"data_format": "channels_last"}  # whatever a user's keras.json says
+
 
 def build_generator(config, synchronized=False):
     """G: latents to pictures.
@@ -55,7 +57,7 @@ def build_discriminator(config, synchronized=False):
             x = block.normalize(x, f"down{number}")
         else:
             x = block.activate(x, f"down{number}")
-    x = layers.Flatten(name="flatten")(x)
+    x = layers.Flatten(name="flatten", **_CHANNELS_LAST)(x)
     logits = block.dense(1, name="logit", dtype=_output_dtype())(x)
     return keras.Model(pictures, logits, name="discriminator")
 
@@ -87,10 +89,12 @@ class _Blocks:
         return layers.Dense(units, **self._common(), **kwargs)
 
     def convolution(self, channels, size, strides, **kwargs):
-        return layers.Conv2D(channels, size, strides, "same", **self._common(), **kwargs)
+        common = {**self._common(), **_CHANNELS_LAST}
+        return layers.Conv2D(channels, size, strides, "same", **common, **kwargs)
 
     def transposed(self, channels, **kwargs):
-        return layers.Conv2DTranspose(channels, 4, 2, "same", **self._common(), **kwargs)
+        common = {**self._common(), **_CHANNELS_LAST}
+        return layers.Conv2DTranspose(channels, 4, 2, "same", **common, **kwargs)
 
     def normalize(self, x, name):
         x = layers.BatchNormalization(

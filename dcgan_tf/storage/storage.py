@@ -4,7 +4,6 @@ Only folders that hold nothing but the files of a pack or of features are touche
 never followed.
 """
 
-import json
 import logging
 import os
 import time
@@ -13,8 +12,9 @@ from pathlib import Path
 
 import filelock
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.limits import megabytes
+from dcgan_tf.common.files import json_object
 
 log = logging.getLogger(__name__)
 
@@ -58,10 +58,10 @@ def show(places, unused=0.0, clear=False):
     found = [entry for place in places for entry in entries(place) if entry.used <= latest]
     for entry in sorted(found, key=lambda entry: entry.used):
         day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
-        log.info(f"{megabytes(entry.size):>12}  {day}  {entry.path}  {entry.what}")
+        log.info(f"{limits.in_words(entry.size):>12}  {day}  {entry.path}  {entry.what}")
         if clear:
             _delete(entry)
-    total = megabytes(sum(entry.size for entry in found))
+    total = limits.in_words(sum(entry.size for entry in found))
     if clear:
         log.info(f"deleted: {len(found)}, {total}; each is made again when a run needs it")
     else:
@@ -112,10 +112,9 @@ def _entry(path):
 
 def _record(path):
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return json_object(path.read_bytes())
+    except OSError:
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _words(kind, record):

@@ -5,11 +5,12 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, leave, run_command, typed
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups, resolve
 from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.limits import shorten, shown
+from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.train.footprint import check_memory, check_size
 from dcgan_tf.train.init_from import with_shape
@@ -54,8 +55,8 @@ def parse_training(argv=None):
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
     config = replace(base, **flags)
     paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
-    if "inception" in flags and paths["inception"] and not Path(paths["inception"]).is_file():
-        raise UserError(f"--inception {shorten(paths['inception'])}: no such file")
+    if flags.get("inception"):
+        check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
     config = resolve(replace(config, **paths))
     check_size(config)
     return Request(config, config_name, run_dir, dry_run)
@@ -90,7 +91,7 @@ def _parser():
 
 def _run_dir(text):
     if not text or "\0" in text:
-        raise UserError(f"--run: got {shown(text)}, expected a directory, existing or new")
+        raise UserError(f"--run: got {limits.shown(text)}, expected a directory, existing or new")
     return Path(_at_home("--run", text))
 
 
@@ -100,7 +101,7 @@ def _at_home(flag, text):
     paths = [os.path.expanduser(path) for path in paths]
     if any(path.startswith("~") for path in paths):
         raise UserError(
-            f"{flag} {shorten(text)}: there is no such user, or no home folder; "
+            f"{flag} {limits.shorten(text)}: there is no such user, or no home folder; "
             "a folder whose own name begins so is written ./~name"
         )
     return ",".join(paths)
@@ -145,7 +146,9 @@ def _parse(name, text):
         else:
             value = kind(text)
     except ValueError:
-        raise UserError(f"{flag(name)}: got {shown(text)}, expected {expected(name)}") from None
+        raise UserError(
+            f"{flag(name)}: got {limits.shown(text)}, expected {expected(name)}"
+        ) from None
     check_value(name, value)
     return value
 

@@ -67,8 +67,8 @@ def check_size(config):
     if step_bytes(config) > limits.STEP_BYTES:
         raise UserError(
             f"--batch-size {config.batch_size}: the feature maps of a step would take "
-            f"{limits.gigabytes(step_bytes(config))}, more than "
-            f"{limits.gigabytes(limits.STEP_BYTES)}; use a smaller --batch-size or --width"
+            f"{limits.in_words(step_bytes(config))}, more than "
+            f"{limits.in_words(limits.STEP_BYTES)}; use a smaller --batch-size or --width"
         )
     most = limits.GRID_PIXELS // config.image_size**2
     if config.sample_count > most:
@@ -84,6 +84,6 @@ def check_memory(config):
     if needed > there:
         raise UserError(
             f"--batch-size {config.batch_size}: this training needs at least "
-            f"{limits.gigabytes(needed)} of memory and there are {limits.gigabytes(there)}; "
+            f"{limits.in_words(needed)} of memory and there are {limits.in_words(there)}; "
             "use a smaller --batch-size or --width"
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from dcgan_tf.common import checkpoints
+from dcgan_tf.common import checkpoints, limits
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config, fixed_fields
 from dcgan_tf.common.errors import UserError
@@ -138,15 +138,21 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
         number=number,
         workers=workers,
     )
-    session.meet(
-        config=f"{fixed_fields(config)}, {config.epochs} epochs, {plan}",
-        pictures=journal.pixels_sha256,
-        step=str(journal.step),
-    )
+    session.meet(**_decisive(session))
     if restored:
         _go_on(session)
     _record_computing(journal, devices.computing(strategy))
     return session
+
+
+def _decisive(session):
+    """{what: text} of all that must be the same on every worker."""
+    config, journal = session.config, session.journal
+    return {
+        "config": f"{fixed_fields(config)}, {config.epochs} epochs, {session.plan}",
+        "pictures": journal.pixels_sha256,
+        "step": str(journal.step),
+    }
 
 
 def _check_room(run, model):
@@ -155,7 +161,7 @@ def _check_room(run, model):
     free = shutil.disk_usage(run.root).free
     if free < size:
         raise UserError(
-            f"a checkpoint needs {size / 1e6:,.1f} MB, {free / 1e6:,.1f} MB are free; "
+            f"a checkpoint needs {limits.in_words(size)}, {limits.in_words(free)} are free; "
             "free some or name another disk",
             flag=f"--run {run.root}",
         )

@@ -376,7 +376,7 @@ def test_help_and_refusals_do_not_wait_for_tensorflow(argv, tmp_path):
         (UserError("taken", code=4), 4, "error: taken\n"),
         (Interrupted(15), 143, "interrupted"),
         (Interrupted(2), 130, "interrupted"),
-        (KeyboardInterrupt(), 130, "stopped"),
+        (KeyboardInterrupt(), 130, "stopped at once; every file that is written is whole"),
         (ModuleNotFoundError("no", name="tensorflow"), 2, "tensorflow is not installed"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: Permission denied; "),
         (FileExistsError(errno.EEXIST, "File exists", "/x"), 2, "/x: File exists; "),

@@ -120,7 +120,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_free_space(tmp_path):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert caught.value.filename == str(path)
     said = describe(caught.value)
-    assert "a.npz: No space left on device (" in said and "MB are free there)" in said
+    assert "a.npz: No space left on device (" in said and " are free there)" in said
     assert list(tmp_path.iterdir()) == []
 
 

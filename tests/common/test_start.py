@@ -131,5 +131,5 @@ def test_too_little_memory_for_tensorflow_is_named(monkeypatch):
         start_tensorflow.start_tensorflow()
     monkeypatch.setattr(limits, "addresses", lambda: None)
     monkeypatch.setattr(limits, "memory", lambda: 300_000_000)
-    with pytest.raises(UserError, match="0.3 GB of memory and TensorFlow alone needs 0.5 GB"):
+    with pytest.raises(UserError, match="300.0 MB of memory and TensorFlow alone needs 536.9 MB"):
         start_tensorflow.start_tensorflow()

@@ -493,7 +493,7 @@ def test_without_room_on_the_disk_nothing_is_begun(packed, tmp_path, monkeypatch
     monkeypatch.setattr(pack.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     with pytest.raises(UserError) as caught:
         packed(faces_zip(tmp_path, 2), dataset="celeba")
-    assert f"--packs {packed.packs}" in str(caught.value) and "GB" in str(caught.value)
+    assert f"--packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
     assert packed.left() == [] and packed.read == []
 
 

@@ -70,7 +70,7 @@ def test_shards_in_order_are_the_whole_batch(shards):
     assert all(len(part[0]) == BATCH // shards for part in parts)
     for step, whole in enumerate(taken(5, first_step=2)):
         own = parts[step * shards : (step + 1) * shards]
-        assert (numbers(own), sum((part[1] for part in own), [])) == whole
+        assert (numbers(own), [number for part in own for number in part[1]]) == whole
 
 
 def test_two_workers_with_two_devices_each_share_the_batch_of_one():
@@ -80,7 +80,7 @@ def test_two_workers_with_two_devices_each_share_the_batch_of_one():
     )
     for step, whole in enumerate(taken(5, batch_size=8)):
         own = first[2 * step : 2 * step + 2] + second[2 * step : 2 * step + 2]
-        assert (numbers(own), sum((part[1] for part in own), [])) == whole
+        assert (numbers(own), [number for part in own for number in part[1]]) == whole
 
 
 @pytest.mark.parametrize(("channels", "shards"), [(3, 1), (1, 2)])

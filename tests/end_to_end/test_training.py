@@ -59,7 +59,7 @@ def test_leaves_everything_that_the_readme_names(finished):
         "epoch_0001.png",
         "epoch_0002.png",
     ]
-    assert not [path for path in run.rglob(".writing*")]
+    assert not list(run.rglob(".writing*"))
     versions = json.loads((run / "versions.json").read_text())
     assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= versions.keys()
 
@@ -327,5 +327,5 @@ def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(tmp_path, flags, m
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("error: ")
     assert message in done.stderr
-    assert not [p for p in (tmp_path / "runs").glob("*")], "a run was left behind"
+    assert not list((tmp_path / "runs").glob("*")), "a run was left behind"
     assert [p.name for p in (tmp_path / "notes").iterdir()] == ["todo.txt"]

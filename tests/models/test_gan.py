@@ -9,6 +9,7 @@ from tiny_gan import BATCH, PIXELS, build, fit, tiny
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
 from dcgan_tf.models.augment import flip
+from dcgan_tf.models.label_smoothing import fake_targets, real_targets
 from dcgan_tf.models.losses import NonSaturating, discriminator_loss, generator_loss
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.pixels import to_float
@@ -109,15 +110,12 @@ def test_latents_depend_on_seed_step_and_sample_alone():
 def test_targets_stay_between_0_and_1():
     draws, logits = noise.Draws(0, tf.range(8, dtype=tf.int64), 8), tf.zeros((8, 1))
 
-    def targets(loss):
-        streams = ((noise.REAL_TARGETS, 1.0 - loss.label_smoothing), (noise.FAKE_TARGETS, 0.0))
-        return [loss._targets(draws, stream, start, logits).numpy() for stream, start in streams]
-
-    real, fake = targets(NonSaturating(label_smoothing=0.5, label_noise=0.5))
+    real = real_targets(logits, draws, 0.5, 0.5).numpy()
     assert real.max() <= 0.5 and real.min() >= 0 and len(np.unique(real)) == 8
+    fake = fake_targets(logits, draws, 0.5).numpy()
     assert fake.min() >= 0 and fake.max() <= 0.5 and len(np.unique(fake)) == 8
-    exact = targets(NonSaturating())
-    assert (exact[0] == 1).all() and (exact[1] == 0).all()
+    assert (real_targets(logits, draws, 0.0, 0.0).numpy() == 1).all()
+    assert (fake_targets(logits, draws, 0.0).numpy() == 0).all()
 
 
 def test_flip_mirrors_about_half_of_the_pictures_and_nothing_else():

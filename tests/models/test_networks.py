@@ -177,6 +177,18 @@ def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here.keras", "there.keras"]
 
 
+@pytest.mark.parametrize("build", [build_generator, build_discriminator])
+def test_networks_are_the_same_whatever_keras_json_says(build):
+    config = resolved("--config", "radford", "--width", "0.05")
+    wanted = build(config).to_json()
+    before = keras.config.image_data_format()
+    try:
+        keras.config.set_image_data_format("channels_first")
+        assert build(config).to_json() == wanted
+    finally:
+        keras.config.set_image_data_format(before)
+
+
 @pytest.mark.skipif(keras.__version__ < "3.14", reason="this Keras has no such setting")
 def test_a_setting_that_keras_3_13_lacks_is_not_dropped_in_silence(tmp_path):
     pictures = keras.Input((8, 8, 3))

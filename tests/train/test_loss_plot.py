@@ -1,5 +1,6 @@
 """losses.png: a curve over the steps that is bounded, survives a kill and is drawn in time."""
 
+import itertools
 import json
 import types
 
@@ -30,7 +31,7 @@ def test_points_are_the_means_over_their_steps_and_never_too_many():
     steps = np.array([0, *(point[0] for point in curve.points)])
     assert set(np.diff(steps)) == {16}
     flat = values.reshape(-1, 4)
-    expected = [flat[a:b].mean(0) for a, b in zip(steps[:-1], steps[1:], strict=True)]
+    expected = [flat[a:b].mean(0) for a, b in itertools.pairwise(steps)]
     np.testing.assert_allclose([p[1:] for p in curve.points], expected, atol=5e-6)
 
 

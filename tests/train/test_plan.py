@@ -28,7 +28,7 @@ def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
 
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):
     monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
-    with pytest.raises(UserError, match="--batch-size 32: this training needs at least 0.7 GB"):
+    with pytest.raises(UserError, match="--batch-size 32: this training needs at least 679.9 MB"):
         command.main(["--config", "demo"])
     hush()
     assert not list(here.iterdir())

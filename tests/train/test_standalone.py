@@ -80,7 +80,7 @@ def test_plot_and_animation_are_there(fitted):
 
 
 def test_scores_are_kept_with_the_best_generator_and_go_into_the_logs(fitted):
-    folder, model, names = fitted
+    folder, _, names = fitted
     (record,) = read_lines(folder / "scored/evaluation.jsonl")
     assert (record["epoch"], record["step"]) == (2, 10)
     assert record["floor"]["fid_768"] > 0 and record["protocol"]["scored_count"] == 16

@@ -2,9 +2,9 @@
 
 import json
 import logging
-import zipfile
 
 from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.zips import open_zip
 from dcgan_tf.evaluate.judge import frechet_name
 from dcgan_tf.evaluate.protocol import mismatch
 from dcgan_tf.evaluate.records import is_record, parse_record
@@ -29,7 +29,7 @@ def read_best(run):
     if not run.best_generator.is_file():
         return None
     try:
-        with zipfile.ZipFile(run.best_generator) as archive:
+        with open_zip(run.best_generator) as archive:
             if SCORE in archive.namelist():
                 text = archive.open(SCORE).read(MOST_BYTES)
             else:
