@@ -198,6 +198,7 @@ assert worst < 1e-9, worst
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_the_example_of_the_readme_runs(here):
     """As it stands there, on three epochs of drawn faces and a tenth of the width."""
     readme = (REPO / "README.md").read_text(encoding="utf-8")

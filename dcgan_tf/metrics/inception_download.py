@@ -49,7 +49,7 @@ def download_archive(
                 _fetch(url, temporary, expected_bytes)
         except (OSError, http.client.HTTPException, ValueError) as error:
             if isinstance(error, urllib.error.HTTPError):
-                error.close()  # or its connection stays open
+                error.close()  # it holds the connection
             raise UserError(
                 f"{url}: download failed ({one_line(error)}); check the network and run again, "
                 f"or get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import shutil
 import tempfile
 import warnings
+import weakref
 from pathlib import Path
 
 import keras
@@ -76,8 +78,8 @@ class ProgressGif(Redrawn):
         super().__init__(path)
         self._grids, self._done, self._refused = None, 0, set()
         if samples is None:
-            self._temporary = tempfile.TemporaryDirectory()  # goes with this object
-            samples = self._temporary.name
+            samples = tempfile.mkdtemp()
+            weakref.finalize(self, shutil.rmtree, samples, ignore_errors=True)
             self._grids = SampleGrid(samples, count=16)
         self._samples = Path(samples)
 
