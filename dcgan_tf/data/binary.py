@@ -15,6 +15,7 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.data.reading import BadPicture, open_regular
 
 _AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
+_NOT_WHOLE_IDX = "not a whole IDX picture file; download it again"
 
 
 class Arrays:
@@ -53,8 +54,9 @@ def read_idx(folder):
         if shape[1:] != shapes[0][1:]:
             sizes = [f"{width}x{height}" for _, height, width in (shapes[0], shape)]
             raise UserError(
-                f"--data {folder}: pictures of two sizes, {sizes[0]} in {paths[0].name} and "
-                f"{sizes[1]} in {path.name}; give a folder with files of one size"
+                f"pictures of two sizes, {sizes[0]} in {paths[0].name} and "
+                f"{sizes[1]} in {path.name}; give a folder with files of one size",
+                flag=f"--data {folder}",
             )
     if not paths:
         return None
@@ -66,7 +68,9 @@ def read_idx(folder):
             file.read(16)
             whole = _fill(file, pixels[first : first + shape[0]]) and not file.read(1)
         if not whole:
-            raise UserError(f"--data {path}: not a whole IDX picture file; download it again")
+            raise UserError(
+                "not a whole IDX picture file; download it again", flag=f"--data {path}"
+            )
         first += shape[0]
     return pixels
 
@@ -76,7 +80,7 @@ def _idx_shape(path):
     with _Unpacked(path) as file:
         magic, *shape = struct.unpack(">4i", file.read(16).ljust(16, b"\0"))
     if magic != 2051 or min(shape) < 1:
-        raise UserError(f"--data {path}: not a whole IDX picture file; download it again")
+        raise UserError(_NOT_WHOLE_IDX, flag=f"--data {path}")
     _check_raw(path, shape[0] * shape[1] * shape[2])
     return tuple(shape)
 
@@ -91,14 +95,14 @@ class _Unpacked:
         try:
             self._raw = open_regular(self._path)
         except BadPicture as reason:
-            raise UserError(f"--data {self._path}: {reason}; mend or remove it") from None
+            raise UserError(f"{reason}; mend or remove it", flag=f"--data {self._path}") from None
         return gzip.GzipFile(fileobj=self._raw) if self._path.suffix == ".gz" else self._raw
 
     def __exit__(self, kind, error, trace):
         self._raw.close()
         if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error)):
-            message = f"--data {self._path}: a damaged gzip file; download it again"
-            raise UserError(message) from None
+            message = "a damaged gzip file; download it again"
+            raise UserError(message, flag=f"--data {self._path}") from None
 
 
 def _fill(file, pixels):
@@ -115,9 +119,10 @@ def _fill(file, pixels):
 def _check_raw(path, size):
     if size > limits.RAW_BYTES:
         raise UserError(
-            f"--data {path}: claims {limits.in_words(size)} of pictures, more than the "
+            f"claims {limits.in_words(size)} of pictures, more than the "
             f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
-            "unpack them into pictures and give --dataset folder"
+            "unpack them into pictures and give --dataset folder",
+            flag=f"--data {path}",
         )
 
 
@@ -137,7 +142,7 @@ def read_cifar(folder):
             for row in range(first, first + count):
                 record = np.frombuffer(file.read(3073), np.uint8)
                 if record.size != 3073:
-                    raise UserError(f"--data {path}: ended while it was read; try again")
+                    raise UserError("ended while it was read; try again", flag=f"--data {path}")
                 pixels[row] = record[1:].reshape(3, 32, 32).transpose(1, 2, 0)
         first += count
     return pixels if paths else None
@@ -147,7 +152,9 @@ def _cifar_count(path):
     with _Unpacked(path) as file:
         size = os.fstat(file.fileno()).st_size
     if size == 0 or size % 3073:
-        raise UserError(f"--data {path}: not a whole CIFAR-10 binary batch; download it again")
+        raise UserError(
+            "not a whole CIFAR-10 binary batch; download it again", flag=f"--data {path}"
+        )
     return size // 3073
 
 

@@ -269,7 +269,7 @@ def _make(folder, config, source, recipe):
     except OSError as error:
         if not is_file_system_error(error):
             raise
-        raise UserError(f"--packs {folder.parent}: {describe(error)}") from None
+        raise UserError(describe(error), flag=f"--packs {folder.parent}") from None
 
 
 def _write_manifest(folder, manifest):
@@ -280,8 +280,9 @@ def _check_room(folder, size):
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UserError(
-            f"--packs {folder}: the prepared pictures need {limits.in_words(size)}, "
-            f"{limits.in_words(free)} are free; free some or name another disk"
+            f"the prepared pictures need {limits.in_words(size)}, "
+            f"{limits.in_words(free)} are free; free some or name another disk",
+            flag=f"--packs {folder}",
         )
 
 
@@ -388,18 +389,20 @@ def _check_skipped(config, source, good, skipped):
     bad, some = len(skipped), _some(skipped, 3)
     if not good:
         raise UserError(
-            f"--data {source.where}: none of {bad} pictures can be used ({some})"
-            + _advice(config, skipped, "")
+            f"none of {bad} pictures can be used ({some})" + _advice(config, skipped, ""),
+            flag=f"--data {source.where}",
         )
     if bad > config.max_bad * (good + bad):
         raise UserError(
-            f"--data {source.where}: {bad} of {good + bad} pictures cannot be used ({some}), "
+            f"{bad} of {good + bad} pictures cannot be used ({some}), "
             f"more than --max-bad {config.max_bad}"
-            + _advice(config, skipped, "; mend them or allow more")
+            + _advice(config, skipped, "; mend them or allow more"),
+            flag=f"--data {source.where}",
         )
     if good < config.subset:
         raise UserError(
-            f"--subset {config.subset}: only {good} pictures of {source.where} can be used ({some})"
+            f"only {good} pictures of {source.where} can be used ({some})",
+            flag=f"--subset {config.subset}",
         )
 
 

@@ -67,7 +67,7 @@ class Folder:
     def _unreadable(self, error):
         path = Path(error.filename)
         if path == self.where:
-            raise UserError(f"--data {path}: this folder cannot be read ({reason(error)})")
+            raise UserError(f"this folder cannot be read ({reason(error)})", flag=f"--data {path}")
         name = path.relative_to(self.where).as_posix() + "/"
         self.left_out[name] = f"this folder cannot be read ({reason(error)})"
 
@@ -104,10 +104,11 @@ class Zip:
             with open_zip(path) as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
         except BadPicture as bad:
-            raise UserError(f"--data {path}: {bad}") from None
+            raise UserError(str(bad), flag=f"--data {path}") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
             raise UserError(
-                f"--data {path}: not a whole zip file ({error}); download it again or unpack it"
+                f"not a whole zip file ({error}); download it again or unpack it",
+                flag=f"--data {path}",
             ) from None
         last = {info.filename: info for info in files}  # of equal names unzip, too, keeps the last
         whys = {name: left_out(name) for name in last}
@@ -148,7 +149,7 @@ class Tfds:
         except ModuleNotFoundError:
             raise  # one of ours, not of the download: the caller says what to install
         except Exception as error:  # TFDS has no common class for what can fail in a download
-            raise UserError(_tfds_failure(dataset, error)) from None
+            raise UserError(_tfds_failure(dataset, error), flag="--data tfds") from None
         self.names = [f"{index:06d}" for index in range(len(self._examples))]
         self.fingerprint = digest([info.full_name, len(self.names)])
 
@@ -191,13 +192,15 @@ def open_source(config):
         source = _open_path(config, place)
     if not source.names:
         raise UserError(
-            f"--data {source.where}: no pictures there ({', '.join(picture_suffixes())})"
-            + _few(source.left_out)
+            f"no pictures there ({', '.join(picture_suffixes())})" + _few(source.left_out),
+            flag=f"--data {source.where}",
         )
     if config.subset > len(source.names):
+        own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
         raise UserError(
-            f"--subset {config.subset}: larger than the data, "
-            f"{len(source.names)} pictures in {source.where}; use {len(source.names)} or fewer"
+            f"larger than the data, {len(source.names)} pictures in {source.where}; "
+            f"use {len(source.names)} or fewer{own}",
+            flag=f"--subset {config.subset}",
         )
     return source
 
@@ -211,14 +214,16 @@ def find(config):
     if config.dataset == "demo":
         if config.data:
             raise UserError(
-                f"--data {config.data}: dataset demo draws its own pictures; drop --data, "
-                "or say what these are with --dataset"
+                "dataset demo draws its own pictures; drop --data, "
+                "or say what these are with --dataset",
+                flag=f"--data {config.data}",
             )
         return Drawn.where
     if config.data == "tfds":
         if not DATASETS[config.dataset].tfds:
             raise UserError(
-                f"--data tfds: TFDS has no data set {config.dataset!r}; give a folder or a zip"
+                f"TFDS has no data set {config.dataset!r}; give a folder or a zip",
+                flag="--data tfds",
             )
         return f"tfds:{DATASETS[config.dataset].tfds}"
     return _find_named(config.data) if config.data else _find_usual(config.dataset)
@@ -229,11 +234,11 @@ def _find_named(data):
         path = Path(data).expanduser()
         path.stat()
     except RuntimeError as error:  # ~nobody, or no home directory
-        raise UserError(f"--data {data}: {error}; write the path without ~") from None
+        raise UserError(f"{error}; write the path without ~", flag=f"--data {data}") from None
     except (OSError, ValueError) as error:
         missing = isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError))
         why = "no such file or folder" if missing else f"cannot be read ({reason(error)})"
-        raise UserError(f"--data {data}: {why}") from None
+        raise UserError(why, flag=f"--data {data}") from None
     return path
 
 
@@ -272,10 +277,12 @@ def _open_path(config, path):
     limit = limits.picture_bytes(config.max_pixels)
     if path.is_file():
         if path.stat().st_size == 0:
-            raise UserError(f"--data {path}: the file is empty; download it again")
+            raise UserError("the file is empty; download it again", flag=f"--data {path}")
         return Zip(path, limit)
     if not path.is_dir():
-        raise UserError(f"--data {path}: neither a folder nor a regular file; give one of the two")
+        raise UserError(
+            "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"
+        )
     binary = READERS.get(DATASETS[config.dataset].binary)
     pixels = binary(path) if binary else None
     if pixels is not None:
@@ -310,4 +317,4 @@ def _tfds_failure(dataset, error):
         if dataset == "celeba"
         else ""
     )
-    return f"--data tfds: {DATASETS[dataset].tfds} could not be loaded: {one_line(error)}{quota}"
+    return f"{DATASETS[dataset].tfds} could not be loaded: {one_line(error)}{quota}"

@@ -103,11 +103,11 @@ def _open_side(config, source, count):
 
 
 def _open(opens, *args):
-    """Call `opens`, whose errors begin with --data; here the place was given without a flag."""
+    """Call `opens`, whose errors are about --data; here the place was given without a flag."""
     try:
         return opens(*args)
     except UserError as error:
-        raise UserError(str(error).removeprefix("--data ")) from None
+        raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None
 
 
 def _score(judge: Judge, pictures: Pictures) -> dict:

@@ -2,9 +2,11 @@
 
 import io
 
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.data.pack import open_pictures
 from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.networks import build_discriminator, build_generator
@@ -34,14 +36,14 @@ def print_plan(request):
         print(text.getvalue())
     print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
-    print(f"pictures: {_data(config)}")
+    print(f"pictures: {_data(config, request.run_dir)}")
 
 
-def _data(config):
+def _data(config, run_dir):
     if config.data == "tfds":
         return "TensorFlow Datasets, downloaded if needed (not looked at now)"
     try:
-        source = open_source(config)
+        source = _source(config, run_dir)
     except UserError as error:
         return f"none: {error}"
     count = config.subset or len(source.names)
@@ -50,3 +52,12 @@ def _data(config):
         f"{count:,} of {len(source.names):,} in {source.where}; {steps:,} steps of "
         f"{config.batch_size} an epoch, {steps * config.epochs:,} in {config.epochs} epochs"
     )
+
+
+def _source(config, run_dir):
+    """The pictures, found as training finds them: a run may have been started from elsewhere."""
+    if not run_dir:
+        return open_source(config)
+    run = Run(run_dir)
+    trained_on = checkpoints.read_journal(run).get("pixels_sha256")
+    return open_pictures(find_again(run, config), trained_on)

@@ -117,6 +117,8 @@ def test_pictures_of_ones_own_taken_for_celeba_are_told_the_flag(own):
     assert "64x64, expected CelebA's 178x218" in str(caught.value)
     with pytest.raises(UserError, match="then add --dataset folder"):
         own(files | {f"face{i}.jpg": face_jpeg(i) for i in range(4)}, dataset="celeba", max_bad=0.1)
+    with pytest.raises(UserError, match="or add --dataset folder"):
+        own(files, dataset="celeba", subset=2000)
     assert not list((pack.Path("data/packs")).glob("*[!k]"))
 
 

@@ -1,8 +1,12 @@
 """--dry-run and the checks before a training: what would stop it stops them."""
 
+import os
+
 import pytest
+from helpers import faces_zip, resolved, write_files
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.config import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import hush
 from dcgan_tf.train import command
@@ -24,6 +28,17 @@ def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
     (here / "notes/todo.txt").touch()
     with pytest.raises(UserError, match=words):
         print_plan(command.parse_training(["--config", "demo", *argv]))
+
+
+def test_a_dry_run_finds_the_pictures_of_a_run_from_elsewhere(here, capsys):
+    from dcgan_tf.train.plan import print_plan
+
+    config = resolved("--data", "faces.zip", "--subset", 3, "--width", 0.05)
+    run = write_files(here / "project/runs/faces", {"config.toml": to_toml(config).encode()})
+    faces_zip(here / "project", 3)
+    os.chdir("/")
+    print_plan(command.parse_training(["--run", str(run)]))
+    assert f"pictures: 3 of 3 in {here / 'project/faces.zip'}" in capsys.readouterr().out
 
 
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):
