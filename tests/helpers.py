@@ -1,14 +1,17 @@
 """What the tests share: the programs as subprocesses, drawn faces as files, the real data."""
 
+import contextlib
 import functools
 import os
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.train.command import parse_training
@@ -48,6 +51,66 @@ def assert_refused(done, *words, code=2):
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
     for word in words:
         assert word in done.stderr
+
+
+def one_line(call, *args, **named):
+    """What a call returns, or the line of its refusal; any other error fails the test."""
+    try:
+        return call(*args, **named)
+    except UserError as error:
+        message = str(error)
+        assert message and "\n" not in message and len(message) < 2000 and error.code == 2
+        return message
+
+
+@contextlib.contextmanager
+def refused(*words):
+    """Fails unless the block ends in a refusal of one line that has all `words`."""
+    with pytest.raises(UserError) as caught:
+        yield
+    message = one_line(_raise, caught.value)
+    assert all(word in message for word in words), message
+
+
+def _raise(error):
+    raise error
+
+
+@contextlib.contextmanager
+def little_memory(most=8e6):
+    """Fails where what Python and NumPy take in the block is more than `most` bytes at once."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < most
+    finally:
+        tracemalloc.stop()
+
+
+@contextlib.contextmanager
+def small_growth(most):
+    """Fails where the process grows by more than `most` bytes above the largest it ever was."""
+    resource = pytest.importorskip("resource")  # not on Windows
+    unit = 1 if sys.platform == "darwin" else 1024
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < most
+
+
+SPECIAL = ("folder", "pipe", "loop", "broken link", "device", "huge")
+
+
+def put_special(path, kind):
+    """Put what is no regular file, or one of 5 GiB that takes no room, in the place of `path`."""
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "huge":
+        path.touch()
+        os.truncate(path, 5 << 30)
+    else:
+        path.symlink_to({"loop": path, "broken link": "gone", "device": "/dev/zero"}[kind])
 
 
 def resolved(*argv):

@@ -4,14 +4,13 @@ import json
 import os
 import random
 import struct
-import tracemalloc
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import resolved
+from helpers import little_memory, one_line, resolved
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.atomic_write import temporary_for, write_text
@@ -56,14 +55,14 @@ def untouched():
 def attempt(config, root=Path("a")):
     """Claim `root` as a training does that writes its files; the message of the refusal, or ""."""
     request = SimpleNamespace(config=config, run_dir=root, config_name="celeba")
-    try:
+
+    def train():
         with claim.claim(request) as run:
             for path in (run.metrics, run.reals, run.evaluation):
                 write_text(path, "{}\n")
         return ""
-    except UserError as error:
-        assert str(error) and "\n" not in str(error) and error.code == 2
-        return str(error)
+
+    return one_line(train)
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +147,7 @@ HARMS = ("bit", "cut", "encrypted", "method", "size", "bomb", "shape", "twice", 
 
 def harm(path, rng):
     """Change a whole checkpoint in one of the ways of disks and of people; returns how."""
-    how = rng.choice(
-        ["bit", "cut", "encrypted", "method", "size", "bomb", "shape", "twice", "type"]
-    )
+    how = rng.choice(HARMS)
     data = bytearray(path.read_bytes())
     entry = data.find(b"PK\x01\x02")  # in the directory at the end, which zipfile goes by
     if how == "bit":
@@ -197,15 +194,10 @@ def test_harmed_checkpoint_is_passed_over_or_unharmed(seed, tmp_path):
     for step in (1, 2):
         newest = checkpoints.write(tmp_path, state, checkpoints.Journal(5, "x", step), keep=3)
     how = harm(newest, random.Random(seed))
-    tracemalloc.start()
-    try:
+    with little_memory():
         found, journal = checkpoints.read_newest(tmp_path)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
     assert np.array_equal(found["a"], state["a"])
     assert journal.step == 1 or how == "bit"  # of a field that zip readers do not look at
-    assert peak < 10e6, how
 
 
 @pytest.mark.parametrize("seed", range(12))
