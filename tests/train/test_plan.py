@@ -6,7 +6,7 @@ import pytest
 from helpers import faces_zip, resolved, write_files
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.config import to_toml
+from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import hush
 from dcgan_tf.train import command
