@@ -1,40 +1,30 @@
-"""Decode, crop and resize every picture once, into one uint8 array on disk.
+"""Pictures prepared once, in one uint8 array on disk: found again, or made now.
 
 A pack is a folder with `pixels.npy` (uint8, pictures x height x width x channels) and
 `manifest.json`. It is named by a key of everything that its pixels depend on, so every later run
-with the same settings takes it as it is. Packs of earlier versions have `pixels.u8`, the same bytes
-without the header.
+with the same settings takes it as it is.
 """
 
 import contextlib
-import hashlib
-import json
 import logging
-import os
-import shutil
-import warnings
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.atomic_write import whole_folder, write_text
-from dcgan_tf.common.errors import UserError, describe, is_file_system_error
-from dcgan_tf.common.files import digest, json_object, make_directory, mark_used
-from dcgan_tf.common.progress import progress
-from dcgan_tf.data.preprocess import FILTER, preparer
-from dcgan_tf.data.reading import BadPicture
-from dcgan_tf.data.sources import NO_PICTURE, find, open_source
+from dcgan_tf.common.atomic_write import whole_folder
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import digest, make_directory, mark_used
+from dcgan_tf.data.pack_files import is_whole, map_pixels, read_manifest, write_manifest
+from dcgan_tf.data.pack_making import check_skipped, make_pack, some_of
+from dcgan_tf.data.places import find
+from dcgan_tf.data.preprocess import FILTER
+from dcgan_tf.data.sources import NO_PICTURE, open_source
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1  # part of the key: a change in how pixels are made must not reuse old packs
-HEADER = 128  # bytes before the pixels in pixels.npy
-_CHECK_AT_ONCE = 8 * 2**20  # bytes
-_checked = set()  # files whose digest this process has found right
 
 
 @dataclass(frozen=True)
@@ -108,7 +98,7 @@ def archive_or_pack(config, pixels_sha256):
 def find_pack(packs, pixels_sha256):
     """Pack | None: the whole one with these pixels in a folder of packs."""
     for path in sorted(Path(packs).glob("*/manifest.json")):
-        manifest = _read_manifest(path.parent)
+        manifest = read_manifest(path.parent)
         if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
             return _open(path.parent)
     return None
@@ -138,33 +128,20 @@ def open_pack(config, source):
         # Two runs that need the same pack: the second waits and finds it made.
         with whole_folder(folder, is_whole) as making:
             if making:
-                _make(making, config, source, recipe)
+                make_pack(making, config, source, recipe)
     pack = _open(folder)
-    _check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
+    check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
     if pack.manifest.get("left_out") != source.left_out:
         pack.manifest["left_out"] = source.left_out
         with contextlib.suppress(OSError):  # on a read-only disk
-            _write_manifest(folder, pack.manifest)
+            write_manifest(folder, pack.manifest)
     return _tell(pack, source.left_out, source.where)
 
 
 def _open(folder):
     mark_used(folder / "manifest.json")
-    manifest = _read_manifest(folder)
-    return Pack(_map(folder, manifest), manifest, folder)
-
-
-def chosen_order(count, subset, seed):
-    """Which pictures to try, in which order.
-
-    Args:
-        count: how many there are; subset: how many are wanted, 0 for all; seed: of the choice.
-
-    Returns:
-        int ndarray: for a subset `numpy.random.RandomState(seed).permutation(count)`, of which the
-        first `subset` usable ones are taken (NumPy keeps that stream frozen); else 0..count-1.
-    """
-    return np.random.RandomState(seed).permutation(count) if subset else np.arange(count)
+    manifest = read_manifest(folder)
+    return Pack(map_pixels(folder, manifest), manifest, folder)
 
 
 def _recipe(config, source):
@@ -183,232 +160,20 @@ def _recipe(config, source):
     return recipe
 
 
-# On disk
-
-
-def is_whole(folder):
-    """bool: whether a folder is a pack whose pixels are as they were written.
-
-    Their SHA-256 is computed once in a process, so that damage on the disk is not trained on.
-    """
-    manifest = _read_manifest(folder)
-    try:
-        pixels = _map(folder, manifest)
-        status = os.stat(pixels.filename)
-    except (OSError, ValueError, TypeError, OverflowError):
-        return False
-    state = (str(folder), status.st_ino, status.st_size, status.st_mtime_ns)
-    if state not in _checked and _sha256(pixels) == manifest["pixels_sha256"]:
-        _checked.add(state)
-    return state in _checked
-
-
-def _read_manifest(folder):
-    """dict | None: where there is none of the kind that is written here, None."""
-    try:
-        manifest = json_object((folder / "manifest.json").read_bytes())
-    except OSError:
-        return None
-    kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
-    right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
-    return manifest if right else None
-
-
-def _map(folder, manifest):
-    """numpy.memmap of a pack's pixels; ValueError or TypeError where they are not whole."""
-    if manifest is None:
-        raise ValueError("no manifest")
-    shape = tuple(manifest["shape"])
-    path, header = folder / "pixels.npy", npy_header(shape)
-    if not path.exists():
-        path, header = folder / "pixels.u8", b""
-    with path.open("rb") as file:
-        right = file.read(len(header)) == header
-    if not right or path.stat().st_size != len(header) + int(np.prod(shape)):
-        raise ValueError("not the pixels of this manifest")
-    return np.memmap(path, np.uint8, "r", offset=len(header), shape=shape)
-
-
-def _sha256(pixels):
-    sha256, flat = hashlib.sha256(), pixels.reshape(-1)
-    with progress(pixels.nbytes >> 20, "checking the prepared pictures", "MB") as bar:
-        for start in range(0, flat.size, _CHECK_AT_ONCE):
-            sha256.update(flat[start : start + _CHECK_AT_ONCE])
-            bar.update(_CHECK_AT_ONCE >> 20)
-    return sha256.hexdigest()
-
-
-def npy_header(shape):
-    """bytes: what comes before the data in a .npy file of uint8, always HEADER bytes long."""
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
-    length = HEADER - 10
-    return (
-        b"\x93NUMPY\x01\0" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
-    )
-
-
-def _make(folder, config, source, recipe):
-    """Write the pack into `folder`."""
-    wanted = config.subset or len(source.names)
-    shape = (config.image_size, config.image_size, config.channels)
-    _check_room(folder.parent, HEADER + wanted * int(np.prod(shape)))
-    try:
-        rows, skipped, sha256 = _write_pixels(folder, config, source, wanted)
-        _check_skipped(config, source, len(rows), skipped)
-        manifest = {
-            **recipe,
-            "dataset": config.dataset,
-            "where": str(source.where),
-            "shape": [len(rows), *shape],
-            "pixels_sha256": sha256,
-            "skipped": skipped,
-            "left_out": source.left_out,
-            "names": [source.names[index] for index in rows],
-        }
-        _write_manifest(folder, manifest)
-    except OSError as error:
-        if not is_file_system_error(error):
-            raise
-        raise UserError(describe(error), flag=f"--packs {folder.parent}") from None
-
-
-def _write_manifest(folder, manifest):
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
-
-
-def _check_room(folder, size):
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UserError(
-            f"the prepared pictures need {limits.in_words(size)}, "
-            f"{limits.in_words(free)} are free; free some or name another disk",
-            flag=f"--packs {folder}",
-        )
-
-
-def _write_pixels(folder, config, source, wanted):
-    """Write rows until there are `wanted` or no pictures are left.
-
-    A bad picture's place is taken by the next one of the order, so only those are read that are
-    needed. Rows are written in the order of the names, replacements after them.
-
-    Returns:
-        The index of each row's picture, {name: reason} of the skipped, SHA-256 of the pixels.
-    """
-    order = chosen_order(len(source.names), config.subset, config.subset_seed)
-    rows, skipped, tried, sha256 = [], {}, 0, hashlib.sha256()
-    shape = (config.image_size, config.image_size, config.channels)
-    with (
-        (folder / "pixels.npy").open("wb") as file,
-        progress(wanted, "preparing") as bar,
-        _preparing(config) as prepare,
-    ):
-        file.write(npy_header((wanted, *shape)))
-        while len(rows) < wanted and tried < len(order):
-            batch = sorted(order[tried : tried + wanted - len(rows)].tolist())
-            tried += len(batch)
-            for index, pixels in prepare(source.read(batch)):
-                if isinstance(pixels, BadPicture):
-                    skipped[source.names[index]] = str(pixels)
-                    continue
-                file.write(pixels)
-                sha256.update(pixels)
-                rows.append(index)
-                bar.update()
-        file.seek(0)  # only now is it known how many there are
-        file.write(npy_header((len(rows), *shape)))
-        file.flush()
-        os.fsync(file.fileno())
-    return rows, skipped, sha256.hexdigest()
-
-
-@contextlib.contextmanager
-def _preparing(config):
-    """Yields a function of (index, encoded) pairs that gives (index, picture or BadPicture).
-
-    Pictures are prepared side by side, in the order in which they come and a few ahead.
-    """
-    one, threads = preparer(config), os.cpu_count() or 1
-
-    def outcome(encoded):
-        try:
-            return one(encoded)
-        except BadPicture as bad:
-            return bad
-
-    def all_of(pairs):
-        waiting, size = deque(), 0
-        for index, encoded in pairs:
-            length = 0 if isinstance(encoded, BadPicture) else len(encoded)
-            waiting.append((index, length, pool.submit(outcome, encoded)))
-            size += length
-            while len(waiting) > 8 * threads or (size > limits.WAITING_BYTES and len(waiting) > 1):
-                index, length, done = waiting.popleft()
-                size -= length
-                yield index, done.result()
-        while waiting:
-            index, _, done = waiting.popleft()
-            yield index, done.result()
-
-    with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # odd files have a reason each
-        try:
-            yield all_of
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-# What is said
-
-
 def _tell(pack, left_out, where):
     """The pack, after saying what is in it and what is not."""
     good, skipped = len(pack.pixels), pack.manifest["skipped"]
     manifest = pack.path / "manifest.json"
     if skipped:
         log.warning(
-            f"skipped {len(skipped)} of {len(skipped) + good} pictures: {_some(skipped, 5)} "
+            f"skipped {len(skipped)} of {len(skipped) + good} pictures: {some_of(skipped, 5)} "
             f"(all in {manifest})"
         )
     named = {name: why for name, why in left_out.items() if why != NO_PICTURE}
     if named:
-        log.warning(f"left out {len(named)}: {_some(named, 5)} (all in {manifest})")
+        log.warning(f"left out {len(named)}: {some_of(named, 5)} (all in {manifest})")
     if len(named) < len(left_out):
         others = [name for name in left_out if name not in named]
         log.debug(f"{len(others)} other files there, no pictures by their names: {others[:5]}")
     log.info(f"pictures: {good:,}, {where}, prepared in {pack.path}")
     return pack
-
-
-def _some(reasons, count):
-    some = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:count])
-    return some + (", ..." if len(reasons) > count else "")
-
-
-def _check_skipped(config, source, good, skipped):
-    bad, some = len(skipped), _some(skipped, 3)
-    if not good:
-        raise UserError(
-            f"none of {bad} pictures can be used ({some})" + _advice(config, skipped, ""),
-            flag=f"--data {source.where}",
-        )
-    if bad > config.max_bad * (good + bad):
-        raise UserError(
-            f"{bad} of {good + bad} pictures cannot be used ({some}), "
-            f"more than --max-bad {config.max_bad}"
-            + _advice(config, skipped, "; mend them or allow more"),
-            flag=f"--data {source.where}",
-        )
-    if good < config.subset:
-        raise UserError(
-            f"only {good} pictures of {source.where} can be used ({some})",
-            flag=f"--subset {config.subset}",
-        )
-
-
-def _advice(config, skipped, else_this):
-    """str: the end of a message about pictures that cannot be used."""
-    others = sum("expected CelebA's" in reason for reason in skipped.values())
-    if config.dataset == "celeba" and others:
-        return "; pictures of your own? then add --dataset folder"
-    return else_this

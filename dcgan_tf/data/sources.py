@@ -11,12 +11,12 @@ import zipfile
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.data.binary import READERS, Arrays
+from dcgan_tf.data.places import DRAWN, find
 from dcgan_tf.data.reading import BadPicture, open_zip, read_file, read_member, reason
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
@@ -164,7 +164,7 @@ class Tfds:
 class Drawn:
     """The demo's faces, drawn when they are asked for and handed on as JPEG."""
 
-    where = "drawn by this program"
+    where = DRAWN
     left_out = {}
     names = [f"{index:06d}.jpg" for index in range(DRAWN_FACES)]
     fingerprint = f"drawing-{DRAWING_VERSION}"
@@ -203,74 +203,6 @@ def open_source(config):
             flag=f"--subset {config.subset}",
         )
     return source
-
-
-def find(config):
-    """Path or str: what --data names, or the first usual place that exists; what `where` will be.
-
-    Raises:
-        UserError: nothing there; the message gives the ways to mend it.
-    """
-    if config.dataset == "demo":
-        if config.data:
-            raise UserError(
-                "dataset demo draws its own pictures; drop --data, "
-                "or say what these are with --dataset",
-                flag=f"--data {config.data}",
-            )
-        return Drawn.where
-    if config.data == "tfds":
-        if not DATASETS[config.dataset].tfds:
-            raise UserError(
-                f"TFDS has no data set {config.dataset!r}; give a folder or a zip",
-                flag="--data tfds",
-            )
-        return f"tfds:{DATASETS[config.dataset].tfds}"
-    return _find_named(config.data) if config.data else _find_usual(config.dataset)
-
-
-def _find_named(data):
-    try:
-        path = Path(data).expanduser()
-        path.stat()
-    except RuntimeError as error:  # ~nobody, or no home directory
-        raise UserError(f"{error}; write the path without ~", flag=f"--data {data}") from None
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError))
-        why = "no such file or folder" if missing else f"cannot be read ({reason(error)})"
-        raise UserError(why, flag=f"--data {data}") from None
-    return path
-
-
-def _find_usual(name):
-    for pattern in DATASETS[name].places:
-        try:
-            path = Path(pattern).expanduser()
-        except RuntimeError:  # no home directory: nothing can lie there
-            continue
-        for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
-            if match.is_file() or _has_files(match):
-                return match
-    if name == "folder":
-        raise UserError("--dataset folder needs --data DIR, a folder or zip of your pictures")
-    if name == "celeba":
-        raise UserError(
-            "no CelebA found in the usual places (README, Data); give it in one of three ways: "
-            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), or "
-            f"--data tfds (downloads it); without any data, try: {typed('train')} --config demo"
-        )
-    raise UserError(
-        f"no {name} found in {', '.join(DATASETS[name].places)}; "
-        "give --data FOLDER with its binary files, or --data tfds (downloads it)"
-    )
-
-
-def _has_files(folder):
-    """bool: an empty folder, or one that may not be read, is nobody's data."""
-    try:
-        return any(folder.iterdir())
-    except OSError:
-        return False
 
 
 def _open_path(config, path):

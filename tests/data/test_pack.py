@@ -28,8 +28,9 @@ from PIL import Image
 from dcgan_tf.common.config import Config, resolve
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.data import pack
-from dcgan_tf.data.pack import chosen_order, open_pack
+from dcgan_tf.data import pack_files, pack_making
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.pack_making import chosen_order
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.data.synthetic import draw_face
 
@@ -438,7 +439,7 @@ def test_an_interrupted_making_leaves_nothing_that_could_be_taken(
 
     archive = faces_zip(tmp_path, 2)
     with monkeypatch.context() as patch, pytest.raises(type(error)):
-        patch.setattr(pack, "write_text", fail)  # when all pixels are written
+        patch.setattr(pack_files, "write_text", fail)  # when all pixels are written
         packed(archive, dataset="celeba")
     assert packed.left() == []
     assert len(packed(archive, dataset="celeba").pixels) == 2
@@ -490,7 +491,7 @@ def test_two_processes_at_once_make_one_pack(packed, tmp_path):
 
 
 def test_without_room_on_the_disk_nothing_is_begun(packed, tmp_path, monkeypatch):
-    monkeypatch.setattr(pack.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
+    monkeypatch.setattr(pack_making.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     with pytest.raises(UserError) as caught:
         packed(faces_zip(tmp_path, 2), dataset="celeba")
     assert f"--packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
@@ -504,6 +505,8 @@ def test_the_room_of_a_killed_making_counts_as_free(packed, tmp_path, monkeypatc
     first.path.rename(left)
     old = left / "pixels.npy"
     monkeypatch.setattr(
-        pack.shutil, "disk_usage", lambda path: SimpleNamespace(free=0 if old.exists() else 10**9)
+        pack_making.shutil,
+        "disk_usage",
+        lambda path: SimpleNamespace(free=0 if old.exists() else 10**9),
     )
     assert len(packed(archive, dataset="celeba").pixels) == 2

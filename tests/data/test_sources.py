@@ -17,7 +17,7 @@ from PIL import Image
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.data import sources
+from dcgan_tf.data import places
 from dcgan_tf.data.reading import BadPicture
 from dcgan_tf.data.sources import open_source
 
@@ -358,7 +358,7 @@ def test_places_of_kaggle_are_absolute_with_any_folder_between(home, monkeypatch
 def test_an_empty_usual_place_does_not_hide_the_next(home):
     (home / "data/img_align_celeba").mkdir(parents=True)
     archive = faces_zip(home, 1).rename(home / "archive.zip")
-    assert sources.find(Config()).resolve() == archive.resolve()
+    assert places.find(Config()).resolve() == archive.resolve()
 
 
 def test_named_data_wins_and_is_never_replaced_by_a_usual_place(home):
