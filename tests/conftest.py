@@ -4,7 +4,16 @@ import os
 
 import pytest
 
+from dcgan_tf.common.log import hush
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(autouse=True)
+def silent():
+    """A command that a test called speaks no longer when the test is over."""
+    yield
+    hush()
 
 
 @pytest.fixture
