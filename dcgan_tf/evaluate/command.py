@@ -3,7 +3,16 @@
 from pathlib import Path
 
 from dcgan_tf.common import runs
-from dcgan_tf.common.cli import MAX_SEED, Parser, check_choice, leave, number, run_command, typed
+from dcgan_tf.common.cli import (
+    MAX_SEED,
+    Parser,
+    at_home,
+    check_choice,
+    leave,
+    number,
+    run_command,
+    typed,
+)
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import MAX_HELD_SAMPLES, MAX_SAMPLES, MAX_SCORED_SIZE
@@ -22,8 +31,9 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
     """
     args = _parser().parse_args(argv)
     for name in ("run", "data", "inception", "cache", "packs"):
-        if getattr(args, name) == "":
-            raise UserError(f"--{name}: got an empty text, expected a path")
+        if getattr(args, name) is not None:
+            setattr(args, name, at_home(f"--{name}", getattr(args, name)))
+    args.places = [at_home("place", place) for place in args.places]
     check_choice("--features", args.features, LAYERS)
     check_choice("--against", args.against, AGAINST)
     if args.inception is not None and not Path(args.inception).is_file():
@@ -111,7 +121,7 @@ def _of_places(args):
     if len(args.places) != 2:
         raise UserError(f"got {len(args.places)} places, expected two, A and B, or --run DIR")
     for place in args.places:
-        if not Path(place).expanduser().exists():
+        if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
     crop = _crop("--crop", args.crop or "center")
     return {

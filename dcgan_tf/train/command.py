@@ -1,11 +1,10 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, leave, run_command, typed
+from dcgan_tf.common.cli import Parser, at_home, leave, run_command, typed
 from dcgan_tf.common.config import (
     FIELDS,
     Config,
@@ -19,7 +18,7 @@ from dcgan_tf.common.config import (
     resolve,
 )
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.limits import shorten, shown
+from dcgan_tf.common.limits import shown
 from dcgan_tf.common.log import speak
 from dcgan_tf.train.footprint import check_memory, check_size
 from dcgan_tf.train.init_from import with_shape
@@ -64,8 +63,10 @@ def parse_training(argv=None):
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
     config = replace(base, **flags)
     paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
-    if "inception" in flags and paths["inception"] and not Path(paths["inception"]).is_file():
-        raise UserError(f"--inception {shorten(paths['inception'])}: no such file")
+    inception = Path(paths["inception"])
+    if flags.get("inception") and not inception.is_file():
+        found = "no regular file" if inception.exists() else "no such file"
+        raise UserError(f"{found}; expected .tgz, .pb or .npz", flag=f"--inception {inception}")
     config = resolve(replace(config, **paths))
     check_size(config)
     return Request(config, config_name, run_dir, dry_run)
@@ -107,13 +108,7 @@ def _run_dir(text):
 def _at_home(flag, text):
     """str: a path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
-    paths = [os.path.expanduser(path) for path in paths]
-    if any(path.startswith("~") for path in paths):
-        raise UserError(
-            f"{flag} {shorten(text)}: there is no such user, or no home folder; "
-            "a folder whose own name begins so is written ./~name"
-        )
-    return ",".join(paths)
+    return ",".join(path and at_home(flag, path) for path in paths)
 
 
 def _base(named, run_dir, given):
