@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from dcgan_tf.common.log import hush
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
@@ -12,6 +14,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if "end_to_end" in item.path.parts:
             item.add_marker("slow")
+
+
+@pytest.fixture(autouse=True)
+def silent():
+    """A command that a test called speaks no longer when the test is over."""
+    yield
+    hush()
 
 
 @pytest.fixture

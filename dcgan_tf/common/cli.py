@@ -157,6 +157,25 @@ def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
     return value
 
 
+def at_home(flag, text):
+    """str: the path that a flag names, with the folder that ~ or ~name stands for.
+
+    Raises:
+        UserError: no such user, no home folder, a null byte or nothing at all.
+    """
+    if not text:
+        raise UserError("got an empty text, expected a path", flag=flag)
+    if "\0" in text:
+        raise UserError(f"{flag}: got {limits.shown(text)}, expected a path without null bytes")
+    path = os.path.expanduser(text)
+    if path.startswith("~"):
+        raise UserError(
+            f"{flag} {limits.shorten(text)}: there is no such user, or no home folder; "
+            "a folder whose own name begins so is written ./~name"
+        )
+    return path
+
+
 def parse_seeds(flag, text, most=limits.GENERATED):
     """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
 

@@ -3,7 +3,15 @@
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import Parser, check_choice, leave, number, run_command, typed
+from dcgan_tf.common.cli import (
+    Parser,
+    at_home,
+    check_choice,
+    leave,
+    number,
+    run_command,
+    typed,
+)
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
@@ -22,8 +30,9 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
     """
     args = _parser().parse_args(argv)
     for name in ("run", "data", "inception", "cache", "packs"):
-        if getattr(args, name) == "":
-            raise UserError(f"--{name}: got an empty text, expected a path")
+        if getattr(args, name) is not None:
+            setattr(args, name, at_home(f"--{name}", getattr(args, name)))
+    args.places = [at_home("place", place) for place in args.places]
     check_choice("--features", args.features, LAYERS)
     check_choice("--against", args.against, AGAINST)
     if args.inception is not None:
@@ -110,7 +119,7 @@ def _of_places(args):
     if len(args.places) != 2:
         raise UserError(f"got {len(args.places)} places, expected two, A and B, or --run DIR")
     for place in args.places:
-        if not Path(place).expanduser().exists():
+        if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
     crop = _crop("--crop", args.crop or "center")
     return {

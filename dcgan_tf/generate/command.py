@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import Parser, leave, number, parse_seeds, run_command, typed
+from dcgan_tf.common.cli import Parser, at_home, leave, number, parse_seeds, run_command, typed
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
 from dcgan_tf.generate.request import GenerationRequest, check_way
@@ -84,14 +84,7 @@ def _way(text, limit):
 
 def _path(flag, text):
     """Path: what a flag names, with ~ replaced."""
-    if not text or "\0" in text:
-        raise UserError(f"{flag}: got {text!r}, expected a path")
-    try:
-        return Path(text).expanduser()
-    except RuntimeError:
-        raise UserError(
-            f"{flag} {text}: there is no such user; begin with ./ if it is a name"
-        ) from None
+    return Path(at_home(flag, text))
 
 
 def _find_model(args):

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, leave, number, run_command
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
 from dcgan_tf.common.log import speak
 from dcgan_tf.storage import storage
 
@@ -31,7 +31,7 @@ def parse_storage(argv=None):
     add("--clear", action="store_true", default=False, help="delete what is listed")
     args = parser.parse_args(argv)
     args.unused = number("--unused", args.unused, 0.0, float, 0)
-    given = [Path(place) for place in args.places]
+    given = [Path(at_home("place", place)) for place in args.places]
     args.places = given or [path for path in map(Path, PLACES) if path.is_dir()]
     return args
 

@@ -1,12 +1,11 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, leave, run_command, typed
+from dcgan_tf.common.cli import Parser, at_home, leave, run_command, typed
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups, resolve
 from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.common.errors import UserError
@@ -98,13 +97,7 @@ def _run_dir(text):
 def _at_home(flag, text):
     """str: a path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
-    paths = [os.path.expanduser(path) for path in paths]
-    if any(path.startswith("~") for path in paths):
-        raise UserError(
-            f"{flag} {limits.shorten(text)}: there is no such user, or no home folder; "
-            "a folder whose own name begins so is written ./~name"
-        )
-    return ",".join(paths)
+    return ",".join(path and at_home(flag, path) for path in paths)
 
 
 def _base(named, run_dir, given):

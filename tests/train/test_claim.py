@@ -78,6 +78,17 @@ def test_a_run_with_anything_trained_or_foreign_in_it_is_kept_whole(name, here):
     assert run.config.is_file() and run.log.parent.is_dir()
 
 
+@pytest.mark.parametrize("trained", [False, True])
+def test_too_little_memory_takes_nothing_that_was_trained(trained, here):
+    with pytest.raises(MemoryError), claim.claim(request("faces")) as run:
+        if trained:
+            (run.checkpoints / "step_00000003.npz").write_bytes(b"whole")
+        raise MemoryError
+    assert Path("faces/checkpoints/step_00000003.npz").exists() == trained
+    assert Path("faces/config.toml").exists() == trained
+    assert Path("faces").exists() == trained
+
+
 def test_tensorboard_events_of_a_run_that_never_began_go_with_it(here):
     def during(run):
         run.tensorboard.mkdir()

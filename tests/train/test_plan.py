@@ -8,7 +8,6 @@ from helpers import faces_zip, resolved, write_files
 from dcgan_tf.common import limits
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.log import hush
 from dcgan_tf.train import command
 
 
@@ -45,5 +44,4 @@ def test_too_little_memory_stops_the_command_before_the_networks_are_built(here,
     monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
     with pytest.raises(UserError, match="--batch-size 32: this training needs at least 679.9 MB"):
         command.main(["--config", "demo"])
-    hush()
     assert not list(here.iterdir())
