@@ -35,7 +35,7 @@ def download_archive(
         UserError: the server cannot be reached, sends another number of bytes or by a connection
             that is not encrypted; it names --inception as the way out.
     """
-    cache_dir = Path(cache_dir).expanduser()
+    cache_dir = _at_home(cache_dir)
     target = cache_dir / ARCHIVE_NAME
     if _is_complete(target, expected_bytes):
         return target
@@ -55,6 +55,16 @@ def download_archive(
                 f"or get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
             ) from error
     return target
+
+
+def _at_home(folder):
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise UserError(
+            f"no home folder to keep the Inception weights in ({folder}); "
+            f"get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
+        ) from None
 
 
 def _is_complete(path, expected_bytes):

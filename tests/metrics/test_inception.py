@@ -319,6 +319,12 @@ def test_no_network_says_what_to_do(tmp_path):
         inception.load_inception(cache_dir=tmp_path, url=url)
 
 
+def test_without_a_home_folder_the_way_out_is_named(monkeypatch):
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(UserError, match="no home folder.*--inception PATH"):
+        download_archive()
+
+
 def test_incomplete_cache_is_downloaded_again(tmp_path):
     write(tmp_path / "inception-2015-12-05.tgz", b"half")
     with Server(b"x" * 1000) as server:
