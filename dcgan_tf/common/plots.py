@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import logging
 import os
 from collections.abc import Iterator
 
@@ -20,6 +21,8 @@ def figure(path: str | os.PathLike, title: str, xlabel: str) -> Iterator[tuple]:
     Yields:
         (Axes, Axes): the upper one is larger.
     """
+    # Without a home it says that its cache is a temporary one, which changes nothing here.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib.figure  # its import takes a while that --help need not wait for
 
     # A figure of its own, not pyplot's, which keeps a global state and wants a main thread.
