@@ -119,7 +119,7 @@ def _record(path):
 
 def _words(kind, record):
     if kind == "pack":
-        return f"pictures {record.get('shape')} of {record.get('where')}"
+        return f"pictures {record.get('shape')}, {record.get('where')}"
     recipe = record["recipe"]
     return f"features of {recipe.get('count') if isinstance(recipe, dict) else '?'} pictures"
 

@@ -49,8 +49,8 @@ def _data(config, run_dir):
     count = config.subset or len(source.names)
     steps = steps_per_epoch(count, config.batch_size)
     return (
-        f"{count:,} of {len(source.names):,} in {source.where}; {steps:,} steps of "
-        f"{config.batch_size} an epoch, {steps * config.epochs:,} in {config.epochs} epochs"
+        f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
+        f"{steps:,} an epoch, {steps * config.epochs:,} in all"
     )
 
 

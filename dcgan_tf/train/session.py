@@ -172,11 +172,11 @@ def _go_on(session):
     journal, step = session.journal, session.journal.step
     checkpoints.restore(session.model, session.restored)
     settle(session.model, changes.at(session.config, session.plan, step))  # the state has old rates
-    log.info(f"going on after step {step} (epoch {journal.epoch} done)")
+    log.info(f"going on after step {step} (epochs done: {journal.epoch})")
     for change in session.plan:
         if change.step >= step:
             log.info(
-                f"from step {change.step} (epoch {change.epoch} done) on: "
+                f"from step {change.step} (epochs done: {change.epoch}) on: "
                 f"{change.setting} {change.old} -> {change.new}"
             )
 

@@ -60,7 +60,7 @@ def train(request) -> int:
             with _explained(session):
                 session.fit(kept)
         except Interrupted as interruption:
-            log.info(f"saved at step {journal.step} (epoch {journal.epoch} done)")
+            log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to go on: {_resume_command(run)}")
             return interruption.code
         session.meet(step=str(journal.step))  # leaving before the others would look like an error

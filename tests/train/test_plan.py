@@ -37,7 +37,8 @@ def test_a_dry_run_finds_the_pictures_of_a_run_from_elsewhere(here, capsys):
     faces_zip(here / "project", 3)
     os.chdir("/")
     print_plan(command.parse_training(["--run", str(run)]))
-    assert f"pictures: 3 of 3 in {here / 'project/faces.zip'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"pictures: 3 of 3, {here / 'project/faces.zip'}; steps of 32: 0 an epoch" in said
 
 
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):

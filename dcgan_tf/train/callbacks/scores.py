@@ -77,8 +77,9 @@ class Scores(keras.callbacks.Callback):
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
         held = choice.held_out.count if choice.held_out else 0
         self._first = choice.reference.count + held  # pictures before the first score
+        every = "epoch" if self._every == 1 else f"{self._every} epochs"
         log.info(
-            f"scores every {self._every} epochs: {self._count:,} samples against "
+            f"scores every {every}: {self._count:,} samples against "
             f"{choice.reference.name}; real against real: {floor}"
         )
 
