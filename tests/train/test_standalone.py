@@ -1,6 +1,7 @@
 """The callbacks in a fit of one's own: no run directory, no config."""
 
 import json
+import logging
 
 import keras
 import numpy as np
@@ -90,3 +91,11 @@ def test_scores_are_kept_with_the_best_generator_and_go_into_the_logs(fitted):
     assert (folder / "scored/scores.png").stat().st_size > 5000
     assert ["scores/fid_768" in epoch for epoch in names] == [False, True, False]
     assert ["scores/recall" in epoch for epoch in names] == [False, True, False]
+
+
+@pytest.mark.parametrize(("every", "words"), [(1, "every epoch: 16"), (2, "every 2 epochs: 16")])
+def test_scores_say_how_often_they_are_made(every, words, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(judge, "load_inception", lambda path: TinyInception())
+    caplog.set_level(logging.INFO, "dcgan_tf")
+    Scores(tmp_path, tiny_gan.PIXELS, every=every, count=16).on_epoch_begin(0)
+    assert f"scores {words} samples against " in caplog.text
