@@ -29,25 +29,25 @@ def train_here(monkeypatch, cwd, *flags):
 def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):
     archive = faces_zip(tmp_path, 16)
     made = train_here(monkeypatch, tmp_path, "--config", config, "--data", archive)
-    assert made == ((130, 130), "RGB")
+    assert made == ((520, 520), "RGB")
 
 
 @needs_faces
 def test_celeba_trains_on_real_faces(monkeypatch, tmp_path):
     archive = SHARED / "faces/celeba_train_10k.zip"
-    assert train_here(monkeypatch, tmp_path, "--data", archive) == ((130, 130), "RGB")
+    assert train_here(monkeypatch, tmp_path, "--data", archive) == ((520, 520), "RGB")
     generate.main(["--run", "run", "--n", "2", "--out", "out"])
     assert len(list((tmp_path / "out/images").iterdir())) == 2
 
 
 def test_demo_trains(monkeypatch, tmp_path):
-    assert train_here(monkeypatch, tmp_path, "--config", "demo") == ((130, 130), "RGB")
+    assert train_here(monkeypatch, tmp_path, "--config", "demo") == ((520, 520), "RGB")
 
 
 @needs_mnist
 def test_mnist_trains_on_real_digits(monkeypatch, tmp_path):
     made = train_here(monkeypatch, tmp_path, "--config", "mnist", "--data", SHARED / "mnist")
-    assert made == ((58, 58), "L")
+    assert made == ((522, 522), "L")
 
 
 def test_mnist_trains_on_idx_files(monkeypatch, tmp_path):
@@ -56,7 +56,7 @@ def test_mnist_trains_on_idx_files(monkeypatch, tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d/train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + digits.tobytes()))
     made = train_here(monkeypatch, tmp_path, "--config", "mnist", "--data", "d")
-    assert made == ((58, 58), "L")
+    assert made == ((522, 522), "L")
 
 
 def test_cifar10_trains_on_binary_batches(monkeypatch, tmp_path):
@@ -64,10 +64,10 @@ def test_cifar10_trains_on_binary_batches(monkeypatch, tmp_path):
     (tmp_path / "d").mkdir()
     (tmp_path / "d/data_batch_1.bin").write_bytes(batch.tobytes())
     made = train_here(monkeypatch, tmp_path, "--config", "cifar10", "--data", "d")
-    assert made == ((66, 66), "RGB")
+    assert made == ((528, 528), "RGB")
 
 
-@pytest.mark.parametrize(("config", "size"), [("celeba", 130), ("mnist", 58), ("cifar10", 66)])
+@pytest.mark.parametrize(("config", "size"), [("celeba", 520), ("mnist", 522), ("cifar10", 528)])
 def test_tfds_sources_train(monkeypatch, tmp_path, config, size):
     with tfds.testing.mock_data(num_examples=20):
         made = train_here(
@@ -85,4 +85,4 @@ def test_own_pictures_of_any_shape_train(monkeypatch, tmp_path):
         place = tmp_path / "own" / ("deeper" if number % 2 else "") / f"{number}.png"
         Image.fromarray(pixels).save(place)
     flags = ("--dataset", "folder", "--data", "own", "--base-size", "4", "--image-size", "32")
-    assert train_here(monkeypatch, tmp_path, *flags) == ((66, 66), "RGB")
+    assert train_here(monkeypatch, tmp_path, *flags) == ((528, 528), "RGB")
