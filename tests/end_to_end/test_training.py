@@ -245,8 +245,9 @@ def wait_for(condition, process, seconds=90):
         time.sleep(0.1)
 
 
+# The fastest machine publishes 19 files; on a slow one plots that are redrawn in between add some.
 @pytest.mark.parametrize(
-    ("count", "before"), [(3, True), (9, False), (13, True), (21, True), (21, False)]
+    ("count", "before"), [(3, True), (9, False), (13, True), (18, False), (19, True)]
 )
 def test_killed_while_publishing_ends_the_same(tmp_path, finished, count, before):
     """kill -9 between the writing of a file and its naming, or right after it."""
