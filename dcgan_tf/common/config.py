@@ -100,6 +100,14 @@ class Config:
         low=1,
         high=limits.CHANNELS,
     )
+    d_width: float = _option(
+        0.0, "factor on D's channel counts instead of width (0: width)", low=0, high=limits.WIDTH
+    )
+    d_norm: str = _option(
+        "batch",
+        "D: BatchNorm, none, or spectral normalisation of its weights",
+        choices=("batch", "none", "spectral"),
+    )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm after the first convolution as well")
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", low=0, high=1)
@@ -112,8 +120,34 @@ class Config:
         1e-4, "G: Adam's learning rate", low=1e-38, high=1e30, group="The training"
     )
     d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", low=1e-38, high=1e30)
+    lr_decay: str = _option(
+        "none",
+        "course of both learning rates over decay_images",
+        choices=("none", "linear", "cosine"),
+    )
+    lr_end: float = _option(0.1, "share of them that is left in the end", low=0, high=1)
+    decay_images: int = _option(
+        0, "images seen until learning rates and penalties are at their end (0: never)", low=0
+    )
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", low=0, high=0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", low=0, high=0.999999)
+    loss: str = _option(
+        "non_saturating",
+        "what D and G minimise; relativistic: D compares each fake with a real picture",
+        choices=("non_saturating", "hinge", "relativistic"),
+    )
+    r1: float = _option(
+        0.0, "weight of the penalty on D's slope at reals (needs d_norm none)", low=0, high=1e6
+    )
+    r2: float = _option(0.0, "the same at fakes", low=0, high=1e6)
+    penalty_end: float = _option(
+        1.0, "share of r1 and r2 that is left after decay_images", low=1e-6, high=1
+    )
+    augment: str = _option(
+        "", "changes of what D sees, reals and fakes: some of flip,shift,colour,cutout"
+    )
+    augment_probability: float = _option(1.0, "of each of these changes", low=0, high=1)
+    augment_ramp: int = _option(0, "images over which it rises from 0 (0: at once)", low=0)
     label_smoothing: float = _option(
         0.0, "D's target for reals is 1 minus this (one-sided)", low=0, high=0.5
     )
@@ -121,6 +155,23 @@ class Config:
         0.0, "D's targets move towards 1/2 by up to this, at random", low=0, high=0.5
     )
     fresh_fakes: bool = _option(False, "draw new fakes for G's step instead of reusing D's")
+    average: str = _option(
+        "none",
+        "average of G's weights, with which pictures are made: none, by half-life or by power",
+        choices=("none", "half_life", "power"),
+    )
+    average_half_life: float = _option(
+        4000.0, "half_life: images after which a G counts half", above=0, high=1e12
+    )
+    average_ramp: float = _option(
+        0.05, "half_life: at most this share of the images seen (0: no ramp)", low=0, high=1
+    )
+    average_power: float = _option(
+        16.97, "power: a G counts as its images to the power of this", low=0, high=1e4
+    )
+    average_into_g: int = _option(
+        0, "images seen when G becomes the average, once (0: never)", low=0
+    )
     init_from: str = _option("", "start from a run's G and D, or from G.keras,D.keras")
 
     strategy: str = _option(
@@ -197,11 +248,21 @@ class Config:
         """tuple[int, int, int, int] | None: left, upper, right, lower; None for a centre crop."""
         return None if self.crop == "center" else tuple(map(int, self.crop.split(",")))
 
+    @property
+    def augment_kinds(self):
+        """tuple[str, ...]: what `augment` names."""
+        return tuple(kind.strip() for kind in self.augment.split(",") if kind.strip())
+
     def scaled(self, channels):
-        """int: a channel count times `width`, at least 1."""
+        """int: a channel count of G times `width`, at least 1."""
         return max(1, round(channels * self.width))
 
+    def d_scaled(self, channels):
+        """int: a channel count of D times `d_width`, or `width` where that is 0; at least 1."""
+        return max(1, round(channels * (self.d_width or self.width)))
 
+
+AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # as in models/augment.py
 FIELDS = {f.name: f for f in fields(Config)}
 _KINDS = {float: (int, float), tuple[int, ...]: (int,)}
 
@@ -304,7 +365,35 @@ def resolve(config):
             f"--batchnorm-momentum: got {config.batchnorm_momentum}, "
             "expected a number between 0 and 1, both excluded"
         )
+    _check_recipe(config)
     return config
+
+
+def _check_recipe(config):
+    """Refuse settings of the training that contradict each other, with the reason."""
+    kinds = config.augment_kinds
+    if not all(kind in AUGMENTATIONS for kind in kinds) or len(set(kinds)) < len(kinds):
+        raise UserError(
+            f"--augment: got {limits.shown(config.augment)}, expected some of "
+            f"{','.join(AUGMENTATIONS)}"
+        )
+    if (config.r1 or config.r2) and config.d_norm == "batch":
+        raise UserError(
+            "--d-norm batch: r1 and r2 are slopes of D at single pictures, and BatchNorm makes "
+            "D's answer depend on the whole batch; use --d-norm none, or no r1 and r2"
+        )
+    if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
+        raise UserError(
+            f"--loss {config.loss}: has no targets that label_smoothing and label_noise could "
+            "move; set both to 0, or use --loss non_saturating"
+        )
+    if (config.lr_decay != "none" or config.penalty_end < 1) and not config.decay_images:
+        raise UserError(
+            "--decay-images: got 0, but lr_decay or penalty_end asks for something that falls; "
+            "say after how many images it is at its end"
+        )
+    if config.average_into_g and config.average == "none":
+        raise UserError("--average-into-g: there is no average; use --average half_life or power")
 
 
 def check_crop(text, flag="--crop"):

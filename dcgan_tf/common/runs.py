@@ -36,6 +36,7 @@ class Run:
         self.checkpoints = self.root / "checkpoints"
         self.tensorboard = self.root / "tensorboard"
         self.generator = self.root / "generator.keras"
+        self.raw_generator = self.root / "raw_generator.keras"
         self.discriminator = self.root / "discriminator.keras"
         self.evaluation = self.root / "evaluation.jsonl"
         self.scores = self.root / "scores.png"
@@ -57,8 +58,8 @@ class Run:
         """Every file with a fixed name that a run may hold, except its lock."""
         return [
             *(self.config, self.versions, self.log, self.metrics, self.timing, self.losses),
-            *(self.reals, self.progress, self.generator, self.discriminator, self.evaluation),
-            *(self.scores, self.best_generator, self.best_score),
+            *(self.reals, self.progress, self.generator, self.raw_generator, self.discriminator),
+            *(self.evaluation, self.scores, self.best_generator, self.best_score),
             *(self.memorisation, self.memorisation_pairs),
         ]
 

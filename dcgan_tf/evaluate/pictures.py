@@ -11,6 +11,7 @@ from dcgan_tf.common.files import digest
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Pictures
+from dcgan_tf.models.average import NAME as AVERAGE
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 
@@ -43,7 +44,7 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
 
     made_by = {
         "generator_sha256": weights_sha256(generator),
-        "weights_of": "G",
+        "weights_of": "average of G" if generator.name == AVERAGE else "G",
         "crop": "none",
         "seeds": [first, first + count],
     }

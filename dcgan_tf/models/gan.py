@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.models import noise
+from dcgan_tf.models.average import copy_of, update
 from dcgan_tf.models.batches import checked, refusal_in
 from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.pixels import range_of, to_float
@@ -48,10 +49,20 @@ class DCGAN(keras.Model):
         batch_size: pictures per step over all devices; other batches are refused.
         seed: of latents and of all other noise.
         loss: has `discriminator(real_logits, fake_logits, draws)` and `generator(fake_logits)`,
-            which return scalars; by default losses.NonSaturating().
+            which return scalars (more in losses.py); by default losses.NonSaturating().
         augment: called with (real pictures as floats in G's range, draws) for what D sees of them.
-        penalty: called with (discriminator, reals, fakes) for a scalar that is added to D's loss.
+        d_augment: called with (pictures, draws, stream) for what D sees of reals and of fakes;
+            differentiable, so that G learns through it. A loss that pairs has one stream for both.
+        penalty: called with the gradients of the logits by the reals and by the fakes, and draws,
+            for a scalar that is added to D's loss (penalties.py).
+        average: called with (images seen, batch size) for the share of the averaged G that stays
+            in a step (average.py); None keeps no average.
         fresh_fakes: draw new fakes for G's step, at the price of another pass through G.
+
+    Attributes:
+        generator, discriminator: the networks that are trained.
+        averaged: keras.Model, the average of G; None without.
+        shown: the network to make pictures with: `averaged`, or `generator` without an average.
     """
 
     def __init__(
@@ -63,7 +74,9 @@ class DCGAN(keras.Model):
         seed: int = 0,
         loss=None,
         augment=None,
+        d_augment=None,
         penalty=None,
+        average=None,
         fresh_fakes: bool = False,
         **kwargs,
     ):
@@ -72,7 +85,9 @@ class DCGAN(keras.Model):
         self.batch_size, self.seed = batch_size, seed
         self._range = range_of(generator)
         self.loss_terms = loss or NonSaturating()
-        self.augment, self.penalty = augment, penalty
+        self.augment, self.d_augment, self.penalty = augment, d_augment, penalty
+        self.average = average
+        self.averaged = copy_of(generator) if average else None
         self.fresh_fakes = fresh_fakes
         self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
         # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
@@ -95,8 +110,13 @@ class DCGAN(keras.Model):
     def metrics(self):
         return self.means
 
+    @property
+    def shown(self):
+        return self.averaged or self.generator
+
     def call(self, latents, training=False):
-        return self.generator(latents, training=training)
+        network = self.generator if training else self.shown
+        return network(latents, training=training)
 
     def fit(self, x=None, **kwargs):
         """As keras.Model.fit, on batches that the class describes.
@@ -138,41 +158,67 @@ class DCGAN(keras.Model):
         # The networks are called with training=True, or BatchNorm would never learn its statistics.
         with tf.GradientTape() as g_tape:
             fakes = self.generator(self._latents(draws, noise.LATENTS), training=True)
-        d_loss, d_real, d_fake = self._train_discriminator(reals, fakes, draws)
+        d_loss, d_real, d_fake = self._train_discriminator(reals, tf.stop_gradient(fakes), draws)
         if self.fresh_fakes:
             latents = self._latents(draws, noise.FRESH_LATENTS)
             with tf.GradientTape() as g_tape:
                 fakes = self.generator(latents, training=True)
-        g_loss = self._train_generator(fakes, g_tape)
+        g_loss = self._train_generator(fakes, g_tape, reals, draws)
+        if self.averaged:
+            seen = draws.images_seen + self.batch_size
+            update(self.averaged, self.generator, self.average(seen, self.batch_size))
         return self._update_means(d_loss, g_loss, d_real, d_fake)
 
     def _train_discriminator(self, reals, fakes, draws):
-        fakes = tf.stop_gradient(fakes)
+        reals, fakes = self._seen(reals, fakes, draws)
         with tf.GradientTape() as tape:
-            # Two passes: in one BatchNorm would mix the statistics of reals and fakes, D would tell
-            # them apart by that alone, and G's step, which sees only fakes, would fool it.
-            real_logits = self.discriminator(reals, training=True)
-            fake_logits = self.discriminator(fakes, training=True)
+            with tf.GradientTape(persistent=True) as slopes:
+                slopes.watch([reals, fakes])
+                # Two passes: in one BatchNorm would mix the statistics of reals and fakes, D would
+                # tell them apart by that alone, and G's step, with only fakes, would fool it.
+                real_logits = self.discriminator(reals, training=True)
+                fake_logits = self.discriminator(fakes, training=True)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, draws)
             if self.penalty:
-                loss += self.penalty(self.discriminator, reals, fakes)
+                of_reals = slopes.gradient(real_logits, reals)
+                loss += self.penalty(of_reals, slopes.gradient(fake_logits, fakes), draws)
             scaled = self.d_optimizer.scale_loss(self._share(loss))
         weights = self.discriminator.trainable_variables
         self._apply(self.d_optimizer, tape.gradient(scaled, weights), weights)
-        beliefs = (tf.reduce_mean(tf.sigmoid(logits)) for logits in (real_logits, fake_logits))
-        return loss, *beliefs
+        return loss, *self._beliefs(real_logits, fake_logits)
 
-    def _train_generator(self, fakes, g_tape):
+    def _train_generator(self, fakes, g_tape, reals, draws):
         # The chain rule in two parts, D's and G's: G's pass from before D's step is used again, and
         # no gradients of D's weights are computed only to be thrown away.
         with tf.GradientTape() as tape:
             tape.watch(fakes)
-            loss = self.loss_terms.generator(self.discriminator(fakes, training=True))
+            reals, seen = self._seen(reals, fakes, draws)
+            logits = [self.discriminator(seen, training=True)]
+            if self._pairs:
+                logits.append(self.discriminator(reals, training=True))
+            loss = self.loss_terms.generator(*logits)
             scaled = self.g_optimizer.scale_loss(self._share(loss))
         weights = self.generator.trainable_variables
         gradients = g_tape.gradient(fakes, weights, output_gradients=tape.gradient(scaled, fakes))
         self._apply(self.g_optimizer, gradients, weights)
         return loss
+
+    @property
+    def _pairs(self):
+        return getattr(self.loss_terms, "pairs", False)
+
+    def _seen(self, reals, fakes, draws):
+        """What D sees of both: the same change for a real and a fake that the loss compares."""
+        if not self.d_augment:
+            return reals, fakes
+        own = noise.AUGMENT_REALS if self._pairs else noise.AUGMENT_FAKES
+        reals = self.d_augment(reals, draws, noise.AUGMENT_REALS)
+        return reals, self.d_augment(fakes, draws, own)
+
+    def _beliefs(self, real_logits, fake_logits):
+        if beliefs := getattr(self.loss_terms, "beliefs", None):
+            return beliefs(real_logits, fake_logits)
+        return [tf.reduce_mean(tf.sigmoid(logits)) for logits in (real_logits, fake_logits)]
 
     def _apply(self, optimizer, gradients, weights):
         replicas = self.distribute_strategy.num_replicas_in_sync
@@ -213,7 +259,7 @@ class DCGAN(keras.Model):
         return logs
 
     def get_config(self):
-        parts = ("generator", "discriminator", "augment", "penalty")
+        parts = ("generator", "discriminator", "augment", "d_augment", "penalty", "average")
         kept = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
         plain = ("batch_size", "seed", "fresh_fakes")
         return {

@@ -1,4 +1,7 @@
-"""The non-saturating GAN losses as functions of logits (Goodfellow et al. 2014, section 3).
+"""The GAN losses as functions of logits.
+
+NonSaturating is that of Goodfellow et al. 2014, section 3, Hinge that of Lim and Ye 2017, and
+Relativistic that of Jolicoeur-Martineau 2018 with the pairs of Huang et al. 2024 (R3GAN).
 
 With sigma the sigmoid and BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x)), computed from
 logits, so that no probability is ever rounded to 0 or 1.
@@ -50,7 +53,9 @@ def _bce(targets, logits):
 class NonSaturating:
     """Both losses as DCGAN wants them; label smoothing and label noise act on D's targets.
 
-    A loss of your own is any object with these two methods.
+    A loss of your own is any object with these two methods. One that has `pairs = True` compares
+    each fake with a real picture: its `generator` is called with (fake_logits, real_logits). One
+    that has `beliefs(real_logits, fake_logits)` says what D believes of both.
 
     Args:
         label_smoothing, label_noise: as in label_smoothing.py.
@@ -76,3 +81,59 @@ class NonSaturating:
     @classmethod
     def from_config(cls, config: dict):
         return cls(**config)
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class Hinge:
+    """D wants reals above 1 and fakes below -1 and cares no further; G pushes its logits up.
+
+    d_loss is the mean of both parts, so a D that only guesses has 1.
+    """
+
+    def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
+        """Scalar: (mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))) / 2."""
+        parts = tf.nn.relu(1 - real_logits), tf.nn.relu(1 + fake_logits)
+        return sum(tf.reduce_mean(part) for part in parts) / 2
+
+    def generator(self, fake_logits: tf.Tensor) -> tf.Tensor:
+        """Scalar: mean -D(G(z))."""
+        return -tf.reduce_mean(fake_logits)
+
+    def get_config(self) -> dict:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        return cls()
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class Relativistic:
+    """D says of each pair of a real and a fake which is the real one; G wants it to be wrong.
+
+    Only differences of logits count, so D cannot win by calling everything real, and a G that
+    makes the same picture again and again loses against all real ones that differ (the reason why
+    it keeps variety). Both losses are ln 2 where D only guesses.
+    """
+
+    pairs = True
+
+    def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
+        """Scalar: mean softplus(-(D(x) - D(G(z)))) over the pairs."""
+        return tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits))
+
+    def generator(self, fake_logits: tf.Tensor, real_logits: tf.Tensor) -> tf.Tensor:
+        """Scalar: mean softplus(-(D(G(z)) - D(x))) over the pairs."""
+        return tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
+
+    def beliefs(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
+        """Two scalars: the mean probability that D gives the real and the fake of a pair."""
+        real = tf.reduce_mean(tf.sigmoid(real_logits - fake_logits))
+        return real, 1 - real
+
+    def get_config(self) -> dict:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        return cls()

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from dcgan_tf.models.layers import SpectralConv2D, SpectralDense
+
 _CHANNELS_LAST = {"data_format": "channels_last"}  # whatever a user's keras.json says
 
 
@@ -42,18 +44,20 @@ def build_generator(config, synchronized=False):
 def build_discriminator(config, synchronized=False):
     """D: pictures to logits, above 0 for real.
 
+    With spectral normalisation its layers are those of layers.py; BatchNorm then has no place.
+
     Args and errors as for `build_generator`.
 
     Returns:
         keras.Model: float (n, image_size, image_size, channels) to float32 (n, 1).
     """
-    block = _Blocks(config, 2, "leaky_relu", synchronized)
+    block = _Blocks(config, 2, "leaky_relu", synchronized, config.d_norm == "spectral")
     shape = (config.image_size, config.image_size, config.channels)
     pictures = keras.Input(shape, name="pictures")
     x = pictures
     for number, channels in enumerate(config.d_channels, 1):
-        x = block.convolution(config.scaled(channels), 4, strides=2, name=f"down{number}")(x)
-        if number > 1 or config.d_first_batchnorm:
+        x = block.convolution(config.d_scaled(channels), 4, strides=2, name=f"down{number}")(x)
+        if config.d_norm == "batch" and (number > 1 or config.d_first_batchnorm):
             x = block.normalize(x, f"down{number}")
         else:
             x = block.activate(x, f"down{number}")
@@ -70,10 +74,12 @@ def _output_dtype():
 class _Blocks:
     """The layers of one network with what they have in common."""
 
-    def __init__(self, config, stream, activation, synchronized):
+    def __init__(self, config, stream, activation, synchronized, spectral=False):
         self._config = config
         self._activation = activation
         self._synchronized = synchronized
+        self._convolution = SpectralConv2D if spectral else layers.Conv2D
+        self._dense = SpectralDense if spectral else layers.Dense
         self._count = 0
         self._stream = stream  # G and D of one seed must not start from the same numbers
 
@@ -86,11 +92,11 @@ class _Blocks:
         return {"use_bias": self._config.use_bias, "kernel_initializer": normal}
 
     def dense(self, units, **kwargs):
-        return layers.Dense(units, **self._common(), **kwargs)
+        return self._dense(units, **self._common(), **kwargs)
 
     def convolution(self, channels, size, strides, **kwargs):
         common = {**self._common(), **_CHANNELS_LAST}
-        return layers.Conv2D(channels, size, strides, "same", **common, **kwargs)
+        return self._convolution(channels, size, strides, "same", **common, **kwargs)
 
     def transposed(self, channels, **kwargs):
         common = {**self._common(), **_CHANNELS_LAST}

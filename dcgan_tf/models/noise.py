@@ -8,6 +8,8 @@ import tensorflow as tf
 
 # Streams of independent draws; one of your own is any other number.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
+AUGMENT_REALS, AUGMENT_FAKES = range(5, 7)
+HOLES = 2  # added to the last two: what fills the pictures' holes
 
 
 class Draws:
@@ -17,12 +19,16 @@ class Draws:
         seed: int.
         index: int64 (n,), global sample indices, all of one batch: step * batch_size + position.
         batch_size: samples per step over all devices.
+
+    Attributes:
+        images_seen: int64 scalar tensor, how many before this batch.
     """
 
     def __init__(self, seed: int, index: tf.Tensor, batch_size: int):
         self._seed, self._batch_size = seed, batch_size
         self._step = index[0] // batch_size
         self._positions = index % batch_size
+        self.images_seen = self._step * batch_size
 
     def normal(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
         """Standard normal vectors, (n, length), one for each sample.

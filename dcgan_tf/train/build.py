@@ -6,23 +6,25 @@ import keras
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.metrics import collapse
-from dcgan_tf.models.augment import flip
+from dcgan_tf.models import losses
+from dcgan_tf.models.augment import Augment, flip
+from dcgan_tf.models.average import HalfLife, Power
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_network
-from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.penalties import GradientPenalty
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
-from dcgan_tf.train.callbacks.midway import Midway
+from dcgan_tf.train.callbacks.midway import AverageIntoG, Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.redrawn import Redrawn
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.init_from import init_files
-from dcgan_tf.train.optimizers import build_optimizer
+from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,9 @@ def build_model(config, strategy):
         build_discriminator(config, synchronized),
         batch_size=config.batch_size,
         seed=config.seed,
+        d_augment=_d_augment(config),
+        penalty=_penalty(config),
+        average=_average(config),
         fresh_fakes=config.fresh_fakes,
     )
     model.compile(
@@ -56,12 +61,40 @@ def build_model(config, strategy):
 
 def settle(model: DCGAN, config):
     """Give a model the settings that may change midway, config.MIDWAY, also while it trains."""
-    model.g_optimizer.learning_rate = config.g_learning_rate
-    model.d_optimizer.learning_rate = config.d_learning_rate
-    model.loss_terms = NonSaturating(config.label_smoothing, config.label_noise)
+    model.g_optimizer.learning_rate = learning_rate_of(config, config.g_learning_rate)
+    model.d_optimizer.learning_rate = learning_rate_of(config, config.d_learning_rate)
+    model.loss_terms = _loss(config)
     model.augment = flip if config.flip else None
     if model.train_function:  # it was compiled with the old loss and augmentation
         model.make_train_function(force=True)
+
+
+def _loss(config):
+    if config.loss == "non_saturating":
+        return losses.NonSaturating(config.label_smoothing, config.label_noise)
+    return losses.Hinge() if config.loss == "hinge" else losses.Relativistic()
+
+
+def _penalty(config):
+    if not config.r1 and not config.r2:
+        return None
+    end, images = config.penalty_end, config.decay_images
+    return GradientPenalty(config.r1, config.r2, config.output_activation, end, images)
+
+
+def _d_augment(config):
+    if not config.augment:
+        return None
+    probability, ramp = config.augment_probability, config.augment_ramp
+    return Augment(config.augment_kinds, probability, ramp, config.output_activation)
+
+
+def _average(config):
+    if config.average == "none":
+        return None
+    if config.average == "power":
+        return Power(config.average_power)
+    return HalfLife(config.average_half_life, config.average_ramp)
 
 
 def warm_start(config, model):
@@ -90,6 +123,8 @@ def warm_start(config, model):
                 "give it the sizes that it was trained with, or its run's directory"
             )
         network.set_weights(trained.get_weights())
+    if model.averaged:
+        model.averaged.set_weights(model.generator.get_weights())
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 
@@ -105,6 +140,7 @@ def callbacks(session) -> list[keras.callbacks.Callback]:
     counting = [
         RestoreMeans(journal, session.restored),
         Midway(journal, config, session.plan, settle),
+        AverageIntoG(journal, config),
         StepCounter(journal, stop, session.workers),
         StopAtNaN(run, journal),
     ]

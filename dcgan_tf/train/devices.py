@@ -25,6 +25,10 @@ def prepare(config):
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)
         tf.config.experimental.enable_op_determinism()
+    if config.use_bias and not (config.d_norm == "batch" and config.d_first_batchnorm):
+        # Where LeakyReLU follows a bias, TensorFlow's rewriting of graphs gives up, with a message
+        # that looks like an error, at its gradient (2.20 and 2.21). It is left out beforehand.
+        tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 def open_strategy(config):

@@ -25,8 +25,8 @@ def generator_parameters(config) -> int:
 def discriminator_parameters(config) -> int:
     """Parameters of `networks.build_discriminator`, counted in the same way."""
     bias, count, channels, side = int(config.use_bias), 0, config.channels, config.image_size
-    for number, wanted in enumerate(map(config.scaled, config.d_channels)):
-        normalized = number > 0 or config.d_first_batchnorm
+    for number, wanted in enumerate(map(config.d_scaled, config.d_channels)):
+        normalized = config.d_norm == "batch" and (number > 0 or config.d_first_batchnorm)
         count += (16 * channels + bias + 4 * normalized) * wanted
         channels, side = wanted, math.ceil(side / 2)
     return count + side**2 * channels + bias
@@ -37,7 +37,7 @@ def map_values(config) -> int:
     wide = [config.base_channels, *config.g_channels]
     g_maps = (s**2 * config.scaled(n) for s, n in zip(config.g_sizes, wide, strict=False))
     d_sizes = (math.ceil(config.image_size / 2**n) for n in range(1, len(config.d_channels) + 1))
-    d_maps = (s**2 * config.scaled(n) for s, n in zip(d_sizes, config.d_channels, strict=True))
+    d_maps = (s**2 * config.d_scaled(n) for s, n in zip(d_sizes, config.d_channels, strict=True))
     return sum(g_maps) + 2 * sum(d_maps) + 2 * config.image_size**2 * config.channels
 
 

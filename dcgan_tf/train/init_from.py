@@ -12,7 +12,15 @@ from dcgan_tf.common.runs import Run
 SHAPE = (
     *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
     *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
-    *("d_channels", "d_first_batchnorm", "use_bias", "leaky_slope", "batchnorm_momentum"),
+    *(
+        "d_channels",
+        "d_width",
+        "d_norm",
+        "d_first_batchnorm",
+        "use_bias",
+        "leaky_slope",
+        "batchnorm_momentum",
+    ),
 )
 
 

@@ -8,11 +8,42 @@ outright in our trials and G made noise. Each network has a learning rate and mo
 import keras
 
 from dcgan_tf.common.config import Config
+from dcgan_tf.models.schedules import falling
 
 
 def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
     """Adam with the betas of `config`, in half precision with a loss scale."""
-    adam = keras.optimizers.Adam(float(learning_rate), config.beta_1, config.beta_2)
+    rate = learning_rate_of(config, learning_rate)
+    adam = keras.optimizers.Adam(rate, config.beta_1, config.beta_2)
     if config.precision == "mixed_float16":  # small gradients would vanish in half precision
         return keras.optimizers.LossScaleOptimizer(adam)
     return adam
+
+
+def learning_rate_of(config: Config, learning_rate: float):
+    """float, or its course over the steps where the config lets it fall."""
+    if config.lr_decay == "none":
+        return float(learning_rate)
+    steps = config.decay_images / config.batch_size
+    return Falling(float(learning_rate), config.lr_decay, steps, config.lr_end)
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class Falling(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that falls with the steps done, so by the images seen.
+
+    Args:
+        learning_rate: at the start.
+        course: as in schedules.falling.
+        steps: until the end is reached.
+        end: the share that is left then.
+    """
+
+    def __init__(self, learning_rate: float, course: str, steps: float, end: float):
+        self.learning_rate, self.course, self.steps, self.end = learning_rate, course, steps, end
+
+    def __call__(self, step):
+        return self.learning_rate * falling(self.course, step, self.steps, self.end)
+
+    def get_config(self) -> dict:
+        return {name: getattr(self, name) for name in ("learning_rate", "course", "steps", "end")}

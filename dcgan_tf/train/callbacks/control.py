@@ -80,11 +80,10 @@ class Checkpoint(keras.callbacks.Callback):
 
     def save(self):
         """Write the networks for other programs, then the checkpoint."""
-        for network, path in (
-            (self.model.generator, self._run.generator),
-            (self.model.discriminator, self._run.discriminator),
-        ):
-            save_network(network, path)
+        save_network(self.model.shown, self._run.generator)
+        if self.model.averaged:
+            save_network(self.model.generator, self._run.raw_generator)
+        save_network(self.model.discriminator, self._run.discriminator)
         state = checkpoints.state_of(self.model)
         keep = self._config.keep_checkpoints
         checkpoints.write(self._run.checkpoints, state, self._journal, keep)

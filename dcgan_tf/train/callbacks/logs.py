@@ -46,7 +46,7 @@ class MetricsLog(keras.callbacks.Callback):
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
-        self._sampler = Sampler(self.model.generator)
+        self._sampler = Sampler(self.model.shown)
         self._latents = seed_latents(range(CHUNK), self._sampler.latent_dim)  # one pass through G
 
     def on_epoch_begin(self, epoch, logs=None):

@@ -1,4 +1,4 @@
-"""Settings that change while Keras' fit goes on."""
+"""What happens at a certain step while Keras' fit goes on."""
 
 import keras
 
@@ -26,3 +26,23 @@ class Midway(keras.callbacks.Callback):
         if step in self._coming:
             self._settle(self.model, changes.at(self._config, self._plan, step))
             self._coming.remove(step)
+
+
+class AverageIntoG(keras.callbacks.Callback):
+    """Sets G to its average, once, before the step that begins after `average_into_g` images.
+
+    A run that goes on from a checkpoint of just that moment does it again, to the same effect.
+
+    Args:
+        journal: checkpoints.Journal, whose steps count.
+        config: the settings.
+    """
+
+    def __init__(self, journal, config):
+        super().__init__()
+        self._journal = journal
+        self._step = -(-config.average_into_g // config.batch_size)  # rounded up
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self._step and self._journal.step == self._step:
+            self.model.generator.set_weights(self.model.averaged.get_weights())

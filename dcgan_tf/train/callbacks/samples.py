@@ -49,7 +49,7 @@ class SampleGrid(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._sampler = Sampler(self.model.generator)
+        self._sampler = Sampler(self.model.shown)
         self._latents = seed_latents(range(self._count), self._sampler.latent_dim)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -85,7 +85,7 @@ class ProgressGif(Redrawn):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
-        step = self.model.generator.output_shape[2] + GAP
+        step = self.model.shown.output_shape[2] + GAP
         self._side = max(GIF_SIDE // step, 1) * step - GAP
         if self._grids:
             self._grids.set_model(self.model)

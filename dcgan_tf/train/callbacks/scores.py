@@ -90,7 +90,7 @@ class Scores(keras.callbacks.Callback):
         record = self._score(epoch + 1)
         add_record(self._run, record)
         if is_best(self._best, record):
-            publish_best(self._run, self.model.generator, record)
+            publish_best(self._run, self.model.shown, record)
             self._best = record
         draw_scores(self._run, record, self._best)
         log.info(describe(record) + f"  ({time.perf_counter() - began:.0f} s)")
@@ -99,7 +99,7 @@ class Scores(keras.callbacks.Callback):
 
     def _score(self, epoch):
         """dict: one line of evaluation.jsonl."""
-        pictures = generated(self.model.generator, self._count)
+        pictures = generated(self.model.shown, self._count)
         with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
             scores = self._judge.score(pictures, bar.update, keep=False)
         self._first = 0

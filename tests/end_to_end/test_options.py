@@ -1,0 +1,124 @@
+"""A training with the options of `faces`: killed, on two devices, warm-started, scored, refused."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import stress
+from helpers import assert_refused, generate, train
+from workers import TINY, final, finish, start
+
+from dcgan_tf.common import checkpoints
+from dcgan_tf.models.sampling import weights_sha256
+
+# Everything at once, and at moments that lie within the eight steps of TINY.
+PAIRED = (
+    *("--loss", "relativistic", "--d-norm", "none", "--r1", "0.5", "--r2", "0.5"),
+    *("--average", "half_life", "--average-half-life", "30", "--augment-probability", "0.5"),
+    *("--augment", "flip,shift,colour,cutout", "--augment-ramp", "50", "--d-width", "0.05"),
+    *("--lr-decay", "cosine", "--decay-images", "80", "--penalty-end", "0.1"),
+)
+SPECTRAL = (
+    *("--loss", "hinge", "--d-norm", "spectral", "--average", "power", "--average-power", "2"),
+    *("--average-into-g", "60", "--lr-decay", "linear", "--decay-images", "80", "--flip"),
+)
+
+
+@pytest.fixture(scope="module", params=[PAIRED, SPECTRAL], ids=["paired", "spectral"])
+def whole(request, tmp_path_factory):
+    """The flags, and a directory with the finished run runs/a."""
+    cwd = tmp_path_factory.mktemp("whole")
+    flags = [*TINY, *request.param]
+    ((_, stderr),) = finish(start(cwd, *flags))
+    assert "remapper" not in stderr
+    return flags, cwd
+
+
+@pytest.mark.parametrize(("count", "before"), [(9, True), (14, False)])
+def test_killed_and_resumed_it_ends_with_the_same_bits(whole, tmp_path, count, before):
+    flags, cwd = whole
+    assert stress.kill_at_publication(tmp_path, count, before, flags).startswith("killed")
+    stress.train_through(tmp_path, flags)
+    assert stress.results(tmp_path / "runs/a") == stress.results(cwd / "runs/a")
+
+
+def test_two_devices_end_as_one_does(whole, tmp_path):
+    flags = [*whole[0], "--precision", "float64"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    for cwd, more, devices in ((one, [], 1), (two, ["--strategy", "mirrored"], 2)):
+        cwd.mkdir()
+        finish(start(cwd, *flags, *more, devices=devices, optimizer="sgd"))
+    expected, found = final(one)[0], final(two)[0]
+    assert any(name.startswith("averaged") for name in expected)
+    largest = max(np.abs(found[n].astype(float) - expected[n]).max() for n in expected)
+    assert largest < 1e-10
+
+
+def test_pictures_are_made_with_the_average_and_g_is_kept_beside_it(whole, tmp_path):
+    _, cwd = whole
+    run = cwd / "runs/a"
+    state = checkpoints.read_newest(run / "checkpoints")[0]
+    networks = {"averaged": "generator.keras", "generator": "raw_generator.keras"}
+    networks = {part: keras.saving.load_model(run / name) for part, name in networks.items()}
+    for part, network in networks.items():
+        weights = network.get_weights()
+        kept = [state[name] for name in sorted(state) if name.startswith(f"{part}/")]
+        assert all((a == b).all() for a, b in zip(weights, kept, strict=True))
+    shown, raw = (
+        keras.saving.load_model(run / n) for n in ("generator.keras", "raw_generator.keras")
+    )
+    assert weights_sha256(shown) != weights_sha256(raw)
+    done = generate("--run", run, "--n", "4", "--out", tmp_path / "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    grid = tmp_path / "out/grid.png"
+    assert grid.is_file()
+
+
+def test_it_starts_from_the_run_s_average(whole, tmp_path):
+    _, cwd = whole
+    done = train(
+        *("--config", "demo", "--subset", "24", "--batch-size", "12", "--epochs", "1"),
+        *("--sample-count", "4", "--average", "half_life", "--init-from", cwd / "runs/a"),
+        *("--g-learning-rate", "1e-30", "--d-learning-rate", "1e-30", "--run", "runs/b"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    average = keras.saving.load_model(cwd / "runs/a/generator.keras")
+    begun = keras.saving.load_model(tmp_path / "runs/b/raw_generator.keras")
+    assert average.trainable_weights == []  # it is not for training
+    pairs = zip(begun.weights, average.weights, strict=True)
+    kept = [(w.numpy(), v.numpy()) for w, v in pairs if "moving" not in w.name]
+    assert len(kept) > 10
+    for weight, expected in kept:
+        np.testing.assert_allclose(weight, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--r1", "1"], "--d-norm batch: r1 and r2"),
+        (["--loss", "hinge", "--label-noise", "0.1"], "--loss hinge: has no targets"),
+        (["--lr-decay", "linear"], "--decay-images: got 0"),
+        (["--penalty-end", "0.1"], "--decay-images: got 0"),
+        (["--average-into-g", "5"], "--average-into-g: there is no average"),
+        (["--augment", "flip,rotate"], '--augment: got "flip,rotate", expected some of flip,shift'),
+        (["--augment", "flip,flip"], '--augment: got "flip,flip"'),
+        (["--loss", "wgan"], '--loss: got "wgan", expected one of non_saturating'),
+    ],
+)
+def test_what_contradicts_itself_is_refused_with_the_reason(tmp_path, flags, message):
+    assert_refused(train("--config", "demo", *flags, cwd=tmp_path), message)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_is_made_with_an_average_says_so_in_its_records(whole):
+    _, cwd = whole
+    from dcgan_tf.common.runs import Run
+    from dcgan_tf.evaluate.pictures import generated, generator_of
+
+    run = Run(cwd / "runs/a")
+    assert generated(generator_of(run), 16).made_by["weights_of"] == "average of G"
+    raw = keras.saving.load_model(run.raw_generator)
+    assert generated(raw, 16).made_by["weights_of"] == "G"
+    assert json.loads(run.metrics.read_text().splitlines()[-1])["epoch"] == 2

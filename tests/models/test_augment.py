@@ -1,0 +1,105 @@
+"""Augmentation: each kind does what it says, to the pictures that its probability picks."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_gan import build, fit, tiny
+
+from dcgan_tf.models import noise
+from dcgan_tf.models.augment import KINDS, Augment
+from dcgan_tf.models.losses import Relativistic
+
+COUNT = 64
+PICTURES = np.random.RandomState(0).uniform(-1, 1, (COUNT, 16, 16, 3)).astype("float32")
+
+
+def draws(images_seen=0):
+    return noise.Draws(5, tf.range(images_seen, images_seen + COUNT, dtype=tf.int64), COUNT)
+
+
+def changed(*kinds, stream=noise.AUGMENT_REALS, images_seen=0, pictures=PICTURES, **named):
+    return Augment(kinds, **named)(tf.constant(pictures), draws(images_seen), stream).numpy()
+
+
+def test_flip_mirrors_half():
+    found = changed("flip")
+    same = [(found[k] == PICTURES[k]).all() for k in range(COUNT)]
+    mirrored = [(found[k] == PICTURES[k, :, ::-1]).all() for k in range(COUNT)]
+    assert all(np.logical_xor(same, mirrored)) and 20 < sum(mirrored) < 44
+
+
+def test_shift_moves_by_up_to_an_eighth_and_repeats_the_rim():
+    moves = set()
+    for one, found in zip(PICTURES, changed("shift"), strict=True):
+        rows = [np.clip(np.arange(16) + by, 0, 15) for by in range(-2, 3)]
+        fits = [
+            (a - 2, b - 2)
+            for a in range(5)
+            for b in range(5)
+            if (found == one[rows[a]][:, rows[b]]).all()
+        ]
+        assert len(fits) == 1
+        moves.add(fits[0])
+    assert {a for a, _ in moves} == {b for _, b in moves} == set(range(-2, 3))
+
+
+def test_colour_keeps_the_pattern_and_changes_level_saturation_and_contrast():
+    grey = np.repeat(PICTURES[..., :1], 3, axis=3)  # which no saturation changes
+    for one, found in zip(grey, changed("colour", pictures=grey), strict=True):
+        slope, level = np.polyfit(one.ravel(), found.ravel(), 1)
+        assert 0.5 <= slope <= 1.5 and abs(level - (1 - slope) * one.mean()) <= 1
+        np.testing.assert_allclose(found, slope * one + level, atol=1e-4)
+
+
+def test_cutout_fills_a_square_with_noise_in_the_range_of_the_pixels():
+    shares = []
+    for one, found in zip(PICTURES, changed("cutout"), strict=True):
+        hole = (found != one).any(axis=2)
+        rows, columns = hole.any(axis=1), hole.any(axis=0)
+        assert (hole == rows[:, None] & columns).all()
+        assert rows.sum() <= 8 and columns.sum() <= 8
+        shares.append(hole.mean())
+        assert found.min() >= -1 and found.max() <= 1
+        if hole.sum() > 30:
+            assert found[hole].std() > 0.3  # not a black square
+    assert max(shares) == 0.25
+
+
+def test_the_probability_rises_and_none_means_none():
+    assert (changed(*KINDS, probability=0.0) == PICTURES).all()
+    assert (changed(*KINDS, ramp=64 * COUNT) == PICTURES).all()
+    half = changed("cutout", ramp=64 * COUNT, images_seen=32 * COUNT)
+    count = sum((half[k] != PICTURES[k]).any() for k in range(COUNT))
+    assert 20 < count < 44
+
+
+def test_one_stream_gives_equal_changes_and_another_does_not():
+    one, again = changed(*KINDS), changed(*KINDS)
+    assert (one == again).all()
+    assert (one != changed(*KINDS, stream=noise.AUGMENT_FAKES)).any()
+
+
+def test_a_gradient_passes_through():
+    pictures = tf.Variable(PICTURES)
+    with tf.GradientTape() as tape:
+        values = Augment(KINDS)(pictures, draws(), noise.AUGMENT_FAKES)
+    gradient = tape.gradient(values, pictures).numpy()
+    assert np.isfinite(gradient).all() and (gradient != 0).mean() > 0.5
+
+
+@pytest.mark.parametrize(("loss", "streams"), [(None, 2), (Relativistic(), 1)])
+def test_a_loss_that_pairs_gives_the_real_and_the_fake_the_same_change(loss, streams):
+    seen = set()
+
+    class Spy(Augment):
+        def __call__(self, pictures, draws, stream):
+            seen.add(stream)
+            return super().__call__(pictures, draws, stream)
+
+    fit(build(tiny(), loss=loss, d_augment=Spy()))
+    assert len(seen) == streams
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="rotate"):
+        Augment(("rotate",))

@@ -1,0 +1,73 @@
+"""R1 and R2 are exact: they equal closed forms, and the range of the pixels does not matter."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_gan import BATCH, PIXELS, build, tiny
+
+from dcgan_tf.models.noise import Draws
+from dcgan_tf.models.penalties import GradientPenalty, mean_square
+
+
+def draws(images_seen=0):
+    index = tf.range(images_seen, images_seen + 8, dtype=tf.int64)
+    return Draws(0, index, 8)
+
+
+def test_the_slope_of_a_linear_d_is_the_length_of_its_weights():
+    weights = np.random.RandomState(1).randn(4 * 4 * 3, 1).astype("float32")
+    pictures = tf.constant(np.random.RandomState(2).randn(5, 4, 4, 3), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(pictures)
+        logits = tf.reshape(pictures, (5, -1)) @ weights
+    slopes = tape.gradient(logits, pictures)
+    assert float(mean_square(slopes)) == pytest.approx(float((weights**2).sum()), rel=1e-5)
+    both = GradientPenalty(0.5, 2.0)(slopes, slopes, draws())
+    assert float(both) == pytest.approx((0.25 + 1.0) * float((weights**2).sum()), rel=1e-5)
+
+
+def test_in_0_to_1_a_slope_counts_as_it_would_in_minus_1_to_1():
+    slopes = tf.constant(np.random.RandomState(1).randn(8, 4, 4, 3), tf.float32)
+    wide = GradientPenalty(1, 1, "tanh")(slopes, slopes, draws())
+    # The same D of pictures x = (y + 1) / 2 changes twice as fast with x as with y.
+    narrow = GradientPenalty(1, 1, "sigmoid")(2 * slopes, 2 * slopes, draws())
+    assert float(narrow) == pytest.approx(float(wide))
+
+
+def test_the_weight_falls_exponentially_with_the_images_seen_and_then_stays():
+    slopes = tf.ones((8, 4, 4, 3))
+    penalty = GradientPenalty(1, 0, end=0.01, images=800)
+    values = [float(penalty(slopes, slopes, draws(seen))) for seen in (0, 400, 800, 8000)]
+    assert np.allclose(values, 24 * np.array([1, 0.1, 0.01, 0.01]))
+
+
+def test_the_step_adds_the_exact_penalty_to_d_s_loss_and_follows_its_gradient():
+    keras.config.set_floatx("float64")
+    try:
+        config = tiny(d_norm="none", output_activation="tanh", init_stddev=0.1)
+        plain, penalised = build(config), build(config, penalty=GradientPenalty(3.0, 0.0))
+        reals = tf.constant(PIXELS[:BATCH] / 127.5 - 1.0)
+        weights = [tf.Variable(w) for w in plain.discriminator.get_weights()]
+
+        def mean_squared_slope(values):
+            plain.discriminator.set_weights(values)
+            pictures = tf.Variable(reals)
+            with tf.GradientTape() as tape:
+                logits = plain.discriminator(pictures)
+            return float(mean_square(tape.gradient(logits, pictures)))
+
+        start = [w.numpy() for w in weights]
+        expected = 1.5 * mean_squared_slope(start)
+        # A change of one weight changes the penalty by what the step's gradient says.
+        bumped = [w.copy() for w in start]
+        bumped[0][0, 0, 0, 0] += 1e-6
+        slope = 1.5 * (mean_squared_slope(bumped) - expected / 1.5) / 1e-6
+        plain.discriminator.set_weights(start)
+        batch = tf.data.Dataset.from_tensors(PIXELS[:BATCH])
+        losses = [m.fit(batch, verbose=0).history["d_loss"][0] for m in (plain, penalised)]
+        assert losses[1] - losses[0] == pytest.approx(expected, rel=1e-3)
+        moved = [m.discriminator.get_weights()[0][0, 0, 0, 0] for m in (plain, penalised)]
+        assert moved[1] - moved[0] == pytest.approx(-0.1 * slope, rel=1e-3)  # SGD's rate
+    finally:
+        keras.config.set_floatx("float32")
