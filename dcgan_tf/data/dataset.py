@@ -8,8 +8,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.config import Config, check_crop, check_value
+from dcgan_tf.common.config import Config, check_value
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.pipeline import load_batch, steps_per_epoch, unsharded
 from dcgan_tf.data.sources import open_source

@@ -12,10 +12,10 @@ from dcgan_tf.common.cli import (
     run_command,
     typed,
 )
-from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
+from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.evaluate.request import EvaluationRequest
 
 LAYERS = ("pool_3", "mixed_7")

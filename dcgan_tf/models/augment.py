@@ -3,10 +3,11 @@
 import keras
 import tensorflow as tf
 
+from dcgan_tf.common.resolve import AUGMENTATIONS
 from dcgan_tf.models import noise
 from dcgan_tf.models.schedules import rising
 
-KINDS = ("flip", "shift", "colour", "cutout")
+KINDS = AUGMENTATIONS
 SHIFT = 1 / 8  # of the side, at most, as in DiffAugment (Zhao et al. 2020)
 CUTOUT = 1 / 2  # side of the square that is cut out, of the picture's
 NUMBERS = 8  # random numbers of a picture, beside those that decide which kinds it gets

@@ -11,17 +11,17 @@ from helpers import REPO, assert_refused, generate, resolved, train
 
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import (
-    CELEBA_CROP,
     FIELDS,
     MIDWAY,
     Config,
     changed_fields,
     flag,
     groups,
-    resolve,
 )
 from dcgan_tf.common.config_file import find_config, names, read_config, to_toml
+from dcgan_tf.common.datasets import CELEBA_CROP
 from dcgan_tf.common.errors import Interrupted, UserError
+from dcgan_tf.common.resolve import resolve
 from dcgan_tf.train.command import parse_training
 
 # Values for fields whose neighbours must fit, with the neighbours.
@@ -35,6 +35,12 @@ FITTING = {
     "batchnorm_momentum": {"batchnorm_momentum": 0.5},
     "channels": {"channels": 1},
     "inception": {"inception": __file__},  # has to exist
+    "r1": {"r1": 0.5, "d_norm": "none"},
+    "r2": {"r2": 0.5, "d_norm": "spectral"},
+    "lr_decay": {"lr_decay": "cosine", "decay_images": 100},
+    "penalty_end": {"penalty_end": 0.5, "decay_images": 100},
+    "augment": {"augment": "shift,colour"},
+    "average_into_g": {"average_into_g": 100, "average": "power"},
 }
 
 
@@ -157,7 +163,12 @@ def test_no_abbreviations(short):
         (["--batchsize=5"], "did you mean --batch-size?"),
         (["--batch_size", "5"], "did you mean --batch-size?"),
         (["--qqqqqq"], "see --help"),
-        (["--loss", "bce"], "unknown flag --loss; see --help"),
+        (["--loss", "bce"], "expected one of non_saturating, hinge, relativistic"),
+        (["--ema", "0.999"], "did you mean --average?"),
+        (["--r1-gamma", "10"], "did you mean --r1 or --r2?"),
+        (["--diffaugment", "color"], "did you mean --augment?"),
+        (["--lr-schedule", "cosine"], "did you mean --lr-decay?"),
+        (["--spectral-norm"], "did you mean --d-norm?"),
         (["--lr", "1e-3"], "did you mean --g-learning-rate or --d-learning-rate?"),
         (["--learning_rate=1"], "did you mean --g-learning-rate or --d-learning-rate?"),
         (["--resume"], "did you mean --run?"),

@@ -8,9 +8,10 @@ import pytest
 from helpers import SPECIAL, one_line, put_special, small_growth
 
 from dcgan_tf.common.cli import number, parse_seeds, run_command
-from dcgan_tf.common.config import FIELDS, flag, resolve
+from dcgan_tf.common.config import FIELDS, flag
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.resolve import resolve
 from dcgan_tf.train.command import parse_training
 
 TEXTS = (

@@ -25,9 +25,10 @@ from helpers import (
 )
 from PIL import Image
 
-from dcgan_tf.common.config import Config, resolve
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
+from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import pack_files, pack_making
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.pack_making import chosen_order

@@ -14,10 +14,11 @@ import pytest
 from helpers import face_jpeg, faces_zip, write_files
 from PIL import Image, ImageFile
 
-from dcgan_tf.common.config import Config, resolve
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode, picture_suffixes
+from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack, pack_files
 from dcgan_tf.data.pack import open_pack, open_pictures

@@ -103,8 +103,8 @@ def test_it_starts_from_the_run_s_average(whole, tmp_path):
         (["--penalty-end", "0.1"], "--decay-images: got 0"),
         (["--average-into-g", "5"], "--average-into-g: there is no average"),
         (["--augment", "flip,rotate"], '--augment: got "flip,rotate", expected some of flip,shift'),
-        (["--augment", "flip,flip"], '--augment: got "flip,flip"'),
-        (["--loss", "wgan"], '--loss: got "wgan", expected one of non_saturating'),
+        (["--augment", "flip,flip"], "--augment: got 'flip,flip'"),
+        (["--loss", "wgan"], "--loss: got 'wgan', expected one of non_saturating"),
     ],
 )
 def test_what_contradicts_itself_is_refused_with_the_reason(tmp_path, flags, message):
