@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
-.PHONY: help demo test quick lint format bench clean
+.PHONY: help demo faces test quick lint format bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
@@ -15,6 +15,10 @@ help:  ## list these targets
 demo: .venv/installed  ## set up .venv, train on drawn faces, generate a grid (minutes)
 	$(BIN)/python train.py --config demo --run runs/demo
 	$(BIN)/python generate.py --run runs/demo --n 64
+
+faces: .venv/installed  ## train `laptop` on CelebA, generate a grid: make faces DATA=archive.zip
+	$(BIN)/python train.py --config laptop $(if $(DATA),--data "$(DATA)") --run runs/faces
+	$(BIN)/python generate.py --run runs/faces --n 64
 
 test: .venv/installed  ## all tests, then the linter (minutes)
 	$(PYTEST)

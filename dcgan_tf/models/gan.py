@@ -6,30 +6,9 @@ import tensorflow as tf
 from dcgan_tf.models import noise
 from dcgan_tf.models.average import copy_of, update
 from dcgan_tf.models.batches import checked, refusal_in
+from dcgan_tf.models.epoch_mean import EpochMean
 from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.pixels import range_of, to_float
-
-
-class EpochMean(keras.metrics.Metric):
-    """Mean over the steps of an epoch of a value that is the same on all devices.
-
-    Keras' own Mean keeps a share of its sum on each device. Reading it is then a collective
-    operation, which one worker cannot do alone, and spreading a restored sum over three devices
-    rounds it; this one is a single number everywhere.
-    """
-
-    def __init__(self, name):
-        super().__init__(name=name)
-        options = {"trainable": False, "aggregation": "only_first_replica"}
-        self.total = keras.Variable("zeros", (), self.dtype, name="total", **options)
-        self.count = keras.Variable("zeros", (), self.dtype, name="count", **options)
-
-    def update_state(self, value):
-        self.total.assign_add(tf.cast(value, self.dtype))
-        self.count.assign_add(1)
-
-    def result(self):
-        return keras.ops.divide_no_nan(self.total, self.count)
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
