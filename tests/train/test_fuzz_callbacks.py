@@ -67,7 +67,7 @@ def test_samples(tmp_path, seed):
     sample_file(run.samples, 2).write_bytes(whole)
     gif = ProgressGif(run.progress, run.samples)
     generator = types.SimpleNamespace(output_shape=(None, 8, 8, 3))
-    gif.set_model(types.SimpleNamespace(generator=generator))
+    gif.set_model(types.SimpleNamespace(shown=generator))
     gif.set_params({"epochs": 2})
     gif.on_train_begin()
     gif.on_epoch_end(1)
