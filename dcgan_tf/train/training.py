@@ -63,10 +63,22 @@ def train(request) -> int:
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to go on: {_resume_command(run)}")
             return interruption.code
-        session.meet(step=str(journal.step))  # leaving before the others would look like an error
+        _leave_together(session)
         log.info(f"done: {epochs} epochs in {run.root}")
         log.info(f"next: {typed('generate')} {_run_flag(run)} --n 64")
         return 0
+
+
+def _leave_together(session):
+    """Wait for the other workers: leaving in the middle of their training would look like an error.
+
+    Whoever has heard of all may leave while its own answer is still on its way to another. That one
+    then misses it, and nothing else: its training is done.
+    """
+    try:
+        session.meet(step=str(session.journal.step))
+    except _LOST as error:
+        log.debug(f"another worker left first: {type(error).__name__}")
 
 
 # What TensorFlow raises in a collective operation when another worker is gone.

@@ -2,12 +2,14 @@
 
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
+import tensorflow as tf
 from helpers import resolved
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.train import devices
+from dcgan_tf.train import devices, training
 
 HOSTS = ["a:1", "b:65535", "c:2222"]
 
@@ -68,3 +70,12 @@ def test_torn_text_is_refused_or_still_right(seed, worker):
         assert 0 <= number < count <= 3
     except UserError as error:
         assert "TF_CONFIG" in str(error)
+
+
+@pytest.mark.parametrize("lost", [tf.errors.UnavailableError, tf.errors.AbortedError])
+def test_a_worker_that_leaves_first_at_the_end_is_no_error(lost):
+    def meet(**values):
+        raise lost(None, None, "recvmsg:Connection reset by peer")
+
+    journal = SimpleNamespace(step=8)
+    assert training._leave_together(SimpleNamespace(meet=meet, journal=journal)) is None
