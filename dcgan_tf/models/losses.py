@@ -55,7 +55,8 @@ class NonSaturating:
 
     A loss of your own is any object with these two methods. One that has `pairs = True` compares
     each fake with a real picture: its `generator` is called with (fake_logits, real_logits). One
-    that has `beliefs(real_logits, fake_logits)` says what D believes of both.
+    that has `beliefs(real_logits, fake_logits)` says what D believes of both. `guessing` is the
+    d_loss of a D that only guesses, for the plot: ln 2 where a loss does not say.
 
     Args:
         label_smoothing, label_noise: as in label_smoothing.py.
@@ -89,6 +90,8 @@ class Hinge:
 
     d_loss is the mean of both parts, so a D that only guesses has 1.
     """
+
+    guessing = 1.0
 
     def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
         """Scalar: (mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))) / 2."""

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import stress
 from helpers import assert_refused, generate, train
-from workers import TINY, final, finish, start
+from workers import TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.models.sampling import weights_sha256
@@ -43,16 +43,19 @@ def test_killed_and_resumed_it_ends_with_the_same_bits(whole, tmp_path, count, b
     assert stress.results(tmp_path / "runs/a") == stress.results(cwd / "runs/a")
 
 
-def test_two_devices_end_as_one_does(whole, tmp_path):
+def test_two_devices_and_two_workers_end_as_one_device_does(whole, tmp_path):
     flags = [*whole[0], "--precision", "float64"]
-    one, two = tmp_path / "one", tmp_path / "two"
-    for cwd, more, devices in ((one, [], 1), (two, ["--strategy", "mirrored"], 2)):
+    places = [tmp_path / name for name in ("one", "devices", "workers")]
+    for cwd in places:
         cwd.mkdir()
-        finish(start(cwd, *flags, *more, devices=devices, optimizer="sgd"))
-    expected, found = final(one)[0], final(two)[0]
+    finish(start(places[0], *flags, optimizer="sgd"))
+    finish(start(places[1], *flags, "--strategy", "mirrored", devices=2, optimizer="sgd"))
+    finish(*start_workers(places[2], *flags, optimizer="sgd"))
+    expected, *others = (final(cwd)[0] for cwd in places)
     assert any(name.startswith("averaged") for name in expected)
-    largest = max(np.abs(found[n].astype(float) - expected[n]).max() for n in expected)
-    assert largest < 1e-10
+    for found in others:
+        largest = max(np.abs(found[n].astype(float) - expected[n]).max() for n in expected)
+        assert largest < 1e-10
 
 
 def test_pictures_are_made_with_the_average_and_g_is_kept_beside_it(whole, tmp_path):

@@ -2,12 +2,14 @@
 
 import itertools
 import json
+import math
 import types
 
 import numpy as np
 import pytest
 
 from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.models.losses import Hinge
 from dcgan_tf.train.callbacks import loss_plot
 from dcgan_tf.train.callbacks.loss_plot import NAMES, POINTS, Curve, LossPlot
 
@@ -111,3 +113,25 @@ def test_running_mean(width):
     half = width // 2
     expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(20)]
     np.testing.assert_allclose(loss_plot.running_mean(values, width), expected)
+
+
+@pytest.mark.parametrize(("loss", "guessing"), [(None, math.log(2)), (Hinge(), 1.0)])
+def test_the_line_of_a_d_that_guesses_is_that_of_its_loss(tmp_path, monkeypatch, loss, guessing):
+    lines, limits = [], []
+    monkeypatch.setattr("matplotlib.axes.Axes.axhline", lambda axes, y, **style: lines.append(y))
+    draw = LossPlot._mark_troubles
+    monkeypatch.setattr(
+        LossPlot,
+        "_mark_troubles",
+        lambda self, losses, beliefs: (
+            limits.append(losses.get_ylim()) or draw(self, losses, beliefs)
+        ),
+    )
+    records = [record | {"g_loss": -3.0} for record in history(0.9, 0.9)] if loss else history(0.9)
+    records = [record | {"step": 10 * n} for n, record in enumerate(records, 1)]
+    plot = plot_of(tmp_path / "losses.png", Journal(10, "", 20, records))
+    plot.model.loss_terms = loss
+    plot.draw()
+    assert lines == [guessing]
+    assert limits[0][1] > guessing
+    assert (limits[0][0] < -3) == bool(loss)

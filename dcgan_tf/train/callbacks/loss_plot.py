@@ -160,9 +160,14 @@ class LossPlot(Redrawn):
         """Axes, their limits and the line of a D that only guesses."""
         from matplotlib.ticker import EngFormatter, MaxNLocator
 
-        losses.axhline(math.log(2), color="grey", linestyle=":", label="ln 2: D only\nguesses")
-        # A few wild steps must not press all others flat.
-        losses.set(ylabel="loss (nats)", ylim=(0, 1.1 * max(np.percentile(drawn, 99), 0.75)))
+        guessing = getattr(getattr(self.model, "loss_terms", None), "guessing", math.log(2))
+        name = "ln 2" if guessing == math.log(2) else f"{guessing:g}"
+        line = {"color": "grey", "linestyle": ":", "label": f"{name}: D only\nguesses"}
+        losses.axhline(guessing, **line)
+        # A few wild steps must not press all others flat; the hinge loss of G may be below 0.
+        low = min(np.percentile(drawn, 1), 0)
+        high = max(np.percentile(drawn, 99), guessing + 0.06)
+        losses.set(ylabel="loss", ylim=(1.1 * low, 1.1 * high))
         beliefs.set(ylabel='D says "real"', ylim=(0, 1), xlim=(0, None))
         beliefs.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 1M
         if images := self._journal.steps_per_epoch * self.model.batch_size:
