@@ -7,6 +7,7 @@ from dcgan_tf.models import noise
 from dcgan_tf.models.average import copy_of, update
 from dcgan_tf.models.batches import checked, refusal_in
 from dcgan_tf.models.epoch_mean import EpochMean
+from dcgan_tf.models.forward import forward
 from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.pixels import range_of, to_float
 
@@ -136,12 +137,12 @@ class DCGAN(keras.Model):
             reals = self.augment(reals, draws)
         # The networks are called with training=True, or BatchNorm would never learn its statistics.
         with tf.GradientTape() as g_tape:
-            fakes = self.generator(self._latents(draws, noise.LATENTS), training=True)
+            fakes = forward(self.generator, self._latents(draws, noise.LATENTS))
         d_loss, d_real, d_fake = self._train_discriminator(reals, tf.stop_gradient(fakes), draws)
         if self.fresh_fakes:
             latents = self._latents(draws, noise.FRESH_LATENTS)
             with tf.GradientTape() as g_tape:
-                fakes = self.generator(latents, training=True)
+                fakes = forward(self.generator, latents)
         g_loss = self._train_generator(fakes, g_tape, reals, draws)
         if self.averaged:
             seen = draws.images_seen + self.batch_size
@@ -155,8 +156,8 @@ class DCGAN(keras.Model):
                 slopes.watch([reals, fakes])
                 # Two passes: in one BatchNorm would mix the statistics of reals and fakes, D would
                 # tell them apart by that alone, and G's step, with only fakes, would fool it.
-                real_logits = self.discriminator(reals, training=True)
-                fake_logits = self.discriminator(fakes, training=True)
+                real_logits = forward(self.discriminator, reals)
+                fake_logits = forward(self.discriminator, fakes)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, draws)
             if self.penalty:
                 of_reals = slopes.gradient(real_logits, reals)
@@ -172,9 +173,9 @@ class DCGAN(keras.Model):
         with tf.GradientTape() as tape:
             tape.watch(fakes)
             reals, seen = self._seen(reals, fakes, draws)
-            logits = [self.discriminator(seen, training=True)]
+            logits = [forward(self.discriminator, seen)]
             if self._pairs:
-                logits.append(self.discriminator(reals, training=True))
+                logits.append(forward(self.discriminator, reals))
             loss = self.loss_terms.generator(*logits)
             scaled = self.g_optimizer.scale_loss(self._share(loss))
         weights = self.generator.trainable_variables

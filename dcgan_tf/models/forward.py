@@ -1,0 +1,140 @@
+"""A network's pass in training: what Keras computes, in less time where a layer is slow.
+
+Two layers cost far more than their arithmetic. Keras normalises a batch in some eight passes over
+the map and as many again for the gradient, where TensorFlow has one operation for each. And a
+convolution to the 3 channels of a picture leaves most of a processor's vector units idle: written
+as one matrix product, whose columns are then shifted into place and added, it does not. The network
+itself stays one of plain Keras layers, on disk too.
+"""
+
+import inspect
+
+import keras
+import tensorflow as tf
+from keras.layers import InputLayer
+
+FEW_CHANNELS = 4  # up to which a convolution is a matrix product here
+
+
+def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+    """`network(inputs, training=True)`, up to rounding.
+
+    Layers without a faster form, and networks that are no chain of layers, are called as they are.
+    """
+    if not _is_chain(network):
+        return network(inputs, training=True)
+    outputs = inputs
+    for layer in network.layers[1:]:
+        if _fuses(layer):
+            outputs = _normalized(layer, outputs)
+        elif _multiplies(layer):
+            outputs = _convolved(layer, outputs)
+        else:
+            has_mode = "training" in inspect.signature(layer.call).parameters
+            outputs = layer(outputs, **({"training": True} if has_mode else {}))
+    return outputs
+
+
+def _is_chain(network):
+    """bool: a functional model whose layers each take what the one before returns, and once."""
+    if not isinstance(network, keras.Model) or not isinstance(network.layers[0], InputLayer):
+        return False
+    try:
+        pairs = zip(network.layers, network.layers[1:], strict=False)
+        linked = all(layer.input is before.output for before, layer in pairs)
+        return linked and network.output is network.layers[-1].output
+    except AttributeError:  # a layer that is called more than once has no single input
+        return False
+
+
+def _fuses(layer):
+    """bool: a batch normalization that TensorFlow's operation computes."""
+    return (
+        type(layer) is keras.layers.BatchNormalization
+        and len(layer.input.shape) == 4
+        and layer.axis in (-1, 3)
+        and layer.center
+        and layer.scale
+        and layer.trainable
+        and not layer.synchronized  # the operation knows of this device alone
+        and not getattr(layer, "renorm", False)
+        and layer.compute_dtype == layer.variable_dtype == "float32"
+    )
+
+
+def _normalized(layer, inputs):
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        inputs,
+        tf.convert_to_tensor(layer.gamma),
+        tf.convert_to_tensor(layer.beta),
+        epsilon=layer.epsilon,
+        is_training=True,
+    )
+    # The operation returns the variance of a sample, n - 1 in its denominator; Keras keeps n.
+    count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+    variance *= tf.maximum(count - 1, 1) / count
+    kept = layer.momentum
+    layer.moving_mean.assign(layer.moving_mean * kept + mean * (1 - kept))
+    layer.moving_variance.assign(layer.moving_variance * kept + variance * (1 - kept))
+    return outputs
+
+
+def _multiplies(layer):
+    """bool: a convolution to few channels, and a processor to compute it."""
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.filters <= FEW_CHANNELS
+        and layer.strides == layer.dilation_rate == (1, 1)
+        and layer.padding == "same"
+        and all(size % 2 for size in layer.kernel_size)
+        and layer.groups == 1
+        and layer.data_format == "channels_last"
+        and layer.compute_dtype == layer.variable_dtype == "float32"
+        and not tf.config.list_logical_devices("GPU")
+    )
+
+
+def _convolved(layer, inputs):
+    outputs = _by_columns(inputs, tf.convert_to_tensor(layer.kernel))
+    if layer.use_bias:
+        outputs += tf.convert_to_tensor(layer.bias)
+    return layer.activation(outputs)
+
+
+@tf.custom_gradient
+def _by_columns(inputs, kernel):
+    """(n, h, w, in) and (rows, columns, in, out), both odd, to (n, h, w, out).
+
+    One number for each pixel, place in the kernel and output, as planes: so shifting and adding
+    them reads the memory in order.
+    """
+    rows, columns, channels, filters = kernel.shape
+    height, width = inputs.shape[1:3]
+    down, right = rows // 2, columns // 2
+    shifts = [(i - down, j - right) for i in range(rows) for j in range(columns)]
+    pixels = tf.reshape(inputs, (-1, channels))
+    weights = tf.reshape(tf.transpose(kernel, (0, 1, 3, 2)), (-1, channels))
+
+    def gradient(of_outputs):
+        planes = tf.transpose(of_outputs, (3, 0, 1, 2))
+        planes = tf.stack([_shifted(planes, i, j) for i, j in shifts])
+        planes = tf.reshape(planes, (rows * columns * filters, -1))
+        of_inputs = tf.reshape(tf.matmul(planes, weights, transpose_a=True), tf.shape(inputs))
+        of_kernel = tf.reshape(tf.matmul(planes, pixels), (rows, columns, filters, channels))
+        return of_inputs, tf.transpose(of_kernel, (0, 1, 3, 2))
+
+    planes = tf.matmul(weights, pixels, transpose_b=True)
+    planes = tf.reshape(planes, (len(shifts), filters, -1, height, width))
+    planes = zip(tf.unstack(planes), shifts, strict=True)
+    planes = tf.add_n([_shifted(plane, -i, -j) for plane, (i, j) in planes])
+    return tf.transpose(planes, (1, 2, 3, 0)), gradient
+
+
+def _shifted(planes, down, right):
+    """Planes (…, h, w), moved down and to the right (up, left where negative), zeros in the gap."""
+    height, width = planes.shape[-2:]
+    part = planes[
+        :, :, max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)
+    ]
+    gaps = [[max(down, 0), max(-down, 0)], [max(right, 0), max(-right, 0)]]
+    return tf.pad(part, [[0, 0], [0, 0], *gaps])

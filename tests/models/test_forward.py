@@ -1,0 +1,191 @@
+"""The faster pass in training computes what Keras' own does: outputs, gradients and statistics."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.resolve import resolve
+from dcgan_tf.models import forward as module
+from dcgan_tf.models import gan
+from dcgan_tf.models.forward import forward
+from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.networks import build_discriminator, build_generator
+
+
+def networks(**settings):
+    config = resolve(dataclasses.replace(Config(), width=0.1, **settings))
+    return build_generator(config), build_discriminator(config)
+
+
+def watched(monkeypatch):
+    """list: the layers that a faster form computes, as they come."""
+    seen = []
+    for name in ("_normalized", "_convolved"):
+        original = getattr(module, name)
+
+        def spy(layer, inputs, original=original):
+            seen.append(layer.name)
+            return original(layer, inputs)
+
+        monkeypatch.setattr(module, name, spy)
+    return seen
+
+
+def step(network, call, inputs):
+    """Outputs, gradients by the inputs and the weights, and all variables after the pass."""
+    before = network.get_weights()
+    inputs = tf.constant(inputs)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        outputs = call(network, inputs)
+        weighed = outputs * tf.reshape(
+            tf.cos(tf.range(tf.size(outputs), dtype=tf.float32)), tf.shape(outputs)
+        )
+        loss = tf.reduce_sum(weighed)
+    gradients = tape.gradient(loss, [inputs, *moving(network)])
+    after = network.get_weights()
+    network.set_weights(before)
+    return [outputs.numpy(), *(g.numpy() for g in gradients), *after]
+
+
+def moving(network):
+    """Trainable variables but for biases before a BatchNorm, whose gradient is rounding alone."""
+    names = {layer.name for layer in network.layers}
+    zero = {f"{name.removesuffix('_norm')}/bias" for name in names if name.endswith("_norm")}
+    return [v for v in network.trainable_variables if v.path not in zero]
+
+
+def keras_call(network, inputs):
+    return network(inputs, training=True)
+
+
+def assert_the_same(network, inputs):
+    expected, got = (step(network, call, inputs) for call in (keras_call, forward))
+    for own, theirs in zip(got, expected, strict=True):
+        scale = np.abs(theirs).max() + 1e-9
+        np.testing.assert_allclose(own / scale, theirs / scale, atol=5e-5)
+
+
+@pytest.mark.parametrize(
+    "recipe", [{}, {"use_bias": False, "g_activation": "relu"}, {"channels": 1}]
+)
+def test_it_is_keras_pass_up_to_rounding(recipe, monkeypatch):
+    g, d = networks(**recipe)
+    fast = watched(monkeypatch)
+    random = np.random.default_rng(0)
+    assert_the_same(g, random.normal(size=(6, 128)).astype("float32"))
+    assert_the_same(d, random.random((6, *d.input_shape[1:])).astype("float32"))
+    assert fast == [
+        "up1_norm",
+        "up2_norm",
+        "up3_norm",
+        "to_picture",
+        "down1_norm",
+        "down2_norm",
+        "down3_norm",
+    ]
+
+
+def test_a_single_number_in_a_channel_has_no_variance_and_divides_by_nothing():
+    pictures = keras.Input((1, 1, 3))
+    network = keras.Model(pictures, layers.BatchNormalization(momentum=0.5)(pictures))
+    assert_the_same(network, np.ones((1, 1, 1, 3), "float32"))
+    assert np.isfinite(np.concatenate(network.get_weights())).all()
+
+
+@pytest.mark.parametrize("kernel", [3, 5, (1, 5)])
+@pytest.mark.parametrize("shape", [(5, 9), (8, 4)])
+def test_kernels_and_pictures_that_are_no_squares(kernel, shape, monkeypatch):
+    fast = watched(monkeypatch)
+    maps = keras.Input((*shape, 7))
+    outputs = layers.Conv2D(2, kernel, padding="same", activation="tanh", name="few")(maps)
+    network = keras.Model(maps, outputs)
+    assert_the_same(network, np.random.default_rng(1).normal(size=(3, *shape, 7)).astype("float32"))
+    assert fast == ["few"]
+
+
+# Layers that look alike and have no faster form.
+OTHERS = [
+    layers.BatchNormalization(synchronized=True, name="synchronized"),
+    layers.BatchNormalization(axis=1, name="other_axis"),
+    layers.BatchNormalization(scale=False, name="no_scale"),
+    layers.BatchNormalization(trainable=False, name="frozen"),
+    layers.BatchNormalization(dtype="float64", name="double"),
+    layers.BatchNormalization(dtype="mixed_bfloat16", name="half"),
+    layers.Conv2D(3, 3, 2, "same", name="strides"),
+    layers.Conv2D(3, 3, padding="valid", name="valid"),
+    layers.Conv2D(3, 4, padding="same", name="even"),
+    layers.Conv2D(3, 3, padding="same", dilation_rate=2, name="dilated"),
+    layers.Conv2D(3, 3, padding="same", groups=3, name="groups"),
+    layers.Conv2D(8, 3, padding="same", name="many"),
+]
+
+
+@pytest.mark.parametrize("layer", OTHERS, ids=lambda layer: layer.name)
+def test_other_layers_are_called_as_they_are(layer, monkeypatch):
+    fast = watched(monkeypatch)
+    maps = keras.Input((6, 6, 6))
+    network = keras.Model(maps, layer(maps))
+    inputs = np.random.default_rng(2).normal(size=(4, 6, 6, 6)).astype("float32")
+    expected, got = (step_of(network, call, inputs) for call in (keras_call, forward))
+    for own, theirs in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(own, theirs)
+    assert not fast
+
+
+def step_of(network, call, inputs):
+    before = network.get_weights()
+    outputs = call(network, tf.constant(inputs)).numpy()
+    after = network.get_weights()
+    network.set_weights(before)
+    return [outputs, *after]
+
+
+def test_a_network_that_is_no_chain_is_called_as_it_is(monkeypatch):
+    fast = watched(monkeypatch)
+    maps = keras.Input((6, 6, 4))
+    normalized = layers.BatchNormalization()(maps)
+    sum_of_both = layers.Add()([normalized, layers.Conv2D(4, 3, padding="same")(normalized)])
+    branches = keras.Model(maps, sum_of_both)
+    shared = layers.BatchNormalization()
+    twice = keras.Model(maps, shared(shared(maps)))
+    sequential = keras.Sequential([keras.Input((6, 6, 4)), layers.BatchNormalization()])
+    inputs = np.random.default_rng(3).normal(size=(4, 6, 6, 4)).astype("float32")
+    for network in (branches, twice, sequential):
+        expected, got = (step_of(network, call, inputs) for call in (keras_call, forward))
+        for own, theirs in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(own, theirs)
+    assert not fast
+
+
+def test_dropout_in_a_network_of_ones_own_is_on():
+    latents = keras.Input((4,))
+    network = keras.Model(latents, layers.Dropout(0.5, seed=1)(latents))
+    assert (forward(network, tf.ones((50, 4))).numpy() == 0).any()
+
+
+def test_steps_of_a_training_are_those_of_the_plain_formulation(monkeypatch):
+    random = np.random.default_rng(4)
+    batches = [
+        {"image": random.integers(0, 256, (8, 64, 64, 3), np.uint8), "index": np.arange(8) + 8 * n}
+        for n in range(3)
+    ]
+
+    def trained():
+        model = DCGAN(*networks(), batch_size=8, seed=1)
+        # SGD: Adam would make a step of a gradient that is rounding alone.
+        model.compile(keras.optimizers.SGD(1e-3), keras.optimizers.SGD(1e-3), run_eagerly=True)
+        losses = [float(value) for batch in batches for value in model.train_step(batch).values()]
+        weights = model.generator.get_weights() + model.discriminator.get_weights()
+        return losses, np.concatenate([array.ravel() for array in weights])
+
+    losses, weights = trained()
+    monkeypatch.setattr(gan, "forward", keras_call)
+    plain_losses, plain_weights = trained()
+    np.testing.assert_allclose(losses, plain_losses, rtol=1e-4)
+    np.testing.assert_allclose(weights, plain_weights, atol=1e-5)
