@@ -172,7 +172,9 @@ class Config:
     average_into_g: int = _option(
         0, "images seen when G becomes the average, once (0: never)", low=0
     )
-    init_from: str = _option("", "start from a run's G and D, or from G.keras,D.keras")
+    init_from: str = _option(
+        "", "start from the networks of a run, of G.keras,D.keras or of pretrained:faces"
+    )
 
     strategy: str = _option(
         "auto",

@@ -7,6 +7,7 @@ from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, at_home, leave, number, parse_seeds, run_command, typed
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
+from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.generate.request import GenerationRequest, check_way
 
 
@@ -47,6 +48,9 @@ def _parser():
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--run", metavar="DIR", help="the run whose generator is used [the newest]")
     where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
+    where.add_argument(
+        "--pretrained", metavar="NAME", help="a generator that comes with the package: faces"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--n", metavar="N", help="so many pictures, of seeds 0 to N-1 [64]")
     what.add_argument("--seeds", metavar="LIST", help="pictures of these seeds, such as 0-63,100")
@@ -90,6 +94,8 @@ def _path(flag, text):
 def _find_model(args):
     if args.model is not None:
         return _path("--model", args.model)
+    if args.pretrained is not None:
+        return pretrained(args.pretrained, "--pretrained").generator
     if args.run is None:
         return runs.newest().generator
     path = runs.Run(_path("--run", args.run)).generator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan_tf.common import files, limits
+from dcgan_tf.common import files, limits, pretrained
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.images import (
     GAP,
@@ -19,7 +19,7 @@ from dcgan_tf.common.images import (
     to_pillow,
 )
 from dcgan_tf.common.progress import progress
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import RUNS, Run
 from dcgan_tf.generate.latents import ConstantLatents, FileLatents, SeedLatents, numbers
 from dcgan_tf.generate.request import GenerationRequest
 from dcgan_tf.models.loading import load_generator
@@ -210,8 +210,13 @@ def _open_out(request, names, folders=()):
 
 
 def _home(model):
-    """Path: the folder of the run that a generator belongs to, else the one that it lies in."""
+    """Path: the folder of the run that a generator belongs to, else the one that it lies in.
+
+    Nothing is written into the package: for what comes with it there is a folder among the runs.
+    """
     folder = model.absolute().parent
+    if folder.parent == pretrained.FOLDER:
+        return RUNS / f"pretrained-{folder.name}"
     run = Run(folder.parent)
     if run.best_generator.parent == folder and (run.config.is_file() or run.generator.is_file()):
         return model.parent.parent if len(model.parts) > 2 else run.root

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import limits, pretrained
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.keras_file import read_structure
@@ -43,7 +43,8 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     """Open a trained generator: `load_generator("runs/demo").generate(range(64))`.
 
     Args:
-        path: a run's directory, or a generator's `.keras` file.
+        path: a run's directory, a generator's `.keras` file, or the name of one that comes with
+            the package, such as "faces".
         flag: what named it, for the message.
 
     Returns:
@@ -53,7 +54,10 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     Raises:
         UserError: no such file, no generator (the message says what is missing), NaN weights.
     """
-    path = Run(path).generator if Path(path).is_dir() else Path(path)
+    run = Run(path)
+    if str(path) in pretrained.names() and not run.generator.is_file():
+        run = pretrained.pretrained(str(path), flag)
+    path = run.generator if run.root.is_dir() else Path(path)
     model = load_network(path, flag)
     where = f"{flag} {path}".strip()
     if missing := not_a_generator(model):

@@ -9,7 +9,7 @@ from dcgan_tf.common.atomic_write import replacing
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 
 
-def save_network(network, path, beside=None):
+def save_network(network, path, beside=None, packed=False):
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
 
     The same network gives the same bytes: no date is in the file, and no address of an object.
@@ -18,6 +18,7 @@ def save_network(network, path, beside=None):
         network: keras.Model, built.
         path: the file to write or replace.
         beside: dict {name: text} of further entries in the file, which Keras passes over.
+        packed: deflate the entries; it makes weights smaller only if they have few digits.
 
     Raises:
         ValueError: a batch normalization with renorm, which Keras 3.13 does not have.
@@ -33,7 +34,9 @@ def save_network(network, path, beside=None):
         entries["config.json"] = json.dumps(_portable(config, shared={}))
         with zipfile.ZipFile(temporary, "w") as archive:
             for name, content in (entries | (beside or {})).items():
-                archive.writestr(zipfile.ZipInfo(name), content)  # of 1980, always
+                entry = zipfile.ZipInfo(name)  # of 1980, always
+                how = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+                archive.writestr(entry, content, how)
 
 
 def _portable(part, shared):

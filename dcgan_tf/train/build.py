@@ -104,7 +104,7 @@ def warm_start(config, model):
     not hold them. To go on with them, go on with that run: --run, with other settings.
 
     Args:
-        config: config.Config; `init_from` is "", a run directory, or "G.keras,D.keras".
+        config: config.Config; `init_from` is what init_files takes.
         model: gan.DCGAN.
 
     Raises:

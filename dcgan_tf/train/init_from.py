@@ -6,6 +6,7 @@ from pathlib import Path
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.pretrained import PREFIX, run_named
 from dcgan_tf.common.runs import Run
 
 # What decides the layers of G and D and their sizes.
@@ -28,20 +29,20 @@ def init_files(named: str) -> list[Path]:
     """The files of G and D that `--init-from` names, [] for "".
 
     Args:
-        named: a run's directory, or "G.keras,D.keras".
+        named: a run's directory, "pretrained:NAME", or "G.keras,D.keras".
 
     Raises:
-        UserError: neither a run with both networks nor two files.
+        UserError: none of these, or not both networks.
     """
     if not named:
         return []
-    run = Run(named)
+    run = run_named(named, "--init-from")
     names = named.split(",")
     files = [run.generator, run.discriminator] if run.root.is_dir() else list(map(Path, names))
     if len(files) != 2 or not all(path.is_file() for path in files):
         raise UserError(
             f"--init-from {named}: expected a run directory with generator.keras and "
-            "discriminator.keras, or G.keras,D.keras"
+            f"discriminator.keras, G.keras,D.keras, or {PREFIX}faces"
         )
     return files
 
@@ -56,8 +57,8 @@ def with_shape(base: Config, named: str) -> Config:
     Raises:
         UserError: a damaged config.toml.
     """
-    first = Path(named.split(",")[0])
-    config = Run(first if first.is_dir() else first.parent).config
+    run = run_named(named.split(",")[0], "--init-from")
+    config = (run if run.root.is_dir() else Run(run.root.parent)).config
     if not named or not config.is_file():
         return base
     trained, default = read_config(config), Config()

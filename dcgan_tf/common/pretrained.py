@@ -1,0 +1,45 @@
+"""Trained networks that come with the package, each a run directory of its own with a card."""
+
+from pathlib import Path
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.hints import meant
+from dcgan_tf.common.runs import Run
+
+FOLDER = Path(__file__).parents[1] / "pretrained"
+PREFIX = "pretrained:"  # before a name where a path could stand too
+
+
+def names() -> list[str]:
+    """What there is, such as `faces`."""
+    return sorted(path.parent.name for path in FOLDER.glob("*/generator.keras"))
+
+
+def pretrained(name: str, flag: str) -> Run:
+    """The run directory of trained networks; read it, write nothing there.
+
+    Args:
+        name: one of `names()`; flag: what named it, for the message.
+
+    Raises:
+        UserError: there is none of that name.
+    """
+    if name not in names():
+        near = meant(name, names())
+        raise UserError(
+            f"{flag}: unknown networks {limits.shown(name)}; "
+            + (f"did you mean {near}?" if near else f"there are: {', '.join(names()) or 'none'}")
+        )
+    return Run(FOLDER / name)
+
+
+def run_named(named: str, flag: str) -> Run:
+    """The run of a path, or of `pretrained:NAME`.
+
+    Raises:
+        UserError: there are no networks of that name. A path is not looked at.
+    """
+    if named.startswith(PREFIX):
+        return pretrained(named.removeprefix(PREFIX), flag)
+    return Run(named)
