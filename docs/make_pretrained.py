@@ -9,7 +9,6 @@ as it opens any other; what is scored is the rounded G. The card, README.md, is 
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
