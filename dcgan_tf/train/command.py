@@ -1,6 +1,7 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import resolve
+from dcgan_tf.common.runs import Run
 from dcgan_tf.train.footprint import check_memory, check_size
-from dcgan_tf.train.init_from import with_shape
+from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
@@ -147,10 +149,24 @@ def _parse(name, text):
     return value
 
 
+def check_request(request):
+    """Raise UserError for a run or networks that the settings do not fit, as far as files in TOML
+    and names tell. A run that exists has begun already, and needs the networks of --init-from no
+    more; of several workers only the chief looks at the run."""
+    run = request.run_dir and Run(request.run_dir)
+    if not (run and run.config.is_file()):
+        init_files(request.config.init_from)
+    if run and not os.environ.get("TF_CONFIG"):
+        from dcgan_tf.train import claim  # --help need not wait for what it imports
+
+        claim.check(run, request.config)
+
+
 def main(argv=None):
     """Train as the command line asks; the process' exit code."""
     speak()
     request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
+    check_request(request)
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     on_gpu = start_tensorflow()

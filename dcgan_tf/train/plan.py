@@ -10,23 +10,19 @@ from dcgan_tf.data.pack import open_pictures
 from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.train import claim, devices
-from dcgan_tf.train.build import init_files
+from dcgan_tf.train import devices
 
 
 def print_plan(request):
     """Print the resolved config, both networks with Keras' totals, and the plan.
 
     Args:
-        request: flags.Request.
+        request: command.Request, checked by command.check_request.
 
     Raises:
-        UserError: what would stop the training as well, except that data may be missing.
+        UserError: devices that are not there; missing data are only told.
     """
     config = request.config
-    if request.run_dir:
-        claim.check(Run(request.run_dir), config)
-    init_files(config.init_from)
     print(to_toml(config))
     devices.prepare(config)
     strategy = devices.open_strategy(config)
