@@ -13,7 +13,6 @@ from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.penalties import GradientPenalty
-from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import Checkpoint, Looks, RestoreMeans, StepCounter, Stop
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
@@ -23,6 +22,7 @@ from dcgan_tf.train.callbacks.redrawn import Redrawn
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
+from dcgan_tf.train.computing import use_jit
 from dcgan_tf.train.init_from import init_files
 from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
 
@@ -53,7 +53,7 @@ def build_model(config, strategy):
     model.compile(
         build_optimizer(config, config.g_learning_rate),
         build_optimizer(config, config.d_learning_rate),
-        jit_compile=devices.use_jit(config, strategy),
+        jit_compile=use_jit(config, strategy),
     )
     settle(model, config)
     return model

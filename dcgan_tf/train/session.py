@@ -17,6 +17,7 @@ from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, claim, devices
 from dcgan_tf.train.build import build_model, settle, warm_start
 from dcgan_tf.train.callbacks.control import CallbackList
+from dcgan_tf.train.computing import computing
 from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,7 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     session.meet(**_decisive(session))
     if restored:
         _go_on(session)
-    _record_computing(journal, devices.computing(strategy))
+    _record_computing(journal, computing(strategy))
     return session
 
 
