@@ -30,12 +30,14 @@ class Request:
         config_name: where they came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
+        check: print what it would run on, time ten steps, and touch nothing.
     """
 
     config: Config
     config_name: str
     run_dir: Path | None
     dry_run: bool
+    check: bool = False
 
 
 def parse_training(argv=None):
@@ -49,6 +51,7 @@ def parse_training(argv=None):
     """
     given = vars(_parser().parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
+    check = given.pop("check", False)
     run_dir = _run_dir(given.pop("run")) if "run" in given else None
     base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
@@ -61,13 +64,14 @@ def parse_training(argv=None):
         check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
     config = resolve(replace(config, **paths))
     check_size(config)
-    return Request(config, config_name, run_dir, dry_run)
+    return Request(config, config_name, run_dir, dry_run, check)
 
 
 def _parser():
     parser = Parser(
         prog=typed("train"),
-        usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run] [--SETTING VALUE ...]",
+        usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run | --check] "
+        "[--SETTING VALUE ...]",
         description="Train a DCGAN. Every setting of a config file is also a flag here.",
         epilog=f"example: {typed('train')} --epochs 200 --subset 2000",
         argument_default=argparse.SUPPRESS,
@@ -75,7 +79,12 @@ def _parser():
     )
     parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
     parser.add_argument("--run", metavar="DIR", help="the run's directory; an existing run goes on")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, touch nothing")
+    instead = parser.add_mutually_exclusive_group()
+    for name, words in (
+        ("--dry-run", "print the plan, touch nothing"),
+        ("--check", "print what it would run on, time ten steps, touch nothing"),
+    ):
+        instead.add_argument(name, action="store_true", help=words)
     recipe = read_config(find_config(RECIPE))
     for heading, members in groups().items():
         group = parser.add_argument_group(heading)
@@ -172,10 +181,22 @@ def main(argv=None):
     on_gpu = start_tensorflow()
     if not on_gpu:  # how much memory a GPU has is seen only when it is full
         check_memory(request.config)
-    from dcgan_tf.train.plan import print_plan
+    return _story(request)(request)
+
+
+def _story(request):
+    """The function that does what the request asks for."""
+    if request.dry_run:
+        from dcgan_tf.train.plan import print_plan
+
+        return print_plan
+    if request.check:
+        from dcgan_tf.train.check import check
+
+        return check
     from dcgan_tf.train.training import train
 
-    return print_plan(request) if request.dry_run else train(request)
+    return train
 
 
 def run():

@@ -32,19 +32,21 @@ def print_plan(request):
         print(text.getvalue())
     print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
-    print(f"pictures: {_data(config, request.run_dir)}")
+    print(f"pictures: {look_for_pictures(config, request.run_dir)[1]}")
 
 
-def _data(config, run_dir):
+def look_for_pictures(config, run_dir) -> tuple[int, str]:
+    """How many pictures a training would see, 0 where that is not known, and what to say of it."""
     if config.data == "tfds":
-        return "TensorFlow Datasets, downloaded if needed (not looked at now)"
+        words = "TensorFlow Datasets, downloaded if needed (not looked at now)"
+        return config.subset, words
     try:
         source = _source(config, run_dir)
     except UserError as error:
-        return f"none: {error}"
+        return config.subset, f"none: {error}"
     count = config.subset or len(source.names)
     steps = steps_per_epoch(count, config.batch_size)
-    return (
+    return count, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
         f"{steps:,} an epoch, {steps * config.epochs:,} in all"
     )
