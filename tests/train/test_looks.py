@@ -16,6 +16,7 @@ from dcgan_tf.train.callbacks.control import CallbackList, Checkpoint, Looks, St
 from dcgan_tf.train.callbacks.loss_plot import NAMES, LossPlot
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
+from dcgan_tf.train.session import Session
 
 
 @pytest.fixture
@@ -59,6 +60,33 @@ def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path,
         together.on_train_batch_end(step[0] - 1, dict.fromkeys(NAMES, OnDevice(looked, step)))
     assert sorted(set(looked)) == [1, *range(65, 401, 64)]
     assert len(journal.curve["points"]) == 385  # what came later waits for the next look
+
+
+def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
+    seen, model = [], tiny_gan.build(tiny_gan.tiny())
+
+    class Seen(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            journal.step += 1
+            seen.append(logs["g_loss"])
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(logs["g_loss"])
+
+    journal = Journal(3, "")
+    Session(
+        **dict.fromkeys(("run", "stop", "restored"), None),
+        config=tiny_gan.tiny(batch_size=tiny_gan.BATCH, epochs=1),
+        strategy=tf.distribute.get_strategy(),
+        model=model,
+        pack=types.SimpleNamespace(pixels=tiny_gan.PIXELS[: 3 * tiny_gan.BATCH]),
+        journal=journal,
+        plan=[],
+        number=0,
+        workers=1,
+    ).fit([Seen()])
+    assert [type(value) is float for value in seen] == [False, False, False, True]
+    assert float(seen[2]) == seen[3]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
