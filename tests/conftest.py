@@ -1,12 +1,15 @@
-"""Before any test imports TensorFlow: no greeting. Helpers are in helpers.py."""
+"""Before any test imports TensorFlow: no greeting, and oneDNN. Helpers are in helpers.py."""
 
 import os
+import platform
 
 import pytest
 
 from dcgan_tf.common.log import hush
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+if platform.machine() == "x86_64":
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def pytest_collection_modifyitems(items):

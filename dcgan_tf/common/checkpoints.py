@@ -37,7 +37,7 @@ class Journal:
         pixels_sha256: of the data.
         step: how many steps are done.
         history: one record for each finished epoch, as in metrics.jsonl.
-        computing: devices.computing of the last steps; {} in files from before it was recorded.
+        computing: computing.computing of the last steps; {} in files from before it was recorded.
         curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
     """
 

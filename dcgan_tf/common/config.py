@@ -190,7 +190,7 @@ class Config:
     )
     jit: str = _option(
         "auto",
-        "XLA; auto: on for one GPU, else off",
+        "XLA; auto: on for one GPU with which it works, else off",
         choices=("auto", "on", "off"),
         may_change=True,
     )

@@ -5,6 +5,7 @@ import contextlib
 import json
 import logging
 import os
+import platform
 import sys
 import tempfile
 import time
@@ -39,6 +40,7 @@ def start_tensorflow():
         UserError: too little memory for TensorFlow, or a clock with which no file can be saved.
     """
     _check_machine()
+    _ask_for_onednn()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _filtered_stderr(), _own_keras():
         import tensorflow as tf
@@ -52,6 +54,13 @@ def start_tensorflow():
             # depends on the moment, and so would every bit. GPUs are fed by several threads.
             os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     return bool(gpus)
+
+
+def _ask_for_onednn():
+    """TensorFlow leaves oneDNN off on x86 processors without AVX512_VNNI or AVX_VNNI, where this
+    step is more than twice as fast with it. A user's own setting stays."""
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 
 def _check_machine():

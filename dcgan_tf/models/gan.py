@@ -43,6 +43,8 @@ class DCGAN(keras.Model):
         generator, discriminator: the networks that are trained.
         averaged: keras.Model, the average of G; None without.
         shown: the network to make pictures with: `averaged`, or `generator` without an average.
+        diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
+            counted from 1, its d_loss and its g_loss; zeros as long as there was none.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class DCGAN(keras.Model):
         self.wants_stop = tf.Variable(0.0, trainable=False)
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
         self.stop_wished = tf.Variable(0.0, trainable=False, aggregation=first)
+        self.diverged = tf.Variable([0.0] * 3, trainable=False, dtype="float64", aggregation=first)
         self.built = True  # both networks are; without this Keras tries and fails under a strategy
 
     def compile(self, g_optimizer, d_optimizer, **kwargs):
@@ -147,7 +150,8 @@ class DCGAN(keras.Model):
         if self.averaged:
             seen = draws.images_seen + self.batch_size
             update(self.averaged, self.generator, self.average(seen, self.batch_size))
-        return self._update_means(d_loss, g_loss, d_real, d_fake)
+        step = draws.images_seen // self.batch_size + 1
+        return self._update_means(step, d_loss, g_loss, d_real, d_fake)
 
     def _train_discriminator(self, reals, fakes, draws):
         reals, fakes = self._seen(reals, fakes, draws)
@@ -221,12 +225,13 @@ class DCGAN(keras.Model):
     def _latents(self, draws, stream):
         return draws.normal(stream, self.generator.input_shape[-1], self.generator.output.dtype)
 
-    def _update_means(self, *values):
+    def _update_means(self, step, *values):
         """Add this step's values, averaged over all devices, and return the logs."""
         context = tf.distribute.get_replica_context()
         values = tf.stack([*values, tf.cast(self.wants_stop, values[0].dtype)])
         values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
         self.stop_wished.assign(tf.cast(values[-1], tf.float32))
+        self._note_divergence(step, values[:2])
         logs = {}
         for mean, value in zip(self.means, tf.unstack(values[:-1]), strict=True):
             mean.update_state(value)
@@ -237,6 +242,12 @@ class DCGAN(keras.Model):
         if workers and strategy.extended._in_multi_worker_mode():  # as Keras asks
             return {name: value[None] for name, value in logs.items()}
         return logs
+
+    def _note_divergence(self, step, losses):
+        """Keep the first losses that are no numbers: who looks now and then misses none."""
+        found = tf.concat([tf.cast([step], tf.float64), tf.cast(losses, tf.float64)], 0)
+        first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(losses))
+        self.diverged.assign(tf.where(first, found, self.diverged))
 
     def get_config(self):
         parts = ("generator", "discriminator", "augment", "d_augment", "penalty", "average")

@@ -13,9 +13,8 @@ from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.penalties import GradientPenalty
-from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks import logs
-from dcgan_tf.train.callbacks.control import Checkpoint, RestoreMeans, StepCounter, Stop
+from dcgan_tf.train.callbacks.control import Checkpoint, Looks, RestoreMeans, StepCounter, Stop
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.midway import AverageIntoG, Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
@@ -23,6 +22,7 @@ from dcgan_tf.train.callbacks.redrawn import Redrawn
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
+from dcgan_tf.train.computing import use_jit
 from dcgan_tf.train.init_from import init_files
 from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
 
@@ -53,7 +53,7 @@ def build_model(config, strategy):
     model.compile(
         build_optimizer(config, config.g_learning_rate),
         build_optimizer(config, config.d_learning_rate),
-        jit_compile=devices.use_jit(config, strategy),
+        jit_compile=use_jit(config, strategy),
     )
     settle(model, config)
     return model
@@ -131,26 +131,28 @@ def warm_start(config, model):
 def callbacks(session) -> list[keras.callbacks.Callback]:
     """What a training does beside its steps, in the order in which one needs the other.
 
-    StepCounter moves `journal.step`, which all others read. StopAtNaN comes before anything is
-    written. MetricsLog adds to `journal.history`, which Troubles, LossPlot, TensorBoardLog and
-    Checkpoint read; SampleGrid comes before the GIF of its grids, Scores before TensorBoardLog,
-    which writes them; Checkpoint is on disk only after all else of an epoch is, and Stop is last.
+    StepCounter moves `journal.step` and says when values are looked at, for all others. StopAtNaN
+    comes before anything is written. MetricsLog adds to `journal.history`, which Troubles,
+    LossPlot, TensorBoardLog and Checkpoint read; SampleGrid comes before the GIF of its grids,
+    Scores before TensorBoardLog, which writes them; Checkpoint is on disk only after all else of an
+    epoch is, and Stop is last.
     """
     run, journal, stop, config = session.run, session.journal, session.stop, session.config
+    looks = Looks(config.checkpoint_steps, session.workers)
     counting = [
         RestoreMeans(journal, session.restored),
         Midway(journal, config, session.plan, settle),
         AverageIntoG(journal, config),
-        StepCounter(journal, stop, session.workers),
-        StopAtNaN(run, journal),
+        StepCounter(journal, stop, looks, session.workers),
+        StopAtNaN(run, looks),
     ]
-    writing = _writing(session) if session.chief else []
-    saving = [Checkpoint(run, journal, config, stop)] if session.chief else []
+    writing = _writing(session, looks) if session.chief else []
+    saving = [Checkpoint(run, journal, config, stop, looks)] if session.chief else []
     pictures = [callback for callback in writing if isinstance(callback, Redrawn)]
     return [*counting, *writing, *saving, Stop(journal, stop, config.epochs, pictures)]
 
 
-def _writing(session):
+def _writing(session, looks):
     run, config, journal = session.run, session.config, session.journal
     epochs = config.epochs
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
@@ -158,11 +160,11 @@ def _writing(session):
     certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
     pace = Pace(journal, config.batch_size, epochs)
     found = [
-        ProgressBar(journal, pace, config.batch_size, epochs),
+        ProgressBar(journal, pace, config.batch_size, epochs, looks),
         logs.MetricsLog(run, journal, pace, epochs, diversity),
         logs.Troubles(journal, certainty),
         SampleGrid(run.samples, config.sample_count, config.sample_every, epochs),
-        LossPlot(run.losses, title, certainty, journal),
+        LossPlot(run.losses, title, certainty, journal, looks),
         ProgressGif(run.progress, run.samples),
     ]
     if config.score_every:

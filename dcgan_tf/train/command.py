@@ -1,6 +1,7 @@
 """Defaults < config file < flags: the command line of training, without importing TensorFlow."""
 
 import argparse
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import resolve
+from dcgan_tf.common.runs import Run
 from dcgan_tf.train.footprint import check_memory, check_size
-from dcgan_tf.train.init_from import with_shape
+from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
@@ -28,12 +30,14 @@ class Request:
         config_name: where they came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
+        check: print what it would run on, time ten steps, and touch nothing.
     """
 
     config: Config
     config_name: str
     run_dir: Path | None
     dry_run: bool
+    check: bool = False
 
 
 def parse_training(argv=None):
@@ -47,6 +51,7 @@ def parse_training(argv=None):
     """
     given = vars(_parser().parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
+    check = given.pop("check", False)
     run_dir = _run_dir(given.pop("run")) if "run" in given else None
     base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
@@ -59,13 +64,14 @@ def parse_training(argv=None):
         check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
     config = resolve(replace(config, **paths))
     check_size(config)
-    return Request(config, config_name, run_dir, dry_run)
+    return Request(config, config_name, run_dir, dry_run, check)
 
 
 def _parser():
     parser = Parser(
         prog=typed("train"),
-        usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run] [--SETTING VALUE ...]",
+        usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run | --check] "
+        "[--SETTING VALUE ...]",
         description="Train a DCGAN. Every setting of a config file is also a flag here.",
         epilog=f"example: {typed('train')} --epochs 200 --subset 2000",
         argument_default=argparse.SUPPRESS,
@@ -73,7 +79,12 @@ def _parser():
     )
     parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
     parser.add_argument("--run", metavar="DIR", help="the run's directory; an existing run goes on")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, touch nothing")
+    instead = parser.add_mutually_exclusive_group()
+    for name, words in (
+        ("--dry-run", "print the plan, touch nothing"),
+        ("--check", "print what it would run on, time ten steps, touch nothing"),
+    ):
+        instead.add_argument(name, action="store_true", help=words)
     recipe = read_config(find_config(RECIPE))
     for heading, members in groups().items():
         group = parser.add_argument_group(heading)
@@ -147,19 +158,45 @@ def _parse(name, text):
     return value
 
 
+def check_request(request):
+    """Raise UserError for a run or networks that the settings do not fit, as far as files in TOML
+    and names tell. A run that exists has begun already, and needs the networks of --init-from no
+    more; of several workers only the chief looks at the run."""
+    run = request.run_dir and Run(request.run_dir)
+    if not (run and run.config.is_file()):
+        init_files(request.config.init_from)
+    if run and not os.environ.get("TF_CONFIG"):
+        from dcgan_tf.train import claim  # --help need not wait for what it imports
+
+        claim.check(run, request.config)
+
+
 def main(argv=None):
     """Train as the command line asks; the process' exit code."""
     speak()
     request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
+    check_request(request)
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     on_gpu = start_tensorflow()
     if not on_gpu:  # how much memory a GPU has is seen only when it is full
         check_memory(request.config)
-    from dcgan_tf.train.plan import print_plan
+    return _story(request)(request)
+
+
+def _story(request):
+    """The function that does what the request asks for."""
+    if request.dry_run:
+        from dcgan_tf.train.plan import print_plan
+
+        return print_plan
+    if request.check:
+        from dcgan_tf.train.check import check
+
+        return check
     from dcgan_tf.train.training import train
 
-    return print_plan(request) if request.dry_run else train(request)
+    return train
 
 
 def run():

@@ -8,9 +8,7 @@ import sys
 import zlib
 
 import keras
-import numpy as np
 import tensorflow as tf
-from tensorflow.python.util._pywrap_util_port import IsMklEnabled
 
 from dcgan_tf.common.errors import UserError
 
@@ -151,51 +149,6 @@ def check_agreement(strategy, **values):
                 f"the workers differ in their {name}; give all of them the same flags, the same "
                 "pictures and a --run directory on a disk that they share"
             )
-
-
-def use_jit(config, strategy):
-    """bool: whether XLA compiles the step. It halves the speed on a CPU, hence auto's choice.
-
-    Raises:
-        UserError: on with several devices, which TensorFlow cannot do.
-    """
-    one = strategy.num_replicas_in_sync == 1
-    if config.jit == "on" and not one:
-        raise UserError(
-            f"--jit on with {strategy.num_replicas_in_sync} devices: an XLA program runs on one "
-            "device and cannot reach the weights and gradients of the others; use --jit auto"
-        )
-    if config.jit != "auto":
-        return config.jit == "on"
-    return one and bool(tf.config.list_logical_devices("GPU"))
-
-
-def computing(strategy):
-    """What the bits of a training depend on beside its settings and data.
-
-    Returns:
-        dict: `devices` in words; on CPUs also `inter_op_threads`, `intra_op_threads` (the numbers
-        that TensorFlow works with), `onednn` (whether its kernels are used) and `instructions`
-        (the widest set that the CPU has).
-    """
-    found = {"devices": describe(strategy)}
-    if tf.config.list_logical_devices("GPU"):
-        return found
-    threading = tf.config.threading
-    return found | {
-        "inter_op_threads": threading.get_inter_op_parallelism_threads() or _threads("INTEROP"),
-        "intra_op_threads": threading.get_intra_op_parallelism_threads() or _threads("INTRAOP"),
-        "onednn": IsMklEnabled(),
-        "instructions": np.show_config("dicts").get("SIMD Extensions", {}).get("found", [""])[-1],
-    }
-
-
-def _threads(kind):
-    """int: what TensorFlow takes from TF_NUM_..._THREADS, or else one for each CPU."""
-    text = os.environ.get(f"TF_NUM_{kind}_THREADS", "")
-    number = int(text) if text.isdecimal() else 0
-    own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return number or own_cpus
 
 
 def describe(strategy):

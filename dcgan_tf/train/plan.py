@@ -10,23 +10,19 @@ from dcgan_tf.data.pack import open_pictures
 from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.train import claim, devices
-from dcgan_tf.train.build import init_files
+from dcgan_tf.train import devices
 
 
 def print_plan(request):
     """Print the resolved config, both networks with Keras' totals, and the plan.
 
     Args:
-        request: flags.Request.
+        request: command.Request, checked by command.check_request.
 
     Raises:
-        UserError: what would stop the training as well, except that data may be missing.
+        UserError: devices that are not there; missing data are only told.
     """
     config = request.config
-    if request.run_dir:
-        claim.check(Run(request.run_dir), config)
-    init_files(config.init_from)
     print(to_toml(config))
     devices.prepare(config)
     strategy = devices.open_strategy(config)
@@ -36,19 +32,21 @@ def print_plan(request):
         print(text.getvalue())
     print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
-    print(f"pictures: {_data(config, request.run_dir)}")
+    print(f"pictures: {look_for_pictures(config, request.run_dir)[1]}")
 
 
-def _data(config, run_dir):
+def look_for_pictures(config, run_dir) -> tuple[int, str]:
+    """How many pictures a training would see, 0 where that is not known, and what to say of it."""
     if config.data == "tfds":
-        return "TensorFlow Datasets, downloaded if needed (not looked at now)"
+        words = "TensorFlow Datasets, downloaded if needed (not looked at now)"
+        return config.subset, words
     try:
         source = _source(config, run_dir)
     except UserError as error:
-        return f"none: {error}"
+        return config.subset, f"none: {error}"
     count = config.subset or len(source.names)
     steps = steps_per_epoch(count, config.batch_size)
-    return (
+    return count, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
         f"{steps:,} an epoch, {steps * config.epochs:,} in all"
     )

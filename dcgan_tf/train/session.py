@@ -16,6 +16,8 @@ from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, claim, devices
 from dcgan_tf.train.build import build_model, settle, warm_start
+from dcgan_tf.train.callbacks.control import CallbackList
+from dcgan_tf.train.computing import computing
 from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
@@ -72,12 +74,14 @@ class Session:
             devices.check_agreement(self.strategy, **values)
 
     def _fit_epochs(self, kept, last, broken_off=0):
+        steps = self.journal.steps_per_epoch - broken_off
+        told = {"model": self.model, "verbose": 0, "epochs": last, "steps": steps}
         self.model.fit(
             self.strategy.distribute_datasets_from_function(self._share),
             initial_epoch=self.journal.epoch,
             epochs=last,
-            steps_per_epoch=self.journal.steps_per_epoch - broken_off,
-            callbacks=kept,
+            steps_per_epoch=steps,
+            callbacks=CallbackList(kept, add_history=True, **told),
             verbose=0,
         )
 
@@ -141,7 +145,7 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     session.meet(**_decisive(session))
     if restored:
         _go_on(session)
-    _record_computing(journal, devices.computing(strategy))
+    _record_computing(journal, computing(strategy))
     return session
 
 

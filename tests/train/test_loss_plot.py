@@ -19,6 +19,7 @@ def run_epoch(curve, values, first=0, last=None):
     for count in range(first + 1, (last or len(values)) + 1):
         logs = dict(zip(NAMES, values[:count].mean(0), strict=True))
         curve.add(count, logs)
+    curve.read()
     if last is None:
         curve.end_epoch(len(values), logs)
 

@@ -20,13 +20,11 @@ from dcgan_tf.train import command
     ],
 )
 def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
-    from dcgan_tf.train.plan import print_plan
-
     (here / "runs").touch()
     (here / "notes").mkdir()
     (here / "notes/todo.txt").touch()
     with pytest.raises(UserError, match=words):
-        print_plan(command.parse_training(["--config", "demo", *argv]))
+        command.main(["--config", "demo", *argv, "--dry-run"])
 
 
 def test_a_dry_run_finds_the_pictures_of_a_run_from_elsewhere(here, capsys):

@@ -1,6 +1,7 @@
 """How long a training still takes: said early, in every minute and after every epoch."""
 
 import logging
+import types
 
 import pytest
 
@@ -18,7 +19,7 @@ def training(monkeypatch, caplog):
     caplog.set_level(logging.DEBUG)
     journal = Journal(100, "")
     pace = Pace(journal, batch_size=16, epochs=3)
-    bar = ProgressBar(journal, pace, 16, 3)
+    bar = ProgressBar(journal, pace, 16, 3, types.SimpleNamespace(now=True))
 
     def run(steps):
         caplog.clear()

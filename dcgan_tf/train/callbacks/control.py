@@ -1,5 +1,6 @@
 """Keras callbacks that steer a run: counting, saving, going on, stopping."""
 
+import math
 import time
 
 import keras
@@ -26,26 +27,77 @@ class RestoreMeans(keras.callbacks.Callback):
         self._state = None
 
 
+class CallbackList(keras.callbacks.CallbackList):
+    """Gives a step's logs to the callbacks as they are: tensors, which `float` reads.
+
+    Keras' own reads all of them after every step, and so waits until the device has done it.
+    """
+
+    def on_train_batch_end(self, batch, logs=None):
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch, logs)
+
+
+class Looks:
+    """After which steps values are read from the device, for which the host has to wait for it.
+
+    One process looks once a second, when it is asked to stop, and where a number of steps says
+    that something is saved. Several workers have to look after the same steps: every fourth.
+
+    Args:
+        every: checkpoint_steps of the config, 0 for none.
+        workers: how many processes train together.
+
+    Attributes:
+        now: whether the step that was just done is one of them.
+    """
+
+    SECONDS, STEPS = 1.0, 4
+
+    def __init__(self, every: int, workers: int):
+        self.now = False
+        self._every, self._workers, self._last = every, workers, -math.inf
+
+    def count(self, step: int, asked_to_stop: bool):
+        """Called after each step, by StepCounter, before anybody asks for `now`."""
+        if self._workers > 1:
+            self.now = step % self.STEPS == 0
+        else:
+            self.now = asked_to_stop or time.monotonic() - self._last >= self.SECONDS
+        if self._every and step % self._every == 0:
+            self.now = True
+        if self.now:
+            self._last = time.monotonic()
+
+
 class StepCounter(keras.callbacks.Callback):
     """Counts the steps and passes on a wish to stop; all other callbacks come after it.
 
     Args:
         journal: checkpoints.Journal, whose `step` is counted here alone.
         stop: signals.StopRequest.
+        looks: Looks, told of every step here alone.
         workers: how many processes train together.
     """
 
-    def __init__(self, journal, stop, workers: int):
+    def __init__(self, journal, stop, looks: Looks, workers: int):
         super().__init__()
-        self._journal, self._stop, self._workers = journal, stop, workers
+        self._journal, self._stop, self._looks, self._workers = journal, stop, looks, workers
+        self._told = False
 
     def on_train_batch_end(self, batch, logs=None):
         self._journal.step += 1
+        asked = bool(self._stop.signum)
+        self._looks.count(self._journal.step, asked)
         if self._workers == 1:
-            self._stop.agreed = bool(self._stop.signum)
-        else:  # the others hear of it in the next step, and all stop after that one
+            self._stop.agreed = asked
+            return
+        # The others hear of it in the next step, and all stop where they look next.
+        if self._looks.now:
             self._stop.agreed = float(tf.convert_to_tensor(self.model.stop_wished)) > 0
-            self.model.wants_stop.assign(float(bool(self._stop.signum)))
+        if asked and not self._told:
+            self.model.wants_stop.assign(1.0)
+            self._told = True
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -56,15 +108,17 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         stop: signals.StopRequest, looked at after every step.
+        looks: Looks; only then are all values read that belong to a checkpoint.
     """
 
-    def __init__(self, run, journal, config, stop):
+    def __init__(self, run, journal, config, stop, looks):
         super().__init__()
         self._run, self._journal, self._config, self._stop = run, journal, config, stop
+        self._looks = looks
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._journal.step % self._journal.steps_per_epoch == 0:
+        if not self._looks.now or self._journal.step % self._journal.steps_per_epoch == 0:
             return  # on_epoch_end comes next and knows more
         steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
         due = steps and self._journal.step % steps == 0

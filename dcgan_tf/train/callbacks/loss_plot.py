@@ -14,6 +14,7 @@ from dcgan_tf.train.callbacks.redrawn import Redrawn
 
 NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
 POINTS = 512  # of a curve, at most; a plot has about as many columns
+UNREAD = 64  # steps whose means wait on the device, at most
 # Drawing takes a third of a second: at most so often at epochs' ends, and within an epoch.
 EPOCH_SECONDS, STEP_SECONDS = 5, 60
 
@@ -23,7 +24,8 @@ class Curve:
 
     When there are more, neighbours are joined and each stands for twice as many steps. Keras
     gives means since the beginning of the epoch; the mean over any steps is the difference of two
-    sums, so only the last of them has to be looked at.
+    sums, so only the last of them has to be looked at. Means that are still on the device stay
+    there, up to 64 steps of them, until somebody wants to see the points or the state.
 
     Args:
         state: dict that goes into checkpoints and is changed here; {} at first.
@@ -41,10 +43,11 @@ class Curve:
             state.update(
                 start=start, stride=1, points=[], epochs=[start, *sums], last=[start, *sums]
             )
-        self._state = state
+        self._state, self._unread = state, []
 
     @property
     def points(self):
+        self.read()
         return self._state["points"]
 
     @property
@@ -56,15 +59,29 @@ class Curve:
         step = self._state["epochs"][0] + count
         if (step - self.start) % self._state["stride"]:
             return
+        self._unread.append((step, count, {name: logs[name] for name in NAMES}))
+        number = len(self._unread)
+        if number == UNREAD or len(self._state["points"]) + number == POINTS:
+            self.read()
+
+    def read(self):
+        """Bring the state up to date with all steps."""
+        for step, count, logs in self._unread:
+            self._add_point(step, count, logs)
+        self._unread.clear()
+
+    def _add_point(self, step, count, logs):
         sums, last = self._sums(count, logs), self._state["last"]
         means = [(new - old) / (sums[0] - last[0]) for new, old in zip(sums, last, strict=True)]
-        self.points.append([step, *(round(mean, 6) for mean in means[1:])])
+        points = self._state["points"]
+        points.append([step, *(round(mean, 6) for mean in means[1:])])
         self._state["last"] = sums
-        if len(self.points) == POINTS:
+        if len(points) == POINTS:
             self._join_neighbours()
 
     def end_epoch(self, count, logs):
         """Close an epoch of `count` steps with `logs` as its means."""
+        self.read()
         self._state["epochs"] = self._sums(count, logs)
 
     def _sums(self, count, logs):
@@ -73,7 +90,8 @@ class Curve:
         return [before + new for before, new in zip(self._state["epochs"], own, strict=True)]
 
     def _join_neighbours(self):
-        pairs = zip(self.points[::2], self.points[1::2], strict=True)
+        points = self._state["points"]
+        pairs = zip(points[::2], points[1::2], strict=True)
         joined = [
             [
                 second[0],
@@ -94,6 +112,7 @@ class LossPlot(Redrawn):
         journal: of a run, which goes on where its checkpoint was; MetricsLog has put the epoch's
             record into its history before this callback comes. By default a plot of its own,
             which begins with this fit.
+        looks: control.Looks of a run, whose losses are read only then; by default always.
     """
 
     def __init__(
@@ -102,8 +121,10 @@ class LossPlot(Redrawn):
         title: str | None = None,
         certainty: float = 1.0,
         journal: Journal | None = None,
+        looks=None,
     ):
         super().__init__(path)
+        self._looks = looks
         self._title = title or Path(path).absolute().parent.name
         self._certainty = certainty
         self._own = journal is None
@@ -119,7 +140,9 @@ class LossPlot(Redrawn):
     def on_train_batch_end(self, batch, logs=None):
         self._count += 1
         self._curve.add(self._count, logs)
-        self.redraw(STEP_SECONDS)
+        if self._looks is None or self._looks.now:
+            self._curve.read()
+            self.redraw(STEP_SECONDS)
 
     def on_epoch_end(self, epoch, logs=None):
         self._curve.end_epoch(self._count, logs)

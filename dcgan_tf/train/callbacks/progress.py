@@ -57,11 +57,14 @@ class ProgressBar(keras.callbacks.Callback):
     """One bar per epoch on a terminal; elsewhere, and in log.txt, a line about once a minute.
 
     After half a minute one line everywhere says how long the whole training will take.
+
+    Args:
+        looks: control.Looks; the losses are read then.
     """
 
-    def __init__(self, journal, pace: Pace, batch_size: int, epochs: int):
+    def __init__(self, journal, pace: Pace, batch_size: int, epochs: int, looks):
         super().__init__()
-        self._journal, self._pace = journal, pace
+        self._journal, self._pace, self._looks = journal, pace, looks
         self._batch_size, self._epochs = batch_size, epochs
         self._bar, self._next = None, ESTIMATE
 
@@ -80,12 +83,13 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         self._pace.count_step()
-        if self._bar is not None:
+        if self._bar is not None and self._looks.now:
             losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
             losses |= {"to go": left} if (left := self._pace.left) else {}
             self._bar.set_postfix(losses, refresh=False)
+        if self._bar is not None:
             self._bar.update(self._batch_size)
-        if self._pace.seconds >= self._next and self._pace.left:
+        if self._looks.now and self._pace.seconds >= self._next and self._pace.left:
             self._tell(logs)
 
     def _tell(self, logs):

@@ -1,0 +1,149 @@
+"""Values stay on the device until something is shown or saved, and no NaN is saved."""
+
+import types
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tiny_gan
+
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.errors import DIVERGED, UserError
+from dcgan_tf.common.runs import Run
+from dcgan_tf.data.pipeline import batches
+from dcgan_tf.train.callbacks.control import CallbackList, Checkpoint, Looks, StepCounter
+from dcgan_tf.train.callbacks.loss_plot import NAMES, LossPlot
+from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
+from dcgan_tf.train.session import Session
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+class OnDevice:
+    """A loss that notes at which step it was read."""
+
+    def __init__(self, reads, step):
+        self._reads, self._step = reads, step
+
+    def __float__(self):
+        self._reads.append(self._step[0])
+        return 0.5
+
+
+def asked(signum=None):
+    return types.SimpleNamespace(signum=signum, agreed=False)
+
+
+def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    journal, looks, looked = Journal(1000, ""), Looks(0, 1), []
+    pace = Pace(journal, 8, 1)
+    kept = [
+        StepCounter(journal, asked(), looks, 1),
+        ProgressBar(journal, pace, 8, 1, looks),
+        LossPlot(tmp_path / "losses.png", journal=journal, looks=looks),
+    ]
+    model = types.SimpleNamespace(batch_size=8, metrics=[types.SimpleNamespace(count=0)])
+    together = CallbackList(kept, model=model, epochs=1, steps=1000)
+    together.on_train_begin()
+    together.on_epoch_begin(0)
+    step = [0]
+    for step[0] in range(1, 401):
+        clock[0] += 1 / 64
+        together.on_train_batch_end(step[0] - 1, dict.fromkeys(NAMES, OnDevice(looked, step)))
+    assert sorted(set(looked)) == [1, *range(65, 401, 64)]
+    assert len(journal.curve["points"]) == 385  # what came later waits for the next look
+
+
+def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
+    seen, model = [], tiny_gan.build(tiny_gan.tiny())
+
+    class Seen(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            journal.step += 1
+            seen.append(logs["g_loss"])
+
+        def on_epoch_end(self, epoch, logs=None):
+            seen.append(logs["g_loss"])
+
+    journal = Journal(3, "")
+    Session(
+        **dict.fromkeys(("run", "stop", "restored"), None),
+        config=tiny_gan.tiny(batch_size=tiny_gan.BATCH, epochs=1),
+        strategy=tf.distribute.get_strategy(),
+        model=model,
+        pack=types.SimpleNamespace(pixels=tiny_gan.PIXELS[: 3 * tiny_gan.BATCH]),
+        journal=journal,
+        plan=[],
+        number=0,
+        workers=1,
+    ).fit([Seen()])
+    assert [type(value) is float for value in seen] == [False, False, False, True]
+    assert float(seen[2]) == seen[3]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_all_is_looked_at_where_something_is_saved(clock, workers):
+    looks = Looks(6, workers)
+    found = []
+    for step in range(1, 15):
+        clock[0] += 0.3
+        looks.count(step, asked_to_stop=step == 11)
+        if looks.now:
+            found.append(step)
+    # One process: the first, each second (every fourth step), each sixth, and the wish to stop.
+    assert found == ([1, 5, 6, 10, 11, 12] if workers == 1 else [4, 6, 8, 12])
+
+
+def test_the_model_keeps_the_first_loss_that_is_no_number():
+    model = tiny_gan.build(tiny_gan.tiny())
+    losses = [(1.0, 2.0), (np.inf, 3.0), (np.nan, np.nan)]
+    for step, pair in enumerate(losses, 1):
+        model._note_divergence(tf.constant(step, tf.int64), tf.constant(pair))
+        expected = [0, 0, 0] if step == 1 else [2, np.inf, 3]
+        assert model.diverged.numpy().tolist() == expected
+
+
+class Never:
+    """Looks of a fast training: a second is long."""
+
+    now = False
+
+
+def test_nan_ends_an_epoch_before_anything_of_it_is_saved(tmp_path):
+    model, written = tiny_gan.build(tiny_gan.tiny()), []
+    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
+
+    class Writer(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            written.append(epoch)
+
+    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
+    steps = {"steps_per_epoch": 4, "verbose": 0}
+    with pytest.raises(UserError, match=r"became NaN at step 2 \(d_loss .*no checkpoint") as caught:
+        model.fit(data, callbacks=[StopAtNaN(Run(tmp_path), Never), Writer()], **steps)
+    assert caught.value.code == DIVERGED
+    assert not written and not list(tmp_path.iterdir())
+
+
+def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
+    model = tiny_gan.build(tiny_gan.tiny())
+    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
+    run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=3)
+    looks, stop = Looks(3, 2), asked()  # of two workers, for they do not look at the clock
+    kept = [
+        StepCounter(journal, stop, looks, 1),
+        StopAtNaN(run, looks),
+        Checkpoint(run, journal, config, stop, looks),
+    ]
+    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
+    with pytest.raises(UserError, match="NaN at step 2"):
+        model.fit(data, callbacks=kept, steps_per_epoch=5, verbose=0)
+    assert journal.step == 3 and not list(tmp_path.iterdir())
