@@ -58,7 +58,7 @@ def start_tensorflow():
 
 def _ask_for_onednn():
     """TensorFlow leaves oneDNN off on x86 processors without AVX512_VNNI or AVX_VNNI, where this
-    step is more than twice as fast with it. A user's own setting stays."""
+    step is about twice as fast with it. A user's own setting stays."""
     if platform.machine().lower() in ("x86_64", "amd64"):
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
