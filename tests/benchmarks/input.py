@@ -13,6 +13,7 @@ import contextlib
 import functools
 import io
 import itertools
+import logging
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -171,13 +172,16 @@ def prepare_tfds(arguments):
     import tensorflow_datasets as tfds
 
     files, where = paths(arguments), {"data_dir": f"{arguments.folder}/tfds"}
-    tfds.dataset_builders.store_as_tfds_dataset(
-        name="drawn_faces",
-        version="1.0.0",
-        features=tfds.features.FeaturesDict({"image": tfds.features.Image(shape=(218, 178, 3))}),
-        split_datasets={"train": [{"image": path} for path in files]},
-        **where,
-    )
+    tfds.disable_progress_bar()
+    logging.getLogger("absl").setLevel("ERROR")
+    with contextlib.redirect_stdout(io.StringIO()):
+        tfds.dataset_builders.store_as_tfds_dataset(
+            name="drawn_faces",
+            version="1.0.0",
+            features=tfds.features.FeaturesDict({"image": tfds.features.Image()}),
+            split_datasets={"train": [(path, {"image": path}) for path in files]},
+            **where,
+        )
     dataset = tfds.load("drawn_faces", split="train", shuffle_files=True, **where)
     dataset = dataset.shuffle(len(files))
     dataset = dataset.map(lambda one: square(tf, one["image"]), tf.data.AUTOTUNE)
@@ -188,7 +192,7 @@ def prepare_keras(arguments):
     tensorflow()
     import keras
 
-    with contextlib.redirect_stdout(None):  # it says how many files it found
+    with contextlib.redirect_stdout(io.StringIO()):  # how many files it found
         dataset = keras.utils.image_dataset_from_directory(
             f"{arguments.folder}/jpegs",
             labels=None,

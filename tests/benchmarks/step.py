@@ -224,12 +224,18 @@ def prepare_torch(arguments, layout, compiled=False, allocator=None):
 
 
 def check(found):
-    """Raise unless all have as many parameters, and the same losses to float tolerance."""
+    """Raise unless all have as many parameters, and the same losses.
+
+    The first is one before any step. Adam's first step is the sign of each gradient, the smallest
+    included, so from there on rounding shows in the fourth digit.
+    """
     ours = next(iter(found.values()))
     for name, theirs in found.items():
         assert theirs["parameters"] == ours["parameters"], f"{name}: {theirs} against {ours}"
         if "all of the recipe" not in name:
-            np.testing.assert_allclose(theirs["losses"], ours["losses"], 2e-4, err_msg=name)
+            expected, losses = np.array(ours["losses"]), np.array(theirs["losses"])
+            np.testing.assert_allclose(losses[0, 0], expected[0, 0], 1e-5, err_msg=name)
+            np.testing.assert_allclose(losses, expected, 2e-3, err_msg=name)
 
 
 def contenders(arguments):

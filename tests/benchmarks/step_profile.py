@@ -1,0 +1,89 @@
+"""Where the time of our training step goes, by kind of operation and by operation.
+
+    python tests/benchmarks/step_profile.py [--recipe celeba] [--width 0.25] [--threads 1]
+
+Milliseconds of a step as TensorFlow's own profiler counts them. With more than one thread they can
+add up to more than the step takes. Tracing itself costs some microseconds an operation.
+"""
+
+import collections
+import os
+import time
+from pathlib import Path
+
+import turns
+from step import _compiled, _endless, model_of, random_batch, recipe
+
+
+def traced(arguments, count):
+    """(milliseconds of a step, path of the trace)."""
+    config = recipe(arguments, whole=arguments.whole)
+    model = model_of(config)
+    import tensorflow as tf
+
+    step, batches = _compiled(model), _endless(random_batch(config))
+    for _ in range(3):
+        logs = step(batches)
+    float(logs["g_loss"])
+    start = time.perf_counter()
+    for _ in range(count):
+        logs = step(batches)
+    float(logs["g_loss"])
+    plain = (time.perf_counter() - start) / count * 1e3
+    with tf.profiler.experimental.Profile(arguments.folder):
+        for _ in range(count):
+            logs = step(batches)
+        float(logs["g_loss"])
+    return plain, next(Path(arguments.folder).rglob("*.xplane.pb"))
+
+
+def operations(path):
+    """Yield (name, kind, milliseconds) of each operation that ran."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    space = xplane_pb2.XSpace()
+    space.ParseFromString(path.read_bytes())
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name = plane.event_metadata[event.metadata_id].name
+                if ":" in name and not name.startswith("Threadpool"):
+                    yield (*name.rsplit(":", 1), event.duration_ps / 1e9)
+
+
+def report(found, count, shown):
+    """Print both tables."""
+    by_kind, by_name, calls = (collections.Counter() for _ in range(3))
+    for name, kind, milliseconds in found:
+        by_kind[kind] += milliseconds / count
+        by_name[f"{kind} {name}"] += milliseconds / count
+        calls[kind] += 1 / count
+    whole = sum(by_kind.values())
+    print(f"  {whole:.1f} ms in {sum(calls.values()):.0f} operations a step")
+    for kind, milliseconds in by_kind.most_common(shown):
+        print(f"  {milliseconds:8.2f} ms {milliseconds / whole:6.1%} {calls[kind]:6.0f} {kind}")
+    print("the longest:")
+    for name, milliseconds in by_name.most_common(shown):
+        print(f"  {milliseconds:8.2f} ms {milliseconds / whole:6.1%} {name[:120]}")
+
+
+def main():
+    parser = turns.parser(__doc__)
+    turns.add_threads(parser)
+    parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
+    parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
+    parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
+    parser.add_argument("--whole", action="store_true", help="with all that the recipe asks for")
+    parser.add_argument("--shown", type=int, default=20, help="lines of each table [20]")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)
+    with turns.folder_of(arguments):
+        plain, path = traced(arguments, arguments.rounds)
+        print(f"{arguments.recipe} at width {arguments.width:g}: {plain:.1f} ms a step")
+        print(turns.machine())
+        report(operations(path), arguments.rounds, arguments.shown)
+
+
+if __name__ == "__main__":
+    main()
