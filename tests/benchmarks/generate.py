@@ -99,7 +99,10 @@ def main():
             turns.Contender("model.predict and a loop", prepare_naive),
         ]
         found = turns.compete(contenders, arguments, check)
-    title = f"{arguments.n:,} pictures to PNG: {arguments.recipe} at width {arguments.width:g}"
+    title = (
+        f"{arguments.n:,} pictures to PNG: {arguments.recipe} at width {arguments.width:g}, "
+        f"{turns.how(arguments)}"
+    )
     turns.table(title, found, "images/s")
     memory = {name: f"{own[-1].memory:,.0f} MB" for name, own in found.items()}
     print("  most memory: " + ", ".join(f"{name} {most}" for name, most in memory.items()))

@@ -91,7 +91,7 @@ def main():
         contenders.append(turns.Contender(f"torch, {name}", prepare, arguments.torch_python))
     with turns.folder_of(arguments):
         found = turns.compete(contenders, arguments, check)
-    turns.table(f"Inception features, {arguments.layer}", found, "images/s")
+    turns.table(f"Inception features, {arguments.layer}, {turns.how(arguments)}", found, "images/s")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def main():
     parser = turns.parser(__doc__)
     parser.add_argument("--width", type=float, default=0.25, help="of `celeba`'s networks [0.25]")
     arguments = parser.parse_args()
-    wanted = arguments.only.split(",")
+    chosen = turns.wanted(arguments)
     with turns.folder_of(arguments) as folder:
         draw(folder / "jpegs", PICTURES)
         for title, group in zip(
@@ -115,7 +115,7 @@ def main():
             programs(folder, arguments.width),
             strict=True,
         ):
-            some = {name: run for name, run in group.items() if any(w in name for w in wanted)}
+            some = {name: run for name, run in group.items() if chosen(name)}
             turns.table(title, take_turns(some, arguments.rounds), "s")
 
 

@@ -280,9 +280,8 @@ def main():
     with turns.folder_of(arguments):
         found = turns.compete(contenders(arguments), arguments, check)
     title = (
-        f"training step: {arguments.recipe} at width {arguments.width:g}, batch "
-        f"{config.batch_size}, {config.precision}, threads {arguments.threads or 'all'}, "
-        f"{arguments.rounds} rounds of {arguments.steps} steps"
+        f"training step: {arguments.recipe} at width {arguments.width:g}, {config.precision}, "
+        f"batch {config.batch_size}, {turns.how(arguments)} of {arguments.steps} steps"
     )
     turns.table(title, found, "images/s")
 

@@ -57,8 +57,20 @@ def parser(description):
 
 
 def add_threads(made):
-    """Add --threads to a parser."""
+    """Add --threads and --cpu-time to a parser."""
     made.add_argument("--threads", type=int, default=0, help="of each contender [all cores]")
+    made.add_argument(
+        "--cpu-time",
+        action="store_true",
+        help="count the processor's time, not the clock's: on a machine with other programs, with "
+        "--threads 1",
+    )
+
+
+def how(arguments):
+    """str: for a table's title, what `add_threads` and `parser` asked for."""
+    clock = ", CPU time" if arguments.cpu_time else ""
+    return f"threads {arguments.threads or 'all'}{clock}, {arguments.rounds} rounds"
 
 
 def add_torch(made):
@@ -67,6 +79,12 @@ def add_torch(made):
     made.add_argument(
         "--torch-python", default=python, help="interpreter with PyTorch [DCGAN_TORCH_PYTHON]"
     )
+
+
+def wanted(arguments):
+    """A function of a contender's name: whether --only has it."""
+    words = [word.strip().lower() for word in arguments.only.split(",")]
+    return lambda name: any(word in name.lower() for word in words)
 
 
 def _threads_env(count):
@@ -102,11 +120,11 @@ def compete(contenders, arguments, check):
     if mine:
         _serve(mine[0], arguments)
         raise SystemExit
-    wanted = [word.strip() for word in arguments.only.split(",")]
+    chosen = wanted(arguments)
     with contextlib.ExitStack() as stack:
         processes, facts = {}, {}
         for one in contenders:
-            if not any(word in one.name for word in wanted):
+            if not chosen(one.name):
                 continue
             process = stack.enter_context(_started(one, arguments))
             answer = _heard(process, one.name)
@@ -172,10 +190,11 @@ def _serve(contender, arguments):
         return say(missing=str(missing))
     turn()
     say(facts=facts)
+    clock = time.process_time if getattr(arguments, "cpu_time", False) else time.perf_counter
     for _ in sys.stdin:
-        start = time.perf_counter()
+        start = clock()
         work = turn()
-        say(work=work, seconds=time.perf_counter() - start, memory=_memory())
+        say(work=work, seconds=clock() - start, memory=_memory())
 
 
 def _memory():

@@ -8,14 +8,14 @@ from helpers import REPO
 
 SMALLEST = {
     "step": ("--width", "0.05", "--batch-size", "4", "--steps", "1", "--only", "dcgan_tf,keras"),
-    "input": ("--batches", "1", "--batch-size", "8"),
+    "input": ("--batches", "1", "--batch-size", "8", "--only", "dcgan_tf,Pillow,tfds,keras"),
     "generate": ("--n", "5", "--width", "0.05"),
     "startup": ("--width", "0.05"),
 }
 CONTENDERS = {
     "step": ["dcgan_tf", "dcgan_tf, plain layers", "plain Keras train_step"],
     "input": ["dcgan_tf, JPEG to pack", "bare decoding, Pillow", "dcgan_tf, pack to batches"]
-    + ["tf.data, files", "tfds.load + map", "keras image_dataset_from_directory"],
+    + ["tfds.load + map", "keras image_dataset_from_directory"],
     "generate": ["dcgan_tf", "model.predict and a loop"],
     "startup": ["train.py --help", "dcgan_tf, first step", "plain Keras, first step"],
 }
