@@ -97,7 +97,7 @@ def prepare_ours(arguments, fast=True, whole=False):
         gan.forward = lambda network, inputs: network(inputs, training=True)
     if fast and not whole:
         start(arguments, model)
-    step = _compiled(model)
+    step = compiled_step(model)
     losses = [_own_losses(model, step, random_batch(config, i)) for i in range(CHECKED)]
     networks = (model.generator, model.discriminator)
     sizes = [sum(w.numpy().size for w in n.trainable_variables) for n in networks]
@@ -106,17 +106,17 @@ def prepare_ours(arguments, fast=True, whole=False):
 
 def _own_losses(model, step, batch):
     model.reset_metrics()
-    logs = step(_endless(batch))
+    logs = step(endless(batch))
     return [float(logs["d_loss"]), float(logs["g_loss"])]
 
 
-def _compiled(model):
+def compiled_step(model):
     """The step that `fit` calls, as it compiles it: a function of an iterator."""
     model.make_train_function()
     return model.train_function
 
 
-def _endless(batch):
+def endless(batch):
     import tensorflow as tf
 
     return iter(tf.data.Dataset.from_tensors(batch).repeat())
@@ -124,7 +124,7 @@ def _endless(batch):
 
 def _turn(arguments, step, batch):
     """A function that takes so many steps and waits for the last."""
-    dataset = _endless(batch)
+    dataset = endless(batch)
 
     def turn():
         for _ in range(arguments.steps):
@@ -148,7 +148,7 @@ def prepare_keras(arguments):
         losses.append([float(logs["d_loss"]), float(logs["g_loss"])])
     sizes = [sum(map(np.size, kept[name])) for name in "gd"]
     reals = kept["steps"][0][0]
-    return facts(sizes, losses), _turn(arguments, _compiled(plain), reals)
+    return facts(sizes, losses), _turn(arguments, compiled_step(plain), reals)
 
 
 def plain_keras(generator, discriminator, config):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import turns
-from step import _compiled, _endless, model_of, random_batch, recipe
+from step import compiled_step, endless, model_of, random_batch, recipe
 
 
 def traced(arguments, count):
@@ -22,7 +22,7 @@ def traced(arguments, count):
     model = model_of(config)
     import tensorflow as tf
 
-    step, batches = _compiled(model), _endless(random_batch(config))
+    step, batches = compiled_step(model), endless(random_batch(config))
     for _ in range(3):
         logs = step(batches)
     float(logs["g_loss"])

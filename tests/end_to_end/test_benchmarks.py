@@ -29,7 +29,7 @@ def test_a_benchmark_prints_its_table(name, here):
         cwd=here,
         capture_output=True,
         encoding="utf-8",
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr
     rows = [line[2:40].strip() for line in done.stdout.splitlines() if line.startswith("  ")]
