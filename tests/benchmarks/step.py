@@ -1,0 +1,290 @@
+"""One training step: ours against a plain Keras train_step and against PyTorch.
+
+    python tests/benchmarks/step.py [--recipe celeba] [--width 0.25] [--threads 1] [--jemalloc]
+
+Everybody has the networks, batch, learning rates and dtype of the recipe, trains D on reals and on
+fakes in two passes and then G, and takes the same first weights, pictures and latents: before the
+clock starts, the losses of three steps are checked to agree, so gradients and Adam do too. On the
+clock each draws latents of its own. What only we have of a recipe (flips, an average of G,
+penalties, other losses) is left out but for the line "all of the recipe".
+
+"plain layers" is our step with the networks called as they are. The plain Keras step draws new
+fakes for G, as Keras' own examples do; PyTorch takes D's again, as its tutorial and we do.
+"""
+
+import functools
+from dataclasses import replace
+
+import numpy as np
+import turns
+
+from dcgan_tf.train.command import parse_training
+
+CHECKED = 3  # steps whose losses are compared
+
+
+def recipe(arguments, whole=False):
+    """config.Config: of --recipe; with only what every contender has, unless the whole is asked."""
+    flags = ["--config", arguments.recipe, "--width", str(arguments.width)]
+    if arguments.batch_size:
+        flags += ["--batch-size", str(arguments.batch_size)]
+    config = parse_training(flags).config
+    if config.d_norm == "spectral":
+        raise SystemExit("error: --recipe: spectral normalisation has no counterpart here")
+    plain = {"flip": False, "augment": "", "average": "none", "loss": "non_saturating"}
+    plain |= {"r1": 0.0, "r2": 0.0, "average_into_g": 0, "lr_decay": "none", "fresh_fakes": False}
+    plain |= {"label_smoothing": 0.0, "label_noise": 0.0}
+    return config if whole else replace(config, **plain)
+
+
+def model_of(config):
+    """gan.DCGAN, as train.py builds it."""
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.train import devices
+    from dcgan_tf.train.build import build_model
+
+    devices.prepare(config)
+    return build_model(config, devices.open_strategy(config))
+
+
+def random_batch(config, step=0):
+    shape = (config.batch_size, config.image_size, config.image_size, config.channels)
+    pictures = np.random.RandomState(step).randint(0, 256, shape, dtype=np.uint8)
+    return {"image": pictures, "index": np.arange(len(pictures)) + step * len(pictures)}
+
+
+def start(arguments, model=None):
+    """What all begin with: the networks' weights, and for each checked step pictures and latents.
+
+    Returns:
+        dict: g, d: float32 arrays; steps: (pictures in G's range, latents) of each step.
+    """
+    path = f"{arguments.folder}/start.npz"
+    if model:
+        from dcgan_tf.models import noise
+        from dcgan_tf.models.pixels import to_float
+
+        arrays = {}
+        for name, network in (("g", model.generator), ("d", model.discriminator)):
+            found = network.trainable_variables
+            arrays |= {f"{name}{i:03}": w.numpy() for i, w in enumerate(found)}
+        for step in range(CHECKED):
+            data = random_batch(recipe(arguments), step)
+            draws = noise.Draws(model.seed, data["index"], model.batch_size)
+            floats = to_float(data["image"].astype(np.float32), model._range)
+            arrays |= {f"reals{step}": floats, f"latents{step}": model._latents(draws, 0)}
+        np.savez(path, **arrays)
+    with np.load(path) as file:
+        kept = dict(file)
+    steps = [(kept[f"reals{i}"], kept[f"latents{i}"]) for i in range(CHECKED)]
+    networks = {name: [kept[key] for key in sorted(kept) if key[0] == name] for name in "gd"}
+    return {**networks, "steps": steps}
+
+
+def facts(sizes, losses):
+    """What must be the same: trainable parameters, and the losses of the first steps."""
+    return {"parameters": list(map(int, sizes)), "losses": np.array(losses, float).tolist()}
+
+
+def prepare_ours(arguments, fast=True, whole=False):
+    config = recipe(arguments, whole)
+    model = model_of(config)
+    if not fast:
+        from dcgan_tf.models import gan
+
+        gan.forward = lambda network, inputs: network(inputs, training=True)
+    if fast and not whole:
+        start(arguments, model)
+    step = compiled_step(model)
+    losses = [_own_losses(model, step, random_batch(config, i)) for i in range(CHECKED)]
+    networks = (model.generator, model.discriminator)
+    sizes = [sum(w.numpy().size for w in n.trainable_variables) for n in networks]
+    return facts(sizes, losses), _turn(arguments, step, random_batch(config))
+
+
+def _own_losses(model, step, batch):
+    model.reset_metrics()
+    logs = step(endless(batch))
+    return [float(logs["d_loss"]), float(logs["g_loss"])]
+
+
+def compiled_step(model):
+    """The step that `fit` calls, as it compiles it: a function of an iterator."""
+    model.make_train_function()
+    return model.train_function
+
+
+def endless(batch):
+    import tensorflow as tf
+
+    return iter(tf.data.Dataset.from_tensors(batch).repeat())
+
+
+def _turn(arguments, step, batch):
+    """A function that takes so many steps and waits for the last."""
+    dataset = endless(batch)
+
+    def turn():
+        for _ in range(arguments.steps):
+            logs = step(dataset)
+        float(logs["g_loss"])
+        return arguments.steps * len(batch["index"] if isinstance(batch, dict) else batch)
+
+    return turn
+
+
+def prepare_keras(arguments):
+    model, config = model_of(recipe(arguments)), recipe(arguments)  # its networks are plain Keras
+    kept = start(arguments)
+    plain = plain_keras(model.generator, model.discriminator, config)
+    for name, network in (("g", model.generator), ("d", model.discriminator)):
+        for weight, array in zip(network.trainable_variables, kept[name], strict=True):
+            weight.assign(array)
+    losses = []
+    for reals, latents in kept["steps"]:
+        logs = plain.losses_of(reals, latents)
+        losses.append([float(logs["d_loss"]), float(logs["g_loss"])])
+    sizes = [sum(map(np.size, kept[name])) for name in "gd"]
+    reals = kept["steps"][0][0]
+    return facts(sizes, losses), _turn(arguments, compiled_step(plain), reals)
+
+
+def plain_keras(generator, discriminator, config):
+    """A GAN as Keras' examples write it, with D's passes apart."""
+    import keras
+    import tensorflow as tf
+
+    cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
+
+    class Plain(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.generator, self.discriminator = generator, discriminator
+            self.compile()
+            betas = (config.beta_1, config.beta_2)
+            self.g_adam = keras.optimizers.Adam(config.g_learning_rate, *betas)
+            self.d_adam = keras.optimizers.Adam(config.d_learning_rate, *betas)
+            self.g_adam.build(generator.trainable_variables)
+            self.d_adam.build(discriminator.trainable_variables)
+            self.losses_of = tf.function(lambda reals, z: self.both(reals, lambda: z))
+
+        def train_step(self, reals):
+            shape = (tf.shape(reals)[0], config.latent_dim)
+            return self.both(reals, lambda: tf.random.normal(shape))
+
+        def both(self, reals, latents):
+            with tf.GradientTape() as tape:
+                fakes = generator(latents(), training=True)
+                real_logits = discriminator(reals, training=True)
+                fake_logits = discriminator(fakes, training=True)
+                d_loss = cross_entropy(tf.ones_like(real_logits), real_logits)
+                d_loss = (d_loss + cross_entropy(tf.zeros_like(fake_logits), fake_logits)) / 2
+            weights = discriminator.trainable_variables
+            self.d_adam.apply_gradients(zip(tape.gradient(d_loss, weights), weights, strict=True))
+            with tf.GradientTape() as tape:
+                logits = discriminator(generator(latents(), training=True), training=True)
+                g_loss = cross_entropy(tf.ones_like(logits), logits)
+            weights = generator.trainable_variables
+            self.g_adam.apply_gradients(zip(tape.gradient(g_loss, weights), weights, strict=True))
+            return {"d_loss": d_loss, "g_loss": g_loss}
+
+    return Plain()
+
+
+def prepare_torch(arguments, layout, compiled=False, allocator=None):
+    import torch
+    import torch_gan
+
+    if compiled:
+        turns.compiler()
+    if allocator and not turns.library(allocator):
+        raise turns.Missing(f"no library {allocator}; Debian and Ubuntu: apt install libjemalloc2")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    config, kept = recipe(arguments), start(arguments)
+    layout = getattr(torch, layout)
+    gan = torch_gan.Gan(config, kept, layout, compiled)
+
+    def pictures(array):
+        return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+
+    steps = [(pictures(reals), torch.from_numpy(latents)) for reals, latents in kept["steps"]]
+    losses = [[float(loss) for loss in gan.step(*step)] for step in steps]
+    reals = steps[0][0]
+
+    def turn():
+        for _ in range(arguments.steps):
+            _, g_loss = gan.step(reals, torch.randn(len(reals), config.latent_dim))
+        float(g_loss)
+        return arguments.steps * len(reals)
+
+    return facts(gan.sizes, losses), turn
+
+
+def check(found):
+    """Raise unless all have as many parameters, and the same losses.
+
+    The first is one before any step. Adam's first step is the sign of each gradient, the smallest
+    included, so from there on rounding shows in the fourth digit.
+    """
+    ours = next(iter(found.values()))
+    for name, theirs in found.items():
+        assert theirs["parameters"] == ours["parameters"], f"{name}: {theirs} against {ours}"
+        if "all of the recipe" not in name:
+            expected, losses = np.array(ours["losses"]), np.array(theirs["losses"])
+            np.testing.assert_allclose(losses[0, 0], expected[0, 0], 1e-5, err_msg=name)
+            np.testing.assert_allclose(losses, expected, 2e-3, err_msg=name)
+
+
+def contenders(arguments):
+    """list of turns.Contender."""
+    made = [
+        turns.Contender("dcgan_tf", prepare_ours),
+        turns.Contender("dcgan_tf, plain layers", functools.partial(prepare_ours, fast=False)),
+        turns.Contender("plain Keras train_step", prepare_keras),
+    ]
+    if recipe(arguments) != recipe(arguments, whole=True):
+        prepare = functools.partial(prepare_ours, whole=True)
+        made.insert(1, turns.Contender("dcgan_tf, all of the recipe", prepare))
+    for name, layout, compiled in (
+        ("torch eager, NCHW", "contiguous_format", False),
+        ("torch eager, channels last", "channels_last", False),
+        ("torch.compile, channels last", "channels_last", True),
+    ):
+        prepare = functools.partial(prepare_torch, layout=layout, compiled=compiled)
+        made.append(turns.Contender(name, prepare, arguments.torch_python))
+    if arguments.jemalloc:
+        library = turns.library(arguments.jemalloc)
+        env = {"LD_PRELOAD": library} if library else {}
+        prepare = functools.partial(prepare, allocator=arguments.jemalloc)
+        name = "torch.compile, channels last, jemalloc"
+        made.append(turns.Contender(name, prepare, arguments.torch_python, env))
+    return made
+
+
+def main():
+    parser = turns.parser(__doc__)
+    turns.add_threads(parser)
+    turns.add_torch(parser)
+    parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
+    parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
+    parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
+    parser.add_argument("--steps", type=int, default=5, help="in a turn [5]")
+    parser.add_argument(
+        "--jemalloc", nargs="?", const="jemalloc", help="also with this allocator, [FILE]"
+    )
+    arguments = parser.parse_args()
+    config = recipe(arguments)
+    with turns.folder_of(arguments):
+        found = turns.compete(contenders(arguments), arguments, check)
+    title = (
+        f"training step: {arguments.recipe} at width {arguments.width:g}, {config.precision}, "
+        f"batch {config.batch_size}, {turns.how(arguments)} of {arguments.steps} steps"
+    )
+    turns.table(title, found, "images/s")
+
+
+if __name__ == "__main__":
+    main()

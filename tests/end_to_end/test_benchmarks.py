@@ -1,0 +1,37 @@
+"""Each benchmark runs at its smallest size and prints its table; how fast is not asked."""
+
+import subprocess
+import sys
+
+import pytest
+from helpers import REPO
+
+SMALLEST = {
+    "step": ("--width", "0.05", "--batch-size", "4", "--steps", "1", "--only", "dcgan_tf,keras"),
+    "input": ("--batches", "1", "--batch-size", "8", "--only", "dcgan_tf,Pillow,tfds,keras"),
+    "generate": ("--n", "5", "--width", "0.05"),
+    "startup": ("--width", "0.05"),
+}
+CONTENDERS = {
+    "step": ["dcgan_tf", "dcgan_tf, plain layers", "plain Keras train_step"],
+    "input": ["dcgan_tf, JPEG to pack", "bare decoding, Pillow", "dcgan_tf, pack to batches"]
+    + ["tfds.load + map", "keras image_dataset_from_directory"],
+    "generate": ["dcgan_tf", "model.predict and a loop"],
+    "startup": ["train.py --help", "dcgan_tf, first step", "plain Keras, first step"],
+}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_benchmark_prints_its_table(name, here):
+    script = REPO / "tests/benchmarks" / f"{name}.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--rounds", "1", *SMALLEST[name]],
+        cwd=here,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = [line[2:40].strip() for line in done.stdout.splitlines() if line.startswith("  ")]
+    assert set(CONTENDERS[name]) <= set(rows), done.stdout
+    assert not list(here.iterdir())
