@@ -41,8 +41,8 @@ def parse_report(argv: list[str] | None = None) -> ReportRequest:
     add("--run", metavar="DIR", action="append", help="a run; again for more; the newest one")
     add("--out", metavar="FILE", help="the page; report.html in the run, of several beside them")
     args = parser.parse_args(argv)
-    folders = [Path(at_home("--run", folder)) for folder in args.run or [runs.newest().root]]
-    shown = tuple(map(Run, dict.fromkeys(folders)))
+    folders = [Path(at_home("--run", folder)) for folder in args.run or ()]
+    shown = tuple(map(Run, dict.fromkeys(folders))) or (runs.newest(),)
     if len(shown) > MOST_RUNS:
         raise UserError(f"--run: got {len(shown)} runs, expected {MOST_RUNS} at most on one page")
     for run in shown:

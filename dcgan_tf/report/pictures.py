@@ -48,7 +48,8 @@ def sample_pictures(files: Files, found: dict[int, Path], best: int | None, room
         encoded = {}
     if encoded:
         largest = max(len(picture["src"]) for picture in encoded.values())
-        for epoch in evenly(list(found), min(GRIDS, room // largest)):
+        count = max(min(GRIDS, room // largest - 1), 1)  # the best one may lie between them
+        for epoch in evenly(list(found), count):
             if epoch not in encoded and (plain := _open(files, found[epoch])):
                 picture = _encoded(plain, side)
                 if used + len(picture["src"]) <= room:
@@ -76,6 +77,8 @@ def _bytes(pictures):
 
 def _open(files, path):
     """Image | None: with a note where it cannot be opened."""
+    if not path.is_file():  # a pipe or a device never ends
+        return files.note(path, "no regular file, left out")
     try:
         return read_grid(path)
     except Exception as error:  # Pillow raises many kinds of them

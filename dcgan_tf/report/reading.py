@@ -32,17 +32,13 @@ class Files:
     def content(self, path: Path, most: int = limits.SCORES_BYTES) -> bytes | None:
         """All bytes of a file; None where there is none or, with a note, it cannot be read."""
         if not path.is_file():  # nor a pipe or a device, which never ends
-            if path.exists():
-                self.note(path, "no regular file, left out")
-            return None
+            return self.note(path, "no regular file, left out") if path.exists() else None
         try:
-            with path.open("rb") as file:
-                content = file.read(most + 1)
+            if path.stat().st_size > most:
+                return self.note(path, f"more than {limits.in_words(most)}, left out")
+            return path.read_bytes()
         except OSError as error:
             return self.note(path, f"cannot be read ({error.strerror})")
-        if len(content) > most:
-            return self.note(path, f"more than {limits.in_words(most)}, left out")
-        return content
 
     def lines(self, path: Path, parse) -> list[dict]:
         """The records of a file of JSON lines.

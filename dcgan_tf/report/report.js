@@ -6,7 +6,7 @@
   const runs = data.runs;
   const one = runs.length === 1;
   const SVG = $("svg").namespaceURI;
-  const HEIGHT = 190, LEFT = 46, RIGHT = 14, TOP = 16, BOTTOM = 36; // pixels of a plot
+  const TALL = 140, LEFT = 46, RIGHT = 14, ROW = 14, BOTTOM = 36; // pixels of a plot and around it
 
   // Elements
 
@@ -122,7 +122,7 @@
 
   const plots = [];
 
-  // spec: title, series [{name, run, x, y, fine}], levels [{y, name}], low and high (null: of the values), explain
+  // spec: title, series [{name, run, x, y, fine, color}], levels [{y, name}], low and high (null: of the values), marks, explain
   function plot(spec) {
     const hidden = new Set();
     const picture = svg("svg", { class: "plot", role: "img", "aria-label": inWords(spec) });
@@ -139,6 +139,8 @@
       return el("li", {}, button);
     }));
     const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, picture, el("p", {}, spec.explain));
+    const named = spec.marks && one ? runs[0].troubles.length : 0; // a row above the plot for each
+    const top = 10 + ROW * named, bottom = top + TALL, height = bottom + BOTTOM;
     let width = 0, marker = null, x = end, toX = () => 0, toY = () => 0;
 
     function limits() {
@@ -165,11 +167,11 @@
     function draw() {
       width = Math.max(picture.clientWidth || node.clientWidth || 480, 200);
       const [low, high] = limits();
-      const right = width - RIGHT, bottom = HEIGHT - BOTTOM;
+      const right = width - RIGHT;
       toX = (value) => LEFT + ((right - LEFT) * value) / end;
-      toY = (value) => Math.min(Math.max(bottom - ((bottom - TOP) * (value - low)) / (high - low), TOP - 6), bottom);
-      picture.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
-      picture.setAttribute("height", HEIGHT);
+      toY = (value) => Math.min(Math.max(bottom - (TALL * (value - low)) / (high - low), top), bottom);
+      picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      picture.setAttribute("height", height);
       picture.replaceChildren();
       for (const value of ticks(low, high, 4)) {
         picture.append(
@@ -179,11 +181,11 @@
       for (const value of ticks(0, end, width / 90)) {
         picture.append(svg("text", { x: toX(value), y: bottom + 15, "text-anchor": "middle" }, short(value)));
       }
-      picture.append(svg("text", { x: right, y: HEIGHT - 5, "text-anchor": "end" }, axis));
+      picture.append(svg("text", { x: right, y: height - 5, "text-anchor": "end" }, axis));
       for (const level of spec.levels) {
         picture.append(svg("line", { class: "level", x1: LEFT, x2: right, y1: toY(level.y), y2: toY(level.y) }));
       }
-      drawMarks(bottom);
+      if (spec.marks) drawMarks();
       spec.series.forEach((line, number) => {
         if (hidden.has(number)) return;
         if (line.fine) picture.append(svg("path", { class: `fine s${line.color}`, d: path(line.fine) }));
@@ -196,25 +198,26 @@
       for (const level of spec.levels) {
         picture.append(svg("text", { class: "name", x: right - 8, y: toY(level.y) - 5, "text-anchor": "end" }, level.name));
       }
-      marker = svg("g", {}, svg("line", { class: "cursor", y1: TOP - 6, y2: bottom }),
+      marker = svg("g", {}, svg("line", { class: "cursor", y1: top, y2: bottom }),
         spec.series.map((line) => svg("circle", { class: `dot f${line.color}`, r: 4.5 })));
       picture.append(marker);
       move(x);
     }
 
-    function drawMarks(bottom) {
+    function drawMarks() {
       runs.forEach((run) => {
         for (const change of run.changes) {
           const place = toX(run.x(change.epoch));
-          picture.append(svg("line", { class: "change", x1: place, x2: place, y1: TOP, y2: bottom },
+          picture.append(svg("line", { class: "change", x1: place, x2: place, y1: top, y2: bottom },
             svg("title", {}, `${change.what}, after epoch ${change.epoch}${of(run)}`)));
         }
         run.troubles.forEach((trouble, number) => {
           const place = toX(run.x(trouble.epoch));
+          const text = `${trouble.what}, epoch ${trouble.epoch}${of(run)}`;
+          const y = ROW * (number + 1);
           const beside = place > width / 2 ? { x: place - 6, "text-anchor": "end" } : { x: place + 6 };
-          picture.append(
-            svg("line", { class: "mark", x1: place, x2: place, y1: TOP - 6, y2: bottom }),
-            svg("text", { class: "name markname", y: TOP + 6 + 14 * number, ...beside }, `${trouble.what}, epoch ${trouble.epoch}`));
+          picture.prepend(svg("line", { class: "mark", x1: place, x2: place, y1: one ? y - 8 : top, y2: bottom }, svg("title", {}, text)));
+          if (one) picture.append(svg("text", { class: "name markname", y, ...beside }, text));
         });
       });
     }
@@ -286,12 +289,13 @@
     return found.map((y) => ({ y, name: `${Math.abs(y - Math.LN2) < 1e-9 ? "ln 2" : short(y)}: D only guesses` }));
   }
   function specs(shown) {
-    const share = { low: 0, high: 1, levels: [] };
-    const variety = { low: 0, high: null, levels: [{ y: 0.3, name: "below: collapse" }] };
+    const share = { low: 0, high: 1, levels: [], marks: true };
+    const variety = { low: 0, high: null, levels: [{ y: 0.3, name: "below: collapse" }], marks: true };
+    const losses = { low: null, high: null, levels: guesses(shown), marks: true };
     if (one) {
       const [run] = shown;
       return [
-        { title: "Losses", explain: EXPLAIN.losses, low: null, high: null, levels: guesses(shown),
+        { title: "Losses", explain: EXPLAIN.losses, ...losses,
           series: [line(run, "d_loss", "d_loss", 0), line(run, "g_loss", "g_loss", 1)] },
         { title: "What D believes", explain: EXPLAIN.beliefs, ...share,
           series: [line(run, "d_real", "of reals", 2), line(run, "d_fake", "of fakes", 3)] },
@@ -300,7 +304,7 @@
     }
     return Object.keys(QUANTITIES).map((name) => ({
       title: QUANTITIES[name], explain: EXPLAIN[name],
-      ...(name === "diversity" ? variety : name.endsWith("loss") ? { low: null, high: null, levels: guesses(shown) } : share),
+      ...(name === "diversity" ? variety : name.endsWith("loss") ? losses : share),
       series: shown.map((run) => line(run, name, run.name, runs.indexOf(run))),
     }));
   }
@@ -317,7 +321,7 @@
       const first = runs[owner].scores[place];
       const floor = first.floor[first.name];
       const known = floor !== null && floor !== undefined;
-      return [{ title: data.labels[first.name], explain: EXPLAIN.score + (known ? EXPLAIN.floor : ""), low: 0, high: null, series,
+      return [{ title: data.labels[first.name], explain: EXPLAIN.score + (known ? EXPLAIN.floor : ""), low: 0, high: null, series, marks: true,
         levels: known ? [{ y: floor, name: "real against real" }] : [] }];
     }
     return [];
