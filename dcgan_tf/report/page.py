@@ -46,6 +46,7 @@ def page(runs: tuple[Run, ...]) -> bytes:
     """The page, in UTF-8."""
     told = [contents(run, len(runs)) for run in runs]
     shown = [found for _, found in told]
+    _tell_apart(shown)
     data = {
         "version": __version__,
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -57,6 +58,14 @@ def page(runs: tuple[Run, ...]) -> bytes:
     for files, found in told:
         add_pictures(files, found, max(room, 0) // len(told))
     return _filled(data)
+
+
+def _tell_apart(shown):
+    """Give runs of one name their parent folder's as well."""
+    names = [found["name"] for found in shown]
+    for found in shown:
+        if names.count(found["name"]) > 1:
+            found["name"] = "/".join(Path(found["folder"]).parts[-2:])
 
 
 def _compared(shown):

@@ -439,18 +439,19 @@
     const about = (run) => {
       const last = run.epochs.epoch.length - 1;
       return [
-        run.settings.recipe ? ["recipe", run.settings.recipe] : null,
-        setting(run, "dataset") ? ["pictures", setting(run, "dataset")] : null,
-        last >= 0 ? ["epochs", `${run.epochs.epoch[last]}${run.planned ? ` of ${run.planned}` : ""}`] : null,
-        last >= 0 ? ["images seen", count(run.epochs.images_seen[last])] : null,
-        run.speed.seconds ? ["time", duration(run.speed.seconds)] : null,
-        last >= 0 ? ["d_loss", plain(run.epochs.d_loss[last])] : null,
-        last >= 0 ? ["g_loss", plain(run.epochs.g_loss[last])] : null,
-        run.best ? [`best ${run.best.name}`, `${plain(run.best.value)}, epoch ${run.best.epoch}`] : null,
-      ].filter(Boolean);
+        ["recipe", run.settings.recipe],
+        ["pictures", setting(run, "dataset")],
+        ["epochs", last >= 0 && `${run.epochs.epoch[last]}${run.planned ? ` of ${run.planned}` : ""}`],
+        ["images seen", last >= 0 && count(run.epochs.images_seen[last])],
+        ["time", run.speed.seconds && duration(run.speed.seconds)],
+        ["d_loss", last >= 0 && plain(run.epochs.d_loss[last])],
+        ["g_loss", last >= 0 && plain(run.epochs.g_loss[last])],
+        ["best score", run.best && `${run.best.name} ${plain(run.best.value)}, epoch ${run.best.epoch}`],
+      ];
     };
-    put("facts", one ? facts(about(runs[0])) : table("The runs", [["run"], ["folder"], ["facts"]],
-      runs.map((run) => ({ cells: [run.name, el("code", {}, run.folder), { class: "text", content: about(run).map(([name, value]) => `${name} ${value}`).join(", ") }] }))));
+    put("facts", one ? facts(about(runs[0]).filter(([, value]) => value))
+      : table("The runs, as far as they have come", [["run"], ...about(runs[0]).map(([name]) => [name])],
+        runs.map((run) => ({ cells: [run.name, ...about(run).map(([, value]) => ({ class: "short", content: value || "–" }))] }))));
   }
 
   function marks() {

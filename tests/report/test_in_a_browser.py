@@ -1,5 +1,6 @@
 """The page as a browser draws it, Chromium without a window: what the slider shows, no error."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -70,6 +71,7 @@ def test_hostile_texts_of_two_runs_are_shown_as_they_are(tmp_path):
     name = HOSTILE.replace("/", "∕")
     first, second = make_run(tmp_path / name), make_run(tmp_path / "two", epochs=3)
     write_lines(first.evaluation, [score(2, 0.9) | {"scored": HOSTILE, "notes": [HOSTILE]}])
+    second.config.write_text(f"{json.dumps(HOSTILE)} = 1")  # which a note quotes
     out = tmp_path / "both.html"
     command.main(["--run", str(first.root), "--run", str(second.root), "--out", str(out)])
     document = drawn(out, "images=960")
@@ -78,7 +80,8 @@ def test_hostile_texts_of_two_runs_are_shown_as_they_are(tmp_path):
     pictures = [attributes for tag, attributes in parts.elements if tag == "img"]
     assert [p["data-epoch"] for p in pictures if "data-epoch" in p] == ["3", "3"]
     assert all(p["src"].startswith("data:image/jpeg;base64,") and p["alt"] for p in pictures)
-    assert text.count("&lt;img src=x onerror=alert(2)&gt;") >= 3
+    assert text.count("&lt;img src=x onerror=alert(2)&gt;") >= 4
+    assert re.search(r"two: the settings cannot be read: .*&lt;img src=x", text)
     assert "960 images seen" in text and "Against 1,000 real ones" in text
 
 

@@ -277,6 +277,10 @@ def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path):
     assert [len(found["epochs"]["epoch"]) for found in data["runs"]] == [6, 3]
     assert data["groups"] == [[[1, 1]], [[0, 0], [0, 1], [0, 2], [1, 0]]]
     assert all(len(found["samples"]["shown"]) for found in data["runs"])
+    assert [len(found["scores"]) for found in data["runs"]] == [3, 2]
+    third = make_run(tmp_path / "b/one", epochs=3)
+    names = [found["name"] for found in write(first, second, third, out=out)[1]["runs"]]
+    assert names == ["a/one", "two", "b/one"]
     command.main(["--run", str(first.root), "--run", str(second.root)])
     assert (tmp_path / "a/report.html").is_file() and not first.report.exists()
 
