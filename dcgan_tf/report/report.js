@@ -458,11 +458,11 @@
     for (const run of runs) {
       for (const trouble of run.troubles) put("marks", el("p", { class: "trouble" }, one ? "" : `${run.name}: `, trouble.text));
       if (run.changes.length) {
-        put("marks", el("p", { class: "note" }, `Settings that changed midway${of(run)}: `,
+        put("marks", el("p", { class: "note" }, `Settings${of(run)} that changed midway: `,
           run.changes.map((change) => `${change.what} after epoch ${change.epoch}`).join("; "), "."));
       }
       if (run.warnings.length) {
-        put("marks", lazy(`What the log warned of${of(run)} (${run.warnings.length})`, () =>
+        put("marks", lazy(`What the log${of(run)} warned of (${run.warnings.length})`, () =>
           el("ul", { class: "small-print" }, run.warnings.map((warning) => el("li", {}, warning)))));
       }
     }
