@@ -3,6 +3,7 @@
 import argparse
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -55,6 +56,12 @@ def typed(command):
     if Path(sys.argv[0]).stem.startswith("dcgan-"):
         return f"dcgan-{command}"
     return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
+
+
+def run_flag(root):
+    """str: --run as a shell takes it, also for a folder named -x or with a blank in its name."""
+    name = shlex.quote(str(root))
+    return f"--run={name}" if name.startswith("-") else f"--run {name}"
 
 
 def _finish(main, argv):

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import io
+import warnings
 
 import numpy as np
 from PIL import Image, PngImagePlugin, features
@@ -76,6 +77,24 @@ def grid(images, columns=None, gap=GAP):
         top, left = index // columns * (height + gap), index % columns * (width + gap)
         canvas[top : top + height, left : left + width] = image
     return canvas
+
+
+def read_grid(path):
+    """A grid as it was written with its `scale`, at its own pixels again.
+
+    Returns:
+        Image: of one pixel for each that the pictures have.
+
+    Raises:
+        an exception of Pillow's: it is no PNG, or damaged, or of more than 89 million pixels.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(path, formats=("PNG",)) as image:
+            image.load()
+            scale = max(int(image.info.get("scale", 1)), 1)
+            side = image.width // scale, image.height // scale
+            return image.resize(side, Image.Resampling.NEAREST)
 
 
 def default_scale(width, wanted=GRID_WIDTH):

@@ -44,6 +44,7 @@ class Run:
         self.best_score = self.root / "best" / "score.json"
         self.memorisation = self.root / "memorisation.json"
         self.memorisation_pairs = self.root / "memorisation.png"
+        self.report = self.root / "report.html"
         self.lock = self.root / ".lock"
 
     def sample(self, epoch):
@@ -60,7 +61,7 @@ class Run:
             *(self.config, self.versions, self.log, self.metrics, self.timing, self.losses),
             *(self.reals, self.progress, self.generator, self.raw_generator, self.discriminator),
             *(self.evaluation, self.scores, self.best_generator, self.best_score),
-            *(self.memorisation, self.memorisation_pairs),
+            *(self.memorisation, self.memorisation_pairs, self.report),
         ]
 
     def folders(self) -> list[Path]:

@@ -7,6 +7,7 @@ from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
+from dcgan_tf.common.scores import append_record
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import table
 from dcgan_tf.evaluate.against import (
@@ -19,7 +20,6 @@ from dcgan_tf.evaluate.against import (
 )
 from dcgan_tf.evaluate.judge import Judge, open_inception
 from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
-from dcgan_tf.evaluate.records import append_record
 from dcgan_tf.evaluate.request import EvaluationRequest
 from dcgan_tf.metrics.features import Pictures
 

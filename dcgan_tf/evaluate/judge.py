@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.scores import FRECHET_NAMES
 from dcgan_tf.evaluate.against import Choice
 from dcgan_tf.evaluate.protocol import (
-    FRECHET_NAMES,
     KID_SUBSETS,
     NEIGHBOURS,
     SPLITS,
@@ -20,11 +20,6 @@ from dcgan_tf.metrics.inception import Inception, load_inception
 from dcgan_tf.metrics.inception_score import inception_score, softmax
 from dcgan_tf.metrics.kid import kernel_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
-
-
-def frechet_name(record: dict) -> str | None:
-    """Which a record has: "fid" or "fid_768", None where it has neither."""
-    return next((name for name in FRECHET_NAMES.values() if name in record), None)
 
 
 def compare(

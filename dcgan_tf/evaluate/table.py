@@ -5,8 +5,7 @@ from pathlib import Path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.protocol import mismatch, refuse_mismatch, title
-from dcgan_tf.evaluate.records import LABELS, read_records
+from dcgan_tf.common.scores import LABELS, mismatch, read_records, refuse_mismatch, title
 
 
 def cell(record: dict | None, name: str) -> str:

@@ -2,21 +2,23 @@
 
 import contextlib
 import logging
-import shlex
+import traceback
 
 import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.cli import typed
+from dcgan_tf.common.cli import run_flag, typed
 from dcgan_tf.common.errors import (
     WORKER_LOST,
     Interrupted,
     UserError,
     describe,
     is_file_system_error,
+    one_line,
 )
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.report.page import write_report
 from dcgan_tf.train import claim, devices
 from dcgan_tf.train.build import callbacks
 from dcgan_tf.train.session import open_session
@@ -60,13 +62,26 @@ def train(request) -> int:
             with _explained(session):
                 session.fit(kept)
         except Interrupted as interruption:
+            _report(session)
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to go on: {_resume_command(run)}")
             return interruption.code
         _leave_together(session)
+        _report(session)
         log.info(f"done: {epochs} epochs in {run.root}")
-        log.info(f"next: {typed('generate')} {_run_flag(run)} --n 64")
+        log.info(f"next: {typed('generate')} {run_flag(run.root)} --n 64")
         return 0
+
+
+def _report(session):
+    """Write the run's report.html. The training is done and saved, whatever becomes of it."""
+    if not session.chief:
+        return
+    try:
+        write_report((session.run,), session.run.report)
+    except Exception as error:
+        log.warning(f"no {session.run.report}: {one_line(error)}")
+        log.debug(traceback.format_exc())
 
 
 def _leave_together(session):
@@ -123,10 +138,4 @@ def _last_checkpoint(run):
 
 
 def _resume_command(run):
-    return f"{typed('train')} {_run_flag(run)}"
-
-
-def _run_flag(run):
-    """str: --run as a shell takes it, also for a folder named -x or with a blank in its name."""
-    name = shlex.quote(str(run.root))
-    return f"--run={name}" if name.startswith("-") else f"--run {name}"
+    return f"{typed('train')} {run_flag(run.root)}"

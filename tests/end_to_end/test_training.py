@@ -51,7 +51,8 @@ def lines(path):
 def test_leaves_everything_that_the_readme_names(finished):
     run = finished[0] / "runs/0001-demo"
     names = "config.toml versions.json log.txt metrics.jsonl timing.jsonl losses.png reals.png"
-    for name in [*names.split(), "progress.gif", "generator.keras", "discriminator.keras"]:
+    names += " progress.gif generator.keras discriminator.keras report.html"
+    for name in names.split():
         assert (run / name).stat().st_size > 0, name
     assert list((run / "tensorboard").glob("events*"))
     assert len(list((run / "checkpoints").glob("*.npz"))) == 2
@@ -81,6 +82,7 @@ def test_prints_how_to_go_on_and_what_comes_next(finished):
     assert "python train.py --run runs/0001-demo" in text
     assert "python generate.py --run runs/0001-demo" in text
     assert "epoch 2/2" in text
+    assert "report: runs/0001-demo/report.html" in text
     assert "Traceback" not in finished[1].stderr
 
 
@@ -113,7 +115,9 @@ def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path
     longer = tmp_path_factory.mktemp("longer")
     flags = [*TINY[:-1], "3"]
     assert train(*flags, "--run", "runs/0001-demo", cwd=longer).returncode == 0
-    assert train("--run", "runs/0001-demo", "--epochs", "3", cwd=copied).returncode == 0
+    (copied / "runs/0001-demo/report.html").write_text("of somebody else")
+    extended = train("--run", "runs/0001-demo", "--epochs", "3", cwd=copied)
+    assert extended.returncode == 0 and "report.html: a file that is no report" in extended.stdout
     first, second = (stress.results(d / "runs/0001-demo") for d in (longer, copied))
     assert first == second
 

@@ -23,6 +23,7 @@ from helpers import (
 )
 from tiny_inception import TinyInception
 
+from dcgan_tf.common import scores
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
@@ -162,13 +163,13 @@ def record_of(**changes):
 )
 def test_different_stamps_are_refused_and_the_field_is_named(changes):
     with pytest.raises(UserError, match=next(iter(changes))):
-        protocol.refuse_mismatch(record_of(), record_of(**changes))
+        scores.refuse_mismatch(record_of(), record_of(**changes))
 
 
 def test_what_was_scored_may_differ_and_a_missing_stamp_may_not():
     other = record_of(scored_sha256="c" * 64, generator_sha256="d" * 64)
-    assert protocol.mismatch(record_of(), other) is None
-    assert protocol.mismatch(record_of(), {"run": "r", "epoch": 2}) is not None
+    assert scores.mismatch(record_of(), other) is None
+    assert scores.mismatch(record_of(), {"run": "r", "epoch": 2}) is not None
 
 
 def test_list_shows_what_compares_and_names_what_does_not(there, capsys):
@@ -455,7 +456,7 @@ def test_another_seed_takes_other_samples(there, tiny, capsys):
     first, second = (score(capsys, "--run", "runs/a", "--seed", seed) for seed in (0, 1))
     assert first["protocol"]["scored_sha256"] != second["protocol"]["scored_sha256"]
     with pytest.raises(UserError, match="seed"):
-        protocol.refuse_mismatch(first, second)
+        scores.refuse_mismatch(first, second)
 
 
 # Two folders or zips

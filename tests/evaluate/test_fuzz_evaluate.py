@@ -16,10 +16,10 @@ import tensorflow as tf
 from helpers import SPECIAL, face_jpeg, little_memory, put_special, refused, write_files
 from tiny_inception import TinyInception
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import limits, scores
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate import evaluation, judge, records, table
+from dcgan_tf.evaluate import evaluation, judge, table
 from dcgan_tf.evaluate.command import parse_evaluation
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES
@@ -124,8 +124,8 @@ def test_scores_are_listed_past_rubbish(tmp_path, capsys, seed):
     lines.insert(draw.randrange(len(lines) + 1), json.dumps(GOOD).encode())
     run = Run(tmp_path)
     run.evaluation.write_bytes(b"\n".join(lines))
-    assert GOOD in records.read_records(run.evaluation)
-    assert all(records.is_record(record) for record in records.read_records(run.evaluation))
+    assert GOOD in scores.read_records(run.evaluation)
+    assert all(scores.is_record(record) for record in scores.read_records(run.evaluation))
     with contextlib.suppress(UserError):  # the newest may have another protocol: named
         table.list_runs([tmp_path])
     assert "\x1b" not in capsys.readouterr().out

@@ -4,10 +4,8 @@ import json
 import logging
 
 from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.scores import frechet_name, is_record, mismatch, parse_record
 from dcgan_tf.common.zips import open_zip
-from dcgan_tf.evaluate.judge import frechet_name
-from dcgan_tf.evaluate.protocol import mismatch
-from dcgan_tf.evaluate.records import is_record, parse_record
 from dcgan_tf.models.saving import save_network
 
 log = logging.getLogger(__name__)

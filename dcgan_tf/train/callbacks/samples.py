@@ -4,7 +4,6 @@ import logging
 import os
 import shutil
 import tempfile
-import warnings
 import weakref
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from dcgan_tf.common.images import (
     enlarge,
     evenly,
     grid,
+    read_grid,
     save_gif,
     save_png,
 )
@@ -125,13 +125,7 @@ def corner(path: Path, side: int) -> Image.Image:
     Raises:
         an exception of Pillow's: it is no PNG, or damaged, or of more than 89 million pixels.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=("PNG",)) as image:
-            image.load()
-            scale = max(int(image.info.get("scale", 1)), 1)
-            width, height = image.width // scale, image.height // scale
-            plain = image.resize((width, height), Image.Resampling.NEAREST)
-    cut = plain.crop((0, 0, min(side, width), min(side, height)))
+    plain = read_grid(path)
+    cut = plain.crop((0, 0, min(side, plain.width), min(side, plain.height)))
     factor = max(GIF_SIDE // cut.width, 1)
     return cut.resize((cut.width * factor, cut.height * factor), Image.Resampling.NEAREST)

@@ -13,12 +13,12 @@ from dcgan_tf.common.files import editing_lines
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
+from dcgan_tf.common.scores import LABELS, frechet_name, mismatch, read_records
 from dcgan_tf.data.pack import Pack, archive_or_pack
 from dcgan_tf.evaluate.against import Choice, cache_of, choose_subset, training_archive
-from dcgan_tf.evaluate.judge import Judge, frechet_name, open_inception
+from dcgan_tf.evaluate.judge import Judge, open_inception
 from dcgan_tf.evaluate.pictures import from_array, generated, pick
-from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING, mismatch
-from dcgan_tf.evaluate.records import LABELS, read_records
+from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING
 from dcgan_tf.train.callbacks.best import is_best, is_own, publish_best, restore_best
 
 log = logging.getLogger(__name__)

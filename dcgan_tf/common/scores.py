@@ -1,4 +1,8 @@
-"""Scores that a run has already: evaluation.jsonl, whatever became of it."""
+"""Scores that a run has: evaluation.jsonl, whatever became of it, and which of them compare.
+
+Each record has a stamp, its `protocol`, a flat dict. Two may be put side by side if all fields of
+their stamps are equal except those of SUBJECT, which say what was scored.
+"""
 
 import logging
 from pathlib import Path
@@ -6,10 +10,11 @@ from pathlib import Path
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import editing_lines, json_object
-from dcgan_tf.evaluate.protocol import FRECHET_NAMES
 
 log = logging.getLogger(__name__)
 
+FRECHET_NAMES = {"pool_3": "fid", "mixed_7": "fid_768"}
+SUBJECT = ("scored_sha256", "generator_sha256")
 LABELS = {
     "fid": "FID",
     "fid_768": "FID-768",
@@ -92,3 +97,46 @@ def _is_number(value):
     # Not NaN, and within what can be formatted and drawn.
     kind = isinstance(value, int | float) and not isinstance(value, bool)
     return kind and -1e300 < value < 1e300
+
+
+def frechet_name(record: dict) -> str | None:
+    """Which a record has: "fid" or "fid_768", None where it has neither."""
+    return next((name for name in FRECHET_NAMES.values() if name in record), None)
+
+
+def differences(first: dict, second: dict) -> list[str]:
+    """The fields in which two stamps differ though they must not, `versions` last."""
+    names = [name for name in {**first, **second} if name not in SUBJECT]
+    return [name for name in names if first.get(name) != second.get(name)]
+
+
+def mismatch(first: dict, second: dict) -> str | None:
+    """Why two records of evaluation.jsonl must not be compared, None if they may."""
+    one, other = (record.get("protocol") or {} for record in (first, second))
+    pairs = [
+        f"{n} {_short(one.get(n))} and {_short(other.get(n))}" for n in differences(one, other)
+    ]
+    return "; ".join(pairs) or None
+
+
+def refuse_mismatch(first: dict, second: dict) -> None:
+    """Raise UserError, naming the fields, unless two records may be put side by side."""
+    if text := mismatch(first, second):
+        raise UserError(
+            f"{title(first)} and {title(second)} have different protocols: {text}; "
+            "score both in the same way"
+        )
+
+
+def title(record: dict) -> str:
+    """What was scored, in a few words."""
+    if record.get("run") is None:
+        return str(record.get("scored"))
+    return f"{record['run']} epoch {record.get('epoch')}"
+
+
+def _short(value):
+    if isinstance(value, dict):
+        return " ".join(f"{name} {item}" for name, item in value.items())
+    text = str(value)
+    return text[:12] if len(text) == 64 else text  # a SHA-256

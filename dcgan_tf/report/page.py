@@ -1,0 +1,132 @@
+"""One HTML file that holds all it needs: style, script, data and pictures."""
+
+import base64
+import datetime
+import hashlib
+import html
+import json
+import logging
+import re
+from pathlib import Path
+
+from dcgan_tf import __version__
+from dcgan_tf.common.atomic_write import replacing
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run
+from dcgan_tf.common.scores import LABELS, mismatch
+from dcgan_tf.report.contents import add_pictures, contents
+
+log = logging.getLogger(__name__)
+
+MOST_BYTES = 5_000_000  # of a page
+_SPARE = 50_000  # of them, for what is written after the pictures
+_FOLDER = Path(__file__).parent
+_OURS = b'<meta name="generator" content="dcgan_tf report">'
+
+
+def write_report(runs: tuple[Run, ...], out: Path):
+    """Write the page of one run, or of several side by side, and say where it is.
+
+    Raises:
+        UserError: another file is in its place, or the page would be too large.
+    """
+    _check_place(out)
+    text = page(runs)
+    if len(text) > MOST_BYTES:
+        raise UserError(
+            f"{out}: the page would have {len(text):,} bytes, {MOST_BYTES:,} at most; "
+            "show fewer runs at once"
+        )
+    with replacing(out) as temporary:
+        temporary.write_bytes(text)
+    log.info(f"report: {out}")
+
+
+def page(runs: tuple[Run, ...]) -> bytes:
+    """The page, in UTF-8."""
+    told = [contents(run, len(runs)) for run in runs]
+    shown = [found for _, found in told]
+    _tell_apart(shown)
+    data = {
+        "version": __version__,
+        "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "labels": LABELS,
+        "groups": _compared(shown),
+        "runs": shown,
+    }
+    room = MOST_BYTES - _SPARE - len(_filled(data))
+    for files, found in told:
+        add_pictures(files, found, max(room, 0) // len(told))
+    return _filled(data)
+
+
+def _tell_apart(shown):
+    """Give runs of one name their parent folder's as well."""
+    names = [found["name"] for found in shown]
+    for found in shown:
+        if names.count(found["name"]) > 1:
+            found["name"] = "/".join(Path(found["folder"]).parts[-2:])
+
+
+def _compared(shown):
+    """list of lists of [run, score]: the scores that may be put side by side, the newest first."""
+    groups = []
+    for number, found in enumerate(shown):
+        for place, score in enumerate(found["scores"]):
+            record = score.pop("record")
+            for first, members in groups:
+                if not mismatch(first, record):
+                    members.append([number, place])
+                    break
+            else:
+                groups.append((record, [[number, place]]))
+    return [members for _, members in groups][::-1]
+
+
+def _filled(data):
+    """bytes: the template with its parts; what the runs say stands in the data alone."""
+    style, script = (_part(name) for name in ("report.css", "report.js"))
+    parts = {
+        "title": html.escape(" and ".join(found["name"] for found in data["runs"])),
+        "style": style,
+        "style_hash": _hash(style),
+        "script": script,
+        "script_hash": _hash(script),
+        "data": as_script_data(data),
+    }
+    template = _part("template.html")
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
+
+
+def as_script_data(data) -> str:
+    """JSON that stands in a script element: nothing in it can end the element or begin another."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _part(name):
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _hash(text):
+    """str: what a Content-Security-Policy names a style or a script by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _check_place(out):
+    """Raise UserError unless a page can be written there without loss of somebody's file."""
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/report.html")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
+    if out.exists() and not _is_ours(out):
+        raise UserError(f"{out}: a file that is no report; move it away or name another with --out")
+
+
+def _is_ours(path):
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return _OURS in file.read(1000)

@@ -1,0 +1,637 @@
+// Draws the page from the JSON in it. All that a run says is put in as text, never as HTML.
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  const runs = data.runs;
+  const one = runs.length === 1;
+  const SVG = $("svg").namespaceURI;
+  const TALL = 140, LEFT = 46, RIGHT = 14, ROW = 14, BOTTOM = 36; // pixels of a plot and around it
+
+  // Elements
+
+  function fill(node, attributes, children) {
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+    }
+    node.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
+    return node;
+  }
+  const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+  const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
+  const put = (id, ...children) => fill($(id), {}, children);
+  const facts = (pairs) =>
+    el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  const stamp = (pairs) =>
+    el("dl", { class: "stamp" }, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+
+  function table(caption, head, rows) {
+    const cell = (value, place) => {
+      const given = value && value.nodeType ? { content: value } : value && value.content !== undefined ? value : { content: value };
+      const content = given.content === null || given.content === undefined ? "–" : given.content;
+      return place === 0 ? el("th", { scope: "row" }, content) : el("td", { class: given.class || null }, content);
+    };
+    return el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
+      el("table", {},
+        el("caption", {}, caption),
+        el("thead", {}, el("tr", {}, head.map(([name, kind]) => el("th", { scope: "col", class: kind || null }, name)))),
+        el("tbody", {}, rows.map((row) => el("tr", { class: row.class || null }, row.cells.map(cell))))));
+  }
+
+  function lazy(summary, build) { // built when it is opened, for it may be long
+    const node = el("details", {}, el("summary", {}, summary));
+    node.addEventListener("toggle", () => { if (node.children.length === 1) node.append(...[build()].flat()); });
+    return node;
+  }
+
+  // Numbers in words
+
+  const count = (value) => Math.round(value).toLocaleString("en-US");
+  const plain = (value) =>
+    value === null || value === undefined ? "–"
+      : value === 0 ? "0"
+      : Math.abs(value) >= 1e6 || Math.abs(value) < 0.001 ? value.toExponential(2)
+      : Math.abs(value) >= 100 ? count(value) : value.toFixed(Math.abs(value) < 10 ? 3 : 1);
+  function short(value) {
+    const [unit, letter] = Math.abs(value) >= 1e6 ? [1e6, "M"] : Math.abs(value) >= 1e3 ? [1e3, "k"] : [1, ""];
+    return String(+(value / unit).toPrecision(4)) + letter;
+  }
+  function duration(seconds) {
+    if (seconds < 60) return `${Math.round(seconds)} s`;
+    const minutes = Math.round(seconds / 60);
+    return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  }
+  function score(name, values) {
+    const value = values[name];
+    if (value === null || value === undefined) return "–";
+    if (name === "kid_mean") return value.toExponential(2) + (values.kid_std ? ` ± ${values.kid_std.toExponential(0)}` : "");
+    return value.toFixed(value < 10 ? 4 : 2);
+  }
+  function ranges(numbers) {
+    const parts = [];
+    for (const number of numbers) {
+      const last = parts[parts.length - 1];
+      if (last && number === last[1] + 1) last[1] = number;
+      else parts.push([number, number]);
+    }
+    return parts.map(([first, last]) => (first === last ? `${first}` : `${first}–${last}`)).join(", ");
+  }
+  const of = (run) => (one ? "" : ` of ${run.name}`);
+
+  // Time: images seen. A run without metrics.jsonl has epochs alone.
+
+  for (const run of runs) {
+    const { epoch, images_seen: images } = run.epochs;
+    const known = new Map(epoch.map((number, place) => [number, images[place]]));
+    const last = epoch.length - 1;
+    const each = last >= 0 && epoch[last] ? images[last] / epoch[last] : 1;
+    run.x = (number) => (known.has(number) ? known.get(number) : number * each);
+    run.epochAt = (x) => {
+      const place = latest(images, x);
+      return place < 0 ? Math.round(x / each) : epoch[place];
+    };
+  }
+  function latest(xs, x) { // the last place with xs[place] <= x; -1 where there is none
+    let low = -1, high = xs.length;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (xs[middle] <= x) low = middle; else high = middle;
+    }
+    return low;
+  }
+  const sorted = (values) => [...new Set(values)].sort((a, b) => a - b);
+  const shots = sorted(runs.flatMap((run) => run.samples.shown.map((sample) => run.x(sample.epoch))));
+  const positions = sorted([...runs.flatMap((run) => run.epochs.images_seen), ...shots]);
+  const axis = runs.some((run) => run.epochs.epoch.length) ? "images seen" : "epoch";
+  const end = positions.length ? positions[positions.length - 1] : 1;
+
+  // Plots
+
+  function ticks(low, high, about) {
+    const rough = (high - low) / about || 1;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= rough) * power;
+    const found = [];
+    for (let number = Math.ceil(low / step); number * step <= high + step * 1e-9; number += 1) found.push(number * step);
+    return found;
+  }
+  function percentile(values, share) {
+    return values.length ? values[Math.min(values.length - 1, Math.floor(share * values.length))] : 0;
+  }
+
+  const plots = [];
+
+  // spec: title, series [{name, run, x, y, fine, color}], levels [{y, name}], low and high (null: of the values), marks, explain
+  function plot(spec) {
+    const hidden = new Set();
+    const picture = svg("svg", { class: "plot", role: "img", "aria-label": inWords(spec) });
+    const values = spec.series.map(() => el("b", {}));
+    const legend = el("ul", { class: "legend" }, spec.series.map((line, number) => {
+      const button = el("button", { type: "button", "aria-pressed": "true", title: "show or hide this curve" },
+        svg("svg", { viewBox: "0 0 24 10", "aria-hidden": "true" }, svg("path", { class: `curve s${line.color}`, d: "M1 5H23" })),
+        el("span", {}, line.name, " ", values[number]));
+      button.addEventListener("click", () => {
+        if (!hidden.delete(number)) hidden.add(number);
+        button.setAttribute("aria-pressed", String(!hidden.has(number)));
+        draw();
+      });
+      return el("li", {}, button);
+    }));
+    const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, picture, el("p", {}, spec.explain));
+    const named = spec.marks && one ? runs[0].troubles.length : 0; // a row above the plot for each
+    const top = 10 + ROW * named, bottom = top + TALL, height = bottom + BOTTOM;
+    let width = 0, marker = null, x = end, toX = () => 0, toY = () => 0;
+
+    function limits() {
+      const shown = spec.series.filter((line, number) => !hidden.has(number));
+      const all = shown.flatMap((line) => [...line.y, ...(line.fine ? line.fine.y : [])])
+        .filter((value) => value !== null).sort((a, b) => a - b);
+      const levels = spec.levels.map((level) => level.y);
+      const margin = 1.08; // a few wild steps must not press all others flat
+      const low = spec.low !== null ? spec.low : Math.min(0, percentile(all, 0.01) * margin);
+      const high = spec.high !== null ? spec.high : Math.max(percentile(all, 0.99), ...levels, low + 1e-9) * margin;
+      return [low, high];
+    }
+
+    function path(line) {
+      let text = "", pen = "M";
+      line.x.forEach((value, place) => {
+        if (line.y[place] === null) { pen = "M"; return; }
+        text += `${pen}${toX(value).toFixed(1)} ${toY(line.y[place]).toFixed(1)}`;
+        pen = "L";
+      });
+      return text;
+    }
+
+    function draw() {
+      width = Math.max(picture.clientWidth || node.clientWidth || 480, 200);
+      const [low, high] = limits();
+      const right = width - RIGHT;
+      toX = (value) => LEFT + ((right - LEFT) * value) / end;
+      toY = (value) => Math.min(Math.max(bottom - (TALL * (value - low)) / (high - low), top), bottom);
+      picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      picture.setAttribute("height", height);
+      picture.replaceChildren();
+      for (const value of ticks(low, high, 4)) {
+        picture.append(
+          svg("line", { class: "gridline", x1: LEFT, x2: right, y1: toY(value), y2: toY(value) }),
+          svg("text", { x: LEFT - 8, y: toY(value) + 4, "text-anchor": "end" }, short(value)));
+      }
+      for (const value of ticks(0, end, width / 90)) {
+        picture.append(svg("text", { x: toX(value), y: bottom + 15, "text-anchor": "middle" }, short(value)));
+      }
+      picture.append(svg("text", { x: right, y: height - 5, "text-anchor": "end" }, axis));
+      for (const level of spec.levels) {
+        picture.append(svg("line", { class: "level", x1: LEFT, x2: right, y1: toY(level.y), y2: toY(level.y) }));
+      }
+      if (spec.marks) drawMarks();
+      spec.series.forEach((line, number) => {
+        if (hidden.has(number)) return;
+        if (line.fine) picture.append(svg("path", { class: `fine s${line.color}`, d: path(line.fine) }));
+        picture.append(svg("path", { class: `curve s${line.color}`, d: path(line) }));
+        if (line.x.length < 30) { // so that a single point is seen, too
+          picture.append(...line.x.map((value, place) => line.y[place] === null ? ""
+            : svg("circle", { class: `f${line.color}`, r: 2.6, cx: toX(value), cy: toY(line.y[place]) })));
+        }
+      });
+      for (const level of spec.levels) {
+        picture.append(svg("text", { class: "name", x: right - 8, y: toY(level.y) - 5, "text-anchor": "end" }, level.name));
+      }
+      marker = svg("g", {}, svg("line", { class: "cursor", y1: top, y2: bottom }),
+        spec.series.map((line) => svg("circle", { class: `dot f${line.color}`, r: 4.5 })));
+      picture.append(marker);
+      move(x);
+    }
+
+    function drawMarks() {
+      runs.forEach((run) => {
+        for (const change of run.changes) {
+          const place = toX(run.x(change.epoch));
+          picture.append(svg("line", { class: "change", x1: place, x2: place, y1: top, y2: bottom },
+            svg("title", {}, `${change.what}, after epoch ${change.epoch}${of(run)}`)));
+        }
+        run.troubles.forEach((trouble, number) => {
+          const place = toX(run.x(trouble.epoch));
+          const text = `${trouble.what}, epoch ${trouble.epoch}${of(run)}`;
+          const y = ROW * (number + 1);
+          const beside = place > width / 2 ? { x: place - 6, "text-anchor": "end" } : { x: place + 6 };
+          picture.prepend(svg("line", { class: "mark", x1: place, x2: place, y1: one ? y - 8 : top, y2: bottom }, svg("title", {}, text)));
+          if (one) picture.append(svg("text", { class: "name markname", y, ...beside }, text));
+        });
+      });
+    }
+
+    function move(to) {
+      x = to;
+      if (!marker) return;
+      const [cursor, ...dots] = marker.children;
+      cursor.setAttribute("x1", toX(x));
+      cursor.setAttribute("x2", toX(x));
+      spec.series.forEach((line, number) => {
+        const place = Math.max(latest(line.x, x), 0);
+        const value = line.x.length ? line.y[place] : null;
+        values[number].textContent = plain(value);
+        if (value === null || value === undefined || hidden.has(number)) dots[number].setAttribute("visibility", "hidden");
+        else {
+          dots[number].setAttribute("visibility", "visible");
+          dots[number].setAttribute("cx", toX(line.x[place]));
+          dots[number].setAttribute("cy", toY(value));
+        }
+      });
+    }
+
+    const under = (event) => {
+      const box = picture.getBoundingClientRect();
+      return nearest((((event.clientX - box.left) * width) / box.width - LEFT) / (width - LEFT - RIGHT) * end);
+    };
+    picture.addEventListener("pointermove", (event) => (event.buttons ? go(under(event)) : peek(positions[under(event)])));
+    picture.addEventListener("pointerdown", (event) => go(under(event)));
+    picture.addEventListener("pointerleave", () => peek(positions[at]));
+    const shape = { node, draw, move };
+    plots.push(shape);
+    return node;
+  }
+
+  function inWords(spec) {
+    const lines = spec.series.map((line) => {
+      const known = line.y.filter((value) => value !== null);
+      return known.length ? `${line.name} goes from ${plain(known[0])} to ${plain(known[known.length - 1])}` : `${line.name} has no values`;
+    });
+    return `${spec.title} over ${axis}: ${lines.join("; ")}.`;
+  }
+
+  const QUANTITIES = {
+    d_loss: "D's loss, d_loss", g_loss: "G's loss, g_loss", d_real: "D's belief in reals", d_fake: "D's belief in fakes",
+    diversity: "Variety of the samples",
+  };
+  const EXPLAIN = {
+    losses: "How wrong each network is: d_loss when D tells real pictures from generated ones, g_loss when G wants to be taken " +
+      "for real. One gains what the other loses, so neither should reach zero. They say nothing of how good the pictures are.",
+    d_loss: "How wrong D is when it tells real pictures from generated ones. Near zero it sees through all of them, and G learns little.",
+    g_loss: "How far G is from being taken for real by D. It measures G against its own D: of two runs, the lower one need not have the better pictures.",
+    beliefs: "How sure D is, from 0 to 1, that real and that generated pictures are real. Far apart, D sees through G; both near 0.5, it can hardly tell.",
+    d_real: "How sure D is, from 0 to 1, that real pictures are real.",
+    d_fake: "How sure D is, from 0 to 1, that generated pictures are real. At 0 it is never fooled.",
+    diversity: "How much the samples differ among each other, by their pixels; 1 is as varied as real pictures. Below 0.3, G draws the same picture again and again: a collapse.",
+    score: "How far the generated pictures are from real ones in what an image network sees; lower is better.",
+    floor: " Dotted: what real pictures score against real ones, so about the best there is.",
+    images_per_second: "Training pictures a second, epoch by epoch. Dips come from other programs on the machine, or from what is compiled in the first epoch.",
+    peak_memory_mb: "The most memory that the training, or its GPU, had held until then, MB. It should grow no more after the first epochs.",
+  };
+
+  function line(run, name, label, color) {
+    const fine = run.steps.images_seen ? { x: run.steps.images_seen, y: run.steps[name] } : null;
+    return { name: label, run, x: run.epochs.images_seen, y: run.epochs[name], fine: fine && fine.y ? fine : null, color };
+  }
+  function guesses(shown) {
+    const found = sorted(shown.map((run) => run.guessing));
+    return found.map((y) => ({ y, name: `${Math.abs(y - Math.LN2) < 1e-9 ? "ln 2" : short(y)}: D only guesses` }));
+  }
+  function specs(shown) {
+    const share = { low: 0, high: 1, levels: [], marks: true };
+    const variety = { low: 0, high: null, levels: [{ y: 0.3, name: "below: collapse" }], marks: true };
+    const losses = { low: null, high: null, levels: guesses(shown), marks: true };
+    if (one) {
+      const [run] = shown;
+      return [
+        { title: "Losses", explain: EXPLAIN.losses, ...losses,
+          series: [line(run, "d_loss", "d_loss", 0), line(run, "g_loss", "g_loss", 1)] },
+        { title: "What D believes", explain: EXPLAIN.beliefs, ...share,
+          series: [line(run, "d_real", "of reals", 2), line(run, "d_fake", "of fakes", 3)] },
+        { title: QUANTITIES.diversity, explain: EXPLAIN.diversity, ...variety, series: [line(run, "diversity", "diversity", 4)] },
+      ];
+    }
+    return Object.keys(QUANTITIES).map((name) => ({
+      title: QUANTITIES[name], explain: EXPLAIN[name],
+      ...(name === "diversity" ? variety : name.endsWith("loss") ? losses : share),
+      series: shown.map((run) => line(run, name, run.name, runs.indexOf(run))),
+    }));
+  }
+  function scoreSpecs() { // the newest scores that compare, where there are two or more of them in a run
+    for (const group of data.groups) {
+      const series = runs.map((run, number) => {
+        const own = group.filter(([owner]) => owner === number).map(([, place]) => run.scores[place])
+          .filter((found) => found.epoch !== null && found.epoch !== undefined).sort((a, b) => a.epoch - b.epoch);
+        return { name: one ? (own[0] ? data.labels[own[0].name] : "") : run.name, run, color: one ? 0 : number,
+          x: own.map((found) => run.x(found.epoch)), y: own.map((found) => found.values[found.name]) };
+      }).filter((found) => found.x.length);
+      if (!series.some((found) => found.x.length > 1)) continue;
+      const [owner, place] = group[0];
+      const first = runs[owner].scores[place];
+      const floor = first.floor[first.name];
+      const known = floor !== null && floor !== undefined;
+      return [{ title: data.labels[first.name], explain: EXPLAIN.score + (known ? EXPLAIN.floor : ""), low: 0, high: null, series, marks: true,
+        levels: known ? [{ y: floor, name: "real against real" }] : [] }];
+    }
+    return [];
+  }
+  function speedSpecs() {
+    const timed = runs.filter((run) => run.timing.epoch.length);
+    return [["images_per_second", "Images a second"], ["peak_memory_mb", "Memory, MB"]].map(([name, title]) => ({
+      title, explain: EXPLAIN[name], low: 0, high: null, levels: [],
+      series: timed.map((run) => ({ name: one ? title : run.name, run, color: one ? 6 : runs.indexOf(run),
+        x: run.timing.epoch.map(run.x), y: run.timing[name] })),
+    })).filter((spec) => spec.series.some((found) => found.y.some((value) => value !== null)));
+  }
+
+  // The samples, and the slider that moves all
+
+  const views = runs.map((run) => {
+    const shown = run.samples.shown;
+    if (!shown.length) return { node: el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.samples), move() {} };
+    const picture = el("img", { id: one ? "sample" : null, decoding: "sync" });
+    const caption = el("span", {});
+    const left = run.samples.left_out;
+    const node = el("figure", { class: shown[0].width < 400 ? "samples small" : "samples" },
+      one ? null : el("h3", {}, run.name), picture,
+      el("figcaption", {}, caption,
+        left.length ? lazy(`${left.length} of ${left.length + shown.length} grids are not in this page`, () =>
+          el("p", {}, `Left out, damaged or to keep the page small: epochs ${ranges(left)}. They are in ${run.folder}/samples.`)) : null));
+    const xs = shown.map((sample) => run.x(sample.epoch));
+    function move(x) {
+      const sample = shown[Math.max(latest(xs, x), 0)];
+      picture.src = sample.src;
+      picture.width = sample.width;
+      picture.height = sample.height;
+      picture.dataset.epoch = sample.epoch;
+      picture.alt = `Generated pictures${of(run)} after epoch ${sample.epoch}`;
+      const best = run.best && run.best.epoch === sample.epoch ? `, the best one by ${run.best.name} (${plain(run.best.value)})` : "";
+      const newer = run.epochAt(x) > sample.epoch ? `, the newest grid here at epoch ${run.epochAt(x)}` : "";
+      caption.textContent = `After epoch ${sample.epoch}${best}${newer}. The latents are the same in all grids.`;
+    }
+    return { node, move };
+  });
+
+  const slider = $("slider");
+  let at = Math.max(positions.length - 1, 0);
+  const nearest = (x) => {
+    const place = latest(positions, x);
+    if (place < 0) return 0;
+    return place + 1 < positions.length && positions[place + 1] - x < x - positions[place] ? place + 1 : place;
+  };
+  const peek = (x) => { if (positions.length) for (const shape of plots) shape.move(x); };
+
+  function show(place) {
+    if (!positions.length) return;
+    at = Math.min(Math.max(place, 0), positions.length - 1);
+    const x = positions[at];
+    const planned = one && runs[0].planned;
+    const words = axis === "epoch" ? `epoch ${x}`
+      : (one ? `epoch ${runs[0].epochAt(x)}${planned ? ` of ${planned}` : ""}, ` : "") + `${count(x)} images seen`;
+    slider.value = String(at);
+    slider.setAttribute("aria-valuetext", words);
+    $("now").textContent = words;
+    for (const view of views) view.move(x);
+    for (const shape of plots) shape.move(x);
+    $("before").disabled = !shots.some((shot) => shot < x);
+    $("after").disabled = !shots.some((shot) => shot > x);
+  }
+
+  let later = 0;
+  function go(place) { // by hand: the address keeps it, a moment later, for browsers count such changes
+    stop();
+    show(place);
+    clearTimeout(later);
+    later = setTimeout(() => {
+      const x = positions[at];
+      try {
+        history.replaceState(null, "", one ? `#epoch=${runs[0].epochAt(x)}` : `#images=${Math.round(x)}`);
+      } catch { /* some browsers refuse this to a page from disk */ }
+    }, 300);
+  }
+  function fromAddress() {
+    const match = /^#(epoch|images)=(\d{1,15})$/.exec(location.hash);
+    if (match) show(nearest(match[1] === "epoch" ? runs[0].x(Number(match[2])) : Number(match[2])));
+  }
+  const step = (way) => {
+    const x = positions[at];
+    return way > 0 ? shots.find((shot) => shot > x) : shots.filter((shot) => shot < x).pop();
+  };
+  let timer = 0;
+  function stop() {
+    clearInterval(timer);
+    timer = 0;
+    $("play").textContent = "Play";
+    $("play").setAttribute("aria-pressed", "false");
+  }
+  function play() {
+    if (timer) return stop();
+    if (step(1) === undefined) show(nearest(shots[0]));
+    $("play").textContent = "Pause";
+    $("play").setAttribute("aria-pressed", "true");
+    timer = setInterval(() => {
+      const next = step(1);
+      if (next === undefined) stop(); else show(nearest(next));
+    }, 450);
+  }
+
+  // The parts of the page
+
+  function heading() {
+    $("title").textContent = runs.map((run) => run.name).join(" and ");
+    $("kicker").textContent = one ? "Report of a training" : `${runs.length} trainings side by side`;
+    const setting = (run, name) => {
+      const rows = (run.settings.groups || []).flatMap((group) => group.rows);
+      const found = rows.find((row) => row.name === name);
+      return found ? found.value : null;
+    };
+    const about = (run) => {
+      const last = run.epochs.epoch.length - 1;
+      return [
+        ["recipe", run.settings.recipe],
+        ["pictures", setting(run, "dataset")],
+        ["epochs", last >= 0 && `${run.epochs.epoch[last]}${run.planned ? ` of ${run.planned}` : ""}`],
+        ["images seen", last >= 0 && count(run.epochs.images_seen[last])],
+        ["time", run.speed.seconds && duration(run.speed.seconds)],
+        ["d_loss", last >= 0 && plain(run.epochs.d_loss[last])],
+        ["g_loss", last >= 0 && plain(run.epochs.g_loss[last])],
+        ["best score", run.best && `${run.best.name} ${plain(run.best.value)}, epoch ${run.best.epoch}`],
+      ];
+    };
+    put("facts", one ? facts(about(runs[0]).filter(([, value]) => value))
+      : table("The runs, as far as they have come", [["run"], ...about(runs[0]).map(([name]) => [name])],
+        runs.map((run) => ({ cells: [run.name, ...about(run).map(([, value]) => ({ class: "short", content: value || "–" }))] }))));
+  }
+
+  function marks() {
+    for (const run of runs) {
+      for (const trouble of run.troubles) put("marks", el("p", { class: "trouble" }, one ? "" : `${run.name}: `, trouble.text));
+      if (run.changes.length) {
+        put("marks", el("p", { class: "note" }, `Settings${of(run)} that changed midway: `,
+          run.changes.map((change) => `${change.what} after epoch ${change.epoch}`).join("; "), "."));
+      }
+      if (run.warnings.length) {
+        put("marks", lazy(`What the log${of(run)} warned of (${run.warnings.length})`, () =>
+          el("ul", { class: "small-print" }, run.warnings.map((warning) => el("li", {}, warning)))));
+      }
+    }
+  }
+
+  function figures() {
+    const names = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake", "diversity"];
+    for (const run of runs) {
+      if (!run.epochs.epoch.length) { put("tables", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.epochs)); continue; }
+      put("tables", lazy(`All figures${of(run)}, epoch by epoch`, () => table(`metrics.jsonl${of(run)}`,
+        names.map((name) => [name, name === "epoch" ? null : "number"]),
+        run.epochs.epoch.map((_, place) => ({ cells: names.map((name) => {
+          const value = run.epochs[name][place];
+          return { class: "number", content: value === null ? "–" : String(value) };
+        }) })))));
+    }
+    if (runs.some((run) => run.reals)) {
+      put("tables", lazy("The real pictures, as the networks see them", () => runs.filter((run) => run.reals).map((run) =>
+        el("figure", { class: "pairs" }, one ? null : el("h3", {}, run.name),
+          el("img", { src: run.reals.src, width: run.reals.width, height: run.reals.height, alt: `Real pictures${of(run)} from the training data` })))));
+    }
+  }
+
+  function scores() {
+    if (data.groups.length) {
+      put("scores", el("p", { class: "lead prose" },
+        "Of FID, FID-768 and KID lower is better, of precision, recall and the Inception Score higher. " +
+        "Only scores with the same stamp stand in one table, for no others may be compared. FID-768 is not FID."));
+    }
+    for (const group of data.groups) {
+      const found = group.map(([owner, place]) => ({ run: runs[owner], ...runs[owner].scores[place] }));
+      const names = Object.keys(data.labels).filter((name) => found.some((each) => each.values[name] !== null && each.values[name] !== undefined));
+      const first = found[0];
+      const best = (each) => each.run.best && each.run.best.epoch === each.epoch && each.run.best.value === each.values[each.name];
+      const cells = (values) => names.map((name) => ({ class: "number", content: score(name, values) }));
+      put("scores", 
+        table(`Against ${first.against}`, [["scored"], ...names.map((name) => [data.labels[name], "number"])], [
+          ...found.map((each) => ({ class: best(each) ? "best" : null, cells: [each.title + (best(each) ? ", best/" : ""), ...cells(each.values)] })),
+          { class: "floor", cells: ["real against real", ...cells(first.floor)] },
+        ]),
+        el("p", { class: "soft prose" }, `Real against real, the floor: ${first.floor_of}.`),
+        [...new Set(found.flatMap((each) => each.notes))].map((note) => el("p", { class: "soft prose" }, note)),
+        lazy("The stamp of these scores: all that decides them", () => stamp(first.stamp)));
+    }
+    for (const run of runs) if (!run.scores.length) put("scores", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.scores));
+  }
+
+  function copies() {
+    for (const run of runs) {
+      const found = run.memorisation;
+      if (!one) put("copies", el("h3", {}, run.name));
+      if (!found.verdict && !run.pairs) { put("copies", el("p", { class: "note" }, run.missing.memorisation)); continue; }
+      if (found.verdict) {
+        const percent = (value) => `${(100 * value).toFixed(1)}%`;
+        put("copies", 
+          facts([["verdict", found.verdict], ["too near to a training picture", percent(found.copies)],
+            found.allowed === undefined ? null : ["chance allows", percent(found.allowed)],
+            found.samples === undefined ? null : ["samples", count(found.samples)],
+            found.epoch === undefined ? null : ["epoch", String(found.epoch)]].filter(Boolean)),
+          el("p", { class: "soft prose" }, `Training: ${found.training || "not named"}. Held out: ${found.held_out || "not named"}.`));
+      }
+      if (run.pairs) {
+        put("copies", el("figure", { class: "pairs" },
+          el("img", { src: run.pairs.src, width: run.pairs.width, height: run.pairs.height, alt: "Pairs of a generated picture and its nearest training picture" }),
+          el("figcaption", { class: "prose" }, "Left in each pair a generated picture, right the training picture nearest to it: above by blurred pixels, below by what an image network sees. " +
+            "Alike is expected, the same face is not: then G has learnt the picture by heart.")));
+      }
+    }
+  }
+
+  function settings() {
+    const rows = (run) => (run.settings.groups || []).flatMap((group) => group.rows);
+    const value = (text) => el("span", { class: "value" }, text === "" ? "(empty)" : text);
+    if (!one) {
+      const known = runs.filter((run) => run.settings.groups);
+      const differing = known.length ? rows(known[0]).map((row, place) => ({ row, all: known.map((run) => rows(run)[place].value) }))
+        .filter(({ all }) => new Set(all).size > 1) : [];
+      put("settings", differing.length
+        ? table("What differs between the runs", [["setting"], ...known.map((run) => [run.name]), ["what it is"]],
+          differing.map(({ row, all }) => ({ cells: [value(row.name), ...all.map(value), { class: "text", content: row.help }] })))
+        : el("p", { class: "note" }, "The settings that are known are the same."));
+    }
+    for (const run of runs) {
+      if (!run.settings.groups) { put("settings", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.settings)); continue; }
+      const own = rows(run).filter((row) => row.recipe !== null);
+      put("settings", own.length
+        ? table(`What differs${of(run)} from the recipe ${run.settings.recipe}`, [["setting"], ["here"], ["recipe"], ["what it is"]],
+          own.map((row) => ({ cells: [value(row.name), value(row.value), value(row.recipe), { class: "text", content: row.help }] })))
+        : el("p", {}, `All settings${of(run)} are those of the recipe ${run.settings.recipe}.`),
+      lazy(`All settings${of(run)}`, () => run.settings.groups.map((group) => table(group.heading, [["setting"], ["value"], ["what it is"]],
+        group.rows.map((row) => ({ cells: [value(row.name), value(row.value), { class: "text", content: row.help }] }))))));
+    }
+  }
+
+  function speed() {
+    for (const run of runs) {
+      if (!run.timing.epoch.length) { put("speed", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.timing)); continue; }
+      if (!one) put("speed", el("h3", {}, run.name));
+      put("speed", facts([
+        ["images a second, median", plain(run.speed.images_per_second)],
+        ["time in epochs", duration(run.speed.seconds)],
+        run.speed.peak_memory_mb ? ["most memory", `${count(run.speed.peak_memory_mb)} MB`] : null,
+      ].filter(Boolean)));
+    }
+    put("speed", el("div", { class: "plots" }, speedSpecs().map(plot)));
+  }
+
+  function goingOn() {
+    put("on", el("p", { class: "lead prose" }, "From the folder that the project lies in:"));
+    for (const run of runs) {
+      if (!one) put("on", el("h3", {}, run.name));
+      put("on", el("ul", { class: "commands" }, run.commands.map(([what, command]) => {
+        const code = el("code", {}, command);
+        return el("li", {}, el("span", {}, what), el("div", { class: "command" }, code,
+          el("button", { type: "button", "aria-label": `Copy: ${what}`, onclick: () => copy(command, code) }, "Copy")));
+      })));
+    }
+  }
+  function copy(text, node) {
+    const select = () => {
+      getSelection().selectAllChildren(node);
+      $("said").textContent = "selected";
+    };
+    if (!navigator.clipboard) return select();
+    navigator.clipboard.writeText(text).then(() => { $("said").textContent = "copied"; }, select);
+  }
+
+  function versions() {
+    for (const run of runs) {
+      if (!one) put("versions", el("h3", {}, run.name));
+      put("versions", run.versions.length ? stamp(run.versions) : el("p", { class: "note" }, run.missing.versions));
+    }
+  }
+
+  function notes() {
+    const lines = runs.flatMap((run) => run.notes.map((note) => (one ? note : `${run.name}: ${note}`)));
+    if (!lines.length) return;
+    $("notes").hidden = false;
+    put("notes", el("ul", { class: "small-print" }, lines.map((text) => el("li", {}, text))));
+  }
+
+  document.body.classList.add(one ? "one" : "many");
+  heading();
+  $("grids").append(...views.map((view) => view.node));
+  const drawable = runs.filter((run) => run.epochs.epoch.length);
+  $("charts").append(...(drawable.length ? specs(drawable) : []).map(plot), ...scoreSpecs().map(plot));
+  marks();
+  figures();
+  scores();
+  copies();
+  settings();
+  speed();
+  goingOn();
+  versions();
+  notes();
+  $("footer").textContent = `Written ${data.written} by dcgan_tf ${data.version} from ${runs.map((run) => run.folder).join(" and ")}.`;
+
+  slider.max = String(Math.max(positions.length - 1, 0));
+  $("bar").hidden = positions.length < 2;
+  slider.addEventListener("input", () => go(Number(slider.value)));
+  $("before").addEventListener("click", () => go(nearest(step(-1))));
+  $("after").addEventListener("click", () => go(nearest(step(1))));
+  $("play").addEventListener("click", play);
+  $("play").disabled = shots.length < 2;
+  addEventListener("hashchange", fromAddress);
+  const redraw = () => { for (const shape of plots) shape.draw(); };
+  redraw();
+  show(at);
+  fromAddress();
+  let seen = innerWidth;
+  addEventListener("resize", () => { if (innerWidth !== seen) { seen = innerWidth; redraw(); } });
+})();
