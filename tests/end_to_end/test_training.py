@@ -128,7 +128,7 @@ def test_settings_changed_midway_count_from_their_step_on_also_on_a_repeat(copie
     new = ["--g-learning-rate", "1e-3", "--flip", "--label-smoothing", "0.1"]
     done = train("--run", run, *new, cwd=copied)
     assert done.returncode == 0, done.stderr
-    assert "from step 3 (epochs done: 1) on: g_learning_rate 0.0002 -> 0.001" in done.stdout
+    assert "from step 3 (epochs done: 1) on: g_learning_rate 0.0004 -> 0.001" in done.stdout
     expected = stress.results(run)
     assert expected != stress.results(finished[0] / "runs/0001-demo")
     config = (run / "config.toml").read_bytes()
