@@ -106,7 +106,7 @@ def test_it_starts_from_the_run_s_average(whole, tmp_path):
         (["--loss", "hinge", "--label-noise", "0.1"], "--loss hinge: has no targets"),
         (["--lr-decay", "linear"], "--decay-images: got 0"),
         (["--penalty-end", "0.1"], "--decay-images: got 0"),
-        (["--average-into-g", "5"], "--average-into-g: there is no average"),
+        (["--average", "none", "--average-into-g", "5"], "--average-into-g: there is no average"),
         (["--augment", "flip,rotate"], "--augment: got 'flip,rotate', expected some of flip"),
         (["--augment", "flip,flip"], "--augment: got 'flip,flip'"),
         (["--loss", "wgan"], "--loss: got 'wgan', expected one of non_saturating"),

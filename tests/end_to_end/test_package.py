@@ -44,6 +44,9 @@ def test_the_wheel_has_the_code_and_the_configs_and_nothing_else(wheel):
     configs = {f"dcgan_tf/configs/{path.name}" for path in REPO.glob("configs/*.toml")}
     other = {"dcgan_tf/py.typed", "dcgan_tf/metrics/inception_golden.json"}
     other |= {f"dcgan_tf/report/{name}" for name in ("template.html", "report.css", "report.js")}
+    faces = ("README.md", "config.toml", "evaluation.jsonl")
+    faces += ("generator.keras", "discriminator.keras")
+    other |= {f"dcgan_tf/pretrained/faces/{name}" for name in faces}
     with zipfile.ZipFile(wheel) as archive:
         files = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert files == code | configs | other
