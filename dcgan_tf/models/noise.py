@@ -4,12 +4,16 @@ Nothing here has a state: a step that is repeated after a crash draws the same n
 that is spread over several devices draws the numbers that it would have drawn on one.
 """
 
+import math
+
 import tensorflow as tf
 
 # Streams of independent draws; one of your own is any other number.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
 AUGMENT_REALS, AUGMENT_FAKES = range(5, 7)
 HOLES = 2  # added to the last two: what fills the pictures' holes
+
+MANTISSA_BITS = {"float16": 10, "bfloat16": 7}  # 23 otherwise
 
 
 class Draws:
@@ -38,15 +42,27 @@ class Draws:
             length: numbers per sample.
             dtype: a float dtype.
         """
-        return self._draw(tf.random.stateless_normal, stream, length, dtype)
+        # Two uniform numbers become two normal ones (Box and Muller 1958).
+        radius, angle = tf.split(self._fractions(stream, length + length % 2), 2, axis=1)
+        radius = tf.sqrt(-2 * tf.math.log(tf.maximum(radius, 1e-7)))
+        angle *= 2 * math.pi
+        both = tf.concat([radius * tf.sin(angle), radius * tf.cos(angle)], axis=1)
+        return self._own(tf.cast(both[:, :length], dtype))
 
     def uniform(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
         """As `normal`, uniform in [0, 1)."""
-        return self._draw(tf.random.stateless_uniform, stream, length, dtype)
+        return self._own(self._fractions(stream, length, dtype))
 
-    def _draw(self, draw, stream, length, dtype):
-        key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self._step)
-        # The whole batch is drawn on every device (it is small) and each takes its own samples.
-        # Philox by name: the default generator depends on the device.
-        whole = draw((self._batch_size, length), key, dtype=dtype, alg="philox")
+    def _own(self, whole):
+        # The whole batch is computed on every device (it is small) and each takes its own samples:
+        # in an array of another shape a sine may be rounded otherwise.
         return tf.gather(whole, self._positions)
+
+    def _fractions(self, stream, length, dtype="float32"):
+        key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self._step)
+        # Philox by name: the default generator depends on the device. And bits, not floats: XLA
+        # makes other floats of the same key than TensorFlow, but the same bits.
+        shape = (self._batch_size, length)
+        bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+        kept = MANTISSA_BITS.get(tf.as_dtype(dtype).name, 23)  # one more might round up to 1
+        return tf.cast(tf.bitwise.bitwise_and(bits, 2**kept - 1), dtype) * 2.0**-kept

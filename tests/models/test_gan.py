@@ -105,6 +105,25 @@ def test_latents_depend_on_seed_step_and_sample_alone():
         assert not np.isclose(whole, other).any()
     large = latents(index=range(4096), batch_size=4096, length=8)
     assert abs(large.mean()) < 0.02 and abs(large.std() - 1) < 0.02
+    assert abs((large**4).mean() - 3) < 0.2, "a normal distribution has 3"
+    assert abs(np.corrcoef(large, rowvar=False) - np.eye(8)).max() < 0.06
+    assert abs(np.corrcoef(large**2, rowvar=False) - np.eye(8)).max() < 0.06
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_xla_draws_the_same_numbers(dtype):
+    def draw():
+        draws = noise.Draws(3, tf.range(24, 32, dtype=tf.int64), BATCH)
+        return draws.normal(noise.LATENTS, 5, dtype), draws.uniform(noise.FLIPS, 1000, dtype)
+
+    plain, compiled = tf.function(draw)(), tf.function(draw, jit_compile=True)()
+    for ours, theirs in zip(plain, compiled, strict=True):
+        assert ours.dtype == theirs.dtype == dtype
+        ours, theirs = (tf.cast(x, tf.float64).numpy() for x in (ours, theirs))
+        np.testing.assert_allclose(ours, theirs, atol=2e-2 if "16" in dtype else 1e-6)
+    uniform = tf.cast(plain[1], tf.float64).numpy()
+    assert 0 <= uniform.min() < 0.01 and 0.99 < uniform.max() < 1, "the end belongs to no interval"
+    assert abs(uniform.mean() - 0.5) < 0.01 and abs(uniform.var() - 1 / 12) < 0.005
 
 
 def test_targets_stay_between_0_and_1():
