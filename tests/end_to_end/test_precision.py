@@ -43,15 +43,15 @@ def test_trains_like_float32(float32, flags, devices, tmp_path):
     plain_state, plain_metrics = float32(devices)
     # Every weight, moment and moving statistic stays float32, or the small steps would be lost.
     assert {v.dtype for v in state.values() if v.dtype.kind == "f"} == {np.dtype("float32")}
-    for name in ("d_loss", "g_loss", "d_real", "d_fake"):
-        assert metrics[0][name] == pytest.approx(plain_metrics[0][name], abs=0.01)
     scales = [value for name, value in state.items() if name.endswith("dynamic_scale")]
     assert len(scales) == (2 if "mixed_float16" in flags else 0)  # one for each optimizer
-    assert all(scale > 1 for scale in scales)
+    assert all(2**15 >= scale >= 2**14 for scale in scales), "one step of the four skipped at most"
+    apart = 0.1 if any(scale < 2**15 for scale in scales) else 0.01  # a skipped step shows
+    for name in ("d_loss", "g_loss", "d_real", "d_fake"):
+        assert metrics[0][name] == pytest.approx(plain_metrics[0][name], abs=apart)
     for part in ("generator", "discriminator"):
         pairs = [(state[n], plain_state[n]) for n in plain_state if n.startswith(part)]
-        apart = max(np.abs(a - b).max() for a, b in pairs)
-        assert apart < 0.05, f"{part} went another way"
+        assert max(np.abs(a - b).max() for a, b in pairs) < 0.01, f"{part} went another way"
 
 
 def test_xla_over_several_devices_is_refused_with_the_reason(tmp_path):
