@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -62,13 +63,22 @@ def _generate(request, sampler, text):
     latents = _latents(request, sampler.latent_dim)
     most = _shown_at_most(sampler.picture_shape, request.scale)
     shown, made = [], _Made(request, latents)
-    with made.whole_pictures_named(), progress(latents.count, "generating") as bar:
+    # The files are written while the next pictures are computed.
+    with (
+        made.whole_pictures_named(),
+        ThreadPoolExecutor(1) as writer,
+        progress(latents.count, "generating") as bar,
+    ):
+        writing = None
         for start in range(0, latents.count, CHUNK):
             stop = min(start + CHUNK, latents.count)
             pictures = sampler.array(latents.rows(start, stop))
             shown.extend(pictures[: max(0, most - len(shown))])
-            made.add(pictures, text)
+            if writing:
+                writing.result()
+            writing = writer.submit(made.add, pictures, text)
             bar.update(stop - start)
+        writing.result()
         canvas, scale = _enlarged(grid(np.stack(shown)), request.scale)
         save_png(made.out / "grid.png", canvas, text)
     log.info(f"{_pictures(latents.count)} of {latents.title} in {made.out / 'images'}")

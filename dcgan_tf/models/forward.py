@@ -1,10 +1,11 @@
-"""A network's pass in training: what Keras computes, in less time where a layer is slow.
+"""A network's pass: what Keras computes, in less time where a layer is slow.
 
-Two layers cost far more than their arithmetic. Keras normalises a batch in some eight passes over
-the map and as many again for the gradient, where TensorFlow has one operation for each. And a
-convolution to the 3 channels of a picture leaves most of a processor's vector units idle: written
-as one matrix product, whose columns are then shifted into place and added, it does not. The network
-itself stays one of plain Keras layers, on disk too.
+In training two layers cost far more than their arithmetic. Keras normalises a batch in some eight
+passes over the map and as many again for the gradient, where TensorFlow has one operation for each.
+And a convolution to the 3 channels of a picture leaves most of a processor's vector units idle:
+written as one matrix product, whose columns are then shifted into place and added, it does not.
+Where nothing is learnt, BatchNorm is a factor and a sum for each channel, which the convolution
+before it computes on its way. The network itself stays one of plain Keras layers, on disk too.
 """
 
 import inspect
@@ -30,9 +31,68 @@ def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
         elif _multiplies(layer):
             outputs = _convolved(layer, outputs)
         else:
-            has_mode = "training" in inspect.signature(layer.call).parameters
-            outputs = layer(outputs, **({"training": True} if has_mode else {}))
+            outputs = _called(layer, outputs, training=True)
     return outputs
+
+
+def infer(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
+    """`network(inputs, training=False)`, up to rounding.
+
+    Layers without a faster form, and networks that are no chain of layers, are called as they are.
+    """
+    if not _is_chain(network):
+        return network(inputs, training=False)
+    outputs, layers = inputs, list(network.layers[1:])
+    while layers:
+        layer = layers.pop(0)
+        if layers and _folds(layer, layers[0]):
+            outputs = _folded(layer, layers.pop(0), outputs)
+        elif _multiplies(layer):
+            outputs = _convolved(layer, outputs)
+        else:
+            outputs = _called(layer, outputs, training=False)
+    return outputs
+
+
+def _called(layer, inputs, training):
+    has_mode = "training" in inspect.signature(layer.call).parameters
+    return layer(inputs, **({"training": training} if has_mode else {}))
+
+
+def _folds(layer, norm):
+    """bool: a convolution whose batch normalization can be made part of it."""
+    return (
+        type(layer) in (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+        and type(norm) is keras.layers.BatchNormalization
+        and norm.axis in (-1, 3)
+        and layer.activation is keras.activations.linear
+        and layer.data_format == "channels_last"
+        and layer.compute_dtype == layer.variable_dtype == norm.compute_dtype == "float32"
+    )
+
+
+def _folded(layer, norm, inputs):
+    factor = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
+    if norm.scale:
+        factor *= norm.gamma
+    bias = -norm.moving_mean * factor
+    if layer.use_bias:
+        bias += layer.bias * factor
+    if norm.center:
+        bias += norm.beta
+    if type(layer) is keras.layers.Conv2D:
+        outputs = layer.convolution_op(inputs, layer.kernel * factor)
+    else:
+        outputs = keras.ops.conv_transpose(
+            inputs,
+            layer.kernel * factor[:, None],  # (rows, columns, out, in)
+            layer.strides,
+            layer.padding,
+            layer.output_padding,
+            layer.data_format,
+            layer.dilation_rate,
+        )
+    return tf.nn.bias_add(outputs, bias)
 
 
 def _is_chain(network):

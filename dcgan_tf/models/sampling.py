@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
 
 CHUNK = 32  # every pass through G has this many, so that a picture never depends on its company
@@ -90,7 +91,7 @@ class Sampler:
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict = strict
         self._range = range_of(model)
-        self._forward = tf.function(lambda latents: model(latents, training=False))
+        self._forward = tf.function(lambda latents: infer(model, latents))
 
     @functools.cached_property
     def sha256(self) -> str:

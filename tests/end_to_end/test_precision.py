@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from workers import TINY, final, finish, start
 
-
 # At higher rates a few steps of a GAN make much of a rounding: 0.0002 apart becomes 0.15.
 SLOW = ["--g-learning-rate", "1e-4", "--d-learning-rate", "1e-4"]
 

@@ -12,7 +12,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.models import forward as module
 from dcgan_tf.models import gan
-from dcgan_tf.models.forward import forward
+from dcgan_tf.models.forward import forward, infer
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
@@ -89,6 +89,51 @@ def test_it_is_keras_pass_up_to_rounding(recipe, monkeypatch):
         "down2_norm",
         "down3_norm",
     ]
+
+
+def trained(network):
+    """The network with moving statistics, factors and sums that are none of the initial ones."""
+    random = np.random.default_rng(5)
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return network
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [{}, {"use_bias": False, "g_activation": "relu"}, {"channels": 1}, {"d_norm": "spectral"}],
+)
+def test_where_nothing_is_learnt_normalization_is_part_of_the_convolution(recipe, monkeypatch):
+    folded = []
+    original = module._folded
+    monkeypatch.setattr(
+        module, "_folded", lambda *args: folded.append(args[0].name) or original(*args)
+    )
+    random = np.random.default_rng(6)
+    g, d = map(trained, networks(**recipe))
+    pictures = random.random((6, *d.input_shape[1:])).astype("float32")
+    for network, inputs in ((g, random.normal(size=(6, 128)).astype("float32")), (d, pictures)):
+        before = network.get_weights()
+        expected = network(inputs, training=False).numpy()
+        np.testing.assert_allclose(infer(network, inputs).numpy(), expected, rtol=1e-4, atol=1e-5)
+        for own, theirs in zip(network.get_weights(), before, strict=True):
+            np.testing.assert_array_equal(own, theirs)
+    downs = [] if "d_norm" in recipe else ["down1", "down2", "down3"]
+    assert folded == ["up1", "up2", "up3", *downs]
+
+
+def test_a_normalization_without_factor_and_sum_and_what_stands_between_is_kept():
+    maps = keras.Input((6, 6, 3))
+    outputs = layers.Conv2D(5, 3, strides=2, dilation_rate=1, padding="same")(maps)
+    outputs = layers.BatchNormalization(center=False, scale=False)(outputs)
+    outputs = layers.Conv2DTranspose(4, 3, 2, "valid", output_padding=1, activation="relu")(outputs)
+    outputs = layers.BatchNormalization()(outputs)  # of what the activation leaves
+    outputs = layers.Dropout(0.9)(layers.BatchNormalization(axis=1)(outputs))
+    network = trained(keras.Model(maps, outputs))
+    inputs = np.random.default_rng(7).normal(size=(2, 6, 6, 3)).astype("float32")
+    expected = network(inputs, training=False)
+    np.testing.assert_allclose(infer(network, inputs), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_single_number_in_a_channel_has_no_variance_and_divides_by_nothing():
