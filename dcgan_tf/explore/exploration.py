@@ -88,4 +88,4 @@ def serve(port: int, sampler: Sampler, directions: Directions | None, about: dic
         lengths = np.linalg.norm(latents.astype(float), axis=1)
         return pictures.tobytes(), {"X-Norms": ",".join(map(repr, map(float, lengths)))}
 
-    return PageServer(port, page(about, LIVE, "connect-src 'self'"), draw)
+    return PageServer(port, page(about, LIVE, connect="'self'"), draw)

@@ -11,13 +11,16 @@ from dcgan_tf.explore.recipe import AMOUNT, PICKS
 _FOLDER = Path(__file__).parent
 
 
-def page(about: dict, scripts: tuple[str, ...], policy: str, blocks: str = "") -> bytes:
+def page(
+    about: dict, scripts: tuple[str, ...], connect: str, also: str = "", blocks: str = ""
+) -> bytes:
     """The page, in UTF-8.
 
     Args:
         about: what it says of the generator, from `describe`.
         scripts: names of the files that are its script, in order.
-        policy: what its Content-Security-Policy allows beside its own style and script.
+        connect: what its Content-Security-Policy lets it connect to; also: what it lets it run
+            beside its script.
         blocks: further elements with data, as HTML.
     """
     style = LOOK + part("explorer.css")
@@ -30,7 +33,8 @@ def page(about: dict, scripts: tuple[str, ...], policy: str, blocks: str = "") -
             "style_hash": policy_hash(style),
             "script": script,
             "script_hash": policy_hash(script),
-            "policy": policy,
+            "connect": connect,
+            "also": also,
             "data": as_script_data(about),
             "blocks": blocks,
         },
