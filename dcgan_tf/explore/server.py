@@ -8,7 +8,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 
 HOST = "127.0.0.1"
 BODY_BYTES = 2**17  # of a request: 32 recipes with all their seeds
@@ -127,9 +127,14 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.NOT_FOUND, "there is nothing to post to")
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
+        body = self._body()
         try:
-            content, headers = self.server.draw(json.loads(self._body()))
-        except (ValueError, RecursionError, UserError) as error:
+            asked = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"not JSON ({one_line(error)})") from None
+        try:
+            content, headers = self.server.draw(asked)
+        except (ValueError, UserError) as error:
             message = limits.shorten(" ".join(str(error).split()), 500)
             raise Refused(HTTPStatus.BAD_REQUEST, message) from None
         return "application/octet-stream", content, headers

@@ -145,10 +145,9 @@ def test_the_page_comes_with_the_token_alone(server):
     assert server.server_address[0] == "127.0.0.1"
 
 
-@pytest.mark.parametrize("token", ["", "x" * 32, "ä"])
+@pytest.mark.parametrize("token", ["", "x" * 32, "%C3%A4"])
 @pytest.mark.parametrize(("method", "route"), [("GET", ""), ("POST", "pictures")])
 def test_without_the_token_nothing_comes(server, token, method, route):
-    token = token.encode().decode("latin-1")  # as a browser's bytes arrive
     status, _, body = ask(server, method, route, token=token or "pictures")
     assert status == 403 and b"token" in body and body.count(b"\n") == 1
 
@@ -189,9 +188,9 @@ def test_its_own_origin_is_answered(server):
         (411, "Content-Length", {"Transfer_Encoding": "chunked"}),
         (413, "131,072", {"Content_Length": str(BODY_BYTES + 1)}),
         (413, "131,072", {"Content_Length": "9" * 5000}),
-        (400, "Expecting value", {"body": b"{"}),
-        (400, "utf-8", {"body": b"\xff\xff\xff\xff"}),
-        (400, "", {"body": b"[" * 100_000}),
+        (400, "not JSON (Expecting", {"body": b"{"}),
+        (400, "not JSON", {"body": b"\xff\xff\xff\xff"}),
+        (400, "not JSON", {"body": b"[" * 100_000}),
         (400, "list of 1 to 32", {"body": b"{}"}),
         (400, "list of 1 to 32", {"body": b"[]"}),
         (400, "list of 1 to 32", {"body": json.dumps([{}] * 33).encode()}),
@@ -275,7 +274,7 @@ def test_a_taken_port_is_refused(server, sampler):
         (["--pretrained", "fases"], "did you mean faces"),
         (["--model", "nowhere.keras"], "no such file"),
         (["--run", "nowhere"], "no generator.keras there"),
-        (["--sead", "3"], "did you mean"),
+        (["--directons", "x"], "did you mean --directions"),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(argv, words, here):
