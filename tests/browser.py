@@ -75,6 +75,7 @@ class Page:
         # The page alone would not be loaded anew for another fragment.
         self.call("Page.navigate", url="about:blank")
         self.call("Page.navigate", url=str(address))
+        self.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
 
     def run(self, script):
         """What a script gives; a promise is waited for."""

@@ -1,11 +1,13 @@
 // Pictures from the server that sent this page.
 
+const MOST = 32; // recipes of one call
+const DRAFTS = true; // a draft comes sooner, and may differ by a grey level
+
 // data: what the page knows of the generator. The function takes recipes and promises, of each,
 // {pixels: Uint8Array of height x width x channels, norm}.
-const MOST = 32; // recipes of one call
 function painter({ height, width, channels }) {
-  return async (recipes) => {
-    const answer = await fetch("pictures", {
+  return async (recipes, draft = false) => {
+    const answer = await fetch(draft ? "drafts" : "pictures", {
       method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(recipes),
     }).catch(() => { throw new Error("No answer: the program that sent this page has ended. Start it again."); });
     if (!answer.ok) throw new Error((await answer.text()).trim());

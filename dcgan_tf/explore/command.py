@@ -44,7 +44,9 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     """
     args = _parser().parse_args(argv)
     if args.static is not None and (args.port is not None or args.no_browser):
-        raise UserError("--static: writes a file and serves nothing; leave out --port, --no-browser")
+        raise UserError(
+            "--static: writes a file and serves nothing; leave out --port, --no-browser"
+        )
     if args.runtime is not None and args.static is None:
         raise UserError("--runtime: only the page of --static holds it; add --static FILE.html")
     port = number("--port", args.port, 0, int, 0, 65535)

@@ -145,7 +145,7 @@
 
   // The picture, and then what stands beside it: averages of terms, steps of the way
 
-  let wanted = false, painting = false, shown = null, aside = "";
+  let wanted = false, painting = false, failed = false, aside = "";
 
   async function refresh() {
     wanted = true;
@@ -155,17 +155,24 @@
       wanted = false;
       const now = recipe;
       try {
-        const [made] = await paint([now]);
-        shown = { ...made, recipe: now };
-        draw($("picture"), made);
-        describe(now, made.norm);
-        trouble("");
+        if (DRAFTS) show(now, (await paint([now], true))[0], "draft");
+        if (wanted) continue;
+        show(now, (await paint([now]))[0], "exact");
         if (!wanted) await paintAside(now);
       } catch (error) {
+        failed = true;
         trouble(error.message);
       }
     }
     painting = false;
+  }
+
+  function show(now, made, how) {
+    draw($("picture"), made);
+    $("picture").dataset.how = how;
+    describe(now, made.norm);
+    if (failed) trouble("");
+    failed = false;
   }
 
   async function paintAside(now) {
@@ -338,16 +345,17 @@
   let settled = written(START), past = [], future = [];
 
   function commit(next) {
+    trouble("");
     recipe = next;
     const now = written(recipe);
     if (now !== settled) {
       past.push(settled);
       [settled, future] = [now, []];
     }
-    show();
+    update();
   }
 
-  function show() {
+  function update() {
     otherTruncation();
     terms();
     marks();
@@ -363,7 +371,7 @@
     to.push(settled);
     settled = from.pop();
     recipe = read(settled);
-    show();
+    update();
     say(inWords(recipe));
   }
   const undo = () => back(past, future), redo = () => back(future, past);
@@ -403,12 +411,12 @@
   }
 
   async function save() {
-    if (!shown) return;
-    const { recipe: of } = shown, seed = aloneSeed(of);
+    const of = recipe, seed = aloneSeed(of);
     const texts = { model_sha256: data.sha256, truncation: String(of.truncation) };
     if (Number.isInteger(of.truncation)) texts.truncation += ".0"; // as generate.py writes it
     if (seed !== null) texts.seed = String(seed);
-    const file = await toPng({ ...data, ...shown }, { ...texts, expression: inWords(of), link: `#${written(of)}` });
+    const [made] = await paint([of]);
+    const file = await toPng({ ...data, ...made }, { ...texts, expression: inWords(of), link: `#${written(of)}` });
     const address = URL.createObjectURL(file);
     el("a", { href: address, download: seed === null ? "explored.png" : `seed_${String(seed).padStart(6, "0")}.png` }).click();
     setTimeout(() => URL.revokeObjectURL(address), 10000);
@@ -459,7 +467,7 @@
   addEventListener("keydown", keys);
   addEventListener("hashchange", fromAddress);
   const text = location.hash.slice(1);
-  if (!text || !fromAddress()) show();
+  if (!text || !fromAddress()) update();
   past = [];
   $("undo").disabled = true;
   wall(PAGE);

@@ -34,14 +34,14 @@ class Refused(Exception):
 class PageServer(ThreadingHTTPServer):
     """Serves one page, and the pictures that it asks for, to those who know the token.
 
-    GET /TOKEN/ is the page. POST /TOKEN/pictures takes JSON and gives what `draw` makes of it. Any
-    other request is refused: 403 for another Host or Origin or a wrong token, 404, 405, 411, 413,
-    415, and 400 where `draw` raises a ValueError or a UserError.
+    GET /TOKEN/ is the page. POST /TOKEN/NAME takes JSON and gives what the function of that name
+    makes of it. Any other request is refused: 403 for another Host or Origin or a wrong token, 404,
+    405, 411, 413, 415, and 400 where the function raises a ValueError or a UserError.
 
     Args:
         port: 0 for a free one.
         page: the page, HTML in UTF-8.
-        draw: what the JSON says, a Python value, to the bytes of the pictures and further headers.
+        draw: functions by their names, of what the JSON says to bytes and further headers.
 
     Attributes:
         address: what to type in a browser.
@@ -52,7 +52,9 @@ class PageServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, port: int, page: bytes, draw: Callable[[object], tuple[bytes, dict]]):
+    def __init__(
+        self, port: int, page: bytes, draw: dict[str, Callable[[object], tuple[bytes, dict]]]
+    ):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -116,14 +118,15 @@ class _Handler(BaseHTTPRequestHandler):
         return slash + route
 
     def _page(self, route):
-        if route == "/pictures":
+        if route.removeprefix("/") in self.server.draw:
             raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "expected POST")
         if route != "/":
             raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
         return "text/html; charset=utf-8", self.server.page, {}
 
     def _pictures(self, route):
-        if route != "/pictures":
+        draw = self.server.draw.get(route.removeprefix("/"))
+        if draw is None:
             raise Refused(HTTPStatus.NOT_FOUND, "there is nothing to post to")
         if self.headers.get_content_type() != "application/json":
             raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
@@ -133,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, RecursionError) as error:
             raise Refused(HTTPStatus.BAD_REQUEST, f"not JSON ({one_line(error)})") from None
         try:
-            content, headers = self.server.draw(asked)
+            content, headers = draw(asked)
         except (ValueError, UserError) as error:
             message = limits.shorten(" ".join(str(error).split()), 500)
             raise Refused(HTTPStatus.BAD_REQUEST, message) from None

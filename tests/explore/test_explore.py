@@ -43,7 +43,9 @@ def sampler(run):
 def directions(sampler):
     vectors = np.eye(2, LENGTH, dtype=np.float32)
     reach = np.array([3, 2.5], np.float32)
-    return Directions(("Smiling", "kernel 1"), vectors, ("attribute", "kernel"), reach, sampler.sha256)
+    return Directions(
+        ("Smiling", "kernel 1"), vectors, ("attribute", "kernel"), reach, sampler.sha256
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +147,15 @@ def test_the_page_comes_with_the_token_alone(server):
     assert server.server_address[0] == "127.0.0.1"
 
 
+def test_a_draft_is_nearly_the_picture(server):
+    recipes = [{"a": [seed]} for seed in range(20)]
+    exact, norms = pictures(server, *recipes)
+    status, headers, body = ask(server, route="drafts", body=json.dumps(recipes).encode())
+    assert status == 200 and headers["X-Norms"] == ",".join(map(repr, norms))
+    drafts = np.frombuffer(body, np.uint8).reshape(exact.shape)
+    assert np.abs(drafts.astype(int) - exact).max() <= 1
+
+
 @pytest.mark.parametrize("token", ["", "x" * 32, "%C3%A4"])
 @pytest.mark.parametrize(("method", "route"), [("GET", ""), ("POST", "pictures")])
 def test_without_the_token_nothing_comes(server, token, method, route):
@@ -181,6 +192,7 @@ def test_its_own_origin_is_answered(server):
         (404, "no such page", {"method": "GET", "route": "other"}),
         (404, "nothing to post to", {"route": "other"}),
         (405, "expected POST", {"method": "GET", "route": "pictures"}),
+        (405, "expected POST", {"method": "GET", "route": "drafts"}),
         (415, "application/json", {"Content_Type": "text/plain"}),
         (411, "Content-Length", {"Content_Length": None}),
         (411, "Content-Length", {"Content_Length": "-1"}),

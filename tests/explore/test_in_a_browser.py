@@ -22,12 +22,15 @@ from dcgan_tf.train.command import parse_training
 pytestmark = [pytest.mark.slow, needs_browser]
 
 HOSTILE = "<img src=x onerror=alert(1)> & = +"  # the name of a direction
-READY = "document.querySelectorAll('#wall button').length === 64 && {norms}"
+READY = "document.querySelectorAll('#wall button').length === 64 && {exact}"
 NORMS = "document.getElementById('norms').textContent"
+EXACT = "document.getElementById('picture').dataset.how === 'exact'"
 # What a canvas shows, without its opacity.
 PIXELS = """(() => {{
   const canvas = document.querySelector({selector});
-  const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+  copy.drawImage(canvas, 0, 0);
+  const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
   return Array.from(data).filter((_, place) => place % 4 < 3);
 }})()"""
 
@@ -68,14 +71,17 @@ def page(address, tmp_path):
     """The page, opened; in the end nothing was wrong, and nothing was asked of anybody else."""
     with browser(tmp_path) as page:
         page.open(address)
-        page.wait(READY.format(norms=NORMS))
+        page.wait(READY.format(exact=EXACT))
         yield page
         assert page.errors == []
         assert page.requests and all(url.startswith(address) for url in page.requests[1:])
 
 
 def expression(page, text):
-    page.wait(f"document.getElementById('expression').textContent === {json.dumps(text)}")
+    """Waits until the page shows this, not as a draft."""
+    page.wait(
+        f"document.getElementById('expression').textContent === {json.dumps(text)} && {EXACT}"
+    )
 
 
 def shown(page, selector="#picture"):
@@ -147,7 +153,13 @@ def test_faces_are_calculated_with_and_every_step_can_be_undone(page, sampler):
     used = page.run(
         "[...document.querySelectorAll('#wall [aria-pressed=true]')].map(b => b.ariaLabel)"
     )
-    assert used == ["seed 0, in A", "seed 5, in A", "seed 7, in A", "seed 9, in −B", "seed 11, in +C"]
+    assert used == [
+        "seed 0, in A",
+        "seed 5, in A",
+        "seed 7, in A",
+        "seed 9, in −B",
+        "seed 11, in +C",
+    ]
     for text in ("mean(0, 5, 7) - 9", "mean(0, 5, 7)", "mean(0, 5)", "seed 0"):
         page.press("z", 90, modifiers=2)
         expression(page, text)
@@ -175,11 +187,11 @@ def test_sliders_walk_and_a_link_shows_the_same_again(page, address, sampler, di
     along = {"Smiling": 0.5, HOSTILE: -0.25}
     wanted = latent(Recipe(a=(0,), d=(20,), way=0.37, along=along, truncation=0.7), 128, directions)
     expected = sampler.generate(latents=[wanted])[0]
-    page.wait(f"{NORMS}.startsWith('‖z‖ {np.linalg.norm(wanted):.2f},')")
+    page.wait(f"{NORMS}.startsWith('‖z‖ {np.linalg.norm(wanted):.2f},') && {EXACT}")
     np.testing.assert_array_equal(shown(page), expected)
     link = page.run("location.href")
     page.open(link)
-    page.wait(READY.format(norms=NORMS))
+    page.wait(READY.format(exact=EXACT))
     np.testing.assert_array_equal(shown(page), expected)
     page.press("z", 90, modifiers=2)  # there is nothing to go back to
     expression(page, f"slerp(0, 20, 0.37) + 0.5 Smiling - 0.25 {HOSTILE}")
@@ -241,13 +253,18 @@ def test_when_the_program_has_ended_the_page_says_so(sampler, tmp_path):
         thread.start()
         with browser(tmp_path) as page:
             page.open(server.address)
-            page.wait(READY.format(norms=NORMS))
+            page.wait(READY.format(exact=EXACT))
             assert "make some" in page.run("document.getElementById('along').textContent")
-            server.shutdown()
-            thread.join()
-            server.server_close()
+            offline = {"offline": True, "latency": 0}
+            speed = {"downloadThroughput": -1, "uploadThroughput": -1}
+            page.call("Network.emulateNetworkConditions", **offline, **speed)
             page.click(face(3))
             page.wait("document.getElementById('trouble').textContent.startsWith('No answer')")
+            page.call("Network.emulateNetworkConditions", **offline | {"offline": False}, **speed)
+            page.click(face(4))
+            page.wait("document.getElementById('trouble').hidden")
+        server.shutdown()
+        thread.join()
 
 
 def test_the_pages_files_are_in_the_repository():
