@@ -1,4 +1,4 @@
-"""Chromium without a window, driven through its debugging pipe: what a page does when it is used."""
+"""Chromium without a window, driven through its debugging pipe: a page as somebody uses it."""
 
 import base64
 import contextlib

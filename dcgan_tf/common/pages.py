@@ -1,4 +1,4 @@
-"""HTML pages in one file: a template with its parts, data that stays data, hashes for the policy."""
+"""HTML pages in one file: a template with its parts, data that stays data, the policy's hashes."""
 
 import base64
 import hashlib
