@@ -6,6 +6,8 @@ import json
 import re
 from pathlib import Path
 
+from dcgan_tf.common.errors import UserError
+
 LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what all pages share
 
 
@@ -25,3 +27,27 @@ def as_script_data(data) -> str:
 def policy_hash(text: str) -> str:
     """What a Content-Security-Policy names a style or a script by."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def check_place(out: Path, kind: str):
+    """Refuse a place where a page cannot be written without loss of somebody's file.
+
+    Args:
+        out: the file; kind: of the page, as its template names it: "report" or "explorer".
+
+    Raises:
+        UserError: a folder, no folder around it, or a file that is no such page.
+    """
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/{kind}.html")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
+    if out.exists() and not _is_page(out, kind):
+        raise UserError(f"{out}: a file that is no {kind}; move it away or name another")
+
+
+def _is_page(path, kind):
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'<meta name="generator" content="dcgan_tf {kind}">'.encode() in file.read(1000)

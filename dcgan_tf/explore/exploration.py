@@ -34,7 +34,7 @@ def explore(request: ExploreRequest):
     if request.static is not None:
         from dcgan_tf.explore.static import write_static
 
-        write_static(request, sampler, found, about)
+        write_static(request.static, sampler, found, about, request.runtime)
         return
     with serve(request.port, sampler, found, about) as server:
         log.info(f"explorer: {server.address}")

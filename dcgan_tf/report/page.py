@@ -8,7 +8,7 @@ from pathlib import Path
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.pages import LOOK, as_script_data, fill, policy_hash
+from dcgan_tf.common.pages import LOOK, as_script_data, check_place, fill, policy_hash
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, mismatch
 from dcgan_tf.report.contents import add_pictures, contents
@@ -18,7 +18,6 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 5_000_000  # of a page
 _SPARE = 50_000  # of them, for what is written after the pictures
 _FOLDER = Path(__file__).parent
-_OURS = b'<meta name="generator" content="dcgan_tf report">'
 
 
 def write_report(runs: tuple[Run, ...], out: Path):
@@ -27,7 +26,7 @@ def write_report(runs: tuple[Run, ...], out: Path):
     Raises:
         UserError: another file is in its place, or the page would be too large.
     """
-    _check_place(out)
+    check_place(out, "report")
     text = page(runs)
     if len(text) > MOST_BYTES:
         raise UserError(
@@ -96,20 +95,3 @@ def _filled(data):
 
 def _part(name):
     return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _check_place(out):
-    """Raise UserError unless a page can be written there without loss of somebody's file."""
-    if out.is_dir():
-        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/report.html")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
-    if out.exists() and not _is_ours(out):
-        raise UserError(f"{out}: a file that is no report; move it away or name another with --out")
-
-
-def _is_ours(path):
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return _OURS in file.read(1000)
