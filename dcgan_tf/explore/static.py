@@ -1,4 +1,4 @@
-"""The page as one file: the generator as ONNX and the runtime for it inside, no server, no network."""
+"""The page as one file: generator and runtime are inside, it needs no server and no network."""
 
 import base64
 import gzip
