@@ -29,11 +29,12 @@ def policy_hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def check_place(out: Path, kind: str):
+def check_place(out: Path, kind: str, flag: str):
     """Refuse a place where a page cannot be written without loss of somebody's file.
 
     Args:
-        out: the file; kind: of the page, as its template names it: "report" or "explorer".
+        out: the file; kind: of the page, as its template names it: "report" or "explorer";
+            flag: what names the file.
 
     Raises:
         UserError: a folder, no folder around it, or a file that is no such page.
@@ -43,7 +44,9 @@ def check_place(out: Path, kind: str):
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
     if out.exists() and not _is_page(out, kind):
-        raise UserError(f"{out}: a file that is no {kind}; move it away or name another")
+        raise UserError(
+            f"{out}: a file that is no {kind}; move it away or name another with {flag}"
+        )
 
 
 def _is_page(path, kind):

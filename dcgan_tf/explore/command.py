@@ -1,7 +1,6 @@
 """A generator to play with in the browser: `python -m dcgan_tf.explore --run DIR`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained, runs
@@ -9,31 +8,9 @@ from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command, run
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
+from dcgan_tf.explore.request import ExploreRequest
 
 COMMAND = "python -m dcgan_tf.explore"
-
-
-@dataclass(frozen=True)
-class ExploreRequest:
-    """What one call asks for.
-
-    Attributes:
-        model: the generator's .keras file; name: of it, in words; how: the flag that names it.
-        directions: a file that was named, or None; found: where one may lie that was not.
-        port: of the local page, 0 for a free one; browser: whether to open it there.
-        static: the file to write instead, or None; runtime: a folder with onnxruntime-web for it,
-            or None to fetch it.
-    """
-
-    model: Path
-    name: str
-    how: str
-    directions: Path | None
-    found: tuple[Path, ...]
-    port: int
-    browser: bool
-    static: Path | None
-    runtime: Path | None
 
 
 def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
@@ -58,8 +35,9 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
             ("--runtime", args.runtime),
         )
     )
-    model, name, how, found = _find_model(args)
+    model, name, how = _find_model(args)
     check_file(model, how, "a generator's .keras file")
+    found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
     return ExploreRequest(
         model, name, how, named, found, port, not args.no_browser, static, runtime
     )
@@ -96,23 +74,20 @@ def _parser():
 
 
 def _find_model(args):
-    """The generator's file, its name, the flag for it, and where directions of it may lie."""
+    """The generator's file, its name, and the flag for it."""
     if args.model is not None:
         path = Path(at_home("--model", args.model))
-        return path, path.stem, f"--model {args.model}", (path.with_name(directions.NAME),)
+        return path, path.stem, f"--model {args.model}"
     if args.pretrained is not None:
         run = pretrained.pretrained(args.pretrained, "--pretrained")
-        # Nothing is written into the package: what is made for its networks lies among the runs.
-        own = runs.RUNS / f"pretrained-{args.pretrained}" / directions.NAME
-        found = (own, run.root / directions.NAME)
-        return run.generator, args.pretrained, f"--pretrained {args.pretrained}", found
+        return run.generator, args.pretrained, f"--pretrained {args.pretrained}"
     run = runs.newest() if args.run is None else runs.Run(at_home("--run", args.run))
     if not run.generator.is_file():
         raise UserError(
             f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
         )
     name = run.root.resolve().name
-    return run.generator, name, run_flag(run.root), (run.root / directions.NAME,)
+    return run.generator, name, run_flag(run.root)
 
 
 def main(argv: Sequence[str] | None = None):

@@ -224,17 +224,16 @@
     place = { key, at };
     commit(change({ [key]: recipe[key].filter((_, number) => number !== at) }));
     say(`removed: ${inWords(recipe)}`);
-    focusPlace();
   }
   const focusPlace = () => { const node = document.querySelector(".slot[aria-pressed=true]"); if (node) node.focus(); };
 
   function here(key, at) {
     place = { key, at };
     terms();
-    focusPlace();
   }
 
   function terms() {
+    const within = $("terms").contains(document.activeElement);
     place = { key: place.key, at: Math.min(place.at, recipe[place.key].length) };
     $("terms").replaceChildren(...TERMS.map(({ key, sign, name, words }) => {
       const seeds = recipe[key];
@@ -254,6 +253,7 @@
     }));
     $("walk").hidden = none(recipe.d);
     aside = "";
+    if (within) focusPlace();
   }
 
   function marks() { // which faces of the wall are in use

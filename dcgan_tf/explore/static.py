@@ -23,7 +23,6 @@ from dcgan_tf.models.sampling import Sampler
 log = logging.getLogger(__name__)
 
 SCRIPTS = ("png.js", "latents.js", "in_page.js", "explorer.js")
-KIND = "explorer"
 
 
 def write_static(
@@ -38,7 +37,7 @@ def write_static(
         UserError: another file is in its place, a package or the runtime is missing, or a layer
             cannot be written as ONNX.
     """
-    check_place(out, KIND)
+    check_place(out, "explorer", "--static")
     text = static_page(sampler, directions, about, runtime(folder))
     with replacing(out) as temporary:
         temporary.write_bytes(text)

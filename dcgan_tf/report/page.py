@@ -26,7 +26,7 @@ def write_report(runs: tuple[Run, ...], out: Path):
     Raises:
         UserError: another file is in its place, or the page would be too large.
     """
-    check_place(out, "report")
+    check_place(out, "report", "--out")
     text = page(runs)
     if len(text) > MOST_BYTES:
         raise UserError(
