@@ -388,13 +388,12 @@
 
   function fromAddress() {
     const text = location.hash.slice(1);
-    if (!text || text === settled || text === "seeds") return true;
+    if (text && $(text)) return toAddress(); // a part of this page: the recipe comes back
+    if (!text || text === settled) return;
     try {
       commit(read(text));
-      return true;
     } catch (error) {
       trouble(`This link cannot be shown: ${error.message}.`);
-      return false;
     }
   }
 
@@ -466,9 +465,8 @@
   $("save").addEventListener("click", save);
   addEventListener("keydown", keys);
   addEventListener("hashchange", fromAddress);
-  const text = location.hash.slice(1);
-  if (!text || !fromAddress()) update();
-  past = [];
-  $("undo").disabled = true;
+  fromAddress();
+  past = []; // there is nothing before what was opened
+  update();
   wall(PAGE);
 })();

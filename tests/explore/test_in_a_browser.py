@@ -199,6 +199,10 @@ def test_sliders_walk_and_a_link_shows_the_same_again(page, address, sampler, di
     expression(page, f"slerp(0, 20, 1) + 0.5 Smiling - 0.25 {HOSTILE}")
     page.click("#level")
     expression(page, "slerp(0, 20, 1)")
+    page.click("nav a[href='#along']")
+    address_has(page, "a=0&d=20&way=1")  # the picture is still what the address names
+    page.click("#undo")
+    expression(page, f"slerp(0, 20, 1) + 0.5 Smiling - 0.25 {HOSTILE}")
 
 
 @pytest.mark.parametrize(
