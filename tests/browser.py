@@ -2,7 +2,6 @@
 
 import base64
 import contextlib
-import fcntl
 import json
 import os
 import select
@@ -122,8 +121,9 @@ class Page:
 @contextlib.contextmanager
 def browser(folder, width=1280, height=900, dark=False):
     """A Page; `folder` is where the browser keeps its profile and its downloads."""
-    pipes = [os.pipe(), os.pipe()]
-    (theirs_in, commands), (answers, theirs_out) = pipes
+    import fcntl  # not on Windows
+
+    (theirs_in, commands), (answers, theirs_out) = os.pipe(), os.pipe()
     theirs = [fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in (theirs_in, theirs_out)]
     process = subprocess.Popen(
         [

@@ -8,6 +8,7 @@ from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command, run
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
+from dcgan_tf.common.pages import check_place
 from dcgan_tf.explore.request import ExploreRequest
 
 COMMAND = "python -m dcgan_tf.explore"
@@ -35,6 +36,8 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
             ("--runtime", args.runtime),
         )
     )
+    if static is not None:
+        check_place(static, "explorer", "--static")
     model, name, how = _find_model(args)
     check_file(model, how, "a generator's .keras file")
     found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))

@@ -2,11 +2,16 @@
 
 import http.client
 import json
+import re
+import signal
+import subprocess
+import sys
 import threading
+import urllib.request
 
 import numpy as np
 import pytest
-from helpers import refused
+from helpers import REPO, refused
 from PIL import Image
 
 import generate
@@ -283,6 +288,8 @@ def test_a_taken_port_is_refused(server, sampler):
         (["--static", "x.html", "--port", "0", "--pretrained", "faces"], "serves nothing"),
         (["--static", "x.html", "--no-browser", "--pretrained", "faces"], "serves nothing"),
         (["--runtime", "x", "--pretrained", "faces"], "add --static"),
+        (["--static", ".", "--pretrained", "faces"], "a folder"),
+        (["--static", "no/x.html", "--pretrained", "faces"], "there is no folder"),
         (["--pretrained", "fases"], "did you mean faces"),
         (["--model", "nowhere.keras"], "no such file"),
         (["--run", "nowhere"], "no generator.keras there"),
@@ -300,3 +307,18 @@ def test_the_newest_run_is_taken(run, here, monkeypatch):
         parse_explore([])
     assert parse_explore(["--pretrained", "faces"]).name == "faces"
     assert COMMAND == "python -m dcgan_tf.explore"
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_ctrl_c(run):
+    words = [sys.executable, "-m", "dcgan_tf.explore", "--run", str(run), "--no-browser"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(words, cwd=REPO, **pipes) as process:
+        for line in process.stdout:
+            if match := re.match(r"explorer: (http://127\.0\.0\.1:\d+/\S{32}/)$", line):
+                break
+        with urllib.request.urlopen(match[1]) as answer:
+            assert answer.status == 200 and b"0001-celeba" in answer.read()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and rest.endswith("closed\n") and errors == ""
