@@ -74,7 +74,7 @@ def page(address, tmp_path):
         page.wait(READY.format(exact=EXACT))
         yield page
         assert page.errors == []
-        assert page.requests and all(url.startswith(address) for url in page.requests[1:])
+        assert page.requests and all(url.startswith(address) for url in page.requests)
 
 
 def expression(page, text):
@@ -205,24 +205,24 @@ def test_sliders_walk_and_a_link_shows_the_same_again(page, address, sampler, di
     expression(page, f"slerp(0, 20, 1) + 0.5 Smiling - 0.25 {HOSTILE}")
 
 
-@pytest.mark.parametrize(
-    ("fragment", "words"),
-    [
-        ("a=3&of=000000000000", "of another generator (000000000000)"),
-        ("a=-3", "it has a=-3"),
-        ("a=4294967296", "it has a=4294967296"),
-        ("a=1&along.Frowning=1", "there is no direction Frowning here"),
-        ("a=1&way=7", "it has way=7"),
-        ("<img src=x onerror=alert(1)>", "it has"),
-        ("a=1&along.%E0%A4%A=1", "malformed"),
-    ],
-)
-def test_a_link_that_cannot_be_shown_is_named(page, address, fragment, words):
-    page.open(f"{address}#{fragment}")
-    page.wait("document.getElementById('trouble').textContent.startsWith('This link')")
-    said = page.run("document.getElementById('trouble').textContent")
-    assert words in said
-    assert page.run("document.querySelector('#trouble').children.length") == 0
+BAD_LINKS = {
+    "a=3&of=000000000000": "of another generator (000000000000)",
+    "a=-3": "it has a=-3",
+    "a=4294967296": "it has a=4294967296",
+    f"a={','.join(['1'] * 65)}": "it has a=1,1",
+    "a=1&along.Frowning=1": "there is no direction Frowning here",
+    "a=1&way=7": "it has way=7",
+    "<img src=x onerror=alert(1)>": "it has",
+    "a=1&along.%E0%A4%A=1": "malformed",
+}
+
+
+def test_a_link_that_cannot_be_shown_is_named(page, address):
+    for fragment, words in BAD_LINKS.items():
+        page.open(f"{address}#{fragment}")
+        page.wait("document.getElementById('trouble').textContent.startsWith('This link')")
+        assert words in page.run("document.getElementById('trouble').textContent")
+        assert page.run("document.querySelector('#trouble').children.length") == 0
 
 
 def test_it_can_be_used_by_keys_and_has_names(page):
