@@ -38,25 +38,30 @@ def write_static(
             cannot be written as ONNX.
     """
     check_place(out, "explorer", "--static")
-    text = static_page(sampler, directions, about, runtime(folder))
+    model = _onnx(sampler)  # a package that is missing is said before anything is fetched
+    text = static_page(sampler, directions, about, model, runtime(folder))
     with replacing(out) as temporary:
         temporary.write_bytes(text)
     log.info(f"explorer: {out}, {limits.in_words(len(text))}; it opens from disk, without a server")
 
 
 def static_page(
-    sampler: Sampler, directions: Directions | None, about: dict, files: dict[str, bytes]
+    sampler: Sampler,
+    directions: Directions | None,
+    about: dict,
+    model: bytes,
+    files: dict[str, bytes],
 ) -> bytes:
     """The page, in UTF-8.
 
     Args:
-        files: of onnxruntime-web, from `runtime`.
+        model: the generator as ONNX; files: of onnxruntime-web, from `runtime`.
     """
     library, glue, binary = files.values()
     library = library.decode().strip()
     if "</script" in library.lower():
         raise UserError("the runtime's script cannot stand inside a page")
-    blocks = [_block("glue", glue), _block("binary", binary), _block("model", _onnx(sampler))]
+    blocks = [_block("glue", glue), _block("binary", binary), _block("model", model)]
     return page(
         about | {"range": range_of(sampler.model), "directions": _whole(about, directions)},
         SCRIPTS,

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import re
+import sys
 import threading
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from helpers import refused
 
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.explore import runtime as runtime_module
+from dcgan_tf.explore import static
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.exploration import explore
 from dcgan_tf.explore.page import describe, part
@@ -256,9 +258,19 @@ def test_no_file_of_somebody_is_written_over(tmp_path):
         with refused(words):
             write_static(place, sampler, None, about, tmp_path)
     assert path.read_text() == "<p>mine"
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.html"]
+
+
+def test_what_is_missing_is_said_and_nothing_is_written(tmp_path, monkeypatch):
+    sampler = small()
+    about = describe("x", sampler, None, "")
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with refused("pip install"):
+        write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
+    monkeypatch.setattr(static, "to_onnx", lambda model, path: Path(path).write_bytes(b"onnx"))
     with refused("--runtime", "no such file"):
         write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.html"]
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_pinned_files_are_of_one_version():
