@@ -75,6 +75,7 @@ class Sampler:
         model: keras.Model that ends in a sigmoid or a tanh.
         strict: whether a model that fails or makes NaN is a UserError; without it Keras' error, or
             pixels that mean nothing.
+        chunk: latents of each pass through the model. Passes of another size differ by rounding.
 
     Attributes:
         model: as given.
@@ -85,11 +86,11 @@ class Sampler:
         UserError: the model ends in something else.
     """
 
-    def __init__(self, model: keras.Model, strict: bool = False):
+    def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
         self.model = model
         self.latent_dim = int(model.inputs[0].shape[-1])
         self.picture_shape = tuple(model.outputs[0].shape[1:])
-        self._strict = strict
+        self._strict, self._chunk = strict, chunk
         self._range = range_of(model)
         self._forward = tf.function(lambda latents: infer(model, latents))
 
@@ -130,9 +131,9 @@ class Sampler:
         Yields:
             uint8 (height, width, channels).
         """
-        for start in range(0, len(latents), CHUNK):
-            part = np.asarray(latents[start : start + CHUNK], np.float32)
-            padded = np.zeros((CHUNK, self.latent_dim), np.float32)
+        for start in range(0, len(latents), self._chunk):
+            part = np.asarray(latents[start : start + self._chunk], np.float32)
+            padded = np.zeros((self._chunk, self.latent_dim), np.float32)
             padded[: len(part)] = part
             yield from to_uint8(self._values(padded)[: len(part)], self._range)
 
@@ -144,7 +145,7 @@ class Sampler:
         return pictures
 
     def _values(self, latents):
-        """float (CHUNK, height, width, channels): what the model gives."""
+        """float (chunk, height, width, channels): what the model gives."""
         if not self._strict:
             return self._forward(tf.constant(latents)).numpy()
         try:

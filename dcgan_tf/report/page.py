@@ -1,17 +1,14 @@
 """One HTML file that holds all it needs: style, script, data and pictures."""
 
-import base64
 import datetime
-import hashlib
 import html
-import json
 import logging
-import re
 from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.pages import LOOK, as_script_data, check_place, fill, policy_hash
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, mismatch
 from dcgan_tf.report.contents import add_pictures, contents
@@ -21,7 +18,6 @@ log = logging.getLogger(__name__)
 MOST_BYTES = 5_000_000  # of a page
 _SPARE = 50_000  # of them, for what is written after the pictures
 _FOLDER = Path(__file__).parent
-_OURS = b'<meta name="generator" content="dcgan_tf report">'
 
 
 def write_report(runs: tuple[Run, ...], out: Path):
@@ -30,7 +26,7 @@ def write_report(runs: tuple[Run, ...], out: Path):
     Raises:
         UserError: another file is in its place, or the page would be too large.
     """
-    _check_place(out)
+    check_place(out, "report", "--out")
     text = page(runs)
     if len(text) > MOST_BYTES:
         raise UserError(
@@ -85,48 +81,17 @@ def _compared(shown):
 
 def _filled(data):
     """bytes: the template with its parts; what the runs say stands in the data alone."""
-    style, script = (_part(name) for name in ("report.css", "report.js"))
+    style, script = LOOK + _part("report.css"), _part("report.js")
     parts = {
         "title": html.escape(" and ".join(found["name"] for found in data["runs"])),
         "style": style,
-        "style_hash": _hash(style),
+        "style_hash": policy_hash(style),
         "script": script,
-        "script_hash": _hash(script),
+        "script_hash": policy_hash(script),
         "data": as_script_data(data),
     }
-    template = _part("template.html")
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
-
-
-def as_script_data(data) -> str:
-    """JSON that stands in a script element: nothing in it can end the element or begin another."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return fill(_part("template.html"), parts)
 
 
 def _part(name):
     return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def _hash(text):
-    """str: what a Content-Security-Policy names a style or a script by."""
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _check_place(out):
-    """Raise UserError unless a page can be written there without loss of somebody's file."""
-    if out.is_dir():
-        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/report.html")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
-    if out.exists() and not _is_ours(out):
-        raise UserError(f"{out}: a file that is no report; move it away or name another with --out")
-
-
-def _is_ours(path):
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return _OURS in file.read(1000)

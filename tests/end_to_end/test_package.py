@@ -43,7 +43,9 @@ def test_the_wheel_has_the_code_and_the_configs_and_nothing_else(wheel):
     code = {path.relative_to(REPO).as_posix() for path in REPO.glob("dcgan_tf/**/*.py")}
     configs = {f"dcgan_tf/configs/{path.name}" for path in REPO.glob("configs/*.toml")}
     other = {"dcgan_tf/py.typed", "dcgan_tf/metrics/inception_golden.json"}
-    other |= {f"dcgan_tf/report/{name}" for name in ("template.html", "report.css", "report.js")}
+    pages = REPO.glob("dcgan_tf/*/*.*")
+    pages = (path for path in pages if path.suffix in (".html", ".css", ".js"))
+    other |= {path.relative_to(REPO).as_posix() for path in pages}
     faces = ("README.md", "config.toml", "evaluation.jsonl")
     faces += ("generator.keras", "discriminator.keras")
     other |= {f"dcgan_tf/pretrained/faces/{name}" for name in faces}

@@ -1,0 +1,56 @@
+"""HTML pages in one file: a template with its parts, data that stays data, the policy's hashes."""
+
+import base64
+import hashlib
+import json
+import re
+from pathlib import Path
+
+from dcgan_tf.common.errors import UserError
+
+LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what all pages share
+
+
+def fill(template: str, parts: dict[str, str]) -> bytes:
+    """A template with each {{name}} replaced, in UTF-8; what a part holds is not looked into."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
+
+
+def as_script_data(data) -> str:
+    """JSON that stands in a script element: nothing in it can end the element or begin another."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def policy_hash(text: str) -> str:
+    """What a Content-Security-Policy names a style or a script by."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def check_place(out: Path, kind: str, flag: str):
+    """Refuse a place where a page cannot be written without loss of somebody's file.
+
+    Args:
+        out: the file; kind: of the page, as its template names it: "report" or "explorer";
+            flag: what names the file.
+
+    Raises:
+        UserError: a folder, no folder around it, or a file that is no such page.
+    """
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/{kind}.html")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
+    if out.exists() and not _is_page(out, kind):
+        raise UserError(
+            f"{out}: a file that is no {kind}; move it away or name another with {flag}"
+        )
+
+
+def _is_page(path, kind):
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return f'<meta name="generator" content="dcgan_tf {kind}">'.encode() in file.read(1000)

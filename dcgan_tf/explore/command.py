@@ -1,0 +1,110 @@
+"""A generator to play with in the browser: `python -m dcgan_tf.explore --run DIR`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dcgan_tf.common import directions, pretrained, runs
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command, run_flag
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_file
+from dcgan_tf.common.log import speak
+from dcgan_tf.common.pages import check_place
+from dcgan_tf.explore.request import ExploreRequest
+
+COMMAND = "python -m dcgan_tf.explore"
+
+
+def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
+    """Read the command line.
+
+    Raises:
+        UserError: an unknown flag, no model, or flags that do not go together.
+    """
+    args = _parser().parse_args(argv)
+    if args.static is not None and (args.port is not None or args.no_browser):
+        raise UserError(
+            "--static: writes a file and serves nothing; leave out --port, --no-browser"
+        )
+    if args.runtime is not None and args.static is None:
+        raise UserError("--runtime: only the page of --static holds it; add --static FILE.html")
+    port = number("--port", args.port, 0, int, 0, 65535)
+    named, static, runtime = (
+        None if text is None else Path(at_home(flag, text))
+        for flag, text in (
+            ("--directions", args.directions),
+            ("--static", args.static),
+            ("--runtime", args.runtime),
+        )
+    )
+    if static is not None:
+        check_place(static, "explorer", "--static")
+    model, name, how = _find_model(args)
+    check_file(model, how, "a generator's .keras file")
+    found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
+    return ExploreRequest(
+        model, name, how, named, found, port, not args.no_browser, static, runtime
+    )
+
+
+def _parser():
+    parser = Parser(
+        prog=COMMAND,
+        description="Explore a generator in the browser: pick seeds, go along directions, mix and "
+        "calculate with faces. The page is served to this machine alone.",
+        epilog=f"example: {COMMAND} --pretrained faces",
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run", metavar="DIR", help="the run whose generator is used [the newest]")
+    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
+    where.add_argument(
+        "--pretrained", metavar="NAME", help="a generator that comes with the package: faces"
+    )
+    add = parser.add_argument
+    add(
+        "--directions",
+        metavar="FILE",
+        help=f"named directions for its sliders [{directions.NAME} beside the generator]",
+    )
+    add("--port", metavar="N", help="of 127.0.0.1 [a free one]")
+    add("--no-browser", action="store_true", help="only print the address")
+    add("--static", metavar="FILE", help="write the page as one HTML file that needs no server")
+    add(
+        "--runtime",
+        metavar="DIR",
+        help="for --static: the folder of onnxruntime-web's files [fetched once]",
+    )
+    return parser
+
+
+def _find_model(args):
+    """The generator's file, its name, and the flag for it."""
+    if args.model is not None:
+        path = Path(at_home("--model", args.model))
+        return path, path.stem, f"--model {args.model}"
+    if args.pretrained is not None:
+        run = pretrained.pretrained(args.pretrained, "--pretrained")
+        return run.generator, args.pretrained, f"--pretrained {args.pretrained}"
+    run = runs.newest() if args.run is None else runs.Run(at_home("--run", args.run))
+    if not run.generator.is_file():
+        raise UserError(
+            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
+        )
+    name = run.root.resolve().name
+    return run.generator, name, run_flag(run.root)
+
+
+def main(argv: Sequence[str] | None = None):
+    """Explore as the command line asks."""
+    speak()
+    request = parse_explore(argv)  # mistakes are refused before TensorFlow's seconds
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.explore.exploration import explore
+
+    explore(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.explore`."""
+    leave(run_command(main))

@@ -1,0 +1,105 @@
+"""The explorer's story: which generator, which directions, a served page or a written one."""
+
+import logging
+import threading
+import webbrowser
+
+import numpy as np
+
+from dcgan_tf.common.directions import Directions, read_directions
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.explore.page import describe, page
+from dcgan_tf.explore.recipe import latent, read_recipe
+from dcgan_tf.explore.request import ExploreRequest
+from dcgan_tf.explore.server import PageServer
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.sampling import CHUNK, Sampler
+
+log = logging.getLogger(__name__)
+
+LIVE = ("png.js", "by_server.js", "explorer.js")
+
+
+def explore(request: ExploreRequest):
+    """Serve the page until Ctrl-C, or write it.
+
+    Raises:
+        UserError: no generator, directions of another one, a port that is taken, or a file that
+            cannot be written.
+    """
+    sampler = load_generator(request.model, "--model")
+    log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
+    found = find_directions(request, sampler.sha256)
+    about = describe(request.name, sampler, found, _hint(request))
+    if request.static is not None:
+        from dcgan_tf.explore.static import write_static
+
+        write_static(request.static, sampler, found, about, request.runtime)
+        return
+    with serve(request.port, sampler, found, about) as server:
+        log.info(f"explorer: {server.address}")
+        log.info("it answers this machine alone, until Ctrl-C")
+        if request.browser:
+            threading.Thread(target=_open, args=(server.address,), daemon=True).start()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            log.info("closed")
+
+
+def _open(address):
+    if not webbrowser.open(address):
+        log.info("no browser was found here: open the address in one")
+
+
+def _hint(request):
+    return f"python -m dcgan_tf.directions {request.how}"
+
+
+def find_directions(request: ExploreRequest, generator: str) -> Directions | None:
+    """The directions of a generator: those named, or those found; None where there are none.
+
+    Raises:
+        UserError: those that were named cannot be used. Of those found a warning says so.
+    """
+    if request.directions is not None:
+        return read_directions(request.directions, generator, "--directions")
+    for path in filter(lambda path: path.is_file(), request.found):
+        try:
+            return read_directions(path, generator, "")
+        except UserError as error:
+            log.warning(f"left out: {str(error).strip()}")
+    log.info(f"no directions for sliders yet; they are made by: {_hint(request)}")
+    return None
+
+
+def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:
+    """A server of the page, which listens already; `serve_forever` lets it answer.
+
+    `pictures` gives the pixels of generate.py, in a pass of as many as that takes. `drafts` passes
+    each through the generator alone, some ten times as fast, and may differ by a grey level.
+    """
+    alone = Sampler(sampler.model, strict=True, chunk=1)
+    alone.array(np.zeros((1, alone.latent_dim)))  # what TensorFlow has to prepare nobody waits for
+    draw = {"pictures": _draw(sampler, directions), "drafts": _draw(alone, directions)}
+    return PageServer(port, page(about, LIVE, connect="'self'"), draw)
+
+
+_one_at_a_time = threading.Lock()  # two passes at once would only wait for each other's cores
+
+
+def _draw(sampler, directions):
+    """A function of what JSON gave to pixels and headers, for PageServer."""
+
+    def draw(asked):
+        if not isinstance(asked, list) or not 1 <= len(asked) <= CHUNK:
+            raise ValueError(f"expected a list of 1 to {CHUNK} pictures")
+        latents = np.stack(
+            [latent(read_recipe(each), sampler.latent_dim, directions) for each in asked]
+        )
+        with _one_at_a_time:
+            pictures = sampler.array(latents)
+        lengths = np.linalg.norm(latents.astype(float), axis=1)
+        return pictures.tobytes(), {"X-Norms": ",".join(map(repr, map(float, lengths)))}
+
+    return draw

@@ -1,0 +1,472 @@
+// The page itself. It knows a picture as a recipe (recipe.py) and has `paint` draw it, wherever that
+// happens. The recipe is in the address, so a link is the picture, and undoing is going back.
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  const paint = painter(data);
+  const TERMS = [
+    { key: "a", sign: "", name: "A", words: "start from" },
+    { key: "b", sign: "−", name: "B", words: "take away" },
+    { key: "c", sign: "+", name: "C", words: "add" },
+    { key: "d", sign: "→", name: "D", words: "walk towards" },
+  ];
+  const KINDS = { attribute: "Learnt from labels", component: "Principal components of the first map", kernel: "Of the first kernel" };
+  const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: of the wall, at most
+  const START = { a: [0], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
+  const none = (list) => list.length === 0;
+
+  function fill(node, attributes, children) {
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+    }
+    node.append(...children.flat().filter((child) => child !== null));
+    return node;
+  }
+  const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
+  const say = (text) => { $("said").textContent = text; };
+  function trouble(text) {
+    $("trouble").hidden = !text;
+    $("trouble").textContent = text;
+  }
+
+  // The recipe, its place in the address, and in words
+
+  let recipe = START;
+  const change = (parts) => ({ ...recipe, ...parts });
+
+  function written(of) { // what the address has behind #: only what differs from nothing
+    const parts = TERMS.filter(({ key }) => !none(of[key])).map(({ key }) => `${key}=${of[key].join(",")}`);
+    if (!none(of.d)) parts.push(`way=${of.way}`);
+    if (of.truncation !== 1) parts.push(`truncation=${of.truncation}`);
+    for (const [name, amount] of Object.entries(of.along)) parts.push(`along.${encodeURIComponent(name)}=${amount}`);
+    return [...parts, `of=${data.sha256.slice(0, 12)}`].join("&");
+  }
+
+  function read(text) { // the recipe of such a text; an Error says why it is none that can be shown here
+    const found = { ...START, a: [], along: {} };
+    for (const part of text.split("&").filter(Boolean)) {
+      const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
+      const number = (low, high) => {
+        if (!/^-?\d+(\.\d+)?(e-?\d+)?$/.test(value) || Number(value) < low || Number(value) > high) throw new Error(`it has ${part}`);
+        return Number(value);
+      };
+      if (name === "of") {
+        if (value !== data.sha256.slice(0, 12)) throw new Error(`it is of another generator (${value}), this one is ${data.sha256.slice(0, 12)}`);
+      } else if (TERMS.some(({ key }) => key === name)) {
+        found[name] = value.split(",").map(seedOf);
+        if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`it has ${part}`);
+      } else if (name === "way") found.way = number(0, 1);
+      else if (name === "truncation") found.truncation = number(0, 1e6);
+      else if (name.startsWith("along.")) {
+        const direction = decodeURIComponent(name.slice(6));
+        if (!data.directions.some((one) => one.name === direction)) throw new Error(`there is no direction ${direction} here`);
+        found.along[direction] = number(-data.amount, data.amount);
+      } else throw new Error(`it has ${part}`);
+    }
+    return found;
+  }
+
+  function seedOf(text) { // null where it is none
+    return /^\s*\d{1,10}\s*$/.test(text) && Number(text) <= SEED ? Number(text) : null;
+  }
+
+  function inWords(of) {
+    const mean = (seeds) => (seeds.length === 1 ? String(seeds[0]) : `mean(${seeds.join(", ")})`);
+    let text = none(of.a) ? "" : mean(of.a);
+    if (!none(of.b)) text += `${text ? " " : ""}- ${mean(of.b)}`;
+    if (!none(of.c)) text += text ? ` + ${mean(of.c)}` : mean(of.c);
+    text = text || "0";
+    if (!none(of.d)) text = `slerp(${text}, ${mean(of.d)}, ${of.way})`;
+    for (const [name, amount] of Object.entries(of.along)) text += ` ${amount < 0 ? "-" : "+"} ${Math.abs(amount)} ${name}`;
+    return text;
+  }
+  const aloneSeed = (of) => {
+    const plain = of.a.length === 1 && none(of.b) && none(of.c) && none(of.d) && none(Object.keys(of.along));
+    return plain ? of.a[0] : null;
+  };
+
+  // Canvases
+
+  function draw(canvas, { pixels }) {
+    const { height, width, channels } = data;
+    const image = new ImageData(width, height);
+    for (let at = 0, from = 0; at < image.data.length; at += 4, from += channels) {
+      for (let channel = 0; channel < 3; channel += 1) image.data[at + channel] = pixels[from + (channels === 1 ? 0 : channel)];
+      image.data[at + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+  const blank = (attributes = { "aria-hidden": "true" }) => el("canvas", { width: data.width, height: data.height, ...attributes });
+
+  // Faces of seeds, each drawn once at this truncation
+
+  let faces = new Map(), facesAt = recipe.truncation;
+  const waiting = new Map(); // seed: canvases that want its face
+  let fetching = false;
+
+  function face(seed) {
+    const canvas = blank();
+    if (faces.has(seed)) draw(canvas, faces.get(seed));
+    else {
+      waiting.set(seed, [...(waiting.get(seed) || []), canvas]);
+      queueMicrotask(fetchFaces);
+    }
+    return canvas;
+  }
+
+  async function fetchFaces() {
+    if (fetching) return;
+    fetching = true;
+    try {
+      while (waiting.size) {
+        const seeds = [...waiting.keys()].slice(0, MOST), at = facesAt;
+        const made = await paint(seeds.map((seed) => ({ a: [seed], truncation: at })));
+        if (at !== facesAt) continue; // while they were drawn the truncation changed
+        seeds.forEach((seed, place) => {
+          faces.set(seed, made[place]);
+          for (const canvas of waiting.get(seed)) draw(canvas, made[place]);
+          waiting.delete(seed);
+        });
+      }
+    } catch (error) {
+      waiting.clear();
+      trouble(error.message);
+    }
+    fetching = false;
+  }
+
+  function otherTruncation() {
+    if (facesAt === recipe.truncation) return;
+    facesAt = recipe.truncation;
+    faces = new Map();
+    for (const button of $("wall").children) button.replaceChild(face(Number(button.dataset.seed)), button.querySelector("canvas"));
+  }
+
+  // The picture, and then what stands beside it: averages of terms, steps of the way
+
+  let wanted = false, painting = false, failed = false, aside = "";
+
+  async function refresh() {
+    wanted = true;
+    if (painting) return;
+    painting = true;
+    while (wanted) {
+      wanted = false;
+      const now = recipe;
+      try {
+        if (DRAFTS) show(now, (await paint([now], true))[0], "draft");
+        if (wanted) continue;
+        show(now, (await paint([now]))[0], "exact");
+        if (!wanted) await paintAside(now);
+      } catch (error) {
+        failed = true;
+        trouble(error.message);
+      }
+    }
+    painting = false;
+  }
+
+  function show(now, made, how) {
+    draw($("picture"), made);
+    $("picture").dataset.how = how;
+    describe(now, made.norm);
+    if (failed) trouble("");
+    failed = false;
+  }
+
+  async function paintAside(now) {
+    const { way, ...rest } = now;
+    const means = TERMS.filter(({ key }) => now[key].length > 1);
+    const steps = none(now.d) ? [] : Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
+    const key = JSON.stringify(rest);
+    if (key === aside) return;
+    const recipes = [
+      ...means.map((term) => ({ a: now[term.key], truncation: now.truncation })),
+      ...steps.map((step) => ({ ...now, way: step })),
+    ];
+    for (let from = 0; from < recipes.length; from += MOST) {
+      const made = await paint(recipes.slice(from, from + MOST));
+      if (recipe !== now && JSON.stringify({ ...recipe, way }) !== JSON.stringify({ ...now, way })) return;
+      made.forEach((one, place) => {
+        const number = from + place;
+        const canvas = number < means.length ? $(`mean-${means[number].key}`) : $("strip").children[number - means.length].firstChild;
+        if (canvas) draw(canvas, one);
+      });
+    }
+    aside = key;
+  }
+
+  function describe(now, norm) {
+    const text = inWords(now), seed = aloneSeed(now), root = Math.sqrt(data.latent_dim);
+    $("expression").textContent = seed === null ? text : `seed ${seed}`;
+    $("picture").setAttribute("aria-label", `Generated picture: ${seed === null ? text : `seed ${seed}`}`);
+    $("norms").replaceChildren("‖z‖ ", el("b", {}, norm.toFixed(2)), `, √${data.latent_dim} = ${root.toFixed(2)}`);
+    $("norms").title = "The length of the latent. Those that the generator was trained on have about the square root of their number of entries.";
+    $("norm").setAttribute("cx", Math.min(100 * norm / root, 195).toFixed(1));
+  }
+
+  // Where the next face goes
+
+  let place = { key: "a", at: 0 }; // at the end of a term: one more
+
+  function pick(seed, more = false) {
+    const { key } = place, at = more ? recipe[key].length : Math.min(place.at, recipe[key].length);
+    if (at >= data.picks) return trouble(`${data.picks} faces in one place are the most.`);
+    const seeds = [...recipe[key]];
+    seeds[at] = seed;
+    place = { key, at: at === recipe[key].length && at > 0 ? at + 1 : at };
+    commit(change({ [key]: seeds }));
+    say(`seed ${seed} in ${key.toUpperCase()}: ${inWords(recipe)}`);
+  }
+
+  function drop(key, at) {
+    place = { key, at };
+    commit(change({ [key]: recipe[key].filter((_, number) => number !== at) }));
+    say(`removed: ${inWords(recipe)}`);
+  }
+  const focusPlace = () => { const node = document.querySelector(".slot[aria-pressed=true]"); if (node) node.focus(); };
+
+  function here(key, at) {
+    place = { key, at };
+    terms();
+  }
+
+  function terms() {
+    const within = $("terms").contains(document.activeElement);
+    place = { key: place.key, at: Math.min(place.at, recipe[place.key].length) };
+    $("terms").replaceChildren(...TERMS.map(({ key, sign, name, words }) => {
+      const seeds = recipe[key];
+      const slot = (at, label, content, extra) => el("button", {
+        type: "button", class: `slot ${extra}`, "aria-pressed": String(place.key === key && place.at === at), "aria-label": label,
+        title: label, onclick: () => here(key, at),
+        onkeydown: (event) => { if ((event.key === "Delete" || event.key === "Backspace") && at < seeds.length) drop(key, at); },
+      }, content);
+      return el("div", { class: none(seeds) ? "term empty" : "term", role: "group", "aria-label": `${name}, ${words}` },
+        el("p", { class: "name" }, sign ? el("span", { class: "sign", "aria-hidden": "true" }, sign) : null, el("b", {}, name), ` ${words}`),
+        el("div", { class: "slots" },
+          seeds.map((seed, at) => el("div", { class: "held" },
+            slot(at, `seed ${seed} in ${name}; the next face replaces it`, [face(seed), el("span", {}, String(seed))], ""),
+            el("button", { type: "button", class: "drop", "aria-label": `Remove seed ${seed} from ${name}`, title: "Remove", onclick: () => drop(key, at) }, "×"))),
+          slot(seeds.length, none(seeds) ? `${name}: ${words} the next face` : `${name}: one more face, for an average`, "+", "add"),
+          seeds.length > 1 ? el("figure", { class: "mean" }, blank({ id: `mean-${key}`, role: "img", "aria-label": `Average of ${name}` }), el("figcaption", {}, "mean")) : null));
+    }));
+    $("walk").hidden = none(recipe.d);
+    aside = "";
+    if (within) focusPlace();
+  }
+
+  function marks() { // which faces of the wall are in use
+    const used = new Map();
+    for (const { key, sign, name } of TERMS) for (const seed of recipe[key]) used.set(seed, [...(used.get(seed) || []), sign === "→" || !sign ? name : `${sign}${name}`]);
+    for (const button of $("wall").children) {
+      const where = used.get(Number(button.dataset.seed));
+      button.setAttribute("aria-pressed", String(Boolean(where)));
+      button.setAttribute("aria-label", `seed ${button.dataset.seed}${where ? `, in ${where.join(" and ")}` : ""}`);
+      button.dataset.used = where ? [...new Set(where)].join(" ") : "";
+    }
+  }
+
+  // The wall
+
+  function wall(count) {
+    const first = $("wall").children.length;
+    $("wall").append(...Array.from({ length: count }, (_, number) => {
+      const seed = first + number;
+      return el("button", { type: "button", "data-seed": String(seed), tabindex: seed ? "-1" : "0", onclick: (event) => pick(seed, event.shiftKey) },
+        face(seed), el("span", { "aria-hidden": "true" }, String(seed)));
+    }));
+    marks();
+    $("more").disabled = $("wall").children.length >= FACES;
+  }
+
+  function alongWall(event) { // one stop of Tab; arrows within
+    const all = [...$("wall").children], at = all.indexOf(event.target.closest("button"));
+    const columns = all.filter((one) => one.offsetTop === all[0].offsetTop).length;
+    const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns, Home: 0, End: all.length - 1 }[event.key];
+    if (to === undefined || at < 0) return;
+    event.preventDefault();
+    if (to >= 0 && to < all.length) all[to].focus();
+  }
+
+  // Sliders
+
+  function follow(input, amount, text) { // what a slider shows
+    input.value = String(amount);
+    input.setAttribute("aria-valuetext", text);
+    input.nextElementSibling.textContent = text;
+  }
+  const signed = (amount) => (amount > 0 ? "+" : amount < 0 ? "−" : "") + Math.abs(amount).toFixed(2);
+
+  function slide(input, parts) { // parts: the slider's number to what changes in the recipe
+    input.addEventListener("input", () => { recipe = change(parts(Number(input.value))); sliders(); refresh(); });
+    input.addEventListener("change", () => commit(recipe));
+  }
+
+  function withAlong(name, amount) {
+    const { [name]: _, ...others } = recipe.along;
+    return { along: amount ? { ...others, [name]: amount } : others };
+  }
+
+  const alongs = new Map(); // name: its slider
+
+  function directions() {
+    if (none(data.directions)) {
+      $("along").append(el("p", { class: "note" }, "No named directions of this generator yet. Make them with ", el("code", {}, data.hint), " and open this page again."));
+      return;
+    }
+    $("level").hidden = false;
+    $("along").append(el("p", { class: "soft" }, "A slider adds up to its direction's whole reach to the latent, forth or back. A double click sets it to 0."));
+    Object.entries(KINDS).forEach(([kind, words], number) => {
+      const listed = data.directions.filter((one) => one.kind === kind);
+      if (none(listed)) return;
+      const first = data.directions.every((one) => Object.keys(KINDS).indexOf(one.kind) >= number);
+      $("along").append(el("details", { open: first }, el("summary", {}, `${words} (${listed.length})`),
+        el("div", { class: "sliders many" }, listed.map(({ name }, at) => {
+          const id = `along-${kind}-${at}`;
+          const input = el("input", { type: "range", id, min: "-1", max: "1", step: "0.01", "data-name": name });
+          slide(input, (amount) => withAlong(name, amount));
+          input.addEventListener("dblclick", () => commit(change(withAlong(name, 0))));
+          alongs.set(name, input);
+          return el("div", {}, el("label", { for: id }, name), input, el("output", { for: id }));
+        }))));
+    });
+  }
+
+  function sliders() {
+    follow($("truncation"), recipe.truncation, recipe.truncation.toFixed(2));
+    follow($("way"), recipe.way, `${Math.round(100 * recipe.way)}%`);
+    for (const [name, input] of alongs) follow(input, recipe.along[name] || 0, signed(recipe.along[name] || 0));
+    for (const button of $("strip").children) button.setAttribute("aria-pressed", String(Number(button.value) === recipe.way));
+  }
+
+  // Undo, and the address
+
+  let settled = written(START), past = [], future = [];
+
+  function commit(next) {
+    trouble("");
+    recipe = next;
+    const now = written(recipe);
+    if (now !== settled) {
+      past.push(settled);
+      [settled, future] = [now, []];
+    }
+    update();
+  }
+
+  function update() {
+    otherTruncation();
+    terms();
+    marks();
+    sliders();
+    $("undo").disabled = none(past);
+    $("redo").disabled = none(future);
+    toAddress();
+    refresh();
+  }
+
+  function back(from, to) {
+    if (none(from)) return;
+    to.push(settled);
+    settled = from.pop();
+    recipe = read(settled);
+    update();
+    say(inWords(recipe));
+  }
+  const undo = () => back(past, future), redo = () => back(future, past);
+
+  let later = 0;
+  function toAddress() { // a moment later, for browsers count such changes
+    clearTimeout(later);
+    later = setTimeout(() => {
+      try {
+        history.replaceState(null, "", `#${settled}`);
+      } catch { /* some browsers refuse this to a page from disk */ }
+    }, 200);
+  }
+
+  function fromAddress() {
+    const text = location.hash.slice(1);
+    if (text && $(text)) return toAddress(); // a part of this page: the recipe comes back
+    if (!text || text === settled) return;
+    try {
+      commit(read(text));
+    } catch (error) {
+      trouble(`This link cannot be shown: ${error.message}.`);
+    }
+  }
+
+  function copyLink() {
+    const address = `${location.href.split("#")[0]}#${settled}`;
+    const done = () => {
+      say("link copied");
+      $("link").textContent = "Copied";
+      setTimeout(() => { $("link").textContent = "Copy link"; }, 1500);
+    };
+    const byHand = () => { location.hash = settled; trouble("This browser copies nothing from here; the link is in the address bar."); };
+    if (navigator.clipboard) navigator.clipboard.writeText(address).then(done, byHand);
+    else byHand();
+  }
+
+  async function save() {
+    const of = recipe, seed = aloneSeed(of);
+    const texts = { model_sha256: data.sha256, truncation: String(of.truncation) };
+    if (Number.isInteger(of.truncation)) texts.truncation += ".0"; // as generate.py writes it
+    if (seed !== null) texts.seed = String(seed);
+    const [made] = await paint([of]);
+    const file = await toPng({ ...data, ...made }, { ...texts, expression: inWords(of), link: `#${written(of)}` });
+    const address = URL.createObjectURL(file);
+    el("a", { href: address, download: seed === null ? "explored.png" : `seed_${String(seed).padStart(6, "0")}.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10000);
+    say("saved");
+  }
+
+  function keys(event) {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target === $("seed")) return;
+    const key = event.key.toLowerCase();
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) redo(); else undo();
+  }
+
+  // Everything
+
+  $("title").textContent = data.name;
+  $("facts").append(...[
+    ["pictures", `${data.height} × ${data.width}`], ["latent", `${data.latent_dim} numbers`], ["weights", data.sha256.slice(0, 12)],
+  ].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  $("footer").textContent = `dcgan_tf ${data.version}. Every picture here is made by the generator; none is a photograph.`;
+  Object.assign($("picture"), { width: data.width, height: data.height });
+  $("strip").append(...Array.from({ length: STEPS }, (_, step) => {
+    const way = step / (STEPS - 1);
+    return el("button", { type: "button", value: String(way), "aria-label": `${Math.round(100 * way)}% of the way`, onclick: () => commit(change({ way })) }, blank());
+  }));
+  directions();
+  slide($("truncation"), (truncation) => ({ truncation }));
+  slide($("way"), (way) => ({ way }));
+  $("wall").addEventListener("keydown", alongWall);
+  $("wall").addEventListener("focusin", (event) => {
+    for (const button of $("wall").querySelectorAll("[tabindex='0']")) button.tabIndex = -1;
+    event.target.tabIndex = 0;
+  });
+  $("typed").addEventListener("submit", (event) => {
+    event.preventDefault();
+    const seed = seedOf($("seed").value);
+    if (seed === null) return trouble(`A seed is a whole number from 0 to ${SEED}.`);
+    pick(seed);
+  });
+  $("more").addEventListener("click", () => wall(PAGE));
+  $("undo").addEventListener("click", undo);
+  $("redo").addEventListener("click", redo);
+  $("clear").addEventListener("click", () => { place = { key: "a", at: 0 }; commit(START); });
+  $("level").addEventListener("click", () => commit(change({ along: {} })));
+  $("link").addEventListener("click", copyLink);
+  $("save").addEventListener("click", save);
+  addEventListener("keydown", keys);
+  addEventListener("hashchange", fromAddress);
+  fromAddress();
+  past = []; // there is nothing before what was opened
+  update();
+  wall(PAGE);
+})();

@@ -1,0 +1,66 @@
+// The latent of a recipe, as recipe.py has it, and NumPy's latent of a seed.
+
+// numpy.random.RandomState(seed).randn(length) as float32: the Mersenne Twister of Matsumoto and
+// Nishimura 1998, its numbers of 53 bits, and Marsaglia's polar method for pairs of normal ones.
+function seedLatent(seed, length) {
+  const N = 624, state = new Uint32Array(N);
+  state[0] = seed;
+  for (let k = 1; k < N; k += 1) state[k] = Math.imul(1812433253, state[k - 1] ^ (state[k - 1] >>> 30)) + k;
+  let at = N;
+  function word() {
+    if (at === N) {
+      for (let k = 0; k < N; k += 1) {
+        const joined = (state[k] & 0x80000000) | (state[(k + 1) % N] & 0x7fffffff);
+        state[k] = state[(k + 397) % N] ^ (joined >>> 1) ^ (joined & 1 ? 0x9908b0df : 0);
+      }
+      at = 0;
+    }
+    let y = state[at];
+    at += 1;
+    y ^= y >>> 11;
+    y ^= (y << 7) & 0x9d2c5680;
+    y ^= (y << 15) & 0xefc60000;
+    return (y ^ (y >>> 18)) >>> 0;
+  }
+  const uniform = () => ((word() >>> 5) * 67108864 + (word() >>> 6)) / 9007199254740992;
+  const found = new Float32Array(length);
+  for (let k = 0; k < length; k += 2) {
+    let first, second, square;
+    do {
+      first = 2 * uniform() - 1;
+      second = 2 * uniform() - 1;
+      square = first * first + second * second;
+    } while (square >= 1 || square === 0);
+    const factor = Math.sqrt((-2 * Math.log(square)) / square);
+    found[k] = factor * second;
+    if (k + 1 < length) found[k + 1] = factor * first;
+  }
+  return found;
+}
+
+const dot = (one, other) => one.reduce((sum, value, k) => sum + value * other[k], 0);
+const lengthOf = (vector) => Math.sqrt(dot(vector, vector));
+
+function slerp(start, end, t) { // models/sampling.py
+  const cosine = dot(start, end) / Math.max(lengthOf(start) * lengthOf(end), 1e-12);
+  const angle = Math.acos(Math.min(Math.max(cosine, -1), 1)), sine = Math.sin(angle);
+  const [first, second] = sine < 1e-6 ? [1 - t, t] : [Math.sin((1 - t) * angle) / sine, Math.sin(t * angle) / sine];
+  return start.map((value, k) => first * value + second * end[k]);
+}
+
+// directions: [{name, reach, vector}]; gives a Float32Array
+function latentOf({ a = [], b = [], c = [], d = [], way = 0, along = {}, truncation = 1 }, length, directions) {
+  const mean = (seeds) => {
+    const sum = new Float64Array(length);
+    for (const seed of seeds) seedLatent(seed, length).forEach((value, k) => { sum[k] += Math.fround(Math.fround(truncation) * value); });
+    return seeds.length ? sum.map((value) => value / seeds.length) : sum;
+  };
+  const [minus, plus] = [mean(b), mean(c)];
+  let made = mean(a).map((value, k) => value - minus[k] + plus[k]);
+  if (d.length) made = slerp(made, mean(d), way);
+  for (const [name, amount] of Object.entries(along)) {
+    const { reach, vector } = directions.find((one) => one.name === name);
+    made = made.map((value, k) => value + amount * reach * vector[k]);
+  }
+  return Float32Array.from(made);
+}

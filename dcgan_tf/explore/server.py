@@ -1,0 +1,156 @@
+"""The local page's server: this machine alone, a token in the address, no other origin."""
+
+import hmac
+import json
+import secrets
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.errors import UserError, one_line
+
+HOST = "127.0.0.1"
+BODY_BYTES = 2**17  # of a request: 32 recipes with all their seeds
+SECONDS = 30  # that a connection may take for its request
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the page has the rest of it inside
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class Refused(Exception):
+    """An answer that is none: an HTTP status and one line."""
+
+    def __init__(self, status: HTTPStatus, message: str):
+        super().__init__(message)
+        self.status, self.message = status, message
+
+
+class PageServer(ThreadingHTTPServer):
+    """Serves one page, and the pictures that it asks for, to those who know the token.
+
+    GET /TOKEN/ is the page. POST /TOKEN/NAME takes JSON and gives what the function of that name
+    makes of it. Any other request is refused: 403 for another Host or Origin or a wrong token, 404,
+    405, 411, 413, 415, and 400 where the function raises a ValueError or a UserError.
+
+    Args:
+        port: 0 for a free one.
+        page: the page, HTML in UTF-8.
+        draw: functions by their names, of what the JSON says to bytes and further headers.
+
+    Attributes:
+        address: what to type in a browser.
+
+    Raises:
+        UserError: the port is taken.
+    """
+
+    daemon_threads = True
+
+    def __init__(
+        self, port: int, page: bytes, draw: dict[str, Callable[[object], tuple[bytes, dict]]]
+    ):
+        try:
+            super().__init__((HOST, port), _Handler)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise UserError(
+                f"cannot be used ({reason}); name another one, or none for a free one",
+                flag=f"--port {port}",
+            ) from None
+        self.page, self.draw = page, draw
+        self.token = secrets.token_urlsafe(24)
+        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        self.address = f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def handle_error(self, request, client_address):
+        """A browser that went away in the middle is nothing to report."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server_version, sys_version = "dcgan_tf", ""
+    protocol_version = "HTTP/1.1"
+    timeout = SECONDS
+
+    def do_GET(self):
+        self._answer(self._page)
+
+    def do_POST(self):
+        self._answer(self._pictures)
+
+    def _answer(self, route):
+        try:
+            self._check_sender()
+            kind, content, headers = route(self._route())
+            status = HTTPStatus.OK
+        except Refused as refused:
+            # What the request still holds is not read, so the connection has to end with it.
+            status, kind, content = refused.status, "text/plain", f"{refused.message}\n".encode()
+            headers, self.close_connection = {}, True
+        self.send_response(status)
+        for name, value in (_HEADERS | headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _check_sender(self):
+        """Refuse what another page sends, also one whose name leads to this machine."""
+        if self.headers.get("Host") not in self.server.hosts:
+            raise Refused(HTTPStatus.FORBIDDEN, f"open {HOST}:{self.server.server_port} instead")
+        origin = self.headers.get("Origin")
+        if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
+            raise Refused(HTTPStatus.FORBIDDEN, "another page may not ask here")
+
+    def _route(self):
+        """str: the path behind the token."""
+        token, slash, route = self.path.partition("?")[0].removeprefix("/").partition("/")
+        if not hmac.compare_digest(token.encode(), self.server.token.encode()):
+            raise Refused(HTTPStatus.FORBIDDEN, "the address lacks its token; copy all of it")
+        return slash + route
+
+    def _page(self, route):
+        if route.removeprefix("/") in self.server.draw:
+            raise Refused(HTTPStatus.METHOD_NOT_ALLOWED, "expected POST")
+        if route != "/":
+            raise Refused(HTTPStatus.NOT_FOUND, "there is no such page")
+        return "text/html; charset=utf-8", self.server.page, {}
+
+    def _pictures(self, route):
+        draw = self.server.draw.get(route.removeprefix("/"))
+        if draw is None:
+            raise Refused(HTTPStatus.NOT_FOUND, "there is nothing to post to")
+        if self.headers.get_content_type() != "application/json":
+            raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
+        body = self._body()
+        try:
+            asked = json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Refused(HTTPStatus.BAD_REQUEST, f"not JSON ({one_line(error)})") from None
+        try:
+            content, headers = draw(asked)
+        except (ValueError, UserError) as error:
+            message = limits.shorten(" ".join(str(error).split()), 500)
+            raise Refused(HTTPStatus.BAD_REQUEST, message) from None
+        return "application/octet-stream", content, headers
+
+    def _body(self):
+        text = self.headers.get("Content-Length", "")
+        if "Transfer-Encoding" in self.headers or not (text.isascii() and text.isdigit()):
+            raise Refused(HTTPStatus.LENGTH_REQUIRED, "expected a Content-Length")
+        if len(text) > 9 or int(text) > BODY_BYTES:
+            raise Refused(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected {BODY_BYTES:,} bytes at most"
+            )
+        return self.rfile.read(int(text))
+
+    def log_message(self, *_):
+        """Each picture of a slider would be a line."""

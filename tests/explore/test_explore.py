@@ -1,0 +1,324 @@
+"""The explorer's server and arithmetic: who is answered, what is refused, which pixels come."""
+
+import http.client
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import numpy as np
+import pytest
+from helpers import REPO, refused
+from PIL import Image
+
+import generate
+from dcgan_tf.common.directions import Directions, write_directions
+from dcgan_tf.explore import exploration
+from dcgan_tf.explore.command import COMMAND, parse_explore
+from dcgan_tf.explore.page import describe
+from dcgan_tf.explore.recipe import Recipe, latent, read_recipe
+from dcgan_tf.explore.server import BODY_BYTES, Refused
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.networks import build_generator
+from dcgan_tf.models.sampling import seed_latents, slerp
+from dcgan_tf.train.command import parse_training
+
+LENGTH = 128
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """The directory of a run with an untrained small generator, whose pictures differ by far."""
+    config = parse_training(["--width", "0.05", "--init-stddev", "0.3"]).config
+    folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
+    folder.mkdir()
+    build_generator(config).save(folder / "generator.keras")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def sampler(run):
+    return load_generator(run)
+
+
+@pytest.fixture(scope="module")
+def directions(sampler):
+    vectors = np.eye(2, LENGTH, dtype=np.float32)
+    reach = np.array([3, 2.5], np.float32)
+    return Directions(
+        ("Smiling", "kernel 1"), vectors, ("attribute", "kernel"), reach, sampler.sha256
+    )
+
+
+@pytest.fixture(scope="module")
+def server(sampler, directions):
+    about = describe("<small>", sampler, directions, "make some")
+    with exploration.serve(0, sampler, directions, about) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def ask(server, method="POST", route="pictures", body=b"[{}]", token=None, **headers):
+    """Status, headers and body of an answer; a header None is not sent."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    sent = {"Host": f"127.0.0.1:{server.server_port}", "Content-Type": "application/json"}
+    sent["Content-Length"] = str(len(body))
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.putrequest(
+        method, f"/{server.token if token is None else token}/{route}", True, True
+    )
+    for name, value in sent.items():
+        if value is not None:
+            connection.putheader(name, value)
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    found = answer.status, answer.headers, answer.read()
+    connection.close()
+    return found
+
+
+def pictures(server, *recipes):
+    """uint8 (n, height, width, channels), and the lengths of the latents."""
+    status, headers, body = ask(server, body=json.dumps(recipes).encode())
+    assert status == 200, body
+    norms = [float(norm) for norm in headers["X-Norms"].split(",")]
+    return np.frombuffer(body, np.uint8).reshape(len(recipes), 64, 64, 3), norms
+
+
+def test_a_seed_is_the_picture_of_generate(server, run, tmp_path):
+    argv = ["--run", str(run), "--seeds", "3,17,4294967295", "--truncation", "0.7"]
+    generate.main([*argv, "--out", str(tmp_path / "g")])
+    found, norms = pictures(server, *({"a": [s], "truncation": 0.7} for s in (3, 17, 2**32 - 1)))
+    for picture, seed in zip(found, (3, 17, 2**32 - 1), strict=True):
+        with Image.open(tmp_path / f"g/images/seed_{seed:06d}.png") as image:
+            np.testing.assert_array_equal(picture, image)
+    lengths = np.linalg.norm(0.7 * seed_latents([3, 17, 2**32 - 1], LENGTH), axis=1)
+    np.testing.assert_allclose(norms, lengths, rtol=1e-6)
+
+
+def test_a_way_is_that_of_generates_interpolation(server, run, tmp_path):
+    argv = ["--run", str(run), "--interpolate", "3,17", "--frames", "8", "--scale", "1"]
+    generate.main([*argv, "--truncation", "0.8", "--out", str(tmp_path)])
+    with Image.open(tmp_path / "strip.png") as image:
+        strip = np.asarray(image)
+    recipe = {"a": [3], "d": [17], "truncation": 0.8}
+    found, _ = pictures(server, *({**recipe, "way": step / 8} for step in range(9)))
+    for step, picture in enumerate(found):
+        np.testing.assert_array_equal(picture, strip[:, 66 * step : 66 * step + 64])
+
+
+def test_means_differences_and_directions_are_what_they_say(server, sampler, directions):
+    rows = {seed: seed_latents([seed], LENGTH)[0].astype(float) for seed in range(6)}
+    recipe = Recipe(a=(0, 1, 2), b=(3,), c=(4, 5), along={"kernel 1": -0.5, "Smiling": 2})
+    expected = (rows[0] + rows[1] + rows[2]) / 3 - rows[3] + (rows[4] + rows[5]) / 2
+    expected[0] += 6
+    expected[1] -= 1.25
+    found = latent(recipe, LENGTH, directions)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    way = latent(Recipe(a=(0,), b=(1,), d=(2, 3), way=0.3), LENGTH)
+    target = slerp(rows[0] - rows[1], (rows[2] + rows[3]) / 2, 0.3)
+    np.testing.assert_allclose(way, target, atol=1e-6)
+    drawn, norms = pictures(
+        server,
+        {"a": [0, 1, 2], "b": [3], "c": [4, 5], "along": {"kernel 1": -0.5, "Smiling": 2}},
+        {},
+    )
+    np.testing.assert_array_equal(drawn[0], sampler.generate(latents=[found])[0])
+    np.testing.assert_array_equal(drawn[1], sampler.generate(latents=np.zeros((1, LENGTH)))[0])
+    assert norms == [pytest.approx(np.linalg.norm(found)), 0]
+
+
+def test_a_term_of_one_seed_has_the_bits_of_its_latent():
+    for seed in range(50):
+        row = np.float32(0.7) * seed_latents([seed], LENGTH)[0]
+        np.testing.assert_array_equal(latent(Recipe(a=(seed,), truncation=0.7), LENGTH), row)
+
+
+def test_the_page_comes_with_the_token_alone(server):
+    status, headers, body = ask(server, "GET", "", b"", Content_Length=None)
+    assert status == 200 and headers.get_content_type() == "text/html"
+    assert b"&lt;small&gt;" in body and b"{{" not in body and server.token.encode() not in body
+    assert headers["Cache-Control"] == "no-store" and headers["Referrer-Policy"] == "no-referrer"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert b"connect-src 'self'" in body
+    assert len(server.token) >= 32 and server.address.startswith("http://127.0.0.1:")
+    assert server.server_address[0] == "127.0.0.1"
+
+
+def test_a_draft_is_nearly_the_picture(server):
+    recipes = [{"a": [seed]} for seed in range(20)]
+    exact, norms = pictures(server, *recipes)
+    status, headers, body = ask(server, route="drafts", body=json.dumps(recipes).encode())
+    assert status == 200 and headers["X-Norms"] == ",".join(map(repr, norms))
+    drafts = np.frombuffer(body, np.uint8).reshape(exact.shape)
+    assert np.abs(drafts.astype(int) - exact).max() <= 1
+
+
+@pytest.mark.parametrize("token", ["", "x" * 32, "%C3%A4"])
+@pytest.mark.parametrize(("method", "route"), [("GET", ""), ("POST", "pictures")])
+def test_without_the_token_nothing_comes(server, token, method, route):
+    status, _, body = ask(server, method, route, token=token or "pictures")
+    assert status == 403 and b"token" in body and body.count(b"\n") == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "evil.example"},  # a name that was made to lead to this machine
+        {"Host": "127.0.0.1:1"},
+        {"Host": None},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "https://127.0.0.1"},
+    ],
+)
+def test_other_hosts_and_origins_are_refused(server, headers):
+    status, _, body = ask(server, **headers)
+    assert status == 403 and body.count(b"\n") == 1
+
+
+def test_its_own_origin_is_answered(server):
+    for name in ("127.0.0.1", "localhost"):
+        place = f"{name}:{server.server_port}"
+        assert ask(server, Host=place, Origin=f"http://{place}")[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "asked"),
+    [
+        (404, "no such page", {"method": "GET", "route": "other"}),
+        (404, "nothing to post to", {"route": "other"}),
+        (405, "expected POST", {"method": "GET", "route": "pictures"}),
+        (405, "expected POST", {"method": "GET", "route": "drafts"}),
+        (415, "application/json", {"Content_Type": "text/plain"}),
+        (411, "Content-Length", {"Content_Length": None}),
+        (411, "Content-Length", {"Content_Length": "-1"}),
+        (411, "Content-Length", {"Content_Length": "²"}),
+        (411, "Content-Length", {"Transfer_Encoding": "chunked"}),
+        (413, "131,072", {"Content_Length": str(BODY_BYTES + 1)}),
+        (413, "131,072", {"Content_Length": "9" * 5000}),
+        (400, "not JSON (Expecting", {"body": b"{"}),
+        (400, "not JSON", {"body": b"\xff\xff\xff\xff"}),
+        (400, "not JSON", {"body": b"[" * 100_000}),
+        (400, "list of 1 to 32", {"body": b"{}"}),
+        (400, "list of 1 to 32", {"body": b"[]"}),
+        (400, "list of 1 to 32", {"body": json.dumps([{}] * 33).encode()}),
+    ],
+)
+def test_other_requests_are_refused(server, status, words, asked):
+    if asked.get("Content_Length") == "²":
+        asked = asked | {"Content_Length": "²".encode("latin-1")}
+    found, _, body = ask(server, **asked)
+    assert found == status and words in body.decode() and len(body) < 600
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [
+        (3, "expected an object"),
+        ({"e": [1]}, "unknown part 'e'"),
+        ({"a": 3}, "a: got 3, expected seeds from 0 to 4294967295"),
+        ({"a": [-1]}, "expected seeds"),
+        ({"b": [2**32]}, "expected seeds"),
+        ({"c": [True]}, "expected seeds"),
+        ({"d": [1.0]}, "expected seeds"),
+        ({"a": [10**400]}, "expected seeds"),
+        ({"a": [1] * 65}, "got 65 seeds, expected 64 at most"),
+        ({"way": 1.1}, "way: got 1.1, expected a number from 0 to 1"),
+        ({"way": float("nan")}, "way: got nan"),
+        ({"truncation": float("inf")}, "truncation: got inf"),
+        ({"truncation": "1"}, "truncation: got '1'"),
+        ({"truncation": True}, "truncation: got True"),
+        ({"along": [1]}, "along: got [1]"),
+        ({"along": {"Smiling": None}}, "Smiling: got None"),
+        ({"along": {"Frowning": 1}}, "no direction 'Frowning' here"),
+    ],
+)
+def test_what_is_no_recipe_is_refused(server, recipe, words):
+    status, _, body = ask(server, body=json.dumps([recipe]).encode())
+    assert status == 400 and words in body.decode() and len(body) < 600
+
+
+def test_a_recipe_needs_nothing(directions):
+    assert read_recipe({}) == Recipe()
+    with pytest.raises(ValueError, match="no direction 'Smiling' here"):
+        latent(Recipe(along={"Smiling": 1.0}), LENGTH, None)
+    assert not issubclass(Refused, ValueError)
+
+
+def test_what_is_asked_is_bounded_and_the_next_is_answered(server):
+    ask(server, body=b"x" * BODY_BYTES)
+    assert ask(server)[0] == 200
+
+
+def test_the_directions_beside_the_generator_are_found(run, sampler, directions, caplog):
+    request = parse_explore(["--run", str(run)])
+    assert exploration.find_directions(request, sampler.sha256) is None
+    write_directions(run / "directions.npz", directions)
+    found = exploration.find_directions(request, sampler.sha256)
+    assert found.names == ("Smiling", "kernel 1")
+    about = describe("one", sampler, found, "")
+    assert about["directions"][0] == {"name": "Smiling", "kind": "attribute", "reach": 3.0}
+    caplog.set_level("WARNING", "dcgan_tf")
+    assert exploration.find_directions(request, "0" * 64) is None
+    assert "left out" in caplog.text and "of another generator" in caplog.text
+    named = parse_explore(["--run", str(run), "--directions", str(run / "directions.npz")])
+    with refused("--directions", "of another generator"):
+        exploration.find_directions(named, "0" * 64)
+    (run / "directions.npz").unlink()
+
+
+def test_a_taken_port_is_refused(server, sampler):
+    with refused(f"--port {server.server_port}", "cannot be used"):
+        exploration.serve(server.server_port, sampler, None, describe("x", sampler, None, ""))
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--port", "70000", "--pretrained", "faces"], "--port: got '70000'"),
+        (["--static", "x.html", "--port", "0", "--pretrained", "faces"], "serves nothing"),
+        (["--static", "x.html", "--no-browser", "--pretrained", "faces"], "serves nothing"),
+        (["--runtime", "x", "--pretrained", "faces"], "add --static"),
+        (["--static", ".", "--pretrained", "faces"], "a folder"),
+        (["--static", "no/x.html", "--pretrained", "faces"], "there is no folder"),
+        (["--pretrained", "fases"], "did you mean faces"),
+        (["--model", "nowhere.keras"], "no such file"),
+        (["--run", "nowhere"], "no generator.keras there"),
+        (["--directons", "x"], "did you mean --directions"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_line(argv, words, here):
+    with refused(words):
+        parse_explore(argv)
+
+
+def test_the_newest_run_is_taken(run, here, monkeypatch):
+    monkeypatch.chdir(run.parent.parent)
+    with refused("no run with a generator.keras"):
+        parse_explore([])
+    assert parse_explore(["--pretrained", "faces"]).name == "faces"
+    assert COMMAND == "python -m dcgan_tf.explore"
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_ctrl_c(run):
+    words = [sys.executable, "-m", "dcgan_tf.explore", "--run", str(run), "--no-browser"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    with subprocess.Popen(words, cwd=REPO, **pipes) as process:
+        for line in process.stdout:
+            if match := re.match(r"explorer: (http://127\.0\.0\.1:\d+/\S{32}/)$", line):
+                break
+        with urllib.request.urlopen(match[1]) as answer:
+            assert answer.status == 200 and b"0001-celeba" in answer.read()
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and rest.endswith("closed\n") and errors == ""

@@ -1,0 +1,277 @@
+"""The explorer as somebody uses it, in Chromium: clicks, keys, links, saved files."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+from browser import browser, needs_browser
+from helpers import REPO
+from PIL import Image
+
+import generate
+from dcgan_tf.common.directions import Directions
+from dcgan_tf.explore import exploration
+from dcgan_tf.explore.page import describe
+from dcgan_tf.explore.recipe import Recipe, latent
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.networks import build_generator
+from dcgan_tf.train.command import parse_training
+
+pytestmark = [pytest.mark.slow, needs_browser]
+
+HOSTILE = "<img src=x onerror=alert(1)> & = +"  # the name of a direction
+READY = "document.querySelectorAll('#wall button').length === 64 && {exact}"
+NORMS = "document.getElementById('norms').textContent"
+EXACT = "document.getElementById('picture').dataset.how === 'exact'"
+# What a canvas shows, without its opacity.
+PIXELS = """(() => {{
+  const canvas = document.querySelector({selector});
+  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+  copy.drawImage(canvas, 0, 0);
+  const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
+  return Array.from(data).filter((_, place) => place % 4 < 3);
+}})()"""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    config = parse_training(["--width", "0.05", "--init-stddev", "0.3"]).config
+    path = tmp_path_factory.mktemp("model") / "small.keras"
+    build_generator(config).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def sampler(model):
+    return load_generator(model)
+
+
+@pytest.fixture(scope="module")
+def directions(sampler):
+    vectors = np.eye(2, 128, dtype=np.float32)
+    names, kinds = ("Smiling", HOSTILE), ("attribute", "kernel")
+    return Directions(names, vectors, kinds, np.array([9, 8], np.float32), sampler.sha256)
+
+
+@pytest.fixture(scope="module")
+def address(sampler, directions):
+    about = describe("small & <b>bold</b>", sampler, directions, "")
+    with exploration.serve(0, sampler, directions, about) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.address
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def page(address, tmp_path):
+    """The page, opened; in the end nothing was wrong, and nothing was asked of anybody else."""
+    with browser(tmp_path) as page:
+        page.open(address)
+        page.wait(READY.format(exact=EXACT))
+        yield page
+        assert page.errors == []
+        assert page.requests and all(url.startswith(address) for url in page.requests)
+
+
+def expression(page, text):
+    """Waits until the page shows this, not as a draft."""
+    page.wait(
+        f"document.getElementById('expression').textContent === {json.dumps(text)} && {EXACT}"
+    )
+
+
+def shown(page, selector="#picture"):
+    pixels = page.run(PIXELS.format(selector=json.dumps(selector)))
+    return np.array(pixels, np.uint8).reshape(64, 64, 3)
+
+
+def address_has(page, text):
+    page.wait(f"location.hash.startsWith({json.dumps('#' + text)})")
+
+
+def face(seed):
+    return f"#wall [data-seed='{seed}']"
+
+
+def place(term, number):
+    return f".term:nth-child({'ABCD'.index(term) + 1}) .slot:nth-child({number}), " + (
+        f".term:nth-child({'ABCD'.index(term) + 1}) .held:nth-child({number}) .slot"
+    )
+
+
+def slide(page, selector, amount):
+    page.run(
+        f"(() => {{ const node = document.querySelector({json.dumps(selector)});"
+        f"node.value = {amount}; for (const kind of ['input', 'change'])"
+        "node.dispatchEvent(new Event(kind, {bubbles: true})); })()"
+    )
+
+
+def test_a_picked_seed_is_the_picture_of_generate(page, model, tmp_path):
+    generate.main(["--model", str(model), "--seeds", "0,12", "--out", str(tmp_path / "g")])
+    page.click(face(12))
+    expression(page, "seed 12")
+    address_has(page, "a=12&of=")
+    page.click("#save")
+    saved, made = tmp_path / "downloads/seed_000012.png", tmp_path / "g/images/seed_000012.png"
+    for _ in range(200):
+        if saved.is_file():
+            break
+        time.sleep(0.05)
+    with Image.open(saved) as ours, Image.open(made) as theirs:
+        ours.load()
+        assert ours.mode == theirs.mode == "RGB"
+        np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_array_equal(shown(page), theirs)
+        np.testing.assert_array_equal(shown(page, face(12) + " canvas"), theirs)
+        assert {key: ours.text[key] for key in theirs.text} == theirs.text
+        assert set(ours.text) - set(theirs.text) == {"expression", "link"}
+        assert ours.text["expression"] == "12" and ours.text["link"].startswith("#a=12&of=")
+
+
+def test_faces_are_calculated_with_and_every_step_can_be_undone(page, sampler):
+    page.click(place("A", 2))  # one more face, for an average
+    page.click(face(5))
+    page.click(face(7))
+    expression(page, "mean(0, 5, 7)")
+    page.click(place("B", 1))
+    page.click(face(9))
+    page.click(place("C", 1))
+    page.click(face(11))
+    expression(page, "mean(0, 5, 7) - 9 + 11")
+    wanted = latent(Recipe(a=(0, 5, 7), b=(9,), c=(11,)), 128)
+    np.testing.assert_array_equal(shown(page), sampler.generate(latents=[wanted])[0])
+    text = page.run(NORMS)
+    assert text == f"‖z‖ {np.linalg.norm(wanted):.2f}, √128 = 11.31"
+    mean = latent(Recipe(a=(0, 5, 7)), 128)
+    page.wait(f"Math.max(...{PIXELS.format(selector=repr('#mean-a'))})")
+    np.testing.assert_array_equal(shown(page, "#mean-a"), sampler.generate(latents=[mean])[0])
+    used = page.run(
+        "[...document.querySelectorAll('#wall [aria-pressed=true]')].map(b => b.ariaLabel)"
+    )
+    assert used == [
+        "seed 0, in A",
+        "seed 5, in A",
+        "seed 7, in A",
+        "seed 9, in −B",
+        "seed 11, in +C",
+    ]
+    for text in ("mean(0, 5, 7) - 9", "mean(0, 5, 7)", "mean(0, 5)", "seed 0"):
+        page.press("z", 90, modifiers=2)
+        expression(page, text)
+    assert page.run("document.getElementById('undo').disabled")
+    for text in ("mean(0, 5)", "mean(0, 5, 7)"):
+        page.press("Z", 90, modifiers=10)
+        expression(page, text)
+    page.click("#redo")
+    expression(page, "mean(0, 5, 7) - 9")
+    page.click(".term:nth-child(1) .held:nth-child(2) .drop")
+    expression(page, "mean(0, 7) - 9")
+    page.click("#clear")
+    expression(page, "seed 0")
+
+
+def test_sliders_walk_and_a_link_shows_the_same_again(page, address, sampler, directions):
+    page.click(place("D", 1))
+    page.click(face(20))
+    slide(page, "#way", 0.37)
+    slide(page, "#along-attribute-0", 0.5)
+    slide(page, "#along-kernel-0", -0.25)
+    slide(page, "#truncation", 0.7)
+    expression(page, f"slerp(0, 20, 0.37) + 0.5 Smiling - 0.25 {HOSTILE}")
+    address_has(page, "a=0&d=20&way=0.37&truncation=0.7&along.Smiling=0.5&along.%3Cimg")
+    along = {"Smiling": 0.5, HOSTILE: -0.25}
+    wanted = latent(Recipe(a=(0,), d=(20,), way=0.37, along=along, truncation=0.7), 128, directions)
+    expected = sampler.generate(latents=[wanted])[0]
+    page.wait(f"{NORMS}.startsWith('‖z‖ {np.linalg.norm(wanted):.2f},') && {EXACT}")
+    np.testing.assert_array_equal(shown(page), expected)
+    link = page.run("location.href")
+    page.open(link)
+    page.wait(READY.format(exact=EXACT))
+    np.testing.assert_array_equal(shown(page), expected)
+    page.press("z", 90, modifiers=2)  # there is nothing to go back to
+    expression(page, f"slerp(0, 20, 0.37) + 0.5 Smiling - 0.25 {HOSTILE}")
+    page.click("#strip button:nth-child(9)")
+    expression(page, f"slerp(0, 20, 1) + 0.5 Smiling - 0.25 {HOSTILE}")
+    page.click("#level")
+    expression(page, "slerp(0, 20, 1)")
+    page.click("nav a[href='#along']")
+    address_has(page, "a=0&d=20&way=1")  # the picture is still what the address names
+    page.click("#undo")
+    expression(page, f"slerp(0, 20, 1) + 0.5 Smiling - 0.25 {HOSTILE}")
+
+
+BAD_LINKS = {
+    "a=3&of=000000000000": "of another generator (000000000000)",
+    "a=-3": "it has a=-3",
+    "a=4294967296": "it has a=4294967296",
+    f"a={','.join(['1'] * 65)}": "it has a=1,1",
+    "a=1&along.Frowning=1": "there is no direction Frowning here",
+    "a=1&way=7": "it has way=7",
+    "<img src=x onerror=alert(1)>": "it has",
+    "a=1&along.%E0%A4%A=1": "malformed",
+}
+
+
+def test_a_link_that_cannot_be_shown_is_named(page, address):
+    for fragment, words in BAD_LINKS.items():
+        page.open(f"{address}#{fragment}")
+        page.wait("document.getElementById('trouble').textContent.startsWith('This link')")
+        assert words in page.run("document.getElementById('trouble').textContent")
+        assert page.run("document.querySelector('#trouble').children.length") == 0
+
+
+def test_it_can_be_used_by_keys_and_has_names(page):
+    page.run("document.querySelector('#wall button').focus()")
+    for key, code in (("ArrowRight", 39), ("ArrowRight", 39), ("ArrowDown", 40), ("End", 35)):
+        page.press(key, code)
+    assert page.run("document.activeElement.dataset.seed") == "63"
+    page.press("Home", 36)
+    page.press("ArrowRight", 39)
+    page.call("Input.dispatchKeyEvent", type="keyDown", key="Enter", text="\r")
+    page.press("Enter", 13)
+    expression(page, "seed 1")
+    assert page.run("document.querySelectorAll('#wall [tabindex=\"0\"]').length") == 1
+    page.run("document.getElementById('seed').value = '4294967295'")
+    page.click("#typed button")
+    expression(page, "seed 4294967295")
+    page.run("document.getElementById('seed').value = 'x'")
+    page.click("#typed button")
+    page.wait("document.getElementById('trouble').textContent.startsWith('A seed is')")
+    page.click("#more")
+    page.wait("document.querySelectorAll('#wall button').length === 128")
+    unnamed = page.run(
+        "[...document.querySelectorAll('button, input, canvas[role], [role=group]')].filter("
+        "n => !n.ariaLabel && !n.textContent.trim() && !(n.labels && n.labels.length)).length"
+    )
+    assert unnamed == 0
+
+
+def test_when_the_program_has_ended_the_page_says_so(sampler, tmp_path):
+    with exploration.serve(0, sampler, None, describe("x", sampler, None, "make some")) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        with browser(tmp_path) as page:
+            page.open(server.address)
+            page.wait(READY.format(exact=EXACT))
+            assert "make some" in page.run("document.getElementById('along').textContent")
+            offline = {"offline": True, "latency": 0}
+            speed = {"downloadThroughput": -1, "uploadThroughput": -1}
+            page.call("Network.emulateNetworkConditions", **offline, **speed)
+            page.click(face(3))
+            page.wait("document.getElementById('trouble').textContent.startsWith('No answer')")
+            page.call("Network.emulateNetworkConditions", **offline | {"offline": False}, **speed)
+            page.click(face(4))
+            page.wait("document.getElementById('trouble').hidden")
+        server.shutdown()
+        thread.join()
+
+
+def test_the_pages_files_are_in_the_repository():
+    folder = REPO / "dcgan_tf/explore"
+    text = (folder / "explorer.js").read_text(encoding="utf-8")
+    assert "innerHTML" not in text and "eval(" not in text
