@@ -1,6 +1,7 @@
 """stdout and stderr that a command can count on: open, able to show every character, and not ended
 by a reader that has left."""
 
+import contextlib
 import io
 import os
 import sys
@@ -49,3 +50,21 @@ class _Pipe(io.FileIO):
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return super().write(data)
+
+
+@contextlib.contextmanager
+def hushed_stderr():
+    """Drop what libraries in C++ write to this process' stderr while the block runs.
+
+    Only for work whose result is checked afterwards, and whose errors are exceptions.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

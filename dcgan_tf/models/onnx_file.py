@@ -1,0 +1,72 @@
+"""A generator as an ONNX file, for runtimes that know neither Keras nor TensorFlow."""
+
+import logging
+import os
+from importlib import import_module
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from dcgan_tf.common.atomic_write import replacing
+from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.streams import hushed_stderr
+
+INPUT, OUTPUT = "latents", "pictures"
+OPSET = 15  # of 2021, with which every runtime of today agrees; no layer here needs a newer one
+
+
+def to_onnx(generator: keras.Model, path: str | os.PathLike):
+    """Write a generator in inference mode as ONNX, whole or not at all.
+
+    The file takes `latents`, float32 (n, latent_dim), and gives `pictures`, float32 (n, height,
+    width, channels) in the range of the generator's own output; n is free.
+
+    Args:
+        generator: keras.Model with one input and one output; it need not have been called yet.
+        path: the file to write or replace.
+
+    Raises:
+        UserError: a package is missing, or a layer that ONNX cannot express.
+        OSError: the file cannot be written.
+    """
+    tf2onnx, onnx = _packages()
+    length = generator.inputs[0].shape[-1]
+    signature = [tf.TensorSpec((None, length), tf.float32, name=INPUT)]
+
+    # A function of our own rather than Keras' export, which fails on a model that was never
+    # called, and has no say in the names.
+    @tf.function
+    def forward(latents):
+        return {OUTPUT: tf.cast(generator(latents, training=False), tf.float32)}
+
+    try:
+        with hushed_stderr():  # the optimiser of the graph greets there
+            model, _ = tf2onnx.convert.from_function(forward, signature, opset=OPSET)
+        model.graph.name = "generator"
+        for end in (model.graph.input[0], model.graph.output[0]):
+            end.type.tensor_type.shape.dim[0].dim_param = "n"
+        # What it has no words for tf2onnx leaves in the graph under TensorFlow's name.
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # both raise many kinds
+        raise UserError(f"cannot be written as ONNX ({one_line(error)})") from None
+    with replacing(path) as temporary:
+        Path(temporary).write_bytes(model.SerializeToString())
+
+
+def _packages():
+    """The modules tf2onnx, with its converter, and onnx."""
+    level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
+    try:
+        onnx, tf2onnx = import_module("onnx"), import_module("tf2onnx")
+        import_module("tf2onnx.convert")  # which sets the level for the whole process
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"ONNX needs the package {error.name}, which is not installed; run in the project's "
+            'folder: pip install ".[onnx]"'
+        ) from None
+    finally:
+        if level is not None:
+            os.environ["TF_CPP_MIN_LOG_LEVEL"] = level
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    return tf2onnx, onnx
