@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -12,26 +11,7 @@ from dcgan_tf.common.files import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.hints import meant
 from dcgan_tf.common.log import speak
-
-FORMATS = ("keras", "saved_model", "onnx", "litert")
-HUB = "hub"  # a folder with several of them
-
-
-@dataclass(frozen=True)
-class ExportRequest:
-    """What one call asks for.
-
-    Attributes:
-        model: the generator's .keras file.
-        to: some of `FORMATS` and `HUB`, each once.
-        out: the folder that is made, or None for the next free one of the run.
-        licence: an identifier for the hub's card, such as "cc-by-4.0"; None: not said.
-    """
-
-    model: Path
-    to: tuple[str, ...]
-    out: Path | None = None
-    licence: str | None = None
+from dcgan_tf.export.request import FORMATS, HUB, ExportRequest
 
 
 def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:

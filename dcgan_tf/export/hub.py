@@ -16,9 +16,9 @@ from dcgan_tf.common.pretrained import FOLDER, home_of
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import frechet_name, read_records
 from dcgan_tf.export.card import Facts, card
-from dcgan_tf.export.command import HUB, ExportRequest
 from dcgan_tf.export.formats import FORMATS
 from dcgan_tf.export.origin import origin_of
+from dcgan_tf.export.request import HUB, ExportRequest
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import Sampler
 
