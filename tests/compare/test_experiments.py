@@ -50,7 +50,7 @@ def test_the_sweep_calls_train_with_flags_that_it_has(here, monkeypatch, capsys)
     first, second = (call.config for call in calls)
     assert first == second and first.g_learning_rate == first.d_learning_rate == 5e-4
     assert first.d_width == 0.5 and first.score_every == 5
-    assert [str(call.run.root) for call in calls] == ["runs/sweep/0000", "runs/sweep/0001"]
+    assert [str(call.run_dir) for call in calls] == ["runs/sweep/0000", "runs/sweep/0001"]
 
 
 def test_the_program_for_wandb_trains(monkeypatch):
