@@ -62,8 +62,7 @@ def export(request: ExportRequest) -> Path:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     hub = Hub(request, sampler) if HUB in request.to else None
-    # On the CPU, for a GPU rounds in ways of its own.
-    with _place(request) as out, new_folder(out) as folder, tf.device("/cpu:0"):
+    with _place(request) as out, new_folder(out) as folder:
         exporter = Exporter(in_float32(sampler.model))
         rows = [exporter.add(FORMATS[name], folder) for name in request.to if name != HUB]
         if hub:
@@ -101,7 +100,8 @@ class Exporter:
     def __init__(self, model: keras.Model):
         self._model, self._done = model, {}
         self._latents = seed_latents(SEEDS, model.inputs[0].shape[-1])
-        self._expected = in_tensorflow(model)(self._latents)
+        with _float32():
+            self._expected = in_tensorflow(model)(self._latents)
         # Grey levels of a whole range: 1 for a sigmoid, 2 for a tanh.
         self._levels = 255.0 if range_of(model) == "sigmoid" else 127.5
 
@@ -133,10 +133,22 @@ class Exporter:
 
     def _difference(self, forward):
         """float: the largest difference of the pictures, in grey levels."""
-        pictures = np.asarray(forward(self._latents))
+        with _float32():
+            pictures = np.asarray(forward(self._latents))
         if pictures.shape != self._expected.shape:
             return np.inf
         return float(np.abs(pictures - self._expected).max() * self._levels)
+
+
+@contextlib.contextmanager
+def _float32():
+    """Products in full: newer GPUs round their factors to 10 bits otherwise."""
+    before = tf.config.experimental.tensor_float_32_execution_enabled()
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def _milliseconds(forward: Forward, latents):

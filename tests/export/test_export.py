@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import REPO, assert_refused, refused
 from PIL import Image
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tiny_gan import tiny
 from tiny_run import VERDICT, score
 
@@ -31,11 +32,10 @@ needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason='needs pip install ".[onnx]
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    """{activation: a generator's file}, each with large weights, so that pictures differ by far."""
+    """{kind: a generator's file}, each with large weights, so that pictures differ by far."""
     folder = tmp_path_factory.mktemp("networks")
-    for name in ("celeba", "radford"):
-        config = tiny(name, init_stddev=0.3)
-        build_generator(config).save(folder / f"{config.output_activation}.keras")
+    for name, kind in (("celeba", "sigmoid"), ("radford", "tanh"), ("mnist", "grey")):
+        build_generator(tiny(name, init_stddev=0.3)).save(folder / f"{kind}.keras")
     return {path.stem: path for path in folder.iterdir()}
 
 
@@ -89,6 +89,17 @@ def test_each_format_makes_the_pictures_of_keras(name, activation, networks, tmp
         expected = np.asarray(generator(latents[:count], training=False))
         assert np.ptp(expected) > 0.1 and pictures.dtype == np.float32
         np.testing.assert_allclose(pictures, expected, atol=1e-4)
+
+
+def test_a_saved_model_is_bound_to_no_device(networks, tmp_path):
+    """Or it would run on the CPU, whatever the machine has that it is taken to."""
+    export("--model", networks["tanh"], "--to", "saved_model", "--out", tmp_path / "out")
+    saved = SavedModel()
+    saved.ParseFromString((tmp_path / "out/saved_model/saved_model.pb").read_bytes())
+    nodes = [n for g in saved.meta_graphs for f in g.graph_def.library.function for n in f.node_def]
+    forward = [node for node in nodes if "Save" not in node.op and "Restore" not in node.op]
+    assert len(forward) > 20
+    assert {node.device for node in forward if "Conv2D" in node.op} == {""}
 
 
 def test_several_stand_in_one_table(networks, tmp_path, capsys):
@@ -259,7 +270,9 @@ def test_the_folder_for_a_hub(run):
 
 
 @pytest.mark.slow
-def test_the_code_on_the_card_makes_the_pictures_of_generate(run, monkeypatch):
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "grey"])
+def test_the_code_on_the_card_makes_the_pictures_of_generate(kind, run, networks, monkeypatch):
+    run.generator.write_bytes(networks[kind].read_bytes())
     _, text, folder = card_of(run)
     monkeypatch.chdir(folder)
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
@@ -267,10 +280,10 @@ def test_the_code_on_the_card_makes_the_pictures_of_generate(run, monkeypatch):
     names = {}
     for block in blocks:
         exec(block, names)
-        found = np.clip(names["picture"], 0, 1) * 255
+        unit = names["picture"] if kind == "sigmoid" else (names["picture"] + 1) / 2
         expected = load_generator(run.root).generate([7])[0]
-        assert np.abs(found - expected).max() < 0.6
-    assert np.array_equal(np.asarray(Image.open("seed7.png")), expected)
+        assert np.abs(255 * unit - expected).max() < 0.6
+    assert np.array_equal(np.asarray(Image.open("seed7.png")), expected.squeeze())
 
 
 @pytest.mark.usefixtures("without_onnx")
