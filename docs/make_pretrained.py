@@ -8,13 +8,11 @@ as it opens any other; what is scored is the rounded G. The card, README.md, is 
 """
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.config import Config
-from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.config_file import read_config, to_toml, without_places
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.loading import load_network
@@ -34,9 +32,7 @@ def make(run: Run, target: Run):
     """Write config.toml, generator.keras and discriminator.keras of a run, rounded and packed."""
     target.root.mkdir(parents=True, exist_ok=True)
     config = read_config(run.config)
-    # Where the pictures lay on the machine that trained says nothing on another.
-    places = {"data": "", "packs": Config.packs, "inception": Config.inception}
-    write_text(target.config, to_toml(replace(config, **places)))
+    write_text(target.config, to_toml(without_places(config)))
     for source, path in (
         (run.generator, target.generator),
         (run.discriminator, target.discriminator),

@@ -90,13 +90,29 @@ def whole_folder(path, is_whole):
         if is_whole(path):
             yield None
             return
-        temporary = path.with_name(f".making-{path.name}")
-        shutil.rmtree(temporary, ignore_errors=True)  # left by a killed process: we hold the lock
         shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
-        temporary.mkdir()
-        try:
+        with new_folder(path) as temporary:
             yield temporary
-            temporary.rename(path)
-        except BaseException:
-            shutil.rmtree(temporary, ignore_errors=True)
-            raise
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """Make a folder whole or not at all: yields a temporary one beside it, then moves it there.
+
+    What a killed process left is made anew by the next one, for the name is always the same: of
+    two programs that make one folder at once the second fails, unless a lock keeps them apart.
+
+    Args:
+        path: where nothing is yet, or an empty folder; its parent is there.
+    """
+    temporary = path.with_name(f".making-{path.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        with contextlib.suppress(FileNotFoundError):  # onto an empty one Windows renames nothing
+            path.rmdir()
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -11,6 +11,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, check_value, groups
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.hints import unknown
+from dcgan_tf.common.pretrained import PREFIX
 
 
 def to_toml(config):
@@ -94,6 +95,14 @@ def read_config(path):
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
     return replace(Config(), **table)
+
+
+def without_places(config):
+    """Config: the same without paths, which say nothing on another machine than the one they were
+    given on; networks that it started from stay only if they come with the package."""
+    started = config.init_from if config.init_from.startswith(PREFIX) else ""
+    own = {name: getattr(Config, name) for name in ("data", "packs", "inception")}
+    return replace(config, **own, init_from=started)
 
 
 def _read_toml(path):

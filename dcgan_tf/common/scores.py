@@ -128,6 +128,17 @@ def refuse_mismatch(first: dict, second: dict) -> None:
         )
 
 
+def cell(record: dict | None, name: str) -> str:
+    """One score as a table shows it."""
+    value = (record or {}).get(name)
+    if value is None:
+        return "-"
+    if name == "kid_mean":  # of equal distributions it is a millionth: no fixed decimals
+        spread = record.get("kid_std")
+        return f"{value:.2e}" + (f" ± {spread:.0e}" if spread else "")
+    return f"{value:.4f}" if value < 10 else f"{value:.2f}"
+
+
 def title(record: dict) -> str:
     """What was scored, in a few words."""
     if record.get("run") is None:

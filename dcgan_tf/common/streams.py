@@ -3,6 +3,7 @@ by a reader that has left."""
 
 import contextlib
 import io
+import logging
 import os
 import sys
 
@@ -53,14 +54,15 @@ class _Pipe(io.FileIO):
 
 
 @contextlib.contextmanager
-def hushed_stderr():
-    """Drop what libraries in C++ write to this process' stderr while the block runs.
+def hushed():
+    """Drop what libraries in C++ write to this process' stderr while the block runs, and the
+    logging to stderr that others begin there.
 
     Only for work whose result is checked afterwards, and whose errors are exceptions.
     """
     sys.stderr.flush()
-    kept = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    handlers = list(logging.root.handlers)
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, 2)
         yield
@@ -68,3 +70,4 @@ def hushed_stderr():
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+        logging.root.handlers[:] = handlers  # absl gives the root one that shows everything twice

@@ -5,18 +5,7 @@ from pathlib import Path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import LABELS, mismatch, read_records, refuse_mismatch, title
-
-
-def cell(record: dict | None, name: str) -> str:
-    """One score as a table shows it."""
-    value = (record or {}).get(name)
-    if value is None:
-        return "-"
-    if name == "kid_mean":  # of equal distributions it is a millionth: no fixed decimals
-        spread = record.get("kid_std")
-        return f"{value:.2e}" + (f" ± {spread:.0e}" if spread else "")
-    return f"{value:.4f}" if value < 10 else f"{value:.2f}"
+from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records, refuse_mismatch, title
 
 
 def table(record: dict) -> str:

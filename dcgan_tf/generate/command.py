@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common import limits, runs
+from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home, leave, number, parse_seeds, run_command, typed
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.log import speak
-from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.generate.request import GenerationRequest, check_way
 
 
@@ -36,7 +36,7 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, limits.SCALE),
     }
     # The model comes last: who mistyped a flag should not first be sent for a model.
-    return GenerationRequest(model=_find_model(args), limit=limit, force=args.force, **given)
+    return GenerationRequest(model=find_generator(args), limit=limit, force=args.force, **given)
 
 
 def _parser():
@@ -45,12 +45,7 @@ def _parser():
         description="Generate pictures with a trained generator.",
         epilog=f"example: {typed('generate')} --n 64",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--run", metavar="DIR", help="the run whose generator is used [the newest]")
-    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
-    where.add_argument(
-        "--pretrained", metavar="NAME", help="a generator that comes with the package: faces"
-    )
+    add_generator_flags(parser)
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--n", metavar="N", help="so many pictures, of seeds 0 to N-1 [64]")
     what.add_argument("--seeds", metavar="LIST", help="pictures of these seeds, such as 0-63,100")
@@ -89,21 +84,6 @@ def _way(text, limit):
 def _path(flag, text):
     """Path: what a flag names, with ~ replaced."""
     return Path(at_home(flag, text))
-
-
-def _find_model(args):
-    if args.model is not None:
-        return _path("--model", args.model)
-    if args.pretrained is not None:
-        return pretrained(args.pretrained, "--pretrained").generator
-    if args.run is None:
-        return runs.newest().generator
-    path = runs.Run(_path("--run", args.run)).generator
-    if not path.is_file():
-        raise UserError(
-            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
-        )
-    return path
 
 
 def main(argv: Sequence[str] | None = None):

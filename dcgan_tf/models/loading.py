@@ -73,6 +73,31 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         raise UserError(error.message, flag=where) from None
 
 
+def in_float32(model: keras.Model) -> keras.Model:
+    """A network that computes in float32, of the same weights: itself, where it does already.
+
+    Half precision is for training; other runtimes know little of it.
+    """
+    config = keras.saving.serialize_keras_object(model)
+    plain = _without_policies(config)
+    if plain == config:
+        return model
+    same = keras.saving.deserialize_keras_object(plain, safe_mode=True)
+    same.set_weights(model.get_weights())
+    return same
+
+
+def _without_policies(part):
+    """A part of a network's config in which every layer's dtype is float32."""
+    if isinstance(part, list):
+        return [_without_policies(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    if part.get("class_name") == "DTypePolicy":
+        return part | {"config": {"name": "float32"}}
+    return {key: _without_policies(value) for key, value in part.items()}
+
+
 def not_a_generator(model: keras.Model) -> str:
     """What keeps a network from being a generator, in words; "" where nothing does."""
     inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)

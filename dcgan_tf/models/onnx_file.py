@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.streams import hushed_stderr
+from dcgan_tf.common.streams import hushed
+from dcgan_tf.models.loading import in_float32
 
 INPUT, OUTPUT = "latents", "pictures"
 OPSET = 15  # of 2021, with which every runtime of today agrees; no layer here needs a newer one
@@ -31,6 +32,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
         OSError: the file cannot be written.
     """
     tf2onnx, onnx = _packages()
+    generator = in_float32(generator)
     length = generator.inputs[0].shape[-1]
     signature = [tf.TensorSpec((None, length), tf.float32, name=INPUT)]
 
@@ -38,16 +40,18 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
     # called, and has no say in the names.
     @tf.function
     def forward(latents):
-        return {OUTPUT: tf.cast(generator(latents, training=False), tf.float32)}
+        return {OUTPUT: generator(latents, training=False)}
 
     try:
-        with hushed_stderr():  # the optimiser of the graph greets there
+        with hushed():  # the optimiser of the graph greets there
             model, _ = tf2onnx.convert.from_function(forward, signature, opset=OPSET)
         model.graph.name = "generator"
         for end in (model.graph.input[0], model.graph.output[0]):
             end.type.tensor_type.shape.dim[0].dim_param = "n"
         # What it has no words for tf2onnx leaves in the graph under TensorFlow's name.
         onnx.checker.check_model(model, full_check=True)
+    except MemoryError:
+        raise
     except Exception as error:  # both raise many kinds
         raise UserError(f"cannot be written as ONNX ({one_line(error)})") from None
     with replacing(path) as temporary:

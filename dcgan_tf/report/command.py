@@ -55,14 +55,19 @@ def parse_report(argv: list[str] | None = None) -> ReportRequest:
     )
 
 
-def check_run(run: Run):
-    """Raise UserError for what is no run's directory, damaged though it may be."""
+def check_run(run: Run, flag: str = "--run"):
+    """Raise UserError for what is no run's directory, damaged though it may be.
+
+    Args:
+        flag: what named it, for the message.
+    """
+    named = f"{flag} {run.root}".strip()
     if not run.root.is_dir():
-        raise UserError("no such folder; expected a run's directory", flag=f"--run {run.root}")
+        raise UserError("no such folder; expected a run's directory", flag=named)
     if not any(path.exists() for path in (run.config, run.metrics, run.samples, run.generator)):
         raise UserError(
             "neither config.toml nor metrics.jsonl, samples or a generator, so it is no run",
-            flag=f"--run {run.root}",
+            flag=named,
         )
 
 

@@ -42,12 +42,12 @@ def page(runs: tuple[Run, ...]) -> bytes:
     """The page, in UTF-8."""
     told = [contents(run, len(runs)) for run in runs]
     shown = [found for _, found in told]
-    _tell_apart(shown)
+    tell_apart(shown)
     data = {
         "version": __version__,
         "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "labels": LABELS,
-        "groups": _compared(shown),
+        "groups": compared(shown),
         "runs": shown,
     }
     room = MOST_BYTES - _SPARE - len(_filled(data))
@@ -56,16 +56,23 @@ def page(runs: tuple[Run, ...]) -> bytes:
     return _filled(data)
 
 
-def _tell_apart(shown):
-    """Give runs of one name their parent folder's as well."""
+def tell_apart(shown: list[dict]):
+    """Give runs of one name, in what `contents` says of them, their parent folder's as well."""
     names = [found["name"] for found in shown]
     for found in shown:
         if names.count(found["name"]) > 1:
             found["name"] = "/".join(Path(found["folder"]).parts[-2:])
 
 
-def _compared(shown):
-    """list of lists of [run, score]: the scores that may be put side by side, the newest first."""
+def compared(shown: list[dict]) -> list[list[list[int]]]:
+    """The scores that may be put side by side, in groups, the newest first.
+
+    Args:
+        shown: what `contents` says of each run; `record` is taken out of its scores.
+
+    Returns:
+        For each group the places of its scores, [run, score].
+    """
     groups = []
     for number, found in enumerate(shown):
         for place, score in enumerate(found["scores"]):

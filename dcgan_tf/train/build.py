@@ -172,5 +172,5 @@ def _writing(session, looks):
         count = config.score_samples
         found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
     if config.tensorboard:
-        found.append(logs.TensorBoardLog(run.tensorboard, journal))
+        found.append(logs.TensorBoardLog(run.tensorboard, journal, config))
     return found

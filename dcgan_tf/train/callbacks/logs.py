@@ -4,6 +4,7 @@ A training that was killed goes on from its last checkpoint and passes the same 
 whatever a callback writes is then replaced by the same content.
 """
 
+import dataclasses
 import logging
 import sys
 import time
@@ -13,6 +14,7 @@ import psutil
 import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import write_lines
+from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.files import read_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents
@@ -114,13 +116,38 @@ class Troubles(keras.callbacks.Callback):
                 log.warning(collapse.warning(kind, history, first))
 
 
-class TensorBoardLog(keras.callbacks.Callback):
-    """Scalars after each epoch; the pictures are in samples/ and need no second copy."""
+def _hyperparameters(config):
+    """dict: the settings as TensorBoard takes them, without where things lie on this machine."""
+    values = dataclasses.asdict(without_places(config))
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if name not in ("data", "packs", "inception")
+    }
 
-    def __init__(self, folder, journal):
+
+class TensorBoardLog(keras.callbacks.Callback):
+    """Scalars after each epoch, and the settings for the tab HPARAMS; the pictures are in samples/
+    and need no second copy.
+
+    Args:
+        folder: Path; journal: checkpoints.Journal.
+        config: config.Config, or None for no settings.
+    """
+
+    def __init__(self, folder, journal, config=None):
         super().__init__()
-        self._journal = journal
+        self._journal, self._config = journal, config
         self._writer = tf.summary.create_file_writer(str(folder))
+
+    def on_train_begin(self, logs=None):
+        if self._config is None:
+            return
+        from tensorboard.plugins.hparams.api import hparams  # a second that only this needs
+
+        with self._writer.as_default(step=0):
+            hparams(_hyperparameters(self._config))
+        self._writer.flush()
 
     def on_epoch_end(self, epoch, logs=None):
         with self._writer.as_default(step=epoch + 1):

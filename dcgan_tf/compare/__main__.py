@@ -1,0 +1,5 @@
+"""Runs the command `python -m dcgan_tf.compare`."""
+
+from dcgan_tf.compare.command import run
+
+run()

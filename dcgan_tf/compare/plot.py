@@ -1,0 +1,62 @@
+"""compare.png: the losses of several runs, and the scores that compare, over the images seen."""
+
+from pathlib import Path
+
+from dcgan_tf.common.plots import figure
+from dcgan_tf.common.scores import LABELS
+
+COLORS = 10  # of Matplotlib's default cycle; then the lines are dotted, then dashed
+STYLES = ("-", ":", "--", "-.")
+
+
+def draw(shown: list[dict], scores: dict, out: Path):
+    """Draw the plot.
+
+    Args:
+        shown: what report's `contents` says of each run.
+        scores: {place of the run: its scores}, of one group that compares; {}: D's beliefs are
+            drawn instead.
+        out: the PNG.
+    """
+    with figure(out, "d_loss bold, g_loss pale", "images seen") as (losses, below):
+        for number, found in enumerate(shown):
+            look = {"color": f"C{number % COLORS}", "linestyle": STYLES[number // COLORS % 4]}
+            epochs = found["epochs"]
+            images = epochs["images_seen"]
+            mark = {"marker": "."} if len(images) < 30 else {}
+            losses.plot(images, epochs["d_loss"], label=found["name"], **look, **mark)
+            losses.plot(images, epochs["g_loss"], alpha=0.35, **look, **mark)
+            if number in scores:
+                _draw_scores(below, epochs, scores[number], look)
+            elif not scores:
+                gap = [r - f for r, f in zip(epochs["d_real"], epochs["d_fake"], strict=True)]
+                below.plot(images, gap, **look, **mark)
+        _explain(losses, below, next(iter(scores.values()))[0] if scores else None)
+
+
+def _draw_scores(axes, epochs, scores, look):
+    """The scores of a run at the epochs of which it knows how many images they were."""
+    images = dict(zip(epochs["epoch"], epochs["images_seen"], strict=True))
+    placed = [(images[s["epoch"]], s["values"][s["name"]]) for s in scores if s["epoch"] in images]
+    if placed:
+        lowest = min(value for _, value in placed)
+        axes.plot(
+            *zip(*sorted(placed), strict=True), marker=".", label=f"lowest {lowest:.3g}", **look
+        )
+
+
+def _explain(losses, below, score):
+    """Axes, and the line that the lower curves are to be seen against."""
+    from matplotlib.ticker import EngFormatter
+
+    grey = {"color": "grey", "linestyle": ":"}
+    losses.set(ylabel="loss", xlim=(0, None))
+    losses.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 1M
+    if not score:
+        below.axhline(0, label="D cannot tell", **grey)
+        below.set(ylabel="D(real) - D(fake)")
+        return
+    if (floor := score["floor"].get(score["name"])) is not None:
+        below.axhline(floor, label="real against\nreal", **grey)
+    below.set(ylabel=f"{LABELS[score['name']]}\n(lower is better)")
+    below.set_ylim(bottom=0)

@@ -1,0 +1,94 @@
+"""A trained generator in other formats: `python -m dcgan_tf.export --run DIR --to onnx`."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.cli import Parser, at_home, leave, run_command
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_file
+from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
+from dcgan_tf.common.hints import meant
+from dcgan_tf.common.log import speak
+from dcgan_tf.export.request import FORMATS, HUB, ExportRequest
+
+
+def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
+    """Read the command line, without importing TensorFlow.
+
+    Raises:
+        UserError: an unknown flag or format, no such generator, files in the way.
+    """
+    args = _parser().parse_args(argv)
+    to = _formats(args.to)
+    out = None if args.out is None else _free("--out", Path(at_home("--out", args.out)))
+    if args.license is not None:
+        _check_licence(args.license, to)
+    model = find_generator(args)  # last: who mistyped a flag should not first be sent for a model
+    check_file(model, "--model", "a generator's .keras file")
+    return ExportRequest(model, to, out, args.license)
+
+
+def _parser():
+    parser = Parser(
+        prog="python -m dcgan_tf.export",
+        description="Write a trained generator in other formats. Each is checked against Keras on "
+        "the same latents before anything is published.",
+        epilog="example: python -m dcgan_tf.export --pretrained faces --to onnx,litert",
+        argument_default=None,
+    )
+    add_generator_flags(parser)
+    add = parser.add_argument
+    add("--to", metavar="LIST", help=f"some of {','.join((*FORMATS, HUB))} [keras,saved_model]")
+    add("--out", metavar="DIR", help="the folder to make [exported/0001 and so on in the run]")
+    add("--license", metavar="ID", help="for the card of hub, such as cc-by-4.0 [not said]")
+    return parser
+
+
+def _formats(text):
+    known = (*FORMATS, HUB)
+    names = [] if text == "" else (text or "keras,saved_model").split(",")
+    for name in names:
+        if name not in known:
+            near = meant(name, known)
+            hint = f"did you mean {near}?" if near else f"expected some of {', '.join(known)}"
+            raise UserError(f"unknown format {limits.shown(name)}; {hint}", flag="--to")
+    if not names:
+        raise UserError(f"got an empty list, expected some of {', '.join(known)}", flag="--to")
+    return tuple(dict.fromkeys(names))
+
+
+def _free(flag, path):
+    """A path where a folder can be made: nothing is there, or an empty folder."""
+    if path.exists() and not path.is_dir():
+        raise UserError("this is a file, expected a folder", flag=f"{flag} {path}")
+    if path.is_dir() and any(path.iterdir()):
+        raise UserError("has files already; name another folder", flag=f"{flag} {path}")
+    return path
+
+
+def _check_licence(text, to):
+    if HUB not in to:
+        raise UserError(f"--license: it stands on the card of --to {HUB}; add that, or leave it")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", text):
+        raise UserError(
+            f"--license: got {limits.shown(text)}, expected an identifier such as cc-by-4.0 or mit"
+        )
+
+
+def main(argv: Sequence[str] | None = None):
+    """Export as the command line asks."""
+    speak()
+    request = parse_export(argv)
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.export.exporting import export
+
+    export(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.export`."""
+    leave(run_command(main))

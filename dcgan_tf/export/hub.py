@@ -1,0 +1,147 @@
+"""A folder that can be uploaded to a hub of models as it is."""
+
+import logging
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.config_file import to_toml, without_places
+from dcgan_tf.common.directions import NAME as DIRECTIONS
+from dcgan_tf.common.directions import read_directions
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import json_object, read_lines
+from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.common.pretrained import FOLDER, home_of
+from dcgan_tf.common.runs import Run
+from dcgan_tf.common.scores import frechet_name, read_records
+from dcgan_tf.export.card import Facts, card
+from dcgan_tf.export.formats import FORMATS
+from dcgan_tf.export.origin import origin_of
+from dcgan_tf.export.request import HUB, ExportRequest
+from dcgan_tf.models.pixels import range_of
+from dcgan_tf.models.sampling import Sampler
+
+log = logging.getLogger(__name__)
+
+GRID, EXPLORER, CARD, CONFIG = "grid.png", "explorer.html", "README.md", "config.toml"
+SHOWN = range(64)  # seeds in the grid
+
+
+class Hub:
+    """What is put into the folder.
+
+    Args:
+        request: what was asked for; sampler: the generator.
+
+    Raises:
+        UserError: a licence that its data do not allow, or a config.toml that cannot be read.
+    """
+
+    def __init__(self, request: ExportRequest, sampler: Sampler):
+        self._sampler = sampler
+        self._origin = origin_of(request.model)
+        self._homes = (home_of(request.model), self._origin.run.root)
+        if request.licence and (bound := self._origin.bound):
+            raise UserError(
+                f"it was trained on {bound} or started from networks that were, whose licence "
+                "holds for what is trained on it; leave the flag out",
+                flag=f"--license {request.licence}",
+            )
+        run = self._origin.run
+        self._facts = Facts(
+            name=_name(request.model, run),
+            origin=self._origin,
+            picture_shape=sampler.picture_shape,
+            latent_dim=sampler.latent_dim,
+            activation=range_of(sampler.model),
+            parameters=sampler.model.count_params(),
+            sha256=sampler.sha256,
+            seen=_seen(request.model, run),
+            records=_scores(run, sampler.sha256),
+            memorisation=_verdict(run, sampler.sha256),
+            licence=request.licence,
+        )
+
+    def write(self, exporter, folder: Path) -> list:
+        """Fill the folder, which is made here.
+
+        Args:
+            exporter: writes and checks the formats.
+
+        Returns:
+            The rows of the formats in it.
+        """
+        folder.mkdir()
+        rows = [exporter.add(FORMATS["keras"], folder)]
+        if why := FORMATS["onnx"].missing():
+            log.warning(f"{HUB}: without a model in ONNX: {why}")
+        else:
+            rows.append(exporter.add(FORMATS["onnx"], folder))
+        self._save_grid(folder / GRID)
+        if self._origin.config:
+            write_text(folder / CONFIG, to_toml(without_places(self._origin.config)))
+        self._copy(DIRECTIONS, self._is_ours, folder)
+        self._copy(EXPLORER, self._shows_ours, folder)
+        files = tuple(sorted(path.name for path in folder.iterdir()))
+        write_text(folder / CARD, card(replace(self._facts, files=files)))
+        return [replace(row, file=f"{HUB}/{row.file}") for row in rows]
+
+    def _save_grid(self, path):
+        canvas = grid(self._sampler.generate(SHOWN))
+        text = {"model_sha256": self._sampler.sha256, "seeds": f"0-{SHOWN[-1]}"}
+        save_png(path, enlarge(canvas, default_scale(canvas.shape[1])), text)
+
+    def _copy(self, name, is_ours, folder):
+        """Take a file of the run that was made for this generator, where there is one."""
+        for home in dict.fromkeys(self._homes):
+            path = home / name
+            if path.is_file() and is_ours(path):
+                shutil.copyfile(path, folder / name)
+                return
+            if path.is_file():
+                log.warning(f"{path}: made for other weights, left out; make it anew")
+
+    def _is_ours(self, path):
+        try:
+            return bool(read_directions(path, self._sampler.sha256, "directions").names)
+        except UserError:
+            return False
+
+    def _shows_ours(self, path):
+        return self._sampler.sha256[:12].encode() in path.read_bytes()
+
+
+def _name(model, run):
+    """str: what the card calls the generator."""
+    if run.root.parent == FOLDER or run.config.is_file():
+        return run.root.resolve().name
+    return model.stem
+
+
+def _seen(model, run):
+    """dict: the epoch and the images seen of the generator in this file, {} where not known."""
+    records = [r for r in read_lines(run.metrics) if {"epoch", "images_seen"} <= r.keys()]
+    if model.absolute() == run.best_generator.absolute():
+        score = json_object(run.best_score.read_bytes()) if run.best_score.is_file() else {}
+        records = [record for record in records if record["epoch"] == score.get("epoch")]
+    elif model.absolute() != run.generator.absolute():
+        return {}
+    return {name: records[-1][name] for name in ("epoch", "images_seen")} if records else {}
+
+
+def _scores(run: Run, sha256):
+    """The newest record of each Fréchet distance that was measured of these very weights."""
+    newest = {}
+    for record in read_records(run.evaluation):
+        if record["protocol"].get("generator_sha256") == sha256:
+            newest[frechet_name(record)] = record
+    return tuple(newest.values())
+
+
+def _verdict(run, sha256):
+    """dict: memorisation.json, {} where there is none of these weights."""
+    if not run.memorisation.is_file():
+        return {}
+    record = json_object(run.memorisation.read_bytes())
+    return record if record.get("generator_sha256") == sha256 else {}

@@ -1,0 +1,468 @@
+"""A generator in other formats: the same pictures, one folder, whole or not at all."""
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from helpers import REPO, assert_refused, refused
+from PIL import Image
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tiny_gan import tiny
+from tiny_run import VERDICT, score
+
+from dcgan_tf.common.atomic_write import write_lines
+from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.directions import Directions, read_directions, write_directions
+from dcgan_tf.common.images import read_grid
+from dcgan_tf.common.runs import Run
+from dcgan_tf.export import card, command, exporting, formats
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.networks import build_generator
+from dcgan_tf.models.sampling import seed_latents
+
+ONNX = formats.FORMATS["onnx"]
+HAS_ONNX = not ONNX.missing()
+needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason='needs pip install ".[onnx]"')
+
+
+@pytest.fixture(scope="module")
+def networks(tmp_path_factory):
+    """{kind: a generator's file}, each with large weights, so that pictures differ by far."""
+    folder = tmp_path_factory.mktemp("networks")
+    for name, kind in (("celeba", "sigmoid"), ("radford", "tanh"), ("mnist", "grey")):
+        build_generator(tiny(name, init_stddev=0.3)).save(folder / f"{kind}.keras")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(exporting, "SECONDS", 0.0)
+
+
+@pytest.fixture
+def without_onnx(monkeypatch):
+    """As where its packages are not installed; a folder for a hub takes half as long then."""
+    monkeypatch.setattr(formats, "_is_installed", lambda name: False)
+
+
+@pytest.fixture
+def run(here, networks):
+    """A run with a generator and its settings, and nothing else."""
+    run = Run(here / "runs" / "0001-demo")
+    run.root.mkdir(parents=True)
+    run.generator.write_bytes(networks["sigmoid"].read_bytes())
+    run.config.write_text(to_toml(tiny("demo", data="/home/somebody/faces.zip", epochs=7)))
+    return run
+
+
+def export(*argv):
+    command.main([str(arg) for arg in argv])
+
+
+def files_in(folder):
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("name", [*formats.FORMATS])
+def test_each_format_makes_the_pictures_of_keras(name, activation, networks, tmp_path, capfd):
+    form = formats.FORMATS[name]
+    if form.missing():
+        pytest.skip(form.missing())
+    load_generator(networks[activation])  # what TensorFlow says at its first operation
+    capfd.readouterr()
+    export("--model", networks[activation], "--to", name, "--out", tmp_path / "out")
+    said = capfd.readouterr()
+    assert said.err == "" and form.file in said.out
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [form.file]
+    generator = keras.saving.load_model(networks[activation])
+    latents = seed_latents(range(100, 105), generator.input_shape[1])
+    forward = form.load(tmp_path / "out" / form.file)
+    for count in (5, 1):  # in any number
+        pictures = forward(latents[:count])
+        expected = np.asarray(generator(latents[:count], training=False))
+        assert np.ptp(expected) > 0.1 and pictures.dtype == np.float32
+        np.testing.assert_allclose(pictures, expected, atol=1e-4)
+
+
+def test_a_saved_model_is_bound_to_no_device(networks, tmp_path):
+    """Or it would run on the CPU, whatever the machine has that it is taken to."""
+    export("--model", networks["tanh"], "--to", "saved_model", "--out", tmp_path / "out")
+    saved = SavedModel()
+    saved.ParseFromString((tmp_path / "out/saved_model/saved_model.pb").read_bytes())
+    nodes = [n for g in saved.meta_graphs for f in g.graph_def.library.function for n in f.node_def]
+    forward = [node for node in nodes if "Save" not in node.op and "Restore" not in node.op]
+    assert len(forward) > 20
+    assert {node.device for node in forward if "Conv2D" in node.op} == {""}
+
+
+def test_several_stand_in_one_table(networks, tmp_path, capsys):
+    export("--model", networks["tanh"], "--to", "litert,keras,litert", "--out", tmp_path / "out")
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[2:4]] == ["generator.tflite", "generator.keras"]
+    for line in lines[2:4]:
+        name, size, off, alone, together = line.split()
+        assert int(size.replace(",", "")) == (tmp_path / "out" / name).stat().st_size
+        assert float(off) < exporting.TOLERANCE and float(alone) > 0 and float(together) > 0
+    assert files_in(tmp_path / "out") == {"generator.tflite", "generator.keras"}
+
+
+def test_the_next_free_folder_of_the_run(run):
+    export("--run", run.root, "--to", "keras")
+    export("--run", run.root, "--to", "keras")
+    exported = [f"exported/{number}/generator.keras" for number in ("0001", "0002")]
+    assert files_in(run.root) == {"config.toml", "generator.keras", *exported}
+
+
+@pytest.mark.slow
+def test_half_precision_becomes_float32(tmp_path):
+    try:
+        keras.config.set_dtype_policy("mixed_bfloat16")
+        build_generator(tiny(init_stddev=0.3)).save(tmp_path / "half.keras")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    export("--model", tmp_path / "half.keras", "--to", "keras,litert", "--out", tmp_path / "out")
+    half, full = (load_generator(tmp_path / n) for n in ("half.keras", "out/generator.keras"))
+    assert half.sha256 == full.sha256
+    assert half.model.get_layer("up1").compute_dtype == "bfloat16"
+    assert full.model.get_layer("up1").compute_dtype == "float32"
+
+
+@pytest.mark.slow
+def test_other_pictures_are_refused_and_nothing_is_left(run, monkeypatch, tmp_path):
+    form = formats.FORMATS["litert"]
+
+    def load(path):
+        forward = form.load(path)
+        return lambda latents: forward(latents) + np.float32(1 / 255)
+
+    wrong = dataclasses.replace(form, load=load)
+    monkeypatch.setitem(formats.FORMATS, "litert", wrong)
+    before = files_in(tmp_path)
+    for out in ((), ("--out", tmp_path / "new" / "out")):
+        with refused("LiteRT", "up to 1 grey level", "0.05 at most"):
+            export("--run", run.root, "--to", "keras,litert", *out)
+    assert files_in(tmp_path) == before
+    assert not (run.root / "exported").exists() and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("made", [np.full((64, 64, 64, 3), np.nan), np.zeros((64, 64, 64, 1))])
+def test_nan_and_other_shapes_are_refused(made, networks, tmp_path, monkeypatch):
+    wrong = dataclasses.replace(formats.FORMATS["keras"], load=lambda path: lambda latents: made)
+    monkeypatch.setitem(formats.FORMATS, "keras", wrong)
+    with refused("Keras", "differ"):
+        export("--model", networks["tanh"], "--to", "keras", "--out", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["litert", pytest.param("onnx", marks=needs_onnx)])
+def test_what_a_format_cannot_hold_is_refused(name, tmp_path):
+    latents = keras.Input((48,))
+    x = keras.layers.Reshape((4, 4, 3))(latents)
+    x = keras.layers.Resizing(8, 8, antialias=True)(x)  # of which neither has an operation
+    path = tmp_path / "odd.keras"
+    keras.Model(latents, keras.layers.Activation("sigmoid")(x)).save(path)
+    export("--model", path, "--to", "keras,saved_model", "--out", tmp_path / "out")
+    with refused(f"cannot be written as {formats.FORMATS[name].title}"):
+        export("--model", path, "--to", f"keras,{name}", "--out", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("name", ["tf2onnx", "onnx", "onnxruntime"])
+def test_a_missing_package_is_named_before_any_work(name, run, monkeypatch):
+    installed = set(ONNX.needs) - {name}
+    monkeypatch.setattr(formats, "_is_installed", lambda other: other in installed)
+    with refused("--to onnx", f"ONNX needs {name},", 'pip install ".[onnx]"'):
+        export("--run", run.root, "--to", "keras,onnx")
+    assert files_in(run.root) == {"config.toml", "generator.keras"}
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--to", "onxx"], ["--to: unknown format 'onxx'", "did you mean onnx?"]),
+        (["--to", "keras,,"], ["unknown format ''", "keras, saved_model, onnx, litert, hub"]),
+        (["--to", ""], ["--to: got an empty list"]),
+        (["--license", "mit"], ["--to hub"]),
+        (["--to", "hub", "--license", "MIT licence\n"], ["expected an identifier"]),
+        (["--run", "nowhere"], ["--run nowhere", "no generator.keras there"]),
+        (["--model", "nowhere.keras"], ["--model nowhere.keras", "no such file"]),
+        (["--pretrained", "face"], ["did you mean faces?"]),
+        (["--out", "full"], ["--out full", "has files already"]),
+        (["--out", "file"], ["--out file", "this is a file"]),
+        (["--out", "file/under"], ["--out file/under", "file is a file"]),
+    ],
+)
+def test_mistakes_are_refused_in_a_line(argv, words, run, here):
+    (here / "full").mkdir()
+    (here / "full" / "x").touch()
+    (here / "file").touch()
+    before = files_in(here)
+    with refused(*words):
+        export(*argv)
+    assert files_in(here) == before
+
+
+def test_an_empty_folder_may_be_named(networks, tmp_path):
+    (tmp_path / "out").mkdir()
+    export("--model", networks["tanh"], "--to", "keras", "--out", tmp_path / "out")
+    assert files_in(tmp_path) == {"out/generator.keras"}
+
+
+def test_help_needs_no_tensorflow_and_errors_are_one_line(tmp_path):
+    def call(*argv):
+        line = [sys.executable, "-X", "importtime", "-m", "dcgan_tf.export", *argv]
+        done = subprocess.run(line, cwd=REPO, capture_output=True, encoding="utf-8", timeout=300)
+        imports = [x for x in done.stderr.splitlines(True) if x.startswith("import time:")]
+        done.stderr = done.stderr.replace("".join(imports), "")
+        return done, {line.split("|")[-1].strip() for line in imports}
+
+    done, imported = call("--help")
+    assert done.returncode == 0 and "--to LIST" in done.stdout
+    assert "dcgan_tf.export.command" in imported and not {"tensorflow", "numpy"} & imported
+    done, imported = call("--model", str(tmp_path / "none.keras"))
+    assert_refused(done, "--model", "no such file")
+    assert "tensorflow" not in imported
+
+
+def card_of(run, *argv):
+    """(dict, str): the metadata and the text of the card that an export makes."""
+    export("--run", run.root, "--to", "hub", *argv)
+    folder = sorted((run.root / "exported").iterdir())[-1] / "hub"
+    return *read_card(folder / "README.md"), folder
+
+
+def read_card(path):
+    _, block, text = path.read_text(encoding="utf-8").split("---\n", 2)
+    pairs = [line.split(": ", 1) for line in block.splitlines()]
+    return {name: json.loads(value) for name, value in pairs}, text
+
+
+def test_the_folder_for_a_hub(run):
+    metadata, text, folder = card_of(run)
+    onnx = {"generator.onnx"} if HAS_ONNX else set()
+    names = {"README.md", "config.toml", "generator.keras", "grid.png"} | onnx
+    assert files_in(folder) == names
+    for name in names - {"README.md", "grid.png"}:
+        assert f"`{name}`" in text
+    assert metadata["library_name"] == "keras" and "dcgan" in metadata["tags"]
+    assert ("onnx" in metadata["tags"]) == HAS_ONNX
+    assert "model-index" not in metadata
+    for words in ("none were measured", "not looked for", "7 epochs were asked for", "drawn faces"):
+        assert words in text
+    sampler = load_generator(run.root)
+    assert sampler.sha256[:12] in text
+    assert np.array_equal(
+        np.asarray(read_grid(folder / "grid.png"))[:64, :64], sampler.generate([0])[0]
+    )
+    assert read_config(folder / "config.toml").epochs == 7
+    for path in folder.iterdir():  # what lies where on this machine is nobody's business
+        assert (
+            b"somebody" not in path.read_bytes() and bytes(run.root.parent) not in path.read_bytes()
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh", "grey"])
+def test_the_code_on_the_card_makes_the_pictures_of_generate(kind, run, networks, monkeypatch):
+    run.generator.write_bytes(networks[kind].read_bytes())
+    _, text, folder = card_of(run)
+    monkeypatch.chdir(folder)
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 1 + HAS_ONNX
+    names = {}
+    for block in blocks:
+        exec(block, names)
+        unit = names["picture"] if kind == "sigmoid" else (names["picture"] + 1) / 2
+        expected = load_generator(run.root).generate([7])[0]
+        assert np.abs(255 * unit - expected).max() < 0.6
+    assert np.array_equal(np.asarray(Image.open("seed7.png")), expected.squeeze())
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_scores_stand_under_their_own_name_with_their_stamp(run):
+    sha256 = load_generator(run.root).sha256
+    of_these = {"generator_sha256": sha256, "scored_count": 1000}
+    write_lines(
+        run.evaluation,
+        [score(2, 0.9, **of_these), score(4, 0.7, **of_these), score(6, 0.1)],  # the last of others
+    )
+    write_lines(run.metrics, [{"epoch": 6, "images_seen": 1920}])
+    verdict = VERDICT | {"generator_sha256": sha256}
+    run.memorisation.write_text(json.dumps(verdict))
+    metadata, text, _ = card_of(run)
+    ((named, results),) = [(m["name"], m["results"][0]) for m in metadata["model-index"]]
+    assert named == "0001-demo" and results["dataset"]["type"] == "demo"
+    metrics = {metric["name"]: metric["value"] for metric in results["metrics"]}
+    assert metrics == {
+        **{"FID-768": 0.7, "KID-768": 0.00123, "precision-768": 0.5, "recall-768": 0.25}
+    }
+    assert results["metrics"][0]["type"] == "fid-768"
+    assert "| FID-768 | 0.7000 | 0.0500 |" in text
+    assert "| FID |" not in text and "0.1000" not in text
+    assert f'"generator_sha256": "{sha256}"' in text and "1,000 of its pictures against" in text
+    assert "6 epochs, 1,920 images" in text
+    assert "no sign of copying: 0.4% of 2,000 samples" in text
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_fid_is_called_fid(run):
+    own = score(2, 9.0, generator_sha256=load_generator(run.root).sha256, layer="pool_3")
+    write_lines(run.evaluation, [own | {"fid": own["fid_768"], "floor": None} | {"fid_768": None}])
+    record = json.loads(run.evaluation.read_text())
+    del record["fid_768"]
+    write_lines(run.evaluation, [record])
+    metadata, text, _ = card_of(run)
+    names = [m["name"] for m in metadata["model-index"][0]["results"][0]["metrics"]]
+    assert names == ["FID", "KID", "precision", "recall"]
+    assert "| FID | 9.0000 | - |" in text and "768" not in text
+
+
+def write_config(run, **changes):
+    run.config.write_text(to_toml(tiny(**{"name": "demo", **changes})))
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_what_celeba_made_is_for_research_only(run):
+    write_config(run, dataset="celeba")
+    metadata, text, _ = card_of(run)
+    assert metadata["license"] == "other" and metadata["license_link"] == card.CELEBA
+    assert metadata["license_name"] == "celeba-non-commercial-research-only"
+    assert text.split("\n\n")[1].startswith(
+        "**For non-commercial research only**: it was trained on"
+    )
+    with refused("--license mit", "celeba", "leave the flag out"):
+        card_of(run, "--license", "mit")
+
+
+@pytest.mark.usefixtures("without_onnx")
+@pytest.mark.parametrize("steps", [1, 2])
+def test_so_is_what_began_from_it(steps, run, here):
+    named = "pretrained:faces"
+    if steps == 2:
+        middle = Run(here / "runs" / "0000-middle")
+        middle.root.mkdir()
+        write_config(middle, dataset="folder", init_from=named)
+        named = "runs/0000-middle"
+    write_config(run, dataset="folder", init_from=named)
+    run.versions.write_text(json.dumps({"directory": str(here)}))
+    metadata, text, folder = card_of(run)
+    assert metadata["license_name"] == "celeba-non-commercial-research-only"
+    assert "**For non-commercial research only**: its training began from" in text
+    assert read_config(folder / "config.toml").init_from == (named if steps == 1 else "")
+
+
+@pytest.mark.usefixtures("without_onnx")
+@pytest.mark.parametrize("named", ["runs/gone", "runs/0001-demo", "a.keras,b.keras"])
+def test_an_origin_that_is_not_known_is_said(named, run, here):
+    write_config(run, dataset="folder", init_from=named)
+    run.versions.write_text(json.dumps({"directory": str(here)}))
+    metadata, text, _ = card_of(run)
+    assert metadata["license"] == "unknown" and "is not known here in full" in text
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_onnx")
+def test_otherwise_the_licence_is_for_the_user_to_say(run):
+    metadata, text, _ = card_of(run)
+    assert metadata["license"] == "unknown" and "**Licence not chosen yet.**" in text
+    assert "not known here" not in text
+    metadata, text, _ = card_of(run, "--license", "cc-by-4.0")
+    assert metadata["license"] == "cc-by-4.0" and "Licence: cc-by-4.0." in text
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_a_file_alone_has_a_card_that_says_what_is_not_known(networks, tmp_path):
+    export("--model", networks["tanh"], "--to", "hub", "--out", tmp_path / "out")
+    metadata, text = read_card(tmp_path / "out/hub/README.md")
+    assert metadata["license"] == "unknown" and "is not known here in full" in text
+    assert "# tanh: a generator of pictures at 64x64" in text and "no settings lay beside" in text
+    assert not (tmp_path / "out/hub/config.toml").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_onnx")
+def test_the_faces_that_come_with_the_package(here):
+    export("--pretrained", "faces", "--to", "hub")
+    folder = here / "runs/pretrained-faces/exported/0001/hub"
+    metadata, text = read_card(folder / "README.md")
+    assert metadata["license_name"] == "celeba-non-commercial-research-only"
+    assert "| FID-768 | 0.3890 | - |" in text and "# faces: a generator of faces" in text
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_the_best_generator_has_its_own_epoch(run, here):
+    run.best_generator.parent.mkdir()
+    run.best_generator.write_bytes(run.generator.read_bytes())
+    run.best_score.write_text(json.dumps(score(4, 0.7)))
+    write_lines(run.metrics, [{"epoch": n, "images_seen": 320 * n} for n in range(1, 7)])
+    export("--model", run.best_generator, "--to", "hub")
+    _, text = read_card(run.root / "exported/0001/hub/README.md")
+    assert "4 epochs, 1,280 images" in text and "# 0001-demo:" in text
+
+
+def directions(run, sha256):
+    length = load_generator(run.root).latent_dim
+    vectors = np.eye(2, length, dtype=np.float32)
+    found = Directions(("a", "b"), vectors, ("kernel",) * 2, np.ones(2, np.float32), sha256)
+    write_directions(run.root / "directions.npz", found)
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, caplog):
+    sha256 = load_generator(run.root).sha256
+    directions(run, sha256)
+    (run.root / "explorer.html").write_text(f"<html>{sha256}</html>")
+    _, text, folder = card_of(run)
+    assert read_directions(folder / "directions.npz", sha256, "").names == ("a", "b")
+    assert sha256 in (folder / "explorer.html").read_text()
+    assert "`directions.npz`" in text and "`explorer.html`" in text
+    directions(run, "0" * 64)
+    (run.root / "explorer.html").write_text("<html></html>")
+    caplog.clear()
+    _, text, folder = card_of(run)
+    assert not {"directions.npz", "explorer.html"} & files_in(folder)
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert [name in text for name in ("directions.npz", "explorer.html")] == [False, False]
+    assert sum("made for other weights" in message for message in warned) == 2
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_without_onnx_the_folder_says_so(run, caplog):
+    _, text, folder = card_of(run)
+    assert not (folder / "generator.onnx").exists() and "generator.onnx" not in text
+    assert any("without a model in ONNX" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_hostile_names_stay_texts(here, networks):
+    run = Run(here / "<script>alert(1)<∕script>: [x](y) *`_")
+    run.root.mkdir()
+    run.generator.write_bytes(networks["tanh"].read_bytes())
+    write_config(run, name="demo")
+    own = score(2, 0.9, generator_sha256=load_generator(run.root).sha256)
+    write_lines(run.evaluation, [own | {"compared_with": "<img src=x> | ```"}])
+    metadata, text, _ = card_of(run)
+    assert metadata["model-index"][0]["name"] == run.root.name
+    assert "<script" not in text and "<img" not in text and "&#60;img" in text
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_a_damaged_config_is_named(run):
+    run.config.write_text("epochs = [")
+    with refused("config.toml", "not valid TOML"):
+        card_of(run)
+    assert not (run.root / "exported").exists()
+
+
+def test_every_data_set_has_words():
+    from dcgan_tf.common.datasets import DATASETS
+
+    assert card._DRAWS.keys() == DATASETS.keys()
