@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common import directions, pretrained, runs
+from dcgan_tf.common import directions, pretrained
 from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command, run_flag
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
+from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.explore.request import ExploreRequest
@@ -38,7 +39,8 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     )
     if static is not None:
         check_place(static, "explorer", "--static")
-    model, name, how = _find_model(args)
+    model = find_generator(args)
+    name, how = _named(args, model)
     check_file(model, how, "a generator's .keras file")
     found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
     return ExploreRequest(
@@ -53,12 +55,7 @@ def _parser():
         "calculate with faces. The page is served to this machine alone.",
         epilog=f"example: {COMMAND} --pretrained faces",
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--run", metavar="DIR", help="the run whose generator is used [the newest]")
-    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
-    where.add_argument(
-        "--pretrained", metavar="NAME", help="a generator that comes with the package: faces"
-    )
+    add_generator_flags(parser)
     add = parser.add_argument
     add(
         "--directions",
@@ -76,21 +73,13 @@ def _parser():
     return parser
 
 
-def _find_model(args):
-    """The generator's file, its name, and the flag for it."""
+def _named(args, model):
+    """The generator's name, and the flag for it."""
     if args.model is not None:
-        path = Path(at_home("--model", args.model))
-        return path, path.stem, f"--model {args.model}"
+        return model.stem, f"--model {args.model}"
     if args.pretrained is not None:
-        run = pretrained.pretrained(args.pretrained, "--pretrained")
-        return run.generator, args.pretrained, f"--pretrained {args.pretrained}"
-    run = runs.newest() if args.run is None else runs.Run(at_home("--run", args.run))
-    if not run.generator.is_file():
-        raise UserError(
-            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
-        )
-    name = run.root.resolve().name
-    return run.generator, name, run_flag(run.root)
+        return args.pretrained, f"--pretrained {args.pretrained}"
+    return model.parent.resolve().name, run_flag(model.parent)
 
 
 def main(argv: Sequence[str] | None = None):
