@@ -16,6 +16,7 @@ from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.pretrained import home_of
+from dcgan_tf.common.progress import progress
 from dcgan_tf.export.formats import FORMATS, Format, Forward, in_tensorflow
 from dcgan_tf.export.hub import Hub
 from dcgan_tf.export.request import HUB, ExportRequest
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 SEEDS = range(64)  # whose pictures are compared
 TOLERANCE = 0.05  # grey levels of 255 that a format may differ; other sums differ by a hundredth
-CALLS, SECONDS = 30, 1.0  # that a format is timed for at most, at least three calls
+CALLS, SECONDS = 30, 1.0  # that a format is timed for at most, or one call
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,14 @@ def export(request: ExportRequest) -> Path:
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     hub = Hub(request, sampler) if HUB in request.to else None
     with _place(request) as out, new_folder(out) as folder:
-        exporter = Exporter(in_float32(sampler.model))
-        rows = [exporter.add(FORMATS[name], folder) for name in request.to if name != HUB]
-        if hub:
-            rows += hub.write(exporter, folder / HUB)
+        exporter, rows = Exporter(in_float32(sampler.model)), []
+        with progress(len(request.to), "exporting", "formats") as bar:
+            for name in request.to:
+                if name == HUB:
+                    rows += hub.write(exporter, folder / HUB)
+                else:
+                    rows.append(exporter.add(FORMATS[name], folder))
+                bar.update()
     log.info(table(rows))
     log.info(f"wrote {out}")
     return out
@@ -126,7 +131,9 @@ class Exporter:
                 f"{form.title}: its pictures differ from those of Keras by up to {difference:.3g} "
                 f"grey levels of 255, {TOLERANCE} at most; it was not written"
             )
-        alone, together = (_milliseconds(forward, self._latents[:n]) for n in (1, len(SEEDS)))
+        together = _milliseconds(forward, self._latents)
+        forward(self._latents[:1])  # the first call with another number prepares
+        alone = _milliseconds(forward, self._latents[:1])
         row = Row(form.file, _size(path), difference, alone, together)
         self._done[form] = row, path
         return row
@@ -153,9 +160,8 @@ def _float32():
 
 def _milliseconds(forward: Forward, latents):
     """float: the median time of a call, per picture."""
-    forward(latents)  # the first call prepares
     times, end = [], time.perf_counter() + SECONDS
-    while len(times) < 3 or (len(times) < CALLS and time.perf_counter() < end):
+    while not times or (len(times) < CALLS and time.perf_counter() < end):
         start = time.perf_counter()
         forward(latents)
         times.append(time.perf_counter() - start)

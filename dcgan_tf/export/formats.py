@@ -66,7 +66,9 @@ def _is_installed(name):
 def in_tensorflow(model: keras.Model) -> Forward:
     """A network of Keras in inference mode, compiled once for any number of latents."""
     signature = [tf.TensorSpec((None, model.inputs[0].shape[-1]), tf.float32)]
-    forward = tf.function(lambda latents: model(latents, training=False), signature)
+    forward = tf.function(
+        lambda latents: model(latents, training=False), signature, autograph=False
+    )
     return lambda latents: forward(tf.constant(latents)).numpy()
 
 

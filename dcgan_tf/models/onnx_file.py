@@ -38,7 +38,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
 
     # A function of our own rather than Keras' export, which fails on a model that was never
     # called, and has no say in the names.
-    @tf.function
+    @tf.function(autograph=False)
     def forward(latents):
         return {OUTPUT: generator(latents, training=False)}
 
