@@ -39,7 +39,7 @@ class Hub:
     """
 
     def __init__(self, request: ExportRequest, sampler: Sampler):
-        self._sampler = sampler
+        self._sampler, self._model = sampler, request.model
         self._origin = origin_of(request.model)
         self._homes = (home_of(request.model), self._origin.run.root)
         if request.licence and (bound := self._origin.bound):
@@ -81,8 +81,8 @@ class Hub:
         self._save_grid(folder / GRID)
         if self._origin.config:
             write_text(folder / CONFIG, to_toml(without_places(self._origin.config)))
-        self._copy(DIRECTIONS, self._is_ours, folder)
-        self._copy(EXPLORER, self._shows_ours, folder)
+        self._copy(DIRECTIONS, self._is_ours, folder, "directions")
+        self._copy(EXPLORER, self._shows_ours, folder, "explore", "--static")
         files = tuple(sorted(path.name for path in folder.iterdir()))
         write_text(folder / CARD, card(replace(self._facts, files=files)))
         return [replace(row, file=f"{HUB}/{row.file}") for row in rows]
@@ -92,8 +92,8 @@ class Hub:
         text = {"model_sha256": self._sampler.sha256, "seeds": f"0-{SHOWN[-1]}"}
         save_png(path, enlarge(canvas, default_scale(canvas.shape[1])), text)
 
-    def _copy(self, name, is_ours, folder):
-        """Take a file of the run that was made for this generator, where there is one."""
+    def _copy(self, name, is_ours, folder, stage, flag=""):
+        """Take a file of the run that was made for this generator, or say how to make one."""
         for home in dict.fromkeys(self._homes):
             path = home / name
             if path.is_file() and is_ours(path):
@@ -101,6 +101,12 @@ class Hub:
                 return
             if path.is_file():
                 log.warning(f"{path}: made for other weights, left out; make it anew")
+        model, made = self._model, self._homes[0] / name
+        into = f" {flag} {made}" if flag else ""
+        log.info(
+            f"{HUB}: without {name}; with it, if before this you run "
+            f"python -m dcgan_tf.{stage} --model {model}{into}"
+        )
 
     def _is_ours(self, path):
         try:

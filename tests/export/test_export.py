@@ -432,6 +432,7 @@ def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, capl
     warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
     assert [name in text for name in ("directions.npz", "explorer.html")] == [False, False]
     assert sum("made for other weights" in message for message in warned) == 2
+    assert f"dcgan_tf.explore --model {run.generator} --static {run.root}/explorer" in caplog.text
 
 
 @pytest.mark.usefixtures("without_onnx")
