@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 CELEBA_CROP = "30,55,150,175"
+FETCHED = ("tfds", "kaggle")  # what --data names that is no path
 
 
 @dataclass(frozen=True)
@@ -13,6 +14,8 @@ class Dataset:
         crop: what --crop auto stands for: "left,upper,right,lower" or "center".
         size: (width, height) that every picture must have, pixels; None: any.
         tfds: its name in TensorFlow Datasets; "" where it is not there.
+        kaggle: its handle on Kaggle, "owner/name"; "" where it is not there.
+        terms: what its licence allows, said before it is fetched.
         places: where people put what they download, looked at in this order; `*` is one folder.
         binary: which reader of data/binary.py takes its raw files; "" where it has none.
         page: where it is to be had.
@@ -21,6 +24,8 @@ class Dataset:
     crop: str = "center"
     size: tuple[int, int] | None = None
     tfds: str = ""
+    kaggle: str = ""
+    terms: str = ""
     places: tuple[str, ...] = ()
     binary: str = ""
     page: str = ""
@@ -31,6 +36,8 @@ DATASETS = {
         crop=CELEBA_CROP,
         size=(178, 218),
         tfds="celeb_a",
+        kaggle="jessicali9530/celeba-dataset",
+        terms="non-commercial research only",
         places=(
             "data/img_align_celeba.zip",
             "data/celeba*.zip",
