@@ -13,5 +13,7 @@ RUN pip install --no-cache-dir --no-deps .
 # Runs, packs and what else is written belong into the volume, and to nobody special.
 RUN useradd --create-home --uid 1000 dcgan && mkdir /work && chown dcgan /work
 USER dcgan
+# Also what is downloaded: ~/.cache, ~/tensorflow_datasets.
+ENV HOME=/work
 WORKDIR /work
 CMD ["dcgan-train", "--config", "demo", "--run", "runs/demo"]
