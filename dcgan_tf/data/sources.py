@@ -137,11 +137,11 @@ class Tfds:
     left_out = {}
 
     def __init__(self, dataset):
-        import tensorflow_datasets as tfds
-
         name = DATASETS[dataset].tfds
         self.where = f"tfds:{name}"
         try:
+            import tensorflow_datasets as tfds  # of which a protobuf of another major leaves a part
+
             self._examples, info = tfds.load(
                 name,
                 split="all",
@@ -151,7 +151,7 @@ class Tfds:
             )
         except ModuleNotFoundError:
             raise  # one of ours, not of the download: the caller says what to install
-        except Exception as error:  # TFDS has no common class for what can fail in a download
+        except Exception as error:  # TFDS has no common class for what can fail
             raise UserError(_tfds_failure(dataset, error), flag="--data tfds") from None
         self.names = [f"{index:06d}" for index in range(len(self._examples))]
         self.fingerprint = digest([info.full_name, len(self.names)])

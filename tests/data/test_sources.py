@@ -311,6 +311,11 @@ def test_a_failed_download_says_why_and_names_the_quota_of_celeba(dataset, monke
     assert ("Google Drive" in message and "quota" in message) == (dataset == "celeba")
 
 
+def test_a_tfds_of_which_only_a_part_was_imported_gives_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", types.ModuleType("tensorflow_datasets"))
+    assert "could not be loaded" in refusal("mnist", "tfds")
+
+
 def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
     def fail(*args, **options):
         raise ModuleNotFoundError("No module named 'x'", name="x")
