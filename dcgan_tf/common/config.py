@@ -35,7 +35,7 @@ class Config:
         group="Turned most often",
     )
     data: str = _option(
-        "", "where they are: a zip, a folder or tfds (empty: look around)", may_change=True
+        "", "where they are: a zip, a folder, tfds or kaggle (empty: look around)", may_change=True
     )
     subset: int = _option(0, "train on this many pictures, chosen by subset_seed (0: all)", low=0)
     epochs: int = _option(200, "passes over the pictures", low=1, may_change=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common.cli import typed
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import json_object
 
@@ -104,7 +105,7 @@ def find_again(run, config):
     found = {}
     for name in ("data", "packs", "inception"):
         path = Path(getattr(config, name))
-        if str(path) in (".", "tfds") or path.parts[0].startswith("~") or os.path.exists(path):
+        if str(path) in (".", *FETCHED) or path.parts[0].startswith("~") or os.path.exists(path):
             continue
         there = [place / path for place in places if os.path.exists(place / path)]
         if there:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dcgan_tf.common.cli import typed
-from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.data.reading import reason
 
@@ -24,14 +24,21 @@ def find(config):
                 flag=f"--data {config.data}",
             )
         return DRAWN
-    if config.data == "tfds":
-        if not DATASETS[config.dataset].tfds:
-            raise UserError(
-                f"TFDS has no data set {config.dataset!r}; give a folder or a zip",
-                flag="--data tfds",
-            )
-        return f"tfds:{DATASETS[config.dataset].tfds}"
+    if config.data in FETCHED:
+        return _find_fetched(config.dataset, config.data)
     return _find_named(config.data) if config.data else _find_usual(config.dataset)
+
+
+def _find_fetched(name, service):
+    there = getattr(DATASETS[name], service)
+    if there:
+        return f"{service}:{there}"
+    known = ", ".join(other for other in DATASETS if getattr(DATASETS[other], service))
+    raise UserError(
+        f"there is no data set {name!r} there, only {known}; give a folder or a zip "
+        f"(a folder of this name is written ./{service})",
+        flag=f"--data {service}",
+    )
 
 
 def _find_named(data):
@@ -60,9 +67,10 @@ def _find_usual(name):
         raise UserError("--dataset folder needs --data DIR, a folder or zip of your pictures")
     if name == "celeba":
         raise UserError(
-            "no CelebA found in the usual places (README, Data); give it in one of three ways: "
-            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), or "
-            f"--data tfds (downloads it); without any data, try: {typed('train')} --config demo"
+            "no CelebA found in the usual places (README, Data); give it in one of four ways: "
+            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), "
+            "--data kaggle or --data tfds (both download it); without any data, try: "
+            f"{typed('train')} --config demo"
         )
     raise UserError(
         f"no {name} found in {', '.join(DATASETS[name].places)}; "

@@ -16,6 +16,7 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.data.binary import READERS, Arrays
+from dcgan_tf.data.kaggle import fetch
 from dcgan_tf.data.places import DRAWN, find
 from dcgan_tf.data.reading import BadPicture, open_zip, read_file, read_member, reason
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
@@ -43,16 +44,18 @@ class Folder:
     """All pictures in a folder and the folders below it; links to folders are not followed.
 
     Args:
-        root: the folder; limit: bytes of the largest file that is read.
+        root: the folder; limit: bytes of the largest file that is read; where: what it is called
+            in messages, by default `root`.
     """
 
-    def __init__(self, root, limit=LIMIT):
-        self.where, self._limit = Path(root), limit
+    def __init__(self, root, limit=LIMIT, where=None):
+        self._root, self._limit = Path(root), limit
+        self.where = where or self._root
         self.left_out = {}
         names = []
-        for folder, folders, files in os.walk(self.where, onerror=self._unreadable):
+        for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
             for name in files:
-                path = Path(folder, name).relative_to(self.where)
+                path = Path(folder, name).relative_to(self._root)
                 why = left_out(path)
                 if why:
                     self.left_out[path.as_posix()] = why
@@ -60,26 +63,26 @@ class Folder:
                     names.append(path.as_posix())
             for name in folders:
                 if os.path.islink(os.path.join(folder, name)):
-                    path = Path(folder, name).relative_to(self.where)
+                    path = Path(folder, name).relative_to(self._root)
                     self.left_out[path.as_posix()] = "a link to a folder: name that with --data"
         self.names = sorted(names)
 
     def _unreadable(self, error):
         path = Path(error.filename)
-        if path == self.where:
+        if path == self._root:
             raise UserError(f"this folder cannot be read ({reason(error)})", flag=f"--data {path}")
-        name = path.relative_to(self.where).as_posix() + "/"
+        name = path.relative_to(self._root).as_posix() + "/"
         self.left_out[name] = f"this folder cannot be read ({reason(error)})"
 
     @property
     def fingerprint(self):
-        stats = ((name, _stat(self.where / name)) for name in self.names)
+        stats = ((name, _stat(self._root / name)) for name in self.names)
         return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
     def read(self, indices):
         for index in indices:
             try:
-                yield index, read_file(self.where / self.names[index], self._limit)
+                yield index, read_file(self._root / self.names[index], self._limit)
             except BadPicture as bad:  # a broken link, a pipe, not ours to read, too large
                 yield index, bad
 
@@ -134,11 +137,11 @@ class Tfds:
     left_out = {}
 
     def __init__(self, dataset):
-        import tensorflow_datasets as tfds
-
         name = DATASETS[dataset].tfds
         self.where = f"tfds:{name}"
         try:
+            import tensorflow_datasets as tfds  # of which a protobuf of another major leaves a part
+
             self._examples, info = tfds.load(
                 name,
                 split="all",
@@ -148,7 +151,7 @@ class Tfds:
             )
         except ModuleNotFoundError:
             raise  # one of ours, not of the download: the caller says what to install
-        except Exception as error:  # TFDS has no common class for what can fail in a download
+        except Exception as error:  # TFDS has no common class for what can fail
             raise UserError(_tfds_failure(dataset, error), flag="--data tfds") from None
         self.names = [f"{index:06d}" for index in range(len(self._examples))]
         self.fingerprint = digest([info.full_name, len(self.names)])
@@ -188,6 +191,8 @@ def open_source(config):
         source = Drawn()
     elif config.data == "tfds":
         source = Tfds(config.dataset)
+    elif config.data == "kaggle":
+        source = Folder(fetch(config.dataset), limits.picture_bytes(config.max_pixels), place)
     else:
         source = _open_path(config, place)
     if not source.names:

@@ -4,10 +4,12 @@ import io
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import to_toml
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import open_pictures
 from dcgan_tf.data.pipeline import steps_per_epoch
+from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import devices
@@ -37,10 +39,9 @@ def print_plan(request):
 
 def look_for_pictures(config, run_dir) -> tuple[int, str]:
     """How many pictures a training would see, 0 where that is not known, and what to say of it."""
-    if config.data == "tfds":
-        words = "TensorFlow Datasets, downloaded if needed (not looked at now)"
-        return config.subset, words
     try:
+        if config.data in FETCHED:
+            return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
         source = _source(config, run_dir)
     except UserError as error:
         return config.subset, f"none: {error}"

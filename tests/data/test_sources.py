@@ -1,10 +1,13 @@
 """Where pictures come from: every layout that people have on disk, and every damage to it."""
 
+import errno
 import functools
 import gzip
 import io
 import shutil
 import struct
+import sys
+import types
 import zipfile
 from dataclasses import replace
 
@@ -16,8 +19,10 @@ from PIL import Image
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, describe
+from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import places
+from dcgan_tf.data.pack import open_pack, open_pictures
 from dcgan_tf.data.reading import BadPicture
 from dcgan_tf.data.sources import open_source
 
@@ -306,6 +311,11 @@ def test_a_failed_download_says_why_and_names_the_quota_of_celeba(dataset, monke
     assert ("Google Drive" in message and "quota" in message) == (dataset == "celeba")
 
 
+def test_a_tfds_of_which_only_a_part_was_imported_gives_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", types.ModuleType("tensorflow_datasets"))
+    assert "could not be loaded" in refusal("mnist", "tfds")
+
+
 def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
     def fail(*args, **options):
         raise ModuleNotFoundError("No module named 'x'", name="x")
@@ -315,8 +325,100 @@ def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
         opened("celeba", "tfds")
 
 
-def test_tfds_has_no_pictures_of_ones_own():
-    assert "folder" in refusal("folder", "tfds")
+@pytest.mark.parametrize("service", ["tfds", "kaggle"])
+def test_tfds_and_kaggle_have_no_pictures_of_ones_own(service):
+    message = refusal("folder", service)
+    assert f"--data {service}" in message and "celeba" in message and "folder" in message
+
+
+# Kaggle
+
+
+def stand_in(monkeypatch, download):
+    """kagglehub with this for its `dataset_download`."""
+    module = types.ModuleType("kagglehub")
+    module.dataset_download = download
+    monkeypatch.setitem(sys.modules, "kagglehub", module)
+
+
+@pytest.fixture
+def fetched(tmp_path, monkeypatch):
+    """Handles that were asked for, of a kagglehub whose every data set is three drawn faces."""
+    folder = write_files(tmp_path / "versions/2", kaggle_faces(3) | {"list_attr_celeba.csv": b""})
+    handles = []
+    stand_in(monkeypatch, lambda handle: handles.append(handle) or str(folder))
+    return handles
+
+
+def test_kaggle_is_its_archive_unpacked(fetched, tmp_path):
+    source = opened("celeba", "kaggle")
+    assert fetched == ["jessicali9530/celeba-dataset"]
+    assert source.where == "kaggle:jessicali9530/celeba-dataset"
+    archive = opened("celeba", faces_zip(tmp_path, 3))
+    assert source.names == archive.names  # so that a seed means the same pictures
+    assert contents(source) == contents(archive)
+    assert source.left_out == {"list_attr_celeba.csv": "no picture by its name"}
+    assert source.fingerprint == opened("celeba", "kaggle").fingerprint
+
+
+def test_before_kaggle_is_asked_the_terms_are_said(fetched, caplog):
+    with caplog.at_level("INFO", "dcgan_tf"):
+        opened("celeba", "kaggle")
+    assert "non-commercial research only" in caplog.text
+
+
+def test_kaggle_has_no_other_set_that_is_taken(fetched):
+    assert "only celeba" in refusal("mnist", "kaggle") and not fetched
+
+
+@pytest.mark.parametrize("missing", ["kagglehub", "kagglesdk"])
+def test_without_kagglehub_one_line_says_what_to_install(missing, tmp_path, monkeypatch):
+    if missing == "kagglehub":
+        monkeypatch.setitem(sys.modules, "kagglehub", None)
+    else:
+        (tmp_path / "kagglehub.py").write_text(f"import {missing}")
+        monkeypatch.delitem(sys.modules, "kagglehub", raising=False)
+        monkeypatch.setitem(sys.modules, missing, None)
+        monkeypatch.syspath_prepend(tmp_path)
+    message = refusal("celeba", "kaggle")
+    assert f"{missing} is not installed" in message and "pip install kagglehub" in message
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("403 Client Error.\n\nYou don't have permission to access resource"),
+        ValueError(),
+        RuntimeError("x" * 5000),
+    ],
+)
+def test_a_failed_fetch_says_why_and_how_to_log_in(error, monkeypatch):
+    def fail(handle):
+        raise error
+
+    stand_in(monkeypatch, fail)
+    message = refusal("celeba", "kaggle")
+    assert len(message) < 1000
+    assert (str(error).split() or ["ValueError"])[0][:100] in message
+    assert all(text in message for text in ("accept the terms", "KAGGLE_API_TOKEN", "--data arch"))
+
+
+def test_a_full_disk_is_not_kaggles_fault(monkeypatch):
+    def fail(handle):
+        raise OSError(errno.ENOSPC, "No space left on device", "/home/x/.cache")
+
+    stand_in(monkeypatch, fail)
+    with pytest.raises(OSError) as caught:
+        opened("celeba", "kaggle")
+    assert "free some disk space" in describe(caught.value)
+
+
+def test_a_complete_pack_needs_no_kaggle(fetched, tmp_path):
+    config = resolve(Config(data="kaggle", packs=str(tmp_path / "packs"), subset=2))
+    pack = open_pack(config, open_pictures(config))
+    fetched.clear()
+    again = open_pictures(config, pack.manifest["pixels_sha256"])
+    assert not fetched and again.path == pack.path
 
 
 # Usual places
@@ -368,10 +470,11 @@ def test_named_data_wins_and_is_never_replaced_by_a_usual_place(home):
     assert "nowhere.zip" in refusal("celeba", "nowhere.zip")
 
 
-def test_without_data_celeba_gives_the_three_ways_and_the_demo(home):
+def test_without_data_celeba_gives_the_four_ways_and_the_demo(home):
     message = refusal("celeba", "")
-    for way in ("--data archive.zip", "--data FOLDER", "--data tfds", "--config demo"):
-        assert way in message
+    for way in ("archive.zip", "FOLDER", "kaggle", "tfds"):
+        assert f"--data {way}" in message
+    assert "--config demo" in message
 
 
 @pytest.mark.parametrize("dataset", ["mnist", "cifar10"])

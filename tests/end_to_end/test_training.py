@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 import stress
-from helpers import generate, train
+from helpers import generate, kaggle_faces, train, write_files
 from PIL import Image
 
 from dcgan_tf.common import checkpoints
@@ -297,11 +297,32 @@ def test_dry_run_prints_totals_and_plan_and_touches_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_data_stops_with_the_three_ways_and_the_demo(tmp_path):
+def test_kaggle_trains_through_kagglehub(tmp_path):
+    """The program as a whole, with a kagglehub on the path that has the pictures already."""
+    pictures = write_files(tmp_path / "versions/2", kaggle_faces(20))
+    (tmp_path / "stand_in").mkdir()
+    (tmp_path / "stand_in/kagglehub.py").write_text(
+        f"def dataset_download(handle):\n    return {str(pictures)!r}\n"
+    )
+    flags = ("--epochs", 1, "--subset", 16, "--batch-size", 8, "--width", 0.02, "--run", "r")
+    done = train(
+        *("--data", "kaggle", *flags), cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "stand_in")}
+    )
+    assert done.returncode == 0, done.stderr
+    assert "non-commercial research only" in done.stdout
+    assert "pictures: 16, kaggle:jessicali9530/celeba-dataset" in done.stdout
+    plan = train("--run", "r", "--epochs", 2, "--dry-run", cwd=tmp_path)
+    assert "kaggle:jessicali9530/celeba-dataset, downloaded if needed" in plan.stdout
+    shutil.rmtree(pictures)
+    again = train("--run", "r", "--epochs", 2, cwd=tmp_path)  # the pack has them: no kagglehub here
+    assert again.returncode == 0, again.stderr
+
+
+def test_no_data_stops_with_the_four_ways_and_the_demo(tmp_path):
     done = train("--epochs", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    for word in ("archive.zip", "FOLDER", "tfds", "--config demo"):
+    for word in ("archive.zip", "FOLDER", "kaggle", "tfds", "--config demo"):
         assert word in done.stderr
     assert not list(tmp_path.iterdir())
 

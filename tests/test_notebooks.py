@@ -1,0 +1,243 @@
+"""The notebooks of docs/, and the files for other places: whole, true to the program, and run."""
+
+import ast
+import functools
+import importlib
+import json
+import os
+import re
+import struct
+import subprocess
+import sys
+import tomllib
+
+import numpy as np
+import pytest
+from helpers import REPO, faces_zip, write_files
+
+DOCS = REPO / "docs"
+NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
+TEXTS = [*NOTEBOOKS, DOCS / "places.md"]
+WITHOUT_OUTPUTS = {"colab", "kaggle"}  # they are made on machines of others
+PROGRAM = r"(train\.py|generate\.py|-m dcgan_tf\.\w+)"
+FLAG = r"(?<![\w-])--[a-z][\w-]*"
+by_name = {"ids": lambda path: path.stem}
+
+
+def cells(path, kind):
+    """The texts of a notebook's cells of one kind; a page is one cell of markdown."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return [text] if kind == "markdown" else []
+    return ["".join(c["source"]) for c in json.loads(text)["cells"] if c["cell_type"] == kind]
+
+
+def as_python(source):
+    """A cell as plain Python: `!tar {name}` calls `shell` with what a shell would be given."""
+    return re.sub(r"^( *)!(.*)$", lambda m: f"{m[1]}shell(f{m[2]!r})", source, flags=re.MULTILINE)
+
+
+@functools.cache
+def flags_of(program):
+    """set[str]: the flags that a command's own help names."""
+    done = subprocess.run(
+        [sys.executable, *program.split(), "--help"],
+        cwd=REPO,
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert done.returncode == 0, done.stderr
+    return set(re.findall(FLAG, done.stdout))
+
+
+def commands(text):
+    """(program, the rest of its line) of each command of ours in a text."""
+    text = re.sub(r'[",]', " ", text)  # python("train.py", "--config", "demo")
+    text = re.sub(r"DCGAN_SETTINGS", "train.py", text)  # where the notebooks keep its flags
+    return re.findall(rf"{PROGRAM}([^\n`|#]*)", text)
+
+
+def test_there_are_notebooks():
+    assert {path.stem for path in NOTEBOOKS} >= {"quickstart", "tutorial", "colab", "kaggle"}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
+def test_a_notebook_is_a_whole_file_of_format_4(path):
+    text = path.read_text(encoding="utf-8")
+    notebook = json.loads(text)
+    assert text.endswith("}\n") and len(text) < 2e6
+    assert (notebook["nbformat"], notebook["metadata"]["kernelspec"]["name"]) == (4, "python3")
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook["cells"]:
+        assert cell["cell_type"] in ("code", "markdown") and isinstance(cell["source"], list)
+        assert isinstance(cell["metadata"], dict)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
+def test_outputs_are_those_of_one_run_from_top_to_bottom_or_none(path):
+    code = [c for c in json.loads(path.read_text(encoding="utf-8"))["cells"] if "outputs" in c]
+    counts = [cell["execution_count"] for cell in code]
+    if path.stem in WITHOUT_OUTPUTS:
+        assert set(counts) == {None} and not any(cell["outputs"] for cell in code)
+    else:
+        assert counts == list(range(1, len(code) + 1))
+        outputs = [output for cell in code for output in cell["outputs"]]
+        assert {output["output_type"] for output in outputs} <= {"stream", "display_data"}
+        assert not [output for output in outputs if output.get("name") == "stderr"]
+        assert any("data" in output for output in outputs)
+        assert "/tmp/" not in json.dumps(outputs) and "/home/" not in json.dumps(outputs)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, **by_name)
+def test_code_compiles_and_imports_what_is_there(path):
+    for source in cells(path, "code"):
+        for node in ast.walk(ast.parse(as_python(source))):
+            if isinstance(node, ast.ImportFrom) and node.module.startswith("dcgan_tf"):
+                module = importlib.import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", TEXTS, **by_name)
+def test_commands_name_flags_and_files_that_are_there(path):
+    texts = cells(path, "code") + cells(path, "markdown")
+    found = [command for text in texts for command in commands(text)]
+    assert found
+    for program, rest in found:
+        assert set(re.findall(FLAG, rest)) <= flags_of(program), (program, rest)
+        for name in re.findall(r"--config (\w+)", rest):
+            assert (REPO / "configs" / f"{name}.toml").is_file()
+    ours = set().union(*map(flags_of, ("train.py", "generate.py", "-m dcgan_tf.evaluate")))
+    for flag in re.findall(rf"`({FLAG})[^`]*`", "\n".join(cells(path, "markdown"))):
+        assert flag in ours | {"--user", "--build-arg"}  # two of Docker's
+
+
+@pytest.mark.parametrize("path", TEXTS, **by_name)
+def test_links_and_paths_lead_somewhere(path):
+    text = "\n".join(cells(path, "markdown"))
+    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        assert link.startswith("https://") or (DOCS / link).exists(), link
+    for name in re.findall(r"`((?:dcgan_tf|docs|configs|tests|\.devcontainer)/[\w./-]+)`", text):
+        assert (REPO / name).exists(), name
+
+
+# Runs from top to bottom, without Jupyter: `!` is a shell, IPython's displays are kept.
+
+
+IPYTHON = """
+class Shown:
+    def __init__(self, data=None, **named):
+        self.data = data
+
+HTML = Image = Shown
+
+def display(shown):
+    print("displayed", len(shown.data))
+"""
+RUNNER = '''
+import ast, json, subprocess, sys
+
+sys.path.insert(0, sys.argv[2])  # for this process alone: the commands have IPython or none
+repo, cells = json.load(open(sys.argv[1]))
+
+def shell(line):
+    """Run a line, or stop; its clone has what is not committed yet, and nothing is installed."""
+    print("$", line, flush=True)
+    if line.startswith("git clone"):
+        line = f"mkdir dcgan_tf; cd {repo}; cp -R dcgan_tf configs *.py $OLDPWD/dcgan_tf"
+    if " pip install " not in line:
+        subprocess.run(line, shell=True, check=True)
+
+def display(value):
+    if hasattr(value, "data"):
+        print("displayed", len(value.data))
+
+names = {"shell": shell, "_display": display}
+for cell in cells:
+    tree = ast.parse(cell)
+    if isinstance(tree.body[-1], ast.Expr):  # its value is shown, as Jupyter does it
+        tree.body[-1].value = ast.Call(ast.Name("_display", ast.Load()), [tree.body[-1].value], [])
+    exec(compile(ast.fix_missing_locations(tree), "cell", "exec"), names)
+'''
+
+
+def run_notebook(name, cwd, **env):
+    """What all cells of a notebook print, run in a folder outside of the project."""
+    init = b"version_info = 9, 0\nget_ipython = lambda: None\n"  # which matplotlib asks
+    write_files(cwd / "stand_in/IPython", {"__init__.py": init, "display.py": IPYTHON.encode()})
+    code = [as_python(source) for source in cells(DOCS / f"{name}.ipynb", "code")]
+    (cwd / "cells.json").write_text(json.dumps([str(REPO), code]))
+    (cwd / "runner.py").write_text(RUNNER)
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    done = subprocess.run(
+        [sys.executable, "runner.py", "cells.json", str(cwd / "stand_in")],
+        cwd=cwd,
+        env=os.environ | {"MPLBACKEND": "agg", "PATH": path} | env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="the notebook is for Linux: tar, cp")
+def test_the_notebook_for_colab_runs(tmp_path):
+    archive = faces_zip(tmp_path, 16)
+    env = {"DCGAN_REPOSITORY": "https://example.org/dcgan_tf", "DCGAN_DATA": str(archive)}
+    said = run_notebook("colab", tmp_path, **env, DCGAN_SETTINGS=TINY)
+    assert "git clone --quiet --depth 1 https://example.org/dcgan_tf dcgan_tf" in said
+    assert "pip install --quiet --disable-pip-version-check ." in said
+    assert "report: runs/faces/report.html" in said
+    page, grid = (int(count) for count in re.findall(r"displayed (\d+)", said))
+    assert page > 50_000 and grid
+    run = tmp_path / "dcgan_tf/runs/faces"
+    assert len(list((run / "pictures/images").glob("*.png"))) == 64
+    assert (tmp_path / "dcgan_tf/faces.tgz").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_on_a_few_digits(tmp_path):
+    noise = np.random.RandomState(0).randint(0, 256, (64, 28, 28), np.uint8)
+    digits = struct.pack(">4i", 2051, *noise.shape) + noise.tobytes()
+    write_files(tmp_path / "mnist", {"t10k-images-idx3-ubyte": digits})
+    (tmp_path / "train.py").touch()  # the notebook takes this for the project's root
+    env = {"DCGAN_MNIST": str(tmp_path / "mnist"), "DCGAN_LIMIT": "64"}
+    said = run_notebook("tutorial", tmp_path, **env, PYTHONPATH=str(REPO))
+    first, second = re.findall(r"G (?:has )?([\d,]+\d).* D ([\d,]+\d)", said)
+    assert first == second  # plain Keras and the package build the same two networks
+    assert said.count("displayed") == 16
+
+
+# Other places
+
+
+def test_the_image_is_built_of_files_that_are_there():
+    text = (REPO / "Dockerfile").read_text(encoding="utf-8")
+    copied = re.search(r"^COPY (requirements.*) \./$", text, re.MULTILINE)[1].split()
+    assert sorted(copied) == ["requirements-gpu.txt", "requirements.txt"]
+    assert all((REPO / name).is_file() for name in copied)
+    assert re.search(r"^FROM python:3\.1[123]-slim$", text, re.MULTILINE)
+    assert text.index("USER dcgan") < text.index("CMD")
+    scripts = tomllib.loads((REPO / "pyproject.toml").read_text())["project"]["scripts"]
+    assert json.loads(re.search(r"^CMD (.*)$", text, re.MULTILINE)[1])[0] in scripts
+
+
+def test_the_dev_container_calls_a_target_of_make():
+    settings = json.loads((REPO / ".devcontainer/devcontainer.json").read_text())
+    target = settings["postCreateCommand"].removeprefix("make ")
+    assert f"\n{target}:" in (REPO / "Makefile").read_text()
+
+
+def test_requirements_for_gpus_have_the_pinned_tensorflow_and_a_cudnn_that_works():
+    pinned = re.search(r"^tensorflow==(.*)$", (REPO / "requirements.txt").read_text(), re.MULTILINE)
+    text = (REPO / "requirements-gpu.txt").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    cudnn = lines.pop().removeprefix("nvidia-cudnn-cu12==")
+    assert lines == ["-r requirements.txt", f"tensorflow[and-cuda]=={pinned[1]}"]
+    assert tuple(map(int, cudnn.split(".")[:2])) >= (9, 24)
