@@ -5,7 +5,7 @@ from pathlib import Path
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.hints import meant
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import RUNS, Run
 
 FOLDER = Path(__file__).parents[1] / "pretrained"
 PREFIX = "pretrained:"  # before a name where a path could stand too
@@ -43,3 +43,20 @@ def run_named(named: str, flag: str) -> Run:
     if named.startswith(PREFIX):
         return pretrained(named.removeprefix(PREFIX), flag)
     return Run(named)
+
+
+def home_of(model: Path) -> Path:
+    """The folder of the run that a generator belongs to, else the one that it lies in.
+
+    Nothing is written into the package: for what comes with it there is a folder among the runs.
+
+    Args:
+        model: the generator's file.
+    """
+    folder = model.absolute().parent
+    if folder.parent == FOLDER:
+        return RUNS / f"pretrained-{folder.name}"
+    run = Run(folder.parent)
+    if run.best_generator.parent == folder and (run.config.is_file() or run.generator.is_file()):
+        return model.parent.parent if len(model.parts) > 2 else run.root
+    return model.parent

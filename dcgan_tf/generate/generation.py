@@ -19,7 +19,6 @@ from dcgan_tf.common.images import (
     to_pillow,
 )
 from dcgan_tf.common.progress import progress
-from dcgan_tf.common.runs import RUNS, Run
 from dcgan_tf.generate.latents import ConstantLatents, FileLatents, SeedLatents, numbers
 from dcgan_tf.generate.request import GenerationRequest
 from dcgan_tf.models.loading import load_generator
@@ -198,7 +197,7 @@ def _open_out(request, names, folders=()):
     """
     out = request.out
     if out is None:
-        out = files.next_directory(_home(request.model) / "generated")
+        out = files.next_directory(pretrained.home_of(request.model) / "generated")
     else:
         files.make_directory(out, "--out")
     for name in names:
@@ -207,20 +206,6 @@ def _open_out(request, names, folders=()):
     for name in folders:
         files.make_directory(out / name, "--out")
     return out
-
-
-def _home(model):
-    """Path: the folder of the run that a generator belongs to, else the one that it lies in.
-
-    Nothing is written into the package: for what comes with it there is a folder among the runs.
-    """
-    folder = model.absolute().parent
-    if folder.parent == pretrained.FOLDER:
-        return RUNS / f"pretrained-{folder.name}"
-    run = Run(folder.parent)
-    if run.best_generator.parent == folder and (run.config.is_file() or run.generator.is_file()):
-        return model.parent.parent if len(model.parts) > 2 else run.root
-    return model.parent
 
 
 @contextlib.contextmanager

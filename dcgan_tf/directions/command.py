@@ -1,0 +1,92 @@
+"""Directions in a generator's latent space: `python -m dcgan_tf.directions --run DIR`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dcgan_tf.common import runs
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_file
+from dcgan_tf.common.log import speak
+from dcgan_tf.common.pretrained import home_of, pretrained
+
+MOST = 64  # of each kind: later ones change little, and each has a picture
+
+
+@dataclass(frozen=True)
+class DirectionsRequest:
+    """What one call asks for.
+
+    Attributes:
+        model: the generator's file; out: the folder that is written into; count: how many
+            directions of the first kernel, and as many of the first maps.
+    """
+
+    model: Path
+    out: Path
+    count: int = 8
+
+
+def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
+    """Read the command line, without importing TensorFlow.
+
+    Raises:
+        UserError: an unknown flag, an unreadable value, no such generator.
+    """
+    args = _parser().parse_args(argv)
+    count = number("--n", args.n, 8, int, 1, MOST)
+    model = _find_model(args)
+    check_file(model, "--model", "a generator's .keras file")
+    out = home_of(model) if args.out is None else Path(at_home("--out", args.out))
+    return DirectionsRequest(model, out, count)
+
+
+def _parser():
+    parser = Parser(
+        prog="python -m dcgan_tf.directions",
+        description="Find directions in a generator's latent space that mean something, write "
+        "them to directions.npz and a picture of each.",
+        epilog="example: python -m dcgan_tf.directions --pretrained faces",
+        argument_default=None,
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run", metavar="DIR", help="the run whose generator it is [the newest]")
+    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
+    where.add_argument("--pretrained", metavar="NAME", help="one that comes with the package")
+    add = parser.add_argument
+    add("--n", metavar="N", help="directions of the first kernel and of the first maps, each [8]")
+    add("--out", metavar="DIR", help="where to write [the run's directory]")
+    return parser
+
+
+def _find_model(args):
+    if args.model is not None:
+        return Path(at_home("--model", args.model))
+    if args.pretrained is not None:
+        return pretrained(args.pretrained, "--pretrained").generator
+    if args.run is None:
+        return runs.newest().generator
+    run = runs.Run(at_home("--run", args.run))
+    if not run.generator.is_file():
+        raise UserError(
+            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
+        )
+    return run.generator
+
+
+def main(argv: Sequence[str] | None = None):
+    """Find directions as the command line asks."""
+    speak()
+    request = parse_directions(argv)
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.directions.finding import find_directions
+
+    find_directions(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.directions`."""
+    leave(run_command(main))
