@@ -1,0 +1,133 @@
+"""Logistic regression on features: the optimum, found with L-BFGS, and its strength of ridge
+chosen on pictures that it was not fitted to."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # tried by `choose`, per example
+TOLERANCE = 1e-5  # of the largest slope: the loss is then within rounding of its least
+_MEMORY = 10  # pairs of steps that L-BFGS remembers
+_MOST_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A linear classifier of several classes.
+
+    Attributes:
+        weights: float32 (features, classes); bias: float32 (classes,).
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        """float32 (n, classes) of features (n, features)."""
+        return features @ self.weights + self.bias
+
+
+def fit(features: np.ndarray, classes: np.ndarray, count: int, ridge: float) -> Linear:
+    """Multinomial logistic regression: the least mean cross-entropy + ridge/2 |weights|^2.
+
+    The features are brought to mean 0 and standard deviation 1 first, so that the ridge weighs all
+    alike; the bias has none. Written for two classes too, which then have opposite weights.
+
+    Args:
+        features: float (n, features); classes: int (n,), from 0; count: of classes; ridge: above 0.
+
+    Raises:
+        ArithmeticError: no optimum was reached, as for features that are NaN.
+    """
+    mean, scale = features.mean(axis=0), features.std(axis=0)
+    scale = np.where(scale > 1e-6 * max(scale.max(), 1e-12), scale, np.inf)  # constants tell nothing
+    known = ((features - mean) / scale).astype(np.float32)
+    targets = np.eye(count, dtype=np.float32)[classes]
+
+    def loss(flat):
+        weights = flat.reshape(-1, count)
+        logits = (known @ weights[:-1].astype(np.float32)).astype(np.float64) + weights[-1]
+        logits -= logits.max(axis=1, keepdims=True)
+        shares = np.exp(logits)
+        sums = shares.sum(axis=1, keepdims=True)
+        value = (np.log(sums[:, 0]) - logits[targets > 0]).mean()
+        errors = (shares / sums - targets) / len(known)
+        slope = np.empty_like(weights)
+        slope[:-1] = known.T @ errors.astype(np.float32) + ridge * weights[:-1]
+        slope[-1] = errors.sum(axis=0)
+        return value + ridge / 2 * np.square(weights[:-1]).sum(), slope.ravel()
+
+    found = minimise(loss, np.zeros((known.shape[1] + 1) * count)).reshape(-1, count)
+    weights = found[:-1] / scale[:, None]
+    return Linear(weights.astype(np.float32), (found[-1] - mean @ weights).astype(np.float32))
+
+
+def choose(
+    features: np.ndarray, classes: np.ndarray, count: int, held: np.ndarray,
+    ridges: Sequence[float] = RIDGES,
+) -> tuple[Linear, float]:
+    """The regression whose ridge is best on held-out examples, fitted again to all.
+
+    Args:
+        features, classes, count: as for `fit`; held: bool (n,), those that only choose the ridge;
+            ridges: that are tried.
+
+    Returns:
+        The classifier and its ridge.
+    """
+
+    def right(ridge):
+        linear = fit(features[~held], classes[~held], count, ridge)
+        return (linear.logits(features[held]).argmax(axis=1) == classes[held]).mean()
+
+    best = max(ridges, key=right)
+    return fit(features, classes, count, best), best
+
+
+def minimise(loss: Callable, start: np.ndarray) -> np.ndarray:
+    """The least value of a smooth convex function: L-BFGS (Liu & Nocedal 1989), steps by Armijo.
+
+    Args:
+        loss: function of float64 (n,) that gives the value and the slope (n,); start: float64 (n,).
+
+    Raises:
+        ArithmeticError: the slope is not below TOLERANCE of that at the start after all steps.
+    """
+    point, (value, slope) = start, loss(start)
+    wanted = TOLERANCE * max(np.abs(slope).max(), 1e-12)
+    moves, turns = [], []
+    for _ in range(_MOST_STEPS):
+        if np.abs(slope).max() <= wanted:
+            return point
+        step = _direction(slope, moves, turns)
+        length = 1.0 if moves else 1 / max(np.abs(slope).sum(), 1e-12)
+        descent = slope @ step
+        while True:
+            ahead = point + length * step
+            value_ahead, slope_ahead = loss(ahead)
+            if value_ahead <= value + 1e-4 * length * descent:
+                break
+            length /= 2
+            if length < 1e-12:  # rounding hides what descent there is
+                if np.abs(slope).max() <= 100 * wanted:
+                    return point
+                raise ArithmeticError("no step leads down")
+        move, turn = ahead - point, slope_ahead - slope
+        if move @ turn > 1e-12 * (turn @ turn):
+            moves, turns = [*moves, move][-_MEMORY:], [*turns, turn][-_MEMORY:]
+        point, value, slope = ahead, value_ahead, slope_ahead
+    raise ArithmeticError(f"no optimum after {_MOST_STEPS} steps")
+
+
+def _direction(slope, moves, turns):
+    """float64 (n,): down, with the curvature that the last steps showed (the two-loop recursion)."""
+    step, factors = -slope, []
+    for move, turn in zip(moves[::-1], turns[::-1], strict=True):
+        factors.append((move @ step) / (move @ turn))
+        step = step - factors[-1] * turn
+    if moves:
+        step = step * (moves[-1] @ turns[-1]) / (turns[-1] @ turns[-1])
+    for move, turn, factor in zip(moves, turns, factors[::-1], strict=True):
+        step = step + (factor - (turn @ step) / (move @ turn)) * move
+    return step
