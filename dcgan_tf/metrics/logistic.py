@@ -10,6 +10,7 @@ RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # tried by `choose`, per example
 TOLERANCE = 1e-5  # of the largest slope: the loss is then within rounding of its least
 _MEMORY = 10  # pairs of steps that L-BFGS remembers
 _MOST_STEPS = 1000
+_CURVATURE = 0.1  # of cross-entropy in a logit, about: 1/4 at a guess, near 0 where it is sure
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def fit(features: np.ndarray, classes: np.ndarray, count: int, ridge: float) -> 
     """Multinomial logistic regression: the least mean cross-entropy + ridge/2 |weights|^2.
 
     The features are brought to mean 0 and standard deviation 1 first, so that the ridge weighs all
-    alike; the bias has none. Written for two classes too, which then have opposite weights.
+    alike; the bias has none. Of two classes the weights are each other's opposite.
 
     Args:
         features: float (n, features); classes: int (n,), from 0; count: of classes; ridge: above 0.
@@ -40,27 +41,49 @@ def fit(features: np.ndarray, classes: np.ndarray, count: int, ridge: float) -> 
     Raises:
         ArithmeticError: no optimum was reached, as for features that are NaN.
     """
-    mean, scale = features.mean(axis=0), features.std(axis=0)
+    return _fits(features, classes, count, (ridge,))[0]
+
+
+def _fits(features, classes, count, ridges):
+    """list[Linear]: one a ridge; what they share is computed once."""
+    mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
+    if not np.isfinite(scale).all():
+        raise ArithmeticError("features that are NaN or infinite")
     scale = np.where(scale > 1e-6 * max(scale.max(), 1e-12), scale, np.inf)  # constants tell nothing
     known = ((features - mean) / scale).astype(np.float32)
-    targets = np.eye(count, dtype=np.float32)[classes]
+    variances, axes = np.linalg.eigh((known.T @ known).astype(np.float64) / len(known))
+    targets = np.eye(count)[classes]
+    found = []
+    for ridge in ridges:
+        # On the axes of the features, each brought to the same curvature, the search needs dozens
+        # of steps instead of thousands; the optimum is the same.
+        stretch = 1 / np.sqrt(np.maximum(variances, 0) * _CURVATURE + ridge)
+        turned = axes * stretch
+        weights, bias = _search(known @ turned.astype(np.float32), targets, ridge * stretch**2)
+        weights = turned @ weights / scale[:, None]
+        found.append(Linear(weights.astype(np.float32), (bias - mean @ weights).astype(np.float32)))
+    return found
+
+
+def _search(known, targets, ridges):
+    """The optimum as float64 weights (features, classes) and bias (classes,); a ridge a feature."""
+    count = targets.shape[1]
 
     def loss(flat):
-        weights = flat.reshape(-1, count)
-        logits = (known @ weights[:-1].astype(np.float32)).astype(np.float64) + weights[-1]
+        weights, bias = flat[count:].reshape(-1, count), flat[:count]
+        logits = (known @ weights.astype(np.float32)).astype(np.float64) + bias
         logits -= logits.max(axis=1, keepdims=True)
         shares = np.exp(logits)
         sums = shares.sum(axis=1, keepdims=True)
-        value = (np.log(sums[:, 0]) - logits[targets > 0]).mean()
+        value = (np.log(sums[:, 0]) - np.sum(logits * targets, axis=1)).mean()
         errors = (shares / sums - targets) / len(known)
-        slope = np.empty_like(weights)
-        slope[:-1] = known.T @ errors.astype(np.float32) + ridge * weights[:-1]
-        slope[-1] = errors.sum(axis=0)
-        return value + ridge / 2 * np.square(weights[:-1]).sum(), slope.ravel()
+        pulled = ridges[:, None] * weights
+        slope = known.T @ errors.astype(np.float32) + pulled
+        whole = np.concatenate([errors.sum(axis=0), slope.ravel()])
+        return value + np.sum(pulled * weights) / 2, whole
 
-    found = minimise(loss, np.zeros((known.shape[1] + 1) * count)).reshape(-1, count)
-    weights = found[:-1] / scale[:, None]
-    return Linear(weights.astype(np.float32), (found[-1] - mean @ weights).astype(np.float32))
+    flat = minimise(loss, np.zeros((known.shape[1] + 1) * count))
+    return flat[count:].reshape(-1, count), flat[:count]
 
 
 def choose(
@@ -77,11 +100,9 @@ def choose(
         The classifier and its ridge.
     """
 
-    def right(ridge):
-        linear = fit(features[~held], classes[~held], count, ridge)
-        return (linear.logits(features[held]).argmax(axis=1) == classes[held]).mean()
-
-    best = max(ridges, key=right)
+    tried = _fits(features[~held], classes[~held], count, ridges)
+    right = [(each.logits(features[held]).argmax(axis=1) == classes[held]).mean() for each in tried]
+    best = ridges[int(np.argmax(right))]
     return fit(features, classes, count, best), best
 
 
