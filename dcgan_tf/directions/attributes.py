@@ -1,0 +1,90 @@
+"""Directions that change one attribute, found from scores of samples, and judged by others."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dcgan_tf.directions.heads import Head
+from dcgan_tf.directions.strips import REACHES
+from dcgan_tf.models.sampling import Sampler, seed_latents
+
+PLAIN = 2.0  # standard deviations among samples by which a score moves where the effect is plain
+_MEASURED = range(100_000, 100_100)  # seeds that say how far a direction reaches
+JUDGED = range(200_000, 200_400)  # seeds that it is judged on
+
+
+def conditioned(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
+    """Where latents lie that differ in one score and agree in all others.
+
+    The regression of the latent on all scores together: the row of an attribute is what a change
+    of its score, the other scores held, says of the latent. What the samples have together, such
+    as lipstick and long hair, is so parted.
+
+    Args:
+        scores: float (n, attributes); latents: float (n, latent_dim).
+
+    Returns:
+        float32 (attributes, latent_dim), of length 1.
+    """
+    known = (scores - scores.mean(axis=0, dtype=np.float64)) / scores.std(axis=0, dtype=np.float64)
+    centred = latents - latents.mean(axis=0, dtype=np.float64)
+    slopes = np.linalg.lstsq(known, centred, rcond=None)[0]
+    return (slopes / np.linalg.norm(slopes, axis=1, keepdims=True)).astype(np.float32)
+
+
+def reach_for(
+    sampler: Sampler, head: Head, vector: np.ndarray, attribute: int, deviation: float
+) -> float:
+    """How far along a direction its attribute is plainly another, by the head that found it.
+
+    Args:
+        vector: float32 (latent_dim,); attribute: its column; deviation: of its score among samples.
+
+    Returns:
+        One of REACHES: the first where the mean score of both ends differs by PLAIN deviations,
+        or the last.
+    """
+    for reach in REACHES:
+        if shifts(sampler, head, vector, reach, _MEASURED)[:, attribute].mean() >= PLAIN * deviation:
+            return reach
+    return REACHES[-1]
+
+
+def shifts(
+    sampler: Sampler, head: Head, vector: np.ndarray, reach: float, seeds: range
+) -> np.ndarray:
+    """float32 (seeds, attributes): what scores gain from one end of a direction to the other."""
+    latents = seed_latents(seeds, sampler.latent_dim)
+    low, high = (head.scores(sampler.array(latents + r * vector)) for r in (-reach, reach))
+    return high - low
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What another head says of a direction.
+
+    Attributes:
+        accuracy: share of samples whose attribute it scores higher at reach than at -reach.
+        effect: the mean of that gain, in standard deviations of its scores among samples.
+        others: the same means of the other attributes, by name, the largest first.
+    """
+
+    accuracy: float
+    effect: float
+    others: dict[str, float]
+
+
+def judge(gains: np.ndarray, deviations: np.ndarray, names: list[str], attribute: int) -> Judgement:
+    """The judgement of a direction.
+
+    Args:
+        gains: float (n, attributes) as `shifts` gives, by the head that judges; deviations: float
+            (attributes,); names: of the attributes; attribute: the column of its own.
+    """
+    effects = gains.mean(axis=0) / deviations
+    order = [k for k in np.argsort(-np.abs(effects)) if k != attribute]
+    return Judgement(
+        float((gains[:, attribute] > 0).mean()),
+        float(effects[attribute]),
+        {names[k]: float(effects[k]) for k in order},
+    )
