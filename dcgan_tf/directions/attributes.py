@@ -45,7 +45,10 @@ def reach_for(
         or the last.
     """
     for reach in REACHES:
-        if shifts(sampler, head, vector, reach, _MEASURED)[:, attribute].mean() >= PLAIN * deviation:
+        if (
+            shifts(sampler, head, vector, reach, _MEASURED)[:, attribute].mean()
+            >= PLAIN * deviation
+        ):
             return reach
     return REACHES[-1]
 

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan_tf.common import runs
+from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of, pretrained
+from dcgan_tf.common.resolve import check_crop
 
+SAMPLES = 20_000  # that are scored
+SAMPLES_LEAST = 2000  # more than twice the longest latent that is taken
 MOST = 64  # of each kind: later ones change little, and each has a picture
 
 
@@ -21,11 +24,22 @@ class DirectionsRequest:
     Attributes:
         model: the generator's file; out: the folder that is written into; count: how many
             directions of the first kernel, and as many of the first maps.
+        attributes: a table of attributes, or None for no directions of labels.
+        data, judge_data: labelled pictures of the first head and of the one that judges; None for
+            the run's, and for others of the same data.
+        crop: how they are cropped, None as the run has it; packs: where they are kept prepared.
+        samples: generated pictures that are scored.
     """
 
     model: Path
     out: Path
     count: int = 8
+    attributes: Path | None = None
+    data: str | None = None
+    judge_data: str | None = None
+    crop: str | None = None
+    packs: str | None = None
+    samples: int = SAMPLES
 
 
 def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
@@ -39,7 +53,30 @@ def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
     model = _find_model(args)
     check_file(model, "--model", "a generator's .keras file")
     out = home_of(model) if args.out is None else Path(at_home("--out", args.out))
-    return DirectionsRequest(model, out, count)
+    return DirectionsRequest(model, out, count, **_of_attributes(args))
+
+
+def _of_attributes(args):
+    """dict: what belongs to a table of attributes, checked."""
+    if args.attributes is None:
+        for name in ("data", "judge_data", "crop", "packs", "samples"):
+            if getattr(args, name) is not None:
+                flag = "--" + name.replace("_", "-")
+                raise UserError(f"{flag}: belongs to --attributes FILE, which is missing")
+        return {}
+    given = {
+        name: at_home("--" + name.replace("_", "-"), getattr(args, name))
+        for name in ("attributes", "data", "judge_data", "packs")
+        if getattr(args, name) is not None
+    }
+    given["attributes"] = Path(given["attributes"])
+    check_file(given["attributes"], "--attributes", "a table of attributes")
+    if args.crop is not None:
+        given["crop"] = args.crop if args.crop == "center" else check_crop(args.crop)
+    given["samples"] = number(
+        "--samples", args.samples, SAMPLES, int, SAMPLES_LEAST, limits.SAMPLES
+    )
+    return given
 
 
 def _parser():
@@ -57,6 +94,25 @@ def _parser():
     add = parser.add_argument
     add("--n", metavar="N", help="directions of the first kernel and of the first maps, each [8]")
     add("--out", metavar="DIR", help="where to write [the run's directory]")
+    add(
+        "--attributes",
+        metavar="FILE",
+        help="a table of attributes, such as list_attr_celeba.txt, "
+        "its .csv, or a zip of one: directions for its attributes as well",
+    )
+    add("--data", metavar="PATH", help="the pictures of that table [those of the run]")
+    add(
+        "--judge-data",
+        metavar="PATH",
+        help="pictures of other people, of the head that judges [a part of --data]",
+    )
+    add(
+        "--crop",
+        metavar="BOX",
+        help="of these pictures, where no config.toml says it: left,upper,right,lower or center",
+    )
+    add("--samples", metavar="N", help=f"generated pictures that are scored [{SAMPLES:,}]")
+    add("--packs", metavar="DIR", help="where prepared pictures are kept [that of the run]")
     return parser
 
 

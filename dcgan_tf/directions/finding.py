@@ -3,7 +3,6 @@
 import json
 import logging
 import re
-from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.progress import progress
 from dcgan_tf.directions.command import DirectionsRequest
+from dcgan_tf.directions.found import Found
 from dcgan_tf.directions.strips import reach_of, save_strip
 from dcgan_tf.directions.unlabelled import of_kernel, of_maps
 from dcgan_tf.models.first_layer import first_kernel, first_maps
@@ -24,23 +24,6 @@ log = logging.getLogger(__name__)
 PICTURES, REPORT = "directions", "directions.json"
 SAMPLES = 2048  # first maps whose principal components are taken
 LATENT_MOST = SAMPLES // 2  # numbers in a latent; more than a regression on them would bear
-
-
-@dataclass(frozen=True)
-class Found:
-    """One direction.
-
-    Attributes:
-        name: such as `kernel 1`; kind: of common.directions.KINDS; vector: float32 (latent_dim,),
-            of length 1; reach: as common.directions has it; facts: what else is known of it, for
-            the report.
-    """
-
-    name: str
-    kind: str
-    vector: np.ndarray
-    reach: float
-    facts: dict = field(default_factory=dict)
 
 
 def find_directions(request: DirectionsRequest) -> Directions:
@@ -55,10 +38,16 @@ def find_directions(request: DirectionsRequest) -> Directions:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     try:
-        found = unlabelled(sampler, request.count)
+        found, refused = unlabelled(sampler, request.count), {}
+        if request.attributes:
+            from dcgan_tf.directions.labelled import labelled  # with all that reads pictures
+
+            of_labels, refused = labelled(sampler, request)
+            found += of_labels
     except UserError as error:
-        raise UserError(error.message, flag=f"--model {request.model}") from None
-    return _write(request, sampler, found)
+        flag = error.flag or f"--model {request.model}"
+        raise UserError(error.message, flag=flag) from None
+    return _write(request, sampler, found, refused)
 
 
 def unlabelled(sampler: Sampler, count: int) -> list[Found]:
@@ -88,7 +77,7 @@ def unlabelled(sampler: Sampler, count: int) -> list[Found]:
     return found
 
 
-def _write(request, sampler, found):
+def _write(request, sampler, found, refused):
     """Directions: written, a picture of each first, and the report last."""
     directions = Directions(
         tuple(each.name for each in found),
@@ -111,7 +100,7 @@ def _write(request, sampler, found):
         | each.facts
         for each, name in zip(found, files, strict=True)
     ]
-    report = {"generator": sampler.sha256, "directions": records}
+    report = {"generator": sampler.sha256, "directions": records, "refused": refused}
     write_text(request.out / REPORT, json.dumps(report, indent=1) + "\n")
     log.info(f"wrote {request.out / NAME}: {len(found)} directions, {REPORT}, pictures in {folder}")
     return directions

@@ -66,9 +66,7 @@ def _network(side, channels, attributes, seed):
     x, width = keras.layers.Rescaling(1 / 127.5, -1)(pictures), 32
     while x.shape[1] > 4:
         normal = keras.initializers.HeNormal(seed=seed + x.shape[1])
-        x = keras.layers.Conv2D(
-            width, 3, 2, "same", use_bias=False, kernel_initializer=normal
-        )(x)
+        x = keras.layers.Conv2D(width, 3, 2, "same", use_bias=False, kernel_initializer=normal)(x)
         x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
         width = min(2 * width, 128)
     x = keras.layers.Dropout(DROPOUT, seed=seed)(keras.layers.Flatten()(x))

@@ -22,9 +22,7 @@ def of_kernel(kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return _signed(vectors[:count]), values[:count] / max(values.sum(), 1e-300)
 
 
-def of_maps(
-    maps: np.ndarray, latents: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
+def of_maps(maps: np.ndarray, latents: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The latent directions that move the maps along their principal components.
 
     As GANSpace (Härkönen et al. 2020, arXiv 2004.02546) does where the layer is not the latent

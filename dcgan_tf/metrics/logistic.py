@@ -49,7 +49,9 @@ def _fits(features, classes, count, ridges):
     mean, scale = features.mean(axis=0, dtype=np.float64), features.std(axis=0, dtype=np.float64)
     if not np.isfinite(scale).all():
         raise ArithmeticError("features that are NaN or infinite")
-    scale = np.where(scale > 1e-6 * max(scale.max(), 1e-12), scale, np.inf)  # constants tell nothing
+    scale = np.where(
+        scale > 1e-6 * max(scale.max(), 1e-12), scale, np.inf
+    )  # constants tell nothing
     known = ((features - mean) / scale).astype(np.float32)
     variances, axes = np.linalg.eigh((known.T @ known).astype(np.float64) / len(known))
     targets = np.eye(count)[classes]
@@ -87,7 +89,10 @@ def _search(known, targets, ridges):
 
 
 def choose(
-    features: np.ndarray, classes: np.ndarray, count: int, held: np.ndarray,
+    features: np.ndarray,
+    classes: np.ndarray,
+    count: int,
+    held: np.ndarray,
     ridges: Sequence[float] = RIDGES,
 ) -> tuple[Linear, float]:
     """The regression whose ridge is best on held-out examples, fitted again to all.

@@ -35,9 +35,7 @@ def test_files_lie_beside_the_generator_and_read_back(model_file):
     report = json.loads((model_file.parent / "directions.json").read_text())
     assert report["generator"] == sampler.sha256
     assert [record["name"] for record in report["directions"]] == list(found.names)
-    for record, vector, reach in zip(
-        report["directions"], found.vectors, found.reach, strict=True
-    ):
+    for record, vector, reach in zip(report["directions"], found.vectors, found.reach, strict=True):
         with Image.open(model_file.parent / record["picture"]) as image:
             pixels, text = np.asarray(image), image.text
         assert text["direction"] == record["name"] and text["model_sha256"] == sampler.sha256

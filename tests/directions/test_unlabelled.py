@@ -101,7 +101,10 @@ def test_the_strongest_direction_has_the_shortest_reach():
 
 def test_no_more_than_there_are(known):
     found = unlabelled(Sampler(generator(known[2])), 20)
-    assert [each.name for each in found][:7] == [*(f"kernel {n}" for n in range(1, 7)), "component 1"]
+    assert [each.name for each in found][:7] == [
+        *(f"kernel {n}" for n in range(1, 7)),
+        "component 1",
+    ]
     assert len(found) == 2 * LENGTH and SAMPLES > LENGTH
     with refused("latents of 2,000 numbers"):
         unlabelled(Sampler(generator(np.zeros((2000, 2)))), 1)

@@ -33,7 +33,9 @@ def slopes(linear, features, classes, count, ridge):
 def test_it_is_the_optimum(count, ridge):
     """The loss is convex, so where its slope is zero there is no better one."""
     features, classes = problem(count)
-    of_weights, of_bias = slopes(fit(features, classes, count, ridge), features, classes, count, ridge)
+    of_weights, of_bias = slopes(
+        fit(features, classes, count, ridge), features, classes, count, ridge
+    )
     assert np.abs(of_weights).max() < 2e-5 and np.abs(of_bias).max() < 2e-5
 
 
@@ -65,7 +67,9 @@ def test_the_search_finds_the_least_of_a_long_valley():
     def loss(point):
         return np.sum(curvatures * (point - centre) ** 2) / 2, curvatures * (point - centre)
 
-    np.testing.assert_allclose(minimise(loss, np.zeros(30)) * curvatures, centre * curvatures, atol=0.5)
+    np.testing.assert_allclose(
+        minimise(loss, np.zeros(30)) * curvatures, centre * curvatures, atol=0.5
+    )
 
 
 def test_what_is_no_number_is_refused():
