@@ -32,7 +32,7 @@ def labelled(sampler: Sampler, request: DirectionsRequest) -> tuple[list[Found],
     names, own, others = labelled_pictures(request, sampler)
     told = _told(names, own, others)
     own, others = (type(each)(each.pixels, each.labels[:, told]) for each in (own, others))
-    refused = {name: "too few pictures with it, or without" for name in names}
+    refused = dict.fromkeys(names, "too few pictures with it, or without")
     names = [names[k] for k in told]
     first, second = (_learnt(part, seed) for seed, part in enumerate((own, others)))
     values = [_aucs(first, others), _aucs(second, own)]

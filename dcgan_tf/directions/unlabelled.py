@@ -46,7 +46,7 @@ def of_maps(maps: np.ndarray, latents: np.ndarray, count: int) -> tuple[np.ndarr
 
 
 def _signed(vectors):
-    """float32: of length 1, with their largest number positive, so that none is turned by chance."""
+    """float32: of length 1, their largest number positive, so that chance turns none."""
     largest = np.abs(vectors).argmax(axis=1)[:, None]
     vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

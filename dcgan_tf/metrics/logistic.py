@@ -147,7 +147,7 @@ def minimise(loss: Callable, start: np.ndarray) -> np.ndarray:
 
 
 def _direction(slope, moves, turns):
-    """float64 (n,): down, with the curvature that the last steps showed (the two-loop recursion)."""
+    """float64 (n,): down, by the curvature that the last steps showed (two-loop recursion)."""
     step, factors = -slope, []
     for move, turn in zip(moves[::-1], turns[::-1], strict=True):
         factors.append((move @ step) / (move @ turn))

@@ -42,9 +42,8 @@ def _activated(network):
             if current is not None:
                 found.append(current)
             current = None
-        if isinstance(layer, keras.layers.Conv2D):
-            current = layer.output
-        elif current is not None and len(layer.output.shape) == 4:
+        begins = isinstance(layer, keras.layers.Conv2D)
+        if begins or (current is not None and len(layer.output.shape) == 4):
             current = layer.output
     return found + ([current] if current is not None else [])
 
