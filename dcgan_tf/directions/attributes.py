@@ -8,9 +8,8 @@ from dcgan_tf.directions.heads import Head
 from dcgan_tf.directions.strips import REACHES
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
-PLAIN = 2.0  # standard deviations among samples by which a score moves where the effect is plain
-_MEASURED = range(100_000, 100_100)  # seeds that say how far a direction reaches
-JUDGED = range(200_000, 200_400)  # seeds that it is judged on
+PLAIN = 3.0  # standard deviations among samples by which a score moves where the effect is plain
+JUDGED = range(200_000, 200_256)  # seeds that it is judged on
 
 
 def conditioned(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
@@ -32,25 +31,21 @@ def conditioned(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
     return (slopes / np.linalg.norm(slopes, axis=1, keepdims=True)).astype(np.float32)
 
 
-def reach_for(
-    sampler: Sampler, head: Head, vector: np.ndarray, attribute: int, deviation: float
-) -> float:
-    """How far along a direction its attribute is plainly another, by the head that found it.
+def reach_for(scores: np.ndarray, latents: np.ndarray, vector: np.ndarray) -> float:
+    """How far along a direction a score is plainly another, from end to end.
 
     Args:
-        vector: float32 (latent_dim,); attribute: its column; deviation: of its score among samples.
+        scores: float (n,), by the head that found the direction; latents: float (n, latent_dim),
+            standard normal; vector: float32 (latent_dim,), of length 1.
 
     Returns:
-        One of REACHES: the first where the mean score of both ends differs by PLAIN deviations,
-        or the last.
+        Where both ends differ by PLAIN standard deviations of the score among the samples, by its
+        slope along the direction; within REACHES.
     """
-    for reach in REACHES:
-        if (
-            shifts(sampler, head, vector, reach, _MEASURED)[:, attribute].mean()
-            >= PLAIN * deviation
-        ):
-            return reach
-    return REACHES[-1]
+    along = latents @ vector
+    slope = np.cov(along, scores)[0, 1] / along.var()  # the other numbers are independent of it
+    wanted = PLAIN * scores.std() / max(2 * slope, 1e-12)
+    return round(float(np.clip(wanted, REACHES[0], REACHES[-1])), 1)
 
 
 def shifts(

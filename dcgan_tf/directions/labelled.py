@@ -49,14 +49,14 @@ def labelled(sampler: Sampler, request: DirectionsRequest) -> tuple[list[Found],
         raise UserError("no attribute is left", flag=f"--attributes {request.attributes}")
     scores, latents = _scored(sampler, request.samples, first, second)
     vectors = conditioned(scores[0][:, good], latents)
-    deviations = scores.std(axis=1)
+    deviations = scores[1].std(axis=0)
     kept = [names[k] for k in good]
     found = []
     with progress(len(good), "judging", "directions") as bar:
         for row, column in enumerate(good):
-            reach = reach_for(sampler, first, vectors[row], column, deviations[0][column])
+            reach = reach_for(scores[0][:, column], latents, vectors[row])
             gains = shifts(sampler, second, vectors[row], reach, JUDGED)[:, good]
-            verdict = judge(gains, deviations[1][good], kept, row)
+            verdict = judge(gains, deviations[good], kept, row)
             facts = {
                 "auc": round(values[0][column], 3),
                 "judge_auc": round(values[1][column], 3),
@@ -117,5 +117,5 @@ def _tell(found):
         words = ", ".join(f"{name} {value:+.1f}" for name, value in others)
         log.info(
             f"{each.name:{width}}  {facts['auc']:.2f}  {facts['judge_auc']:.2f}   "
-            f"{facts['accuracy']:4.0%}  {facts['effect']:+.1f}    {each.reach:.0f}      {words}"
+            f"{facts['accuracy']:4.0%}  {facts['effect']:+.1f}    {each.reach:.1f}    {words}"
         )

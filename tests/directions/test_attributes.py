@@ -12,8 +12,9 @@ from PIL import Image
 from dcgan_tf.common.directions import read_directions
 from dcgan_tf.data import synthetic
 from dcgan_tf.directions import command, labelled
-from dcgan_tf.directions.attributes import conditioned, judge
+from dcgan_tf.directions.attributes import conditioned, judge, reach_for
 from dcgan_tf.directions.heads import Head
+from dcgan_tf.directions.strips import REACHES
 from dcgan_tf.models.loading import load_generator
 
 COUNT = 240
@@ -31,6 +32,17 @@ def test_conditioned_parts_what_comes_together():
     moved = found @ slopes.T
     np.testing.assert_allclose(moved, np.diag(np.diag(moved)), atol=0.03)
     assert (np.diag(moved) > 1).all()
+
+
+def test_the_reach_is_where_the_score_differs_by_three_deviations():
+    latents = np.random.RandomState(0).randn(50_000, 3)
+    rest = np.random.RandomState(1).randn(50_000)
+    first, second = np.eye(2, 3)
+    assert reach_for(latents[:, 0] * 0.5 + rest * 0.5, latents, first) == pytest.approx(
+        2.1, abs=0.1
+    )
+    assert reach_for(5 * latents[:, 0], latents, first) == REACHES[0]  # 1.5, and no shorter than 2
+    assert reach_for(latents[:, 0], latents, second) == REACHES[-1]  # which changes nothing
 
 
 def test_judgement():
@@ -69,7 +81,10 @@ def faces(tmp_path_factory):
     for name, part in (("own", range(COUNT)), ("others", range(COUNT, 2 * COUNT))):
         write_zip(root / f"{name}.zip", {f"x/{names[k]}": face_jpeg(k) for k in part})
     marks = [known(index) for index in range(2 * COUNT)]
-    lines = [f"{n} {' '.join(str(2 * m - 1) for m in each)}" for n, each in zip(names, marks)]
+    lines = [
+        f"{n} {' '.join(str(2 * m - 1) for m in each)}"
+        for n, each in zip(names, marks, strict=True)
+    ]
     header = f"{2 * COUNT}\nDark Bald Coin\n"
     (root / "table.txt").write_text(header + "\n".join(lines) + "\n")
     run = root / "run"
