@@ -7,10 +7,11 @@ import re
 import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.directions import NAME, Directions, write_directions
+from dcgan_tf.common.directions import Directions, write_directions
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.progress import progress
+from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.found import Found
 from dcgan_tf.directions.strips import reach_of, save_strip
@@ -21,7 +22,6 @@ from dcgan_tf.models.sampling import Sampler, seed_latents
 
 log = logging.getLogger(__name__)
 
-PICTURES, REPORT = "directions", "directions.json"
 SAMPLES = 2048  # first maps whose principal components are taken
 LATENT_MOST = SAMPLES // 2  # numbers in a latent; more than a regression on them would bear
 
@@ -86,7 +86,8 @@ def _write(request, sampler, found, refused):
         np.array([each.reach for each in found], np.float32),
         sampler.sha256,
     )
-    folder = request.out / PICTURES
+    home = Run(request.out)
+    folder = home.directions_pictures
     make_directory(folder, "--out")
     files = [f"{_file_name(each.name)}.png" for each in found]
     with progress(len(found), "drawing", "directions") as bar:
@@ -94,15 +95,22 @@ def _write(request, sampler, found, refused):
             text = {"model_sha256": sampler.sha256, "direction": each.name}
             save_strip(folder / name, sampler, each.vector, each.reach, text)
             bar.update()
-    write_directions(request.out / NAME, directions)
+    write_directions(home.directions, directions)
     records = [
-        {"name": each.name, "kind": each.kind, "reach": each.reach, "picture": f"{PICTURES}/{name}"}
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "reach": each.reach,
+            "picture": f"{folder.name}/{name}",
+        }
         | each.facts
         for each, name in zip(found, files, strict=True)
     ]
     report = {"generator": sampler.sha256, "directions": records, "refused": refused}
-    write_text(request.out / REPORT, json.dumps(report, indent=1) + "\n")
-    log.info(f"wrote {request.out / NAME}: {len(found)} directions, {REPORT}, pictures in {folder}")
+    write_text(home.directions_report, json.dumps(report, indent=1) + "\n")
+    log.info(
+        f"wrote {home.directions}: {len(found)} directions, {home.directions_report.name}, pictures in {folder}"
+    )
     return directions
 
 

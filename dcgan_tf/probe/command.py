@@ -64,7 +64,7 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
             "expected the discriminator.keras of a run",
             flag=f"{flag} {model}",
         )
-    out = home_of(model) / "probe.json" if args.out is None else Path(at_home("--out", args.out))
+    out = runs.Run(home_of(model)).probe if args.out is None else Path(at_home("--out", args.out))
     return ProbeRequest(run, model, out, dataset=args.dataset, crop=args.crop, **given)
 
 
