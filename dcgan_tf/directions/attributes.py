@@ -8,16 +8,18 @@ from dcgan_tf.directions.heads import Head
 from dcgan_tf.directions.strips import REACHES
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
+SAME = 0.8  # correlation among samples from which on two scores say the same
 PLAIN = 3.0  # standard deviations among samples by which a score moves where the effect is plain
 JUDGED = range(200_000, 200_256)  # seeds that it is judged on
 
 
 def conditioned(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
-    """Where latents lie that differ in one score and agree in all others.
+    """Where latents lie that differ in one score and agree in the others.
 
-    The regression of the latent on all scores together: the row of an attribute is what a change
-    of its score, the other scores held, says of the latent. What the samples have together, such
-    as lipstick and long hair, is so parted.
+    The regression of the latent on an attribute's score and all other scores together: what a
+    change of this one, the others held, says of the latent. What the samples have together, such
+    as blond hair and make-up, is so parted. Scores that are nearly this one itself (SAME) are not
+    held: what would be left of lipstick with make-up held is chance.
 
     Args:
         scores: float (n, attributes); latents: float (n, latent_dim).
@@ -25,10 +27,17 @@ def conditioned(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
     Returns:
         float32 (attributes, latent_dim), of length 1.
     """
-    known = (scores - scores.mean(axis=0, dtype=np.float64)) / scores.std(axis=0, dtype=np.float64)
-    centred = latents - latents.mean(axis=0, dtype=np.float64)
-    slopes = np.linalg.lstsq(known, centred, rcond=None)[0]
-    return (slopes / np.linalg.norm(slopes, axis=1, keepdims=True)).astype(np.float32)
+    known = scores - scores.mean(axis=0, dtype=np.float64)
+    known /= known.std(axis=0)
+    products, with_latents = known.T @ known, known.T @ np.asarray(latents, np.float64)
+    found = []
+    for attribute, correlations in enumerate(np.abs(products) / len(known)):
+        held = np.flatnonzero(correlations < SAME)
+        chosen = [attribute, *(k for k in held if k != attribute)]
+        some = products[np.ix_(chosen, chosen)]
+        found.append(np.linalg.lstsq(some, with_latents[chosen], rcond=None)[0][0])
+    found = np.array(found)
+    return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
 
 def reach_for(scores: np.ndarray, latents: np.ndarray, vector: np.ndarray) -> float:

@@ -1,7 +1,6 @@
 """Directions in a generator's latent space: `python -m dcgan_tf.directions --run DIR`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
@@ -11,35 +10,10 @@ from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of, pretrained
 from dcgan_tf.common.resolve import check_crop
+from dcgan_tf.directions.request import SAMPLES, DirectionsRequest
 
-SAMPLES = 20_000  # that are scored
 SAMPLES_LEAST = 2000  # more than twice the longest latent that is taken
 MOST = 64  # of each kind: later ones change little, and each has a picture
-
-
-@dataclass(frozen=True)
-class DirectionsRequest:
-    """What one call asks for.
-
-    Attributes:
-        model: the generator's file; out: the folder that is written into; count: how many
-            directions of the first kernel, and as many of the first maps.
-        attributes: a table of attributes, or None for no directions of labels.
-        data, judge_data: labelled pictures of the first head and of the one that judges; None for
-            the run's, and for others of the same data.
-        crop: how they are cropped, None as the run has it; packs: where they are kept prepared.
-        samples: generated pictures that are scored.
-    """
-
-    model: Path
-    out: Path
-    count: int = 8
-    attributes: Path | None = None
-    data: str | None = None
-    judge_data: str | None = None
-    crop: str | None = None
-    packs: str | None = None
-    samples: int = SAMPLES
 
 
 def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:

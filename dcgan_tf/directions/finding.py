@@ -12,8 +12,8 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.found import Found
+from dcgan_tf.directions.request import DirectionsRequest
 from dcgan_tf.directions.strips import reach_of, save_strip
 from dcgan_tf.directions.unlabelled import of_kernel, of_maps
 from dcgan_tf.models.first_layer import first_kernel, first_maps
@@ -109,7 +109,8 @@ def _write(request, sampler, found, refused):
     report = {"generator": sampler.sha256, "directions": records, "refused": refused}
     write_text(home.directions_report, json.dumps(report, indent=1) + "\n")
     log.info(
-        f"wrote {home.directions}: {len(found)} directions, {home.directions_report.name}, pictures in {folder}"
+        f"wrote {home.directions}: {len(found)} directions; {home.directions_report.name} says "
+        f"what is known of each, {folder} shows it"
     )
     return directions
 

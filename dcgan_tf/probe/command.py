@@ -1,7 +1,6 @@
 """What D has learnt, asked with labels: `python -m dcgan_tf.probe --run DIR`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import runs
@@ -11,33 +10,11 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of, pretrained
+from dcgan_tf.probe.request import PICTURES, ProbeRequest
 
-PICTURES = 20_000
 FEWEST = 100  # pictures; of fewer the interval is wider than what is measured
 MOST = 200_000
 LABELLED = tuple(name for name in DATASETS if name != "demo")
-
-
-@dataclass(frozen=True)
-class ProbeRequest:
-    """What one call asks for.
-
-    Attributes:
-        run: whose settings say what D was trained on; model: D's file; out: the record's file.
-        data, dataset, crop: labelled pictures, None as the run has it.
-        pictures: at most so many; seed: of that choice and of the split.
-        packs: where pictures are kept prepared, None as the run has it.
-    """
-
-    run: runs.Run
-    model: Path
-    out: Path
-    data: str | None = None
-    dataset: str | None = None
-    crop: str | None = None
-    pictures: int = PICTURES
-    seed: int = 0
-    packs: str | None = None
 
 
 def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:

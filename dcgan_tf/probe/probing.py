@@ -21,7 +21,7 @@ from dcgan_tf.metrics.logistic import choose
 from dcgan_tf.models.critic import features_of, pooled_features
 from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.sampling import weights_sha256
-from dcgan_tf.probe.command import ProbeRequest
+from dcgan_tf.probe.request import ProbeRequest
 
 log = logging.getLogger(__name__)
 
