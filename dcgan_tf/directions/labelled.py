@@ -1,6 +1,7 @@
 """Directions for labelled attributes: two heads, samples, a regression, a judgement."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,43 +32,56 @@ def labelled(sampler: Sampler, request: DirectionsRequest) -> tuple[list[Found],
     """
     names, own, others = labelled_pictures(request, sampler)
     told = _told(names, own, others)
-    own, others = (type(each)(each.pixels, each.labels[:, told]) for each in (own, others))
     refused = dict.fromkeys(names, "too few pictures with it, or without")
     names = [names[k] for k in told]
-    first, second = (_learnt(part, seed) for seed, part in enumerate((own, others)))
-    values = [_aucs(first, others), _aucs(second, own)]
-    good = np.flatnonzero(np.min(values, axis=0) >= LEAST_AUC)
-    refused = {name: why for name, why in refused.items() if name not in names} | {
-        name: f"AUC {values[0][k]:.2f} and {values[1][k]:.2f} of the two heads"
-        for k, name in enumerate(names)
-        if k not in good
-    }
+    own, others = (replace(part, labels=part.labels[:, told]) for part in (own, others))
+    heads = [_learnt(part, seed) for seed, part in enumerate((own, others))]
+    values = np.array([_aucs(heads[0], others), _aucs(heads[1], own)])
+    good = np.flatnonzero(values.min(axis=0) >= LEAST_AUC)
+    for k, name in enumerate(names):
+        refused[name] = "AUC {:.2f} and {:.2f} of the two heads".format(*values[:, k])
+    for k in good:
+        del refused[names[k]]
     if refused:
         listed = "; ".join(f"{name} ({why})" for name, why in refused.items())
         log.warning(f"refused, an attribute needs two heads of AUC {LEAST_AUC} or more: {listed}")
     if not len(good):
         raise UserError("no attribute is left", flag=f"--attributes {request.attributes}")
-    scores, latents = _scored(sampler, request.samples, first, second)
-    vectors = conditioned(scores[0][:, good], latents)
-    deviations = scores[1].std(axis=0)
-    kept = [names[k] for k in good]
+    scorers, kept = [_Scorer(head, good) for head in heads], [names[k] for k in good]
+    return _found(sampler, request.samples, scorers, kept, values[:, good]), refused
+
+
+class _Scorer:
+    """A head that scores some of its attributes."""
+
+    def __init__(self, head, columns):
+        self._head, self._columns = head, columns
+
+    def scores(self, pixels):
+        return self._head.scores(pixels)[:, self._columns]
+
+
+def _found(sampler, count, scorers, names, values):
+    """list[Found]: of all attributes, told as a table."""
+    scores, latents = _scored(sampler, count, scorers)
+    vectors, deviations = conditioned(scores[0], latents), scores[1].std(axis=0)
     found = []
-    with progress(len(good), "judging", "directions") as bar:
-        for row, column in enumerate(good):
-            reach = reach_for(scores[0][:, column], latents, vectors[row])
-            gains = shifts(sampler, second, vectors[row], reach, JUDGED)[:, good]
-            verdict = judge(gains, deviations[good], kept, row)
+    with progress(len(names), "judging", "directions") as bar:
+        for column, (name, vector) in enumerate(zip(names, vectors, strict=True)):
+            reach = reach_for(scores[0][:, column], latents, vector)
+            gains = shifts(sampler, scorers[1], vector, reach, JUDGED)
+            verdict = judge(gains, deviations, names, column)
             facts = {
-                "auc": round(values[0][column], 3),
-                "judge_auc": round(values[1][column], 3),
+                "auc": round(float(values[0, column]), 3),
+                "judge_auc": round(float(values[1, column]), 3),
                 "accuracy": round(verdict.accuracy, 3),
                 "effect": round(verdict.effect, 2),
-                "others": {name: round(x, 2) for name, x in verdict.others.items()},
+                "others": {other: round(gain, 2) for other, gain in verdict.others.items()},
             }
-            found.append(Found(kept[row], "attribute", vectors[row], reach, facts))
+            found.append(Found(name, "attribute", vector, reach, facts))
             bar.update()
     _tell(found)
-    return found, refused
+    return found
 
 
 def _told(names, own, others):
@@ -94,7 +108,7 @@ def _aucs(head, part):
     return [auc(scores[:, k], part.labels[:, k]) for k in range(scores.shape[1])]
 
 
-def _scored(sampler, count, *heads):
+def _scored(sampler, count, heads):
     """float32 (heads, count, attributes): scores of samples, and their latents (count, length)."""
     latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
     scores = [[] for _ in heads]
