@@ -1,6 +1,7 @@
 """Directions of labelled attributes: the regression, the judgement, and the whole on drawn faces
 whose skin and hair are known."""
 
+import io
 import json
 
 import keras
@@ -19,6 +20,7 @@ from dcgan_tf.models.loading import load_generator
 
 COUNT = 240
 SIDE = 16
+BOX = (30, 55, 150, 175)
 
 
 def test_conditioned_parts_what_comes_together():
@@ -52,6 +54,7 @@ def test_judgement():
     assert list(found.others.items()) == [("b", -4.0), ("c", 0.0)]
 
 
+@pytest.mark.slow
 def test_a_head_learns_and_is_the_same_each_time():
     rng = np.random.RandomState(0)
     labels = (rng.rand(200, 2) < 0.5).astype(np.int8)
@@ -91,7 +94,7 @@ def faces(tmp_path_factory):
     run.mkdir()
     dark = np.array([mark[0] for mark in marks[:COUNT]])
     shown = [
-        np.asarray(synthetic.draw_face(k).crop((30, 55, 150, 175)).resize((SIDE, SIDE)), float)
+        np.asarray(Image.open(io.BytesIO(face_jpeg(k))).resize((SIDE, SIDE), box=BOX), float)
         for k in range(COUNT)
     ]
     between(np.mean(shown, axis=0), *(np.mean(np.array(shown)[dark == k], axis=0) for k in (0, 1)))(
@@ -156,6 +159,7 @@ def test_drawn_faces_have_the_direction_that_they_were_made_with(
         assert image.text["direction"] == "Dark"
 
 
+@pytest.mark.slow
 def test_mistakes_are_one_line(faces, tmp_path):
     with refused("--data: belongs to --attributes FILE"):
         command.main(["--run", str(faces / "run"), "--data", "x"])
@@ -168,6 +172,7 @@ def test_mistakes_are_one_line(faces, tmp_path):
     assert not (faces / "run" / "directions.npz").exists()
 
 
+@pytest.mark.slow
 def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
     alone = tmp_path / "alone.keras"
     alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
@@ -175,6 +180,7 @@ def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
         command.main(flags(faces, run=None, model=alone, out=tmp_path))
 
 
+@pytest.mark.slow
 def test_few_pictures_are_refused(faces, tmp_path):
     few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
     with refused("9 pictures with attributes, expected 64 or more"):
