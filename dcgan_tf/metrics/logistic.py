@@ -53,7 +53,7 @@ def _fits(features, classes, count, ridges):
         scale > 1e-6 * max(scale.max(), 1e-12), scale, np.inf
     )  # constants tell nothing
     known = ((features - mean) / scale).astype(np.float32)
-    variances, axes = np.linalg.eigh((known.T @ known).astype(np.float64) / len(known))
+    variances, axes = _axes(known)
     targets = np.eye(count)[classes]
     found = []
     for ridge in ridges:
@@ -65,6 +65,21 @@ def _fits(features, classes, count, ridges):
         weights = turned @ weights / scale[:, None]
         found.append(Linear(weights.astype(np.float32), (bias - mean @ weights).astype(np.float32)))
     return found
+
+
+def _axes(known):
+    """The principal axes of centred features, (features, axes), and the variance along each.
+
+    Of fewer examples than features those in which the examples lie: a ridge keeps the weights
+    there, too.
+    """
+    count, length = known.shape
+    if count >= length:
+        return np.linalg.eigh((known.T @ known).astype(np.float64) / count)
+    variances, along = np.linalg.eigh((known @ known.T).astype(np.float64) / count)
+    some = variances > 1e-7 * variances[-1]
+    variances, along = variances[some], along[:, some]
+    return variances, known.T @ along / np.sqrt(count * variances)
 
 
 def _search(known, targets, ridges):

@@ -30,9 +30,10 @@ def slopes(linear, features, classes, count, ridge):
 
 @pytest.mark.parametrize("count", [2, 3])
 @pytest.mark.parametrize("ridge", [1e-4, 1e-2, 1.0])
-def test_it_is_the_optimum(count, ridge):
+@pytest.mark.parametrize("examples", [8, 300])  # fewer than features, and more
+def test_it_is_the_optimum(count, ridge, examples):
     """The loss is convex, so where its slope is zero there is no better one."""
-    features, classes = problem(count)
+    features, classes = problem(count, examples)
     of_weights, of_bias = slopes(
         fit(features, classes, count, ridge), features, classes, count, ridge
     )
