@@ -22,7 +22,7 @@ from dcgan_tf.models.sampling import Sampler, seed_latents
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 2048  # first maps whose principal components are taken
+SAMPLES = 1024  # first maps whose principal components are taken
 LATENT_MOST = SAMPLES // 2  # numbers in a latent; more than a regression on them would bear
 
 
