@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-RIDGES = (1e-3, 1e-2, 1e-1, 1.0)  # tried by `choose`
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # tried by `choose`
 TOLERANCE = 1e-4  # of the largest slope at the start: the loss is then within 1e-5 of its least
 _MEMORY = 10  # pairs of steps that L-BFGS remembers
 _MOST_STEPS = 1000
