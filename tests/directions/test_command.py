@@ -25,6 +25,7 @@ def model_file(tmp_path_factory):
     return folder / "generator.keras"
 
 
+@pytest.mark.slow
 def test_files_lie_beside_the_generator_and_read_back(model_file):
     command.main(["--run", str(model_file.parent), "--n", "2"])
     sampler = load_generator(model_file)
@@ -48,6 +49,7 @@ def test_files_lie_beside_the_generator_and_read_back(model_file):
         assert np.abs(last - expected[0]).max() <= 1
 
 
+@pytest.mark.slow
 def test_out_is_another_folder(model_file, tmp_path):
     command.main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "other")])
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
@@ -88,6 +90,7 @@ def test_mistakes_are_one_line(here, flags, words):
         command.parse_directions(flags)
 
 
+@pytest.mark.slow
 def test_nothing_is_written_where_a_file_is_in_the_way(model_file, tmp_path):
     (tmp_path / "file").touch()
     with refused("--out", "is a file, expected a folder"):

@@ -99,6 +99,7 @@ def test_the_strongest_direction_has_the_shortest_reach():
     assert strong == REACHES[0] and weak == REACHES[-1]
 
 
+@pytest.mark.slow
 def test_no_more_than_there_are(known):
     found = unlabelled(Sampler(generator(known[2])), 20)
     assert [each.name for each in found][:7] == [

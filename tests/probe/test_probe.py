@@ -48,6 +48,7 @@ def flags(root, **changes):
     return [str(part) for pair in given.items() for part in pair]
 
 
+@pytest.mark.slow
 def test_features_know_what_pixels_do_not(root):
     """Where a stripe lies changes every pixel's mean to nothing: only filters see its direction."""
     command.main(flags(root))
@@ -102,6 +103,7 @@ def test_mistakes_are_one_line(root, here, changes, words):
         command.main(flags(root, **changes))
 
 
+@pytest.mark.slow
 def test_a_class_of_too_few_pictures_is_refused(root, tmp_path):
     files = {f"common/{k}.png": stripes(k, True) for k in range(120)}
     write_files(tmp_path / "data", files | {"rare/0.png": stripes(0, False)})
