@@ -46,6 +46,10 @@ class Run:
         self.memorisation = self.root / "memorisation.json"
         self.memorisation_pairs = self.root / "memorisation.png"
         self.report = self.root / "report.html"
+        self.directions = self.root / "directions.npz"
+        self.directions_report = self.root / "directions.json"
+        self.directions_pictures = self.root / "directions"
+        self.probe = self.root / "probe.json"
         self.lock = self.root / ".lock"
 
     def sample(self, epoch):
@@ -63,6 +67,7 @@ class Run:
             *(self.reals, self.progress, self.generator, self.raw_generator, self.discriminator),
             *(self.evaluation, self.scores, self.best_generator, self.best_score),
             *(self.memorisation, self.memorisation_pairs, self.report),
+            *(self.directions, self.directions_report, self.probe),
         ]
 
     def folders(self) -> list[Path]:

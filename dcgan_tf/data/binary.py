@@ -44,11 +44,7 @@ def read_idx(folder):
     Raises:
         UserError: a damaged file, sizes that differ, or more than limits.RAW_BYTES.
     """
-    # Unpacked beside packed, as some programs leave them, is the same file: read it once.
-    found = {path.name.removesuffix(".gz"): path for path in folder.glob("*images*idx3-ubyte.gz")}
-    plain = (path for path in folder.glob("*images*idx3-ubyte") if not path.is_dir())
-    found |= {path.name: path for path in plain}
-    paths = [path for _, path in sorted(found.items())]
+    paths = _idx_files(folder, "*images*idx3-ubyte")
     shapes = [_idx_shape(path) for path in paths]
     for path, shape in zip(paths, shapes, strict=True):
         if shape[1:] != shapes[0][1:]:
@@ -73,6 +69,35 @@ def read_idx(folder):
             )
         first += shape[0]
     return pixels
+
+
+def _idx_files(folder, pattern):
+    """list[Path]: sorted. Unpacked beside packed, as some programs leave them, is the same file."""
+    found = {path.name.removesuffix(".gz"): path for path in folder.glob(f"{pattern}.gz")}
+    found |= {path.name: path for path in folder.glob(pattern) if not path.is_dir()}
+    return [path for _, path in sorted(found.items())]
+
+
+def read_idx_labels(folder):
+    """uint8 (n,) of all IDX label files in a folder, in the order of `read_idx`; None: there are
+    none. The format: magic 2049, count, then a byte a label.
+
+    Raises:
+        UserError: a damaged file, or more than limits.RAW_BYTES.
+    """
+    parts = []
+    for path in _idx_files(folder, "*labels*idx1-ubyte"):
+        with _Unpacked(path) as file:
+            magic, count = struct.unpack(">2i", file.read(8).ljust(8, b"\0"))
+            if magic != 2049 or count < 1:
+                raise UserError("not a whole IDX label file", flag=f"--data {path}")
+            _check_raw(path, count)
+            part = np.empty(count, np.uint8)
+            whole = _fill(file, part) and not file.read(1)
+        if not whole:
+            raise UserError("not a whole IDX label file; download it again", flag=f"--data {path}")
+        parts.append(part)
+    return np.concatenate(parts) if parts else None
 
 
 def _idx_shape(path):
@@ -148,6 +173,21 @@ def read_cifar(folder):
     return pixels if paths else None
 
 
+def read_cifar_labels(folder):
+    """uint8 (n,) of CIFAR-10's binary batches, in the order of `read_cifar`; None: there are none.
+
+    Raises:
+        UserError: a damaged file, or more than limits.RAW_BYTES.
+    """
+    parts = []
+    for path in sorted(folder.glob("*_batch*.bin")):
+        count = _cifar_count(path)
+        _check_raw(path, count * 3073)
+        with _Unpacked(path) as file:
+            parts.append(np.frombuffer(file.read(count * 3073), np.uint8)[::3073])
+    return np.concatenate(parts) if parts else None
+
+
 def _cifar_count(path):
     with _Unpacked(path) as file:
         size = os.fstat(file.fileno()).st_size
@@ -159,3 +199,4 @@ def _cifar_count(path):
 
 
 READERS = {"idx": read_idx, "cifar": read_cifar}
+LABEL_READERS = {"idx": read_idx_labels, "cifar": read_cifar_labels}

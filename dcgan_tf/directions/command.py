@@ -1,0 +1,122 @@
+"""Directions in a generator's latent space: `python -m dcgan_tf.directions --run DIR`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dcgan_tf.common import limits, runs
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_file
+from dcgan_tf.common.log import speak
+from dcgan_tf.common.pretrained import home_of, pretrained
+from dcgan_tf.common.resolve import check_crop
+from dcgan_tf.directions.request import SAMPLES, DirectionsRequest
+
+SAMPLES_LEAST = 2000  # more than twice the longest latent that is taken
+MOST = 64  # of each kind: later ones change little, and each has a picture
+
+
+def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
+    """Read the command line, without importing TensorFlow.
+
+    Raises:
+        UserError: an unknown flag, an unreadable value, no such generator.
+    """
+    args = _parser().parse_args(argv)
+    count = number("--n", args.n, 8, int, 1, MOST)
+    model = _find_model(args)
+    check_file(model, "--model", "a generator's .keras file")
+    out = home_of(model) if args.out is None else Path(at_home("--out", args.out))
+    return DirectionsRequest(model, out, count, **_of_attributes(args))
+
+
+def _of_attributes(args):
+    """dict: what belongs to a table of attributes, checked."""
+    if args.attributes is None:
+        for name in ("data", "judge_data", "crop", "packs", "samples"):
+            if getattr(args, name) is not None:
+                flag = "--" + name.replace("_", "-")
+                raise UserError(f"{flag}: belongs to --attributes FILE, which is missing")
+        return {}
+    given = {
+        name: at_home("--" + name.replace("_", "-"), getattr(args, name))
+        for name in ("attributes", "data", "judge_data", "packs")
+        if getattr(args, name) is not None
+    }
+    given["attributes"] = Path(given["attributes"])
+    check_file(given["attributes"], "--attributes", "a table of attributes")
+    if args.crop is not None:
+        given["crop"] = args.crop if args.crop == "center" else check_crop(args.crop)
+    given["samples"] = number(
+        "--samples", args.samples, SAMPLES, int, SAMPLES_LEAST, limits.SAMPLES
+    )
+    return given
+
+
+def _parser():
+    parser = Parser(
+        prog="python -m dcgan_tf.directions",
+        description="Find directions in a generator's latent space that mean something, write "
+        "them to directions.npz and a picture of each.",
+        epilog="example: python -m dcgan_tf.directions --pretrained faces",
+        argument_default=None,
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--run", metavar="DIR", help="the run whose generator it is [the newest]")
+    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
+    where.add_argument("--pretrained", metavar="NAME", help="one that comes with the package")
+    add = parser.add_argument
+    add("--n", metavar="N", help="directions of the first kernel and of the first maps, each [8]")
+    add("--out", metavar="DIR", help="where to write [the run's directory]")
+    add(
+        "--attributes",
+        metavar="FILE",
+        help="a table of attributes, such as list_attr_celeba.txt, "
+        "its .csv, or a zip of one: directions for its attributes as well",
+    )
+    add("--data", metavar="PATH", help="the pictures of that table [those of the run]")
+    add(
+        "--judge-data",
+        metavar="PATH",
+        help="pictures of other people, of the head that judges [a part of --data]",
+    )
+    add(
+        "--crop",
+        metavar="BOX",
+        help="of these pictures, where no config.toml says it: left,upper,right,lower or center",
+    )
+    add("--samples", metavar="N", help=f"generated pictures that are scored [{SAMPLES:,}]")
+    add("--packs", metavar="DIR", help="where prepared pictures are kept [that of the run]")
+    return parser
+
+
+def _find_model(args):
+    if args.model is not None:
+        return Path(at_home("--model", args.model))
+    if args.pretrained is not None:
+        return pretrained(args.pretrained, "--pretrained").generator
+    if args.run is None:
+        return runs.newest().generator
+    run = runs.Run(at_home("--run", args.run))
+    if not run.generator.is_file():
+        raise UserError(
+            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
+        )
+    return run.generator
+
+
+def main(argv: Sequence[str] | None = None):
+    """Find directions as the command line asks."""
+    speak()
+    request = parse_directions(argv)
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.directions.finding import find_directions
+
+    find_directions(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.directions`."""
+    leave(run_command(main))

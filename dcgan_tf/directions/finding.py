@@ -1,0 +1,120 @@
+"""The story: which directions a generator has, how far they reach, which files show it."""
+
+import json
+import logging
+import re
+
+import numpy as np
+
+from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.directions import Directions, write_directions
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import make_directory
+from dcgan_tf.common.progress import progress
+from dcgan_tf.common.runs import Run
+from dcgan_tf.directions.found import Found
+from dcgan_tf.directions.request import DirectionsRequest
+from dcgan_tf.directions.strips import reach_of, save_strip
+from dcgan_tf.directions.unlabelled import of_kernel, of_maps
+from dcgan_tf.models.first_layer import first_kernel, first_maps
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.sampling import Sampler, seed_latents
+
+log = logging.getLogger(__name__)
+
+SAMPLES = 1024  # first maps whose principal components are taken
+LATENT_MOST = SAMPLES // 2  # numbers in a latent; more than a regression on them would bear
+
+
+def find_directions(request: DirectionsRequest) -> Directions:
+    """Find what is asked for, write it with its pictures, and say what was found.
+
+    Returns:
+        What `directions.npz` holds.
+
+    Raises:
+        UserError: a model that is no generator, or one of a kind that has no such directions.
+    """
+    sampler = load_generator(request.model, "--model")
+    log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
+    try:
+        found, refused = unlabelled(sampler, request.count), {}
+        if request.attributes:
+            from dcgan_tf.directions.labelled import labelled  # with all that reads pictures
+
+            of_labels, refused = labelled(sampler, request)
+            found += of_labels
+    except UserError as error:
+        flag = error.flag or f"--model {request.model}"
+        raise UserError(error.message, flag=flag) from None
+    return _write(request, sampler, found, refused)
+
+
+def unlabelled(sampler: Sampler, count: int) -> list[Found]:
+    """The directions that need no labels, `count` of each kind, latent_dim at most.
+
+    Raises:
+        UserError: the generator does not begin with a Dense, or has no activation within.
+    """
+    length = sampler.latent_dim
+    if length > LATENT_MOST:
+        raise UserError(f"has latents of {length:,} numbers, expected {LATENT_MOST:,} at most")
+    count = min(count, length)
+    latents = seed_latents(range(SAMPLES), length)
+    kinds = {
+        "kernel": of_kernel(first_kernel(sampler.model), count),
+        "component": of_maps(first_maps(sampler.model, latents), latents, count),
+    }
+    found = []
+    with progress(2 * count, "how far each direction reaches", "directions") as bar:
+        for kind, (vectors, shares) in kinds.items():
+            for number, (vector, share) in enumerate(zip(vectors, shares, strict=True), 1):
+                facts = {"share": round(float(share), 6)}
+                found.append(
+                    Found(f"{kind} {number}", kind, vector, reach_of(sampler, vector), facts)
+                )
+                bar.update()
+    return found
+
+
+def _write(request, sampler, found, refused):
+    """Directions: written, a picture of each first, and the report last."""
+    directions = Directions(
+        tuple(each.name for each in found),
+        np.stack([each.vector for each in found]),
+        tuple(each.kind for each in found),
+        np.array([each.reach for each in found], np.float32),
+        sampler.sha256,
+    )
+    home = Run(request.out)
+    folder = home.directions_pictures
+    make_directory(folder, "--out")
+    files = [f"{_file_name(each.name)}.png" for each in found]
+    with progress(len(found), "drawing", "directions") as bar:
+        for each, name in zip(found, files, strict=True):
+            text = {"model_sha256": sampler.sha256, "direction": each.name}
+            save_strip(folder / name, sampler, each.vector, each.reach, text)
+            bar.update()
+    write_directions(home.directions, directions)
+    records = [
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "reach": each.reach,
+            "picture": f"{folder.name}/{name}",
+        }
+        | each.facts
+        for each, name in zip(found, files, strict=True)
+    ]
+    report = {"generator": sampler.sha256, "directions": records, "refused": refused}
+    write_text(home.directions_report, json.dumps(report, indent=1) + "\n")
+    log.info(
+        f"wrote {home.directions}: {len(found)} directions; {home.directions_report.name} says "
+        f"what is known of each, {folder} shows it"
+    )
+    return directions
+
+
+def _file_name(name):
+    """str: a direction's name as a file may be called anywhere."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:80] or "direction"

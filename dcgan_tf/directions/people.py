@@ -1,0 +1,124 @@
+"""The labelled pictures of two heads, which show different people."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.sources import open_source
+from dcgan_tf.directions.request import DirectionsRequest
+from dcgan_tf.directions.table import read_attributes
+from dcgan_tf.models.sampling import Sampler
+
+log = logging.getLogger(__name__)
+
+MOST = 25_000  # pictures of a data set that are taken: more make heads hardly better, but slower
+FEWEST = 64  # pictures of one head
+CELEBA_TRAINING = 162_770  # the last picture of CelebA's training people (list_eval_partition.txt)
+_OWN = 0.8  # share of other data for the first head
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Pictures with their attributes.
+
+    Attributes:
+        pixels: uint8 (n, side, side, channels); labels: int8 (n, attributes), 1 or 0.
+    """
+
+    pixels: np.ndarray
+    labels: np.ndarray
+
+
+def labelled_pictures(
+    request: DirectionsRequest, sampler: Sampler
+) -> tuple[list[str], Labelled, Labelled]:
+    """The attributes' names, the pictures of the first head, and those of the head that judges.
+
+    Raises:
+        UserError: no such pictures or table, none of them in it, or too few.
+    """
+    config = _config(request, sampler)
+    packs = [_pack(replace(config, data=request.data or config.data))]
+    if request.judge_data:
+        packs.append(_pack(replace(config, data=request.judge_data)))
+    names, labels = read_attributes(request.attributes, [pack.names for pack in packs])
+    rows = [np.flatnonzero((each >= 0).all(axis=1)) for each in labels]
+    if len(packs) == 1:
+        rows = _split(packs[0].names, rows[0])
+        packs, labels = packs * 2, labels * 2
+    parts = [
+        Labelled(np.asarray(pack.pixels[chosen]), each[chosen])
+        for pack, each, chosen in zip(packs, labels, rows, strict=True)
+    ]
+    for part, pack in zip(parts, packs, strict=True):
+        if len(part.pixels) < FEWEST:
+            raise UserError(
+                f"{len(part.pixels):,} pictures with attributes, expected {FEWEST} or more a head",
+                flag=f"--data {pack.where}",
+            )
+    log.info(f"a head learns from {len(parts[0].pixels):,} pictures, another, which judges, from "
+             f"{len(parts[1].pixels):,}")  # fmt: skip
+    return names, *parts
+
+
+def _split(names, rows):
+    """Two arrays of rows: CelebA's training people and its others, else the first 80% by name."""
+    numbers = [PurePosixPath(names[row]).stem for row in rows]
+    others = np.array([text.isdigit() and int(text) > CELEBA_TRAINING for text in numbers])
+    if FEWEST <= others.sum() <= len(rows) - FEWEST:
+        return [rows[~others], rows[others]]
+    log.warning(
+        "the head that judges has other pictures than the first, but perhaps of the same people; "
+        "--judge-data names pictures of others"
+    )
+    own = int(_OWN * len(rows))
+    return [rows[:own], rows[own:]]
+
+
+def _pack(config):
+    source = open_source(config)
+    if len(source.names) > MOST:
+        config = replace(config, subset=MOST)
+    return open_pack(config, source)
+
+
+def _config(request, sampler):
+    """Config: how pictures become those that the generator was trained on."""
+    height, width, channels = sampler.picture_shape
+    if height != width:
+        raise UserError(f"makes pictures of {width}x{height}, expected square ones")
+    size = {"image_size": height, "channels": channels, "subset": 0}
+    run = _run_of(request.model)
+    if run is not None:
+        config = find_again(run, read_config(run.config))
+    elif request.crop:
+        config = Config(dataset="folder")
+    else:
+        raise UserError(
+            "has no config.toml beside it, which says how its pictures were cropped; add --crop, "
+            "center or left,upper,right,lower"
+        )
+    if request.crop:
+        size["crop"] = request.crop
+    if request.packs:
+        size["packs"] = request.packs
+    return replace(config, **size)
+
+
+def _run_of(model: Path):
+    """Run | None: whose generator, or best generator, a file is."""
+    for root in (model.parent, model.absolute().parent.parent):
+        if model.absolute() in (
+            Run(root).generator.absolute(),
+            Run(root).best_generator.absolute(),
+        ):
+            run = Run(root)
+            return run if run.config.is_file() else None
+    return None

@@ -1,0 +1,81 @@
+"""What G does first to a latent: its first kernel, and the first map that is no longer linear."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.errors import UserError
+
+_BATCH = 256  # maps that are computed at once
+_LINEAR = {"linear", None}
+
+
+def first_kernel(generator: keras.Model) -> np.ndarray:
+    """The matrix that a generator multiplies a latent with.
+
+    Args:
+        generator: keras.Model that takes latents (n, latent_dim).
+
+    Returns:
+        float64 (latent_dim, units).
+
+    Raises:
+        UserError: the first layer that has a kernel is no Dense on the latent itself.
+    """
+    layer = next((each for each in _layers(generator) if hasattr(each, "kernel")), None)
+    length = generator.inputs[0].shape[-1]
+    if not isinstance(layer, keras.layers.Dense) or layer.kernel.shape[0] != length:
+        found = f"{layer.name!r} ({type(layer).__name__})" if layer is not None else "none"
+        raise UserError(
+            f"its first layer with weights is {found}, expected a Dense of {length} inputs, the "
+            "latent; directions are found only for generators that begin with one"
+        )
+    return np.asarray(layer.kernel, np.float64)
+
+
+def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
+    """The maps after a generator's first activation, where it stops being linear.
+
+    Args:
+        generator: keras.Model; latents: float (n, latent_dim).
+
+    Returns:
+        float32 (n, numbers of a map), in inference mode.
+
+    Raises:
+        UserError: it has no activation between its first layer and its picture, or the maps do
+            not fit into the memory.
+    """
+    layers = [each for each in generator.layers[:-1] if _activates(each)]
+    if not layers:
+        raise UserError("has no activation before its picture, so there is no first map")
+    network = keras.Model(generator.inputs, keras.layers.Flatten()(layers[0].output))
+    needed = 3 * 4 * len(latents) * network.output.shape[-1]  # as they come, centred, in a product
+    if needed > limits.memory():
+        raise UserError(
+            f"the first maps of {len(latents):,} latents need about {limits.in_words(needed)} of "
+            f"memory, this machine has {limits.in_words(limits.memory())}"
+        )
+    forward = tf.function(lambda part: network(part, training=False), reduce_retracing=True)
+    maps = np.empty((len(latents), network.output.shape[-1]), np.float32)
+    for start in range(0, len(latents), _BATCH):
+        part = np.asarray(latents[start : start + _BATCH], np.float32)
+        maps[start : start + _BATCH] = forward(tf.constant(part)).numpy()
+    return maps
+
+
+def _layers(network):
+    """Layers in their order, those of networks used as layers as well."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _layers(layer)
+        else:
+            yield layer
+
+
+def _activates(layer):
+    """bool: an activation, of its own or inside a layer."""
+    kinds = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, keras.layers.ELU)
+    activation = getattr(layer, "activation", None)
+    return isinstance(layer, kinds) or getattr(activation, "__name__", None) not in _LINEAR

@@ -1,0 +1,185 @@
+"""The story: labelled pictures, D's features, a linear classifier, and how often it is right."""
+
+import json
+import logging
+from dataclasses import replace
+
+import keras
+import numpy as np
+
+from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import make_directory
+from dcgan_tf.common.resolve import resolve
+from dcgan_tf.common.runs import find_again
+from dcgan_tf.data.labels import read_labels
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.sources import open_source
+from dcgan_tf.metrics.interval import wilson
+from dcgan_tf.metrics.logistic import choose
+from dcgan_tf.models.critic import features_of, pooled_features
+from dcgan_tf.models.loading import load_network
+from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.probe.request import ProbeRequest
+
+log = logging.getLogger(__name__)
+
+TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that chooses the ridge
+PIXEL_SIDE = 32  # the baseline sees larger pictures averaged down to this
+PAIRS = 5  # of classes that are taken for each other, at most
+
+
+def probe(request: ProbeRequest) -> dict:
+    """Classify, print the accuracies, and keep the record in `request.out`.
+
+    Returns:
+        The record.
+
+    Raises:
+        UserError: no discriminator, no labelled pictures that fit it.
+    """
+    discriminator = load_network(request.model, "--model")
+    config = _config(request, discriminator)
+    try:
+        network = pooled_features(discriminator)
+    except UserError as error:
+        raise UserError(error.message, flag=f"--model {request.model}") from None
+    pack = open_pack(config, open_source(config))
+    classes, labels = read_labels(config, pack.where, pack.names)
+    parts = split(len(labels), request.seed)
+    _check_classes(classes, labels, parts, pack.where)
+    if request.data is None:
+        log.warning(
+            "these pictures trained this discriminator, without their labels; --data names others"
+        )
+    inputs = {
+        "features of D": lambda: features_of(network, pack.pixels, config.output_activation),
+        "pixels": lambda: pixels_of(pack.pixels),
+    }
+    results = {
+        name: _classified(make(), labels, len(classes), parts) for name, make in inputs.items()
+    }
+    record = {
+        "discriminator_sha256": weights_sha256(discriminator),
+        "pictures": str(pack.where),
+        "pixels_sha256": pack.manifest["pixels_sha256"],
+        "seed": request.seed,
+        "counts": {name: int(rows.sum()) for name, rows in parts.items()},
+        "classes": classes,
+        "results": results,
+    }
+    _tell(record)
+    make_directory(request.out.absolute().parent, "--out")
+    write_text(request.out, json.dumps(record) + "\n")
+    log.info(f"wrote {request.out}")
+    return record
+
+
+def _config(request, discriminator):
+    """Config: the pictures as this discriminator takes them."""
+    shape = getattr(discriminator, "input_shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 4 or shape[1] != shape[2] or None in shape[1:]:
+        raise UserError(f"takes {shape}, expected square pictures", flag=f"--model {request.model}")
+    run = find_again(request.run, read_config(request.run.config))
+    given = {
+        "image_size": shape[1],
+        "channels": shape[3],
+        "subset": 0,
+        **{k: v for k in ("data", "packs") if (v := getattr(request, k)) is not None},
+    }
+    if request.dataset not in (None, run.dataset):
+        given |= {"dataset": request.dataset, "crop": "auto"}
+    if request.crop is not None:
+        given["crop"] = request.crop
+    config = replace(run, **given)
+    # The networks of the run stay out of it: what is asked here is how pictures are prepared.
+    crop = resolve(replace(type(config)(), dataset=config.dataset, crop=config.crop)).crop
+    config = replace(config, crop=crop)
+    count = len(open_source(config).names)
+    return replace(
+        config, subset=request.pictures if count > request.pictures else 0, subset_seed=request.seed
+    )
+
+
+def split(count: int, seed: int) -> dict[str, np.ndarray]:
+    """bool (count,) each: `fit`, `choose` and `test`, by chance."""
+    order = np.random.RandomState(seed).permutation(count)
+    test = round(TEST * count)
+    choosing = test + round(CHOOSING * (count - test))
+    found = {}
+    for name, rows in {
+        "test": order[:test],
+        "choose": order[test:choosing],
+        "fit": order[choosing:],
+    }.items():
+        found[name] = np.zeros(count, bool)
+        found[name][rows] = True
+    return found
+
+
+def _check_classes(classes, labels, parts, where):
+    for part, rows in parts.items():
+        missing = set(range(len(classes))) - set(labels[rows])
+        if missing:
+            names = ", ".join(classes[k] for k in sorted(missing)[:5])
+            raise UserError(
+                f"too few pictures: among the {int(rows.sum()):,} to {part} there is none of "
+                f"{names}; expected more of each class, or leave its folder out",
+                flag=f"--data {where}",
+            )
+
+
+def pixels_of(pixels: np.ndarray) -> np.ndarray:
+    """float32 (n, numbers) of uint8 pictures, averaged down to PIXEL_SIDE or a little more."""
+    factor = max(pixels.shape[1] // PIXEL_SIDE, 1)
+    if factor > 1:
+        pool = keras.layers.AveragePooling2D(factor)
+        parts = (pixels[k : k + 256].astype(np.float32) for k in range(0, len(pixels), 256))
+        pixels = np.concatenate([np.asarray(pool(part)) for part in parts])
+    return np.asarray(pixels, np.float32).reshape(len(pixels), -1) / 255
+
+
+def _classified(features, labels, count, parts):
+    """dict: what one kind of input gives on the test."""
+    known, test = ~parts["test"], parts["test"]
+    linear, ridge = choose(features[known], labels[known], count, parts["choose"][known])
+    taken = linear.logits(features[test]).argmax(axis=1)
+    confusion = np.zeros((count, count), int)
+    np.add.at(confusion, (labels[test], taken), 1)
+    hits = int(np.trace(confusion))
+    low, high = wilson(hits, int(test.sum()))
+    return {
+        "accuracy": round(hits / int(test.sum()), 5),
+        "interval": [round(low, 5), round(high, 5)],
+        "numbers": features.shape[1],
+        "ridge": ridge,
+        "confusion": confusion.tolist(),
+    }
+
+
+def worst(confusion: list[list[int]], classes: list[str]) -> list[str]:
+    """The pairs of classes that are confused most, in words: "4 for 9: 12 of 200"."""
+    found = [
+        (row[taken], f"{classes[true]} for {classes[taken]}: {row[taken]} of {sum(row)}")
+        for true, row in enumerate(confusion)
+        for taken in range(len(row))
+        if taken != true and row[taken]
+    ]
+    return [words for _, words in sorted(found, key=lambda pair: -pair[0])[:PAIRS]]
+
+
+def _tell(record):
+    counts = record["counts"]
+    log.info(
+        f"{len(record['classes'])} classes; learnt from {counts['fit'] + counts['choose']:,} "
+        f"pictures ({counts['choose']:,} of them chose the ridge), tested on {counts['test']:,}"
+    )
+    for name, result in record["results"].items():
+        low, high = result["interval"]
+        log.info(
+            f"{name:13}  {result['accuracy']:.2%} right (95% interval {low:.2%} to {high:.2%}), "
+            f"{result['numbers']:,} numbers a picture, ridge {result['ridge']:g}"
+        )
+        if pairs := worst(result["confusion"], record["classes"]):
+            log.info(f"{'':13}  taken wrongly: {'; '.join(pairs)}")

@@ -1,0 +1,188 @@
+"""Directions of labelled attributes: the regression, the judgement, and the whole on drawn faces
+whose skin and hair are known."""
+
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+from helpers import face_jpeg, refused, write_zip
+from PIL import Image
+
+from dcgan_tf.common.directions import read_directions
+from dcgan_tf.data import synthetic
+from dcgan_tf.directions import command, labelled
+from dcgan_tf.directions.attributes import conditioned, judge, reach_for
+from dcgan_tf.directions.heads import Head
+from dcgan_tf.directions.strips import REACHES
+from dcgan_tf.models.loading import load_generator
+
+COUNT = 240
+SIDE = 16
+BOX = (30, 55, 150, 175)
+
+
+def test_conditioned_parts_what_comes_together():
+    """Two scores that share a latent number: each keeps its own, and its direction no other's."""
+    latents = np.random.RandomState(0).randn(20_000, 5)
+    scores = np.stack([latents[:, 0] + latents[:, 2], latents[:, 1] + latents[:, 2]], axis=1)
+    found = conditioned(scores.astype(np.float32), latents)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
+    slopes = np.array([[1, 0, 1, 0, 0], [0, 1, 1, 0, 0]])
+    moved = found @ slopes.T
+    np.testing.assert_allclose(moved, np.diag(np.diag(moved)), atol=0.03)
+    assert (np.diag(moved) > 1).all()
+
+
+def test_the_reach_is_where_the_score_differs_by_three_deviations():
+    latents = np.random.RandomState(0).randn(50_000, 3)
+    rest = np.random.RandomState(1).randn(50_000)
+    first, second = np.eye(2, 3)
+    assert reach_for(latents[:, 0] * 0.5 + rest * 0.5, latents, first) == pytest.approx(
+        2.1, abs=0.1
+    )
+    assert reach_for(5 * latents[:, 0], latents, first) == REACHES[0]  # 1.5, and no shorter than 2
+    assert reach_for(latents[:, 0], latents, second) == REACHES[-1]  # which changes nothing
+
+
+def test_judgement():
+    gains = np.array([[2.0, -4, 0], [4, -4, 1], [-1, -4, -1], [3, -4, 0]])
+    found = judge(gains, np.array([2.0, 1, 1]), ["a", "b", "c"], 0)
+    assert found.accuracy == 0.75 and found.effect == 1
+    assert list(found.others.items()) == [("b", -4.0), ("c", 0.0)]
+
+
+@pytest.mark.slow
+def test_a_head_learns_and_is_the_same_each_time():
+    rng = np.random.RandomState(0)
+    labels = (rng.rand(200, 2) < 0.5).astype(np.int8)
+    pixels = rng.randint(0, 200, (200, 16, 16, 1)).astype(np.uint8)
+    pixels[labels[:, 0] > 0, 4:8] += 50  # rows, so that mirroring changes nothing
+    heads = [Head(16, 1, 2, seed=3) for _ in range(2)]
+    for head in heads:
+        head.learn(pixels[:150], labels[:150], lambda: None, steps=60)
+    first, again = (head.scores(pixels) for head in heads)
+    np.testing.assert_allclose(first, again, atol=1e-4)
+    right = (first[150:, 0] > 0) == labels[150:, 0]
+    assert right.mean() > 0.9
+    assert ((first[150:, 1] > 0) == labels[150:, 1]).mean() < 0.8  # which no pixel knows
+
+
+def known(index):
+    """(bool, bool, bool): dark skin, no hair, and a coin's side that no picture shows."""
+    face = synthetic._sample_face(np.random.default_rng([0, index]))
+    return sum(face.skin) < 480, face.style == "bald", index * 7919 % 13 < 6
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder with two archives, a table, and a generator whose first number darkens the skin."""
+    root = tmp_path_factory.mktemp("faces")
+    names = [f"{index + 1:06d}.jpg" for index in range(2 * COUNT)]
+    for name, part in (("own", range(COUNT)), ("others", range(COUNT, 2 * COUNT))):
+        write_zip(root / f"{name}.zip", {f"x/{names[k]}": face_jpeg(k) for k in part})
+    marks = [known(index) for index in range(2 * COUNT)]
+    lines = [
+        f"{n} {' '.join(str(2 * m - 1) for m in each)}"
+        for n, each in zip(names, marks, strict=True)
+    ]
+    header = f"{2 * COUNT}\nDark Bald Coin\n"
+    (root / "table.txt").write_text(header + "\n".join(lines) + "\n")
+    run = root / "run"
+    run.mkdir()
+    dark = np.array([mark[0] for mark in marks[:COUNT]])
+    shown = [
+        np.asarray(Image.open(io.BytesIO(face_jpeg(k))).resize((SIDE, SIDE), box=BOX), float)
+        for k in range(COUNT)
+    ]
+    between(np.mean(shown, axis=0), *(np.mean(np.array(shown)[dark == k], axis=0) for k in (0, 1)))(
+        run / "generator.keras"
+    )
+    (run / "config.toml").write_text(
+        f'image_size = {SIDE}\ng_channels = [8]\ng_output = "conv"\ncrop = "30,55,150,175"\n'
+        f'packs = "{root}/packs"\n'
+    )
+    return root
+
+
+def between(mean, light, dark):
+    """A function that saves a generator: latent number 0 goes from light faces to dark ones."""
+
+    def logit(picture):
+        share = np.clip(picture / 255, 0.02, 0.98)
+        return np.log(share / (1 - share)).ravel()
+
+    kernel = 0.05 * np.random.RandomState(0).randn(6, SIDE * SIDE * 3)
+    kernel[0] = logit(dark) - logit(light)
+    latents = keras.Input((6,))
+    x = keras.layers.Dense(kernel.shape[1], name="base")(latents)
+    x = keras.layers.LeakyReLU(1.0)(x)
+    x = keras.layers.Reshape((SIDE, SIDE, 3))(x)
+    model = keras.Model(latents, keras.layers.Activation("sigmoid")(x))
+    model.get_layer("base").set_weights([kernel, logit(mean)])
+    return model.save
+
+
+def flags(faces, **changes):
+    given = {
+        "--run": faces / "run",
+        "--attributes": faces / "table.txt",
+        "--data": faces / "own.zip",
+        "--judge-data": faces / "others.zip",
+        "--samples": 2000,
+        "--n": 1,
+    } | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+    return [str(part) for pair in given.items() if pair[1] is not None for part in pair]
+
+
+@pytest.mark.slow
+def test_drawn_faces_have_the_direction_that_they_were_made_with(
+    faces, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(labelled, "STEPS", 150)
+    command.main(flags(faces, out=tmp_path))
+    printed = capsys.readouterr().out
+    assert "refused" in printed and "Coin (AUC 0." in printed
+    sha256 = load_generator(faces / "run").sha256
+    found = read_directions(tmp_path / "directions.npz", sha256, "--directions")
+    dark = found.names.index("Dark")
+    assert found.kinds[dark] == "attribute" and "Coin" not in found.names
+    assert found.vectors[dark, 0] > 0.9
+    report = json.loads((tmp_path / "directions.json").read_text())
+    record = report["directions"][dark]
+    assert record["name"] == "Dark" and min(record["auc"], record["judge_auc"]) >= 0.75
+    assert record["accuracy"] > 0.95 and record["effect"] > 1
+    assert "Coin" in report["refused"]
+    with Image.open(tmp_path / record["picture"]) as image:
+        assert image.text["direction"] == "Dark"
+
+
+@pytest.mark.slow
+def test_mistakes_are_one_line(faces, tmp_path):
+    with refused("--data: belongs to --attributes FILE"):
+        command.main(["--run", str(faces / "run"), "--data", "x"])
+    with refused("--samples: got '10'", "2000 or more"):
+        command.main(flags(faces, samples=10))
+    with refused("--attributes", "no such file"):
+        command.main(flags(faces, attributes=tmp_path / "none.txt"))
+    with refused("--data", "no such file or folder"):
+        command.main(flags(faces, data=tmp_path / "none.zip"))
+    assert not (faces / "run" / "directions.npz").exists()
+
+
+@pytest.mark.slow
+def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
+    alone = tmp_path / "alone.keras"
+    alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
+    with refused("no config.toml beside it", "add --crop"):
+        command.main(flags(faces, run=None, model=alone, out=tmp_path))
+
+
+@pytest.mark.slow
+def test_few_pictures_are_refused(faces, tmp_path):
+    few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
+    with refused("9 pictures with attributes, expected 64 or more"):
+        command.main(flags(faces, judge_data=few, out=tmp_path))
+    assert not (tmp_path / "directions.npz").exists()

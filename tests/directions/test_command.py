@@ -1,0 +1,97 @@
+"""The command as a user calls it: files beside the generator, pictures, one line for mistakes."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import REPO, assert_refused, refused
+from PIL import Image
+from tiny_gan import tiny
+
+from dcgan_tf.common.directions import read_directions
+from dcgan_tf.directions import command
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.networks import build_discriminator, build_generator
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    """A small untrained generator, in a folder like a run's."""
+    folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
+    folder.mkdir()
+    build_generator(tiny(init_stddev=0.3)).save(folder / "generator.keras")
+    return folder / "generator.keras"
+
+
+@pytest.mark.slow
+def test_files_lie_beside_the_generator_and_read_back(model_file):
+    command.main(["--run", str(model_file.parent), "--n", "2"])
+    sampler = load_generator(model_file)
+    found = read_directions(model_file.parent / "directions.npz", sampler.sha256, "--directions")
+    assert found.names == ("kernel 1", "kernel 2", "component 1", "component 2")
+    assert found.kinds == ("kernel", "kernel", "component", "component")
+    np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=1e-6)
+    report = json.loads((model_file.parent / "directions.json").read_text())
+    assert report["generator"] == sampler.sha256
+    assert [record["name"] for record in report["directions"]] == list(found.names)
+    for record, vector, reach in zip(report["directions"], found.vectors, found.reach, strict=True):
+        with Image.open(model_file.parent / record["picture"]) as image:
+            pixels, text = np.asarray(image), image.text
+        assert text["direction"] == record["name"] and text["model_sha256"] == sampler.sha256
+        # 6 rows of 7; enlarged twice: the last of the first row is seed 0 at the whole reach
+        expected = sampler.generate(
+            latents=np.random.RandomState(0).randn(1, sampler.latent_dim) + reach * vector
+        )
+        last = pixels[:128:2, -128::2].astype(int)
+        assert pixels.shape == (2 * (6 * 66 - 2), 2 * (7 * 66 - 2), 3)
+        assert np.abs(last - expected[0]).max() <= 1
+
+
+@pytest.mark.slow
+def test_out_is_another_folder(model_file, tmp_path):
+    command.main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "other")])
+    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
+        *("directions", "directions.json", "directions.npz")
+    ]
+
+
+@pytest.mark.slow
+def test_as_a_program(model_file, tmp_path):
+    def call(*args):
+        return subprocess.run(
+            [sys.executable, "-m", "dcgan_tf.directions", *map(str, args)],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(REPO), "PATH": "/usr/bin:/bin"},
+            capture_output=True,
+            encoding="utf-8",
+        )
+
+    done = call("--model", model_file, "--n", "1", "--out", tmp_path / "out")
+    assert done.returncode == 0 and "2 directions" in done.stdout, done.stderr
+    assert_refused(call("--model", tmp_path / "none.keras"), "no such file")
+    build_discriminator(tiny()).save(tmp_path / "d.keras")
+    assert_refused(call("--model", tmp_path / "d.keras"), "expected a generator")
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--n", "0"], ["--n: got '0'", "1 or more"]),
+        (["--n", "65"], ["64 at most"]),
+        (["--pretrained", "cats"], ["--pretrained: unknown networks 'cats'"]),
+        (["--run", "nowhere"], ["--run nowhere: no generator.keras"]),
+        (["--seeds", "3"], ["unknown flag --seeds"]),
+    ],
+)
+def test_mistakes_are_one_line(here, flags, words):
+    with refused(*words):
+        command.parse_directions(flags)
+
+
+@pytest.mark.slow
+def test_nothing_is_written_where_a_file_is_in_the_way(model_file, tmp_path):
+    (tmp_path / "file").touch()
+    with refused("--out", "is a file, expected a folder"):
+        command.main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "file")])
