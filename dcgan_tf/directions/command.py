@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common import limits, runs
+from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
+from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.log import speak
-from dcgan_tf.common.pretrained import home_of, pretrained
+from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.directions.request import SAMPLES, DirectionsRequest
 
@@ -24,7 +25,7 @@ def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
     """
     args = _parser().parse_args(argv)
     count = number("--n", args.n, 8, int, 1, MOST)
-    model = _find_model(args)
+    model = find_generator(args)
     check_file(model, "--model", "a generator's .keras file")
     out = home_of(model) if args.out is None else Path(at_home("--out", args.out))
     return DirectionsRequest(model, out, count, **_of_attributes(args))
@@ -61,10 +62,7 @@ def _parser():
         epilog="example: python -m dcgan_tf.directions --pretrained faces",
         argument_default=None,
     )
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument("--run", metavar="DIR", help="the run whose generator it is [the newest]")
-    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
-    where.add_argument("--pretrained", metavar="NAME", help="one that comes with the package")
+    add_generator_flags(parser)
     add = parser.add_argument
     add("--n", metavar="N", help="directions of the first kernel and of the first maps, each [8]")
     add("--out", metavar="DIR", help="where to write [the run's directory]")
@@ -88,21 +86,6 @@ def _parser():
     add("--samples", metavar="N", help=f"generated pictures that are scored [{SAMPLES:,}]")
     add("--packs", metavar="DIR", help="where prepared pictures are kept [that of the run]")
     return parser
-
-
-def _find_model(args):
-    if args.model is not None:
-        return Path(at_home("--model", args.model))
-    if args.pretrained is not None:
-        return pretrained(args.pretrained, "--pretrained").generator
-    if args.run is None:
-        return runs.newest().generator
-    run = runs.Run(at_home("--run", args.run))
-    if not run.generator.is_file():
-        raise UserError(
-            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
-        )
-    return run.generator
 
 
 def main(argv: Sequence[str] | None = None):

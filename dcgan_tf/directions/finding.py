@@ -7,9 +7,9 @@ import re
 import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.directions import Directions, write_directions
+from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import make_directory
+from dcgan_tf.common.files import json_object, make_directory
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.found import Found
@@ -38,11 +38,14 @@ def find_directions(request: DirectionsRequest) -> Directions:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     try:
-        found, refused = unlabelled(sampler, request.count), {}
+        found = unlabelled(sampler, request.count)
         if request.attributes:
             from dcgan_tf.directions.labelled import labelled  # with all that reads pictures
 
             of_labels, refused = labelled(sampler, request)
+            found += of_labels
+        else:
+            of_labels, refused = _known(Run(request.out), sampler.sha256)
             found += of_labels
     except UserError as error:
         flag = error.flag or f"--model {request.model}"
@@ -75,6 +78,34 @@ def unlabelled(sampler: Sampler, count: int) -> list[Found]:
                 )
                 bar.update()
     return found
+
+
+def _known(home, generator):
+    """The directions of attributes that lie there already for this generator: they cost minutes.
+
+    Returns:
+        (list of Found, dict): as `labelled`; nothing of files that cannot be read.
+    """
+    try:
+        known = read_directions(home.directions, generator, "--out")
+        report = json_object(home.directions_report.read_bytes())
+        facts = {record["name"]: record for record in report["directions"]}
+        rows = zip(known.names, known.kinds, known.vectors, known.reach, strict=True)
+        found = [
+            Found(name, kind, vector, float(reach), _own_facts(facts[name]))
+            for name, kind, vector, reach in rows
+            if kind == "attribute"
+        ]
+        refused = dict(report["refused"])
+    except (UserError, OSError, ValueError, LookupError, TypeError):
+        return [], {}
+    if found:
+        log.info(f"{len(found)} directions of attributes are there already and stay")
+    return found, refused
+
+
+def _own_facts(record):
+    return {key: record[key] for key in record.keys() - {"name", "kind", "reach", "picture"}}
 
 
 def _write(request, sampler, found, refused):

@@ -10,7 +10,7 @@ from helpers import REPO, assert_refused, refused
 from PIL import Image
 from tiny_gan import tiny
 
-from dcgan_tf.common.directions import read_directions
+from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.directions import command
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
@@ -55,6 +55,28 @@ def test_out_is_another_folder(model_file, tmp_path):
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
         *("directions", "directions.json", "directions.npz")
     ]
+
+
+@pytest.mark.slow
+def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path):
+    sampler = load_generator(model_file)
+    vector = np.eye(1, sampler.latent_dim, 3, dtype=np.float32)
+    known = Directions(("Smiling",), vector, ("attribute",), np.float32([2.5]), sampler.sha256)
+    write_directions(tmp_path / "directions.npz", known)
+    record = {"name": "Smiling", "kind": "attribute", "reach": 2.5, "auc": 0.9}
+    report = {"directions": [record], "refused": {"Blurry": 0.6}}
+    (tmp_path / "directions.json").write_text(json.dumps(report))
+    again = ["--model", str(model_file), "--n", "1", "--out", str(tmp_path)]
+    command.main(again)
+    found = read_directions(tmp_path / "directions.npz", sampler.sha256, "--out")
+    assert found.names == ("kernel 1", "component 1", "Smiling") and found.reach[2] == 2.5
+    np.testing.assert_array_equal(found.vectors[2:], vector)
+    report = json.loads((tmp_path / "directions.json").read_text())
+    assert report["directions"][2]["auc"] == 0.9 and report["refused"] == {"Blurry": 0.6}
+    assert (tmp_path / report["directions"][2]["picture"]).is_file()
+    (tmp_path / "directions.json").write_text("of another program")
+    command.main(again)
+    assert len(read_directions(tmp_path / "directions.npz", sampler.sha256, "--out").names) == 2
 
 
 @pytest.mark.slow
