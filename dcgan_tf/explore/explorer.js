@@ -328,7 +328,7 @@
           slide(input, (amount) => withAlong(name, amount));
           input.addEventListener("dblclick", () => commit(change(withAlong(name, 0))));
           alongs.set(name, input);
-          return el("div", {}, el("label", { for: id }, name), input, el("output", { for: id }));
+          return el("div", {}, el("label", { for: id }, name.replaceAll("_", " ")), input, el("output", { for: id }));
         }))));
     });
   }
