@@ -14,6 +14,8 @@ TINY = (
     *("--config", "demo", "--subset", "48", "--width", "0.1", "--batch-size", "12"),
     *("--sample-count", "4", "--epochs", "2", "--no-tensorboard", "--run", "runs/a"),
 )
+# At higher rates a few steps of a GAN make much of a rounding: 0.0002 apart becomes 0.15.
+LOW_RATES = ("--g-learning-rate", "1e-4", "--d-learning-rate", "1e-4")
 # train.py on N logical CPU devices, with Adam or, to show gradients as they are, with SGD.
 PROGRAM = f"""
 import sys

@@ -92,7 +92,7 @@ class Sampler:
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
         self._range = range_of(model)
-        self._forward = tf.function(lambda latents: infer(model, latents))
+        self._forward = tf.function(lambda latents: infer(model, latents), autograph=False)
 
     @functools.cached_property
     def sha256(self) -> str:

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from helpers import train
-from workers import TINY, final, finish, start, start_workers
+from workers import LOW_RATES, TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
 
@@ -40,8 +40,8 @@ def test_weights_agree_to_1e_10_in_float64(single, kind, tmp_path):
 
 def test_losses_agree_to_1e_3_in_float32(tmp_path_factory):
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
-    finish(start(one, *TINY))
-    finish(start(two, *TINY, "--strategy", "mirrored", devices=2))
+    finish(start(one, *TINY, *LOW_RATES))
+    finish(start(two, *TINY, *LOW_RATES, "--strategy", "mirrored", devices=2))
     for a, b in zip(final(one)[1], final(two)[1], strict=True):
         # Not the diversity: while pictures hardly differ, it hangs on how each byte is rounded.
         losses = {name: value for name, value in a.items() if name != "diversity"}

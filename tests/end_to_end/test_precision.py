@@ -4,14 +4,11 @@ from functools import cache
 
 import numpy as np
 import pytest
-from workers import TINY, final, finish, start
-
-# At higher rates a few steps of a GAN make much of a rounding: 0.0002 apart becomes 0.15.
-SLOW = ["--g-learning-rate", "1e-4", "--d-learning-rate", "1e-4"]
+from workers import LOW_RATES, TINY, final, finish, start
 
 
 def states(cwd, *flags, **kwargs):
-    finish(start(cwd, *TINY, *SLOW, "--epochs", "1", *flags, **kwargs))
+    finish(start(cwd, *TINY, *LOW_RATES, "--epochs", "1", *flags, **kwargs))
     return final(cwd)
 
 
