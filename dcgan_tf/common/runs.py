@@ -126,6 +126,15 @@ def _started_in(run):
         return []
 
 
+def run_of(model: Path) -> Run:
+    """The run whose generator, or best generator, a file is; its folder as one where it is none."""
+    folder = model.absolute().parent
+    above = Run(folder.parent)
+    if above.best_generator.parent == folder and above.config.is_file():
+        return above
+    return Run(folder)
+
+
 def newest() -> Run:
     """The run whose generator was written last. One that may not be read is named and left out.
 

@@ -102,10 +102,6 @@ def _training(shown):
     ]
 
 
-def _last(columns):
-    return {name: values[-1] for name, values in columns.items() if values}
-
-
 def _minutes(speed):
     return speed["seconds"] / 60 if speed else None
 

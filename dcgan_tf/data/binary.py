@@ -79,25 +79,38 @@ def _idx_files(folder, pattern):
 
 
 def read_idx_labels(folder):
-    """uint8 (n,) of all IDX label files in a folder, in the order of `read_idx`; None: there are
-    none. The format: magic 2049, count, then a byte a label.
+    """uint8 (n,): the labels of all pictures of `read_idx`, in its order, or None where a file of
+    pictures has no file of labels. The format: magic 2049, count, then a byte a label.
 
     Raises:
-        UserError: a damaged file, or more than limits.RAW_BYTES.
+        UserError: a damaged file, another count than of pictures, or more than limits.RAW_BYTES.
     """
     parts = []
-    for path in _idx_files(folder, "*labels*idx1-ubyte"):
-        with _Unpacked(path) as file:
-            magic, count = struct.unpack(">2i", file.read(8).ljust(8, b"\0"))
-            if magic != 2049 or count < 1:
-                raise UserError("not a whole IDX label file", flag=f"--data {path}")
-            _check_raw(path, count)
-            part = np.empty(count, np.uint8)
-            whole = _fill(file, part) and not file.read(1)
-        if not whole:
-            raise UserError("not a whole IDX label file; download it again", flag=f"--data {path}")
-        parts.append(part)
+    for pictures in _idx_files(folder, "*images*idx3-ubyte"):
+        name = pictures.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
+        path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
+        if path is None:
+            return None
+        parts.append(_idx_labels(path, _idx_shape(pictures)[0]))
     return np.concatenate(parts) if parts else None
+
+
+def _idx_labels(path, wanted):
+    with _Unpacked(path) as file:
+        magic, count = struct.unpack(">2i", file.read(8).ljust(8, b"\0"))
+        if magic != 2049 or count < 1:
+            raise UserError("not a whole IDX label file", flag=f"--data {path}")
+        if count != wanted:
+            raise UserError(
+                f"{count:,} labels, expected {wanted:,}, as many as there are pictures",
+                flag=f"--data {path}",
+            )
+        _check_raw(path, count)
+        labels = np.empty(count, np.uint8)
+        whole = _fill(file, labels) and not file.read(1)
+    if not whole:
+        raise UserError("not a whole IDX label file; download it again", flag=f"--data {path}")
+    return labels
 
 
 def _idx_shape(path):

@@ -120,7 +120,7 @@ def _write(request, sampler, found, refused):
     home = Run(request.out)
     folder = home.directions_pictures
     make_directory(folder, "--out")
-    files = [f"{_file_name(each.name)}.png" for each in found]
+    files = _file_names([each.name for each in found])
     with progress(len(found), "drawing", "directions") as bar:
         for each, name in zip(found, files, strict=True):
             text = {"model_sha256": sampler.sha256, "direction": each.name}
@@ -146,6 +146,12 @@ def _write(request, sampler, found, refused):
     return directions
 
 
-def _file_name(name):
-    """str: a direction's name as a file may be called anywhere."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:80] or "direction"
+def _file_names(names):
+    """list of str: a file for each direction, as it may be called anywhere, and none twice."""
+    files = []
+    for name in names:
+        stem = re.sub(r"\W+", "_", name).strip("_")[:60] or "direction"
+        taken = {file.lower() for file in files}
+        numbered = (stem, *(f"{stem}_{n}" for n in range(2, len(names) + 2)))
+        files.append(next(f"{s}.png" for s in numbered if f"{s}.png".lower() not in taken))
+    return files

@@ -9,7 +9,7 @@ import numpy as np
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.common.runs import find_again, run_of
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.directions.request import DirectionsRequest
@@ -114,11 +114,6 @@ def _config(request, sampler):
 
 def _run_of(model: Path):
     """Run | None: whose generator, or best generator, a file is."""
-    for root in (model.parent, model.absolute().parent.parent):
-        if model.absolute() in (
-            Run(root).generator.absolute(),
-            Run(root).best_generator.absolute(),
-        ):
-            run = Run(root)
-            return run if run.config.is_file() else None
-    return None
+    run, path = run_of(model), model.absolute()
+    own = path in (run.generator.absolute(), run.best_generator.absolute())
+    return run if own and run.config.is_file() else None

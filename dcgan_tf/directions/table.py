@@ -43,7 +43,9 @@ def read_attributes(
         text = _text(path).decode("utf-8-sig")
         names, lines = _header(text)
         wanted = {_base(name) for each in pictures for name in each}
-        rows = {key: _row(values, names, key) for key, values in lines if key in wanted}
+        rows = {
+            _base(key): _row(values, names, key) for key, values in lines if _base(key) in wanted
+        }
     except (UnicodeDecodeError, zipfile.BadZipFile, OSError, ValueError, csv.Error) as error:
         words = str(error) if type(error) is ValueError else "not a text, or a damaged file"
         raise UserError(f"{words}; {_EXPECTED}", flag=f"--attributes {path}") from None

@@ -17,6 +17,7 @@ from dcgan_tf.models.sampling import CHUNK, Sampler
 
 log = logging.getLogger(__name__)
 
+HINT = "python -m dcgan_tf.directions"
 LIVE = ("png.js", "by_server.js", "explorer.js")
 
 
@@ -30,7 +31,9 @@ def explore(request: ExploreRequest):
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler.sha256)
-    about = describe(request.name, sampler, found, _hint(request))
+    # A page for others does not say where files lie here.
+    hint = HINT if request.static is not None else _hint(request)
+    about = describe(request.name, sampler, found, hint)
     if request.static is not None:
         from dcgan_tf.explore.static import write_static
 
@@ -53,7 +56,7 @@ def _open(address):
 
 
 def _hint(request):
-    return f"python -m dcgan_tf.directions {request.how}"
+    return f"{HINT} {request.how}"
 
 
 def find_directions(request: ExploreRequest, generator: str) -> Directions | None:

@@ -160,7 +160,7 @@
         show(now, (await paint([now]))[0], "exact");
         if (!wanted) await paintAside(now);
       } catch (error) {
-        failed = true;
+        [failed, aside] = [true, ""];
         trouble(error.message);
       }
     }
@@ -181,20 +181,20 @@
     const steps = none(now.d) ? [] : Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
     const key = JSON.stringify(rest);
     if (key === aside) return;
+    aside = key; // emptied where the canvases are made anew
     const recipes = [
       ...means.map((term) => ({ a: now[term.key], truncation: now.truncation })),
       ...steps.map((step) => ({ ...now, way: step })),
     ];
     for (let from = 0; from < recipes.length; from += MOST) {
       const made = await paint(recipes.slice(from, from + MOST));
-      if (recipe !== now && JSON.stringify({ ...recipe, way }) !== JSON.stringify({ ...now, way })) return;
+      if (aside !== key) return;
       made.forEach((one, place) => {
         const number = from + place;
         const canvas = number < means.length ? $(`mean-${means[number].key}`) : $("strip").children[number - means.length].firstChild;
         if (canvas) draw(canvas, one);
       });
     }
-    aside = key;
   }
 
   function describe(now, norm) {
@@ -230,6 +230,7 @@
   function here(key, at) {
     place = { key, at };
     terms();
+    refresh();
   }
 
   function terms() {
@@ -462,7 +463,7 @@
   $("clear").addEventListener("click", () => { place = { key: "a", at: 0 }; commit(START); });
   $("level").addEventListener("click", () => commit(change({ along: {} })));
   $("link").addEventListener("click", copyLink);
-  $("save").addEventListener("click", save);
+  $("save").addEventListener("click", () => save().catch((error) => trouble(error.message)));
   addEventListener("keydown", keys);
   addEventListener("hashchange", fromAddress);
   fromAddress();

@@ -1,6 +1,7 @@
 """The card of a generator: a README.md with the metadata that hubs of models read."""
 
 import json
+import re
 from dataclasses import dataclass
 
 from dcgan_tf import __version__
@@ -244,7 +245,7 @@ def _score(record):
     count = protocol.get("scored_count")
     scored = f"{count:,} of its pictures" if isinstance(count, int) else "Its pictures"
     lines = [
-        f"{scored} against {_plain(record.get('compared_with'))}:",
+        f"{scored} against {_plain(_without_paths(record.get('compared_with')))}:",
         "",
         "| score | these pictures | real against real |",
         "|---|---|---|",
@@ -256,6 +257,11 @@ def _score(record):
     lines += ["Their stamp; scores with another stamp cannot be compared with these:", ""]
     lines += ["```json", json.dumps(protocol, indent=1), "```", ""]
     return "\n".join(lines)
+
+
+def _without_paths(text):
+    """str: a text in which of each path the last name is left; where files lie is nobody's."""
+    return re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:[^\s]*[/\\])?", "", str(text))
 
 
 def _plain(text):

@@ -61,6 +61,8 @@ def _formats(text):
 
 def _free(flag, path):
     """A path where a folder can be made: nothing is there, or an empty folder."""
+    if not path.name or path.is_symlink():
+        raise UserError("expected the name of a new folder", flag=f"{flag} {path}")
     if path.exists() and not path.is_dir():
         raise UserError("this is a file, expected a folder", flag=f"{flag} {path}")
     if path.is_dir() and any(path.iterdir()):

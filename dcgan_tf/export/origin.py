@@ -1,6 +1,7 @@
 """Whose pictures made a generator, as far as its run tells, and what their licence allows."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from dcgan_tf.common.config import Config
@@ -8,8 +9,8 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import json_object
-from dcgan_tf.common.pretrained import FOLDER, run_named
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.pretrained import PREFIX, run_named
+from dcgan_tf.common.runs import Run, run_of
 
 
 @dataclass(frozen=True)
@@ -40,18 +41,10 @@ def origin_of(model: Path) -> Origin:
     Raises:
         UserError: a config.toml beside it that cannot be read.
     """
-    run = _run_of(model)
+    run = run_of(model)
     config = read_config(run.config) if run.config.is_file() else None
     data, complete = _data_sets(run, seen=())
     return Origin(run, config, tuple(dict.fromkeys(data)), complete)
-
-
-def _run_of(model):
-    folder = model.absolute().parent
-    above = Run(folder.parent)
-    if above.best_generator.parent == folder and above.config.is_file():
-        return above
-    return Run(folder)
 
 
 def _data_sets(run, seen):
@@ -62,22 +55,30 @@ def _data_sets(run, seen):
     config = read_config(run.config)
     if not config.init_from:
         return [config.dataset], True
-    try:
-        earlier = _started_from(run, config.init_from)
-        data, complete = _data_sets(earlier, (*seen, root))
-    except (UserError, OSError, ValueError):  # networks of that name are gone, or a damaged config
-        data, complete = [], False
-    return [config.dataset, *data], complete
+    data, complete = [config.dataset], True
+    for earlier in _started_from(run, config.init_from):
+        try:
+            before, known = _data_sets(earlier(), (*seen, root))
+        except (UserError, OSError, ValueError):  # networks of that name are gone, a damaged config
+            before, known = [], False
+        data, complete = [*data, *before], complete and known
+    return data, complete
 
 
 def _started_from(run, named):
-    """Run: what --init-from named, from where the command was typed."""
-    found = run_named(named.split(",")[0], "--init-from")
-    if found.root.parent == FOLDER:
-        return found
+    """Functions that give the runs that --init-from named, from where the command was typed."""
     try:
         typed_in = Path(json_object(run.versions.read_bytes())["directory"])
     except (OSError, KeyError, TypeError):
         typed_in = Path()
-    root = typed_in / found.root
-    return Run(root) if root.is_dir() else Run(root.parent)
+    files = named.split(",")
+    if named.startswith(PREFIX) or len(files) == 1 or (typed_in / named).is_dir():
+        files = [named]
+
+    def found(name):
+        if name.startswith(PREFIX):
+            return run_named(name, "--init-from")
+        path = typed_in / name
+        return Run(path) if path.is_dir() else run_of(path)
+
+    return [partial(found, name.strip()) for name in files]

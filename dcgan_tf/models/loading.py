@@ -62,15 +62,24 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     where = f"{flag} {path}".strip()
     if missing := not_a_generator(model):
         raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
-    if not all(np.isfinite(np.asarray(w, np.float32)).all() for w in model.get_weights()):
-        raise UserError(
-            "has weights that are NaN or infinite: its training went wrong; take an earlier one",
-            flag=where,
-        )
+    check_finite(model, where)
     try:
         return Sampler(model, strict=True)
     except UserError as error:
         raise UserError(error.message, flag=where) from None
+
+
+def check_finite(network: keras.Model, where: str):
+    """Refuse a network whose weights are no numbers.
+
+    Args:
+        where: the flag and the file that named it, for the message.
+    """
+    if not all(np.isfinite(np.asarray(w, np.float32)).all() for w in network.get_weights()):
+        raise UserError(
+            "has weights that are NaN or infinite: its training went wrong; take an earlier one",
+            flag=where,
+        )
 
 
 def in_float32(model: keras.Model) -> keras.Model:

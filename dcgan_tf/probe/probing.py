@@ -19,7 +19,7 @@ from dcgan_tf.data.sources import open_source
 from dcgan_tf.metrics.interval import wilson
 from dcgan_tf.metrics.logistic import choose
 from dcgan_tf.models.critic import features_of, pooled_features
-from dcgan_tf.models.loading import load_network
+from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.probe.request import ProbeRequest
 
@@ -40,16 +40,19 @@ def probe(request: ProbeRequest) -> dict:
         UserError: no discriminator, no labelled pictures that fit it.
     """
     discriminator = load_network(request.model, "--model")
+    check_finite(discriminator, f"--model {request.model}")
     config = _config(request, discriminator)
     try:
         network = pooled_features(discriminator)
     except UserError as error:
         raise UserError(error.message, flag=f"--model {request.model}") from None
-    pack = open_pack(config, open_source(config))
-    classes, labels = read_labels(config, pack.where, pack.names)
+    source = open_source(config)
+    pack = open_pack(config, source)
+    # Not of where the pack was made: its files may have moved since.
+    classes, labels = read_labels(config, source.where, pack.names)
     parts = split(len(labels), request.seed)
-    _check_classes(classes, labels, parts, pack.where)
-    if request.data is None:
+    _check_classes(classes, labels, parts, source.where)
+    if request.data is None and request.dataset in (None, read_config(request.run.config).dataset):
         log.warning(
             "these pictures trained this discriminator, without their labels; --data names others"
         )
@@ -62,7 +65,7 @@ def probe(request: ProbeRequest) -> dict:
     }
     record = {
         "discriminator_sha256": weights_sha256(discriminator),
-        "pictures": str(pack.where),
+        "pictures": str(source.where),
         "pixels_sha256": pack.manifest["pixels_sha256"],
         "seed": request.seed,
         "counts": {name: int(rows.sum()) for name, rows in parts.items()},
@@ -89,7 +92,7 @@ def _config(request, discriminator):
         **{k: v for k in ("data", "packs") if (v := getattr(request, k)) is not None},
     }
     if request.dataset not in (None, run.dataset):
-        given |= {"dataset": request.dataset, "crop": "auto"}
+        given = {"data": ""} | given | {"dataset": request.dataset, "crop": "auto"}
     if request.crop is not None:
         given["crop"] = request.crop
     config = replace(run, **given)

@@ -17,7 +17,14 @@ def idx(labels, magic=2049, count=None):
     return struct.pack(">2i", magic, count) + bytes(labels)
 
 
+def pictures(folder, name, count):
+    content = struct.pack(">4i", 2051, count, 2, 2) + bytes(4 * count)
+    (folder / f"{name}-images-idx3-ubyte").write_bytes(content)
+
+
 def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
+    pictures(tmp_path, "train", 2)
+    pictures(tmp_path, "t10k", 3)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([7, 7]))
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx([3, 4, 5])))
     np.testing.assert_array_equal(read_idx_labels(tmp_path), [3, 4, 5, 7, 7])
@@ -31,6 +38,8 @@ def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
     "content", [idx([1, 2], magic=2051), idx([1, 2], count=3), idx([1, 2], count=1), idx([]), b""]
 )
 def test_damaged_label_files_are_refused(tmp_path, content):
+    claimed = int.from_bytes(content[4:8], "big")
+    pictures(tmp_path, "t10k", max(claimed, 1))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(content)
     with refused("--data", "not a whole IDX label file"):
         read_idx_labels(tmp_path)
@@ -55,10 +64,14 @@ def test_folders_are_classes(tmp_path):
 
 def test_labels_that_are_missing_or_too_few_are_refused(tmp_path):
     config = resolved("--config", "mnist", "--data", tmp_path)
+    pictures(tmp_path, "t10k", 6)
     with refused("0 labels beside the pictures, expected 6"):
         read_labels(config, tmp_path, ["000005"])
+    (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([1, 2, 3, 4, 5, 6]))
+    with refused("0 labels beside the pictures, expected 6"):  # those are of other pictures
+        read_labels(config, tmp_path, ["000005"])
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([1, 2]))
-    with refused("2 labels beside the pictures, expected 3"):
+    with refused("t10k-labels", "2 labels, expected 6, as many as there are pictures"):
         read_labels(config, tmp_path, ["000002"])
     with refused("give a folder instead"):
         read_labels(replace(config, data="tfds"), "tfds:mnist", ["000000"])

@@ -181,8 +181,13 @@ def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
 
 
 @pytest.mark.slow
-def test_few_pictures_are_refused(faces, tmp_path):
+def test_few_pictures_are_refused_also_for_the_best_generator_of_a_run(faces, tmp_path):
     few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
     with refused("9 pictures with attributes, expected 64 or more"):
         command.main(flags(faces, judge_data=few, out=tmp_path))
+    best = faces / "run" / "best" / "generator.keras"
+    best.parent.mkdir()
+    best.write_bytes((faces / "run" / "generator.keras").read_bytes())
+    with refused("9 pictures with attributes, expected 64 or more"):
+        command.main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
     assert not (tmp_path / "directions.npz").exists()

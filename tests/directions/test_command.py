@@ -11,7 +11,7 @@ from PIL import Image
 from tiny_gan import tiny
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
-from dcgan_tf.directions import command
+from dcgan_tf.directions import command, finding
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
@@ -77,6 +77,14 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
     (tmp_path / "directions.json").write_text("of another program")
     command.main(again)
     assert len(read_directions(tmp_path / "directions.npz", sampler.sha256, "--out").names) == 2
+
+
+def test_each_direction_has_a_file_of_its_own():
+    names = ["a b", "A_b", "улыбка", "微笑", "..", "/", "a b 2"]
+    files = finding._file_names(names)
+    assert files[:4] == ["a_b.png", "A_b_2.png", "улыбка.png", "微笑.png"]
+    assert len({file.lower() for file in files}) == len(names)
+    assert all("/" not in file and not file.startswith(".") for file in files)
 
 
 @pytest.mark.slow

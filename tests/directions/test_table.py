@@ -19,6 +19,7 @@ PICTURES = ["faces/000003.jpg", "faces/000009.jpg", "faces/000001.jpg"]
 def test_every_spelling_is_read(tmp_path, text, packed):
     path = tmp_path / "table"
     if packed:
+        text = text.replace("0000", "img/0000")  # folders before a name do not count
         write_zip(path, {"folder/list.csv": text.encode(), "notes.md": b"no table"})
     else:
         path.write_bytes(text.encode())

@@ -362,6 +362,31 @@ def test_so_is_what_began_from_it(steps, run, here):
 
 
 @pytest.mark.usefixtures("without_onnx")
+@pytest.mark.parametrize(
+    ("g", "d"),
+    [("0000-x/best/generator.keras", "0000-x/discriminator.keras"), ("g.keras", "0000-x/d.keras")],
+)
+def test_so_is_what_began_from_its_files(g, d, run, here):
+    earlier = Run(here / "runs" / "0000-x")
+    earlier.root.mkdir()
+    write_config(earlier, dataset="celeba")
+    write_config(run, dataset="folder", init_from=f"runs/{g},runs/{d}")
+    run.versions.write_text(json.dumps({"directory": str(here)}))
+    with refused("--license mit", "celeba", "leave the flag out"):
+        card_of(run, "--license", "mit")
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_where_files_lie_stands_on_no_card(run):
+    sha256 = load_generator(run.root).sha256
+    words = "the rest of /home/me/my faces/celeba.zip, not trained on"
+    own = score(2, 0.9, generator_sha256=sha256) | {"compared_with": words}
+    write_lines(run.evaluation, [own])
+    _, text, _ = card_of(run)
+    assert "celeba.zip, not trained on" in text and "/home" not in text
+
+
+@pytest.mark.usefixtures("without_onnx")
 @pytest.mark.parametrize("named", ["runs/gone", "runs/0001-demo", "a.keras,b.keras"])
 def test_an_origin_that_is_not_known_is_said(named, run, here):
     write_config(run, dataset="folder", init_from=named)
@@ -455,6 +480,14 @@ def test_hostile_names_stay_texts(here, networks):
     metadata, text, _ = card_of(run)
     assert metadata["model-index"][0]["name"] == run.root.name
     assert "<script" not in text and "<img" not in text and "&#60;img" in text
+
+
+def test_out_needs_a_name(run, here, monkeypatch):
+    empty = here / "empty"
+    empty.mkdir()
+    monkeypatch.chdir(empty)
+    with refused("--out .", "expected the name of a new folder"):
+        export("--run", run.root, "--to", "keras", "--out", ".")
 
 
 @pytest.mark.usefixtures("without_onnx")

@@ -1,7 +1,9 @@
 """The probe: D's features beside pixels, on pictures whose class is known."""
 
 import json
+import shutil
 
+import keras
 import numpy as np
 import pytest
 from helpers import refused, write_files
@@ -117,3 +119,19 @@ def test_a_discriminator_alone_is_refused(root, tmp_path):
     alone.write_bytes((root / "run" / "discriminator.keras").read_bytes())
     with refused("no config.toml beside it"):
         command.main(["--model", str(alone), "--data", str(root / "data")])
+
+
+def test_another_data_set_is_not_looked_for_among_the_run_s_pictures(root, here):
+    with refused("mnist", "--data"):
+        command.main(["--run", str(root / "run"), "--dataset", "mnist"])
+
+
+@pytest.mark.slow
+def test_a_discriminator_of_nan_is_one_line(root, tmp_path):
+    broken = tmp_path / "run"
+    shutil.copytree(root / "run", broken)
+    d = keras.saving.load_model(broken / "discriminator.keras")
+    d.set_weights([np.full_like(w, np.nan) for w in d.get_weights()])
+    d.save(broken / "discriminator.keras")
+    with refused(f"--model {broken}/discriminator.keras", "weights that are NaN"):
+        command.main(flags(root, run=broken))
