@@ -26,7 +26,7 @@ def pooled_features(discriminator: keras.Model) -> keras.Model:
     """
     maps = [keras.layers.Flatten()(_pooled(each)) for each in _activated(discriminator)]
     joined = keras.layers.Concatenate()(maps) if len(maps) > 1 else maps[0]
-    return keras.Model(discriminator.inputs, joined)
+    return keras.Model(discriminator.input, joined)
 
 
 def _activated(network):

@@ -19,7 +19,7 @@ def test_features_are_those_of_the_activated_maps(norm):
     parts = []
     for number in (1, 2, 3):
         layer = network.get_layer(f"down{number}_leaky_relu")
-        maps = np.asarray(keras.Model(network.inputs, layer.output)(pixels / 127.5 - 1))
+        maps = np.asarray(keras.Model(network.input, layer.output)(pixels / 127.5 - 1))
         count, side, _, channels = maps.shape
         cells = maps.reshape(count, 4, side // 4, 4, side // 4, channels)
         parts.append(cells.max(axis=(2, 4)).reshape(count, -1))
