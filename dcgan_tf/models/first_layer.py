@@ -50,7 +50,7 @@ def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
     layers = [each for each in generator.layers[:-1] if _activates(each)]
     if not layers:
         raise UserError("has no activation before its picture, so there is no first map")
-    network = keras.Model(generator.inputs, keras.layers.Flatten()(layers[0].output))
+    network = keras.Model(generator.input, keras.layers.Flatten()(layers[0].output))
     needed = 3 * 4 * len(latents) * network.output.shape[-1]  # as they come, centred, in a product
     if needed > limits.memory():
         raise UserError(
