@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras.layers import InputLayer
 
 FEW_CHANNELS = 4  # up to which a convolution is a matrix product here
+PRECISIONS = ("float32", "bfloat16")  # of the maps; weights and statistics are float32
 
 
 def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
@@ -67,8 +68,14 @@ def _folds(layer, norm):
         and norm.axis in (-1, 3)
         and layer.activation is keras.activations.linear
         and layer.data_format == "channels_last"
-        and layer.compute_dtype == layer.variable_dtype == norm.compute_dtype == "float32"
+        and _is_known(layer)
+        and norm.compute_dtype == layer.compute_dtype
     )
+
+
+def _is_known(layer):
+    """bool: in one of the precisions that the faster forms are written for."""
+    return layer.compute_dtype in PRECISIONS and layer.variable_dtype == "float32"
 
 
 def _folded(layer, norm, inputs):
@@ -80,12 +87,15 @@ def _folded(layer, norm, inputs):
         bias += layer.bias * factor
     if norm.center:
         bias += norm.beta
+    inputs, bias = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, bias))
     if type(layer) is keras.layers.Conv2D:
-        outputs = layer.convolution_op(inputs, layer.kernel * factor)
+        kernel = tf.cast(layer.kernel * factor, layer.compute_dtype)
+        outputs = layer.convolution_op(inputs, kernel)
     else:
+        kernel = tf.cast(layer.kernel * factor[:, None], layer.compute_dtype)
         outputs = keras.ops.conv_transpose(
             inputs,
-            layer.kernel * factor[:, None],  # (rows, columns, out, in)
+            kernel,  # (rows, columns, out, in)
             layer.strides,
             layer.padding,
             layer.output_padding,
@@ -118,13 +128,13 @@ def _fuses(layer):
         and layer.trainable
         and not layer.synchronized  # the operation knows of this device alone
         and not getattr(layer, "renorm", False)
-        and layer.compute_dtype == layer.variable_dtype == "float32"
+        and _is_known(layer)
     )
 
 
 def _normalized(layer, inputs):
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-        inputs,
+        tf.cast(inputs, layer.compute_dtype),
         tf.convert_to_tensor(layer.gamma),
         tf.convert_to_tensor(layer.beta),
         epsilon=layer.epsilon,
@@ -149,15 +159,16 @@ def _multiplies(layer):
         and all(size % 2 for size in layer.kernel_size)
         and layer.groups == 1
         and layer.data_format == "channels_last"
-        and layer.compute_dtype == layer.variable_dtype == "float32"
+        and _is_known(layer)
         and not tf.config.list_logical_devices("GPU")
     )
 
 
 def _convolved(layer, inputs):
-    outputs = _by_columns(inputs, tf.convert_to_tensor(layer.kernel))
+    inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, layer.kernel))
+    outputs = _by_columns(inputs, kernel)
     if layer.use_bias:
-        outputs += tf.convert_to_tensor(layer.bias)
+        outputs += tf.cast(layer.bias, outputs.dtype)
     return layer.activation(outputs)
 
 
@@ -184,10 +195,11 @@ def _by_columns(inputs, kernel):
         return of_inputs, tf.transpose(of_kernel, (0, 1, 3, 2))
 
     planes = tf.matmul(weights, pixels, transpose_b=True)
+    planes = tf.cast(planes, tf.float32)  # of which many are added
     planes = tf.reshape(planes, (len(shifts), filters, -1, height, width))
     planes = zip(tf.unstack(planes), shifts, strict=True)
     planes = tf.add_n([_shifted(plane, -i, -j) for plane, (i, j) in planes])
-    return tf.transpose(planes, (1, 2, 3, 0)), gradient
+    return tf.cast(tf.transpose(planes, (1, 2, 3, 0)), inputs.dtype), gradient
 
 
 def _shifted(planes, down, right):

@@ -28,6 +28,7 @@ def recipe(arguments, whole=False):
     flags = ["--config", arguments.recipe, "--width", str(arguments.width)]
     if arguments.batch_size:
         flags += ["--batch-size", str(arguments.batch_size)]
+    flags += ["--precision", arguments.precision]
     config = parse_training(flags).config
     if config.d_norm == "spectral":
         raise SystemExit("error: --recipe: spectral normalisation has no counterpart here")

@@ -75,6 +75,7 @@ def main():
     parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
     parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
     parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
+    parser.add_argument("--precision", default="float32", help="of the layers [float32]")
     parser.add_argument("--whole", action="store_true", help="with all that the recipe asks for")
     parser.add_argument("--shown", type=int, default=20, help="lines of each table [20]")
     arguments = parser.parse_args()

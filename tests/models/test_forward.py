@@ -42,7 +42,7 @@ def step(network, call, inputs):
     inputs = tf.constant(inputs)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = call(network, inputs)
+        outputs = tf.cast(call(network, inputs), tf.float32)
         weighed = outputs * tf.reshape(
             tf.cos(tf.range(tf.size(outputs), dtype=tf.float32)), tf.shape(outputs)
         )
@@ -69,6 +69,31 @@ def assert_the_same(network, inputs):
     for own, theirs in zip(got, expected, strict=True):
         scale = np.abs(theirs).max() + 1e-9
         np.testing.assert_allclose(own / scale, theirs / scale, atol=5e-5)
+
+
+@pytest.fixture
+def bfloat16():
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_in_bfloat16_it_is_no_further_from_float32_than_keras_pass_is(bfloat16, monkeypatch):
+    halves = networks()
+    keras.config.set_dtype_policy("float32")
+    random = np.random.default_rng(0)
+    inputs = random.normal(size=(6, 128)), random.random((6, *halves[1].input_shape[1:]))
+    fast = watched(monkeypatch)
+    for half, plain, given in zip(halves, networks(), inputs, strict=True):
+        plain.set_weights(half.get_weights())
+        given = given.astype("float32")
+        exact = step(plain, keras_call, given)
+        for own, theirs, true in zip(
+            step(half, forward, given), step(half, keras_call, given), exact, strict=True
+        ):
+            distance = np.linalg.norm(own - true)
+            assert distance <= 1.2 * np.linalg.norm(theirs - true) + 1e-6, own.shape
+    assert len(fast) == 7, "the faster forms were called"
 
 
 @pytest.mark.parametrize(
@@ -161,7 +186,7 @@ OTHERS = [
     layers.BatchNormalization(scale=False, name="no_scale"),
     layers.BatchNormalization(trainable=False, name="frozen"),
     layers.BatchNormalization(dtype="float64", name="double"),
-    layers.BatchNormalization(dtype="mixed_bfloat16", name="half"),
+    layers.BatchNormalization(dtype="mixed_float16", name="half"),
     layers.Conv2D(3, 3, 2, "same", name="strides"),
     layers.Conv2D(3, 3, padding="valid", name="valid"),
     layers.Conv2D(3, 4, padding="same", name="even"),
