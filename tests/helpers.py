@@ -3,13 +3,13 @@
 import contextlib
 import functools
 import os
-import subprocess
 import sys
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
+from programs import run_program
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
@@ -26,23 +26,12 @@ needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason=f"real MNIST: {MNIST
 
 def train(*args, cwd, env=None):
     """CompletedProcess of `python train.py ARGS`, run in `cwd` with `env` on top of ours."""
-    return _run("train.py", args, cwd, env)
+    return run_program(("train.py", *args), cwd, env)
 
 
 def generate(*args, cwd, env=None):
     """CompletedProcess of `python generate.py ARGS`."""
-    return _run("generate.py", args, cwd, env)
-
-
-def _run(script, args, cwd, env):
-    return subprocess.run(
-        [sys.executable, str(REPO / script), *map(str, args)],
-        cwd=cwd,
-        env=os.environ | (env or {}),
-        capture_output=True,
-        encoding="utf-8",
-        timeout=600,
-    )
+    return run_program(("generate.py", *args), cwd, env)
 
 
 def assert_refused(done, *words, code=2):

@@ -22,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from programs import start_program
+
 REPO = Path(__file__).resolve().parent.parent
 MINIATURE = (
     *("--config", "demo", "--subset", "96", "--width", "0.1", "--batch-size", "8"),
@@ -56,9 +58,9 @@ sys.exit(run_command(train.main, sys.argv[1:]))
 
 def start(cwd, *flags, program=None):
     """Popen of a training in `cwd` with one thread for each CPU; output goes to log files there."""
-    command = [sys.executable, *(["-c", program] if program else [str(REPO / "train.py")])]
+    command = ("-c", program) if program else ("train.py",)
     with (Path(cwd) / "out.txt").open("a") as out:
-        return subprocess.Popen([*command, *flags], cwd=cwd, stdout=out, stderr=out)
+        return start_program((*command, *flags), cwd, stdout=out, stderr=out)
 
 
 def train_through(cwd, flags=MINIATURE):

@@ -1,12 +1,10 @@
 """train.py on several logical CPUs and in several processes."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 
 from helpers import REPO
+from programs import start_program
 
 from dcgan_tf.common import checkpoints
 
@@ -38,10 +36,8 @@ leave(run_command(train.main, sys.argv[3:]))
 
 
 def start(cwd, *flags, devices=1, optimizer="adam", tf_config=None):
-    env = os.environ | ({"TF_CONFIG": json.dumps(tf_config)} if tf_config else {})
-    command = [sys.executable, "-c", PROGRAM, str(devices), optimizer, *map(str, flags)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=cwd, env=env, stdout=pipe, stderr=pipe, text=True)
+    env = {"TF_CONFIG": json.dumps(tf_config)} if tf_config else None
+    return start_program(("-c", PROGRAM, devices, optimizer, *flags), cwd, env)
 
 
 def start_workers(cwd, *flags, own_flags=((), ()), **kwargs):

@@ -1,13 +1,12 @@
 """The command as a user calls it: files beside the generator, pictures, one line for mistakes."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
-from helpers import REPO, assert_refused, refused
+from helpers import assert_refused, refused
 from PIL import Image
+from programs import run_program
 from tiny_gan import tiny
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
@@ -90,13 +89,7 @@ def test_each_direction_has_a_file_of_its_own():
 @pytest.mark.slow
 def test_as_a_program(model_file, tmp_path):
     def call(*args):
-        return subprocess.run(
-            [sys.executable, "-m", "dcgan_tf.directions", *map(str, args)],
-            cwd=tmp_path,
-            env={"PYTHONPATH": str(REPO), "PATH": "/usr/bin:/bin"},
-            capture_output=True,
-            encoding="utf-8",
-        )
+        return run_program(("-m", "dcgan_tf.directions", *args), tmp_path)
 
     done = call("--model", model_file, "--n", "1", "--out", tmp_path / "out")
     assert done.returncode == 0 and "2 directions" in done.stdout, done.stderr

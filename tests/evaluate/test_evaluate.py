@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -11,7 +9,6 @@ import numpy as np
 import pytest
 from helpers import (
     FACES,
-    REPO,
     SHARED,
     assert_refused,
     face_jpeg,
@@ -21,6 +18,7 @@ from helpers import (
     write_files,
     write_zip,
 )
+from programs import run_program
 from tiny_inception import TinyInception
 
 from dcgan_tf.common import scores
@@ -46,14 +44,7 @@ KEYS = ["kid_mean", "kid_std", "inception_score", "precision", "recall", "floor"
 
 def command(*args, cwd):
     """CompletedProcess of `python -m dcgan_tf.evaluate ARGS`."""
-    return subprocess.run(
-        [sys.executable, "-m", "dcgan_tf.evaluate", *map(str, args)],
-        cwd=cwd,
-        env={"PYTHONPATH": str(REPO), "PATH": "/usr/bin:/bin", "TF_CPP_MIN_LOG_LEVEL": "2"},
-        capture_output=True,
-        encoding="utf-8",
-        timeout=600,
-    )
+    return run_program(("-m", "dcgan_tf.evaluate", *args), cwd)
 
 
 @pytest.fixture(scope="module")

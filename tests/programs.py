@@ -1,0 +1,153 @@
+"""The project's programs as processes: real files, signals and exit codes, but for the import.
+
+Half of a miniature training is the import of TensorFlow. So on Linux a server imports it once, and
+each program begins as a fork of the server. What a program does before that, and under which
+environment it still works, is tested with programs from nothing (common/test_start.py).
+"""
+
+import atexit
+import functools
+import multiprocessing
+import os
+import runpy
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import types
+from multiprocessing import forkserver
+from pathlib import Path
+
+REPO = Path(__file__).resolve().parent.parent
+_OURS = (str(REPO), str(REPO / "tests"))  # where the server finds what it imports
+_FORKS = sys.platform == "linux"  # elsewhere a fork may lack what the system had set up
+
+
+def start_program(words, cwd, env=None, stdout=None, stderr=None):
+    """Popen, or what has its methods, of `python WORDS` in `cwd`.
+
+    Args:
+        words: a script of this repository, ("-m", module) or ("-c", code), and arguments.
+        env: on top of ours; such a program starts from nothing, unless it only says TF_CONFIG.
+        stdout, stderr: open files; without them, pipes or what communicate() reads like pipes.
+    """
+    words = [str(REPO / words[0]) if words[0].endswith(".py") else words[0], *map(str, words[1:])]
+    env = os.environ | (env or {})
+    if _FORKS and {name for name in env if env[name] != os.environ.get(name)} <= {"TF_CONFIG"}:
+        return _Fork(words, cwd, env, stdout, stderr)
+    streams = {"stdout": stdout or subprocess.PIPE, "stderr": stderr or subprocess.PIPE}
+    return subprocess.Popen([sys.executable, *words], cwd=cwd, env=env, encoding="utf-8", **streams)
+
+
+def run_program(words, cwd, env=None, timeout=600):
+    """CompletedProcess of `python WORDS`."""
+    process = start_program(words, cwd, env)
+    try:
+        stdout, stderr = process.communicate(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+    return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+
+class _Fork:
+    """The part of subprocess.Popen that the tests use."""
+
+    def __init__(self, words, cwd, env, stdout, stderr):
+        names = [given.name if given else _new_file() for given in (stdout, stderr)]
+        self._files = [Path(name).resolve() for name in names]
+        arguments = (words, str(cwd), dict(env), *self._files)
+        self._process = _context().Process(target=_program, args=arguments)
+        self._process.start()
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self):
+        return self._process.exitcode
+
+    poll = returncode.fget
+
+    def wait(self, timeout=None):
+        self._process.join(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+        return self.returncode
+
+    def communicate(self, timeout=None):
+        self.wait(timeout)
+        return [path.read_text(encoding="utf-8") for path in self._files]
+
+    def send_signal(self, signum):
+        if self.poll() is None:
+            os.kill(self.pid, signum)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+
+def _new_file():
+    file, name = tempfile.mkstemp(dir=_folder())
+    os.close(file)
+    return name
+
+
+@functools.cache
+def _folder():
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _context():
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["preloaded"])
+    kept = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join(_OURS)
+    try:
+        forkserver.ensure_running()
+    finally:
+        del os.environ["PYTHONPATH"]
+        if kept is not None:
+            os.environ["PYTHONPATH"] = kept
+    return context
+
+
+def _program(words, cwd, env, out, err):
+    """In the fork: what Python does with `words`, its streams to the files `out` and `err`."""
+    assert "preloaded" in sys.modules, "the server could not import it"
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.stdin = _open(0, os.devnull, os.O_RDONLY, "r")
+    sys.stdout = _open(1, out, os.O_WRONLY | os.O_APPEND, "w")
+    sys.stderr = _open(2, err, os.O_WRONLY | os.O_APPEND, "w", errors="backslashreplace")
+    sys.path[:] = [path for path in sys.path if path not in _OURS]
+    try:
+        _run(words)
+    finally:
+        atexit._run_exitfuncs()
+
+
+def _open(number, path, flags, mode, **kwargs):
+    file = os.open(path, flags)
+    os.dup2(file, number)
+    os.close(file)
+    return open(number, mode, encoding="utf-8", closefd=False, **kwargs)
+
+
+def _run(words):
+    kind, rest = words[0], words[1:]
+    if kind == "-m":
+        sys.argv = rest
+        sys.path.insert(0, os.getcwd())
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        main = sys.modules["__main__"] = types.ModuleType("__main__")
+        sys.argv = ["-c", *rest[1:]]
+        sys.path.insert(0, "")
+        exec(rest[0], vars(main))
+    else:
+        sys.argv = words
+        sys.path.insert(0, str(Path(kind).parent))
+        runpy.run_path(kind, run_name="__main__")
