@@ -205,6 +205,9 @@ class DCGAN(keras.Model):
         return [tf.reduce_mean(tf.sigmoid(logits)) for logits in (real_logits, fake_logits)]
 
     def _apply(self, optimizer, gradients, weights):
+        # A bias before BatchNorm has none (models/forward.py).
+        pairs = list(zip(gradients, weights, strict=True))
+        gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in pairs]
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
             # It decides whether to skip a step by the first device's gradients: give all the same.
