@@ -58,6 +58,7 @@ def batches(pixels, *, batch_size, seed, first_step=0, shards=1, own=None):
     own = own or range(shards)
     load = load_batch(pixels, batch_size=batch_size, seed=seed, shards=shards)
 
+    @tf.autograph.experimental.do_not_convert  # which takes time, and leaves files where killed
     def element(item):
         return load(first_step + item // len(own), own.start + item % len(own))
 
@@ -78,6 +79,7 @@ def load_batch(pixels, *, batch_size, seed, shards=1):
     read = functools.partial(read_batch, pixels, batch_size=batch_size, seed=seed, shards=shards)
     part = batch_size // shards
 
+    @tf.autograph.experimental.do_not_convert
     def load(step, shard=0):
         image, index = tf.numpy_function(
             lambda step, shard: read(int(step), shard=int(shard)),

@@ -29,7 +29,7 @@ def preparer(config):
     """
     alone = threading.Lock()  # two large pictures side by side would need the memory of both
 
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
     def decode(encoded):
         with tf.device("/CPU:0"):
             return crop_and_resize(encoded, config)

@@ -22,7 +22,9 @@ class Head:
     def __init__(self, side: int, channels: int, attributes: int, seed: int):
         self._seed = seed
         self._model = _network(side, channels, attributes, seed)
-        self._forward = tf.function(lambda x: self._model(x, training=False), reduce_retracing=True)
+        self._forward = tf.function(
+            lambda x: self._model(x, training=False), reduce_retracing=True, autograph=False
+        )
 
     def learn(self, pixels: np.ndarray, labels: np.ndarray, told: Callable, steps: int = STEPS):
         """Train on pictures and their mirror images.
@@ -35,7 +37,7 @@ class Head:
         optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)
         variables = self._model.trainable_variables
 
-        @tf.function(reduce_retracing=True)
+        @tf.function(reduce_retracing=True, autograph=False)
         def step(pictures, wanted):
             with tf.GradientTape() as tape:
                 logits = self._model(pictures, training=True)

@@ -6,6 +6,8 @@ The checks run in the input pipeline, on the CPU, so that they cost the step not
 import tensorflow as tf
 
 _MARK = "DCGAN: "
+# These functions need no conversion, which takes time and leaves files behind where it is killed.
+_as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def checked(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
@@ -23,7 +25,7 @@ def checked(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
     """
     spec = dataset.element_spec
     if isinstance(spec, tuple):
-        dataset, spec = dataset.map(lambda pictures, *labels: pictures), spec[0]
+        dataset, spec = dataset.map(_as_it_is(lambda pictures, *labels: pictures)), spec[0]
     pictures = spec.get("image") if isinstance(spec, dict) else spec
     if not isinstance(pictures, tf.TensorSpec) or pictures.shape.rank != 4:
         raise ValueError(
@@ -38,15 +40,18 @@ def checked(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
     if pictures.shape[0] not in (None, batch_size):
         raise ValueError(_wrong_size(pictures.shape[0], batch_size))
     if not isinstance(spec, dict):
-        return dataset.map(lambda pictures: _of_size(pictures, batch_size))
+        return dataset.map(_as_it_is(lambda pictures: _of_size(pictures, batch_size)))
     if set(spec) != {"image", "index"} or spec["index"].dtype != tf.int64:
         raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"')
-    return dataset.map(
-        lambda batch: {
+
+    @_as_it_is
+    def check(batch):
+        return {
             "image": _of_size(batch["image"], batch_size),
             "index": _in_order(batch["index"], batch_size),
         }
-    )
+
+    return dataset.map(check)
 
 
 def _wrong_size(size, batch_size):

@@ -67,7 +67,9 @@ def features_of(network: keras.Model, pixels: np.ndarray, activation: str) -> np
     Returns:
         float32 (n, features).
     """
-    forward = tf.function(lambda part: network(part, training=False), reduce_retracing=True)
+    forward = tf.function(
+        lambda part: network(part, training=False), reduce_retracing=True, autograph=False
+    )
     found = np.empty((len(pixels), network.output.shape[-1]), np.float32)
     for start in range(0, len(pixels), _BATCH):
         part = to_float(np.asarray(pixels[start : start + _BATCH], np.float32), activation)

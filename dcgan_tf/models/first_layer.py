@@ -57,7 +57,9 @@ def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
             f"the first maps of {len(latents):,} latents need about {limits.in_words(needed)} of "
             f"memory, this machine has {limits.in_words(limits.memory())}"
         )
-    forward = tf.function(lambda part: network(part, training=False), reduce_retracing=True)
+    forward = tf.function(
+        lambda part: network(part, training=False), reduce_retracing=True, autograph=False
+    )
     maps = np.empty((len(latents), network.output.shape[-1]), np.float32)
     for start in range(0, len(latents), _BATCH):
         part = np.asarray(latents[start : start + _BATCH], np.float32)

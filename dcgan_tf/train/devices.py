@@ -135,7 +135,7 @@ def check_agreement(strategy, **values):
     """Raise UserError unless all workers have the same values (texts, compared by a checksum)."""
     own = [float(zlib.crc32(text.encode())) for text in values.values()]
 
-    @tf.function
+    @tf.function(autograph=False)
     def total():
         def add():
             context = tf.distribute.get_replica_context()
