@@ -57,7 +57,7 @@ def _found(config, strategy):
     reason = computing.why_no_xla(config.jit, strategy.num_replicas_in_sync, gpus)
     found = {
         "devices": "; ".join([now["devices"], *map(_gpu_words, gpus)]),
-        "precision": config.precision,
+        "precision": config.precision + ("" if gpus else _faster(config)),
         "XLA": f"off ({reason})" if reason else "on",
     }
     if not gpus:
@@ -67,6 +67,12 @@ def _found(config, strategy):
             f"{now['inter_op_threads']} for operations side by side"
         )
     return found | {"versions": ", ".join(_versions())}
+
+
+def _faster(config):
+    if config.precision != "float32" or not computing.multiplies_bfloat16():
+        return ""
+    return "; this processor has AMX: --precision mixed_bfloat16 is faster"
 
 
 def _gpu_words(details):

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -98,6 +99,17 @@ def _threads(kind):
     number = int(text) if text.isdecimal() else 0
     own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return number or own_cpus
+
+
+def multiplies_bfloat16(cpuinfo: str = "/proc/cpuinfo") -> bool:
+    """Whether the processor has Intel's AMX for bfloat16, several times as fast as float32.
+
+    Only Linux tells; elsewhere False.
+    """
+    try:
+        return "amx_bf16" in Path(cpuinfo).read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
 
 
 def uses_onednn() -> bool:

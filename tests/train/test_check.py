@@ -2,6 +2,7 @@
 
 import re
 
+import keras
 import pytest
 
 from dcgan_tf.train import check, command, computing
@@ -48,6 +49,28 @@ def test_an_epoch_is_told_from_the_pictures_of_the_run(here, lines, monkeypatch)
     assert "off (it halves the speed" in told["XLA"] and "precision" in told
     assert told["oneDNN"].split(",")[0].strip() in ("on", "off") and "within" in told["threads"]
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flags", "text", "words"),
+    [
+        ([], "flags : fpu amx_bf16 amx_int8", "float32; this processor has AMX: --precision"),
+        ([], "flags : fpu amx_tile", "float32"),
+        (["--precision", "mixed_bfloat16"], "flags : amx_bf16", "mixed_bfloat16"),
+    ],
+)
+def test_who_has_amx_hears_of_it(here, lines, monkeypatch, flags, text, words):
+    (here / "cpuinfo").write_text(text)
+    monkeypatch.setattr(check, "_time_steps", lambda config, strategy: (7.0, 50.0))
+    found = computing.multiplies_bfloat16(here / "cpuinfo")
+    assert found == ("amx_bf16" in text) and not computing.multiplies_bfloat16(here / "none")
+    monkeypatch.setattr(computing, "multiplies_bfloat16", lambda: found)
+    try:
+        check_of(*flags)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    told = lines()["precision"].strip()
+    assert told.startswith(words) and (";" in told) == (";" in words)
 
 
 def test_without_pictures_and_a_subset_it_tells_no_epoch(here, lines, monkeypatch):
