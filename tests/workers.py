@@ -19,7 +19,7 @@ PROGRAM = f"""
 import sys
 sys.path.insert(0, {str(REPO)!r})
 import tensorflow as tf
-count, optimizer = int(sys.argv[1]), sys.argv[2]
+count, optimizer, seconds = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 cpu = tf.config.list_physical_devices("CPU")[0]
 logical = [tf.config.LogicalDeviceConfiguration()] * count
 tf.config.set_logical_device_configuration(cpu, logical)
@@ -28,16 +28,16 @@ import train
 from dcgan_tf.train import devices
 from dcgan_tf.train import build
 from dcgan_tf.common.cli import leave, run_command
-devices.MEETING_SECONDS = 60
+devices.MEETING_SECONDS = seconds
 if optimizer == "sgd":
     build.build_optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
-leave(run_command(train.main, sys.argv[3:]))
+leave(run_command(train.main, sys.argv[4:]))
 """
 
 
-def start(cwd, *flags, devices=1, optimizer="adam", tf_config=None):
+def start(cwd, *flags, devices=1, optimizer="adam", tf_config=None, meeting=60):
     env = {"TF_CONFIG": json.dumps(tf_config)} if tf_config else None
-    return start_program(("-c", PROGRAM, devices, optimizer, *flags), cwd, env)
+    return start_program(("-c", PROGRAM, devices, optimizer, meeting, *flags), cwd, env)
 
 
 def start_workers(cwd, *flags, own_flags=((), ()), **kwargs):

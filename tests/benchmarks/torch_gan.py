@@ -107,24 +107,29 @@ class Gan:
         self.d_adam = _adam(config, d, config.d_learning_rate)
         if compiled:
             self.g, self.d = torch.compile(self.g), torch.compile(self.d)
+        self._bfloat16 = config.precision == "mixed_bfloat16"
 
     def step(self, reals, latents):
         """d_loss, g_loss: scalar tensors."""
-        fakes = self.g(latents)
+        fakes = self._called(self.g, latents)
         self.d_adam.zero_grad()
-        real_logits, fake_logits = self.d(reals), self.d(fakes.detach())
+        real_logits, fake_logits = self._called(self.d, reals), self._called(self.d, fakes.detach())
         d_loss = bce(real_logits, torch.ones_like(real_logits))
         d_loss = (d_loss + bce(fake_logits, torch.zeros_like(fake_logits))) / 2
         d_loss.backward()
         self.d_adam.step()
         self._learns(False)  # D's gradients by its weights would be thrown away
         self.g_adam.zero_grad()
-        logits = self.d(fakes)
+        logits = self._called(self.d, fakes)
         g_loss = bce(logits, torch.ones_like(logits))
         g_loss.backward()
         self.g_adam.step()
         self._learns(True)
         return d_loss.detach(), g_loss.detach()
+
+    def _called(self, network, inputs):
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+            return network(inputs).float()
 
     def _learns(self, wanted):
         for weight in self.weights:

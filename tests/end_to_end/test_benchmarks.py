@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from helpers import REPO
+from programs import run_program
 
 SMALLEST = {
     "step": ("--width", "0.05", "--batch-size", "4", "--steps", "1", "--only", "dcgan_tf,keras"),
@@ -35,3 +36,14 @@ def test_a_benchmark_prints_its_table(name, here):
     rows = [line[2:40].strip() for line in done.stdout.splitlines() if line.startswith("  ")]
     assert set(CONTENDERS[name]) <= set(rows), done.stdout
     assert not list(here.iterdir())
+
+
+def test_the_cost_of_an_image_is_that_of_its_layers():
+    """2 · places of the kernel · its weights: 32 · 32 · 4 · 4 · 256 · 512 for the largest."""
+    done = run_program(("tests/benchmarks/cost.py",), REPO)
+    assert done.returncode == 0, done.stderr
+    assert "G up3            4,295.0 M operations   2,097,152 out" in done.stdout
+    assert "D down1              6.3 M operations      65,536 out" in done.stdout
+    total = 3 * (2.1 + 33.6 + 268.4 + 4295.0 + 314.6) + 8 * (6.3 + 67.1 + 33.6)
+    assert f"an image: {total / 1e3:.2f} G operations" in done.stdout
+    assert done.stdout.count("images/s") == 4

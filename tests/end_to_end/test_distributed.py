@@ -90,11 +90,11 @@ def wait_for_training(workers, cwd, seconds=120):
 
 
 def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
-    chief, other = start_workers(tmp_path, *TINY)
+    chief, other = start_workers(tmp_path, *TINY, meeting=11)
     other.kill()
     other.communicate()
     ((_, stderr),) = finish(chief, code=1)
-    assert "waiting for the other workers; giving up after 60 seconds" in stderr
+    assert "waiting for the other workers; giving up after 11 seconds" in stderr
 
 
 def test_workers_that_differ_are_refused(tmp_path):
