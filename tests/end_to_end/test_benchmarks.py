@@ -9,12 +9,14 @@ from programs import run_program
 
 SMALLEST = {
     "step": ("--width", "0.05", "--batch-size", "4", "--steps", "1", "--only", "dcgan_tf,keras"),
+    "fit": ("--width", "0.05", "--subset", "32", "--epochs", "1"),
     "input": ("--batches", "1", "--batch-size", "8", "--only", "dcgan_tf,Pillow,tfds,keras"),
     "generate": ("--n", "5", "--width", "0.05"),
     "startup": ("--width", "0.05"),
 }
 CONTENDERS = {
     "step": ["dcgan_tf", "dcgan_tf, plain layers", "plain Keras train_step"],
+    "fit": ["train.py, all callbacks", "the compiled step alone"],
     "input": ["dcgan_tf, JPEG to pack", "bare decoding, Pillow", "dcgan_tf, pack to batches"]
     + ["tfds.load + map", "keras image_dataset_from_directory"],
     "generate": ["dcgan_tf", "model.predict and a loop"],
