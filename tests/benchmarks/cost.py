@@ -7,7 +7,8 @@ convolutions and matrix products are counted, 3 passes of G for an image (forwar
 and 8 of D (reals and fakes, three each; for G's step one forward, one gradient). Bytes are those of
 the maps in the precision of the layers: each is written and read some 6 times forward (convolution,
 statistics, normalization, activation) and some 10 backward. The time on a machine is the longer of
-operations at a share of its peak and bytes at a share of its bandwidth.
+operations at a share of its peak and bytes at a share of its bandwidth, but never less than it
+takes to launch the operations of a step: a card that is fed small batches waits.
 """
 
 import math
@@ -25,7 +26,8 @@ MACHINES = (
     ("NVIDIA H100 SXM, float32 (TF32)", 4, 495e12, 3350e9),
     ("NVIDIA H100 SXM, mixed_bfloat16", 2, 989e12, 3350e9),
 )
-OF_PEAK, OF_BANDWIDTH = 0.3, 0.6  # what such convolutions reach; a guess, and said to be one
+# What such convolutions reach, and seconds to launch a step: guesses, and said to be some.
+OF_PEAK, OF_BANDWIDTH, LAUNCH = 0.3, 0.6, 4e-3
 
 
 def layers_of(network):
@@ -56,9 +58,11 @@ def main():
     parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
     parser.add_argument("--width", type=float, default=1.0, help="factor on the channels [1]")
     parser.add_argument("--images", type=int, default=400_000, help="seen in a run [400,000]")
-    parser.set_defaults(batch_size=0, precision="float32")
+    parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
+    parser.set_defaults(precision="float32")
     arguments = parser.parse_args()
     config = recipe(arguments)
+    batch = config.batch_size
 
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
@@ -72,9 +76,11 @@ def main():
             print(f"  {letter} {name:<12}{operations / 1e6:>10,.1f} M operations{numbers:>12,} out")
     operations, moved = cost(*networks)
     print(f"a training step, an image: {operations / 1e9:.2f} G operations, {moved / 1e6:.1f} M")
-    print(f"  numbers read or written; {arguments.images:,} images (computed, not measured):")
+    print(f"  numbers read or written; {arguments.images:,} images in batches of {batch}")
+    print("  (computed from guesses, not measured):")
     for name, size, peak, bandwidth in MACHINES:
         seconds = max(operations / (OF_PEAK * peak), size * moved / (OF_BANDWIDTH * bandwidth))
+        seconds = max(seconds, LAUNCH / batch)
         print(
             f"  {name:<34}{1 / seconds:>10,.0f} images/s{duration(arguments.images * seconds):>14}"
         )
