@@ -12,7 +12,7 @@ from dcgan_tf.common.config import Config, check_value
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.data.pack import open_pack
-from dcgan_tf.data.pipeline import load_batch, steps_per_epoch, unsharded
+from dcgan_tf.data.pipeline import load_batch, settled, steps_per_epoch
 from dcgan_tf.data.sources import open_source
 
 
@@ -61,7 +61,7 @@ def images_dataset(
         )
     dataset = _numbers(steps, first_epoch).map(load_batch(pixels, batch_size=batch_size, seed=seed))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
-    return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
+    return settled(dataset)
 
 
 def _numbers(steps, first_epoch):

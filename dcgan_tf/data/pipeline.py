@@ -9,6 +9,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+AHEAD = 4  # batches that are read before they are asked for
+
 
 def steps_per_epoch(count, batch_size):
     """int: whole batches in `count` pictures. A rest is left out, in each epoch another one:
@@ -63,7 +65,7 @@ def batches(pixels, *, batch_size, seed, first_step=0, shards=1, own=None):
         return load(first_step + item // len(own), own.start + item % len(own))
 
     dataset = tf.data.Dataset.range(np.iinfo(np.int64).max).map(element)
-    return unsharded(dataset).prefetch(tf.data.AUTOTUNE)
+    return settled(dataset)
 
 
 def load_batch(pixels, *, batch_size, seed, shards=1):
@@ -92,11 +94,14 @@ def load_batch(pixels, *, batch_size, seed, shards=1):
     return load
 
 
-def unsharded(dataset):
-    """The dataset, left whole where several devices share it.
+def settled(dataset):
+    """The dataset, read a little ahead, and left as it is by TensorFlow.
 
-    Sharding is done here; TensorFlow's own would read everything on every worker.
+    Sharding is done here; TensorFlow's own would read everything on every worker. And nothing is
+    tuned while it runs: there is nothing to choose, and the thread that would choose can miss that
+    the iterator is gone (TensorFlow 2.21), so that the program does not end.
     """
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-    return dataset.with_options(options)
+    options.autotune.enabled = False
+    return dataset.with_options(options).prefetch(AHEAD)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from dcgan_tf.data.pipeline import batches, epoch_order, read_batch, steps_per_epoch
+from dcgan_tf.models.batches import checked
 
 COUNT, BATCH, STEPS = 26, 6, 4  # a rest of 2 pictures an epoch
 
@@ -47,6 +48,14 @@ def test_the_order_is_numpys_frozen_permutation_of_seed_and_epoch():
     assert epoch_order(10, 0, 1).tolist() == [9, 4, 0, 8, 1, 5, 3, 2, 6, 7]
     assert epoch_order(10, 7, 3).tolist() == [7, 4, 1, 6, 8, 3, 5, 2, 9, 0]
     assert numbers(taken(1)) == epoch_order(COUNT, 0, 0)[:BATCH].tolist()
+
+
+def test_tensorflow_tunes_and_shares_out_nothing():
+    """Its tuning thread can outlive the iterator, and the program then does not end."""
+    options = checked(batches(pictures(), batch_size=BATCH, seed=0), BATCH).options()
+    assert options.autotune.enabled is False
+    off = tf.data.experimental.AutoShardPolicy.OFF
+    assert options.experimental_distribute.auto_shard_policy == off
 
 
 def test_another_seed_is_another_order():
