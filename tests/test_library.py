@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import REPO, face_jpeg, write_files
+from programs import run_program
 from tiny_gan import BATCH, PIXELS, build, tiny
 
 import dcgan_tf
@@ -190,7 +191,7 @@ two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 worst = max(np.abs(a - b).max() for a, b in zip(one, two, strict=True))
 assert worst < 1e-9, worst
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = run_program(("-c", code), REPO)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
