@@ -1,5 +1,7 @@
 """The step is the textbook's step, its noise has no state, and BatchNorm learns."""
 
+import tempfile
+
 import keras
 import numpy as np
 import pytest
@@ -78,6 +80,13 @@ def test_losses_are_ln_2_where_d_knows_nothing():
     assert generator_loss(zero).numpy() == pytest.approx(np.log(2))
     huge = tf.fill((4, 1), -1e4)
     assert generator_loss(huge).numpy() == pytest.approx(1e4)  # finite, with a gradient
+
+
+def test_nothing_is_converted_by_autograph(monkeypatch, tmp_path):
+    """It would write what it makes of a function into a file, which stays where it is killed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    fit(build(tiny()))
+    assert not list(tmp_path.glob("__autograph*"))
 
 
 def test_fit_reports_the_four_means_and_moves_every_weight():
