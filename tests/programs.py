@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import types
-from multiprocessing import forkserver, resource_tracker
+from multiprocessing import forkserver
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
@@ -116,7 +116,7 @@ def _context():
 def _program(words, cwd, env, out, err):
     """In the fork: what Python does with `words`, its streams to the files `out` and `err`."""
     assert "preloaded" in sys.modules, "the server could not import it"
-    resource_tracker._resource_tracker._fd = None  # its own, as a program has: it may be killed
+    multiprocessing.set_start_method(None, force=True)  # as a program has it: tqdm makes a lock
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
