@@ -1,5 +1,7 @@
 """The model: two networks, two optimizers and the step that trains one against the other."""
 
+import functools
+
 import keras
 import tensorflow as tf
 
@@ -10,6 +12,7 @@ from dcgan_tf.models.epoch_mean import EpochMean
 from dcgan_tf.models.forward import forward
 from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.pixels import range_of, to_float
+from dcgan_tf.models.sampling import Sampler
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
@@ -43,6 +46,7 @@ class DCGAN(keras.Model):
         generator, discriminator: the networks that are trained.
         averaged: keras.Model, the average of G; None without.
         shown: the network to make pictures with: `averaged`, or `generator` without an average.
+        sampler: sampling.Sampler of `shown`.
         diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
             counted from 1, its d_loss and its g_loss; zeros as long as there was none.
     """
@@ -96,6 +100,10 @@ class DCGAN(keras.Model):
     @property
     def shown(self):
         return self.averaged or self.generator
+
+    @functools.cached_property
+    def sampler(self):
+        return Sampler(self.shown)
 
     def call(self, latents, training=False):
         network = self.generator if training else self.shown

@@ -1,7 +1,7 @@
 """losses.png: a curve over the steps that is bounded, survives a kill and is drawn in time."""
 
-import itertools
 import json
+import itertools
 import math
 import types
 
@@ -106,6 +106,26 @@ def test_it_is_redrawn_within_a_long_epoch_and_before_a_stop(tmp_path, monkeypat
     plot.catch_up()
     plot.catch_up()
     assert drawn == [60, 120, 180, 200]
+
+
+def test_what_takes_long_is_drawn_less_often(tmp_path, monkeypatch):
+    clock, drawn = [0.0], []
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    plot = plot_of(tmp_path / "losses.png", Journal(1000, ""))
+
+    def draw():
+        drawn.append(clock[0])
+        clock[0] += 1  # the second that it takes
+
+    plot.draw = draw
+    plot.params = {"epochs": 100}
+    for epoch in range(99):
+        clock[0] += 10
+        plot.on_epoch_end(epoch, dict.fromkeys(NAMES, 0.5))
+    assert drawn[0] == 10
+    assert all(200 <= b - a < 220 for a, b in itertools.pairwise(drawn)) and len(drawn) == 5
+    plot.on_epoch_end(99, dict.fromkeys(NAMES, 0.5))
+    assert drawn[-1] == clock[0] - 1
 
 
 @pytest.mark.parametrize("width", [1, 5, 9])

@@ -17,7 +17,7 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.files import read_lines
 from dcgan_tf.metrics import collapse
-from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents
+from dcgan_tf.models.sampling import CHUNK, seed_latents
 
 log = logging.getLogger(__name__)
 
@@ -48,15 +48,15 @@ class MetricsLog(keras.callbacks.Callback):
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
-        self._sampler = Sampler(self.model.shown)
-        self._latents = seed_latents(range(CHUNK), self._sampler.latent_dim)  # one pass through G
+        # One pass through G.
+        self._latents = seed_latents(range(CHUNK), self.model.sampler.latent_dim)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started, self._first_step = time.perf_counter(), self._journal.step
 
     def on_epoch_end(self, epoch, logs=None):
         record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
-        pictures = self._sampler.array(self._latents)
+        pictures = self.model.sampler.array(self._latents)
         record["diversity"] = round(self._diversity.measure(pictures), 6)
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)

@@ -21,7 +21,7 @@ from dcgan_tf.common.images import (
     save_png,
 )
 from dcgan_tf.common.runs import sample_file, sample_files
-from dcgan_tf.models.sampling import Sampler, seed_latents
+from dcgan_tf.models.sampling import seed_latents
 from dcgan_tf.train.callbacks.redrawn import Redrawn
 
 log = logging.getLogger(__name__)
@@ -49,13 +49,12 @@ class SampleGrid(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._sampler = Sampler(self.model.shown)
-        self._latents = seed_latents(range(self._count), self._sampler.latent_dim)
+        self._latents = seed_latents(range(self._count), self.model.sampler.latent_dim)
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
         if done % self._every == 0 or done == (self._epochs or self.params["epochs"]):
-            canvas = grid(self._sampler.array(self._latents))
+            canvas = grid(self.model.sampler.array(self._latents))
             scale = default_scale(canvas.shape[1])
             text = {"epoch": done, "scale": scale}
             save_png(sample_file(self.folder, done), enlarge(canvas, scale), text)
