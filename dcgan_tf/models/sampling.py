@@ -26,8 +26,13 @@ def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
         float32 (number of seeds, length): row k is `numpy.random.RandomState(seed).randn(length)`,
         a stream that NumPy keeps frozen.
     """
-    rows = [np.random.RandomState(seed).randn(length) for seed in seeds]
-    return np.array(rows, np.float32).reshape(len(rows), length)
+    seeds = list(seeds)
+    latents = np.empty((len(seeds), length), np.float32)
+    stream = np.random.RandomState()  # one for all: a new one takes ten times as long
+    for row, seed in zip(latents, seeds, strict=True):
+        stream.seed(seed)
+        row[:] = stream.randn(length)
+    return latents
 
 
 def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:

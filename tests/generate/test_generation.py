@@ -112,6 +112,13 @@ def test_slerp_keeps_length_and_ends_where_it_should():
     assert np.allclose(slerp(a, a, 0.3), a)
 
 
+@pytest.mark.parametrize("length", [1, 99, 128])
+def test_the_latent_of_a_seed_is_numpy_s_frozen_stream_whatever_came_before(length):
+    seeds = [5, 2**32 - 1, 0, 5]
+    expected = [np.random.RandomState(seed).randn(length).astype(np.float32) for seed in seeds]
+    np.testing.assert_array_equal(seed_latents(iter(seeds), length), expected)
+
+
 def test_order_and_number_do_not_change_a_bit(model_file):
     sampler = Sampler(keras.saving.load_model(model_file, compile=False))
     latents = seed_latents(range(70), 128)
