@@ -97,7 +97,8 @@ class Sampler:
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
         self._range = range_of(model)
-        self._forward = tf.function(lambda latents: infer(model, latents), autograph=False)
+        # No lambda: TensorFlow counts calls by code, and would warn of several samplers' tracing.
+        self._forward = tf.function(functools.partial(infer, model), autograph=False)
 
     @functools.cached_property
     def sha256(self) -> str:

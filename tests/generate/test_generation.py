@@ -119,6 +119,13 @@ def test_the_latent_of_a_seed_is_numpy_s_frozen_stream_whatever_came_before(leng
     np.testing.assert_array_equal(seed_latents(iter(seeds), length), expected)
 
 
+def test_many_samplers_that_draw_little_are_no_reason_for_a_warning(model_file, caplog):
+    model = keras.saving.load_model(model_file, compile=False)
+    for _ in range(8):
+        Sampler(model).generate([0])
+    assert not caplog.records
+
+
 def test_order_and_number_do_not_change_a_bit(model_file):
     sampler = Sampler(keras.saving.load_model(model_file, compile=False))
     latents = seed_latents(range(70), 128)
