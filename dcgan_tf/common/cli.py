@@ -58,10 +58,10 @@ def typed(command):
     return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
 
 
-def run_flag(root):
-    """str: --run as a shell takes it, also for a folder named -x or with a blank in its name."""
-    name = shlex.quote(str(root))
-    return f"--run={name}" if name.startswith("-") else f"--run {name}"
+def path_flag(flag, path):
+    """str: a flag and its path as a shell takes them, also for -x or with a blank in the name."""
+    name = shlex.quote(str(path))
+    return f"{flag}={name}" if name.startswith("-") else f"{flag} {name}"
 
 
 def _finish(main, argv):

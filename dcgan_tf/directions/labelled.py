@@ -31,7 +31,8 @@ def labelled(sampler: Sampler, request: DirectionsRequest) -> tuple[list[Found],
         UserError: as `labelled_pictures`, or no attribute is left.
     """
     names, own, others = labelled_pictures(request, sampler)
-    told = _told(names, own, others)
+    flag = f"--attributes {request.attributes}"
+    told = _told(names, own, others, flag)
     refused = dict.fromkeys(names, "too few pictures with it, or without")
     names = [names[k] for k in told]
     own, others = (replace(part, labels=part.labels[:, told]) for part in (own, others))
@@ -46,7 +47,7 @@ def labelled(sampler: Sampler, request: DirectionsRequest) -> tuple[list[Found],
         listed = "; ".join(f"{name} ({why})" for name, why in refused.items())
         log.warning(f"refused, an attribute needs two heads of AUC {LEAST_AUC} or more: {listed}")
     if not len(good):
-        raise UserError("no attribute is left", flag=f"--attributes {request.attributes}")
+        raise UserError("no attribute is left", flag=flag)
     scorers, kept = [_Scorer(head, good) for head in heads], [names[k] for k in good]
     return _found(sampler, request.samples, scorers, kept, values[:, good]), refused
 
@@ -84,13 +85,14 @@ def _found(sampler, count, scorers, names, values):
     return found
 
 
-def _told(names, own, others):
+def _told(names, own, others, flag):
     """int (n,): the attributes of which both sets have some with and some without."""
     counts = np.array([[each.labels.sum(axis=0), (1 - each.labels).sum(axis=0)]
                        for each in (own, others)])  # fmt: skip
     told = np.flatnonzero(counts.min(axis=(0, 1)) >= FEWEST)
     if not len(told):
-        raise UserError(f"none of {', '.join(names[:5])} has {FEWEST} pictures with it and without")
+        listed = ", ".join(names[:5])
+        raise UserError(f"none of {listed} has {FEWEST} pictures with it and without", flag=flag)
     return told
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained
-from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command, run_flag
+from dcgan_tf.common.cli import Parser, at_home, leave, number, path_flag, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
@@ -76,10 +76,10 @@ def _parser():
 def _named(args, model):
     """The generator's name, and the flag for it."""
     if args.model is not None:
-        return model.stem, f"--model {args.model}"
+        return model.stem, path_flag("--model", args.model)
     if args.pretrained is not None:
         return args.pretrained, f"--pretrained {args.pretrained}"
-    return model.parent.resolve().name, run_flag(model.parent)
+    return model.parent.resolve().name, path_flag("--run", model.parent)
 
 
 def main(argv: Sequence[str] | None = None):

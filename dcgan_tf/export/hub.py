@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.cli import path_flag
 from dcgan_tf.common.config_file import to_toml, without_places
 from dcgan_tf.common.directions import NAME as DIRECTIONS
 from dcgan_tf.common.directions import read_directions
@@ -101,11 +102,12 @@ class Hub:
                 return
             if path.is_file():
                 log.warning(f"{path}: made for other weights, left out; make it anew")
-        model, made = self._model, self._homes[0] / name
-        into = f" {flag} {made}" if flag else ""
+        flags = [path_flag("--model", self._model)]
+        if flag:
+            flags.append(path_flag(flag, self._homes[0] / name))
         log.info(
             f"{HUB}: without {name}; with it, if before this you run "
-            f"python -m dcgan_tf.{stage} --model {model}{into}"
+            f"python -m dcgan_tf.{stage} {' '.join(flags)}"
         )
 
     def _is_ours(self, path):

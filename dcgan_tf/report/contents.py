@@ -3,7 +3,7 @@
 import re
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import run_flag, typed
+from dcgan_tf.common.cli import path_flag, typed
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
 from dcgan_tf.common.scores import FRECHET_NAMES, LABELS, frechet_name, parse_record, title
@@ -122,7 +122,7 @@ def _warnings(files):
 
 def _commands(run, done, config, found):
     """list of [what for, command]: how to go on."""
-    named, train, generate = run_flag(run.root), typed("train"), typed("generate")
+    named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     planned = config.epochs if config else 0
     more = f" --epochs {2 * done}" if done and done >= planned else ""
     recipe = found["settings"].get("recipe", "celeba").partition(",")[0]
@@ -132,7 +132,7 @@ def _commands(run, done, config, found):
         ["Walk from seed to seed", f"{generate} {named} --interpolate 3,17,42"],
     ]
     if found["best"]:
-        best = run_flag(run.best_generator).replace("--run", "--model", 1)
+        best = path_flag("--model", run.best_generator)
         commands.append(["Draw with the best generator", f"{generate} {best} --n 64"])
     return [
         *commands,
@@ -148,7 +148,7 @@ def _commands(run, done, config, found):
 
 def _missing(run, config):
     """dict: what the page lacks, and the line that says how to get it."""
-    named, evaluate = run_flag(run.root), typed("evaluate")
+    named, evaluate = path_flag("--run", run.root), typed("evaluate")
     every = config.sample_every if config else 1
     return {
         "epochs": "No curves yet: metrics.jsonl is written after the first epoch.",

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.cli import run_flag, typed
+from dcgan_tf.common.cli import path_flag, typed
 from dcgan_tf.common.errors import (
     WORKER_LOST,
     Interrupted,
@@ -69,7 +69,7 @@ def train(request) -> int:
         _leave_together(session)
         _report(session)
         log.info(f"done: {epochs} epochs in {run.root}")
-        log.info(f"next: {typed('generate')} {run_flag(run.root)} --n 64")
+        log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
         return 0
 
 
@@ -138,4 +138,4 @@ def _last_checkpoint(run):
 
 
 def _resume_command(run):
-    return f"{typed('train')} {run_flag(run.root)}"
+    return f"{typed('train')} {path_flag('--run', run.root)}"

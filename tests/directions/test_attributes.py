@@ -3,6 +3,7 @@ whose skin and hair are known."""
 
 import io
 import json
+import re
 
 import keras
 import numpy as np
@@ -169,6 +170,10 @@ def test_mistakes_are_one_line(faces, tmp_path):
         command.main(flags(faces, attributes=tmp_path / "none.txt"))
     with refused("--data", "no such file or folder"):
         command.main(flags(faces, data=tmp_path / "none.zip"))
+    same = tmp_path / "same.txt"
+    same.write_text(re.sub(" -?1\\b", " 1", (faces / "table.txt").read_text()))
+    with refused("--attributes", "none of Dark, Bald, Coin has 8 pictures with it and without"):
+        command.main(flags(faces, attributes=same))
     assert not (faces / "run" / "directions.npz").exists()
 
 

@@ -406,11 +406,16 @@ def test_otherwise_the_licence_is_for_the_user_to_say(run):
 
 
 @pytest.mark.usefixtures("without_onnx")
-def test_a_file_alone_has_a_card_that_says_what_is_not_known(networks, tmp_path):
-    export("--model", networks["tanh"], "--to", "hub", "--out", tmp_path / "out")
+def test_a_file_alone_has_a_card_that_says_what_is_not_known(networks, tmp_path, capsys):
+    model = tmp_path / "my tanh.keras"
+    model.write_bytes(networks["tanh"].read_bytes())
+    export("--model", model, "--to", "hub", "--out", tmp_path / "out")
+    assert f"dcgan_tf.directions --model '{model}'" in capsys.readouterr().out
     metadata, text = read_card(tmp_path / "out/hub/README.md")
     assert metadata["license"] == "unknown" and "is not known here in full" in text
-    assert "# tanh: a generator of pictures at 64x64" in text and "no settings lay beside" in text
+    assert (
+        "# my tanh: a generator of pictures at 64x64" in text and "no settings lay beside" in text
+    )
     assert not (tmp_path / "out/hub/config.toml").exists()
 
 

@@ -1,7 +1,7 @@
 """losses.png: a curve over the steps that is bounded, survives a kill and is drawn in time."""
 
-import json
 import itertools
+import json
 import math
 import types
 
