@@ -132,10 +132,10 @@ def callbacks(session) -> list[keras.callbacks.Callback]:
     """What a training does beside its steps, in the order in which one needs the other.
 
     StepCounter moves `journal.step` and says when values are looked at, for all others. StopAtNaN
-    comes before anything is written. MetricsLog adds to `journal.history`, which Troubles,
-    LossPlot, TensorBoardLog and Checkpoint read; SampleGrid comes before the GIF of its grids,
-    Scores before TensorBoardLog, which writes them; Checkpoint is on disk only after all else of an
-    epoch is, and Stop is last.
+    comes before anything is written. MetricsLog measures pictures of SampleGrid and adds to
+    `journal.history`, which Troubles, LossPlot, TensorBoardLog and Checkpoint read; the GIF comes
+    after its grids, Scores before TensorBoardLog, which writes them; Checkpoint is on disk only
+    after all else of an epoch is, and Stop is last.
     """
     run, journal, stop, config = session.run, session.journal, session.stop, session.config
     looks = Looks(config.checkpoint_steps, session.workers)
@@ -159,11 +159,12 @@ def _writing(session, looks):
     diversity = collapse.Diversity(session.pack.pixels)
     certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
     pace = Pace(journal, config.batch_size, epochs)
+    grids = SampleGrid(run.samples, config.sample_count, config.sample_every, epochs)
     found = [
         ProgressBar(journal, pace, config.batch_size, epochs, looks),
-        logs.MetricsLog(run, journal, pace, epochs, diversity),
+        grids,
+        logs.MetricsLog(run, journal, pace, epochs, diversity, grids),
         logs.Troubles(journal, certainty),
-        SampleGrid(run.samples, config.sample_count, config.sample_every, epochs),
         LossPlot(run.losses, title, certainty, journal, looks),
         ProgressGif(run.progress, run.samples),
     ]

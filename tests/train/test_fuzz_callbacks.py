@@ -123,7 +123,7 @@ def test_timing_jsonl(tmp_path, seed):
     lines = [{"epoch": 1, "seconds": 2.0}, {"epoch": rng.choice(VALUES)}, rng.choice(VALUES)]
     content = "".join(json.dumps(line) + "\n" for line in lines).encode()
     run.timing.write_bytes(damaged(content, rng) if seed % 2 else content)
-    log = MetricsLog(run, journal, Pace(journal, 8, 2), 2, diversity=None)
+    log = MetricsLog(run, journal, Pace(journal, 8, 2), 2, diversity=None, grids=None)
     log.set_model(types.SimpleNamespace(batch_size=8))
     log.on_epoch_begin(1)
     log._write_timing(1)

@@ -39,12 +39,13 @@ class MetricsLog(keras.callbacks.Callback):
         run: runs.Run; journal: checkpoints.Journal; pace: progress.Pace.
         epochs: of the whole training.
         diversity: collapse.Diversity of the data.
+        grids: the SampleGrid that comes before this callback.
     """
 
-    def __init__(self, run, journal, pace, epochs: int, diversity):
+    def __init__(self, run, journal, pace, epochs: int, diversity, grids):
         super().__init__()
         self._run, self._journal, self._pace = run, journal, pace
-        self._epochs, self._diversity = epochs, diversity
+        self._epochs, self._diversity, self._grids = epochs, diversity, grids
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
@@ -56,8 +57,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
-        pictures = self.model.sampler.array(self._latents)
-        record["diversity"] = round(self._diversity.measure(pictures), 6)
+        record["diversity"] = round(self._diversity.measure(self._pictures(epoch)), 6)
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
         speed = self._write_timing(epoch)
@@ -67,6 +67,13 @@ class MetricsLog(keras.callbacks.Callback):
             f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
             f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s{left}"
         )
+
+    def _pictures(self, epoch):
+        """uint8 (CHUNK, ...): of seeds 0, 1, ...; from the epoch's grid where it has so many."""
+        drawn, pictures = self._grids.drawn or (None, ())
+        if drawn == epoch and len(pictures) >= CHUNK:
+            return pictures[:CHUNK]
+        return self.model.sampler.array(self._latents)
 
     def _write_timing(self, epoch):
         """Add or replace the epoch's line.

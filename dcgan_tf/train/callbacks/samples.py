@@ -38,6 +38,10 @@ class SampleGrid(keras.callbacks.Callback):
         count: of pictures.
         every: so many epochs, and after the last one.
         epochs: of the whole training; by default those of this fit.
+
+    Attributes:
+        drawn: (epoch, uint8 pictures (count, height, width, channels)) of the last grid, the epoch
+            counted from 0; None before the first.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class SampleGrid(keras.callbacks.Callback):
         super().__init__()
         self.folder = Path(folder)
         self._count, self._every, self._epochs = count, every, epochs
+        self.drawn = None
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -54,7 +59,9 @@ class SampleGrid(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
         if done % self._every == 0 or done == (self._epochs or self.params["epochs"]):
-            canvas = grid(self.model.sampler.array(self._latents))
+            pictures = self.model.sampler.array(self._latents)
+            self.drawn = epoch, pictures
+            canvas = grid(pictures)
             scale = default_scale(canvas.shape[1])
             text = {"epoch": done, "scale": scale}
             save_png(sample_file(self.folder, done), enlarge(canvas, scale), text)
