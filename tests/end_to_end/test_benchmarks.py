@@ -12,7 +12,7 @@ SMALLEST = {
     "fit": ("--width", "0.05", "--subset", "32", "--epochs", "1"),
     "input": ("--batches", "1", "--batch-size", "8", "--only", "dcgan_tf,Pillow,tfds,keras"),
     "generate": ("--n", "5", "--width", "0.05"),
-    "startup": ("--width", "0.05"),
+    "startup": ("--width", "0.05", "--only", "train.py,step"),
 }
 CONTENDERS = {
     "step": ["dcgan_tf", "dcgan_tf, plain layers", "plain Keras train_step"],
