@@ -1,13 +1,13 @@
 """A network's pass: what Keras computes, in less time where a layer is slow.
 
 In training two layers cost far more than their arithmetic. Keras normalises a batch in some eight
-passes over the map and as many again for the gradient, where TensorFlow has one operation for each;
-and the bias of the convolution before, which normalization takes away, is neither added nor given a
-gradient. A convolution to the 3 channels of a picture leaves most of a processor's vector units
-idle: written as one matrix product, whose columns are then shifted into place and added, it does
-not. Where nothing is learnt, BatchNorm is a factor and a sum for each channel, which the
-convolution before it computes on its way. The network itself stays one of plain Keras layers, on
-disk too.
+passes over the map and as many again for the gradient, where TensorFlow has one operation for each,
+and two or three where several devices have to exchange means in between; and the bias of the
+convolution before, which normalization takes away, is neither added nor given a gradient. A
+convolution to the 3 channels of a picture leaves most of a processor's vector units idle: written
+as one matrix product, whose columns are then shifted into place and added, it does not. Where
+nothing is learnt, BatchNorm is a factor and a sum for each channel, which the convolution before it
+computes on its way. The network itself stays one of plain Keras layers, on disk too.
 """
 
 import inspect
@@ -136,7 +136,6 @@ def _fuses(layer):
         and layer.center
         and layer.scale
         and layer.trainable
-        and not layer.synchronized  # the operation knows of this device alone
         and not getattr(layer, "renorm", False)
         and _is_known(layer)
     )
@@ -148,20 +147,95 @@ def _normalized(layer, inputs, bias=0.0):
     Normalization takes away what is added to a channel, so the bias only moves the mean that is
     kept, and has no gradient.
     """
-    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-        tf.cast(inputs, layer.compute_dtype),
-        tf.convert_to_tensor(layer.gamma),
-        tf.convert_to_tensor(layer.beta),
-        epsilon=layer.epsilon,
-        is_training=True,
-    )
-    # The operation returns the variance of a sample, n - 1 in its denominator; Keras keeps n.
-    count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-    variance *= tf.maximum(count - 1, 1) / count
+    normalize = _synchronized if layer.synchronized else _batch_norm
+    inputs = tf.cast(inputs, layer.compute_dtype)
+    outputs, mean, variance = normalize(inputs, layer.gamma, layer.beta, layer.epsilon)
     kept = layer.momentum
     layer.moving_mean.assign(layer.moving_mean * kept + (mean + bias) * (1 - kept))
     layer.moving_variance.assign(layer.moving_variance * kept + variance * (1 - kept))
     return outputs
+
+
+def _batch_norm(inputs, gamma, beta, epsilon):
+    """The maps normalized over this device's pictures, and the mean and variance of these."""
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+        inputs,
+        tf.convert_to_tensor(gamma),
+        tf.convert_to_tensor(beta),
+        epsilon=epsilon,
+        is_training=True,
+    )
+    return outputs, mean, _of_all(variance, _count(inputs))
+
+
+def _synchronized(inputs, gamma, beta, epsilon):
+    """The maps normalized over the pictures of all devices, which have equally many each.
+
+    TensorFlow's operation knows of this device alone. So it measures here, the devices exchange
+    means, and in its other mode, with statistics that are given, it applies them. The gradient by
+    the inputs is such a pass as well: with d the gradient by the outputs, x' the normalized inputs
+    and E the mean over all pictures it is gamma / deviation (d - E[d] - x' E[d x']).
+    """
+    fused = tf.raw_ops.FusedBatchNormV3
+
+    @tf.custom_gradient
+    def normalize(inputs, gamma, beta):
+        ones, count = tf.ones_like(gamma), _count(inputs)
+        own = fused(x=inputs, scale=ones, offset=ones, mean=[], variance=[], epsilon=epsilon)
+        own_variance = _of_all(own.batch_variance, count)
+        moments = tf.stack([own.batch_mean, own_variance + tf.square(own.batch_mean)])
+        mean, square = tf.unstack(_mean_over_devices(moments))
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+        factor = tf.math.rsqrt(variance + epsilon)
+
+        def applied(scale, offset):
+            return fused(
+                x=inputs,
+                scale=scale,
+                offset=offset,
+                mean=mean,
+                variance=variance,
+                epsilon=epsilon,
+                is_training=False,
+            ).y
+
+        def gradient(upstream, *_):
+            """By inputs, gamma and beta; the latter two are sums over this device's pictures."""
+            sums = tf.raw_ops.FusedBatchNormGradV3(
+                y_backprop=upstream,
+                x=inputs,
+                scale=ones,
+                reserve_space_1=own.reserve_space_1,
+                reserve_space_2=own.reserve_space_2,
+                reserve_space_3=own.reserve_space_3,
+                epsilon=epsilon,
+            )
+            by_beta = sums.offset_backprop
+            # Sum of d x', whose x' has here the mean and the deviation of this device.
+            by_gamma = sums.scale_backprop * tf.sqrt(own_variance + epsilon)
+            by_gamma = (by_gamma + (own.batch_mean - mean) * by_beta) * factor
+            means = _mean_over_devices(tf.stack([by_beta, by_gamma]) / count)
+            shift, slope = tf.unstack(-gamma * factor * means)
+            by_inputs = upstream * tf.cast(gamma * factor, upstream.dtype) + applied(slope, shift)
+            return by_inputs, by_gamma, by_beta
+
+        return (applied(gamma, beta), mean, variance), gradient
+
+    return normalize(inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
+
+
+def _count(maps):
+    """float32 scalar: how many numbers a channel has."""
+    return tf.cast(tf.size(maps) // maps.shape[-1], tf.float32)
+
+
+def _of_all(variance, count):
+    """The variance with n in its denominator, as Keras keeps it, of that with n - 1."""
+    return variance * tf.maximum(count - 1, 1) / count
+
+
+def _mean_over_devices(values):
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
 def _multiplies(layer):

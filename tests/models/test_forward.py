@@ -6,7 +6,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import REPO
 from keras import layers
+from programs import run_program
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.resolve import resolve
@@ -17,9 +19,10 @@ from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
 
-def networks(**settings):
+def networks(synchronized=False, **settings):
     config = resolve(dataclasses.replace(Config(), width=0.1, **settings))
-    made, random = (build_generator(config), build_discriminator(config)), np.random.default_rng(8)
+    made = (build_generator(config, synchronized), build_discriminator(config, synchronized))
+    random = np.random.default_rng(8)
     for bias in (v for network in made for v in network.variables if v.name == "bias"):
         bias.assign(random.normal(0, 0.02, bias.shape))  # 0 at first; not in older checkpoints
     return made
@@ -102,7 +105,14 @@ def test_in_bfloat16_it_is_no_further_from_float32_than_keras_pass_is(bfloat16, 
 
 
 @pytest.mark.parametrize(
-    "recipe", [{}, {"use_bias": False, "g_activation": "relu"}, {"channels": 1}]
+    "recipe",
+    [
+        {},
+        {"use_bias": False, "g_activation": "relu"},
+        {"channels": 1},
+        {"synchronized": True},
+        {"synchronized": True, "use_bias": False},
+    ],
 )
 def test_it_is_keras_pass_up_to_rounding(recipe, monkeypatch):
     g, d = networks(**recipe)
@@ -119,6 +129,69 @@ def test_it_is_keras_pass_up_to_rounding(recipe, monkeypatch):
         "down2_norm",
         "down3_norm",
     ]
+
+
+DEVICES = """
+import sys
+import numpy as np
+import tensorflow as tf
+
+count, dtype = int(sys.argv[1]), sys.argv[2]
+sys.path.insert(0, sys.argv[3])
+cpu = tf.config.list_physical_devices("CPU")[0]
+logical = [tf.config.LogicalDeviceConfiguration()] * count
+tf.config.set_logical_device_configuration(cpu, logical)
+import keras
+from dcgan_tf.models.forward import forward
+
+strategy = tf.distribute.MirroredStrategy([f"CPU:{n}" for n in range(count)])
+random = np.random.default_rng(0)
+maps, weights = random.normal(1, 2, (2, count, 4, 6, 6, 5)).astype("float32")
+with strategy.scope():
+    inputs = keras.Input((6, 6, 5))
+    layer = keras.layers.BatchNormalization(momentum=0.7, synchronized=True, dtype=dtype)
+    network = keras.Model(inputs, layer(inputs))
+first = [random.uniform(0.5, 1.5, 5) for _ in range(4)]
+
+
+@tf.function(autograph=False)
+def replica(call):
+    own = tf.distribute.get_replica_context().replica_id_in_sync_group
+    maps_here, weights_here = tf.gather(maps, own), tf.gather(weights, own)
+    with tf.GradientTape() as tape:
+        tape.watch(maps_here)
+        outputs = tf.cast(call(maps_here), tf.float32)
+        loss = tf.reduce_sum(outputs * weights_here)
+    return outputs, tape.gradient(loss, [maps_here, *network.trainable_variables])
+
+
+def results(call):
+    network.set_weights(first)
+    outputs, (by_maps, *by_weights) = strategy.run(replica, (call,))
+    local = lambda value: np.array(strategy.experimental_local_results(value))
+    summed = [local(value).sum(axis=0) for value in by_weights]
+    return [local(outputs), local(by_maps), *summed, *network.get_weights()]
+
+
+fast = results(lambda maps: forward(network, maps))
+keras_own = results(lambda maps: network(maps, training=True))
+atol = 1e-5 if dtype == "float32" else 0.02
+for ours, theirs in zip(fast, keras_own, strict=True):
+    scale = abs(theirs).max()
+    np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=atol)
+apart = [abs(ours - theirs).max() for ours, theirs in zip(fast, keras_own)]
+print("largest", max(apart), "and not the same program", max(apart) > 0)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("count", "dtype"), [(2, "float32"), (3, "float32"), (2, "mixed_bfloat16")]
+)
+def test_over_several_devices_it_is_keras_pass_over_the_whole_batch(count, dtype, tmp_path):
+    done = run_program(("-c", DEVICES, count, dtype, REPO), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "not the same program True" in done.stdout
 
 
 def trained(network):
@@ -186,7 +259,7 @@ def test_kernels_and_pictures_that_are_no_squares(kernel, shape, monkeypatch):
 
 # Layers that look alike and have no faster form.
 OTHERS = [
-    layers.BatchNormalization(synchronized=True, name="synchronized"),
+    layers.BatchNormalization(synchronized=True, dtype="float64", name="synchronized"),
     layers.BatchNormalization(axis=1, name="other_axis"),
     layers.BatchNormalization(scale=False, name="no_scale"),
     layers.BatchNormalization(trainable=False, name="frozen"),
