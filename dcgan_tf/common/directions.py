@@ -84,7 +84,8 @@ def read_directions(path: Path, generator: str, flag: str) -> Directions:
     if found.generator != generator:
         raise UserError(
             f"{flag} {path}: directions of another generator ({found.generator[:12]}), expected of "
-            f"{generator[:12]}; make them anew: python -m dcgan_tf.directions"
+            f"{generator[:12]}; make them anew: python -m dcgan_tf.directions, with the "
+            "--run, --model or --pretrained that names this generator"
         )
     return found
 

@@ -105,6 +105,17 @@ def make_directory(path, flag):
     return missing[::-1]
 
 
+def check_way(path: Path, flag: str):
+    """Refuse a file that is in the way of a folder which is made only after minutes of work.
+
+    Raises:
+        UserError: it, or a folder that it lies in, is no folder; `flag` is named.
+    """
+    for place in (path.absolute(), *path.absolute().parents):
+        if os.path.lexists(place) and not place.is_dir():
+            raise UserError(f"{place} is no folder, expected one; choose another place", flag=flag)
+
+
 def _not_made(path, error):
     for place in (path, *path.parents):
         if place.is_symlink() and not place.exists():

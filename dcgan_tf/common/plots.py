@@ -12,11 +12,14 @@ SIZE, DPI = (10, 6.5), 100  # inches, pixels per inch
 
 
 @contextlib.contextmanager
-def figure(path: str | os.PathLike, title: str, xlabel: str) -> Iterator[tuple]:
+def figure(
+    path: str | os.PathLike, title: str, xlabel: str, text: dict[str, str] | None = None
+) -> Iterator[tuple]:
     """Two panels on one x axis, to be drawn into; written as a PNG, whole or not at all.
 
     Args:
-        path: the file, replaced when the block ends; title: above both; xlabel: below both.
+        path: the file, replaced when the block ends; title: above both; xlabel: below both;
+            text: PNG text keys.
 
     Yields:
         (Axes, Axes): the upper one is larger.
@@ -35,7 +38,7 @@ def figure(path: str | os.PathLike, title: str, xlabel: str) -> Iterator[tuple]:
         axes.grid(alpha=0.3)
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it, where it hides nothing
     with replacing(path) as temporary:
-        drawn.savefig(temporary, dpi=DPI)
+        drawn.savefig(temporary, dpi=DPI, metadata=text)
     # A figure is half a megabyte of circular references; Python would let dozens pile up.
     del drawn, panels, axes
     gc.collect()

@@ -7,6 +7,7 @@ from dcgan_tf.common.cli import Parser, at_home, leave, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.runs import Run
+from dcgan_tf.compare.plot import is_plot
 from dcgan_tf.report.command import check_run
 
 MOST = 30  # runs; for more there are no lines that can be told apart
@@ -19,7 +20,8 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
         The runs, each once, two at least; the plot's file.
 
     Raises:
-        UserError: an unknown flag, a folder that is no run, fewer than two, or no name of a PNG.
+        UserError: an unknown flag, a folder that is no run, fewer than two, no name of a PNG, or
+            one of somebody else's file.
     """
     parser = Parser(
         prog="python -m dcgan_tf.compare",
@@ -40,7 +42,9 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
             f"got {len(runs)} different runs, expected 2 to {MOST}; "
             "python -m dcgan_tf.report --run DIR shows one"
         )
-    return runs, _plot(args.out, runs[0])
+    out = _plot(args.out, runs[0])
+    _check_place(out)
+    return runs, out
 
 
 def _plot(named, first):
@@ -52,6 +56,17 @@ def _plot(named, first):
     if not path.parent.is_dir():
         raise UserError(f"there is no folder {path.parent}; make it", flag=f"--out {path}")
     return path
+
+
+def _check_place(out):
+    """Refuse to write over what is no plot of this command, as the report does with its page."""
+    if out.is_dir():
+        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/compare.png")
+    if out.exists() and not is_plot(out):
+        raise UserError(
+            f"{out}: a file that is no plot of this command; move it away or name another with "
+            "--out"
+        )
 
 
 def main(argv: Sequence[str] | None = None):

@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
+from PIL import Image
+
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.scores import LABELS
 
 COLORS = 10  # of Matplotlib's default cycle; then the lines are dotted, then dashed
 STYLES = ("-", ":", "--", "-.")
+MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
 
 
 def draw(shown: list[dict], scores: dict, out: Path):
-    """Draw the plot.
+    """Draw the plot, and mark it as ours, so that the next one may take its place.
 
     Args:
         shown: what report's `contents` says of each run.
@@ -18,7 +21,8 @@ def draw(shown: list[dict], scores: dict, out: Path):
             drawn instead.
         out: the PNG.
     """
-    with figure(out, "d_loss bold, g_loss pale", "images seen") as (losses, below):
+    title = "d_loss bold, g_loss pale"
+    with figure(out, title, "images seen", MARK) as (losses, below):
         for number, found in enumerate(shown):
             look = {"color": f"C{number % COLORS}", "linestyle": STYLES[number // COLORS % 4]}
             epochs = found["epochs"]
@@ -60,3 +64,12 @@ def _explain(losses, below, score):
         below.axhline(floor, label="real against\nreal", **grey)
     below.set(ylabel=f"{LABELS[score['name']]}\n(lower is better)")
     below.set_ylim(bottom=0)
+
+
+def is_plot(path: Path) -> bool:
+    """Whether a file was drawn here."""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return MARK.items() <= image.text.items()
+    except (OSError, ValueError):  # no PNG
+        return False

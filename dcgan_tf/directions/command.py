@@ -5,13 +5,15 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.files import check_file, check_way
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.resolve import check_crop
-from dcgan_tf.directions.request import SAMPLES, DirectionsRequest
+from dcgan_tf.common.runs import Run
+from dcgan_tf.directions.request import SAMPLES, DirectionsRequest, owner
 
 SAMPLES_LEAST = 2000  # more than twice the longest latent that is taken
 MOST = 64  # of each kind: later ones change little, and each has a picture
@@ -28,10 +30,11 @@ def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
     model = find_generator(args)
     check_file(model, "--model", "a generator's .keras file")
     out = home_of(model) if args.out is None else Path(at_home("--out", args.out))
-    return DirectionsRequest(model, out, count, **_of_attributes(args))
+    check_way(Run(out).directions_pictures, f"--out {out}")  # attributes take minutes before
+    return DirectionsRequest(model, out, count, **_of_attributes(args, model))
 
 
-def _of_attributes(args):
+def _of_attributes(args, model):
     """dict: what belongs to a table of attributes, checked."""
     if args.attributes is None:
         for name in ("data", "judge_data", "crop", "packs", "samples"):
@@ -45,13 +48,26 @@ def _of_attributes(args):
         if getattr(args, name) is not None
     }
     given["attributes"] = Path(given["attributes"])
-    check_file(given["attributes"], "--attributes", "a table of attributes")
+    _check_attributes(given["attributes"], given.get("data"), owner(model))
     if args.crop is not None:
         given["crop"] = args.crop if args.crop == "center" else check_crop(args.crop)
     given["samples"] = number(
         "--samples", args.samples, SAMPLES, int, SAMPLES_LEAST, limits.SAMPLES
     )
     return given
+
+
+def _check_attributes(path, data, run):
+    """Refuse what no picture needs to be prepared for: that takes minutes."""
+    from dcgan_tf.directions.table import check_table  # with NumPy, which other calls go without
+
+    check_table(path)
+    if data is None and run is not None and read_config(run.config).dataset == "demo":
+        raise UserError(
+            f"{run.root} was trained on demo, drawn faces that no table is of; "
+            "add --data PATH, the pictures of this table",
+            flag=f"--attributes {path}",
+        )
 
 
 def _parser():

@@ -108,15 +108,20 @@ def _own_facts(record):
     return {key: record[key] for key in record.keys() - {"name", "kind", "reach", "picture"}}
 
 
-def _write(request, sampler, found, refused):
-    """Directions: written, a picture of each first, and the report last."""
-    directions = Directions(
+def gathered(found: list[Found], sha256: str) -> Directions:
+    """What was found for the generator of this hash, as one file holds it."""
+    return Directions(
         tuple(each.name for each in found),
         np.stack([each.vector for each in found]),
         tuple(each.kind for each in found),
         np.array([each.reach for each in found], np.float32),
-        sampler.sha256,
+        sha256,
     )
+
+
+def _write(request, sampler, found, refused):
+    """Directions: written, a picture of each first, and the report last."""
+    directions = gathered(found, sampler.sha256)
     home = Run(request.out)
     folder = home.directions_pictures
     make_directory(folder, "--out")

@@ -2,17 +2,18 @@
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import find_again, run_of
+from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.directions.request import DirectionsRequest
+from dcgan_tf.directions.request import DirectionsRequest, owner
 from dcgan_tf.directions.table import read_attributes
 from dcgan_tf.models.sampling import Sampler
 
@@ -45,10 +46,16 @@ def labelled_pictures(
         UserError: no such pictures or table, none of them in it, or too few.
     """
     config = _config(request, sampler)
-    packs = [_pack(replace(config, data=request.data or config.data))]
-    if request.judge_data:
-        packs.append(_pack(replace(config, data=request.judge_data)))
-    names, labels = read_attributes(request.attributes, [pack.names for pack in packs])
+    places = [request.data or config.data, *filter(None, [request.judge_data])]
+    configs = [replace(config, data=place) for place in places]
+    sources = [open_source(each) for each in configs]
+    # A table of other pictures is refused before these are packed, which takes minutes.
+    names, labels = read_attributes(request.attributes, [source.names for source in sources])
+    packs = [_pack(*pair) for pair in zip(configs, sources, strict=True)]
+    labels = [
+        each[_rows_of(pack.names, source.names)]
+        for each, pack, source in zip(labels, packs, sources, strict=True)
+    ]
     rows = [np.flatnonzero((each >= 0).all(axis=1)) for each in labels]
     if len(packs) == 1:
         rows = _split(packs[0].names, rows[0])
@@ -68,6 +75,12 @@ def labelled_pictures(
     return names, *parts
 
 
+def _rows_of(some, names):
+    """list[int]: where each of some names stands among all."""
+    place = {name: row for row, name in enumerate(names)}
+    return [place[name] for name in some]
+
+
 def _split(names, rows):
     """Two arrays of rows: CelebA's training people and its others, else the first 80% by name."""
     numbers = [PurePosixPath(names[row]).stem for row in rows]
@@ -82,8 +95,7 @@ def _split(names, rows):
     return [rows[:own], rows[own:]]
 
 
-def _pack(config):
-    source = open_source(config)
+def _pack(config, source):
     if len(source.names) > MOST:
         config = replace(config, subset=MOST)
     return open_pack(config, source)
@@ -95,9 +107,12 @@ def _config(request, sampler):
     if height != width:
         raise UserError(f"makes pictures of {width}x{height}, expected square ones")
     size = {"image_size": height, "channels": channels, "subset": 0}
-    run = _run_of(request.model)
+    run = owner(request.model)
     if run is not None:
         config = find_again(run, read_config(run.config))
+        if config.dataset == "demo":  # which has none: those of --data, cropped as the drawn ones
+            crop = DATASETS["demo"].crop if config.crop == "auto" else config.crop
+            config = replace(config, dataset="folder", crop=crop)
     elif request.crop:
         config = Config(dataset="folder")
     else:
@@ -110,10 +125,3 @@ def _config(request, sampler):
     if request.packs:
         size["packs"] = request.packs
     return replace(config, **size)
-
-
-def _run_of(model: Path):
-    """Run | None: whose generator, or best generator, a file is."""
-    run, path = run_of(model), model.absolute()
-    own = path in (run.generator.absolute(), run.best_generator.absolute())
-    return run if own and run.config.is_file() else None

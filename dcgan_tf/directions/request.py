@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from dcgan_tf.common.runs import Run, run_of
+
 SAMPLES = 20_000  # that are scored
 
 
@@ -29,3 +31,10 @@ class DirectionsRequest:
     crop: str | None = None
     packs: str | None = None
     samples: int = SAMPLES
+
+
+def owner(model: Path) -> Run | None:
+    """The run whose generator, or best generator, a file is; None where no run says so."""
+    run, path = run_of(model), model.absolute()
+    own = path in (run.generator.absolute(), run.best_generator.absolute())
+    return run if own and run.config.is_file() else None

@@ -1,5 +1,6 @@
 """A table of yes and no for pictures, such as CelebA's of 40 attributes: read, and joined."""
 
+import contextlib
 import csv
 import io
 import zipfile
@@ -38,17 +39,11 @@ def read_attributes(
     Raises:
         UserError: no such file, no such table, or none of the pictures of a set in it.
     """
-    check_file(path, "--attributes", "a table of attributes")
-    try:
-        text = _text(path).decode("utf-8-sig")
-        names, lines = _header(text)
+    with _opened(path) as (names, lines):
         wanted = {_base(name) for each in pictures for name in each}
         rows = {
             _base(key): _row(values, names, key) for key, values in lines if _base(key) in wanted
         }
-    except (UnicodeDecodeError, zipfile.BadZipFile, OSError, ValueError, csv.Error) as error:
-        words = str(error) if type(error) is ValueError else "not a text, or a damaged file"
-        raise UserError(f"{words}; {_EXPECTED}", flag=f"--attributes {path}") from None
     missing = np.full(len(names), -1, np.int8)
     found = [np.array([rows.get(_base(name), missing) for name in each]) for each in pictures]
     for each, labels in zip(pictures, found, strict=True):
@@ -60,6 +55,30 @@ def read_attributes(
                 flag=f"--attributes {path}",
             )
     return names, found
+
+
+def check_table(path: Path):
+    """Refuse, by its first lines, a file that is no table of attributes.
+
+    Raises:
+        UserError: no such file, or no such table.
+    """
+    with _opened(path) as (names, lines):
+        first = next(lines, None)
+        if first is None:
+            raise ValueError("no table")
+        _row(first[1], names, first[0])
+
+
+@contextlib.contextmanager
+def _opened(path):
+    """What `_header` gives of a file; whatever shows that it is no table becomes one refusal."""
+    check_file(path, "--attributes", "a table of attributes")
+    try:
+        yield _header(_text(path).decode("utf-8-sig"))
+    except (UnicodeDecodeError, zipfile.BadZipFile, OSError, ValueError, csv.Error) as error:
+        words = str(error) if type(error) is ValueError else "not a text, or a damaged file"
+        raise UserError(f"{words}; {_EXPECTED}", flag=f"--attributes {path}") from None
 
 
 def _base(name):

@@ -2,6 +2,8 @@
 
 const MOST = 32; // recipes of one call
 const DRAFTS = true; // a draft comes sooner, and may differ by a grey level
+// How long its links work, for whoever copies one: port and token of the address are new each time.
+const LINKS = "The link works on this machine, as long as the program runs that sent this page; its end, from # on, works behind a later address too.";
 
 // data: what the page knows of the generator. The function takes recipes and promises, of each,
 // {pixels: Uint8Array of height x width x channels, norm}.

@@ -37,6 +37,8 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
             ("--runtime", args.runtime),
         )
     )
+    if named is not None:
+        check_file(named, "--directions", "a file of directions")
     if static is not None:
         check_place(static, "explorer", "--static")
     model = find_generator(args)

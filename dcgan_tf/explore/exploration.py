@@ -3,11 +3,14 @@
 import logging
 import threading
 import webbrowser
+from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.directions import Directions, read_directions
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.origin import origin_of
 from dcgan_tf.explore.page import describe, page
 from dcgan_tf.explore.recipe import latent, read_recipe
 from dcgan_tf.explore.request import ExploreRequest
@@ -33,7 +36,7 @@ def explore(request: ExploreRequest):
     found = find_directions(request, sampler.sha256)
     # A page for others does not say where files lie here.
     hint = HINT if request.static is not None else _hint(request)
-    about = describe(request.name, sampler, found, hint)
+    about = describe(request.name, sampler, found, hint, licence_of(request.model))
     if request.static is not None:
         from dcgan_tf.explore.static import write_static
 
@@ -74,6 +77,27 @@ def find_directions(request: ExploreRequest, generator: str) -> Directions | Non
             log.warning(f"left out: {str(error).strip()}")
     log.info(f"no directions for sliders yet; they are made by: {_hint(request)}")
     return None
+
+
+def licence_of(model: Path) -> str:
+    """What binds a generator, in one sentence, as far as its run tells; "" where nothing does.
+
+    Args:
+        model: the generator's file.
+    """
+    try:
+        bound = origin_of(model).bound
+    except UserError:  # a damaged config.toml: the page does without
+        return ""
+    if not bound:
+        return ""
+    return (
+        f"For {DATASETS[bound].terms}: the generator learnt from {_WRITTEN.get(bound, bound)}, "
+        "whose licence says so and holds for what is trained on it too."
+    )
+
+
+_WRITTEN = {"celeba": "CelebA"}
 
 
 def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:

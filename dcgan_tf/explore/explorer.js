@@ -14,6 +14,8 @@
   const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: of the wall, at most
   const START = { a: [0], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
   const none = (list) => list.length === 0;
+  const short = (sha256) => sha256.slice(0, 12);
+  const usesDirections = (of) => !none(Object.keys(of.along));
 
   function fill(node, attributes, children) {
     for (const [name, value] of Object.entries(attributes)) {
@@ -40,11 +42,13 @@
     if (!none(of.d)) parts.push(`way=${of.way}`);
     if (of.truncation !== 1) parts.push(`truncation=${of.truncation}`);
     for (const [name, amount] of Object.entries(of.along)) parts.push(`along.${encodeURIComponent(name)}=${amount}`);
-    return [...parts, `of=${data.sha256.slice(0, 12)}`].join("&");
+    if (usesDirections(of)) parts.push(`directions=${short(data.directions_sha256)}`); // others may have these names
+    return [...parts, `of=${short(data.sha256)}`].join("&");
   }
 
   function read(text) { // the recipe of such a text; an Error says why it is none that can be shown here
     const found = { ...START, a: [], along: {} };
+    let made = null; // with which directions; older links do not say it
     for (const part of text.split("&").filter(Boolean)) {
       const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
       const number = (low, high) => {
@@ -52,8 +56,9 @@
         return Number(value);
       };
       if (name === "of") {
-        if (value !== data.sha256.slice(0, 12)) throw new Error(`it is of another generator (${value}), this one is ${data.sha256.slice(0, 12)}`);
-      } else if (TERMS.some(({ key }) => key === name)) {
+        if (value !== short(data.sha256)) throw new Error(`it is of another generator (${value}), this one is ${short(data.sha256)}`);
+      } else if (name === "directions") made = value;
+      else if (TERMS.some(({ key }) => key === name)) {
         found[name] = value.split(",").map(seedOf);
         if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`it has ${part}`);
       } else if (name === "way") found.way = number(0, 1);
@@ -64,6 +69,8 @@
         found.along[direction] = number(-data.amount, data.amount);
       } else throw new Error(`it has ${part}`);
     }
+    const own = short(data.directions_sha256);
+    if (made !== null && made !== own && usesDirections(found)) throw new Error(`it was made with other directions (${made}), this page has ${own}; start it with the file of those (--directions FILE)`);
     return found;
   }
 
@@ -82,7 +89,7 @@
     return text;
   }
   const aloneSeed = (of) => {
-    const plain = of.a.length === 1 && none(of.b) && none(of.c) && none(of.d) && none(Object.keys(of.along));
+    const plain = of.a.length === 1 && none(of.b) && none(of.c) && none(of.d) && !usesDirections(of);
     return plain ? of.a[0] : null;
   };
 
@@ -398,14 +405,17 @@
     }
   }
 
+  let copied = 0;
   function copyLink() {
     const address = `${location.href.split("#")[0]}#${settled}`;
     const done = () => {
-      say("link copied");
+      say(`Link copied. ${LINKS}`);
+      $("copied").textContent = LINKS;
       $("link").textContent = "Copied";
-      setTimeout(() => { $("link").textContent = "Copy link"; }, 1500);
+      clearTimeout(copied);
+      copied = setTimeout(() => { $("link").textContent = "Copy link"; $("copied").textContent = ""; }, LINKS ? 10000 : 1500);
     };
-    const byHand = () => { location.hash = settled; trouble("This browser copies nothing from here; the link is in the address bar."); };
+    const byHand = () => { location.hash = settled; trouble(`This browser copies nothing from here; the link is in the address bar. ${LINKS}`); };
     if (navigator.clipboard) navigator.clipboard.writeText(address).then(done, byHand);
     else byHand();
   }
@@ -415,6 +425,7 @@
     const texts = { model_sha256: data.sha256, truncation: String(of.truncation) };
     if (Number.isInteger(of.truncation)) texts.truncation += ".0"; // as generate.py writes it
     if (seed !== null) texts.seed = String(seed);
+    if (usesDirections(of)) texts.directions_sha256 = data.directions_sha256;
     const [made] = await paint([of]);
     const file = await toPng({ ...data, ...made }, { ...texts, expression: inWords(of), link: `#${written(of)}` });
     const address = URL.createObjectURL(file);
@@ -435,9 +446,9 @@
 
   $("title").textContent = data.name;
   $("facts").append(...[
-    ["pictures", `${data.height} × ${data.width}`], ["latent", `${data.latent_dim} numbers`], ["weights", data.sha256.slice(0, 12)],
+    ["pictures", `${data.height} × ${data.width}`], ["latent", `${data.latent_dim} numbers`], ["weights", short(data.sha256)],
   ].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  $("footer").textContent = `dcgan_tf ${data.version}. Every picture here is made by the generator; none is a photograph.`;
+  $("footer").textContent = `dcgan_tf ${data.version}. Every picture here is made by the generator; none is a photograph. ${data.licence}`;
   Object.assign($("picture"), { width: data.width, height: data.height });
   $("strip").append(...Array.from({ length: STEPS }, (_, step) => {
     const way = step / (STEPS - 1);

@@ -1,7 +1,11 @@
 """The page: one HTML file with its style and script inside, before a server or alone."""
 
+import hashlib
 import html
+import json
 from pathlib import Path
+
+import numpy as np
 
 from dcgan_tf import __version__
 from dcgan_tf.common.directions import Directions
@@ -46,11 +50,14 @@ def part(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def describe(name: str, sampler, directions: Directions | None, hint: str) -> dict:
+def describe(
+    name: str, sampler, directions: Directions | None, hint: str, licence: str = ""
+) -> dict:
     """What the page knows of its generator, as a dict that JSON can hold.
 
     Args:
         hint: how to get directions, in one line, where there are none.
+        licence: what binds the generator, in one sentence; "" where nothing is known of it.
     """
     height, width, channels = sampler.picture_shape
     listed = zip(*_lists(directions), strict=True) if directions else ()
@@ -62,11 +69,21 @@ def describe(name: str, sampler, directions: Directions | None, hint: str) -> di
         "width": width,
         "channels": channels,
         "directions": [{"name": n, "kind": kind, "reach": reach} for n, kind, reach in listed],
+        "directions_sha256": _sha256(directions) if directions else "",
         "hint": hint,
+        "licence": licence,
         "version": __version__,
         "picks": PICKS,
         "amount": AMOUNT,
     }
+
+
+def _sha256(directions):
+    """str: over all that a step along them is made of, so that a link knows others from these."""
+    digest = hashlib.sha256(json.dumps(directions.names).encode())
+    for numbers in (directions.reach, directions.vectors):
+        digest.update(np.asarray(numbers, "<f4").tobytes())
+    return digest.hexdigest()
 
 
 def _lists(directions):

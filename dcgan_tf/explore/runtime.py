@@ -44,12 +44,24 @@ def runtime(folder: Path | None, cache: Path = CACHE, url: str = URL) -> dict[st
     """
     if folder is not None:
         return {name: _given(folder / name, name) for name in FILES}
-    try:
-        place = cache.expanduser() / f"onnxruntime-web-{VERSION}"
-    except RuntimeError:
-        raise UserError(f"no home folder to keep the runtime in ({cache}); {_OTHERWISE}") from None
+    place = _place(cache)
     make_directory(place, "cache of the runtime")
     return {name: _kept(place / name, url) for name in FILES}
+
+
+def is_kept(cache: Path = CACHE) -> bool:
+    """Whether nothing would have to be fetched."""
+    try:
+        return all(_read(_place(cache) / name) is not None for name in FILES)
+    except (UserError, OSError):
+        return False
+
+
+def _place(cache):
+    try:
+        return cache.expanduser() / f"onnxruntime-web-{VERSION}"
+    except RuntimeError:
+        raise UserError(f"no home folder to keep the runtime in ({cache}); {_OTHERWISE}") from None
 
 
 _OTHERWISE = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from dcgan_tf import __version__
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.origin import Origin
 from dcgan_tf.common.scores import LABELS, cell, frechet_name
-from dcgan_tf.export.origin import Origin
 
 CELEBA = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 # What a generator of each data set draws, and where it has its pictures from.

@@ -9,16 +9,21 @@ from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.cli import path_flag
 from dcgan_tf.common.config_file import to_toml, without_places
 from dcgan_tf.common.directions import NAME as DIRECTIONS
-from dcgan_tf.common.directions import read_directions
+from dcgan_tf.common.directions import read_directions, write_directions
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import json_object, read_lines
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.common.origin import origin_of
 from dcgan_tf.common.pretrained import FOLDER, home_of
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import frechet_name, read_records
+from dcgan_tf.directions.finding import gathered, unlabelled
+from dcgan_tf.explore.exploration import HINT, licence_of
+from dcgan_tf.explore.page import describe
+from dcgan_tf.explore.runtime import is_kept
+from dcgan_tf.explore.static import write_static
 from dcgan_tf.export.card import Facts, card
 from dcgan_tf.export.formats import FORMATS
-from dcgan_tf.export.origin import origin_of
 from dcgan_tf.export.request import HUB, ExportRequest
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import Sampler
@@ -27,6 +32,7 @@ log = logging.getLogger(__name__)
 
 GRID, EXPLORER, CARD, CONFIG = "grid.png", "explorer.html", "README.md", "config.toml"
 SHOWN = range(64)  # seeds in the grid
+COUNT = 8  # directions of each kind that need no labels
 
 
 class Hub:
@@ -82,8 +88,10 @@ class Hub:
         self._save_grid(folder / GRID)
         if self._origin.config:
             write_text(folder / CONFIG, to_toml(without_places(self._origin.config)))
-        self._copy(DIRECTIONS, self._is_ours, folder, "directions")
-        self._copy(EXPLORER, self._shows_ours, folder, "explore", "--static")
+        if not self._copied(DIRECTIONS, self._is_ours, folder):
+            self._save_directions(folder / DIRECTIONS)
+        if not self._copied(EXPLORER, self._shows_ours, folder):
+            self._save_explorer(folder)
         files = tuple(sorted(path.name for path in folder.iterdir()))
         write_text(folder / CARD, card(replace(self._facts, files=files)))
         return [replace(row, file=f"{HUB}/{row.file}") for row in rows]
@@ -93,22 +101,41 @@ class Hub:
         text = {"model_sha256": self._sampler.sha256, "seeds": f"0-{SHOWN[-1]}"}
         save_png(path, enlarge(canvas, default_scale(canvas.shape[1])), text)
 
-    def _copy(self, name, is_ours, folder, stage, flag=""):
-        """Take a file of the run that was made for this generator, or say how to make one."""
+    def _save_directions(self, path):
+        """Those that need no labels: seconds."""
+        try:
+            found = unlabelled(self._sampler, COUNT)
+        except UserError as error:
+            log.warning(f"{HUB}: without {DIRECTIONS}: the generator {error}")
+            return
+        write_directions(path, gathered(found, self._sampler.sha256))
+
+    def _save_explorer(self, folder):
+        """The page, where all that it needs is here: nothing is fetched that nobody asked for."""
+        if FORMATS["onnx"].missing() or not is_kept():
+            model, page = path_flag("--model", self._model), self._homes[0] / EXPLORER
+            log.info(
+                f"{HUB}: without {EXPLORER}; with it, if before this you run "
+                f"python -m dcgan_tf.explore {model} {path_flag('--static', page)}"
+            )
+            return
+        path, directions = folder / DIRECTIONS, None
+        if path.is_file():
+            directions = read_directions(path, self._sampler.sha256, "")
+        licence = licence_of(self._model)
+        about = describe(self._facts.name, self._sampler, directions, HINT, licence)
+        write_static(folder / EXPLORER, self._sampler, directions, about, folder=None)
+
+    def _copied(self, name, is_ours, folder):
+        """bool: whether there is a file of the run that was made for this generator, now here."""
         for home in dict.fromkeys(self._homes):
             path = home / name
             if path.is_file() and is_ours(path):
                 shutil.copyfile(path, folder / name)
-                return
+                return True
             if path.is_file():
                 log.warning(f"{path}: made for other weights, left out; make it anew")
-        flags = [path_flag("--model", self._model)]
-        if flag:
-            flags.append(path_flag(flag, self._homes[0] / name))
-        log.info(
-            f"{HUB}: without {name}; with it, if before this you run "
-            f"python -m dcgan_tf.{stage} {' '.join(flags)}"
-        )
+        return False
 
     def _is_ours(self, path):
         try:

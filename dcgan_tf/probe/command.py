@@ -5,9 +5,10 @@ from pathlib import Path
 
 from dcgan_tf.common import runs
 from dcgan_tf.common.cli import Parser, at_home, check_choice, leave, number, run_command
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.files import check_file, check_way
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of, pretrained
 from dcgan_tf.probe.request import PICTURES, ProbeRequest
@@ -41,7 +42,15 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
             "expected the discriminator.keras of a run",
             flag=f"{flag} {model}",
         )
+    own = read_config(run.config).dataset
+    if args.dataset is None and own not in LABELLED:
+        raise UserError(
+            f"trained on {own}, whose pictures are drawn and of no class; say which pictures to "
+            f"take with --data PATH and what they are with --dataset {'|'.join(LABELLED)}",
+            flag=f"{flag} {model}",
+        )
     out = runs.Run(home_of(model)).probe if args.out is None else Path(at_home("--out", args.out))
+    _check_out(out)
     return ProbeRequest(run, model, out, dataset=args.dataset, crop=args.crop, **given)
 
 
@@ -78,6 +87,15 @@ def _find_model(args):
     if args.run is None:
         return "--run", runs.newest().discriminator
     return "--run", runs.Run(at_home("--run", args.run)).discriminator
+
+
+def _check_out(out):
+    """Refuse what is in the record's way now: it is written last, after minutes."""
+    if out.is_dir():
+        raise UserError(
+            f"a folder; expected the name of a file, such as {out}/probe.json", flag=f"--out {out}"
+        )
+    check_way(out.parent, f"--out {out}")
 
 
 def main(argv: Sequence[str] | None = None):

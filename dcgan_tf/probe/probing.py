@@ -1,20 +1,26 @@
 """The story: labelled pictures, D's features, a linear classifier, and how often it is right."""
 
+import contextlib
 import json
 import logging
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.checkpoints import read_journal
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.resolve import resolve
-from dcgan_tf.common.runs import find_again
+from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.labels import read_labels
-from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.pack import Pack, open_pack
+from dcgan_tf.data.pack_files import read_manifest
+from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.metrics.interval import wilson
 from dcgan_tf.metrics.logistic import choose
@@ -47,15 +53,14 @@ def probe(request: ProbeRequest) -> dict:
     except UserError as error:
         raise UserError(error.message, flag=f"--model {request.model}") from None
     source = open_source(config)
+    read_labels(config, source.where, source.names)  # refused before the packing, which may be long
     pack = open_pack(config, source)
     # Not of where the pack was made: its files may have moved since.
     classes, labels = read_labels(config, source.where, pack.names)
     parts = split(len(labels), request.seed)
     _check_classes(classes, labels, parts, source.where)
-    if request.data is None and request.dataset in (None, read_config(request.run.config).dataset):
-        log.warning(
-            "these pictures trained this discriminator, without their labels; --data names others"
-        )
+    if seen := seen_in_training(request.run, config, pack):
+        log.warning(f"{seen} trained this discriminator, without their labels; --data names others")
     inputs = {
         "features of D": lambda: features_of(network, pack.pixels, config.output_activation),
         "pixels": lambda: pixels_of(pack.pixels),
@@ -103,6 +108,30 @@ def _config(request, discriminator):
     return replace(
         config, subset=request.pictures if count > request.pictures else 0, subset_seed=request.seed
     )
+
+
+def seen_in_training(run: Run, config: Config, pack: Pack) -> str:
+    """Which of a pack's pictures a run was trained on, in words; "" where none are known.
+
+    They are the run's where they lie in the run's place, however it was typed, or, moved or copied
+    since, where the run's own pack was made of the same files.
+    """
+    own = find_again(run, read_config(run.config))
+    words = "some of these pictures" if own.subset else "these pictures"
+    with contextlib.suppress(UserError):  # the run's are gone
+        if _place(own) == _place(config):
+            return words
+    trained_on = read_journal(run).get("pixels_sha256")
+    for path in Path(own.packs).glob("*/manifest.json"):
+        manifest = read_manifest(path.parent)
+        if manifest and manifest["pixels_sha256"] == trained_on:
+            return words if manifest.get("source") == pack.manifest["source"] else ""
+    return ""
+
+
+def _place(config):
+    place = find(config)
+    return place.resolve() if isinstance(place, Path) else place
 
 
 def split(count: int, seed: int) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from dcgan_tf.common.scores import FRECHET_NAMES, LABELS, frechet_name, parse_re
 from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.pictures import one_picture, sample_pictures
 from dcgan_tf.report.reading import Files, as_text, is_number
-from dcgan_tf.report.settings import read_settings, settings
+from dcgan_tf.report.settings import REFERENCE, read_settings, settings
 
 SCORES, WARNINGS, NOTES = 400, 30, 30  # on one page; there is seldom a tenth of it
 LOG_BYTES = 2**23  # of a log.txt, which has 100 bytes an epoch
@@ -125,7 +125,7 @@ def _commands(run, done, config, found):
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     planned = config.epochs if config else 0
     more = f" --epochs {2 * done}" if done and done >= planned else ""
-    recipe = found["settings"].get("recipe", "celeba").partition(",")[0]
+    recipe = path_flag("--config", found["settings"].get("config", REFERENCE))
     commands = [
         ["Train for twice as long" if more else "Go on training", f"{train} {named}{more}"],
         ["Draw 64 pictures", f"{generate} {named} --n 64"],
@@ -140,7 +140,7 @@ def _commands(run, done, config, found):
         ["Look for copied training pictures", f"{typed('evaluate')} {named} --memorisation"],
         [
             "Start a new run from these networks",
-            f"{train} --config {recipe} {named.replace('--run', '--init-from', 1)}",
+            f"{train} {recipe} {path_flag('--init-from', run.root)}",
         ],
         ["Write this page again", f"python -m dcgan_tf.report {named}"],
     ]

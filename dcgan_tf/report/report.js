@@ -413,13 +413,11 @@
     clearInterval(timer);
     timer = 0;
     $("play").textContent = "Play";
-    $("play").setAttribute("aria-pressed", "false");
   }
   function play() {
     if (timer) return stop();
     if (step(1) === undefined) show(nearest(shots[0]));
     $("play").textContent = "Pause";
-    $("play").setAttribute("aria-pressed", "true");
     timer = setInterval(() => {
       const next = step(1);
       if (next === undefined) stop(); else show(nearest(next));
@@ -628,6 +626,19 @@
   $("play").addEventListener("click", play);
   $("play").disabled = shots.length < 2;
   addEventListener("hashchange", fromAddress);
+  // In an iframe's srcdoc, as notebooks show the page, #time is a place in the page around it, and
+  // the browser would load that one in here. On its own the browser goes there, with its history.
+  const bare = (address) => address.split("#")[0];
+  for (const link of document.querySelectorAll('a[href^="#"]')) {
+    if (bare(link.href) === bare(location.href)) continue;
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      const target = $(link.hash.slice(1));
+      if (target.tabIndex < 0) target.tabIndex = -1; // written down, it lets a section take the focus
+      target.focus({ preventScroll: true });
+      target.scrollIntoView();
+    });
+  }
   const redraw = () => { for (const shape of plots) shape.draw(); };
   redraw();
   show(at);

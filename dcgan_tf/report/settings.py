@@ -32,15 +32,16 @@ def settings(files: Files, config: Config | None, versions: dict) -> dict:
         config: of read_settings; versions: what versions.json holds.
 
     Returns:
-        dict: `recipe`, its name; `groups`, a list of {heading, rows}, where a row has `name`,
-        `value`, `recipe` (the value there, None where it is the same) and `help`. {} without
-        settings.
+        dict: `recipe`, what the page calls it; `config`, its name or path as --config takes it;
+        `groups`, a list of {heading, rows}, where a row has `name`, `value`, `recipe` (the value
+        there, None where it is the same) and `help`. {} without settings.
     """
     if config is None:
         return {}
-    recipe, base = _recipe(files, versions)
+    recipe, named, base = _recipe(files, versions)
     return {
         "recipe": recipe,
+        "config": named,
         "groups": [
             {"heading": heading, "rows": [_row(name, config, base) for name in names]}
             for heading, names in groups().items()
@@ -55,16 +56,16 @@ def _row(name, config, base):
 
 
 def _recipe(files, versions):
-    """(str, Config): the recipe of the command that began the run."""
+    """(str, str, Config): the recipe of the command that began the run: in words, named, read."""
     named = _named(versions.get("command"))
     try:
-        return named, _resolved(_file(named, versions.get("directory")))
+        return named, named, _resolved(_file(named, versions.get("directory")))
     except (UserError, OSError) as error:
         files.notes.append(
             f"the recipe {named} is not here ({error}), so the settings are compared with the "
             "defaults"
         )
-        return f"{REFERENCE}, the defaults", resolve(Config())
+        return f"{REFERENCE}, the defaults", REFERENCE, resolve(Config())
 
 
 def _named(command):

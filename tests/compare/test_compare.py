@@ -168,6 +168,32 @@ def test_mistakes_are_refused_in_a_line(argv, words, runs, tmp_path, monkeypatch
     assert not list(tmp_path.glob("**/*.jpg")) and not (tmp_path / "compare.png").exists()
 
 
+@pytest.mark.parametrize("flags", [(), ("--out", "mine.png")])
+def test_only_a_plot_of_its_own_is_replaced(flags, runs, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    argv = [*(str(run.root) for run in runs), *flags]
+    out = tmp_path / (flags[-1] if flags else "compare.png")
+    Image.new("RGB", (8, 8)).save(out)
+    theirs = out.read_bytes()
+    with refused(str(out.name), "no plot of this command", "--out"):
+        command.main(argv)
+    assert out.read_bytes() == theirs and not capsys.readouterr().out  # refused before any work
+    out.unlink()
+    out.mkdir()
+    with refused(out.name, "a folder"):
+        command.main(argv)
+    out.rmdir()
+    command.main(argv)
+    first = out.read_bytes()
+    runs[1].metrics.unlink()
+    command.main(argv)
+    assert out.read_bytes() != first
+    with Image.open(out) as image:
+        image.load()
+        assert image.text["generator"] == "dcgan_tf compare"
+    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", out.name}
+
+
 def test_the_command_needs_no_tensorflow(runs):
     def call(*argv):
         line = [sys.executable, "-X", "importtime", "-m", "dcgan_tf.compare", *map(str, argv)]

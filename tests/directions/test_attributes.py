@@ -13,11 +13,13 @@ from PIL import Image
 
 from dcgan_tf.common.directions import read_directions
 from dcgan_tf.data import synthetic
-from dcgan_tf.directions import command, labelled
+from dcgan_tf.directions import command, labelled, people
 from dcgan_tf.directions.attributes import conditioned, judge, reach_for
 from dcgan_tf.directions.heads import Head
+from dcgan_tf.directions.request import DirectionsRequest
 from dcgan_tf.directions.strips import REACHES
 from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.sampling import Sampler
 
 COUNT = 240
 SIDE = 16
@@ -175,6 +177,68 @@ def test_mistakes_are_one_line(faces, tmp_path):
     with refused("--attributes", "none of Dark, Bald, Coin has 8 pictures with it and without"):
         command.main(flags(faces, attributes=same))
     assert not (faces / "run" / "directions.npz").exists()
+
+
+@pytest.fixture
+def demo(tmp_path):
+    """A run of drawn faces, and a table of two pictures beside it."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "generator.keras").touch()  # read by nothing here
+    packs = tmp_path / "packs"
+    (tmp_path / "run" / "config.toml").write_text(
+        f'dataset = "demo"\ncrop = "30,55,150,175"\npacks = "{packs}"\n'
+    )
+    (tmp_path / "table.txt").write_text("Dark Bald\n000001.jpg 1 -1\n000002.jpg -1 1\n")
+    return tmp_path
+
+
+def test_a_file_that_is_no_table_is_refused_before_any_work(demo):
+    words = demo / "words.txt"
+    words.write_text("some words\nand more words\n")
+    with refused(f"--attributes {words}", "expected a line of attributes' names"):
+        command.parse_directions(flags(demo, attributes=words))
+
+
+def test_drawn_faces_have_no_attributes_but_those_of_data_do(demo):
+    with refused("--attributes", "trained on demo", "add --data PATH"):
+        command.parse_directions(flags(demo, data=None, judge_data=None))
+    request = command.parse_directions(flags(demo, data=demo / "own.zip"))
+    config = people._config(request, a_sampler())
+    assert (config.dataset, config.crop) == ("folder", "30,55,150,175")
+
+
+def a_sampler():
+    latents = keras.Input((2,))
+    x = keras.layers.Dense(SIDE * SIDE * 3, activation="tanh")(latents)
+    return Sampler(keras.Model(latents, keras.layers.Reshape((SIDE, SIDE, 3))(x)))
+
+
+def test_a_table_of_other_pictures_is_refused_before_these_are_packed(demo):
+    others = write_zip(demo / "others.zip", {f"x/{k}.jpg": b"never read" for k in range(70)})
+    request = DirectionsRequest(
+        *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", str(others))
+    )
+    with refused("has none of the 70 pictures, such as x/0.jpg"):
+        people.labelled_pictures(request, a_sampler())
+    assert not (demo / "packs").exists()
+
+
+def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkeypatch):
+    monkeypatch.setattr(people, "MOST", 3)
+    monkeypatch.setattr(people, "FEWEST", 1)
+    pictures = {f"x/{k}.jpg": face_jpeg(k) for k in range(8)}
+    names = ["Even", "Large"]
+    rows = [f"{k}.jpg {1 - k % 2} {int(k > 3)}" for k in range(8)]
+    (demo / "table.txt").write_text("\n".join([" ".join(names), *rows]) + "\n")
+    both = [str(write_zip(demo / f"{part}.zip", pictures)) for part in ("own", "judges")]
+    request = DirectionsRequest(
+        *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", *both)
+    )
+    found, own, _ = people.labelled_pictures(request, a_sampler())
+    manifest = json.loads(next((demo / "packs").glob("*/manifest.json")).read_text())
+    numbers = [int(name[2:-4]) for name in manifest["names"]]
+    assert found == names and len(numbers) == 3
+    np.testing.assert_array_equal(own.labels, [[1 - k % 2, k > 3] for k in numbers])
 
 
 @pytest.mark.slow

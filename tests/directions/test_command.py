@@ -11,6 +11,7 @@ from tiny_gan import tiny
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.directions import command, finding
+from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
@@ -113,8 +114,23 @@ def test_mistakes_are_one_line(here, flags, words):
         command.parse_directions(flags)
 
 
-@pytest.mark.slow
-def test_nothing_is_written_where_a_file_is_in_the_way(model_file, tmp_path):
+@pytest.mark.parametrize("out", ["file", "file/below", "folder"])
+def test_what_is_in_the_way_is_refused_before_any_work(model_file, tmp_path, out):
     (tmp_path / "file").touch()
-    with refused("--out", "is a file, expected a folder"):
-        command.main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "file")])
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "directions").touch()  # where the pictures belong
+    with refused(f"--out {tmp_path / out}", "is no folder, expected one"):
+        command.parse_directions(["--model", str(model_file), "--out", str(tmp_path / out)])
+
+
+def test_the_explorer_refuses_a_missing_file_of_directions_before_any_work(model_file, tmp_path):
+    named = tmp_path / "nope.npz"
+    with refused(f"--directions {named}", "no such file"):
+        parse_explore(["--model", str(model_file), "--directions", str(named)])
+
+
+def test_directions_of_another_generator_say_how_theirs_are_made(tmp_path):
+    some = Directions(("a",), np.eye(1, 3, dtype=np.float32), ("kernel",), np.ones(1), "ab" * 32)
+    write_directions(tmp_path / "directions.npz", some)
+    with refused("python -m dcgan_tf.directions, with the --run, --model or --pretrained"):
+        read_directions(tmp_path / "directions.npz", "cd" * 32, "--directions")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import SHARED, needs_faces, refused, write_zip
 
-from dcgan_tf.directions.table import read_attributes
+from dcgan_tf.directions.table import check_table, read_attributes
 
 TXT = "3\nSmiling Male\n000001.jpg  1 -1\n000002.jpg -1 -1\n000003.jpg  1  1\n"
 CSV = "image_id,Smiling,Male\n000001.jpg,1,-1\n000002.jpg,-1,-1\n000003.jpg,1,1\n"
@@ -23,6 +23,7 @@ def test_every_spelling_is_read(tmp_path, text, packed):
         write_zip(path, {"folder/list.csv": text.encode(), "notes.md": b"no table"})
     else:
         path.write_bytes(text.encode())
+    check_table(path)
     names, (first, second) = read_attributes(path, [PICTURES, ["000002.jpg"]])
     assert names == ["Smiling", "Male"]
     np.testing.assert_array_equal(first, [[1, 1], [-1, -1], [1, 0]])
@@ -48,6 +49,14 @@ def test_what_is_no_table_is_refused(tmp_path, text, words):
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with refused("--attributes", words, "expected a line of attributes' names"):
         read_attributes(path, [PICTURES])
+
+
+@pytest.mark.parametrize("text", ["some words\nand more words\n", "a,b\n\n", "x y\nz.jpg 1 2\n"])
+def test_what_is_no_table_is_refused_before_its_pictures_are_known(tmp_path, text):
+    path = tmp_path / "table.txt"
+    path.write_text(text)
+    with refused("--attributes", "expected a line of attributes' names"):
+        check_table(path)
 
 
 def test_a_table_of_other_pictures_is_refused(tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,12 @@ from helpers import REPO, refused
 from PIL import Image
 
 import generate
+from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.directions import Directions, write_directions
+from dcgan_tf.common.pretrained import pretrained
+from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import exploration
 from dcgan_tf.explore.command import COMMAND, parse_explore
 from dcgan_tf.explore.page import describe
@@ -274,6 +280,46 @@ def test_the_directions_beside_the_generator_are_found(run, sampler, directions,
     with refused("--directions", "of another generator"):
         exploration.find_directions(named, "0" * 64)
     (run / "directions.npz").unlink()
+
+
+def test_the_page_knows_its_directions_from_others_of_these_names(sampler, directions):
+    def said(found):
+        return describe("x", sampler, found, "")["directions_sha256"]
+
+    own = said(directions)
+    assert re.fullmatch("[0-9a-f]{64}", own)
+    assert own == said(replace(directions, vectors=directions.vectors.astype(">f4")))
+    others = (
+        replace(directions, vectors=directions.vectors[:, ::-1]),
+        replace(directions, reach=directions.reach * 2),
+        replace(directions, names=directions.names[::-1]),
+    )
+    assert len({own, *map(said, others)}) == 4
+    assert said(None) == ""
+
+
+def test_what_celeba_made_says_its_licence_also_through_other_runs(tmp_path):
+    def licence(name, **settings):
+        run = Run(tmp_path / name)
+        run.root.mkdir()
+        if settings:
+            write_text(run.config, to_toml(Config(**settings)))
+            write_text(run.versions, json.dumps({"directory": str(tmp_path)}))
+        return exploration.licence_of(run.generator)
+
+    said = licence("faces", dataset="celeba")
+    assert said.startswith("For non-commercial research only: ") and "CelebA" in said
+    assert said == exploration.licence_of(pretrained("faces", "").generator)
+    assert said == exploration.licence_of(Run(tmp_path / "faces").best_generator)
+    assert said == licence("tuned", dataset="folder", init_from="pretrained:faces")
+    assert said == licence("again", dataset="demo", init_from="tuned")
+    files = "demo/generator.keras,faces/discriminator.keras"
+    assert said == licence("files", dataset="demo", init_from=files)
+    assert licence("demo", dataset="demo") == licence("bare") == ""
+    assert licence("circle", dataset="demo", init_from="circle") == ""
+    assert licence("gone", dataset="demo", init_from="pretrained:gone") == ""
+    write_text(tmp_path / "bare/config.toml", "title = 'of another program'")
+    assert exploration.licence_of(tmp_path / "bare/generator.keras") == ""
 
 
 def test_a_taken_port_is_refused(server, sampler):

@@ -56,8 +56,12 @@ def directions(sampler):
 
 
 @pytest.fixture(scope="module")
-def address(sampler, directions):
-    about = describe("small & <b>bold</b>", sampler, directions, "")
+def about(sampler, directions):
+    return describe("small & <b>bold</b>", sampler, directions, "", "For <b>research</b> only.")
+
+
+@pytest.fixture(scope="module")
+def address(sampler, directions, about):
     with exploration.serve(0, sampler, directions, about) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -111,17 +115,23 @@ def slide(page, selector, amount):
     )
 
 
+def save(page, folder, name):
+    """Path: of the file that the browser wrote."""
+    page.click("#save")
+    saved = folder / "downloads" / name
+    for _ in range(200):
+        if saved.is_file():
+            break
+        time.sleep(0.05)
+    return saved
+
+
 def test_a_picked_seed_is_the_picture_of_generate(page, model, tmp_path):
     generate.main(["--model", str(model), "--seeds", "0,12", "--out", str(tmp_path / "g")])
     page.click(face(12))
     expression(page, "seed 12")
     address_has(page, "a=12&of=")
-    page.click("#save")
-    saved, made = tmp_path / "downloads/seed_000012.png", tmp_path / "g/images/seed_000012.png"
-    for _ in range(200):
-        if saved.is_file():
-            break
-        time.sleep(0.05)
+    saved, made = save(page, tmp_path, "seed_000012.png"), tmp_path / "g/images/seed_000012.png"
     with Image.open(saved) as ours, Image.open(made) as theirs:
         ours.load()
         assert ours.mode == theirs.mode == "RGB"
@@ -215,6 +225,39 @@ BAD_LINKS = {
     "<img src=x onerror=alert(1)>": "it has",
     "a=1&along.%E0%A4%A=1": "malformed",
 }
+
+
+def test_a_link_with_a_direction_names_the_directions(page, address, about, tmp_path):
+    sha256 = about["directions_sha256"]
+    page.open(f"{address}#a=3&along.Smiling=0.5")  # an older link, which does not
+    expression(page, "3 + 0.5 Smiling")
+    address_has(page, f"a=3&along.Smiling=0.5&directions={sha256[:12]}&of=")
+    with Image.open(save(page, tmp_path, "explored.png")) as image:
+        image.load()
+        assert image.text["directions_sha256"] == sha256
+        assert f"&directions={sha256[:12]}&" in image.text["link"]
+    page.open(f"{address}#a=3&along.Smiling=0.5&directions=000000000000")
+    page.wait("document.getElementById('trouble').textContent.startsWith('This link')")
+    words = page.run("document.getElementById('trouble').textContent")
+    assert f"other directions (000000000000), this page has {sha256[:12]}; start" in words
+    assert "--directions FILE" in words
+    page.open(f"{address}#a=3&directions=000000000000")  # it goes along none of them
+    expression(page, "seed 3")
+    assert page.run("document.getElementById('trouble').hidden")
+
+
+def test_a_copied_link_says_how_long_it_works(page):
+    page.run("navigator.clipboard.writeText = async (text) => { globalThis.copied = text; }; 0")
+    page.click("#link")
+    page.wait("(globalThis.copied || '').startsWith(`${location.href.split('#')[0]}#a=0&of=`)")
+    page.wait("document.getElementById('copied').textContent.includes('as long as the program')")
+    assert "as long as the program" in page.run("document.getElementById('said').textContent")
+    assert page.run("document.getElementById('copied').getBoundingClientRect().height > 0")
+
+
+def test_the_licence_stands_in_the_footer(page):
+    words = page.run("document.getElementById('footer').textContent")
+    assert words.endswith("none is a photograph. For <b>research</b> only.")
 
 
 def test_a_link_that_cannot_be_shown_is_named(page, address):

@@ -24,7 +24,7 @@ from dcgan_tf.explore.exploration import explore
 from dcgan_tf.explore.page import describe, part
 from dcgan_tf.explore.recipe import Recipe, latent
 from dcgan_tf.explore.runtime import CACHE, FILES, VERSION, runtime
-from dcgan_tf.explore.static import write_static
+from dcgan_tf.explore.static import static_page, write_static
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents
@@ -167,6 +167,12 @@ def test_the_faces_that_come_with_the_package(tmp_path, here):
     expected = load_generator("faces").generate(seeds=[5])[0]
     with browser(tmp_path) as page:
         opened(page, path, "#a=5")
+        footer = page.run("document.getElementById('footer').textContent")
+        assert "For non-commercial research only" in footer and "CelebA" in footer
+        page.run("navigator.clipboard.writeText = async () => {}; 0")
+        page.click("#link")  # which needs no program that runs
+        page.wait("document.getElementById('link').textContent === 'Copied'")
+        assert page.run("document.getElementById('copied').textContent") == ""
         shown = page.run(
             "Array.from(document.getElementById('picture').getContext('2d')"
             ".getImageData(0, 0, 64, 64).data).filter((_, place) => place % 4 < 3)"
@@ -176,6 +182,17 @@ def test_the_faces_that_come_with_the_package(tmp_path, here):
 
 
 # The runtime and the place, without a browser
+
+
+def test_the_page_alone_knows_what_the_served_one_knows():
+    sampler = small()
+    directions = some_directions(sampler)
+    about = describe("x", sampler, directions, "", "For research only.")
+    text = static_page(sampler, directions, about, b"onnx", dict.fromkeys(FILES, b"0"))
+    data = re.search(rb'<script type="application/json" id="data">(.*?)</script>', text)[1]
+    found = json.loads(data)
+    assert found | {"directions": about["directions"]} == about | {"range": found["range"]}
+    assert found["directions_sha256"] and found["licence"] == "For research only."
 
 
 @pytest.fixture

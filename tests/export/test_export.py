@@ -2,9 +2,12 @@
 
 import dataclasses
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -20,7 +23,8 @@ from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.images import read_grid
 from dcgan_tf.common.runs import Run
-from dcgan_tf.export import card, command, exporting, formats
+from dcgan_tf.explore import runtime
+from dcgan_tf.export import card, command, exporting, formats, hub
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import seed_latents
@@ -42,6 +46,7 @@ def networks(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     monkeypatch.setattr(exporting, "SECONDS", 0.0)
+    monkeypatch.setattr(hub, "COUNT", 1)
 
 
 @pytest.fixture
@@ -248,7 +253,7 @@ def read_card(path):
 def test_the_folder_for_a_hub(run):
     metadata, text, folder = card_of(run)
     onnx = {"generator.onnx"} if HAS_ONNX else set()
-    names = {"README.md", "config.toml", "generator.keras", "grid.png"} | onnx
+    names = {"README.md", "config.toml", "directions.npz", "generator.keras", "grid.png"} | onnx
     assert files_in(folder) == names
     for name in names - {"README.md", "grid.png"}:
         assert f"`{name}`" in text
@@ -410,7 +415,7 @@ def test_a_file_alone_has_a_card_that_says_what_is_not_known(networks, tmp_path,
     model = tmp_path / "my tanh.keras"
     model.write_bytes(networks["tanh"].read_bytes())
     export("--model", model, "--to", "hub", "--out", tmp_path / "out")
-    assert f"dcgan_tf.directions --model '{model}'" in capsys.readouterr().out
+    assert f"dcgan_tf.explore --model '{model}'" in capsys.readouterr().out
     metadata, text = read_card(tmp_path / "out/hub/README.md")
     assert metadata["license"] == "unknown" and "is not known here in full" in text
     assert (
@@ -447,6 +452,21 @@ def directions(run, sha256):
     write_directions(run.root / "directions.npz", found)
 
 
+@needs_onnx
+@pytest.mark.slow
+@pytest.mark.skipif(not os.environ.get("ONNXRUNTIME_WEB"), reason="needs ONNXRUNTIME_WEB")
+def test_the_explorer_is_written_where_its_runtime_is_kept(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    kept = tmp_path / ".cache/dcgan_tf" / f"onnxruntime-web-{runtime.VERSION}"
+    kept.mkdir(parents=True)
+    for name in runtime.FILES:
+        shutil.copyfile(Path(os.environ["ONNXRUNTIME_WEB"], name), kept / name)
+    _, text, folder = card_of(run)
+    page = (folder / "explorer.html").read_bytes()
+    assert load_generator(run.root).sha256.encode() in page and b"component 1" in page
+    assert "`explorer.html`" in text
+
+
 @pytest.mark.usefixtures("without_onnx")
 def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, caplog):
     sha256 = load_generator(run.root).sha256
@@ -460,9 +480,11 @@ def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, capl
     (run.root / "explorer.html").write_text("<html></html>")
     caplog.clear()
     _, text, folder = card_of(run)
-    assert not {"directions.npz", "explorer.html"} & files_in(folder)
+    made = read_directions(folder / "directions.npz", sha256, "")
+    assert made.names == ("kernel 1", "component 1")
+    assert "explorer.html" not in files_in(folder)
     warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
-    assert [name in text for name in ("directions.npz", "explorer.html")] == [False, False]
+    assert [name in text for name in ("directions.npz", "explorer.html")] == [True, False]
     assert sum("made for other weights" in message for message in warned) == 2
     assert f"dcgan_tf.explore --model {run.generator} --static {run.root}/explorer" in caplog.text
 

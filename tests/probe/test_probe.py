@@ -1,7 +1,10 @@
 """The probe: D's features beside pixels, on pictures whose class is known."""
 
 import json
+import re
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,10 +13,12 @@ from helpers import refused, write_files
 from PIL import Image
 from tiny_gan import tiny
 
-from dcgan_tf.common.config_file import to_toml
+from dcgan_tf.common.checkpoints import read_journal
+from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.images import encode
+from dcgan_tf.common.runs import Run
 from dcgan_tf.models.networks import build_discriminator
-from dcgan_tf.probe import command
+from dcgan_tf.probe import command, probing
 from dcgan_tf.probe.probing import pixels_of, split, worst
 
 
@@ -112,6 +117,87 @@ def test_a_class_of_too_few_pictures_is_refused(root, tmp_path):
     with refused("there is none of rare", "leave its folder out"):
         command.main(flags(root, data=tmp_path / "data", out=tmp_path / "probe.json"))
     assert not (tmp_path / "probe.json").exists()
+
+
+@pytest.fixture
+def small(root, tmp_path, monkeypatch):
+    """A function: the warnings of a probe of ten pictures; its run was trained on tmp_path/own."""
+    for folder in ("own", "others"):
+        shift = 100 * (folder == "others")
+        write_files(
+            tmp_path / folder,
+            {f"{'ab'[k % 2]}/{k}.png": stripes(k + shift, upright=k % 2) for k in range(10)},
+        )
+    shutil.copytree(root / "run", tmp_path / "run")
+    config = tmp_path / "run" / "config.toml"
+    places = {"data": str(tmp_path / "own"), "packs": str(tmp_path / "packs")}
+    config.write_text(to_toml(replace(read_config(config), subset=0, **places)))
+    # What is learnt is of no matter here, and of ten pictures nothing is.
+    monkeypatch.setattr(probing, "features_of", lambda network, pixels, activation: pixels)
+    monkeypatch.setattr(probing, "_check_classes", lambda *args: None)
+    monkeypatch.setattr(probing, "_classified", lambda *args: None)
+    monkeypatch.setattr(probing, "_tell", lambda record: None)
+
+    def warned(caplog, *args):
+        caplog.clear()
+        with caplog.at_level("WARNING", "dcgan_tf"):
+            command.main(["--run", str(tmp_path / "run"), *map(str, args)])
+        return caplog.text
+
+    return warned
+
+
+def test_it_is_said_where_the_pictures_trained_d_however_they_were_typed(
+    small, tmp_path, caplog, monkeypatch
+):
+    words = "these pictures trained this discriminator"
+    assert words in small(caplog)
+    monkeypatch.chdir(tmp_path)
+    assert words in small(caplog, "--data", "others/../own")
+    assert "some of" not in caplog.text
+    assert words not in small(caplog, "--data", "others")
+    text = Path("run/config.toml").read_text()
+    Path("run/config.toml").write_text(re.sub("^subset = .*", "subset = 5", text, flags=re.M))
+    assert f"some of {words}" in small(caplog, "--data", "own", "--dataset", "folder")
+
+
+def test_it_is_said_of_pictures_that_were_moved_since(small, tmp_path, caplog, monkeypatch):
+    small(caplog, "--data", tmp_path / "own")  # which leaves a pack, as the training does
+    manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())
+    assert read_journal(Run(tmp_path / "run")) == {}
+    monkeypatch.setattr(
+        probing, "read_journal", lambda run: {"pixels_sha256": manifest["pixels_sha256"]}
+    )
+    (tmp_path / "own").rename(tmp_path / "moved")
+    words = "these pictures trained this discriminator"
+    assert words in small(caplog, "--data", tmp_path / "moved")
+    assert words not in small(caplog, "--data", tmp_path / "others")
+
+
+def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
+    write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(3)})
+    with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
+        command.main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
+    assert not (tmp_path / "packs").exists()
+
+
+@pytest.mark.parametrize("data", [[], ["--data", "digits"]])
+def test_a_run_of_drawn_faces_needs_other_pictures(tmp_path, data):
+    (tmp_path / "discriminator.keras").touch()  # read by nothing here
+    (tmp_path / "config.toml").write_text('dataset = "demo"\n')
+    with refused(f"--run {tmp_path}", "trained on demo", "--dataset celeba|folder|mnist|cifar10"):
+        command.parse_probe(["--run", str(tmp_path), *data])
+    command.parse_probe(["--run", str(tmp_path), "--data", "digits", "--dataset", "mnist"])
+
+
+@pytest.mark.parametrize(
+    ("out", "words"), [("folder", "such as"), ("file/probe.json", "is no folder, expected one")]
+)
+def test_what_is_in_the_way_is_refused_before_any_work(root, tmp_path, out, words):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with refused(f"--out {tmp_path / out}", words):
+        command.parse_probe(flags(root, out=tmp_path / out))
 
 
 def test_a_discriminator_alone_is_refused(root, tmp_path):

@@ -301,6 +301,25 @@ def test_commands_are_typed_as_a_shell_takes_them(tmp_path):
     assert "best/generator.keras" in commands["Draw with the best generator"]
 
 
+@pytest.mark.parametrize(
+    ("named", "typed"),
+    [
+        ("my own, really.toml", "--config 'my own, really.toml'"),
+        ("a,b.toml", "--config a,b.toml"),
+        ("-x.toml", "--config=-x.toml"),
+        ("gone, with blanks.toml", "--config celeba"),
+    ],
+)
+def test_a_new_run_is_started_with_the_whole_path_of_the_recipe(run, here, named, typed):
+    if not named.startswith("gone"):
+        (here / named).write_text('dataset = "demo"\n')
+    command_line = {"command": ["train.py", f"--config={named}"], "directory": str(here)}
+    run.versions.write_text(json.dumps(command_line))
+    commands = dict(write(run)[1]["runs"][0]["commands"])
+    found = commands["Start a new run from these networks"]
+    assert found == f"python train.py {typed} --init-from {run.root}"
+
+
 def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):
     for flags, words in (
         (["--run", str(tmp_path / "gone")], ["--run", "no such folder"]),
