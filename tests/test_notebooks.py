@@ -186,11 +186,12 @@ TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="the notebook is for Linux: tar, cp")
-def test_the_notebook_for_colab_runs(tmp_path):
+@pytest.mark.parametrize("name", sorted(WITHOUT_OUTPUTS))
+@pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
+def test_the_notebooks_for_colab_and_kaggle_run(name, tmp_path):
     archive = faces_zip(tmp_path, 16)
     env = {"DCGAN_REPOSITORY": "https://example.org/dcgan_tf", "DCGAN_DATA": str(archive)}
-    said = run_notebook("colab", tmp_path, **env, DCGAN_SETTINGS=TINY)
+    said = run_notebook(name, tmp_path, **env, DCGAN_SETTINGS=TINY)
     assert "git clone --quiet --depth 1 https://example.org/dcgan_tf dcgan_tf" in said
     assert "pip install --quiet --disable-pip-version-check ." in said
     assert "report: runs/faces/report.html" in said
