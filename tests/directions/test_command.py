@@ -125,7 +125,7 @@ def test_what_is_in_the_way_is_refused_before_any_work(model_file, tmp_path, out
 
 def test_the_explorer_refuses_a_missing_file_of_directions_before_any_work(model_file, tmp_path):
     named = tmp_path / "nope.npz"
-    with refused(f"--directions {named}", "no such file"):
+    with refused("--directions", "no such file"):
         parse_explore(["--model", str(model_file), "--directions", str(named)])
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from workers import LOW_RATES, TINY, final, finish, start
 
-# For float16 oneDNN has a reference convolution only, which takes seconds for a step.
+# For float16 oneDNN has a reference convolution only.
 NARROW = ("--width", "0.05", "--epochs", "1")
 
 
