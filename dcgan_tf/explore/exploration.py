@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.directions import Directions, read_directions
 from dcgan_tf.common.errors import UserError
@@ -41,6 +42,8 @@ def explore(request: ExploreRequest):
         from dcgan_tf.explore.static import write_static
 
         write_static(request.static, sampler, found, about, request.runtime)
+        size = limits.in_words(request.static.stat().st_size)
+        log.info(f"explorer: {request.static}, {size}; it opens from disk, without a server")
         return
     with serve(request.port, sampler, found, about) as server:
         log.info(f"explorer: {server.address}")

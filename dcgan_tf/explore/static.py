@@ -3,13 +3,11 @@
 import base64
 import gzip
 import html
-import logging
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.common.errors import UserError
@@ -20,15 +18,13 @@ from dcgan_tf.models.onnx_file import to_onnx
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import Sampler
 
-log = logging.getLogger(__name__)
-
 SCRIPTS = ("png.js", "latents.js", "in_page.js", "explorer.js")
 
 
 def write_static(
     out: Path, sampler: Sampler, directions: Directions | None, about: dict, folder: Path | None
 ):
-    """Write the page, whole or not at all, and say where it is.
+    """Write the page, whole or not at all.
 
     Args:
         about: from `describe`; folder: with onnxruntime-web, or None to fetch it.
@@ -42,7 +38,6 @@ def write_static(
     text = static_page(sampler, directions, about, model, runtime(folder))
     with replacing(out) as temporary:
         temporary.write_bytes(text)
-    log.info(f"explorer: {out}, {limits.in_words(len(text))}; it opens from disk, without a server")
 
 
 def static_page(

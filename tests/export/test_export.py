@@ -455,7 +455,8 @@ def directions(run, sha256):
 @needs_onnx
 @pytest.mark.slow
 @pytest.mark.skipif(not os.environ.get("ONNXRUNTIME_WEB"), reason="needs ONNXRUNTIME_WEB")
-def test_the_explorer_is_written_where_its_runtime_is_kept(run, tmp_path, monkeypatch):
+def test_the_explorer_is_written_where_its_runtime_is_kept(run, tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
     monkeypatch.setenv("HOME", str(tmp_path))
     kept = tmp_path / ".cache/dcgan_tf" / f"onnxruntime-web-{runtime.VERSION}"
     kept.mkdir(parents=True)
@@ -465,6 +466,7 @@ def test_the_explorer_is_written_where_its_runtime_is_kept(run, tmp_path, monkey
     page = (folder / "explorer.html").read_bytes()
     assert load_generator(run.root).sha256.encode() in page and b"component 1" in page
     assert "`explorer.html`" in text
+    assert ".making" not in caplog.text  # where it was written before it was moved
 
 
 @pytest.mark.usefixtures("without_onnx")
