@@ -70,6 +70,8 @@ def _found(config, strategy):
 
 
 def _faster(config):
+    if config.precision == "mixed_float16":
+        return "; on processors float16 is slower than float32"
     if config.precision != "float32" or not computing.multiplies_bfloat16():
         return ""
     return "; this processor has AMX: --precision mixed_bfloat16 is faster"

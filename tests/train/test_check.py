@@ -57,6 +57,7 @@ def test_an_epoch_is_told_from_the_pictures_of_the_run(here, lines, monkeypatch)
         ([], "flags : fpu amx_bf16 amx_int8", "float32; this processor has AMX: --precision"),
         ([], "flags : fpu amx_tile", "float32"),
         (["--precision", "mixed_bfloat16"], "flags : amx_bf16", "mixed_bfloat16"),
+        (["--precision", "mixed_float16"], "flags : amx_bf16", "mixed_float16; on processors"),
     ],
 )
 def test_who_has_amx_hears_of_it(here, lines, monkeypatch, flags, text, words):
