@@ -266,18 +266,20 @@ def _by_columns(inputs, kernel):
     """(n, h, w, in) and (rows, columns, in, out), both odd, to (n, h, w, out).
 
     One number for each pixel, place in the kernel and output, as planes: so shifting and adding
-    them reads the memory in order.
+    them reads the memory in order. First all columns of a row of the kernel are shifted as one,
+    then the sums of the rows, column by column.
     """
     rows, columns, channels, filters = kernel.shape
     height, width = inputs.shape[1:3]
-    down, right = rows // 2, columns // 2
-    shifts = [(i - down, j - right) for i in range(rows) for j in range(columns)]
+    down = range(-(rows // 2), rows // 2 + 1)
+    right = range(-(columns // 2), columns // 2 + 1)
     pixels = tf.reshape(inputs, (-1, channels))
     weights = tf.reshape(tf.transpose(kernel, (0, 1, 3, 2)), (-1, channels))
 
     def gradient(of_outputs):
         planes = tf.transpose(of_outputs, (3, 0, 1, 2))
-        planes = tf.stack([_shifted(planes, i, j) for i, j in shifts])
+        planes = tf.stack([_shifted(planes, 0, j) for j in right])
+        planes = tf.stack([_shifted(planes, i, 0) for i in down])
         planes = tf.reshape(planes, (rows * columns * filters, -1))
         of_inputs = tf.reshape(tf.matmul(planes, weights, transpose_a=True), tf.shape(inputs))
         of_kernel = tf.reshape(tf.matmul(planes, pixels), (rows, columns, filters, channels))
@@ -285,9 +287,9 @@ def _by_columns(inputs, kernel):
 
     planes = tf.matmul(weights, pixels, transpose_b=True)
     planes = tf.cast(planes, tf.float32)  # of which many are added
-    planes = tf.reshape(planes, (len(shifts), filters, -1, height, width))
-    planes = zip(tf.unstack(planes), shifts, strict=True)
-    planes = tf.add_n([_shifted(plane, -i, -j) for plane, (i, j) in planes])
+    planes = tf.reshape(planes, (rows, columns, filters, -1, height, width))
+    planes = tf.add_n([_shifted(planes[n], -i, 0) for n, i in enumerate(down)])
+    planes = tf.add_n([_shifted(planes[n], 0, -j) for n, j in enumerate(right)])
     return tf.cast(tf.transpose(planes, (1, 2, 3, 0)), inputs.dtype), gradient
 
 
@@ -295,7 +297,7 @@ def _shifted(planes, down, right):
     """Planes (…, h, w), moved down and to the right (up, left where negative), zeros in the gap."""
     height, width = planes.shape[-2:]
     part = planes[
-        :, :, max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)
+        ..., max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)
     ]
     gaps = [[max(down, 0), max(-down, 0)], [max(right, 0), max(-right, 0)]]
-    return tf.pad(part, [[0, 0], [0, 0], *gaps])
+    return tf.pad(part, [[0, 0]] * (len(planes.shape) - 2) + gaps)
