@@ -2,6 +2,7 @@
 
 import signal
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,17 +12,31 @@ from workers import LOW_RATES, TINY, final, finish, start, start_workers
 from dcgan_tf.common import checkpoints
 
 
-@pytest.fixture(scope="module", params=["adam", "sgd"])
-def single(request, tmp_path_factory):
-    """(optimizer, state, metrics) of the training on one device, in float64."""
-    cwd = tmp_path_factory.mktemp(f"single-{request.param}")
-    finish(start(cwd, *TINY, "--precision", "float64", optimizer=request.param))
-    return request.param, *final(cwd)
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    """Of an optimizer: (state, metrics) of the training on one device, in float64."""
+
+    @cache
+    def trained(optimizer):
+        cwd = tmp_path_factory.mktemp(f"single-{optimizer}")
+        finish(start(cwd, *TINY, "--precision", "float64", optimizer=optimizer))
+        return final(cwd)
+
+    return trained
 
 
-@pytest.mark.parametrize("kind", ["mirrored 2", "mirrored 3", "multiworker"])
-def test_weights_agree_to_1e_10_in_float64(single, kind, tmp_path):
-    optimizer, expected, metrics = single
+# SGD shows gradients as they are, a wrong scale too, which Adam would take away; Adam has a state.
+@pytest.mark.parametrize(
+    ("optimizer", "kind"),
+    [
+        ("sgd", "mirrored 3"),
+        ("sgd", "multiworker"),
+        ("adam", "mirrored 2"),
+        ("adam", "multiworker"),
+    ],
+)
+def test_weights_agree_to_1e_10_in_float64(single, optimizer, kind, tmp_path):
+    expected, metrics = single(optimizer)
     flags = [*TINY, "--precision", "float64"]
     if kind == "multiworker":
         finish(*start_workers(tmp_path, *flags, optimizer=optimizer))
