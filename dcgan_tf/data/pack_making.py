@@ -14,7 +14,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
-from dcgan_tf.data.preprocess import preparer
+from dcgan_tf.data.preprocess import opener, prepared
 from dcgan_tf.data.reading import BadPicture
 
 
@@ -108,15 +108,15 @@ def _preparing(config):
 
     Pictures are prepared side by side, in the order in which they come and a few ahead.
     """
-    one, threads = preparer(config), os.cpu_count() or 1
+    look, threads = opener(config), os.cpu_count() or 1
 
     def outcome(encoded):
         try:
-            return one(encoded)
+            return look(encoded)
         except BadPicture as bad:
             return bad
 
-    def all_of(pairs):
+    def looked_into(pairs):
         waiting, size = deque(), 0
         for index, encoded in pairs:
             length = 0 if isinstance(encoded, BadPicture) else len(encoded)
@@ -133,7 +133,7 @@ def _preparing(config):
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # odd files have a reason each
         try:
-            yield all_of
+            yield lambda pairs: prepared(looked_into(pairs), config, 2 * threads)
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -1,8 +1,9 @@
-"""One encoded picture to the pixels that training sees: decode, crop, resize."""
+"""Encoded pictures to the pixels that training sees: decode, crop, resize."""
 
 import contextlib
 import io
 import threading
+from collections import deque
 
 import numpy as np
 import tensorflow as tf
@@ -15,28 +16,29 @@ from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
 _STRIP = 256  # rows that are converted at once
+_CHUNK, _CHUNK_BYTES = 16, 2**20  # pictures that go to TensorFlow and back at once, at most
 
 
-def preparer(config):
-    """A function from an encoded picture to its pixels, which several threads may call at once.
+def opener(config):
+    """A function that looks into an encoded picture; several threads may call it at once.
 
     Args:
-        config: config.Config, resolved: crop, image_size, channels, max_pixels.
+        config: config.Config, resolved: dataset, crop, image_size, channels, max_pixels.
 
     Returns:
-        function of bytes, or of the BadPicture that came in their place; it gives uint8
-        (image_size, image_size, channels), and raises BadPicture for what cannot be used.
+        function of bytes, or of the BadPicture that came in their place. It gives a JPEG or PNG
+        that `prepared` takes, or the pixels of a large picture, which it prepares itself, one at
+        a time: two side by side would need the memory of both. It raises BadPicture for what
+        cannot be used.
     """
-    alone = threading.Lock()  # two large pictures side by side would need the memory of both
+    alone = threading.Lock()
 
     @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
     def decode(encoded):
         with tf.device("/CPU:0"):
             return crop_and_resize(encoded, config)
 
-    traced = decode.get_concrete_function()
-
-    def prepare(encoded):
+    def look(encoded):
         if isinstance(encoded, BadPicture):
             raise encoded
         image = _open(encoded, config)
@@ -45,12 +47,83 @@ def preparer(config):
             plain = to_plain(image, encoded)
             _check_size(image, config)
             image.close()  # frees its pixels
+            if not large:
+                return plain
             try:
-                return traced(tf.constant(plain)).numpy()
+                return decode(tf.constant(plain)).numpy()
             except tf.errors.OpError:
                 raise BadPicture("damaged") from None
 
-    return prepare
+    return look
+
+
+def prepared(pairs, config, threads):
+    """The pixels of many pictures, several at a time, in the order in which they come.
+
+    TensorFlow's threads take them from here, so Python's lock is held for none of the work.
+
+    Args:
+        pairs: iterable of (key, what `opener` gave or the BadPicture that it raised); it is read
+            in another thread, a few chunks ahead.
+        config: config.Config, resolved: crop, image_size, channels.
+        threads: how many pictures are prepared side by side, or wait for their turn to come out.
+
+    Yields:
+        (key, uint8 (image_size, image_size, channels), or BadPicture).
+    """
+    waiting, failed = deque(), []  # (key, what is already known of it, or None)
+
+    def chunks():
+        chunk = []
+        try:
+            for number, (key, found) in enumerate(pairs):
+                plain = found if isinstance(found, bytes) else b""
+                waiting.append((key, None if plain else found))
+                chunk.append((number, plain))
+                if len(chunk) == _CHUNK or sum(len(plain) for _, plain in chunk) > _CHUNK_BYTES:
+                    yield tuple(zip(*chunk, strict=True))
+                    chunk = []
+            if chunk:
+                yield tuple(zip(*chunk, strict=True))
+        except BaseException as error:  # TensorFlow would make an error of its own of it
+            failed.append(error)
+
+    shape = (config.image_size, config.image_size, config.channels)
+
+    @tf.autograph.experimental.do_not_convert  # which takes time, and leaves files where killed
+    def decode(number, encoded):
+        return number, tf.cond(
+            encoded == b"",
+            lambda: tf.zeros(shape, tf.uint8),
+            lambda: crop_and_resize(encoded, config),
+        )
+
+    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.string))
+    dataset = tf.data.Dataset.from_generator(chunks, output_signature=signature).unbatch()
+    dataset = dataset.map(decode, threads, deterministic=True)
+    dataset = dataset.ignore_errors().batch(_CHUNK)  # a damaged picture's number is missing then
+    dataset = dataset.with_options(_options(threads))
+    due = 0
+    for numbers, pictures in dataset.as_numpy_iterator():
+        for number, pixels in zip(numbers, pictures, strict=True):
+            for _ in range(due, number):
+                yield waiting.popleft()[0], BadPicture("damaged")
+            key, found = waiting.popleft()
+            yield key, pixels if found is None else found
+            due = number + 1
+    if failed:
+        raise failed[0]
+    while waiting:
+        yield waiting.popleft()[0], BadPicture("damaged")
+
+
+def _options(threads):
+    """tf.data.Options: a picture is too little work to be shared by several threads."""
+    options = tf.data.Options()
+    options.autotune.enabled = False  # its thread can outlive the program (pipeline.settled)
+    options.threading.private_threadpool_size = threads
+    options.threading.max_intra_op_parallelism = 1
+    return options
 
 
 def crop_and_resize(encoded, config):

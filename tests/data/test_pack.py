@@ -25,6 +25,7 @@ from helpers import (
 )
 from PIL import Image
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
@@ -265,6 +266,41 @@ def test_bad_pictures_are_skipped_by_name_and_reason_in_one_warning(packed):
     (warning,) = packed.said
     assert "skipped 6 of 10" in warning and "\n" not in warning
     assert f"empty.jpg: {skipped['empty.jpg']}" in warning and "manifest.json" in warning
+
+
+def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
+    """Good ones, ones prepared alone, ones known to be bad, and ones found damaged by decoding."""
+    monkeypatch.setattr(limits, "LARGE_PIXELS", 65 * 64)
+    kinds = [*"gglgdgbggl", *"b" * 40, *"l" * 40, *"gd"]
+    sizes = {"g": (64, 64), "l": (66, 66)}
+    files, expected = {}, {}
+    for i, kind in enumerate(kinds):
+        name = f"{i:03}.png"
+        if kind in sizes:
+            image = picture(i).resize(sizes[kind])
+            files[name], expected[name] = png(image), image
+        else:
+            files[name] = face_jpeg(i)[:3000] if kind == "d" else b""
+    result = packed(files, max_bad=0.9)
+    assert result.manifest["names"] == list(expected)
+    reasons = {f"{i:03}.png": {"d": "damaged", "b": "empty"}.get(k) for i, k in enumerate(kinds)}
+    assert result.manifest["skipped"] == {name: why for name, why in reasons.items() if why}
+    for image, pixels in zip(expected.values(), result.pixels, strict=True):
+        if image.size == (64, 64):
+            np.testing.assert_array_equal(pixels, image)
+        else:
+            assert mean_difference(pixels, image.resize((64, 64))) < 4
+
+
+@pytest.mark.parametrize("error", [Interrupted(15), UserError("gone"), OSError("disk gone")])
+def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed):
+    def fail():
+        raise error
+
+    packed.before_reading = fail
+    with pytest.raises(type(error)) as caught:
+        packed({f"{i}.png": png(picture(i)) for i in range(3)})
+    assert caught.value is error and packed.left() == []
 
 
 @pytest.mark.parametrize(
