@@ -128,12 +128,10 @@ def prepare_batches(arguments):
     tensorflow()
     from dcgan_tf.data.pipeline import batches
 
-    pixels, epochs = pack_of(arguments).pixels, itertools.count()
+    found = iter(batches(pack_of(arguments).pixels, batch_size=arguments.batch_size, seed=0))
 
-    def epoch():
-        first = next(epochs) * arguments.batches
-        found = batches(pixels, batch_size=arguments.batch_size, seed=0, first_step=first)
-        return found.take(arguments.batches)
+    def epoch():  # the next one: they have no end
+        return itertools.islice(found, arguments.batches)
 
     return epoch_of(epoch, lambda batch: batch["image"], EPOCHS)
 

@@ -224,13 +224,15 @@ def prepare_torch(arguments, layout, compiled=False, allocator=None):
     return facts(gan.sizes, losses), turn
 
 
-def check(found, half=False):
+def check(found, config):
     """Raise unless all have as many parameters, and the same losses.
 
     The first is one before any step. Adam's first step is the sign of each gradient, the smallest
-    included, so from there on rounding shows in the fourth digit; in `half` precision sooner.
+    included, times the learning rate, so from there on rounding shows in the fourth digit; in half
+    precision sooner.
     """
-    first, later = (1e-2, 1e-1) if half else (1e-5, 2e-3)
+    rate = max(config.g_learning_rate, config.d_learning_rate)
+    first, later = (1e-5, 10 * rate) if config.precision == "float32" else (1e-2, 1e-1)
     ours = next(iter(found.values()))
     for name, theirs in found.items():
         assert theirs["parameters"] == ours["parameters"], f"{name}: {theirs} against {ours}"
@@ -281,7 +283,7 @@ def main():
     arguments = parser.parse_args()
     config = recipe(arguments)
     with turns.folder_of(arguments):
-        agree = functools.partial(check, half=config.precision != "float32")
+        agree = functools.partial(check, config=config)
         found = turns.compete(contenders(arguments), arguments, agree)
     title = (
         f"training step: {arguments.recipe} at width {arguments.width:g}, {config.precision}, "
