@@ -125,7 +125,8 @@ def _base(named, run_dir, given):
     dataset = given.get("dataset", "celeba")
     plain = not named and dataset != "celeba"
     base = Config() if plain else read_config(find_config(named or RECIPE))
-    base = with_shape(base, _at_home("--init-from", given.get("init_from", base.init_from)))
+    init_from = _at_home("--init-from", given.get("init_from", base.init_from))
+    base = with_shape(base, init_from, own=bool(named) and named not in names())
     return base, Path(dataset if plain else named or RECIPE).stem
 
 

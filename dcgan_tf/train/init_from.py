@@ -47,12 +47,16 @@ def init_files(named: str) -> list[Path]:
     return files
 
 
-def with_shape(base: Config, named: str) -> Config:
+def with_shape(base: Config, named: str, own: bool) -> Config:
     """`base` with the shape of the networks that `--init-from` names.
 
-    The shape is that of the config.toml beside the files, so of their run. A setting that `base`
-    has not at its default stays: the user said otherwise. Files without a config.toml say nothing;
-    they are refused when they are loaded, if they are not there or do not fit.
+    The shape is that of the config.toml beside the files, so of their run. Files without one say
+    nothing; they are refused when they are loaded, if they are not there or do not fit.
+
+    Args:
+        base: of a recipe, whose shape gives way, or of the user's own file.
+        named: as for init_files.
+        own: whether `base` is the user's own; what it has not at its default stays then.
 
     Raises:
         UserError: a damaged config.toml.
@@ -62,5 +66,5 @@ def with_shape(base: Config, named: str) -> Config:
     if not named or not config.is_file():
         return base
     trained, default = read_config(config), Config()
-    same = [name for name in SHAPE if getattr(base, name) == getattr(default, name)]
-    return replace(base, **{name: getattr(trained, name) for name in same})
+    meant = [name for name in SHAPE if own and getattr(base, name) != getattr(default, name)]
+    return replace(base, **{name: getattr(trained, name) for name in SHAPE if name not in meant})

@@ -10,7 +10,6 @@ from helpers import assert_refused, generate, train
 from workers import TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.config_file import read_config
 from dcgan_tf.models.sampling import weights_sha256
 
 # Everything at once, and at moments that lie within the eight steps of TINY.
@@ -84,7 +83,6 @@ def test_it_starts_from_the_run_s_average(whole, tmp_path):
     done = train(
         *("--config", "demo", "--subset", "24", "--batch-size", "12", "--epochs", "1"),
         *("--sample-count", "4", "--average", "half_life", "--init-from", cwd / "runs/a"),
-        *("--d-width", read_config(cwd / "runs/a/config.toml").d_width),  # demo has one of its own
         *("--g-learning-rate", "1e-30", "--d-learning-rate", "1e-30", "--run", "runs/b"),
         cwd=tmp_path,
     )

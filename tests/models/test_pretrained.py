@@ -80,7 +80,7 @@ def test_load_generator_knows_their_name_but_a_run_of_that_name_comes_first(
 
 def test_a_training_starts_from_them(run):
     named = f"pretrained:{run.root.name}"
-    config = with_shape(Config(batch_size=4), named)
+    config = with_shape(Config(batch_size=4), named, own=True)
     config = resolve(dataclasses.replace(config, init_from=named))
     model = build_model(config, tf.distribute.get_strategy())
     warm_start(config, model)

@@ -45,6 +45,12 @@ def test_the_networks_sizes_need_not_be_said_again(named, trained):
     assert (config.epochs, config.seed) == (200, 0)  # the training is one of its own
 
 
+def test_a_recipe_s_own_shape_gives_way(trained):
+    config = resolved("--config", "laptop", "--init-from", "runs/a")
+    assert (config.base_channels, config.g_channels, config.d_width) == (128, (128, 256, 512), 0)
+    assert (config.width, config.batch_size, config.average) == (0.25, 8, "half_life")
+
+
 def test_what_the_user_says_otherwise_stays(trained, here):
     assert resolved("--init-from", "runs/a", "--latent-dim", 100).latent_dim == 100
     (here / "own.toml").write_text("latent_dim = 50\nbase_channels = 8\n")
