@@ -36,7 +36,7 @@ format: .venv/installed  ## format the code, and mend what the linter can
 	$(BIN)/ruff format .
 
 bench: .venv/installed  ## run the benchmarks (PyTorch, where it is installed, is one contender)
-	@for name in step fit input generate startup inception_vs_torch; do \
+	@for name in step fit input generate startup inception_vs_torch gpu; do \
 		$(BIN)/python tests/benchmarks/$$name.py || exit 1; \
 	done
 

@@ -28,7 +28,7 @@ def recipe(arguments, whole=False):
     flags = ["--config", arguments.recipe, "--width", str(arguments.width)]
     if arguments.batch_size:
         flags += ["--batch-size", str(arguments.batch_size)]
-    flags += ["--precision", arguments.precision]
+    flags += ["--precision", arguments.precision, "--jit", getattr(arguments, "jit", "auto")]
     config = parse_training(flags).config
     if config.d_norm == "spectral":
         raise SystemExit("error: --recipe: spectral normalisation has no counterpart here")
@@ -206,18 +206,23 @@ def prepare_torch(arguments, layout, compiled=False, allocator=None):
         torch.set_num_threads(arguments.threads)
     config, kept = recipe(arguments), start(arguments)
     layout = getattr(torch, layout)
-    gan = torch_gan.Gan(config, kept, layout, compiled)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    gan = torch_gan.Gan(config, kept, layout, compiled, device)
+
+    def tensor(array):
+        return torch.from_numpy(array).to(device)
 
     def pictures(array):
-        return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        return tensor(array).permute(0, 3, 1, 2).contiguous(memory_format=layout)
 
-    steps = [(pictures(reals), torch.from_numpy(latents)) for reals, latents in kept["steps"]]
+    steps = [(pictures(reals), tensor(latents)) for reals, latents in kept["steps"]]
     losses = [[float(loss) for loss in gan.step(*step)] for step in steps]
     reals = steps[0][0]
 
     def turn():
         for _ in range(arguments.steps):
-            _, g_loss = gan.step(reals, torch.randn(len(reals), config.latent_dim))
+            latents = torch.randn(len(reals), config.latent_dim, device=device)
+            _, g_loss = gan.step(reals, latents)
         float(g_loss)
         return arguments.steps * len(reals)
 

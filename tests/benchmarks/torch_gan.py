@@ -93,20 +93,22 @@ class Gan:
         start: {"g": arrays, "d": arrays}: Keras' weights.
         layout: torch.contiguous_format or torch.channels_last.
         compiled: torch.compile both networks.
+        device: "cpu" or "cuda".
     """
 
-    def __init__(self, config, start, layout, compiled):
+    def __init__(self, config, start, layout, compiled, device="cpu"):
         g, d = generator(config), discriminator(config)
         g[0].side, d[-1].side = config.base_size, math.isqrt(d[-1].in_features // _channels(d))
         take(g, start["g"])
         take(d, start["d"])
-        self.g, self.d = g.to(memory_format=layout), d.to(memory_format=layout)
+        self.g, self.d = (network.to(device, memory_format=layout) for network in (g, d))
         self.weights = list(d.parameters())
         self.sizes = [sum(p.numel() for p in network.parameters()) for network in (g, d)]
         self.g_adam = _adam(config, g, config.g_learning_rate)
         self.d_adam = _adam(config, d, config.d_learning_rate)
         if compiled:
             self.g, self.d = torch.compile(self.g), torch.compile(self.d)
+        self._device = device
         self._bfloat16 = config.precision == "mixed_bfloat16"
 
     def step(self, reals, latents):
@@ -128,7 +130,7 @@ class Gan:
         return d_loss.detach(), g_loss.detach()
 
     def _called(self, network, inputs):
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._bfloat16):
             return network(inputs).float()
 
     def _learns(self, wanted):

@@ -13,6 +13,8 @@ SMALLEST = {
     "input": ("--batches", "1", "--batch-size", "8", "--only", "dcgan_tf,Pillow,tfds,keras"),
     "generate": ("--n", "5", "--width", "0.05"),
     "startup": ("--width", "0.05", "--only", "train.py,step"),
+    "gpu": ("--width", "0.05", "--batch-size", "4", "--steps", "1", "--peak", "1")
+    + ("--only", "dcgan_tf: float32,dcgan_tf: tf32,batches"),
 }
 CONTENDERS = {
     "step": ["dcgan_tf", "dcgan_tf, plain layers", "plain Keras train_step"],
@@ -21,6 +23,7 @@ CONTENDERS = {
     + ["tfds.load + map", "keras image_dataset_from_directory"],
     "generate": ["dcgan_tf", "model.predict and a loop"],
     "startup": ["train.py --help", "dcgan_tf, first step", "plain Keras, first step"],
+    "gpu": ["dcgan_tf: float32", "batches on the device"],
 }
 
 
