@@ -25,7 +25,7 @@ def train_here(monkeypatch, cwd, *flags):
         return image.size, image.mode
 
 
-@pytest.mark.parametrize("config", ["celeba", "radford", "laptop", "faces"])
+@pytest.mark.parametrize("config", ["celeba", "radford", "laptop", "overnight", "faces"])
 def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):
     archive = faces_zip(tmp_path, 16)
     made = train_here(monkeypatch, tmp_path, "--config", config, "--data", archive)
