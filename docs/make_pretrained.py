@@ -3,7 +3,8 @@
     python docs/make_pretrained.py RUN faces
     python -m dcgan_tf.evaluate --run dcgan_tf/pretrained/faces --data OTHERS.zip --against data
 
-The weights are rounded to 10 bits after the point, those of a float16, in files that Keras opens
+The networks compute in float32, whatever they were trained in: bfloat16 is slow where there is no
+hardware for it. The weights are rounded to 10 bits after the point, those of a float16, in files that Keras opens
 as it opens any other; what is scored is the rounded G. The card, README.md, is written by hand.
 """
 
@@ -15,7 +16,7 @@ from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.config_file import read_config, to_toml, without_places
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.loading import load_network
+from dcgan_tf.models.loading import in_float32, load_network
 from dcgan_tf.models.saving import save_network
 
 DROPPED = 13  # of the 23 bits of a float32 after the point
@@ -37,7 +38,7 @@ def make(run: Run, target: Run):
         (run.generator, target.generator),
         (run.discriminator, target.discriminator),
     ):
-        network = load_network(source)
+        network = in_float32(load_network(source))
         network.set_weights([rounded(weights) for weights in network.get_weights()])
         save_network(network, path, packed=True)
         print(f"{path}: {path.stat().st_size:,} bytes, {network.count_params():,} parameters")

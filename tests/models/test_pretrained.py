@@ -16,6 +16,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.models.keras_file import read_structure
+from dcgan_tf.models.loading import load_network
 from dcgan_tf.train.build import build_model, warm_start
 from dcgan_tf.train.init_from import with_shape
 
@@ -38,6 +39,8 @@ def test_they_are_small_and_plain_keras(run):
         structure, _ = read_structure(path, "")
         modules = {layer["module"] for layer in structure["config"]["layers"]}
         assert modules == {"keras.layers"}
+        policies = {layer.dtype_policy.name for layer in load_network(path).layers}
+        assert policies == {"float32"}, "half precision is slow on most processors"
 
 
 def test_the_card_and_the_scores_are_those_of_the_file(run):
