@@ -4,8 +4,9 @@
     python -m dcgan_tf.evaluate --run dcgan_tf/pretrained/faces --data OTHERS.zip --against data
 
 The networks compute in float32, whatever they were trained in: bfloat16 is slow where there is no
-hardware for it. The weights are rounded to 10 bits after the point, those of a float16, in files that Keras opens
-as it opens any other; what is scored is the rounded G. The card, README.md, is written by hand.
+hardware for it. The weights are rounded to 10 bits after the point, those of a float16, in files
+that Keras opens as it opens any other; what is scored is the rounded G. The card, README.md, is
+written by hand.
 """
 
 import sys

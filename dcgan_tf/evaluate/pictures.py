@@ -48,6 +48,9 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
         "crop": "none",
         "seeds": [first, first + count],
     }
+    half = {layer.compute_dtype for layer in generator.layers} - {"float32"}
+    if half:  # the same weights make other pictures then
+        made_by["computes_in"] = sorted(half)
     return Pictures(f"{count:,} generated pictures", count, made_by, read)
 
 

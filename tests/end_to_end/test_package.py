@@ -66,7 +66,9 @@ def test_an_installed_command_finds_the_configs(installed):
     done = call("dcgan-train", "--config", "nist")
     assert done.returncode == 2
     assert "did you mean mnist?" in done.stderr
-    assert "there are celeba, cifar10, demo, faces, laptop, mnist, overnight, radford" in done.stderr
+    assert (
+        "there are celeba, cifar10, demo, faces, laptop, mnist, overnight, radford" in done.stderr
+    )
     assert [path.name for path in installed.iterdir()] == ["site"]
 
 

@@ -5,6 +5,7 @@ import shutil
 import time
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 from helpers import (
@@ -30,7 +31,7 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import against, evaluation, judge, protocol, table
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate.pictures import from_pack
+from dcgan_tf.evaluate.pictures import from_pack, generated
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
@@ -275,6 +276,18 @@ def test_cache_key_has_pictures_count_layer_and_weights(tmp_path):
     ):
         features.extract(pictures, network, layer, tmp_path, lambda n: None)
         assert len(list(tmp_path.glob("*/entry.json"))) == number
+
+
+def test_cached_pictures_are_those_of_the_precision_that_made_them():
+    """The same weights draw other pictures in half precision."""
+    keys = []
+    for dtype in ("float32", "mixed_bfloat16"):
+        latents = keras.Input((7,))
+        dense = keras.layers.Dense(64, "tanh", kernel_initializer="ones", dtype=dtype)(latents)
+        pixels = keras.layers.Reshape((8, 8, 1), dtype="float32")(dense)
+        keys.append(generated(keras.Model(latents, pixels), 4).made_by)
+    assert keys[0] != keys[1]
+    assert keys[0]["generator_sha256"] == keys[1]["generator_sha256"]
 
 
 def test_broken_off_or_damaged_entries_are_made_again(tmp_path):
