@@ -100,7 +100,9 @@ def prepared(pairs, config, threads):
 
     signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.string))
     dataset = tf.data.Dataset.from_generator(chunks, output_signature=signature).unbatch()
-    dataset = dataset.map(decode, threads, deterministic=True)
+    # A parallel map that has to be deterministic TensorFlow makes a plain one of, and complains.
+    several = {} if config.deterministic else {"num_parallel_calls": threads, "deterministic": True}
+    dataset = dataset.map(decode, **several)
     dataset = dataset.ignore_errors().batch(_CHUNK)  # a damaged picture's number is missing then
     dataset = dataset.with_options(_options(threads))
     due = 0
