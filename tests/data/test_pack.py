@@ -30,7 +30,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.resolve import resolve
-from dcgan_tf.data import pack_files, pack_making
+from dcgan_tf.data import pack_files, pack_making, preprocess
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.pack_making import chosen_order
 from dcgan_tf.data.sources import open_source
@@ -280,7 +280,8 @@ def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
             image = picture(i).resize(sizes[kind])
             files[name], expected[name] = png(image), image
         else:
-            files[name] = face_jpeg(i)[:3000] if kind == "d" else b""
+            jpeg = encode(picture(i), "JPEG", quality=92)  # small, so not prepared alone
+            files[name] = jpeg[: len(jpeg) // 2] if kind == "d" else b""
     result = packed(files, max_bad=0.9)
     assert result.manifest["names"] == list(expected)
     reasons = {f"{i:03}.png": {"d": "damaged", "b": "empty"}.get(k) for i, k in enumerate(kinds)}
@@ -293,13 +294,17 @@ def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [Interrupted(15), UserError("gone"), OSError("disk gone")])
-def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed):
-    def fail():
-        raise error
+def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed, monkeypatch):
+    def fail(encoded, config):
+        if encoded == last:
+            raise error
+        return opened(encoded, config)
 
-    packed.before_reading = fail
+    files = {f"{i:02}.png": png(picture(i)) for i in range(20)}
+    opened, last = preprocess._open, files["19.png"]
+    monkeypatch.setattr(preprocess, "_open", fail)
     with pytest.raises(type(error)) as caught:
-        packed({f"{i}.png": png(picture(i)) for i in range(3)})
+        packed(files)
     assert caught.value is error and packed.left() == []
 
 
