@@ -85,7 +85,7 @@ def update(average: keras.Model, generator: keras.Model, kept: tf.Tensor):
     Args:
         kept: scalar, the share of the average that stays.
     """
+    share = 1 - kept
     for mean, variable in zip(average.variables, generator.variables, strict=True):
         if mean.dtype == variable.dtype and "float" in mean.dtype:
-            share = tf.cast(1 - kept, mean.dtype)
-            mean.assign_add(share * (variable.value - mean.value))
+            mean.value.assign_add(tf.cast(share, mean.dtype) * (variable.value - mean.value))

@@ -25,22 +25,26 @@ def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Op
 class Adam(keras.optimizers.Adam):
     """Keras' Adam, one operation of TensorFlow for each weight where Keras has some twenty."""
 
-    def update_step(self, gradient, variable, learning_rate):
-        """Update `variable` (tf.Variable) and its two moments."""
-        index, dtype = self._get_variable_index(variable), variable.dtype
-        beta_1, beta_2 = (tf.constant(beta, dtype) for beta in (self.beta_1, self.beta_2))
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        # What all weights share is computed once: some two hundred operations fewer in a step.
+        dtype = trainable_variables[0].dtype
         steps = tf.cast(self.iterations + 1, dtype)
+        shared = {"lr": tf.cast(learning_rate, dtype)}
+        for name, beta in (("beta1", self.beta_1), ("beta2", self.beta_2)):
+            shared[name] = tf.constant(beta, dtype)
+            shared[f"{name}_power"] = shared[name] ** steps
+        shared["epsilon"] = tf.constant(self.epsilon, dtype)
+        super()._backend_update_step(grads, trainable_variables, shared)
+
+    def update_step(self, gradient, variable, shared):
+        """Update `variable` (tf.Variable) and its two moments by what all weights share."""
+        index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=beta_1**steps,
-            beta2_power=beta_2**steps,
-            lr=tf.cast(learning_rate, dtype),
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=tf.constant(self.epsilon, dtype),
-            grad=tf.cast(gradient, dtype),
+            grad=tf.cast(gradient, variable.dtype),
+            **{name: tf.cast(value, variable.dtype) for name, value in shared.items()},
         )
 
 
