@@ -431,7 +431,7 @@ def test_the_faces_that_come_with_the_package(here):
     folder = here / "runs/pretrained-faces/exported/0001/hub"
     metadata, text = read_card(folder / "README.md")
     assert metadata["license_name"] == "celeba-non-commercial-research-only"
-    assert "| FID-768 | 0.2645 | - |" in text and "# faces: a generator of faces" in text
+    assert "| FID-768 | 0.2160 | - |" in text and "# faces: a generator of faces" in text
 
 
 @pytest.mark.usefixtures("without_onnx")
