@@ -1,7 +1,8 @@
 """Make the networks that come with the package from a run: smaller files, checked and scored.
 
     python docs/make_pretrained.py RUN faces
-    python -m dcgan_tf.evaluate --run dcgan_tf/pretrained/faces --data OTHERS.zip --against data
+    python -m dcgan_tf.evaluate --run dcgan_tf/pretrained/faces --data OTHERS.zip --against data \
+        --features mixed_7 --samples 2000
 
 The networks compute in float32, whatever they were trained in: bfloat16 is slow where there is no
 hardware for it. The weights are rounded to 10 bits after the point, those of a float16, in files
