@@ -1,6 +1,6 @@
 """Every choice that a run can make: one flat, frozen record with its defaults and its limits.
 
-The defaults of all fields are the reference recipe, `configs/celeba.toml`. A config file
+The defaults are the reference recipe, `configs/celeba.toml`, but for `subset`: all pictures. A config file
 (config_file.py) and flags (train/command.py) override them. No TensorFlow, so that a wrong value is
 refused at once.
 """

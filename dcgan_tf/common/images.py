@@ -125,7 +125,7 @@ def save_png(path, image, text=None, sync=True):
 
     Args:
         text: dict of PNG text keys, such as {"seed": "17"}.
-        sync: as for runs.replacing.
+        sync: as for atomic_write.replacing.
     """
     info = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():

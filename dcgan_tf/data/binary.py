@@ -64,9 +64,7 @@ def read_idx(folder):
             file.read(16)
             whole = _fill(file, pixels[first : first + shape[0]]) and not file.read(1)
         if not whole:
-            raise UserError(
-                "not a whole IDX picture file; download it again", flag=f"--data {path}"
-            )
+            raise UserError(_NOT_WHOLE_IDX, flag=f"--data {path}")
         first += shape[0]
     return pixels
 

@@ -76,9 +76,9 @@ def _numbers(steps, first_epoch):
 
 
 def _config(path, image_size, batch_size, seed, settings):
-    known = ("crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels", "packs")
+    known = ("dataset", "crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels", "packs")
     for name in settings:
-        if name not in (*known, "dataset"):
+        if name not in known:
             raise TypeError(f"images_dataset: unknown setting {name!r}, expected one of {known}")
     values = {"dataset": "folder", "crop": "center", **settings, "data": os.fspath(path)}
     values |= {"image_size": image_size, "batch_size": batch_size, "seed": seed}

@@ -12,14 +12,14 @@ _BATCH = 128
 
 
 def pooled_features(discriminator: keras.Model) -> keras.Model:
-    """D's maps after each convolution, max-pooled to a 4x4 grid, flattened and joined.
+    """D's maps after each convolution, max-pooled to at most 4x4, flattened and joined.
 
     Args:
         discriminator: keras.Model from pictures (n, height, width, channels).
 
     Returns:
-        keras.Model: the same pictures to float (n, 16 x all channels). Maps smaller than the grid
-        stay as they are; of sides that 4 does not divide the last cells of the grid are larger.
+        keras.Model: the same pictures to float (n, features): at most 16 of each channel, of maps whose side 4 does not
+        divide fewer, or over smaller cells at the edge. Maps smaller than the grid stay as they are.
 
     Raises:
         UserError: it takes no pictures, or has no convolution.

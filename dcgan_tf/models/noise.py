@@ -8,7 +8,7 @@ import math
 
 import tensorflow as tf
 
-# Streams of independent draws; one of your own is any other number.
+# Streams of independent draws; one of your own is any number from 9 on.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
 AUGMENT_REALS, AUGMENT_FAKES = range(5, 7)
 HOLES = 2  # added to the last two: what fills the pictures' holes

@@ -7,8 +7,6 @@ import math
 
 import tensorflow as tf
 
-COURSES = ("none", "linear", "cosine")  # of the learning rates
-
 
 def falling(course: str, images_seen, images: int, end: float):
     """From 1 to `end` over `images`, and `end` from then on.
