@@ -1,8 +1,8 @@
 """Every choice that a run can make: one flat, frozen record with its defaults and its limits.
 
-The defaults are the reference recipe, `configs/celeba.toml`, but for `subset`: all pictures. A config file
-(config_file.py) and flags (train/command.py) override them. No TensorFlow, so that a wrong value is
-refused at once.
+The defaults are the reference recipe, `configs/celeba.toml`, but for `subset`: all pictures. A
+config file (config_file.py) and flags (train/command.py) override them. No TensorFlow, so that a
+wrong value is refused at once.
 """
 
 import os

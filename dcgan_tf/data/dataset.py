@@ -76,7 +76,8 @@ def _numbers(steps, first_epoch):
 
 
 def _config(path, image_size, batch_size, seed, settings):
-    known = ("dataset", "crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels", "packs")
+    known = ("dataset", "crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels")
+    known += ("packs",)
     for name in settings:
         if name not in known:
             raise TypeError(f"images_dataset: unknown setting {name!r}, expected one of {known}")

@@ -18,8 +18,8 @@ def pooled_features(discriminator: keras.Model) -> keras.Model:
         discriminator: keras.Model from pictures (n, height, width, channels).
 
     Returns:
-        keras.Model: the same pictures to float (n, features): at most 16 of each channel, of maps whose side 4 does not
-        divide fewer, or over smaller cells at the edge. Maps smaller than the grid stay as they are.
+        keras.Model: the same pictures to float (n, features): 16 of each channel; fewer of maps
+        smaller than the grid, which stay as they are, and of some whose side 4 does not divide.
 
     Raises:
         UserError: it takes no pictures, or has no convolution.
