@@ -143,7 +143,8 @@ def title(record: dict) -> str:
     """What was scored, in a few words."""
     if record.get("run") is None:
         return str(record.get("scored"))
-    return f"{record['run']} epoch {record.get('epoch')}"
+    epoch = record.get("epoch")
+    return record["run"] if epoch is None else f"{record['run']} epoch {epoch}"
 
 
 def _short(value):

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import re
 import sys
 import tempfile
 import time
@@ -16,6 +17,8 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 
 log = logging.getLogger(__name__)
+
+_CPU = Path("/proc/cpuinfo")
 
 # TF_CPP_MIN_LOG_LEVEL does not reach these, which are written before it is read.
 _HARMLESS = (
@@ -66,6 +69,11 @@ def _ask_for_onednn():
 
 
 def _check_machine():
+    if _lacks_avx():
+        raise UserError(
+            "this processor has no AVX, with which TensorFlow is built: use another machine, or "
+            "let a virtual one have it (QEMU: -cpu host)"
+        )
     if time.localtime().tm_year < 1980:
         raise UserError(
             f"the clock says {time.strftime('%Y-%m-%d')}, and zip files, in which networks and "
@@ -81,6 +89,16 @@ def _check_machine():
             f"there are {limits.in_words(memory)} of memory and TensorFlow alone needs "
             f"{limits.in_words(limits.PROGRAM_BYTES)}"
         )
+
+
+def _lacks_avx():
+    """TensorFlow would abort, and what it says of that be lost."""
+    try:
+        about = _CPU.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no Linux
+        return False
+    flags = re.search(r"^flags\s*:(.*)$", about, re.MULTILINE)  # x86 alone calls them so
+    return flags is not None and "avx" not in flags[1].split()
 
 
 # What Keras and Matplotlib would read from the environment while they are imported.

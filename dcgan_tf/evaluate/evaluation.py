@@ -45,7 +45,9 @@ def score_run(request: EvaluationRequest) -> dict:
     cache = cache_of(archive.config, request.cache)
     scores = _score(Judge(inception, layer, choice, cache, request.seed), pictures)
     record = {**identify(run), **scores}
-    record["scored"] = f"{pictures.name} of {run.root}, epoch {record['epoch']}"
+    record["scored"] = f"{pictures.name} of {run.root}"
+    if record["epoch"] is not None:
+        record["scored"] += f", epoch {record['epoch']}"
     append_record(run.evaluation, record)
     return record
 

@@ -118,6 +118,24 @@ def test_what_keras_is_set_to_elsewhere_changes_nothing(tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("about", "refused"),
+    [
+        ("processor\t: 0\nflags\t\t: fpu sse4_2 avx512f\n", True),
+        ("processor\t: 0\nflags\t\t: fpu avx sse4_2\nflags\t\t: fpu\n", False),
+        ("processor\t: 0\nFeatures\t: fp asimd\n", False),
+    ],
+)
+def test_a_processor_for_which_tensorflow_is_not_built_is_named(
+    about, refused, tmp_path, monkeypatch
+):
+    (tmp_path / "cpuinfo").write_text(about)
+    monkeypatch.setattr(start_tensorflow, "_CPU", tmp_path / "cpuinfo")
+    monkeypatch.setattr(limits, "memory", lambda: 0)  # asked next
+    with pytest.raises(UserError, match="no AVX.*QEMU" if refused else "of memory"):
+        start_tensorflow.start_tensorflow()
+
+
 def test_a_clock_before_zip_files_is_named(monkeypatch):
     monkeypatch.setattr(time, "localtime", lambda *args: time.gmtime(0))
     monkeypatch.setattr(time, "strftime", lambda form: "1970-01-01")

@@ -31,7 +31,7 @@ from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import pack_files, pack_making, preprocess
-from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.pack import find_pack, open_pack
 from dcgan_tf.data.pack_making import chosen_order
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.data.synthetic import draw_face
@@ -492,6 +492,7 @@ def test_what_a_killed_making_left_is_not_taken_and_goes(packed, tmp_path):
     first = packed(archive, dataset="celeba")
     left = first.path.with_name(f".making-{first.path.name}")
     first.path.rename(left)
+    assert find_pack(left.parent, first.manifest["pixels_sha256"]) is None  # whole, not yet named
     (left / "manifest.json").unlink()
     (left / "rest").write_text("of another kind")
     again = packed(archive, dataset="celeba")

@@ -381,6 +381,13 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys):
     assert read_lines(there / "runs/a/evaluation.jsonl") == [first, again]
 
 
+def test_an_epoch_that_nothing_tells_is_not_named(there, tiny, capsys):
+    for path in (there / "runs/a/metrics.jsonl", *(there / "runs/a/checkpoints").iterdir()):
+        path.unlink()
+    found = score(capsys, "--run", "runs/a")
+    assert found["epoch"] is None and found["scored"] == "24 generated pictures of runs/a"
+
+
 def test_progress_is_told_where_there_is_no_terminal(there, tiny, capsys, caplog, monkeypatch):
     monkeypatch.setattr("dcgan_tf.common.progress.FIRST_LINE", 0.0)
     caplog.set_level("INFO")

@@ -226,3 +226,9 @@ def test_settings_may_change_when_a_run_goes_on_and_the_weights_must_exist(tmp_p
     assert changed_fields(first, second) == []
     with pytest.raises(UserError, match="--inception .*no such file"):
         parse_training(["--inception", str(tmp_path / "none.npz")])
+
+
+def test_two_real_pictures_are_too_few_for_precision():
+    record = {"epoch": 2, "fid": 3.0, "floor": None, "kid_mean": 0.5}
+    text = scoring.describe(record | {"precision": None, "recall": None})
+    assert text == "scores of epoch 2: FID 3.000  KID 5.00e-01  precision -  recall -"

@@ -13,7 +13,7 @@ from dcgan_tf.common.files import editing_lines
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import LABELS, frechet_name, mismatch, read_records
+from dcgan_tf.common.scores import LABELS, cell, frechet_name, mismatch, read_records
 from dcgan_tf.data.pack import Pack, archive_or_pack
 from dcgan_tf.evaluate.against import Choice, cache_of, choose_subset, training_archive
 from dcgan_tf.evaluate.judge import Judge, open_inception
@@ -149,8 +149,8 @@ def describe(record):
     floor = f" (real against real {record['floor'][name]:.3f})" if record["floor"] else ""
     return (
         f"scores of epoch {record['epoch']}: {LABELS[name]} {record[name]:.3f}{floor}  "
-        f"KID {record['kid_mean']:.2e}  precision {record['precision']:.2f}  "
-        f"recall {record['recall']:.2f}"
+        f"KID {record['kid_mean']:.2e}  precision {cell(record, 'precision')}  "
+        f"recall {cell(record, 'recall')}"
     )
 
 
