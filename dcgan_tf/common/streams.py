@@ -2,9 +2,11 @@
 by a reader that has left."""
 
 import contextlib
+import errno
 import io
 import logging
 import os
+import stat
 import sys
 
 
@@ -12,8 +14,8 @@ def open_streams():
     """Mend stdout and stderr of this process, where they are its own and no test's or notebook's.
 
     A closed one leads nowhere. A character that the encoding lacks is shown escaped. A reader that
-    leaves, as in `train.py | head -1`, changes nothing: the work goes on, and its exit code is that
-    of the work.
+    leaves, as in `train.py | head -1`, and a terminal that is closed change nothing: the work goes
+    on, and its exit code is that of the work.
     """
     for number in range(3):
         try:
@@ -27,7 +29,7 @@ def open_streams():
 
 
 def _lasting(stream, number):
-    if stream is not None and stream.isatty():
+    if os.name == "nt" and stream is not None and stream.isatty():  # a console is no file there
         stream.reconfigure(errors="backslashreplace")
         return stream
     if stream is not None:
@@ -46,11 +48,17 @@ class _Pipe(io.FileIO):
     def write(self, data):
         try:
             return super().write(data)
-        except BrokenPipeError:
+        except OSError as error:
+            if not isinstance(error, BrokenPipeError) and not self._is_closed_terminal(error):
+                raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return super().write(data)
+
+    def _is_closed_terminal(self, error):
+        # A closed one is no terminal any more, but it is still a device, unlike a broken disk.
+        return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(self.fileno()).st_mode)
 
 
 @contextlib.contextmanager

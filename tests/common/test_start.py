@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,29 @@ def test_the_work_goes_on_without_its_reader(streams, env, tmp_path):
     assert (tmp_path / "code").read_text() == "3\n"
     assert (tmp_path / "done").read_text() == "all of it"  # and no text of a closed stream in it
     assert "Traceback" not in done.stderr and "BrokenPipe" not in done.stderr
+
+
+def test_the_work_goes_on_without_its_terminal(tmp_path):
+    """As of a job that was disowned, after its window was closed."""
+    pty = pytest.importorskip("pty")  # not on Windows
+    (tmp_path / "talk.py").write_text(TALK)
+    ours, theirs = pty.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "talk.py"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPO)},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),
+        start_new_session=True,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 100)
+    os.close(ours)
+    assert program.wait(60) == 3
+    assert shown.startswith(b"line 0 ")
+    assert (tmp_path / "done").read_text() == "all of it"
 
 
 def test_a_full_disk_behind_stdout_is_said(tmp_path):
