@@ -14,7 +14,7 @@ from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, open_pack, open_pictures
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.train import changes, claim, devices
+from dcgan_tf.train import changes, devices
 from dcgan_tf.train.build import build_model, settle, warm_start
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.computing import computing
@@ -115,8 +115,6 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
     plan = changes.planned(run.config, config, step, epoch)
-    if number == 0:
-        claim.save_config(run, config, plan)
     config = find_again(run, config)
     source = open_pictures(config, found and found[1].pixels_sha256)
     devices.prepare(config)

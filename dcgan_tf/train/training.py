@@ -52,6 +52,7 @@ def train(request) -> int:
         session = open_session(request, run, stop, worker, found)
         kept = callbacks(session)
         if session.chief:
+            claim.save_config(run, request.config, session.plan)  # now that nothing is refused
             canvas = grid(np.asarray(session.pack.pixels[:64]))
             save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
