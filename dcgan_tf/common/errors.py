@@ -38,6 +38,7 @@ class Interrupted(BaseException):
         self.code = 128 + signum
 
 
+_NETWORK_DISK = "the connection to a network disk broke: mount it, then run the same command again"
 _FILE_SYSTEM_ERRORS = {
     errno.EACCES: "grant permission or choose another place",
     errno.EPERM: "grant permission or choose another place",
@@ -56,6 +57,11 @@ _FILE_SYSTEM_ERRORS = {
     errno.ENOTSUP: "this file system cannot do that: choose another place",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
     errno.ENFILE: "too many files are open on this machine: close some programs",
+    errno.EIO: "the disk or its connection fails: look at it, then run the same command again",
+    errno.ENOLCK: "this file system has no locks: put --run and --packs on another disk",
+    errno.ESTALE: _NETWORK_DISK,
+    errno.ENOTCONN: _NETWORK_DISK,
+    errno.ETIMEDOUT: _NETWORK_DISK,
     errno.ENOMEM: "close some programs, or use a smaller --batch-size or --width",
 }
 

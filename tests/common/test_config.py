@@ -417,6 +417,10 @@ def test_help_and_refusals_wait_for_no_large_package(line, tmp_path):
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x"), 2, "/x: Not a directory; "),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device; "),
         (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "read-only"),
+        (OSError(errno.EIO, "Input/output error", "/x"), 2, "the disk or its connection fails"),
+        (OSError(errno.ESTALE, "Stale file handle", "/x"), 2, "/x: Stale file handle; "),
+        (OSError(errno.ENOTCONN, "Not connected", "/x"), 2, "network disk"),
+        (TimeoutError(errno.ETIMEDOUT, "Timed out", "/x"), 2, "network disk"),
     ],
 )
 def test_what_can_stop_a_command_becomes_one_line_and_a_code(error, code, words, capsys):
@@ -425,7 +429,7 @@ def test_what_can_stop_a_command_becomes_one_line_and_a_code(error, code, words,
     assert words in line and line.startswith("error: ") and line.count("\n") == 1
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(errno.EIO, "I/O error")])
+@pytest.mark.parametrize("error", [ZeroDivisionError(), OSError(errno.EPIPE, "Broken")])
 def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         run_command(lambda argv: (_ for _ in ()).throw(error))

@@ -1,5 +1,6 @@
 """Whose directory it is: what stands in the way, and what is left when a training ends early."""
 
+import errno
 import os
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from helpers import resolved
 
+from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train import claim
@@ -131,6 +133,22 @@ def test_no_lock_is_written_through_a_link(here):
     with pytest.raises(UserError, match=r"\.lock: a link"), claim.claim(request("a")):
         pass
     assert Path("precious").read_text() == "x"
+
+
+def test_a_disk_without_locks_is_named(monkeypatch, here, capsys):
+    fcntl = pytest.importorskip("fcntl")  # not on Windows
+
+    def flock(*args):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    def main(argv):
+        with claim.claim(request("a")):
+            pass
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert run_command(main) == 2
+    line = "error: No locks available; this file system has no locks: put --run and"
+    assert capsys.readouterr().err.startswith(line)
 
 
 def test_a_run_may_lie_on_several_disks(here):
