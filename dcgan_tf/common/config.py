@@ -207,13 +207,13 @@ class Config:
     checkpoint_every: int = _option(1, "epochs between checkpoints", low=1, may_change=True)
     checkpoint_steps: int = _option(
         0,
-        "steps between checkpoints within an epoch (0: none)",
+        "steps between checkpoints, beside those of epochs (0: none)",
         low=0,
         may_change=True,
     )
     checkpoint_minutes: float = _option(
         10.0,
-        "minutes between checkpoints within an epoch (0: none)",
+        "minutes between checkpoints, beside those of epochs (0: none)",
         low=0,
         may_change=True,
     )

@@ -147,3 +147,32 @@ def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
     with pytest.raises(UserError, match="NaN at step 2"):
         model.fit(data, callbacks=kept, steps_per_epoch=5, verbose=0)
     assert journal.step == 3 and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"checkpoint_steps": 3}, [3, 6, 9, 12, 15]),
+        ({"checkpoint_steps": 2}, [2, 4, 6, 8, 10, 12, 14, 15]),
+        ({"checkpoint_minutes": 1.0}, [4, 8, 12, 15]),
+        ({}, [15]),
+    ],
+)
+def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expected, tmp_path):
+    journal, looks, stop, saved = Journal(3, ""), Looks(1, 1), asked(), []
+    settings = {"checkpoint_minutes": 0.0, "checkpoint_every": 5, "epochs": 5, **settings}
+    checkpoint = Checkpoint(Run(tmp_path), journal, tiny_gan.tiny(**settings), stop, looks)
+
+    def save():
+        saved.append(journal.step)
+        checkpoint._saved = clock[0]
+
+    checkpoint.save = save
+    for epoch in range(5):
+        for _ in range(3):
+            clock[0] += 20
+            journal.step += 1
+            looks.count(journal.step, asked_to_stop=False)
+            checkpoint.on_train_batch_end(0)
+        checkpoint.on_epoch_end(epoch)
+    assert saved == expected

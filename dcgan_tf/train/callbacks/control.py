@@ -120,17 +120,21 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         if not self._looks.now or self._journal.step % self._journal.steps_per_epoch == 0:
             return  # on_epoch_end comes next and knows more
-        steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
-        due = steps and self._journal.step % steps == 0
-        due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
-        if due or self._stop.agreed:
+        if self._is_due():
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
         due = done % self._config.checkpoint_every == 0 or done >= self._config.epochs
-        if due or self._stop.agreed:
+        if due or self._is_due():
             self.save()
+
+    def _is_due(self):
+        """Whether the steps, the minutes or a wish to stop ask for a checkpoint now."""
+        steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
+        due = steps and self._journal.step % steps == 0
+        due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
+        return due or self._stop.agreed
 
     def save(self):
         """Write the networks for other programs, then the checkpoint."""
