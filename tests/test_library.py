@@ -118,6 +118,7 @@ def shuffled(batch):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
         (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), "float32, expected uint8"),
         (lambda: plain().unbatch().batch(4), "batch_size is 8"),
         (lambda: plain().unbatch().batch(4, drop_remainder=True), "a batch has 4 pictures"),
@@ -190,6 +191,14 @@ one = trained(tf.distribute.get_strategy())
 two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 worst = max(np.abs(a - b).max() for a, b in zip(one, two, strict=True))
 assert worst < 1e-9, worst
+try:
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        DCGAN(*(build(tiny(), True) for build in (build_generator, build_discriminator)),
+              batch_size=7).fit(tf.data.Dataset.from_tensor_slices(PIXELS[:14]).batch(7))
+except ValueError as error:
+    assert "cannot be shared equally by 2 devices" in str(error), error
+else:
+    raise AssertionError("a batch of 7 was shared by 2 devices")
 """
     done = run_program(("-c", code), REPO)
     assert done.returncode == 0, done.stderr[-2000:]

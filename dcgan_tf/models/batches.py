@@ -23,6 +23,12 @@ def checked(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
         ValueError: at once, if elements are of another kind; what only a look at the numbers
             tells is raised while the data are read (see `refusal_in`).
     """
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(
+            f"the data are {type(dataset).__name__}, expected a tf.data.Dataset; of uint8 pictures "
+            "in an array: tf.data.Dataset.from_tensor_slices(pictures).shuffle(len(pictures))"
+            f".batch({batch_size}, drop_remainder=True)"
+        )
     spec = dataset.element_spec
     if isinstance(spec, tuple):
         dataset, spec = dataset.map(_as_it_is(lambda pictures, *labels: pictures)), spec[0]

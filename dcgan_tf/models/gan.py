@@ -110,14 +110,21 @@ class DCGAN(keras.Model):
         return network(latents, training=training)
 
     def fit(self, x=None, **kwargs):
-        """As keras.Model.fit, on batches that the class describes.
+        """As keras.Model.fit, on a tf.data.Dataset of batches that the class describes.
 
         Raises:
-            ValueError: pictures that are not uint8, a batch of another size than `batch_size`, or
-                an index that is not a batch's own range of numbers (a shuffled one would draw
-                latents twice).
+            ValueError: no dataset, pictures that are not uint8, a batch of another size than
+                `batch_size` or that the devices cannot share equally, or an index that is not a
+                batch's own range of numbers (a shuffled one would draw latents twice).
         """
-        if isinstance(x, tf.data.Dataset):
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if self.batch_size % replicas:
+            raise ValueError(
+                f"batch_size {self.batch_size}: cannot be shared equally by {replicas} devices; "
+                f"make it a multiple of {replicas}"
+            )
+        # What is distributed already was made for the devices, as the training does.
+        if not isinstance(x, tf.distribute.DistributedDataset):
             x = checked(x, self.batch_size)
         kwargs.setdefault("shuffle", False)  # a dataset is shuffled by who makes it
         try:
