@@ -7,7 +7,7 @@ with the same settings takes it as it is.
 
 import contextlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +93,16 @@ def archive_or_pack(config, pixels_sha256):
         if not pack:
             raise
         return pack
+
+
+def narrowed(config, source, count):
+    """The config with `count` of a source's pictures, chosen by its subset_seed, or with all.
+
+    All where there are hardly more: of those, `count` may not be usable, and nobody asked for a
+    subset who could be told so.
+    """
+    enough = count < (1 - config.max_bad) * len(source.names)
+    return replace(config, subset=count if enough else 0)
 
 
 def find_pack(packs, pixels_sha256):

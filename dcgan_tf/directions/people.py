@@ -11,7 +11,7 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
-from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.pack import narrowed, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.directions.request import DirectionsRequest, owner
 from dcgan_tf.directions.table import read_attributes
@@ -96,9 +96,7 @@ def _split(names, rows):
 
 
 def _pack(config, source):
-    if len(source.names) > MOST:
-        config = replace(config, subset=MOST)
-    return open_pack(config, source)
+    return open_pack(narrowed(config, source, MOST), source)
 
 
 def _config(request, sampler):

@@ -1,13 +1,13 @@
 """Scoring from the request to the record, on one screen."""
 
 import json
-from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.scores import append_record
+from dcgan_tf.data.pack import narrowed
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import table
 from dcgan_tf.evaluate.against import (
@@ -93,7 +93,7 @@ def _config(request, place, crop):
 
 
 def _open_side(config, source, count):
-    config = replace(config, subset=count if count < len(source.names) else 0)
+    config = narrowed(config, source, count)
     where = source.where
     try:
         return Archive(config, source, f"the pictures of {where}", f"the other pictures of {where}")

@@ -18,7 +18,7 @@ from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.labels import read_labels
-from dcgan_tf.data.pack import Pack, open_pack
+from dcgan_tf.data.pack import Pack, narrowed, open_pack
 from dcgan_tf.data.pack_files import read_manifest
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
@@ -104,10 +104,8 @@ def _config(request, discriminator):
     # The networks of the run stay out of it: what is asked here is how pictures are prepared.
     crop = resolve(replace(type(config)(), dataset=config.dataset, crop=config.crop)).crop
     config = replace(config, crop=crop)
-    count = len(open_source(config).names)
-    return replace(
-        config, subset=request.pictures if count > request.pictures else 0, subset_seed=request.seed
-    )
+    config = replace(config, subset_seed=request.seed)
+    return narrowed(config, open_source(config), request.pictures)
 
 
 def seen_in_training(run: Run, config: Config, pack: Pack) -> str:

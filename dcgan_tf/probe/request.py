@@ -15,7 +15,7 @@ class ProbeRequest:
     Attributes:
         run: whose settings say what D was trained on; model: D's file; out: the record's file.
         data, dataset, crop: labelled pictures, None as the run has it.
-        pictures: at most so many; seed: of that choice and of the split.
+        pictures: so many, or all of hardly more; seed: of that choice and of the split.
         packs: where pictures are kept prepared, None as the run has it.
     """
 

@@ -517,6 +517,14 @@ def test_more_samples_than_pictures_is_refused(places, tiny, capsys):
         score(capsys, "A", "B.zip", "--samples", 13)
 
 
+def test_a_few_bad_pictures_beside_hardly_fewer_good_ones_are_no_matter(here, tiny, capsys):
+    pictures = {f"{i:03}.jpg": face_jpeg(i) for i in range(32)}
+    write_files(here / "A", pictures | {f"{i:03}.jpg": b"none" for i in (3, 9, 20)})
+    write_files(here / "B", {f"{i:03}.jpg": face_jpeg(50 + i) for i in range(31)})
+    stamp = score(capsys, "A", "B")["protocol"]
+    assert (stamp["reference_count"], stamp["scored_count"]) == (29, 29)
+
+
 # Real faces and the real network
 
 

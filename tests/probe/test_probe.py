@@ -174,6 +174,19 @@ def test_it_is_said_of_pictures_that_were_moved_since(small, tmp_path, caplog, m
     assert words not in small(caplog, "--data", tmp_path / "others")
 
 
+def test_a_few_bad_pictures_beside_hardly_more_than_were_asked_for(
+    small, tmp_path, caplog, monkeypatch
+):
+    bad = [tmp_path / "own" / name for name in ("a/10.png", "b/11.png")]
+    for path in bad:
+        path.write_bytes(b"none")
+    text = (tmp_path / "run" / "config.toml").read_text()
+    text = re.sub("^max_bad = .*", "max_bad = 0.2", text, flags=re.M)
+    (tmp_path / "run" / "config.toml").write_text(text)
+    monkeypatch.setattr(command, "FEWEST", 11)
+    assert "skipped 2 of 12" in small(caplog, "--pictures", 11)
+
+
 def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
     write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(3)})
     with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
