@@ -1,5 +1,6 @@
 """compare.png: the losses of several runs, and the scores that compare, over the images seen."""
 
+import warnings
 from pathlib import Path
 
 from PIL import Image
@@ -17,10 +18,13 @@ def draw(shown: list[dict], scores: dict, out: Path):
 
     Args:
         shown: what report's `contents` says of each run.
-        scores: {place of the run: its scores}, of one group that compares; {}: D's beliefs are
-            drawn instead.
+        scores: {place of the run: its scores}, of one group that compares. Where there are none,
+            or of none is it known how many images they were at, D's beliefs are drawn instead.
         out: the PNG.
     """
+    placed = {number: _placed(shown[number]["epochs"], own) for number, own in scores.items()}
+    if not any(placed.values()):
+        scores = {}
     title = "d_loss bold, g_loss pale"
     with figure(out, title, "images seen", MARK) as (losses, below):
         for number, found in enumerate(shown):
@@ -30,23 +34,25 @@ def draw(shown: list[dict], scores: dict, out: Path):
             mark = {"marker": "."} if len(images) < 30 else {}
             losses.plot(images, epochs["d_loss"], label=found["name"], **look, **mark)
             losses.plot(images, epochs["g_loss"], alpha=0.35, **look, **mark)
-            if number in scores:
-                _draw_scores(below, epochs, scores[number], look)
+            if scores and placed.get(number):
+                _draw_scores(below, placed[number], look)
             elif not scores:
                 gap = [r - f for r, f in zip(epochs["d_real"], epochs["d_fake"], strict=True)]
                 below.plot(images, gap, **look, **mark)
         _explain(losses, below, next(iter(scores.values()))[0] if scores else None)
 
 
-def _draw_scores(axes, epochs, scores, look):
-    """The scores of a run at the epochs of which it knows how many images they were."""
+def _placed(epochs, scores):
+    """list of (images seen, distance): the scores at epochs of which a run knows the images."""
     images = dict(zip(epochs["epoch"], epochs["images_seen"], strict=True))
-    placed = [(images[s["epoch"]], s["values"][s["name"]]) for s in scores if s["epoch"] in images]
-    if placed:
-        lowest = min(value for _, value in placed)
-        axes.plot(
-            *zip(*sorted(placed), strict=True), marker=".", label=f"lowest {lowest:.3g}", **look
-        )
+    return sorted(
+        (images[s["epoch"]], s["values"][s["name"]]) for s in scores if s["epoch"] in images
+    )
+
+
+def _draw_scores(axes, placed, look):
+    lowest = min(value for _, value in placed)
+    axes.plot(*zip(*placed, strict=True), marker=".", label=f"lowest {lowest:.3g}", **look)
 
 
 def _explain(losses, below, score):
@@ -69,7 +75,9 @@ def _explain(losses, below, score):
 def is_plot(path: Path) -> bool:
     """Whether a file was drawn here."""
     try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return MARK.items() <= image.text.items()
-    except (OSError, ValueError):  # no PNG
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # no pixel is read
+            with Image.open(path, formats=("PNG",)) as image:
+                return MARK.items() <= image.text.items()
+    except (OSError, ValueError, Image.DecompressionBombError):  # no PNG, or one far too large
         return False

@@ -4,6 +4,7 @@ Real pictures always come through pack.open_pack, so both sides of a comparison 
 cropped and resized by the same code.
 """
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.pictures import from_pack, pick
 from dcgan_tf.evaluate.request import EvaluationRequest
 from dcgan_tf.metrics.features import Pictures
+
+log = logging.getLogger(__name__)
 
 
 class Archive:
@@ -148,6 +151,13 @@ def open_archive(request: EvaluationRequest) -> tuple[Archive, str]:
     source = archive_or_pack(replace(config, subset=0), None if whole else trained_on)
     if len(source.names) >= config.subset:
         archive = training_archive(config, source)
+        if request.data and trained_on is None:
+            archive.name = f"{source.where}, taken for the training pictures"
+            log.warning(
+                f"{request.run.root}: no checkpoint says which pictures it was trained on, so "
+                f"those of --data {request.data} are taken for them; of others that is untrue, "
+                "then add --against data"
+            )
         if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
             return archive, request.against or "subset"
     if request.data and not request.against:
@@ -194,6 +204,11 @@ def check_count(count: int, where) -> int:
     if count < 2:
         raise UserError(f"{where}: too few pictures; a score needs 2 or more a side, here {count}")
     return count
+
+
+def at_epoch(record: dict) -> str:
+    """The epoch that checkpoints.identify tells, as the end of a phrase; "" where it knows none."""
+    return "" if record["epoch"] is None else f", epoch {record['epoch']}"
 
 
 def cache_of(config: Config, cache: str | None = None) -> Path:

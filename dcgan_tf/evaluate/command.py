@@ -12,6 +12,7 @@ from dcgan_tf.common.cli import (
     run_command,
     typed,
 )
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
@@ -47,6 +48,7 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         "packs": args.packs,
     }
     if args.list:
+        _refuse_beside_list(args)
         folders = args.places + ([args.run] if args.run else [])
         folders = folders or [str(runs.newest().root)]
         return EvaluationRequest(tuple(folders), listing=True)
@@ -93,6 +95,13 @@ def _parser():
     add("--cache", metavar="DIR", help="where features are kept; features/ beside the packs")
     add("--packs", metavar="DIR", help="where prepared pictures are kept; data/packs or the run's")
     return parser
+
+
+def _refuse_beside_list(args):
+    for name, value in vars(args).items():
+        if value not in (None, False) and name not in ("list", "places", "run"):
+            flag = "--" + name.replace("_", "-")
+            raise UserError(f"{flag}: does not go with --list, which scores nothing; drop one")
 
 
 def _most_samples(args):
@@ -149,6 +158,11 @@ def _of_run(args):
     ):
         if not path.is_file():
             raise UserError(f"--run {run.root}: {words}")
+    if (side := read_config(run.config).image_size) > limits.SCORED_SIZE:
+        raise UserError(
+            f"--run {run.root}: pictures of {side:,} pixels, {limits.SCORED_SIZE:,} at most can be "
+            "scored"
+        )
     return {
         "run": run,
         "data": args.data,

@@ -12,6 +12,7 @@ from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import table
 from dcgan_tf.evaluate.against import (
     Archive,
+    at_epoch,
     cache_of,
     check_count,
     choose,
@@ -45,9 +46,7 @@ def score_run(request: EvaluationRequest) -> dict:
     cache = cache_of(archive.config, request.cache)
     scores = _score(Judge(inception, layer, choice, cache, request.seed), pictures)
     record = {**identify(run), **scores}
-    record["scored"] = f"{pictures.name} of {run.root}"
-    if record["epoch"] is not None:
-        record["scored"] += f", epoch {record['epoch']}"
+    record["scored"] = f"{pictures.name} of {run.root}{at_epoch(record)}"
     append_record(run.evaluation, record)
     return record
 

@@ -17,7 +17,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.against import Archive, cache_of, check_count, open_archive
+from dcgan_tf.evaluate.against import Archive, at_epoch, cache_of, check_count, open_archive
 from dcgan_tf.evaluate.judge import open_inception
 from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
 from dcgan_tf.evaluate.request import EvaluationRequest
@@ -206,7 +206,7 @@ def _write_pairs(path, samples, training, pixels, features):
 
 def in_words(record: dict, run: Run) -> str:
     """The verdict with its numbers."""
-    lines = [f"{record['samples']:,} samples of {run.root}, epoch {record['epoch']}", ""]
+    lines = [f"{record['samples']:,} samples of {run.root}{at_epoch(record)}", ""]
     for space in ("pixels", "features"):
         n = record[space]
         ratio = "none" if n["ratio_of_medians"] is None else f"{n['ratio_of_medians']:.2f}"

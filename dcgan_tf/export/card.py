@@ -41,6 +41,7 @@ class Facts:
         seen: `epoch` and `images_seen` of its training, {} where not known.
         records: scores of these weights, with their stamps; memorisation: the verdict, or {}.
         licence: an identifier, None where the user said none.
+        told: {heading: text} of a card that it has already, which says more than can be read here.
         files: names of what lies beside the card.
     """
 
@@ -55,6 +56,7 @@ class Facts:
     records: tuple[dict, ...]
     memorisation: dict
     licence: str | None
+    told: dict
     files: tuple[str, ...] = ()
 
     @property
@@ -185,11 +187,14 @@ def _points(facts):
     config = facts.origin.config
     yield "Files", files
     yield "Network", network
-    yield "Data", _data(config) if config else "not known: no settings lay beside the file"
-    yield "Training", _training(config, facts.seen) if config else ""
     yield "Scores", "" if facts.records else "none were measured of these weights"
-    yield "Memorisation", _memorisation(facts.memorisation)
-    yield "Limits", _limits(facts)
+    found = {
+        "Data": _data(config) if config else "not known: no settings lay beside the file",
+        "Training": _training(config, facts.seen) if config else "",
+        "Memorisation": _memorisation(facts.memorisation),
+        "Limits": _limits(facts),
+    }
+    yield from ((head, facts.told.get(head, text)) for head, text in found.items())
 
 
 def _data(config: Config):
@@ -260,8 +265,11 @@ def _score(record):
 
 
 def _without_paths(text):
-    """str: a text in which of each path the last name is left; where files lie is nobody's."""
-    return re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:[^\s]*[/\\])?", "", str(text))
+    """str: a text in which of a path, with blanks or not, the last name is left.
+
+    Where files lie is nobody's business.
+    """
+    return re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:.*[/\\])?", "", str(text))
 
 
 def _plain(text):

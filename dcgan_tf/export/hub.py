@@ -1,6 +1,7 @@
 """A folder that can be uploaded to a hub of models as it is."""
 
 import logging
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +69,7 @@ class Hub:
             records=_scores(run, sampler.sha256),
             memorisation=_verdict(run, sampler.sha256),
             licence=request.licence,
+            told=_told(run),
         )
 
     def write(self, exporter, folder: Path) -> list:
@@ -152,6 +154,17 @@ def _name(model, run):
     if run.root.parent == FOLDER or run.config.is_file():
         return run.root.resolve().name
     return model.stem
+
+
+def _told(run):
+    """dict: {heading: text} of the card that trained networks of the package have already.
+
+    Their training had parts, of which the settings beside them know the last.
+    """
+    if run.root.parent != FOLDER or not (run.root / CARD).is_file():
+        return {}
+    text = (run.root / CARD).read_text(encoding="utf-8")
+    return dict(re.findall(r"^- \*\*(\w+)\*\*: (.*)$", text, re.MULTILINE))
 
 
 def _seen(model, run):

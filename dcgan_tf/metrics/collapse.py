@@ -4,6 +4,8 @@ Everything here is a function of the history in metrics.jsonl, so a training tha
 kill comes to the same conclusions.
 """
 
+from collections.abc import Callable, Iterable
+
 import numpy as np
 
 REALS = 256  # real pictures whose spread is the measure
@@ -49,7 +51,29 @@ class Diversity:
         return spread(pictures) / self._reals
 
 
-def troubles(history: list[dict], certainty: float = 1.0) -> dict[str, int]:
+def certainty_at(config, changes: Iterable[tuple] = ()) -> Callable[[int], float]:
+    """How far apart D's targets for reals and fakes were, as a function of the steps done.
+
+    Args:
+        config: with the newest `label_smoothing` and `label_noise`.
+        changes: (step, epoch, setting, old, new) of each change midway, in their order.
+    """
+    changes = list(changes)
+
+    def certainty(step):
+        values = {name: getattr(config, name) for name in ("label_smoothing", "label_noise")}
+        values |= {name: old for when, _, name, old, _ in reversed(changes) if when >= step}
+        return max(1 - values["label_smoothing"] - values["label_noise"], 0.1)
+
+    return certainty
+
+
+def fully(step: int) -> float:
+    """As certain as D's targets are without smoothing and noise."""
+    return 1.0
+
+
+def troubles(history: list[dict], certainty: Callable[[int], float] = fully) -> dict[str, int]:
     """The first epoch of each kind of trouble.
 
     Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
@@ -58,7 +82,7 @@ def troubles(history: list[dict], certainty: float = 1.0) -> dict[str, int]:
 
     Args:
         history: records of metrics.jsonl; those of older runs may lack `diversity`.
-        certainty: the distance between D's targets for reals and fakes.
+        certainty: as `certainty_at` gives it; by default 1 at all steps.
 
     Returns:
         dict {"collapse" or "saturated D": epoch}.
@@ -71,7 +95,7 @@ def troubles(history: list[dict], certainty: float = 1.0) -> dict[str, int]:
             if diversity < COLLAPSED and settled:
                 found.setdefault("collapse", record["epoch"])
             highest = max(highest, diversity)
-        apart = record["d_real"] - record["d_fake"] > SATURATED * certainty
+        apart = record["d_real"] - record["d_fake"] > SATURATED * certainty(record["step"])
         saturated = saturated + 1 if apart else 0
         if saturated == SATURATED_EPOCHS:
             found.setdefault("saturated D", record["epoch"])

@@ -79,28 +79,6 @@ class FeatureStatistics:
         statistics._rows = [np.asarray(state["factor"], np.float64)]
         return statistics
 
-    @classmethod
-    def from_moments(cls, mean, covariance, count: int) -> "FeatureStatistics":
-        """Statistics from a published mean [d], unbiased covariance [d, d] and sample count.
-
-        A covariance of `count` samples has rank count - 1 at most; smaller eigenvalues are
-        rounding and are dropped. Raises ValueError on a matrix that is no covariance.
-        """
-        mean, covariance = np.asarray(mean, np.float64), np.asarray(covariance, np.float64)
-        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
-            raise ValueError(f"mean {mean.shape} and covariance {covariance.shape} do not fit")
-        if count < 2:
-            raise ValueError(f"{count} samples have no covariance; at least 2 are needed")
-        values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-        largest = max(values[-1], 0.0)
-        if values[0] < -1e-6 * largest or not np.isfinite(values).all():
-            raise ValueError(f"covariance has the eigenvalue {values[0]:.3g}: not a covariance")
-        rank = min(len(mean), count - 1)
-        real = values[-rank:] > len(mean) * np.finfo(np.float64).eps * largest
-        kept = np.sqrt(values[-rank:][real] * (count - 1))
-        factor = kept[:, None] * vectors[:, -rank:][:, real].T
-        return cls.from_state({"count": count, "mean": mean, "factor": factor})
-
 
 def bias_warning(first: FeatureStatistics, second: FeatureStatistics) -> str | None:
     """Why the Fréchet distance of two FeatureStatistics is biased, or None where both suffice."""

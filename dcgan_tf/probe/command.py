@@ -71,7 +71,7 @@ def _parser():
         "files, or a folder or zip with one folder a class")  # fmt: skip
     add("--dataset", metavar="|".join(LABELLED), help="what they are [as in the run]")
     add("--crop", metavar="BOX", help="left,upper,right,lower or center [the data set's]")
-    add("--pictures", metavar="N", help=f"so many, chosen by --seed, or all of hardly more [{PICTURES:,}]")
+    add("--pictures", metavar="N", help=f"so many by --seed, or all of hardly more [{PICTURES:,}]")
     add("--seed", metavar="N", help="of that choice, and of which pictures are the test [0]")
     add("--out", metavar="FILE", help="the record [probe.json in the run's directory]")
     add("--packs", metavar="DIR", help="where prepared pictures are kept [as in the run]")

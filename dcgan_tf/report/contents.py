@@ -126,6 +126,7 @@ def _commands(run, done, config, found):
     planned = config.epochs if config else 0
     more = f" --epochs {2 * done}" if done and done >= planned else ""
     recipe = path_flag("--config", found["settings"].get("config", REFERENCE))
+    same = " ".join([recipe, *_pictures(config, found["settings"])])
     commands = [
         ["Train for twice as long" if more else "Go on training", f"{train} {named}{more}"],
         ["Draw 64 pictures", f"{generate} {named} --n 64"],
@@ -140,10 +141,18 @@ def _commands(run, done, config, found):
         ["Look for copied training pictures", f"{typed('evaluate')} {named} --memorisation"],
         [
             "Start a new run from these networks",
-            f"{train} {recipe} {path_flag('--init-from', run.root)}",
+            f"{train} {same} {path_flag('--init-from', run.root)}",
         ],
         ["Write this page again", f"python -m dcgan_tf.report {named}"],
     ]
+
+
+def _pictures(config, told):
+    """list of str: the flags for the same pictures, where the recipe has others."""
+    rows = [row for group in told.get("groups", []) for row in group["rows"]]
+    other = {row["name"] for row in rows if row["recipe"] is not None}
+    names = [name for name in ("dataset", "data", "subset") if name in other]
+    return [path_flag(f"--{name}", getattr(config, name)) for name in names]
 
 
 def _missing(run, config):

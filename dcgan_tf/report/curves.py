@@ -5,6 +5,7 @@ import statistics
 import tomllib
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.images import evenly
 from dcgan_tf.metrics import collapse
 from dcgan_tf.report.reading import Files, as_text, is_number, numbers
@@ -42,8 +43,8 @@ def curves(files: Files, config, most: int) -> dict:
         | {"peak_memory_mb": [record.get("peak_memory_mb") for record in evenly(timing, most)]},
         "speed": _speed(timing),
         "guessing": GUESSING.get(config.loss if config else None, math.log(2)),
-        "troubles": _troubles(history, config),
-        "changes": _changes(files),
+        "troubles": _troubles(files, history, config),
+        "changes": _marks(files),
     }
 
 
@@ -83,29 +84,44 @@ def _speed(timing):
     }
 
 
-def _troubles(history, config):
+def _troubles(files, history, config):
     """list of dict: the warnings of the training, found again in its history."""
-    certainty = max(1 - config.label_smoothing - config.label_noise, 0.1) if config else 1.0
+    certainty = collapse.certainty_at(config or Config(), _changed_targets(files))
     return [
         {"what": kind, "epoch": epoch, "text": collapse.warning(kind, history, epoch)}
         for kind, epoch in collapse.troubles(history, certainty).items()
     ]
 
 
-def _changes(files):
-    """list of dict: the settings that changed midway, as config.toml has them."""
-    try:
-        text = (files.content(files.run.config) or b"").decode("utf-8-sig")
-        tables = tomllib.loads(text.replace("\r\n", "\n")).get("changes", [])
-    except (ValueError, RecursionError):  # settings.py says so
-        return []
-    found = [t for t in tables if isinstance(t, dict)] if isinstance(tables, list) else []
+def _changed_targets(files):
+    """list of (step, epoch, setting, old, new) of the changes of D's targets."""
+    names = ("step", "epoch", "setting", "old", "new")
+    return [
+        tuple(table[name] for name in names)
+        for table in _changes(files)
+        if table.get("setting") in ("label_smoothing", "label_noise")
+        and all(is_number(table.get(name)) for name in ("step", "epoch", "old", "new"))
+    ]
+
+
+def _marks(files):
+    """list of dict: the settings that changed midway, as the curves are marked with them."""
     return [
         {
             "what": f"{as_text(table.get('setting'))} {as_text(table.get('old'))} → "
             f"{as_text(table.get('new'))}",
             "epoch": table["epoch"],
         }
-        for table in found[:MARKS]
+        for table in _changes(files)[:MARKS]
         if is_number(table.get("epoch"))
     ]
+
+
+def _changes(files):
+    """list of dict: the tables of these changes, as config.toml has them."""
+    try:
+        text = (files.content(files.run.config) or b"").decode("utf-8-sig")
+        tables = tomllib.loads(text.replace("\r\n", "\n")).get("changes", [])
+    except (ValueError, RecursionError):  # settings.py says so
+        return []
+    return [t for t in tables if isinstance(t, dict)] if isinstance(tables, list) else []

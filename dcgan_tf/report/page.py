@@ -10,7 +10,7 @@ from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pages import LOOK, as_script_data, check_place, fill, policy_hash
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import LABELS, mismatch
+from dcgan_tf.common.scores import LABELS, frechet_name, mismatch
 from dcgan_tf.report.contents import add_pictures, contents
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ def compared(shown: list[dict]) -> list[list[list[int]]]:
         for place, score in enumerate(found["scores"]):
             record = score.pop("record")
             for first, members in groups:
-                if not mismatch(first, record):
+                if frechet_name(first) == frechet_name(record) and not mismatch(first, record):
                     members.append([number, place])
                     break
             else:

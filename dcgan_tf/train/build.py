@@ -1,5 +1,6 @@
 """From the config to the model, its first weights and the callbacks."""
 
+import dataclasses
 import logging
 
 import keras
@@ -157,7 +158,7 @@ def _writing(session, looks):
     epochs = config.epochs
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     diversity = collapse.Diversity(session.pack.pixels)
-    certainty = max(1 - config.label_smoothing - config.label_noise, 0.1)
+    certainty = collapse.certainty_at(config, map(dataclasses.astuple, session.plan))
     pace = Pace(journal, config.batch_size, epochs)
     grids = SampleGrid(run.samples, config.sample_count, config.sample_every, epochs)
     found = [

@@ -1,8 +1,10 @@
 """Runs side by side: what differs, what may be compared, and a plot."""
 
 import re
+import struct
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 
 import numpy as np
@@ -83,6 +85,16 @@ def test_fid_and_fid_768_are_never_in_one_row(runs, tmp_path, capsys):
     assert rows["FID-768, lowest (1)"][2] == "-"
 
 
+def test_two_distances_under_one_stamp_stand_apart(runs, tmp_path, capsys):
+    other = make_run(tmp_path / "other")
+    record = score(2, 9.0)
+    record["fid"], record["floor"] = record.pop("fid_768"), None
+    write_lines(other.evaluation, [record])
+    rows = {name: values for name, *values in compare(capsys, *runs, other)[1:]}
+    assert rows["FID, newest (2)"] == ["-", "-", "9.0000"]
+    assert rows["FID-768, newest (1)"] == ["0.8000", "0.6500", "-"]
+
+
 def test_many_runs_stand_below_each_other(tmp_path, capsys):
     runs = [
         make_run(tmp_path / f"seed-{seed}", epochs=2, config=replace(DEMO, seed=seed))
@@ -147,6 +159,20 @@ def test_the_plot_has_a_line_for_each_run(runs, tmp_path, capsys):
     assert 0 < first < 100 < second  # the first is in the legend alone
 
 
+def test_where_no_score_can_be_placed_the_beliefs_are_drawn(runs, tmp_path, capsys):
+    for run in runs:
+        run.evaluation.unlink()
+    compare(capsys, *runs, out=tmp_path / "beliefs.png")
+    for run in runs:
+        write_lines(run.evaluation, [score(99, 0.5) | {"floor": None}])
+    compare(capsys, *runs, out=tmp_path / "scores.png")
+    runs[1].metrics.unlink()
+    runs[0].metrics.unlink()
+    compare(capsys, *runs, out=tmp_path / "nothing.png")  # with no warning of an empty legend
+    pictures = [np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("beliefs", "scores")]
+    np.testing.assert_array_equal(*pictures)
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -178,6 +204,12 @@ def test_only_a_plot_of_its_own_is_replaced(flags, runs, tmp_path, monkeypatch, 
     with refused(str(out.name), "no plot of this command", "--out"):
         command.main(argv)
     assert out.read_bytes() == theirs and not capsys.readouterr().out  # refused before any work
+    for side in (10_000, 20_000):  # more than Pillow opens gladly, and than it opens at all
+        header = theirs[12:16] + struct.pack(">II", side, side) + theirs[24:29]
+        check = struct.pack(">I", zlib.crc32(header))
+        out.write_bytes(theirs[:12] + header + check + theirs[33:])
+        with refused(str(out.name), "no plot of this command"):
+            command.main(argv)
     out.unlink()
     out.mkdir()
     with refused(out.name, "a folder"):

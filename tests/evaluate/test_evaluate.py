@@ -105,6 +105,8 @@ def score(capsys, *args):
         ([".", ".", "--crop", "9,9,3,3"], ["--crop", "left < right"]),
         ([".", ".", "--size", "0"], ["--size", "4 or more"]),
         ([".", ".", "--memorisation"], ["--memorisation", "--run"]),
+        (["--list", "--json"], ["--json: does not go with --list"]),
+        (["--list", "r", "--scored-crop", "x"], ["--scored-crop: does not go with --list"]),
         ([], ["no run"]),
     ],
 )
@@ -119,6 +121,12 @@ def test_a_run_has_its_own_crop_and_needs_a_generator(there):
         evaluate.parse_evaluation(["--run", "runs/a", "--crop", "center"])
     with pytest.raises(UserError, match="--against data: needs --data"):
         evaluate.parse_evaluation(["--run", "runs/a", "--against", "data"])
+    config = (there / "runs/a/config.toml").read_text()
+    large = config.replace("image_size = 64 ", "image_size = 2048 ")
+    (there / "runs/a/config.toml").write_text(large)
+    with pytest.raises(UserError, match="runs/a: pictures of 2,048 pixels, 1,024 at most"):
+        evaluate.parse_evaluation(["--run", "runs/a"])
+    (there / "runs/a/config.toml").write_text(config)
     (there / "runs/a/generator.keras").unlink()
     with pytest.raises(UserError, match="no generator.keras"):
         evaluate.parse_evaluation(["--run", "runs/a"])
@@ -437,6 +445,20 @@ def test_against_says_which_pictures(there, tiny, capsys):
     )
     with pytest.raises(UserError, match="not the pictures|larger than the data"):
         evaluation.evaluate(args)
+
+
+def test_of_a_run_that_cannot_tell_its_pictures_others_are_taken_for_them_and_it_is_said(
+    there, tiny, capsys, caplog
+):
+    shutil.rmtree(there / "runs/a/checkpoints")
+    (there / "runs/a/metrics.jsonl").unlink()
+    own = score(capsys, "--run", "runs/a", "--samples", 12)
+    assert "the training pictures" in own["compared_with"] and "taken for" not in caplog.text
+    assert own["scored"] == "12 generated pictures of runs/a"  # of no known epoch
+    write_zip(there / "other.zip", {f"{i:03}.jpg": face_jpeg(100 + i) for i in range(30)})
+    other = score(capsys, "--run", "runs/a", "--samples", 12, "--data", "other.zip")
+    assert "other.zip, taken for the training pictures" in other["compared_with"]
+    assert "runs/a: no checkpoint says which pictures it was trained on" in caplog.text
 
 
 def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(

@@ -81,6 +81,8 @@ def test_held_out_pictures_that_were_trained_on_give_no_ratio():
     assert record["pixels"]["ratio_of_medians"] is None
     shown = {"samples": 20, "epoch": 1, "layer": "mixed_7", "training": "a", "held_out": "b"}
     assert "(ratio none)" in memorisation.in_words(record | shown, Run("r"))
+    unknown = memorisation.in_words(record | shown | {"epoch": None}, Run("r"))
+    assert unknown.startswith("20 samples of r\n")
 
 
 @pytest.fixture(scope="module")

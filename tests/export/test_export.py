@@ -22,6 +22,7 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.images import read_grid
+from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import runtime
 from dcgan_tf.export import card, command, exporting, formats, hub
@@ -388,7 +389,20 @@ def test_where_files_lie_stands_on_no_card(run):
     own = score(2, 0.9, generator_sha256=sha256) | {"compared_with": words}
     write_lines(run.evaluation, [own])
     _, text, _ = card_of(run)
-    assert "celeba.zip, not trained on" in text and "/home" not in text
+    assert "the rest of celeba.zip, not trained on" in text and "/home" not in text
+    assert "my faces" not in text
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_the_card_of_the_package_s_own_generator_says_what_its_own_says(here):
+    export("--pretrained", "faces", "--to", "hub", "--out", here / "out")
+    _, text = read_card(here / "out/hub/README.md")
+    own = (FOLDER / "faces" / "README.md").read_text(encoding="utf-8")
+    for name in ("Data", "Training", "Memorisation", "Limits"):
+        (line,) = re.findall(rf"^- \*\*{name}\*\*: .*$", own, re.MULTILINE)
+        assert text.count(f"- **{name}**") == 1 and line in text
+    assert "asked for" not in text and "not looked for" not in text
+    assert "generator.onnx" not in text and "discriminator.keras`" not in text
 
 
 @pytest.mark.usefixtures("without_onnx")

@@ -1,13 +1,16 @@
 """Diversity, collapse and a saturated discriminator."""
 
 import itertools
+from dataclasses import astuple
 
 import numpy as np
 import pytest
 
 from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.config import Config
 from dcgan_tf.metrics import collapse
 from dcgan_tf.train.callbacks import logs
+from dcgan_tf.train.changes import Change
 
 
 def epochs(*diversities, d_real=0.6, d_fake=0.4, steps=10):
@@ -55,13 +58,25 @@ def test_troubles_are_found_at_their_first_epoch(history, found):
 def test_label_smoothing_lowers_what_counts_as_saturated():
     history = epochs(1, 1, 1, d_real=0.78, d_fake=0.02)
     assert collapse.troubles(history) == {}
-    assert collapse.troubles(history, certainty=0.8) == {"saturated D": 3}
+    assert collapse.troubles(history, lambda step: 0.8) == {"saturated D": 3}
+
+
+def test_each_epoch_is_judged_by_the_targets_of_its_steps(caplog):
+    history = epochs(*[1] * 9, d_real=0.8, d_fake=0.1)
+    plan = [Change(20, 2, "g_learning_rate", 0.2, 0.1), Change(50, 5, "label_smoothing", 0.0, 0.3)]
+    certainty = collapse.certainty_at(Config(label_smoothing=0.3), map(astuple, plan))
+    assert [certainty(step) for step in (10, 50, 60)] == [1, 1, 0.7]
+    assert collapse.troubles(history, certainty) == {"saturated D": 8}
+    for last in range(1, 10):
+        journal = Journal(10, "", 10 * last, history[:last])
+        logs.Troubles(journal, certainty).on_epoch_end(last - 1)
+    assert "D is saturated at epoch 8" in caplog.text and len(caplog.records) == 1
 
 
 def test_warning_comes_once_with_the_epoch(caplog):
     history = epochs(0.9, 0.8, 0.1, 0.1)
     for last in (1, 2, 3, 4):
         journal = Journal(10, "", 10 * last, history[:last])
-        logs.Troubles(journal, 1.0).on_epoch_end(last - 1)
+        logs.Troubles(journal, lambda step: 1.0).on_epoch_end(last - 1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "collapse at epoch 3" in caplog.text

@@ -142,6 +142,24 @@ def test_the_recipe_is_found_by_its_path_or_said_not_to_be_there(run, here, name
     assert data["settings"]["recipe"].split(",")[0] == (named if named == "mine.toml" else "celeba")
 
 
+def test_a_new_run_takes_the_same_pictures(run):
+    own = {"dataset": "folder", "data": "my pics", "subset": 20, "crop": "center"}
+    run.config.write_text(to_toml(replace(read_config(run.config), **own)))
+    found = dict(write(run)[1]["runs"][0]["commands"])["Start a new run from these networks"]
+    flags = "--dataset folder --data 'my pics' --subset 20"
+    assert found == f"python train.py --config demo {flags} --init-from {run.root}"
+
+
+def test_a_change_of_the_targets_counts_from_its_step_on(run):
+    apart = {"d_real": 0.8, "d_fake": 0.1}  # by 0.7: saturated only where reals are aimed at 0.7
+    write_lines(run.metrics, [losses(e) | apart for e in range(1, 10)])
+    change = 'step = 50\nepoch = 5\nsetting = "label_smoothing"\nold = 0.0\nnew = 0.3\n'
+    text = run.config.read_text().replace("label_smoothing = 0.0 ", "label_smoothing = 0.3 ")
+    run.config.write_text(f"{text}\n[[changes]]\n{change}")
+    found = [(t["what"], t["epoch"]) for t in write(run)[1]["runs"][0]["troubles"]]
+    assert found == [("saturated D", 8)]
+
+
 def test_warnings_and_changes_are_marked(run):
     late = {"diversity": 0.1, "d_real": 0.99, "d_fake": 0.01}
     write_lines(run.metrics, [losses(e) | (late if e > 2 else {}) for e in range(1, EPOCHS + 1)])
@@ -307,7 +325,7 @@ def test_commands_are_typed_as_a_shell_takes_them(tmp_path):
         ("my own, really.toml", "--config 'my own, really.toml'"),
         ("a,b.toml", "--config a,b.toml"),
         ("-x.toml", "--config=-x.toml"),
-        ("gone, with blanks.toml", "--config celeba"),
+        ("gone, with blanks.toml", "--config celeba --dataset demo"),
     ],
 )
 def test_a_new_run_is_started_with_the_whole_path_of_the_recipe(run, here, named, typed):
@@ -317,7 +335,7 @@ def test_a_new_run_is_started_with_the_whole_path_of_the_recipe(run, here, named
     run.versions.write_text(json.dumps(command_line))
     commands = dict(write(run)[1]["runs"][0]["commands"])
     found = commands["Start a new run from these networks"]
-    assert found == f"python train.py {typed} --init-from {run.root}"
+    assert found == f"python train.py {typed} --subset 3000 --init-from {run.root}"
 
 
 def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):

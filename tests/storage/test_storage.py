@@ -68,6 +68,14 @@ def test_one_of_them_by_name(kept):
     assert not (kept / "celeba-64-1").exists() and (kept / "celeba-64-0").exists()
 
 
+def test_a_place_may_be_a_link_what_is_in_it_may_not(kept, here):
+    (here / "disk").symlink_to(kept, target_is_directory=True)
+    main([str(here / "disk"), "--clear"])
+    assert not (kept / "celeba-64-1").exists() and (here / "elsewhere/pixels.npy").exists()
+    with pytest.raises(UserError, match="neither packs nor features"):
+        main([str(kept / "link"), "--clear"])
+
+
 @pytest.mark.parametrize("place", ["data/packs/holiday", "nowhere", "data/packs/notes.txt", "data"])
 def test_other_places_are_refused(place, kept):
     with pytest.raises(UserError):

@@ -63,7 +63,7 @@ def history(*diversities, steps=10):
 
 
 def plot_of(path, journal, epochs=4):
-    plot = LossPlot(path, "t", 1.0, journal)
+    plot = LossPlot(path, "t", journal=journal)
     count = types.SimpleNamespace(count=0)
     plot.set_model(types.SimpleNamespace(batch_size=8, metrics=[count]))
     plot.set_params({"epochs": epochs})

@@ -115,6 +115,12 @@ def line(epoch, fid, generator="a", by="training", **protocol):
     return {"epoch": epoch, "by": by, "fid": fid, "floor": None, "protocol": stamp} | shares
 
 
+def test_scores_that_cannot_be_had_are_a_dash_in_the_line():
+    record = line(3, 1.5) | {"kid_mean": 1e-3, "precision": None, "recall": None}
+    found = scoring.describe(record)
+    assert found.endswith("FID 1.500  KID 1.00e-03  precision -  recall -")
+
+
 @pytest.fixture
 def run(tmp_path):
     return Run(tmp_path)
@@ -226,9 +232,3 @@ def test_settings_may_change_when_a_run_goes_on_and_the_weights_must_exist(tmp_p
     assert changed_fields(first, second) == []
     with pytest.raises(UserError, match="--inception .*no such file"):
         parse_training(["--inception", str(tmp_path / "none.npz")])
-
-
-def test_two_real_pictures_are_too_few_for_precision():
-    record = {"epoch": 2, "fid": 3.0, "floor": None, "kid_mean": 0.5}
-    text = scoring.describe(record | {"precision": None, "recall": None})
-    assert text == "scores of epoch 2: FID 3.000  KID 5.00e-01  precision -  recall -"

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,8 @@ class LossPlot(Redrawn):
     Args:
         path: the PNG.
         title: above the plot; by default the name of its folder.
-        certainty: how far apart D's targets are, 1 without smoothing and noise of the labels.
+        certainty: how far apart D's targets are at which step, see collapse.certainty_at; by
+            default 1, as without smoothing and noise of the labels.
         journal: of a run, which goes on where its checkpoint was; MetricsLog has put the epoch's
             record into its history before this callback comes. By default a plot of its own,
             which begins with this fit.
@@ -119,7 +121,7 @@ class LossPlot(Redrawn):
         self,
         path: str | os.PathLike,
         title: str | None = None,
-        certainty: float = 1.0,
+        certainty: Callable[[int], float] = collapse.fully,
         journal: Journal | None = None,
         looks=None,
     ):
