@@ -36,8 +36,7 @@ def figure(
     panels[1].set_xlabel(xlabel)
     for axes in panels:
         axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it: it hides nothing
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it, where it hides nothing
     with replacing(path) as temporary:
         drawn.savefig(temporary, dpi=DPI, metadata=text)
     # A figure is half a megabyte of circular references; Python would let dozens pile up.
