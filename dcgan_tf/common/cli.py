@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -162,6 +163,15 @@ def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
         words += f", {high} at most" if high < float("inf") else ""
         raise UserError(f"{flag}: got {limits.shown(text)}, expected {words}") from None
     return value
+
+
+def check_scikit_learn(what: str):
+    """Refuse at once what would fail for want of a package after minutes of work."""
+    if find_spec("sklearn") is None:
+        raise UserError(
+            f"{what} needs scikit-learn, not installed here; run in the project's folder: "
+            'pip install ".[analysis]"'
+        )
 
 
 def at_home(flag, text):

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.cli import (
+    Parser,
+    at_home,
+    check_scikit_learn,
+    leave,
+    number,
+    run_command,
+)
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file, check_way
@@ -59,6 +66,7 @@ def _of_attributes(args, model):
 
 def _check_attributes(path, data, run):
     """Refuse what no picture needs to be prepared for: that takes minutes."""
+    check_scikit_learn("--attributes")
     from dcgan_tf.directions.table import check_table  # with NumPy, which other calls go without
 
     check_table(path)

@@ -12,7 +12,6 @@ from dcgan_tf.directions.found import Found
 from dcgan_tf.directions.heads import STEPS, Head
 from dcgan_tf.directions.people import labelled_pictures
 from dcgan_tf.directions.request import DirectionsRequest
-from dcgan_tf.metrics.auc import auc
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 log = logging.getLogger(__name__)
@@ -105,9 +104,11 @@ def _learnt(part, seed):
 
 
 def _aucs(head, part):
-    """list[float]: of each attribute, on pictures that the head was not trained on."""
+    """list[float]: AUC of each attribute on images that the head was not trained on."""
+    from sklearn.metrics import roc_auc_score
+
     scores = head.scores(part.pixels)
-    return [auc(scores[:, k], part.labels[:, k]) for k in range(scores.shape[1])]
+    return [roc_auc_score(part.labels[:, k], scores[:, k]) for k in range(scores.shape[1])]
 
 
 def _scored(sampler, count, heads):

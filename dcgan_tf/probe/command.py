@@ -4,7 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common import runs
-from dcgan_tf.common.cli import Parser, at_home, check_choice, leave, number, run_command
+from dcgan_tf.common.cli import (
+    Parser,
+    at_home,
+    check_choice,
+    check_scikit_learn,
+    leave,
+    number,
+    run_command,
+)
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
@@ -25,6 +33,7 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
         UserError: an unknown flag, an unreadable value, no such discriminator.
     """
     args = _parser().parse_args(argv)
+    check_scikit_learn("the probe")
     check_choice("--dataset", args.dataset, LABELLED)
     given = {
         name: at_home(f"--{name}", getattr(args, name))

@@ -22,8 +22,6 @@ from dcgan_tf.data.pack import Pack, narrowed, open_pack
 from dcgan_tf.data.pack_files import read_manifest
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.metrics.interval import wilson
-from dcgan_tf.metrics.logistic import choose
 from dcgan_tf.models.critic import features_of, pooled_features
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
@@ -31,9 +29,10 @@ from dcgan_tf.probe.request import ProbeRequest
 
 log = logging.getLogger(__name__)
 
-TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that chooses the ridge
+TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that chooses C
 PIXEL_SIDE = 32  # the baseline sees larger pictures averaged down to this
 PAIRS = 5  # of classes that are taken for each other, at most
+STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, the inverse of the regularization
 
 
 def probe(request: ProbeRequest) -> dict:
@@ -66,7 +65,7 @@ def probe(request: ProbeRequest) -> dict:
         "pixels": lambda: pixels_of(pack.pixels),
     }
     results = {
-        name: _classified(make(), labels, len(classes), parts) for name, make in inputs.items()
+        name: _classify(make(), labels, len(classes), parts) for name, make in inputs.items()
     }
     record = {
         "discriminator_sha256": weights_sha256(discriminator),
@@ -170,20 +169,35 @@ def pixels_of(pixels: np.ndarray) -> np.ndarray:
     return np.asarray(pixels, np.float32).reshape(len(pixels), -1) / 255
 
 
-def _classified(features, labels, count, parts):
-    """dict: what one kind of input gives on the test."""
+def _classify(features, labels, count, parts):
+    """dict: test accuracy of a logistic regression on standardized features.
+
+    Its regularization is the one that is best on the examples to `choose`; then it is fitted to
+    all but the test.
+    """
+    from scipy.stats import binomtest
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import confusion_matrix
+    from sklearn.model_selection import GridSearchCV, PredefinedSplit
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     known, test = ~parts["test"], parts["test"]
-    linear, ridge = choose(features[known], labels[known], count, parts["choose"][known])
-    taken = linear.logits(features[test]).argmax(axis=1)
-    confusion = np.zeros((count, count), int)
-    np.add.at(confusion, (labels[test], taken), 1)
-    hits = int(np.trace(confusion))
-    low, high = wilson(hits, int(test.sum()))
+    search = GridSearchCV(
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        {"logisticregression__C": STRENGTHS},
+        cv=PredefinedSplit(np.where(parts["choose"][known], 0, -1)),
+    )
+    search.fit(features[known], labels[known])
+    predicted = search.predict(features[test])
+    confusion = confusion_matrix(labels[test], predicted, labels=range(count))
+    hits = binomtest(int(np.trace(confusion)), int(test.sum()))
+    interval = hits.proportion_ci(method="wilson")  # 95%, sound near 0 and 1 as well
     return {
-        "accuracy": round(hits / int(test.sum()), 5),
-        "interval": [round(low, 5), round(high, 5)],
+        "accuracy": round(hits.statistic, 5),
+        "interval": [round(float(end), 5) for end in interval],
         "numbers": features.shape[1],
-        "ridge": ridge,
+        "C": search.best_params_["logisticregression__C"],
         "confusion": confusion.tolist(),
     }
 
@@ -203,13 +217,13 @@ def _tell(record):
     counts = record["counts"]
     log.info(
         f"{len(record['classes'])} classes; learnt from {counts['fit'] + counts['choose']:,} "
-        f"pictures ({counts['choose']:,} of them chose the ridge), tested on {counts['test']:,}"
+        f"pictures ({counts['choose']:,} of them chose C), tested on {counts['test']:,}"
     )
     for name, result in record["results"].items():
         low, high = result["interval"]
         log.info(
             f"{name:13}  {result['accuracy']:.2%} right (95% interval {low:.2%} to {high:.2%}), "
-            f"{result['numbers']:,} numbers a picture, ridge {result['ridge']:g}"
+            f"{result['numbers']:,} numbers a picture, C {result['C']:g}"
         )
         if pairs := worst(result["confusion"], record["classes"]):
             log.info(f"{'':13}  taken wrongly: {'; '.join(pairs)}")

@@ -135,7 +135,7 @@ def small(root, tmp_path, monkeypatch):
     # What is learnt is of no matter here, and of ten pictures nothing is.
     monkeypatch.setattr(probing, "features_of", lambda network, pixels, activation: pixels)
     monkeypatch.setattr(probing, "_check_classes", lambda *args: None)
-    monkeypatch.setattr(probing, "_classified", lambda *args: None)
+    monkeypatch.setattr(probing, "_classify", lambda *args: None)
     monkeypatch.setattr(probing, "_tell", lambda record: None)
 
     def warned(caplog, *args):
