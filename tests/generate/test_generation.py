@@ -273,11 +273,11 @@ def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch)
 
 @pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
-def test_the_readmes_snippets_are_right_for_every_recipe(snippet, name, here, monkeypatch):
+def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here, monkeypatch):
     config = parse_training(["--config", name, "--width", "0.05", "--init-stddev", "0.3"]).config
     (here / "runs/demo").mkdir(parents=True)
     build_generator(config).save(here / "runs/demo/generator.keras")
-    text = (REPO / "README.md").read_text(encoding="utf-8").split("## Generating")[1]
+    text = (REPO / "docs" / "generating.md").read_text(encoding="utf-8")
     found = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if snippet in code]
     monkeypatch.setattr(dcgan_tf, "load_generator", load_generator, raising=False)
     exec(found[0], {})
