@@ -93,7 +93,7 @@ def main(folder, epochs=50):
         folder, labels=None, image_size=(SIZE, SIZE), crop_to_aspect_ratio=True, batch_size=None
     )
     batches = images.shuffle(1000).batch(BATCH, drop_remainder=True).prefetch(1)
-    DCGAN().fit(batches, epochs=int(epochs), callbacks=[SaveSamples()])
+    DCGAN().fit(batches, epochs=int(epochs), shuffle=False, callbacks=[SaveSamples()])
 
 
 if __name__ == "__main__":
