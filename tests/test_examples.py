@@ -22,5 +22,6 @@ def test_it_trains_on_a_folder_and_saves_a_grid(here):
     example.DCGAN.fit = lambda *args, **kwargs: histories.append(fit(*args, **kwargs, verbose=0))
     example.main(here / "images", 1)
     assert 0 < histories[0].history["d_loss"][0] < 3
-    assert Image.open("samples.png").size == (512, 512)
-    assert Image.open("samples.png").getextrema()[0][1] > 100  # pixels of 0 to 255, not 0 to 1
+    with Image.open("samples.png") as grid:
+        assert grid.size == (512, 512)
+        assert grid.getextrema()[0][1] > 100  # pixels of 0 to 255, not 0 to 1
