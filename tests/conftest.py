@@ -16,11 +16,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or no program would hear Ctrl-C
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m selects by the marks
 def pytest_collection_modifyitems(items):
-    """What runs whole commands is slow, all of it; elsewhere the tests are marked one by one."""
+    """Nightly tests and those of whole commands are slow; the latter begin first, as the longest."""
     for item in items:
-        if "end_to_end" in item.path.parts:
+        if "end_to_end" in item.path.parts or item.get_closest_marker("nightly"):
             item.add_marker("slow")
+    items.sort(key=lambda item: "end_to_end" not in item.path.parts)
 
 
 @pytest.fixture(autouse=True)
