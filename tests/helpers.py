@@ -22,6 +22,11 @@ FACES = SHARED / "faces" / "celeba_train_10k.zip"
 MNIST = SHARED / "mnist"
 needs_faces = pytest.mark.skipif(not FACES.exists(), reason=f"real CelebA: {FACES} is absent")
 needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason=f"real MNIST: {MNIST} is absent")
+# The smallest networks: a miniature's time goes into the tracing of its layers.
+SMALL = (
+    *("--image-size", "16", "--base-size", "4", "--g-channels", "16,16"),
+    *("--d-channels", "8,8", "--width", "1"),
+)
 
 
 def train(*args, cwd, env=None):
