@@ -16,11 +16,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or no program would hear Ctrl-C
 
 
+SLOW_FIXTURES = {"finished", "trained", "whole", "fitted", "graph_def"}  # trainings, Inception
+
+
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marks
 def pytest_collection_modifyitems(items):
-    """Nightly tests and those of whole commands are slow; the latter begin first, as the longest."""
+    """Slow without a mark: nightly tests, whole commands, and what needs a training or
+    the Inception graph. The commands begin first, as the longest."""
     for item in items:
-        if "end_to_end" in item.path.parts or item.get_closest_marker("nightly"):
+        nightly, whole = item.get_closest_marker("nightly"), "end_to_end" in item.path.parts
+        if nightly or whole or SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker("slow")
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)
 

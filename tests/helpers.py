@@ -23,10 +23,9 @@ MNIST = SHARED / "mnist"
 needs_faces = pytest.mark.skipif(not FACES.exists(), reason=f"real CelebA: {FACES} is absent")
 needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason=f"real MNIST: {MNIST} is absent")
 # The smallest networks: a miniature's time goes into the tracing of its layers.
-SMALL = (
-    *("--image-size", "16", "--base-size", "4", "--g-channels", "16,16"),
-    *("--d-channels", "8,8", "--width", "1"),
-)
+TWO_LAYERS = ("--g-channels", "16,16", "--d-channels", "8,8", "--width", "1")
+SMALL = ("--image-size", "16", "--base-size", "4", *TWO_LAYERS)
+SMALL_AT_64 = ("--base-size", "16", *TWO_LAYERS)
 
 
 def train(*args, cwd, env=None):

@@ -19,8 +19,6 @@ from dcgan_tf.metrics.inception_download import download_archive
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, weight_shapes
 from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
-pytestmark = pytest.mark.slow
-
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
 
@@ -239,6 +237,7 @@ def test_another_graph_is_refused(graph_file):
         inception.load_inception(graph_file)
 
 
+@pytest.mark.nightly
 @needs_weights
 def test_golden_check_on_the_true_weights():
     assert inception.load_inception(SHARED_NPZ).layers == ("mixed_7",)
