@@ -11,6 +11,7 @@ from dcgan_tf.common.log import hush
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if platform.machine() == "x86_64":
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads spin: ten times as slow under load
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job: "pytest &"
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or no program would hear Ctrl-C
