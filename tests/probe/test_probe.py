@@ -35,7 +35,7 @@ def stripes(index, upright):
 def root(tmp_path_factory):
     """A run with an untrained discriminator, and 60 striped pictures of each of two classes."""
     root = tmp_path_factory.mktemp("probe")
-    config = tiny(dataset="folder", crop="center", width=0.25, packs=str(root / "packs"))
+    config = tiny(dataset="folder", crop="center", d_channels=(16, 32), packs=str(root / "packs"))
     (root / "run").mkdir()
     build_discriminator(config).save(root / "run" / "discriminator.keras")
     (root / "run" / "config.toml").write_text(to_toml(config))
