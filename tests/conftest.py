@@ -17,13 +17,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background jo
     signal.signal(signal.SIGINT, signal.default_int_handler)  # or no program would hear Ctrl-C
 
 
-SLOW_FIXTURES = {"finished", "trained", "whole", "fitted", "graph_def"}  # trainings, Inception
+SLOW_FIXTURES = {
+    *("finished", "trained", "whole", "fitted"),  # trainings
+    *("graph_def", "without_onnx"),  # Inception, folders for a hub
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marks
 def pytest_collection_modifyitems(items):
-    """Slow without a mark: nightly tests, whole commands, and what needs a training or
-    the Inception graph. The commands begin first, as the longest."""
+    """Slow without a mark: nightly tests, whole commands, and what needs one of the
+    fixtures above. The commands begin first, as the longest."""
     for item in items:
         nightly, whole = item.get_closest_marker("nightly"), "end_to_end" in item.path.parts
         if nightly or whole or SLOW_FIXTURES & set(item.fixturenames):
