@@ -234,11 +234,11 @@ def wait_for(condition, process, seconds=90):
 LIVES = (
     ("manifest.json", "before"),
     ("metrics.jsonl", "after"),
+    ("step_00000003.npz", "before"),
     ("", signal.SIGTERM),
     ("", signal.SIGINT),
-    ("step_00000003.npz", "before"),
-    ("step_00000003.npz", "after"),
     ("step_00000006.npz", "before"),
+    ("step_00000006.npz", "after"),
 )
 
 
