@@ -320,6 +320,7 @@ def test_width_scales_channel_counts_to_at_least_one():
     assert [config.scaled(n) for n in (128, 64, 1)] == [32, 16, 1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "argv", "word"),
     [
@@ -341,6 +342,7 @@ def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(content, argv, wor
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_generate_refuses_in_one_line_too(tmp_path):
     assert_refused(generate("--seed", "3", cwd=tmp_path), "did you mean --seeds?")
     assert_refused(generate("--n", "0", cwd=tmp_path), "--n")
@@ -348,6 +350,7 @@ def test_generate_refuses_in_one_line_too(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_help_names_every_flag_and_config(tmp_path):
     done = train("--help", cwd=tmp_path, env={"COLUMNS": "200"})
     assert (done.returncode, done.stderr) == (0, "")

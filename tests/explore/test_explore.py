@@ -97,6 +97,7 @@ def pictures(server, *recipes):
     return np.frombuffer(body, np.uint8).reshape(len(recipes), 64, 64, 3), norms
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_picture_of_generate(server, run, tmp_path):
     argv = ["--run", str(run), "--seeds", "3,17,4294967295", "--truncation", "0.7"]
     generate.main([*argv, "--out", str(tmp_path / "g")])

@@ -45,6 +45,7 @@ def picture(path):
         return np.asarray(image), image.info
 
 
+@pytest.mark.slow
 def test_seeds_name_pictures_whatever_comes_with_them(model_file, tmp_path):
     run_main("--model", model_file, "--n", "40", "--out", tmp_path / "a")
     run_main("--model", model_file, "--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
@@ -90,6 +91,7 @@ def test_fill_and_latents_files(model_file, tmp_path):
     assert not np.array_equal(picture(tmp_path / "f/images/fill_1.png")[0], half)
 
 
+@pytest.mark.slow
 def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
     argv = ("--interpolate", "3,17,42", "--frames", "8", "--out", tmp_path)
     run_main("--model", model_file, *argv)
@@ -119,6 +121,7 @@ def test_the_latent_of_a_seed_is_numpy_s_frozen_stream_whatever_came_before(leng
     np.testing.assert_array_equal(seed_latents(iter(seeds), length), expected)
 
 
+@pytest.mark.slow
 def test_many_samplers_that_draw_little_are_no_reason_for_a_warning(model_file, caplog):
     model = keras.saving.load_model(model_file, compile=False)
     for _ in range(8):
@@ -271,6 +274,7 @@ def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch)
     assert drawn == [32, 32, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
 def test_the_readmes_snippets_are_right_for_every_recipe(snippet, name, here, monkeypatch):

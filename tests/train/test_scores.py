@@ -186,6 +186,7 @@ def test_best_starts_anew_where_its_score_cannot_be_read(run, kept, damage, capl
     assert best.is_best(None, line(2, 9))
 
 
+@pytest.mark.slow
 def test_plot_leaves_out_what_does_not_compare(run):
     def drawn(*lines):
         write_lines(run.evaluation, lines)
