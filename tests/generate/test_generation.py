@@ -12,6 +12,7 @@ import pytest
 from helpers import REPO
 from helpers import generate as generate_process
 from PIL import Image
+from tiny_gan import tiny
 
 import dcgan_tf
 import generate
@@ -28,7 +29,7 @@ from dcgan_tf.train.command import parse_training
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     """An untrained small generator with large weights, so that pictures differ by far."""
-    config = parse_training(["--width", "0.05", "--init-stddev", "0.3"]).config
+    config = tiny(init_stddev=0.3)
     folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
     folder.mkdir()
     build_generator(config).save(folder / "generator.keras")
