@@ -5,12 +5,12 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$p && break; done)
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo faces test quick lint format bench clean
+.PHONY: help demo faces test quick nightly lint format bench clean
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/installed  ## set up .venv, train on drawn faces, generate a grid (minutes)
 	$(BIN)/python train.py --config demo --run runs/demo
@@ -20,12 +20,15 @@ faces: .venv/installed  ## train `laptop` on CelebA, generate a grid: make faces
 	$(BIN)/python train.py --config laptop $(if $(DATA),--data "$(DATA)") --run runs/faces
 	$(BIN)/python generate.py --run runs/faces --n 64
 
-test: .venv/installed  ## all tests, then the linter (minutes)
-	$(PYTEST)
+test: .venv/installed  ## the tests, then the linter (5 minutes on two idle cores)
+	$(PYTEST) -m "not nightly"
 	@$(MAKE) --no-print-directory lint
 
-quick: .venv/installed  ## the tests that are not marked slow (under 90 seconds)
+quick: .venv/installed  ## the tests that are not marked slow (45 seconds)
 	$(PYTEST) -m "not slow"
+
+nightly: .venv/installed  ## the tests that `make test` leaves out: long, or of other tools
+	$(PYTEST) -m nightly
 
 lint: .venv/installed  ## look for mistakes and for code that is not formatted
 	$(BIN)/ruff check .

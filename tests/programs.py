@@ -21,6 +21,7 @@ from pathlib import Path
 
 REPO = Path(__file__).resolve().parent.parent
 _OURS = (str(REPO), str(REPO / "tests"))  # where the server finds what it imports
+_READ_LATER = {"TF_CONFIG", "TF_NUM_INTEROP_THREADS", "PYTHONPATH"}
 _FORKS = sys.platform == "linux"  # elsewhere a fork may lack what the system had set up
 
 
@@ -29,12 +30,13 @@ def start_program(words, cwd, env=None, stdout=None, stderr=None):
 
     Args:
         words: a script of this repository, ("-m", module) or ("-c", code), and arguments.
-        env: on top of ours; such a program starts from nothing, unless it only says TF_CONFIG.
+        env: on top of ours; such a program starts from nothing, unless it only says what is read
+            after the import of TensorFlow.
         stdout, stderr: open files; without them, pipes or what communicate() reads like pipes.
     """
     words = [str(REPO / words[0]) if words[0].endswith(".py") else words[0], *map(str, words[1:])]
     env = os.environ | (env or {})
-    if _FORKS and {name for name in env if env[name] != os.environ.get(name)} <= {"TF_CONFIG"}:
+    if _FORKS and {name for name in env if env[name] != os.environ.get(name)} <= _READ_LATER:
         return _Fork(words, cwd, env, stdout, stderr)
     streams = {"stdout": stdout or subprocess.PIPE, "stderr": stderr or subprocess.PIPE}
     return subprocess.Popen([sys.executable, *words], cwd=cwd, env=env, encoding="utf-8", **streams)
@@ -123,7 +125,8 @@ def _program(words, cwd, env, out, err):
     sys.stdin = _open(0, os.devnull, os.O_RDONLY, "r")
     sys.stdout = _open(1, out, os.O_WRONLY | os.O_APPEND, "w")
     sys.stderr = _open(2, err, os.O_WRONLY | os.O_APPEND, "w", errors="backslashreplace")
-    sys.path[:] = [path for path in sys.path if path not in _OURS]
+    added = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:] = added + [path for path in sys.path if path not in _OURS]
     try:
         _run(words)
     finally:

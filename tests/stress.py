@@ -29,7 +29,8 @@ MINIATURE = (
     *("--config", "demo", "--subset", "96", "--width", "0.1", "--batch-size", "8"),
     *("--sample-count", "4", "--epochs", "4", "--checkpoint-steps", "3", "--run", "runs/a"),
 )
-# Runs train.py with os.replace and Path.rename, by which every file is published, counted.
+# Runs train.py with os.replace and Path.rename, by which every file is published, counted where
+# the file's name ends in `name`.
 KILLED_AT_PUBLICATION = """
 import os, pathlib, signal, sys
 sys.path.insert(0, {repo!r})
@@ -41,11 +42,12 @@ left = {count}
 def deadly(publish):
     def wrapped(*names, **kwargs):
         global left
-        left -= 1
-        if left == 0 and {before}:
+        counts = str(names[-1]).endswith({name!r})
+        left -= counts
+        if counts and left == 0 and {before}:
             os.kill(os.getpid(), signal.SIGKILL)
         done = publish(*names, **kwargs)
-        if left == 0:
+        if counts and left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return done
     return wrapped
@@ -86,13 +88,16 @@ def kill_at_random(cwd, rng, longest, flags=MINIATURE):
         return f"killed after {moment:.1f} s"
 
 
-def kill_at_publication(cwd, count, before, flags=MINIATURE):
-    """Start a training that is killed right before or after it publishes its `count`-th file."""
-    program = KILLED_AT_PUBLICATION.format(repo=str(REPO), count=count, before=before)
+def kill_at_publication(cwd, count, before, flags=MINIATURE, name="", prelude=""):
+    """Start a training that is killed right before or after it publishes its `count`-th file, or
+    the `count`-th whose name ends in `name`; `prelude` is code that it begins with."""
+    program = prelude + KILLED_AT_PUBLICATION.format(
+        repo=str(REPO), count=count, before=before, name=name
+    )
     code = start(cwd, *flags, program=program).wait()
     if code not in (-9, 0):
         raise RuntimeError(f"exit code {code}: {(Path(cwd) / 'out.txt').read_text()}")
-    moment = f"{'before' if before else 'after'} publication {count}"
+    moment = f"{'before' if before else 'after'} publication {count} {name}".rstrip()
     return f"killed {moment}" if code else f"had finished ({moment} never came)"
 
 

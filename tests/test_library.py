@@ -49,6 +49,7 @@ def test_every_exported_name_is_there():
         dcgan_tf.Generator  # noqa: B018
 
 
+@pytest.mark.slow
 def test_history_and_logs_are_plain_numbers():
     seen = []
 
@@ -64,6 +65,7 @@ def test_history_and_logs_are_plain_numbers():
     assert seen[-1] == pytest.approx({name: values[-1] for name, values in history.items()})
 
 
+@pytest.mark.slow
 def test_keras_own_callbacks_work(tmp_path):
     best = tmp_path / "best.keras"
     own = [
@@ -102,6 +104,7 @@ def test_pictures_alone_draw_what_numbered_ones_draw():
     assert len({weights_after(data, steps)[0] for data in (numbered, alone, labelled)}) == 1
 
 
+@pytest.mark.slow
 def test_each_epoch_of_plain_pictures_draws_other_latents():
     model, drawn = build(tiny()), []
     count = model._count
@@ -115,6 +118,7 @@ def shuffled(batch):
     return {"image": batch["image"], "index": tf.reverse(batch["index"], [0])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -186,7 +186,7 @@ TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(WITHOUT_OUTPUTS))
+@pytest.mark.parametrize("name", ["colab", pytest.param("kaggle", marks=pytest.mark.nightly)])
 @pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
 def test_the_notebooks_for_colab_and_kaggle_run(name, tmp_path):
     archive = faces_zip(tmp_path, 16)
@@ -202,7 +202,14 @@ def test_the_notebooks_for_colab_and_kaggle_run(name, tmp_path):
     assert (tmp_path / "dcgan_tf/faces.tgz").stat().st_size > 10_000
 
 
-@pytest.mark.slow
+def test_the_cells_for_kaggle_are_those_for_colab_but_for_where_things_lie():
+    colab, kaggle = (cells(DOCS / f"{name}.ipynb", "code") for name in ("colab", "kaggle"))
+    assert len(colab) == len(kaggle)
+    other = [i for i, (a, b) in enumerate(zip(colab, kaggle, strict=True)) if a != b]
+    assert other == [0, 2, len(colab) - 1]  # the settings, the GPU's menu, the archive
+
+
+@pytest.mark.nightly
 def test_the_tutorial_runs_on_a_few_digits(tmp_path):
     noise = np.random.RandomState(0).randint(0, 256, (64, 28, 28), np.uint8)
     digits = struct.pack(">4i", 2051, *noise.shape) + noise.tobytes()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import keras
 import numpy as np
+from helpers import SMALL_AT_64
 
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
@@ -15,8 +16,10 @@ PIXELS = np.random.RandomState(0).randint(0, 256, (40, 64, 64, 3), dtype=np.uint
 
 
 def tiny(name="celeba", **changes):
-    """A small resolved config."""
-    return replace(parse_training(["--config", name, "--width", "0.05"]).config, **changes)
+    """A small resolved config; that of faces has two layers a network besides the last."""
+    size = {"mnist": (), "cifar10": (), "radford": (*SMALL_AT_64, "--base-size", "8")}
+    flags = ["--config", name, "--width", "0.05", *size.get(name, SMALL_AT_64)]
+    return replace(parse_training(flags).config, **changes)
 
 
 def build(config, optimizer=keras.optimizers.SGD, **kwargs):

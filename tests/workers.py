@@ -3,13 +3,13 @@
 import json
 import socket
 
-from helpers import REPO
+from helpers import REPO, SMALL
 from programs import start_program
 
 from dcgan_tf.common import checkpoints
 
 TINY = (
-    *("--config", "demo", "--subset", "48", "--width", "0.1", "--batch-size", "12"),
+    *("--config", "demo", "--subset", "48", *SMALL, "--batch-size", "12"),
     *("--sample-count", "4", "--epochs", "2", "--no-tensorboard", "--run", "runs/a"),
 )
 # At higher rates a few steps of a GAN make much of a rounding: 0.0002 apart becomes 0.15.

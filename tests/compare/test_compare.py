@@ -144,6 +144,7 @@ def colours(path):
     return [int((abs(pixels - c).max(-1) < 9).sum()) for c in ((31, 119, 180), (255, 127, 14))]
 
 
+@pytest.mark.slow
 def test_the_plot_has_a_line_for_each_run(runs, tmp_path, capsys):
     compare(capsys, *runs)
     assert min(colours(tmp_path / "compare.png")) > 300
@@ -159,6 +160,7 @@ def test_the_plot_has_a_line_for_each_run(runs, tmp_path, capsys):
     assert 0 < first < 100 < second  # the first is in the legend alone
 
 
+@pytest.mark.slow
 def test_where_no_score_can_be_placed_the_beliefs_are_drawn(runs, tmp_path, capsys):
     for run in runs:
         run.evaluation.unlink()
@@ -226,6 +228,7 @@ def test_only_a_plot_of_its_own_is_replaced(flags, runs, tmp_path, monkeypatch, 
     assert {path.name for path in tmp_path.iterdir()} == {"one", "two", out.name}
 
 
+@pytest.mark.slow
 def test_the_command_needs_no_tensorflow(runs):
     def call(*argv):
         line = [sys.executable, "-X", "importtime", "-m", "dcgan_tf.compare", *map(str, argv)]

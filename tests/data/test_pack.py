@@ -107,6 +107,7 @@ def by_pillow(encoded, box, mode="RGB"):
 # Pixels
 
 
+@pytest.mark.slow
 @needs_faces
 def test_real_faces_agree_with_pillow(packed):
     result = packed(FACES, dataset="celeba", subset=100)
@@ -268,6 +269,7 @@ def test_bad_pictures_are_skipped_by_name_and_reason_in_one_warning(packed):
     assert f"empty.jpg: {skipped['empty.jpg']}" in warning and "manifest.json" in warning
 
 
+@pytest.mark.slow
 def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
     """Good ones, ones prepared alone, ones known to be bad, and ones found damaged by decoding."""
     monkeypatch.setattr(limits, "LARGE_PIXELS", 65 * 64)

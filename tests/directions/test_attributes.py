@@ -140,7 +140,7 @@ def flags(faces, **changes):
     return [str(part) for pair in given.items() if pair[1] is not None for part in pair]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_drawn_faces_have_the_direction_that_they_were_made_with(
     faces, tmp_path, monkeypatch, capsys
 ):

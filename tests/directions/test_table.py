@@ -66,6 +66,7 @@ def test_a_table_of_other_pictures_is_refused(tmp_path):
         read_attributes(path, [["000001.jpg"], ["a/x.jpg", "a/y.jpg"]])
 
 
+@pytest.mark.slow
 def test_zips_that_hold_no_one_table_are_refused(tmp_path):
     two = write_zip(tmp_path / "two.zip", {"a.txt": b"", "b.txt": b""})
     with refused("a zip with 2 tables"):
@@ -77,6 +78,7 @@ def test_zips_that_hold_no_one_table_are_refused(tmp_path):
         read_attributes(tmp_path / "none", [PICTURES])
 
 
+@pytest.mark.slow
 @needs_faces
 def test_celebas_own_table():
     table = SHARED / "faces" / "list_attr_celeba.zip"

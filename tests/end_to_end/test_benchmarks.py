@@ -27,6 +27,7 @@ CONTENDERS = {
 }
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("name", SMALLEST)
 def test_a_benchmark_prints_its_table(name, here):
     script = REPO / "tests/benchmarks" / f"{name}.py"

@@ -29,10 +29,10 @@ def single(tmp_path_factory):
 @pytest.mark.parametrize(
     ("optimizer", "kind"),
     [
-        ("sgd", "mirrored 3"),
         ("sgd", "multiworker"),
         ("adam", "mirrored 2"),
-        ("adam", "multiworker"),
+        pytest.param("sgd", "mirrored 3", marks=pytest.mark.nightly),
+        pytest.param("adam", "multiworker", marks=pytest.mark.nightly),
     ],
 )
 def test_weights_agree_to_1e_10_in_float64(single, optimizer, kind, tmp_path):
@@ -53,6 +53,7 @@ def test_weights_agree_to_1e_10_in_float64(single, optimizer, kind, tmp_path):
         assert one == pytest.approx(other, abs=2e-6)
 
 
+@pytest.mark.nightly
 def test_losses_agree_to_1e_3_in_float32(tmp_path_factory):
     one, two = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
     finish(start(one, *TINY, *LOW_RATES))
@@ -85,7 +86,7 @@ def test_one_signal_stops_all_workers_and_all_go_on_exactly(tmp_path_factory):
     assert texts[0] == texts[1]
 
 
-@pytest.mark.parametrize("victim", [0, 1])
+@pytest.mark.parametrize("victim", [1, pytest.param(0, marks=pytest.mark.nightly)])
 def test_killed_worker_ends_the_other_with_a_message(tmp_path, victim):
     workers = start_workers(tmp_path, *TINY, "--epochs", "500")
     wait_for_training(workers, tmp_path)
@@ -104,6 +105,7 @@ def wait_for_training(workers, cwd, seconds=120):
         time.sleep(0.1)
 
 
+@pytest.mark.nightly
 def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
     chief, other = start_workers(tmp_path, *TINY, meeting=11)
     other.kill()

@@ -25,13 +25,23 @@ def train_here(monkeypatch, cwd, *flags):
         return image.size, image.mode
 
 
-@pytest.mark.parametrize("config", ["celeba", "radford", "laptop", "overnight", "faces"])
+nightly = pytest.mark.nightly
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *("celeba", "radford", "faces"),
+        *(pytest.param(name, marks=nightly) for name in ("laptop", "overnight")),
+    ],
+)
 def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):
     archive = faces_zip(tmp_path, 16)
     made = train_here(monkeypatch, tmp_path, "--config", config, "--data", archive)
     assert made == ((520, 520), "RGB")
 
 
+@nightly
 @needs_faces
 def test_celeba_trains_on_real_faces(monkeypatch, tmp_path):
     archive = SHARED / "faces/celeba_train_10k.zip"
@@ -40,10 +50,7 @@ def test_celeba_trains_on_real_faces(monkeypatch, tmp_path):
     assert len(list((tmp_path / "out/images").iterdir())) == 2
 
 
-def test_demo_trains(monkeypatch, tmp_path):
-    assert train_here(monkeypatch, tmp_path, "--config", "demo") == ((520, 520), "RGB")
-
-
+@nightly
 @needs_mnist
 def test_mnist_trains_on_real_digits(monkeypatch, tmp_path):
     made = train_here(monkeypatch, tmp_path, "--config", "mnist", "--data", SHARED / "mnist")
@@ -67,7 +74,13 @@ def test_cifar10_trains_on_binary_batches(monkeypatch, tmp_path):
     assert made == ((528, 528), "RGB")
 
 
-@pytest.mark.parametrize(("config", "size"), [("celeba", 520), ("mnist", 522), ("cifar10", 528)])
+@pytest.mark.parametrize(
+    ("config", "size"),
+    [
+        ("mnist", 522),
+        *(pytest.param(*case, marks=nightly) for case in (("celeba", 520), ("cifar10", 528))),
+    ],
+)
 def test_tfds_sources_train(monkeypatch, tmp_path, config, size):
     with tfds.testing.mock_data(num_examples=20):
         made = train_here(

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers import faces_zip, train
+from helpers import SMALL_AT_64, faces_zip, train
 from PIL import Image
 from tiny_inception import TinyInception
 
@@ -14,8 +14,6 @@ from dcgan_tf.evaluate import against, judge, memorisation
 from dcgan_tf.evaluate import command as evaluate
 from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, verdict
 from dcgan_tf.metrics import features
-
-pytestmark = pytest.mark.slow
 
 
 def smooth_pictures(seed, count):
@@ -89,7 +87,7 @@ def test_held_out_pictures_that_were_trained_on_give_no_ratio():
 def trained(tmp_path_factory):
     cwd = tmp_path_factory.mktemp("memorisation")
     faces_zip(cwd, 60)
-    flags = ["--width", "0.05", "--batch-size", "8", "--sample-count", "4", "--epochs", "1"]
+    flags = [*SMALL_AT_64, "--batch-size", "8", "--sample-count", "4", "--epochs", "1"]
     done = train("--data", "faces.zip", "--subset", 32, *flags, "--run", "runs/a", cwd=cwd)
     assert done.returncode == 0, done.stderr
     return cwd

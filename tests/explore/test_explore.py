@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from helpers import REPO, refused
 from PIL import Image
+from tiny_gan import tiny
 
 import generate
 from dcgan_tf.common.atomic_write import write_text
@@ -30,7 +31,6 @@ from dcgan_tf.explore.server import BODY_BYTES, Refused
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import seed_latents, slerp
-from dcgan_tf.train.command import parse_training
 
 LENGTH = 128
 
@@ -38,7 +38,7 @@ LENGTH = 128
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """The directory of a run with an untrained small generator, whose pictures differ by far."""
-    config = parse_training(["--width", "0.05", "--init-stddev", "0.3"]).config
+    config = tiny(init_stddev=0.3)
     folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
     folder.mkdir()
     build_generator(config).save(folder / "generator.keras")
@@ -97,6 +97,7 @@ def pictures(server, *recipes):
     return np.frombuffer(body, np.uint8).reshape(len(recipes), 64, 64, 3), norms
 
 
+@pytest.mark.slow
 def test_a_seed_is_the_picture_of_generate(server, run, tmp_path):
     argv = ["--run", str(run), "--seeds", "3,17,4294967295", "--truncation", "0.7"]
     generate.main([*argv, "--out", str(tmp_path / "g")])

@@ -19,7 +19,7 @@ from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.train.command import parse_training
 
-pytestmark = [pytest.mark.slow, needs_browser]
+pytestmark = [pytest.mark.nightly, needs_browser]
 
 HOSTILE = "<img src=x onerror=alert(1)> & = +"  # the name of a direction
 READY = "document.querySelectorAll('#wall button').length === 64 && {exact}"

@@ -73,7 +73,7 @@ RECIPES = [
 ]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @needs_browser
 def test_latents_in_the_browser_are_those_of_numpy(tmp_path):
     sampler = small()
@@ -114,7 +114,7 @@ def assert_alone(page, path):
     assert others == []
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @marked(*needs_packages)
 @pytest.mark.parametrize("flags", [(), ("--output-activation", "tanh", "--channels", "1")])
 def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
@@ -157,7 +157,7 @@ def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
         assert_alone(page, path)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @marked(*needs_packages)
 def test_the_faces_that_come_with_the_package(tmp_path, here):
     path = tmp_path / "faces.html"

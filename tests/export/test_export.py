@@ -74,6 +74,7 @@ def files_in(folder):
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
 @pytest.mark.parametrize("name", [*formats.FORMATS])
 def test_each_format_makes_the_pictures_of_keras(name, activation, networks, tmp_path, capfd):
@@ -251,6 +252,7 @@ def read_card(path):
     return {name: json.loads(value) for name, value in pairs}, text
 
 
+@pytest.mark.slow
 def test_the_folder_for_a_hub(run):
     metadata, text, folder = card_of(run)
     onnx = {"generator.onnx"} if HAS_ONNX else set()
@@ -395,8 +397,10 @@ def test_where_files_lie_stands_on_no_card(run):
 
 @pytest.mark.usefixtures("without_onnx")
 def test_the_card_of_the_package_s_own_generator_says_what_its_own_says(here):
-    export("--pretrained", "faces", "--to", "hub", "--out", here / "out")
-    _, text = read_card(here / "out/hub/README.md")
+    export("--pretrained", "faces", "--to", "hub")
+    metadata, text = read_card(here / "runs/pretrained-faces/exported/0001/hub/README.md")
+    assert metadata["license_name"] == "celeba-non-commercial-research-only"
+    assert "| FID-768 | 0.2160 | - |" in text and "# faces: a generator of faces" in text
     own = (FOLDER / "faces" / "README.md").read_text(encoding="utf-8")
     for name in ("Data", "Training", "Memorisation", "Limits"):
         (line,) = re.findall(rf"^- \*\*{name}\*\*: .*$", own, re.MULTILINE)
@@ -414,7 +418,6 @@ def test_an_origin_that_is_not_known_is_said(named, run, here):
     assert metadata["license"] == "unknown" and "is not known here in full" in text
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
 def test_otherwise_the_licence_is_for_the_user_to_say(run):
     metadata, text, _ = card_of(run)
@@ -436,16 +439,6 @@ def test_a_file_alone_has_a_card_that_says_what_is_not_known(networks, tmp_path,
         "# my tanh: a generator of pictures at 64x64" in text and "no settings lay beside" in text
     )
     assert not (tmp_path / "out/hub/config.toml").exists()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("without_onnx")
-def test_the_faces_that_come_with_the_package(here):
-    export("--pretrained", "faces", "--to", "hub")
-    folder = here / "runs/pretrained-faces/exported/0001/hub"
-    metadata, text = read_card(folder / "README.md")
-    assert metadata["license_name"] == "celeba-non-commercial-research-only"
-    assert "| FID-768 | 0.2160 | - |" in text and "# faces: a generator of faces" in text
 
 
 @pytest.mark.usefixtures("without_onnx")

@@ -154,6 +154,7 @@ def test_what_zipfile_says_is_passed_on(make, words, tmp_path):
     assert words in one_line(read_structure, tmp_path / "g.keras", "--model")
 
 
+@pytest.mark.slow
 def test_a_bomb_is_not_unpacked(tmp_path):
     bomb(tmp_path / "g.keras")
     assert "unpacks to 629.1 MB" in one_line(read_structure, tmp_path / "g.keras", "--model")

@@ -12,6 +12,7 @@ import pytest
 from helpers import REPO
 from helpers import generate as generate_process
 from PIL import Image
+from tiny_gan import tiny
 
 import dcgan_tf
 import generate
@@ -28,7 +29,7 @@ from dcgan_tf.train.command import parse_training
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
     """An untrained small generator with large weights, so that pictures differ by far."""
-    config = parse_training(["--width", "0.05", "--init-stddev", "0.3"]).config
+    config = tiny(init_stddev=0.3)
     folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
     folder.mkdir()
     build_generator(config).save(folder / "generator.keras")
@@ -45,6 +46,7 @@ def picture(path):
         return np.asarray(image), image.info
 
 
+@pytest.mark.slow
 def test_seeds_name_pictures_whatever_comes_with_them(model_file, tmp_path):
     run_main("--model", model_file, "--n", "40", "--out", tmp_path / "a")
     run_main("--model", model_file, "--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
@@ -90,6 +92,7 @@ def test_fill_and_latents_files(model_file, tmp_path):
     assert not np.array_equal(picture(tmp_path / "f/images/fill_1.png")[0], half)
 
 
+@pytest.mark.slow
 def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
     argv = ("--interpolate", "3,17,42", "--frames", "8", "--out", tmp_path)
     run_main("--model", model_file, *argv)
@@ -119,6 +122,7 @@ def test_the_latent_of_a_seed_is_numpy_s_frozen_stream_whatever_came_before(leng
     np.testing.assert_array_equal(seed_latents(iter(seeds), length), expected)
 
 
+@pytest.mark.slow
 def test_many_samplers_that_draw_little_are_no_reason_for_a_warning(model_file, caplog):
     model = keras.saving.load_model(model_file, compile=False)
     for _ in range(8):
@@ -271,6 +275,7 @@ def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch)
     assert drawn == [32, 32, 6]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
 def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here, monkeypatch):

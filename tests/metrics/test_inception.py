@@ -19,8 +19,6 @@ from dcgan_tf.metrics.inception_download import download_archive
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, weight_shapes
 from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
-pytestmark = pytest.mark.slow
-
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
 
@@ -65,7 +63,7 @@ def golden_of_graph(graph_def, monkeypatch, tmp_path):
 
 @pytest.fixture
 def small_chunk(monkeypatch):
-    monkeypatch.setattr(inception, "CHUNK", 4)
+    monkeypatch.setattr(inception, "CHUNK", 2)
 
 
 def pictures(count, size=64, channels=3, seed=0):
@@ -111,13 +109,13 @@ def test_preprocessing_is_tensorflow_1_bilinear():
 
 
 def test_features_do_not_depend_on_batches(weights, small_chunk):
-    images = pictures(10)
+    images = pictures(5)
     network = inception.Inception(weights)
     whole = list(network.features([images], ("mixed_7",)))
-    assert [len(chunk["mixed_7"]) for chunk in whole] == [4, 4, 2]
+    assert [len(chunk["mixed_7"]) for chunk in whole] == [2, 2, 1]
     whole = collect(whole, "mixed_7")
-    for size in (1, 3, 7):
-        batches = (images[i : i + size] for i in range(0, 10, size))
+    for size in (1, 3):
+        batches = (images[i : i + size] for i in range(0, 5, size))
         assert np.array_equal(collect(network.features(batches, ("mixed_7",)), "mixed_7"), whole)
     # Order, and independence of the neighbours in a chunk and of the padding.
     backwards = collect(network.features([images[::-1]], ("mixed_7",)), "mixed_7")
@@ -143,11 +141,11 @@ def test_other_pictures_are_refused(weights, images):
 
 def test_errors_of_the_source_arrive(weights, small_chunk):
     def source():
-        yield pictures(4)
+        yield pictures(2)
         raise RuntimeError("the disk is gone")
 
     chunks = inception.Inception(weights).features(source(), ("mixed_7",))
-    assert len(next(chunks)["mixed_7"]) == 4
+    assert len(next(chunks)["mixed_7"]) == 2
     with pytest.raises(RuntimeError, match="the disk is gone"):
         next(chunks)
 
@@ -156,9 +154,9 @@ def test_input_is_prepared_ahead(weights, small_chunk):
     ahead = threading.Event()
 
     def source():
-        yield pictures(4)
+        yield pictures(2)
         ahead.set()
-        yield pictures(4)
+        yield pictures(2)
 
     chunks = inception.Inception(weights).features(source(), ("mixed_7",))
     next(chunks)
@@ -239,6 +237,7 @@ def test_another_graph_is_refused(graph_file):
         inception.load_inception(graph_file)
 
 
+@pytest.mark.nightly
 @needs_weights
 def test_golden_check_on_the_true_weights():
     assert inception.load_inception(SHARED_NPZ).layers == ("mixed_7",)

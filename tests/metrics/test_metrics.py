@@ -225,6 +225,7 @@ def test_subsets_for_the_spread_are_at_most_half_of_the_pictures(fewest, sizes):
         assert spread is None if sizes[1] is None else spread > 0
 
 
+@pytest.mark.slow
 def test_kernel_distance_of_two_halves_averages_zero():
     random = np.random.default_rng(9)
     values = []

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import REPO
+from programs import run_program
 
 from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.models.networks import build_discriminator, build_generator
@@ -172,7 +173,7 @@ def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
     )
     save_network(build_generator(resolved("--width", "0.05")), tmp_path / "here.keras")
     there = tmp_path / "there.keras"
-    subprocess.run([sys.executable, "-c", program, there], cwd=REPO, check=True)
+    assert run_program(("-c", program, there), REPO).returncode == 0
     assert (tmp_path / "here.keras").read_bytes() == there.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["here.keras", "there.keras"]
 

@@ -35,7 +35,7 @@ def stripes(index, upright):
 def root(tmp_path_factory):
     """A run with an untrained discriminator, and 60 striped pictures of each of two classes."""
     root = tmp_path_factory.mktemp("probe")
-    config = tiny(dataset="folder", crop="center", width=0.25, packs=str(root / "packs"))
+    config = tiny(dataset="folder", crop="center", d_channels=(16, 32), packs=str(root / "packs"))
     (root / "run").mkdir()
     build_discriminator(config).save(root / "run" / "discriminator.keras")
     (root / "run" / "config.toml").write_text(to_toml(config))
@@ -147,6 +147,7 @@ def small(root, tmp_path, monkeypatch):
     return warned
 
 
+@pytest.mark.slow
 def test_it_is_said_where_the_pictures_trained_d_however_they_were_typed(
     small, tmp_path, caplog, monkeypatch
 ):
@@ -161,6 +162,7 @@ def test_it_is_said_where_the_pictures_trained_d_however_they_were_typed(
     assert f"some of {words}" in small(caplog, "--data", "own", "--dataset", "folder")
 
 
+@pytest.mark.slow
 def test_it_is_said_of_pictures_that_were_moved_since(small, tmp_path, caplog, monkeypatch):
     small(caplog, "--data", tmp_path / "own")  # which leaves a pack, as the training does
     manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())

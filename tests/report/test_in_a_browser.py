@@ -13,7 +13,7 @@ from tiny_run import HOSTILE, Parts, make_run, score
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.report import command
 
-pytestmark = [pytest.mark.slow, needs_browser]
+pytestmark = [pytest.mark.nightly, needs_browser]
 TEXT = "document.getElementById('{}').textContent"
 LEFT, RIGHT, HOME, ENTER = ("ArrowLeft", 37), ("ArrowRight", 39), ("Home", 36), ("Enter", 13)
 

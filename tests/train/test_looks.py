@@ -62,6 +62,7 @@ def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path,
     assert len(journal.curve["points"]) == 385  # what came later waits for the next look
 
 
+@pytest.mark.slow
 def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
     seen, model = [], tiny_gan.build(tiny_gan.tiny())
 
@@ -117,6 +118,7 @@ class Never:
     now = False
 
 
+@pytest.mark.slow
 def test_nan_ends_an_epoch_before_anything_of_it_is_saved(tmp_path):
     model, written = tiny_gan.build(tiny_gan.tiny()), []
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
@@ -133,6 +135,7 @@ def test_nan_ends_an_epoch_before_anything_of_it_is_saved(tmp_path):
     assert not written and not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
     model = tiny_gan.build(tiny_gan.tiny())
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))

@@ -71,6 +71,7 @@ def plot_of(path, journal, epochs=4):
     return plot
 
 
+@pytest.mark.slow
 def test_troubles_are_marked(tmp_path):
     """In a run from before there was a curve: its checkpoint has the epochs' means alone."""
 

@@ -36,6 +36,7 @@ def size_and_frames(path):
         return gif.size, gif.n_frames
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [1, 3])
 @pytest.mark.parametrize(
     ("size", "side"), [(64, 4 * 66 - 2), (28, 8 * 30 - 2), (8, 3 * (8 * 10 - 2)), (400, 400)]

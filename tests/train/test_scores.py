@@ -6,7 +6,7 @@ import logging
 import keras
 import pytest
 import stress
-from helpers import REPO
+from helpers import REPO, SMALL
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.files import read_lines
@@ -16,52 +16,33 @@ from dcgan_tf.train.callbacks import best
 from dcgan_tf.train.callbacks import scores as scoring
 from dcgan_tf.train.command import parse_training
 
-pytestmark = pytest.mark.slow
-
 FLAGS = (
-    *("--config", "demo", "--subset", "48", "--width", "0.05", "--batch-size", "16"),
+    *("--config", "demo", "--subset", "48", *SMALL, "--batch-size", "16"),
     *("--sample-count", "4", "--epochs", "4", "--score-every", "2", "--score-samples", "16"),
     *("--checkpoint-every", "3", "--run", "runs/a"),
 )
-# Every publication counted as in stress.py, with the tiny network in Inception's place.
-PROGRAM = f"""
+# The tiny network in Inception's place.
+PRELUDE = f"""
 import sys
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
-from dcgan_tf.common.cli import run_command
 from dcgan_tf.evaluate import judge
 from tiny_inception import TinyInception
 judge.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
 """
-
-# The same publications as stress.KILLED_AT_PUBLICATION counts, told instead.
-TOLD = """
-import os, pathlib, train
-
-def telling(publish):
-    def wrapped(*names):
-        print("publish", names[-1], flush=True)
-        return publish(*names)
-    return wrapped
-
-os.replace = telling(os.replace)
-pathlib.Path.rename = telling(pathlib.Path.rename)
-sys.exit(run_command(train.main, sys.argv[1:]))
-"""
-
-
-def start(cwd, count=0, before=True):
-    """Train in `cwd`; kill it at its `count`-th publication, if not 0. Returns the exit code."""
-    killing = stress.KILLED_AT_PUBLICATION.format(repo=str(REPO), count=count, before=before)
-    return stress.start(cwd, *FLAGS, program=PROGRAM + killing).wait()
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A folder with a run of four epochs, scored after the second and the fourth."""
     cwd = tmp_path_factory.mktemp("whole")
-    code = stress.start(cwd, *FLAGS, program=PROGRAM + TOLD).wait()
-    assert code == 0, (cwd / "out.txt").read_text()
+    finish(cwd)
     return cwd
+
+
+def finish(cwd):
+    """Train in `cwd` to the end."""
+    told = stress.kill_at_publication(cwd, 0, True, FLAGS, prelude=PRELUDE)
+    assert told.startswith("had finished"), told
 
 
 def test_scores_are_logged_drawn_and_the_best_generator_is_kept(whole):
@@ -82,28 +63,23 @@ def test_scores_are_logged_drawn_and_the_best_generator_is_kept(whole):
     assert b"scores/fid" in names and b"scores/recall" in names and b"diversity" in names
 
 
-def publications(cwd):
-    """Names of what the run in `cwd` published, in order."""
-    lines = (cwd / "out.txt").read_text().splitlines()
-    return [line.removeprefix("publish ") for line in lines if line.startswith("publish ")]
+def test_killed_at_the_files_of_the_scores_it_ends_the_same(whole, tmp_path):
+    """kill -9 in epoch 2, with no checkpoint yet, and in epoch 4, whose last one is of epoch 3.
 
-
-def test_killed_at_any_file_of_the_scores_it_ends_the_same(whole, tmp_path_factory):
-    """kill -9 in epoch 4, whose last checkpoint is of epoch 3, and in epoch 2, with none yet."""
-    order = publications(whole)
-    expected = Run(whole / "runs/a")
-    for name, occurrence in (("evaluation.jsonl", -1), ("best/score.json", 0)):
-        places = [i for i, path in enumerate(order, start=1) if path.endswith(name)]
-        cwd = tmp_path_factory.mktemp("killed")
-        assert start(cwd, places[occurrence], before=False) == -9
-        assert start(cwd) == 0, (cwd / "out.txt").read_text()
-        run = Run(cwd / "runs/a")
-        assert run.evaluation.read_bytes() == expected.evaluation.read_bytes()
-        assert run.best_score.read_bytes() == expected.best_score.read_bytes()
-        kept = keras.saving.load_model(run.best_generator, compile=False)
-        best = json.loads(run.best_score.read_text())
-        assert weights_sha256(kept) == best["protocol"]["generator_sha256"]
-        assert run.metrics.read_bytes() == expected.metrics.read_bytes()
+    The second life writes the lines three times: without the later ones, and with one score each.
+    """
+    for count, name in ((1, "best/score.json"), (3, "evaluation.jsonl")):
+        told = stress.kill_at_publication(tmp_path, count, False, FLAGS, name, PRELUDE)
+        assert told.startswith("killed"), told
+    run, expected = Run(tmp_path / "runs/a"), Run(whole / "runs/a")
+    assert [record["epoch"] for record in read_lines(run.evaluation)] == [2, 4]
+    finish(tmp_path)
+    assert run.evaluation.read_bytes() == expected.evaluation.read_bytes()
+    assert run.best_score.read_bytes() == expected.best_score.read_bytes()
+    kept = keras.saving.load_model(run.best_generator, compile=False)
+    best = json.loads(run.best_score.read_text())
+    assert weights_sha256(kept) == best["protocol"]["generator_sha256"]
+    assert run.metrics.read_bytes() == expected.metrics.read_bytes()
 
 
 # The bookkeeping alone
@@ -210,6 +186,7 @@ def test_best_starts_anew_where_its_score_cannot_be_read(run, kept, damage, capl
     assert best.is_best(None, line(2, 9))
 
 
+@pytest.mark.slow
 def test_plot_leaves_out_what_does_not_compare(run):
     def drawn(*lines):
         write_lines(run.evaluation, lines)

@@ -19,8 +19,6 @@ from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores
 
-pytestmark = pytest.mark.slow
-
 
 class Seen(keras.callbacks.Callback):
     """What a callback that comes last finds in the logs of each epoch."""

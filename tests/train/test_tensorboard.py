@@ -54,7 +54,7 @@ def test_the_settings_stand_beside_the_scalars(tmp_path):
     ((value, step),) = found[metadata.SESSION_START_INFO_TAG]
     shown = settings(value)
     assert step == 0 and shown.keys() == FIELDS.keys() - {"data", "packs", "inception"}
-    assert shown["g_channels"] == "128,256,512" and shown["loss"] == "non_saturating"
+    assert shown["g_channels"] == "16,16" and shown["loss"] == "non_saturating"
     assert shown["g_learning_rate"] == config.g_learning_rate and shown["flip"] is True
     assert b"somebody" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 
