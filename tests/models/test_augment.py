@@ -87,6 +87,7 @@ def test_a_gradient_passes_through():
     assert np.isfinite(gradient).all() and (gradient != 0).mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "streams"), [(None, 2), (Relativistic(), 1)])
 def test_a_loss_that_pairs_gives_the_real_and_the_fake_the_same_change(loss, streams):
     seen = set()

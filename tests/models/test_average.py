@@ -24,6 +24,7 @@ def test_the_power_form_weighs_each_moment_by_a_power_of_its_images():
     assert float(Power(3.0)(8, 8)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("average", [HalfLife(16, ramp=0), Power(2.0)])
 def test_the_average_is_that_of_the_weights_along_the_way(average):
     model, plain = build(tiny(), average=average), build(tiny())
@@ -43,6 +44,7 @@ def test_the_average_is_that_of_the_weights_along_the_way(average):
     assert model.shown is model.averaged and plain.shown is plain.generator
 
 
+@pytest.mark.slow
 def test_a_saved_model_comes_back_with_its_average():
     model = build(tiny(), average=HalfLife(16))
     fit(model)

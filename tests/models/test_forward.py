@@ -317,6 +317,7 @@ def test_dropout_in_a_network_of_ones_own_is_on():
     assert (forward(network, tf.ones((50, 4))).numpy() == 0).any()
 
 
+@pytest.mark.slow
 def test_steps_of_a_training_are_those_of_the_plain_formulation(monkeypatch):
     random = np.random.default_rng(4)
     batches = [

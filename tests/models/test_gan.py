@@ -84,6 +84,7 @@ def test_losses_are_ln_2_where_d_knows_nothing():
     assert generator_loss(huge).numpy() == pytest.approx(1e4)  # finite, with a gradient
 
 
+@pytest.mark.slow
 def test_nothing_is_converted_by_autograph(monkeypatch, tmp_path):
     """It would write what it makes of a function into a file, which stays where it is killed."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -91,6 +92,7 @@ def test_nothing_is_converted_by_autograph(monkeypatch, tmp_path):
     assert not list(tmp_path.glob("__autograph*"))
 
 
+@pytest.mark.slow
 def test_fit_reports_the_four_means_and_moves_every_weight():
     model = build(tiny(), keras.optimizers.Adam)
     before = [np.asarray(w) for w in model.weights]

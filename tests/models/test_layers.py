@@ -48,6 +48,7 @@ def test_a_spectral_d_changes_no_faster_than_its_picture():
     assert (apart <= most).all()
 
 
+@pytest.mark.slow
 def test_a_spectral_d_trains_and_its_file_opens(tmp_path):
     model = build(tiny(d_norm="spectral"))
     fit(model)

@@ -44,6 +44,7 @@ def test_a_d_that_only_guesses_has_the_loss_that_is_said():
     assert float(Relativistic().discriminator(nothing, nothing, None)) == pytest.approx(math.log(2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [Hinge(), Relativistic(), NonSaturating(0.1)])
 def test_a_model_trains_with_each_and_comes_back_from_its_config(loss):
     model = build(tiny(d_norm="none"), loss=loss)

@@ -42,6 +42,7 @@ def test_the_weight_falls_exponentially_with_the_images_seen_and_then_stays():
     assert np.allclose(values, 24 * np.array([1, 0.1, 0.01, 0.01]))
 
 
+@pytest.mark.slow
 def test_the_step_adds_the_exact_penalty_to_d_s_loss_and_follows_its_gradient():
     keras.config.set_floatx("float64")
     try:

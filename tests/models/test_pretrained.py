@@ -81,6 +81,7 @@ def test_load_generator_knows_their_name_but_a_run_of_that_name_comes_first(
     assert load_generator(name).latent_dim == 7
 
 
+@pytest.mark.slow
 def test_a_training_starts_from_them(run):
     named = f"pretrained:{run.root.name}"
     config = with_shape(Config(batch_size=4), named, own=True)
