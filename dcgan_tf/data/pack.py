@@ -24,7 +24,9 @@ from dcgan_tf.data.sources import NO_PICTURE, open_source
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # part of the key: a change in how pixels are made must not reuse old packs
+# Part of the key: a change in how pixels are made must not reuse old packs. 2 reads values of more
+# than 8 bits and color profiles as eight_bit.py says; the known data sets have neither.
+FORMAT, FORMAT_OF_FOLDERS = 1, 2
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ def _open(folder):
 
 def _recipe(config, source):
     recipe = {
-        "format": FORMAT,
+        "format": FORMAT_OF_FOLDERS if config.dataset == "folder" else FORMAT,
         "source": source.fingerprint,
         "crop": config.crop,
         "size": config.image_size,
@@ -185,5 +187,7 @@ def _tell(pack, left_out, where):
     if len(named) < len(left_out):
         others = [name for name in left_out if name not in named]
         log.debug(f"{len(others)} other files there, no pictures by their names: {others[:5]}")
+    if pack.manifest.get("warning"):  # not in packs of earlier versions
+        log.warning(pack.manifest["warning"])
     log.info(f"pictures: {good:,}, {where}, prepared in {pack.path}")
     return pack
