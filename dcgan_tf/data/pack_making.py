@@ -153,11 +153,11 @@ class _Survey:
                 f"the crop ({config.crop}) cuts away what they show; "
                 "pad them to squares or give another --crop"
             )
+        if self._high == self._low:
+            return f"every value is {self._low} of 255"
         if self._high - self._low < BLANK:
-            return (
-                f"all values lie between {self._low} and {self._high} of 255; scale them first "
-                "(12 bits in files of 16: times 16)"
-            )
+            scale = "; multiply 12-bit values in 16-bit files by 16 first" * (self._high < BLANK)
+            return f"all values lie between {self._low} and {self._high} of 255{scale}"
         return f"their values span fewer than {BLANK} of 256 levels"
 
 

@@ -73,7 +73,6 @@ def _chunk_preparer(config):
     shape = (config.image_size, config.image_size, config.channels)
     alone = threading.Lock()
 
-    # One call for many images: Python's lock is held between calls and free within them.
     @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
     def decode_all(encoded):
         with tf.device("/CPU:0"):
@@ -84,10 +83,14 @@ def _chunk_preparer(config):
                 fn_output_signature=tf.TensorSpec(shape, tf.uint8),
             )
 
+    # One call for many images: Python's lock is held between calls and free within them. Traced
+    # here: TensorFlow warns where it counts the traces of several packs.
+    decode_chunk = decode_all.get_concrete_function()
+
     def decode(plain):
         """Pixels, or BadPicture, of each; a damaged one fails its chunk, which is then split."""
         try:
-            return list(decode_all(tf.constant(plain, tf.string)).numpy())
+            return list(decode_chunk(tf.constant(plain, tf.string)).numpy())
         except tf.errors.InvalidArgumentError:
             if len(plain) == 1:
                 return [BadPicture("damaged")]
@@ -195,6 +198,9 @@ def to_plain(image, encoded):
         turned = image.getexif().get(0x0112, 1) != 1
         if image.format in ("JPEG", "PNG") and is_plain(image) and not turned:
             return encoded
+        key = image.info.get("transparency")
+        if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
+            image.info["transparency"] = tuple(value >> 8 for value in key)
         ImageOps.exif_transpose(image, in_place=True)
         return encode(to_eight_bit(image), "PNG", compress_level=1)
     except (BadPicture, MemoryError):
