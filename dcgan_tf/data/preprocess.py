@@ -173,7 +173,12 @@ def open_image(encoded, config):
     except MemoryError:
         raise
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        kind = "not a picture" if "cannot identify" in str(error) else _words(error)
+        if "cannot identify" not in str(error):
+            raise BadPicture(_words(error)) from None
+        tiff = encoded.startswith((b"II*\0", b"MM\0*"))  # Pillow does not tell what it lacks
+        kind = (
+            "a TIFF of a depth or layout that is not read; convert it" if tiff else "not a picture"
+        )
         raise BadPicture(kind) from None
     width, height = image.size
     if width * height > config.max_pixels * 1e6:

@@ -202,6 +202,7 @@ REFUSED = {
     "negative": (tiff(RAMP - 32768.0, "<i2", bits=16, kind=2), "from -32768 to 32767"),
     "full 32 bits": (tiff(RAMP * 65536.0, "<u4", bits=32), "expected 0 to 65535"),
     "signed 8 bits": (tiff(RAMP / 257 - 128, "i1", bits=8, kind=2), "signed 8-bit values"),
+    "64-bit float": (tiff(RAMP / 65535, "<f8", bits=64, kind=3), "a TIFF of a depth or layout"),
     "8 bits in 16": (tiff(RAMP >> 8, "<u2", bits=16), "at most 255: nothing but black"),
     "8 bits in 32": (tiff(RAMP >> 8, "<i4", bits=32, kind=2), "at most 255"),
 }
