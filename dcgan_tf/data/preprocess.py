@@ -19,7 +19,7 @@ from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
 from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
-_CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, at most
+_CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
 BLANK = 16  # of 256 levels: what spans fewer shows nothing
 
 
@@ -33,22 +33,23 @@ def preparing(config):
     Args:
         config: config.Config, resolved: dataset, crop, image_size, channels, max_pixels.
     """
-    prepare, threads = _chunk_preparer(config), os.cpu_count() or 1
+    prepare, threads = _Preparer(config), os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # odd files have a reason each
         try:
-            yield lambda pairs: _in_order(pool, prepare, _chunks(pairs), 2 * threads)
+            pixels = config.image_size**2 * config.channels
+            yield lambda pairs: _in_order(pool, prepare, _chunks(pairs, pixels), 2 * threads)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _chunks(pairs):
-    """Lists of pairs, with the bytes that each holds."""
+def _chunks(pairs, pixels):
+    """Lists of pairs, with the encoded bytes that each holds; `pixels` is what an image becomes."""
     chunk, size = [], 0
     for key, encoded in pairs:
         chunk.append((key, encoded))
         size += 0 if isinstance(encoded, BadPicture) else len(encoded)
-        if len(chunk) == _CHUNK or size > _CHUNK_BYTES:
+        if len(chunk) == _CHUNK or size + len(chunk) * pixels > _CHUNK_BYTES:
             yield chunk, size
             chunk, size = [], 0
     yield chunk, size
@@ -68,36 +69,46 @@ def _in_order(pool, prepare, chunks, ahead):
         yield from waiting.popleft()[0].result()
 
 
-def _chunk_preparer(config):
-    """A function of a list of (key, encoded), for several threads at once."""
-    shape = (config.image_size, config.image_size, config.channels)
-    alone = threading.Lock()
+class _Preparer:
+    """Prepares chunks, lists of (key, encoded), in several threads at once."""
 
-    @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-    def decode_all(encoded):
-        with tf.device("/CPU:0"):
-            return tf.map_fn(
-                lambda image: crop_and_resize(image, config),
-                encoded,
-                parallel_iterations=1,
-                fn_output_signature=tf.TensorSpec(shape, tf.uint8),
-            )
+    def __init__(self, config):
+        self._config, self._alone = config, threading.Lock()
+        shape = (config.image_size, config.image_size, config.channels)
 
-    # One call for many images: Python's lock is held between calls and free within them. Traced
-    # here: TensorFlow warns where it counts the traces of several packs.
-    decode_chunk = decode_all.get_concrete_function()
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+        def decode(encoded):
+            with tf.device("/CPU:0"):
+                return tf.map_fn(
+                    lambda image: crop_and_resize(image, config),
+                    encoded,
+                    parallel_iterations=1,
+                    fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+                )
 
-    def decode(plain):
+        # One call for many images: Python's lock is held between calls and free within them.
+        # Traced here, for TensorFlow warns of a function that is traced for each pack.
+        self._decode_all = decode.get_concrete_function()
+
+    def __call__(self, chunk):
+        """A list of (key, pixels or BadPicture)."""
+        looked = [(key, self._look(encoded)) for key, encoded in chunk]
+        decoded = iter(self._decode([plain for _, plain in looked if isinstance(plain, bytes)]))
+        return [(key, next(decoded) if isinstance(x, bytes) else x) for key, x in looked]
+
+    def _decode(self, plain):
         """Pixels, or BadPicture, of each; a damaged one fails its chunk, which is then split."""
         try:
-            return list(decode_chunk(tf.constant(plain, tf.string)).numpy())
-        except tf.errors.InvalidArgumentError:
+            return list(self._decode_all(tf.constant(plain, tf.string)).numpy())
+        except tf.errors.ResourceExhaustedError:
+            raise MemoryError from None
+        except tf.errors.OpError:
             if len(plain) == 1:
                 return [BadPicture("damaged")]
-            return [pixels for one in plain for pixels in decode([one])]
+            return [pixels for one in plain for pixels in self._decode([one])]
 
-    def look(encoded):
-        """A JPEG or PNG for `decode`, or the pixels of an image that has to be decoded alone.
+    def _look(self, encoded):
+        """A JPEG or PNG to decode with others, the pixels of an image decoded alone, or BadPicture.
 
         Two large images side by side would need the memory of both, and what had to be converted
         is no longer bounded by the size of its file.
@@ -105,22 +116,15 @@ def _chunk_preparer(config):
         if isinstance(encoded, BadPicture):
             return encoded
         try:
-            image = open_image(encoded, config)
+            image = open_image(encoded, self._config)
             large = image.width * image.height > limits.LARGE_PIXELS
-            with alone if large else contextlib.nullcontext():
+            with self._alone if large else contextlib.nullcontext():
                 plain = to_plain(image, encoded)
-                _check_size(image, config)
+                _check_size(image, self._config)
                 image.close()  # frees its pixels
-                return decode([plain])[0] if large or plain is not encoded else plain
+                return self._decode([plain])[0] if large or plain is not encoded else plain
         except BadPicture as bad:
             return bad
-
-    def prepare(chunk):
-        looked = [(key, look(encoded)) for key, encoded in chunk]
-        decoded = iter(decode([plain for _, plain in looked if isinstance(plain, bytes)]))
-        return [(key, next(decoded) if isinstance(x, bytes) else x) for key, x in looked]
-
-    return prepare
 
 
 def is_blank(pixels: np.ndarray) -> bool:
