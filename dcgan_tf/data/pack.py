@@ -110,9 +110,10 @@ def narrowed(config, source, count):
 def find_pack(packs, pixels_sha256):
     """Pack | None: the whole one with these pixels in a folder of packs."""
     for path in sorted(Path(packs).glob("[!.]*/manifest.json")):  # a dot: still being made
-        manifest = read_manifest(path.parent)
-        if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
-            return _open(path.parent)
+        with contextlib.suppress(PermissionError):  # another user's
+            manifest = read_manifest(path.parent)
+            if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
+                return _open(path.parent)
     return None
 
 

@@ -130,15 +130,17 @@ class _Survey:
         self._low, self._high = 255, 0
 
     def add(self, index, pixels):
-        self._different.add(hash(pixels.tobytes()))
         if is_blank(pixels):
             self._blank.append(index)
+        else:
+            self._different.add(hash(pixels.tobytes()))
         self._low = min(self._low, int(pixels.min()))
         self._high = max(self._high, int(pixels.max()))
 
     def warning(self, config, source, count):
         """One line, "" where there is nothing to say."""
-        blank, equal = len(self._blank), count - len(self._different)
+        blank = len(self._blank)
+        equal = count - blank - len(self._different)
         parts = []
         if blank and blank >= _MANY * count:
             parts.append(f"{blank} of {count} images are blank: {self._reason(config, source)}")
