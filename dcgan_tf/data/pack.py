@@ -24,7 +24,9 @@ from dcgan_tf.data.sources import NO_PICTURE, open_source
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # part of the key: a change in how pixels are made must not reuse old packs
+# Part of the key: a change in how pixels are made must not reuse old packs. 2 reads values of more
+# than 8 bits and color profiles as eight_bit.py says; the known data sets have neither.
+FORMAT, FORMAT_OF_FOLDERS = 1, 2
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,10 @@ def narrowed(config, source, count):
 def find_pack(packs, pixels_sha256):
     """Pack | None: the whole one with these pixels in a folder of packs."""
     for path in sorted(Path(packs).glob("[!.]*/manifest.json")):  # a dot: still being made
-        manifest = read_manifest(path.parent)
-        if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
-            return _open(path.parent)
+        with contextlib.suppress(PermissionError):  # another user's
+            manifest = read_manifest(path.parent)
+            if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
+                return _open(path.parent)
     return None
 
 
@@ -156,7 +159,7 @@ def _open(folder):
 
 def _recipe(config, source):
     recipe = {
-        "format": FORMAT,
+        "format": FORMAT_OF_FOLDERS if config.dataset == "folder" else FORMAT,
         "source": source.fingerprint,
         "crop": config.crop,
         "size": config.image_size,
@@ -185,5 +188,7 @@ def _tell(pack, left_out, where):
     if len(named) < len(left_out):
         others = [name for name in left_out if name not in named]
         log.debug(f"{len(others)} other files there, no pictures by their names: {others[:5]}")
+    if pack.manifest.get("warning"):  # not in packs of earlier versions
+        log.warning(pack.manifest["warning"])
     log.info(f"pictures: {good:,}, {where}, prepared in {pack.path}")
     return pack

@@ -15,6 +15,7 @@ from dcgan_tf.common.progress import progress
 
 HEADER = 128  # bytes before the pixels in pixels.npy
 _CHECK_AT_ONCE = 8 * 2**20  # bytes
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _checked = set()  # files whose digest this process has found right
 
 
@@ -22,12 +23,15 @@ def is_whole(folder):
     """bool: whether a folder is a pack whose pixels are as they were written.
 
     Their SHA-256 is computed once in a process, so that damage on the disk is not trained on.
+
+    Raises:
+        OSError: they cannot be read at the moment, which says nothing about them.
     """
     manifest = read_manifest(folder)
     try:
         pixels = map_pixels(folder, manifest)
         status = os.stat(pixels.filename)
-    except (OSError, ValueError, TypeError, OverflowError):
+    except (*_NOT_THERE, ValueError, TypeError, OverflowError):
         return False
     state = (str(folder), status.st_ino, status.st_size, status.st_mtime_ns)
     if state not in _checked and _sha256(pixels) == manifest["pixels_sha256"]:
@@ -36,10 +40,14 @@ def is_whole(folder):
 
 
 def read_manifest(folder):
-    """dict | None: where there is none of the kind that is written here, None."""
+    """dict | None: where there is none of the kind that is written here, None.
+
+    Raises:
+        OSError: it cannot be read at the moment.
+    """
     try:
         manifest = json_object((folder / "manifest.json").read_bytes())
-    except OSError:
+    except _NOT_THERE:
         return None
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
     right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())

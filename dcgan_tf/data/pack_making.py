@@ -1,12 +1,8 @@
 """The making of a pack: every picture that is wanted, decoded, cropped and resized once."""
 
-import contextlib
 import hashlib
 import os
 import shutil
-import warnings
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -14,8 +10,11 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
-from dcgan_tf.data.preprocess import opener, prepared
+from dcgan_tf.data.preprocess import BLANK, is_blank, is_blank_uncropped, preparing
 from dcgan_tf.data.reading import BadPicture
+
+_MANY = 0.1  # share of the images from which on it is worth a warning
+_LOOKED_AT = 16  # blank images whose crop is looked into
 
 
 def chosen_order(count, subset, seed):
@@ -37,7 +36,7 @@ def make_pack(folder, config, source, recipe):
     shape = (config.image_size, config.image_size, config.channels)
     _check_room(folder.parent, HEADER + wanted * int(np.prod(shape)))
     try:
-        rows, skipped, sha256 = _write_pixels(folder, config, source, wanted)
+        rows, skipped, sha256, warning = _write_pixels(folder, config, source, wanted)
         check_skipped(config, source, len(rows), skipped)
         manifest = {
             **recipe,
@@ -47,9 +46,16 @@ def make_pack(folder, config, source, recipe):
             "pixels_sha256": sha256,
             "skipped": skipped,
             "left_out": source.left_out,
+            "warning": warning,
             "names": [source.names[index] for index in rows],
         }
         write_manifest(folder, manifest)
+    except MemoryError:
+        raise UserError(
+            "too little memory to prepare the images; close other programs, or skip large ones "
+            "with a smaller --max-pixels",
+            flag=f"--data {source.where}",
+        ) from None
     except OSError as error:
         if not is_file_system_error(error):
             raise
@@ -73,69 +79,88 @@ def _write_pixels(folder, config, source, wanted):
     needed. Rows are written in the order of the names, replacements after them.
 
     Returns:
-        The index of each row's picture, {name: reason} of the skipped, SHA-256 of the pixels.
+        The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, a
+        warning about them or "".
     """
     order = chosen_order(len(source.names), config.subset, config.subset_seed)
-    rows, skipped, tried, sha256 = [], {}, 0, hashlib.sha256()
+    rows, skipped, tried, sha256, survey = [], {}, 0, hashlib.sha256(), _Survey()
     shape = (config.image_size, config.image_size, config.channels)
     with (
         (folder / "pixels.npy").open("wb") as file,
         progress(wanted, "preparing") as bar,
-        _preparing(config) as prepare,
+        preparing(config) as prepare,
     ):
         file.write(npy_header((wanted, *shape)))
         while len(rows) < wanted and tried < len(order):
             batch = sorted(order[tried : tried + wanted - len(rows)].tolist())
             tried += len(batch)
-            for index, pixels in prepare(source.read(batch)):
+            for index, pixels in prepare(_read(source, batch)):
                 if isinstance(pixels, BadPicture):
                     skipped[source.names[index]] = str(pixels)
                     continue
                 file.write(pixels)
                 sha256.update(pixels)
+                survey.add(index, pixels)
                 rows.append(index)
                 bar.update()
         file.seek(0)  # only now is it known how many there are
         file.write(npy_header((len(rows), *shape)))
         file.flush()
         os.fsync(file.fileno())
-    return rows, skipped, sha256.hexdigest()
+    return rows, skipped, sha256.hexdigest(), survey.warning(config, source, len(rows))
 
 
-@contextlib.contextmanager
-def _preparing(config):
-    """Yields a function of (index, encoded) pairs that gives (index, picture or BadPicture).
+def _read(source, indices):
+    """What a source reads; what fails beside the images stops the making."""
+    try:
+        yield from source.read(indices)
+    except BadPicture as bad:  # not of an image: the archive has gone or become something else
+        raise UserError(str(bad), flag=f"--data {source.where}") from None
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise UserError(describe(error), flag=f"--data {source.where}") from None
 
-    Pictures are prepared side by side, in the order in which they come and a few ahead.
-    """
-    look, threads = opener(config), os.cpu_count() or 1
 
-    def outcome(encoded):
-        try:
-            return look(encoded)
-        except BadPicture as bad:
-            return bad
+class _Survey:
+    """What the rows of a pack show, for a warning before the training."""
 
-    def looked_into(pairs):
-        waiting, size = deque(), 0
-        for index, encoded in pairs:
-            length = 0 if isinstance(encoded, BadPicture) else len(encoded)
-            waiting.append((index, length, pool.submit(outcome, encoded)))
-            size += length
-            while len(waiting) > 8 * threads or (size > limits.WAITING_BYTES and len(waiting) > 1):
-                index, length, done = waiting.popleft()
-                size -= length
-                yield index, done.result()
-        while waiting:
-            index, _, done = waiting.popleft()
-            yield index, done.result()
+    def __init__(self):
+        self._blank, self._different = [], set()
+        self._low, self._high = 255, 0
 
-    with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # odd files have a reason each
-        try:
-            yield lambda pairs: prepared(looked_into(pairs), config, 2 * threads)
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def add(self, index, pixels):
+        if is_blank(pixels):
+            self._blank.append(index)
+        else:
+            self._different.add(hash(pixels.tobytes()))
+        self._low = min(self._low, int(pixels.min()))
+        self._high = max(self._high, int(pixels.max()))
+
+    def warning(self, config, source, count):
+        """One line, "" where there is nothing to say."""
+        blank = len(self._blank)
+        equal = count - blank - len(self._different)
+        parts = []
+        if blank and blank >= _MANY * count:
+            parts.append(f"{blank} of {count} images are blank: {self._reason(config, source)}")
+        if equal and equal >= _MANY * count:
+            parts.append(f"{equal} of {count} images repeat another one pixel for pixel")
+        return "; ".join(parts)
+
+    def _reason(self, config, source):
+        some = _read(source, self._blank[:_LOOKED_AT])
+        if not all(is_blank_uncropped(encoded, config) for _, encoded in some):
+            return (
+                f"the crop ({config.crop}) cuts away what they show; "
+                "pad them to squares or give another --crop"
+            )
+        if self._high == self._low:
+            return f"every value is {self._low} of 255"
+        if self._high - self._low < BLANK:
+            scale = "; multiply 12-bit values in 16-bit files by 16 first" * (self._high < BLANK)
+            return f"all values lie between {self._low} and {self._high} of 255{scale}"
+        return f"their values span fewer than {BLANK} of 256 levels"
 
 
 def some_of(reasons, count):

@@ -1,9 +1,12 @@
-"""Encoded pictures to the pixels that training sees: decode, crop, resize."""
+"""Encoded images to the pixels that training sees: decode, crop, resize, in several threads."""
 
 import contextlib
 import io
+import os
 import threading
+import warnings
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
@@ -12,126 +15,133 @@ from PIL import Image, ImageOps
 from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.images import encode, open_picture
+from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
 from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
-_STRIP = 256  # rows that are converted at once
-_CHUNK, _CHUNK_BYTES = 16, 2**20  # pictures that go to TensorFlow and back at once, at most
+_CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
+BLANK = 16  # of 256 levels: what spans fewer shows nothing
 
 
-def opener(config):
-    """A function that looks into an encoded picture; several threads may call it at once.
+@contextlib.contextmanager
+def preparing(config):
+    """Yield a function that prepares images in a pool of threads.
+
+    It takes an iterable of (key, encoded bytes or BadPicture) and gives an iterator of (key, uint8
+    (image_size, image_size, channels) or BadPicture) in the same order.
 
     Args:
         config: config.Config, resolved: dataset, crop, image_size, channels, max_pixels.
-
-    Returns:
-        function of bytes, or of the BadPicture that came in their place. It gives a JPEG or PNG
-        that `prepared` takes, or the pixels of a large picture, which it prepares itself, one at
-        a time: two side by side would need the memory of both. It raises BadPicture for what
-        cannot be used.
     """
-    alone = threading.Lock()
-
-    @tf.function(input_signature=[tf.TensorSpec((), tf.string)], autograph=False)
-    def decode(encoded):
-        with tf.device("/CPU:0"):
-            return crop_and_resize(encoded, config)
-
-    def look(encoded):
-        if isinstance(encoded, BadPicture):
-            raise encoded
-        image = _open(encoded, config)
-        large = image.size[0] * image.size[1] > limits.LARGE_PIXELS
-        with alone if large else contextlib.nullcontext():
-            plain = to_plain(image, encoded)
-            _check_size(image, config)
-            image.close()  # frees its pixels
-            if not large:
-                return plain
-            try:
-                return decode(tf.constant(plain)).numpy()
-            except tf.errors.OpError:
-                raise BadPicture("damaged") from None
-
-    return look
-
-
-def prepared(pairs, config, threads):
-    """The pixels of many pictures, several at a time, in the order in which they come.
-
-    TensorFlow's threads take them from here, so Python's lock is held for none of the work.
-
-    Args:
-        pairs: iterable of (key, what `opener` gave or the BadPicture that it raised); it is read
-            in another thread, a few chunks ahead.
-        config: config.Config, resolved: crop, image_size, channels.
-        threads: how many pictures are prepared side by side, or wait for their turn to come out.
-
-    Yields:
-        (key, uint8 (image_size, image_size, channels), or BadPicture).
-    """
-    waiting, failed = deque(), []  # (key, what is already known of it, or None)
-
-    def chunks():
-        chunk = []
+    prepare, threads = _Preparer(config), os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # odd files have a reason each
         try:
-            for number, (key, found) in enumerate(pairs):
-                plain = found if isinstance(found, bytes) else b""
-                waiting.append((key, None if plain else found))
-                chunk.append((number, plain))
-                if len(chunk) == _CHUNK or sum(len(plain) for _, plain in chunk) > _CHUNK_BYTES:
-                    yield tuple(zip(*chunk, strict=True))
-                    chunk = []
-            if chunk:
-                yield tuple(zip(*chunk, strict=True))
-        except BaseException as error:  # TensorFlow would make an error of its own of it
-            failed.append(error)
+            pixels = config.image_size**2 * config.channels
+            yield lambda pairs: _in_order(pool, prepare, _chunks(pairs, pixels), 2 * threads)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    shape = (config.image_size, config.image_size, config.channels)
 
-    @tf.autograph.experimental.do_not_convert  # which takes time, and leaves files where killed
-    def decode(number, encoded):
-        return number, tf.cond(
-            encoded == b"",
-            lambda: tf.zeros(shape, tf.uint8),
-            lambda: crop_and_resize(encoded, config),
-        )
+def _chunks(pairs, pixels):
+    """Lists of pairs, with the encoded bytes that each holds; `pixels` is what an image becomes."""
+    chunk, size = [], 0
+    for key, encoded in pairs:
+        chunk.append((key, encoded))
+        size += 0 if isinstance(encoded, BadPicture) else len(encoded)
+        if len(chunk) == _CHUNK or size + len(chunk) * pixels > _CHUNK_BYTES:
+            yield chunk, size
+            chunk, size = [], 0
+    yield chunk, size
 
-    signature = (tf.TensorSpec((None,), tf.int64), tf.TensorSpec((None,), tf.string))
-    dataset = tf.data.Dataset.from_generator(chunks, output_signature=signature).unbatch()
-    # A parallel map that has to be deterministic TensorFlow makes a plain one of, and complains.
-    several = {} if config.deterministic else {"num_parallel_calls": threads, "deterministic": True}
-    dataset = dataset.map(decode, **several)
-    dataset = dataset.ignore_errors().batch(_CHUNK)  # a damaged picture's number is missing then
-    dataset = dataset.with_options(_options(threads))
-    due = 0
-    for numbers, pictures in dataset.as_numpy_iterator():
-        for number, pixels in zip(numbers, pictures, strict=True):
-            for _ in range(due, number):
-                yield waiting.popleft()[0], BadPicture("damaged")
-            key, found = waiting.popleft()
-            yield key, pixels if found is None else found
-            due = number + 1
-    if failed:
-        raise failed[0]
+
+def _in_order(pool, prepare, chunks, ahead):
+    """The results of `prepare` for each chunk: at most `ahead` chunks wait, or WAITING_BYTES."""
+    waiting, total = deque(), 0
+    for chunk, size in chunks:
+        waiting.append((pool.submit(prepare, chunk), size))
+        total += size
+        while len(waiting) > ahead or (total > limits.WAITING_BYTES and len(waiting) > 1):
+            done, size = waiting.popleft()
+            total -= size
+            yield from done.result()
     while waiting:
-        yield waiting.popleft()[0], BadPicture("damaged")
+        yield from waiting.popleft()[0].result()
 
 
-def _options(threads):
-    """tf.data.Options: a picture is too little work to be shared by several threads."""
-    options = tf.data.Options()
-    options.autotune.enabled = False  # its thread can outlive the program (pipeline.settled)
-    options.threading.private_threadpool_size = threads
-    options.threading.max_intra_op_parallelism = 1
-    return options
+class _Preparer:
+    """Prepares chunks, lists of (key, encoded), in several threads at once."""
+
+    def __init__(self, config):
+        self._config, self._alone = config, threading.Lock()
+        shape = (config.image_size, config.image_size, config.channels)
+
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
+        def decode(encoded):
+            with tf.device("/CPU:0"):
+                return tf.map_fn(
+                    lambda image: crop_and_resize(image, config),
+                    encoded,
+                    parallel_iterations=1,
+                    fn_output_signature=tf.TensorSpec(shape, tf.uint8),
+                )
+
+        # One call for many images: Python's lock is held between calls and free within them.
+        # Traced here, for TensorFlow warns of a function that is traced for each pack.
+        self._decode_all = decode.get_concrete_function()
+
+    def __call__(self, chunk):
+        """A list of (key, pixels or BadPicture)."""
+        looked = [(key, self._look(encoded)) for key, encoded in chunk]
+        decoded = iter(self._decode([plain for _, plain in looked if isinstance(plain, bytes)]))
+        return [(key, next(decoded) if isinstance(x, bytes) else x) for key, x in looked]
+
+    def _decode(self, plain):
+        """Pixels, or BadPicture, of each; a damaged one fails its chunk, which is then split."""
+        try:
+            return list(self._decode_all(tf.constant(plain, tf.string)).numpy())
+        except tf.errors.ResourceExhaustedError:
+            raise MemoryError from None
+        except tf.errors.OpError:
+            if len(plain) == 1:
+                return [BadPicture("damaged")]
+            return [pixels for one in plain for pixels in self._decode([one])]
+
+    def _look(self, encoded):
+        """A JPEG or PNG to decode with others, the pixels of an image decoded alone, or BadPicture.
+
+        Two large images side by side would need the memory of both, and what had to be converted
+        is no longer bounded by the size of its file.
+        """
+        if isinstance(encoded, BadPicture):
+            return encoded
+        try:
+            image = open_image(encoded, self._config)
+            large = image.width * image.height > limits.LARGE_PIXELS
+            with self._alone if large else contextlib.nullcontext():
+                plain = to_plain(image, encoded)
+                _check_size(image, self._config)
+                image.close()  # frees its pixels
+                return self._decode([plain])[0] if large or plain is not encoded else plain
+        except BadPicture as bad:
+            return bad
+
+
+def is_blank(pixels: np.ndarray) -> bool:
+    """Return whether no channel of (height, width, channels) has any contrast."""
+    return bool((pixels.max(0).max(0) - pixels.min(0).min(0)).max() < BLANK)
+
+
+def is_blank_uncropped(encoded: bytes, config) -> bool:
+    """Return whether an image that could be prepared is blank as a whole, before its crop."""
+    plain = to_plain(open_image(encoded, config), encoded)
+    return is_blank(np.asarray(Image.open(io.BytesIO(plain))))
 
 
 def crop_and_resize(encoded, config):
     """The pixels that training sees.
 
-    INTEGER_ACCURATE decoding and antialiasing keep this within 0.3 grey levels of
+    INTEGER_ACCURATE decoding and antialiasing keep this within 0.3 gray levels of
     Pillow's `crop(box).resize(size, BICUBIC)`; TensorFlow's defaults are off by more.
 
     Args:
@@ -156,7 +166,7 @@ def crop_and_resize(encoded, config):
     return tf.ensure_shape(pixels, (*size, config.channels))
 
 
-def _open(encoded, config):
+def open_image(encoded, config):
     """A Pillow image, its pixels not decoded yet."""
     if not encoded:
         raise BadPicture("empty")
@@ -164,8 +174,15 @@ def _open(encoded, config):
         image = open_picture(io.BytesIO(encoded))
     except Image.DecompressionBombError:
         raise BadPicture(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        kind = "not a picture" if "cannot identify" in str(error) else _words(error)
+        if "cannot identify" not in str(error):
+            raise BadPicture(_words(error)) from None
+        tiff = encoded.startswith((b"II*\0", b"MM\0*"))  # Pillow does not tell what it lacks
+        kind = (
+            "a TIFF of a depth or layout that is not read; convert it" if tiff else "not a picture"
+        )
         raise BadPicture(kind) from None
     width, height = image.size
     if width * height > config.max_pixels * 1e6:
@@ -180,45 +197,25 @@ def _words(error):
 
 
 def to_plain(image, encoded):
-    """bytes: a JPEG or PNG that every decoder reads alike, in RGB or grey; most come as such.
+    """bytes: a JPEG or PNG that every decoder reads alike, in RGB or gray; most come as such.
 
-    What needs more (EXIF orientation, transparency, CMYK, 16 bits, palettes, other formats) is
-    converted with Pillow and handed on as PNG, which loses nothing.
+    What needs more (EXIF orientation, other modes, color profiles, other formats) is converted
+    with Pillow and handed on as PNG, which loses nothing.
     """
     try:
         # 1 is "as stored"; reading EXIF costs nothing where there is none.
         turned = image.getexif().get(0x0112, 1) != 1
-        plain = image.format in ("JPEG", "PNG") and image.mode in ("RGB", "L")
-        if plain and not turned and not _is_transparent(image):
+        if image.format in ("JPEG", "PNG") and is_plain(image) and not turned:
             return encoded
+        key = image.info.get("transparency")
+        if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
+            image.info["transparency"] = tuple(value >> 8 for value in key)
         ImageOps.exif_transpose(image, in_place=True)
-        return encode(_to_eight_bit(image), "PNG", compress_level=1)
+        return encode(to_eight_bit(image), "PNG", compress_level=1)
+    except (BadPicture, MemoryError):
+        raise
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
         raise BadPicture(_words(error)) from None
-
-
-def _to_eight_bit(image):
-    """An image in RGB or L, strip by strip: whole copies at each step would need much memory."""
-    sixteen, transparent = image.mode.startswith("I"), _is_transparent(image)
-    mode = "L" if sixteen or (image.mode in ("1", "L") and not transparent) else "RGB"
-    if image.mode == mode and not transparent:
-        return image
-    plain = Image.new(mode, image.size)
-    width, height = image.size
-    for top in range(0, height, _STRIP):
-        strip = image.crop((0, top, width, min(top + _STRIP, height)))
-        if sixteen:  # Pillow's own convert would clip, not scale
-            values = np.asarray(strip, np.uint32 if image.mode == "I" else None)
-            strip = Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8))
-        elif transparent:
-            strip = strip.convert("RGBA")
-            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
-        plain.paste(strip.convert(mode), (0, top))
-    return plain
-
-
-def _is_transparent(image):
-    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
 def _check_size(image, config):

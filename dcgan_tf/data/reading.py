@@ -1,6 +1,12 @@
-"""Bytes of files that others made: only regular files, only so many bytes, or a reason why not."""
+"""Bytes of files that others made: only regular files, only so many bytes, or a reason why not.
+
+What lies in the file itself, or in its name or permission, makes a BadPicture. What fails beside
+it, such as the disk, the memory or the number of open files, is raised as it is: another try may
+go well, so nothing must be made without that file.
+"""
 
 import contextlib
+import errno
 import os
 import stat
 import zipfile
@@ -17,6 +23,12 @@ _KINDS = {
 _COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
+_OF_THE_FILE = {  # a broken link, no permission, a socket; anything else is the system's failure
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EINVAL),
+}
+
+
 class BadPicture(Exception):
     """Why a file cannot be used, in a few words."""
 
@@ -26,20 +38,33 @@ def open_regular(path):
 
     Raises:
         BadPicture: there is none, it may not be read, or it is of another kind.
+        OSError: the disk or the system fails; `filename` is set.
     """
     try:
         _check_kind(os.stat(path))
-        # Should it become a pipe just now, opening it does not wait for a writer.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        file = os.fdopen(os.open(path, flags), "rb")
+        file = _open_at_once(path)
     except (OSError, ValueError) as error:
-        raise BadPicture(f"cannot be read ({reason(error)})") from None
+        raise _failure(error, path) from None
     try:
         _check_kind(os.fstat(file.fileno()))
     except BadPicture:
         file.close()
         raise
     return file
+
+
+def _open_at_once(path):
+    """Should the file become a pipe just now, no writer is waited for."""
+    no_wait = getattr(os, "O_NONBLOCK", 0)
+    return open(path, "rb", opener=lambda path, flags: os.open(path, flags | no_wait))
+
+
+def _failure(error, path, words="cannot be read"):
+    """The exception to raise: a BadPicture, or an OSError that names the file."""
+    code = getattr(error, "errno", None)
+    if code is None or code in _OF_THE_FILE:
+        return BadPicture(f"{words} ({reason(error)})")
+    return OSError(code, reason(error), str(path))
 
 
 def _check_kind(status):
@@ -60,7 +85,7 @@ def read_file(path, limit):
         try:
             content = file.read(limit + 1)
         except OSError as error:
-            raise BadPicture(f"cannot be read ({reason(error)})") from None
+            raise _failure(error, path) from None
     _check_bytes(len(content), limit)
     return content
 
@@ -99,7 +124,9 @@ def read_member(archive, info, limit):
     try:
         with archive.open(info) as file:
             content = file.read(limit + 1)
+    except MemoryError:
+        raise
     except Exception as error:  # zlib's own errors and struct's come through
-        raise BadPicture(f"damaged in the zip ({reason(error)})") from None
+        raise _failure(error, archive.filename, "damaged in the zip") from None
     _check_bytes(len(content), limit)
     return content

@@ -303,8 +303,8 @@ def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed, monkey
         return opened(encoded, config)
 
     files = {f"{i:02}.png": png(picture(i)) for i in range(20)}
-    opened, last = preprocess._open, files["19.png"]
-    monkeypatch.setattr(preprocess, "_open", fail)
+    opened, last = preprocess.open_image, files["19.png"]
+    monkeypatch.setattr(preprocess, "open_image", fail)
     with pytest.raises(type(error)) as caught:
         packed(files)
     assert caught.value is error and packed.left() == []

@@ -1,0 +1,334 @@
+"""Images of every mode, depth, sign and color profile: golden values, or skipped by name."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+from image_files import (
+    ADOBE_RGB,
+    SRGB,
+    cmyk_profile,
+    gamma,
+    gray_profile,
+    png_file,
+    rgb_profile,
+    srgb_curve,
+    tiff_file,
+)
+from PIL import Image
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.images import encode
+from dcgan_tf.data.eight_bit import to_eight_bit
+from dcgan_tf.data.preprocess import preparing
+from dcgan_tf.data.reading import BadPicture
+
+
+def prepare(files, channels=3):
+    """{name: pixels, or the reason why there are none} of {name: bytes}, all 8x8."""
+    config = Config(dataset="folder", crop="center", image_size=8, channels=channels)
+    with preparing(config) as prepare:
+        results = dict(prepare(files.items()))
+    return {n: str(p) if isinstance(p, BadPicture) else p.astype(int) for n, p in results.items()}
+
+
+# Golden values: two pixels in a mode of Pillow's, and the gray levels or RGB that they become.
+GOLDEN = {
+    "1": ([0, 255], [0, 255]),
+    "L": ([3, 250], [3, 250]),
+    "RGB": ([(1, 2, 3), (250, 128, 7)], [(1, 2, 3), (250, 128, 7)]),
+    "RGBX": ([(1, 2, 3, 0), (250, 128, 7, 9)], [(1, 2, 3), (250, 128, 7)]),
+    "RGBA": ([(9, 9, 9, 0), (200, 100, 0, 51)], [(255, 255, 255), (244, 224, 204)]),
+    "RGBa": ([(0, 0, 0, 0), (40, 20, 0, 51)], [(255, 255, 255), (244, 224, 204)]),
+    "LA": ([(9, 0), (100, 51)], [(255, 255, 255), (224, 224, 224)]),
+    "La": ([(0, 0), (20, 51)], [(255, 255, 255), (224, 224, 224)]),
+    "CMYK": ([(0, 0, 0, 0), (255, 0, 51, 0)], [(255, 255, 255), (0, 255, 204)]),
+    "YCbCr": ([(0, 128, 128), (76, 85, 255)], [(0, 0, 0), (254, 0, 0)]),
+    "HSV": ([(0, 255, 255), (85, 255, 128)], [(255, 0, 0), (0, 128, 0)]),
+    "LAB": ([(0, 128, 128), (138, 209, 198)], [(0, 0, 0), (255, 0, 0)]),
+    "I": ([255, 65535], [0, 255]),
+    "I;16": ([511, 65535], [1, 255]),
+    "I;16L": ([511, 65535], [1, 255]),
+    "I;16B": ([511, 65535], [1, 255]),
+    "I;16N": ([511, 65535], [1, 255]),
+    "F": ([0.5, 1.0], [128, 255]),
+}
+
+
+@pytest.mark.parametrize("mode", GOLDEN)
+def test_every_mode_has_its_golden_values(mode):
+    values, expected = GOLDEN[mode]
+    if mode.startswith("I;16"):
+        order = ">" if mode == "I;16B" else "<"
+        image = Image.frombytes(mode, (2, 1), np.array(values, f"{order}u2").tobytes())
+    else:
+        image = Image.new(mode, (2, 1))
+        image.putdata(values)
+    result = to_eight_bit(image)
+    assert result.mode == ("L" if isinstance(expected[0], int) else "RGB")
+    tolerance = {"LAB": 5, "YCbCr": 1, "RGBa": 1, "La": 1}.get(mode, 0)
+    np.testing.assert_allclose(np.asarray(result)[0], expected, atol=tolerance)
+
+
+def test_palettes_have_their_golden_values():
+    for mode in ("P", "PA"):
+        image = Image.new(mode, (2, 1))
+        image.putpalette([10, 20, 30, 200, 100, 0])
+        image.putdata([0, 1] if mode == "P" else [(0, 255), (1, 51)])
+        second = (200, 100, 0) if mode == "P" else (244, 224, 204)
+        np.testing.assert_array_equal(np.asarray(to_eight_bit(image))[0], [(10, 20, 30), second])
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 0])
+    image.putdata([0, 1])
+    for transparency in (0, b"\0\xff"):
+        image.info["transparency"] = transparency
+        pixels = np.asarray(to_eight_bit(image))[0]
+        np.testing.assert_array_equal(pixels, [(255, 255, 255), (200, 100, 0)])
+
+
+def test_all_modes_of_this_pillow_are_here():
+    from PIL import ImageMode
+
+    kinds = {"1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F"}
+    kinds |= {"RGBX", "RGBa", "LA", "La", "PA", "I;16", "I;16L", "I;16B", "I;16N"}
+    assert kinds == set(GOLDEN) | {"P", "PA"}
+    assert ImageMode.getmode("I;16S")  # raw modes of files are no modes of images
+    for mode in kinds:
+        Image.new(mode, (1, 1))
+
+
+# Files
+
+RAMP = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+COLORS = np.stack([RAMP, RAMP.T, RAMP[::-1]], -1)
+HIGH, HIGH_COLORS = (RAMP >> 8).astype(int), (COLORS >> 8).astype(int)
+ALPHA = np.where(np.arange(64).reshape(8, 8, 1) % 2, 65535, 0).astype(np.uint16)
+
+
+def gray(values):
+    return np.stack([values] * 3, -1)
+
+
+def on_white(values):
+    return np.where(ALPHA > 0, values, 255)
+
+
+def packed_12_bits(values):
+    pairs = values.reshape(-1, 2).astype(int)
+    first, second = pairs[:, 0], pairs[:, 1]
+    parts = [first >> 4, (first & 15) << 4 | second >> 8, second & 255]
+    return np.stack(parts, -1).astype(np.uint8).tobytes()
+
+
+def tiff(values, dtype, **options):
+    return tiff_file(values.astype(dtype).tobytes(), (8, 8), **options)
+
+
+FILES = {
+    "16-bit gray PNG": lambda: (png_file(16, 0, RAMP), gray(HIGH)),
+    "16-bit gray PNG with a transparent level": lambda: (
+        png_file(16, 0, RAMP, [(b"tRNS", struct.pack(">H", RAMP[3, 4]))]),
+        gray(np.where(RAMP[3, 4] == RAMP, 255, HIGH)),
+    ),
+    "16-bit gray PNG with alpha": lambda: (
+        png_file(16, 4, np.concatenate([RAMP[..., None], ALPHA], -1)),
+        on_white(gray(HIGH)),
+    ),
+    "16-bit RGB PNG": lambda: (png_file(16, 2, COLORS), HIGH_COLORS),
+    "16-bit RGB PNG with a transparent color": lambda: (
+        png_file(16, 2, COLORS, [(b"tRNS", struct.pack(">3H", *COLORS[3, 4]))]),
+        np.where((COLORS[3, 4] == COLORS).all(-1, keepdims=True), 255, HIGH_COLORS),
+    ),
+    "16-bit RGBA PNG": lambda: (
+        png_file(16, 6, np.concatenate([COLORS, ALPHA], -1)),
+        on_white(HIGH_COLORS),
+    ),
+    "16-bit gray TIFF": lambda: (tiff(RAMP, "<u2", bits=16), gray(HIGH)),
+    "16-bit gray TIFF, white is zero": lambda: (
+        tiff(RAMP, "<u2", bits=16, photometric=0),
+        gray(255 - HIGH),
+    ),
+    "16-bit RGB TIFF": lambda: (
+        tiff(COLORS, "<u2", bits=16, samples=3, photometric=2),
+        HIGH_COLORS,
+    ),
+    "12-bit gray TIFF": lambda: (
+        tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12),
+        gray(HIGH),
+    ),
+    "signed 16-bit TIFF without negative values": lambda: (
+        tiff(RAMP >> 1, "<i2", bits=16, kind=2),
+        gray((RAMP >> 9).astype(int)),
+    ),
+    "32-bit TIFF of 16-bit values": lambda: (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
+    "float TIFF of 0 to 1": lambda: (
+        tiff(RAMP / 65535, "<f4", bits=32, kind=3),
+        gray(np.rint(RAMP / 65535 * 255)),
+    ),
+    "float TIFF of 0 to 1, white is zero": lambda: (
+        tiff(RAMP / 65535, "<f4", bits=32, kind=3, photometric=0),
+        gray(255 - np.rint(RAMP / 65535 * 255)),
+    ),
+    "RGB TIFF with a fourth channel": lambda: (
+        tiff(np.concatenate([COLORS, ALPHA], -1) >> 8, "u1", bits=8, samples=4, photometric=2,
+             extra=[0]),
+        HIGH_COLORS,
+    ),
+    "PGM of 16 bits": lambda: (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
+    "PGM of 12 bits": lambda: (
+        b"P5 8 8 4095\n" + (RAMP >> 4).astype(">u2").tobytes(),
+        gray(HIGH),
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return prepare({name: make()[0] for name, make in FILES.items()})
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_depth_is_scaled_as_stated(name, pixels):
+    assert not isinstance(pixels[name], str), pixels[name]
+    np.testing.assert_allclose(pixels[name], FILES[name]()[1], atol=1)
+
+
+REFUSED = {
+    "float above 1": (tiff(RAMP / 257, "<f4", bits=32, kind=3), "0 to 255, expected 0 to 1"),
+    "float below 0": (tiff(RAMP / 65535 - 0.5, "<f4", bits=32, kind=3), "from -0.5 to 0.5"),
+    "NaN": (tiff(np.full((8, 8), np.nan), "<f4", bits=32, kind=3), "nan"),
+    "infinite": (tiff(np.full((8, 8), np.inf), "<f4", bits=32, kind=3), "inf"),
+    "negative": (tiff(RAMP - 32768.0, "<i2", bits=16, kind=2), "from -32768 to 32767"),
+    "full 32 bits": (tiff(RAMP * 65536.0, "<u4", bits=32), "expected 0 to 65535"),
+    "signed 8 bits": (tiff(RAMP / 257 - 128, "i1", bits=8, kind=2), "signed 8-bit values"),
+    "64-bit float": (tiff(RAMP / 65535, "<f8", bits=64, kind=3), "a TIFF of a depth or layout"),
+    "8 bits in 16": (tiff(RAMP >> 8, "<u2", bits=16), "at most 255: nothing but black"),
+    "8 bits in 32": (tiff(RAMP >> 8, "<i4", bits=32, kind=2), "at most 255"),
+}
+
+
+def test_values_of_an_unknown_scale_are_refused_with_their_range():
+    reasons = prepare({name: content for name, (content, _) in REFUSED.items()})
+    for name, (_, words) in REFUSED.items():
+        assert isinstance(reasons[name], str) and words in reasons[name], (name, reasons[name])
+
+
+def test_black_stays_black():
+    black = np.zeros((8, 8))
+    files = {
+        "16": tiff(black, "<u2", bits=16),
+        "float": tiff(black, "<f4", bits=32, kind=3),
+        "dark": tiff(black + 300, "<u2", bits=16),
+    }
+    levels = {name: values.max() for name, values in prepare(files).items()}
+    assert levels == {"16": 0, "float": 0, "dark": 1}
+
+
+# Profiles
+
+
+def to_srgb(linear):
+    curve = np.where(
+        linear <= 0.0031308, linear * 12.92, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055
+    )
+    return 255 * np.clip(curve, 0, 1)
+
+
+ADOBE = rgb_profile(ADOBE_RGB, gamma(2.19921875))
+PASTELS = np.random.default_rng(0).integers(90, 180, (8, 8, 3), np.uint8)
+
+
+def adobe_as_srgb():
+    """The textbook's way: linear, through XYZ, encoded."""
+    xyz = (PASTELS / 255) ** 2.19921875 @ np.array(ADOBE_RGB)
+    return to_srgb(xyz @ np.linalg.inv(np.array(SRGB)))
+
+
+def jpeg(image, **options):
+    return encode(image, "JPEG", quality=95, **options)
+
+
+def test_another_color_space_becomes_srgb():
+    image, expected = Image.fromarray(PASTELS), adobe_as_srgb()
+    assert np.abs(expected - PASTELS).max() > 15  # it does make a difference
+    results = prepare({
+        "png": encode(image, "PNG", icc_profile=ADOBE),
+        "tiff": encode(image, "TIFF", icc_profile=ADOBE),
+        "webp": encode(image, "WEBP", lossless=True, icc_profile=ADOBE),
+        "alpha": encode(image.convert("RGBA"), "PNG", icc_profile=ADOBE),
+        "palette": encode(image.quantize(64), "PNG", icc_profile=ADOBE),
+    })  # fmt: skip
+    for name, values in results.items():
+        np.testing.assert_allclose(values, expected, atol=2, err_msg=name)
+    flat = Image.new("RGB", (8, 8), (60, 180, 90))
+    (jpeg_values,) = prepare({"a": jpeg(flat, icc_profile=ADOBE)}).values()
+    linear = (np.array([60, 180, 90]) / 255) ** 2.19921875 @ np.array(ADOBE_RGB)
+    expected = to_srgb(linear @ np.linalg.inv(np.array(SRGB)))
+    np.testing.assert_allclose(jpeg_values, np.tile(expected, (8, 8, 1)), atol=4)
+
+
+@pytest.mark.parametrize("kind", ["srgb", "broken", "empty", "of gray images", "of CMYK images"])
+def test_srgb_and_profiles_that_cannot_be_used_leave_the_exact_pixels(kind, monkeypatch):
+    profile = {
+        "srgb": rgb_profile(SRGB, srgb_curve()),
+        "broken": ADOBE[:100] + b"\xff" * 300,
+        "empty": b"\0",
+        "of gray images": gray_profile(gamma(1.0)),
+        "of CMYK images": cmyk_profile(CORNERS),
+    }[kind]
+    image = Image.fromarray(PASTELS)
+    files = {
+        "a.jpg": jpeg(image, icc_profile=profile),
+        "b.png": encode(image, "PNG", icc_profile=profile),
+    }
+    assert all(
+        Image.open(io.BytesIO(content)).info["icc_profile"] == profile for content in files.values()
+    )
+    monkeypatch.setattr("dcgan_tf.data.preprocess.encode", lambda *a, **k: pytest.fail("converted"))
+    results = prepare(files)
+    np.testing.assert_array_equal(results["a.jpg"], prepare({"a.jpg": jpeg(image)})["a.jpg"])
+    np.testing.assert_array_equal(results["b.png"], PASTELS)
+
+
+def test_gray_with_a_profile_becomes_srgb():
+    levels = np.arange(64, 128, dtype=np.uint8).reshape(8, 8)
+    image, profile = Image.fromarray(levels), gray_profile(gamma(1.0))
+    wide = Image.fromarray(levels.astype(np.uint16) << 8)
+    files = {
+        "png": encode(image, "PNG", icc_profile=profile),
+        "alpha": encode(image.convert("LA"), "PNG", icc_profile=profile),
+        "16": encode(wide, "PNG", icc_profile=profile),
+    }
+    for channels in (3, 1):
+        for name, values in prepare(files, channels).items():
+            expected = np.stack([to_srgb(levels / 255)] * channels, -1)
+            np.testing.assert_allclose(values, expected, atol=2, err_msg=name)
+
+
+# Lab of the corners of CMYK: paper, all of one hue with cyan, black with K.
+CORNERS = np.array([
+    (0, 128, 128) if k else (200, 100, 128) if c else (255, 128, 128)
+    for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)
+])  # fmt: skip
+
+
+def test_cmyk_is_read_by_its_profile_and_without_one_as_pillow_does():
+    inks = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
+    results = prepare({
+        "plain": encode(inks, "TIFF"),
+        "profile": encode(inks, "TIFF", icc_profile=cmyk_profile(CORNERS)),
+        "jpeg": jpeg(inks, icc_profile=cmyk_profile(CORNERS)),
+        "broken": encode(inks, "TIFF", icc_profile=b"nothing of the kind"),
+    })  # fmt: skip
+    lab = Image.new("LAB", (1, 1), (200, 100, 128)).convert("RGB").getpixel((0, 0))
+    assert lab != (0, 255, 255)
+    for name, expected in {
+        "plain": (0, 255, 255),
+        "broken": (0, 255, 255),
+        "profile": lab,
+        "jpeg": lab,
+    }.items():
+        np.testing.assert_allclose(
+            results[name], np.tile(expected, (8, 8, 1)), atol=3, err_msg=name
+        )
