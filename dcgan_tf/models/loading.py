@@ -1,6 +1,8 @@
 """Networks from `.keras` files; a generator is known by what it takes and gives."""
 
+import copy
 import math
+import tempfile
 from pathlib import Path
 
 import keras
@@ -8,35 +10,46 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import limits, pretrained
-from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.keras_file import read_structure
+from dcgan_tf.models.chain import outputs_of
+from dcgan_tf.models.keras_file import read_structure, refuse
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
+GENERATORS = ("averaged", "generator")  # in a whole DCGAN's file, the one that is shown first
 GENERATOR = "one input (n, latent_dim), one output (n, height, width, 1 or 3)"
 
 
-def load_network(path: str | Path, flag: str = "") -> keras.Model:
+def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
     """Load a network from a `.keras` file; no code in it is executed.
 
     Args:
-        path: the file; flag: what named it, for the message.
+        path: the file; flag: what named it, for the message; parts: see `read_structure`.
 
     Returns:
-        keras.Model, not compiled.
+        keras.Model, not compiled, whatever it was compiled with.
 
     Raises:
         UserError: there is no such file, it is no Keras model, or the memory is too small for it.
+        OSError: the disk or its connection fails.
     """
-    structure, weights_bytes = read_structure(Path(path), flag)
+    path = Path(path)
+    where = f"{flag} {path}".strip()
+    structure, weights, weights_bytes = read_structure(path, flag, parts)
     try:
-        _check_size(structure, weights_bytes)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        _check_size(copy.deepcopy(structure), weights_bytes)  # Keras changes it while it builds
+        network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
+        outputs_of(network)
+        # Not Keras' load_model, which builds the losses of the networks in a network.
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "network.weights.h5")
+            file.write_bytes(weights)
+            network.load_weights(file)
+        return network
     except UserError as error:
-        raise UserError(error.message, flag=f"{flag} {path}".strip()) from None
+        raise UserError(error.message, flag=where) from None
     except Exception as error:  # Keras raises many kinds for files that are no models
-        message = f"not a Keras model file ({one_line(error)})"
-        raise UserError(message, flag=f"{flag} {path}".strip()) from None
+        refuse(error, path, where)
 
 
 def load_generator(path: str | Path, flag: str = "") -> Sampler:
@@ -58,11 +71,13 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     if str(path) in pretrained.names() and not run.generator.is_file():
         run = pretrained.pretrained(str(path), flag)
     path = run.generator if run.root.is_dir() else Path(path)
-    model = load_network(path, flag)
+    model = load_network(path, flag, GENERATORS)
     where = f"{flag} {path}".strip()
     if missing := not_a_generator(model):
         raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
     check_finite(model, where)
+    if isinstance(model, keras.Sequential):  # which has no `input` and `output`
+        model = keras.Model(model.inputs, model.outputs[0], name=model.name)
     try:
         return Sampler(model, strict=True)
     except UserError as error:
@@ -109,12 +124,11 @@ def _without_policies(part):
 
 def not_a_generator(model: keras.Model) -> str:
     """What keeps a network from being a generator, in words; "" where nothing does."""
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if not inputs or not outputs:
-        return "was saved before it was built"
+    inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1:
         return f"has {len(inputs)} inputs"
-    if len(outputs) != 1 or not hasattr(model.output, "shape"):
+    plain = isinstance(model, keras.Sequential) or hasattr(model.output, "shape")
+    if len(outputs) != 1 or not plain:
         return f"has {len(outputs)} outputs, or one that is not a plain array"
     return _wrong_input(inputs[0]) or _wrong_output(outputs[0])
 
