@@ -1,5 +1,7 @@
 """Networks as chains of layers, whether functional, Sequential or nested. No TensorFlow."""
 
+from collections.abc import Iterator
+
 from dcgan_tf.common.errors import UserError
 
 
@@ -14,8 +16,8 @@ def outputs_of(network) -> list:
     kind = type(network).__name__
     if _is_plain(network):
         raise UserError(
-            f"{network.name!r} ({kind}) was saved before it was built; begin it with "
-            "keras.Input((latent_dim,)), or call it once"
+            f"{network.name!r} ({kind}) is not built, so its layers have no shapes; begin it with "
+            "keras.Input((latent_dim,))"
         )
     raise UserError(
         f"{network.name!r} ({kind}) is a subclassed model, whose layers cannot be seen; expected "
@@ -52,6 +54,15 @@ def chain_of(network) -> list | None:
             return None
         chain, tensor = [*inner, *chain], node.input_tensors[0]
     return chain if len({id(layer) for layer in chain}) == len(chain) else None
+
+
+def layers_of(network) -> Iterator:
+    """Layers and operations in their order, those of networks used as layers as well."""
+    for layer in getattr(network, "operations", None) or getattr(network, "layers", []):
+        if hasattr(layer, "layers"):
+            yield from layers_of(layer)
+        else:
+            yield layer
 
 
 def _is_plain(network):

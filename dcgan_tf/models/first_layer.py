@@ -5,7 +5,7 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.models.chain import chain_of
+from dcgan_tf.models.chain import chain_of, layers_of
 from dcgan_tf.models.sampling import compiled, in_batches
 
 _BATCH = 256  # maps that are computed at once
@@ -24,7 +24,7 @@ def first_kernel(generator: keras.Model) -> np.ndarray:
     Raises:
         UserError: the first layer that has a kernel is no Dense on the latent itself.
     """
-    layer = next((each for each in _layers(generator) if hasattr(each, "kernel")), None)
+    layer = next((each for each in layers_of(generator) if hasattr(each, "kernel")), None)
     length = generator.inputs[0].shape[-1]
     if not isinstance(layer, keras.layers.Dense) or layer.kernel.shape[0] != length:
         found = f"{layer.name!r} ({type(layer).__name__})" if layer is not None else "none"
@@ -66,15 +66,6 @@ def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
             f"memory, this machine has {limits.in_words(limits.memory())}"
         )
     return np.concatenate(list(in_batches(compiled(network), latents, _BATCH)))
-
-
-def _layers(network):
-    """Layers in their order, those of networks used as layers as well."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
 
 
 def _activates(layer):

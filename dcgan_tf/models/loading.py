@@ -2,6 +2,7 @@
 
 import copy
 import math
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 from dcgan_tf.common import limits, pretrained
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.chain import outputs_of
+from dcgan_tf.models.chain import layers_of, outputs_of
 from dcgan_tf.models.keras_file import read_structure, refuse
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
@@ -49,6 +50,12 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
     except UserError as error:
         raise UserError(error.message, flag=where) from None
     except Exception as error:  # Keras raises many kinds for files that are no models
+        if unknown := re.search(r"Could not locate (?:class|function) '(.{1,80}?)'", str(error)):
+            raise UserError(
+                f"needs {unknown[1]!r} of another program; expected Keras' own layers in a "
+                "keras.Sequential or keras.Model(inputs, outputs)",
+                flag=where,
+            ) from None
         refuse(error, path, where)
 
 
@@ -71,17 +78,33 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     if str(path) in pretrained.names() and not run.generator.is_file():
         run = pretrained.pretrained(str(path), flag)
     path = run.generator if run.root.is_dir() else Path(path)
-    model = load_network(path, flag, GENERATORS)
+    model = _of_flat_latents(load_network(path, flag, GENERATORS))
     where = f"{flag} {path}".strip()
     if missing := not_a_generator(model):
         raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
     check_finite(model, where)
-    if isinstance(model, keras.Sequential):  # which has no `input` and `output`
-        model = keras.Model(model.inputs, model.outputs[0], name=model.name)
     try:
         return Sampler(model, strict=True)
     except UserError as error:
         raise UserError(error.message, flag=where) from None
+
+
+def _of_flat_latents(model):
+    """A network as a functional one of any number of latents (n, latent_dim).
+
+    A Sequential that was built by a call takes only as many as that had; other libraries' latents
+    are maps of one pixel.
+    """
+    latents = model.inputs[0]
+    maps = tuple(latents.shape[1:-1]) == (1, 1)
+    sequential = isinstance(model, keras.Sequential)
+    if len(model.inputs) != 1 or not (sequential or maps):
+        return model
+    z = keras.Input(latents.shape[-1:] if maps else latents.shape[1:], dtype=latents.dtype)
+    x = keras.layers.Reshape(latents.shape[1:])(z) if maps else z
+    for layer in model.layers if sequential else [model]:
+        x = layer(x)
+    return keras.Model(z, x, name=model.name)
 
 
 def check_finite(network: keras.Model, where: str):
@@ -127,8 +150,7 @@ def not_a_generator(model: keras.Model) -> str:
     inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1:
         return f"has {len(inputs)} inputs"
-    plain = isinstance(model, keras.Sequential) or hasattr(model.output, "shape")
-    if len(outputs) != 1 or not plain:
+    if len(outputs) != 1 or not hasattr(model.output, "shape"):
         return f"has {len(outputs)} outputs, or one that is not a plain array"
     return _wrong_input(inputs[0]) or _wrong_output(outputs[0])
 
@@ -176,7 +198,7 @@ def _check_size(structure, weights_bytes):
     with tf.Graph().as_default():
         model = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         parameters = sum(math.prod(weight.shape) for weight in getattr(model, "weights", []))
-        largest = max((_numbers(layer) for layer in getattr(model, "layers", [])), default=0)
+        largest = max((_numbers(layer) for layer in layers_of(model)), default=0)
     if parameters > weights_bytes:  # a byte each is the least
         raise UserError(f"has {parameters:,} parameters, but {weights_bytes:,} bytes of weights")
     needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
@@ -188,6 +210,6 @@ def _check_size(structure, weights_bytes):
 
 
 def _numbers(layer):
-    """int: how many numbers a layer gives for one picture, where that is known."""
-    shape = getattr(getattr(layer, "output", None), "shape", None) or (None,)
-    return math.prod(size for size in shape[1:] if size)
+    """The most numbers that a layer or operation gives for one image, of all its calls."""
+    outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
+    return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)

@@ -2,7 +2,6 @@
 
 import functools
 import hashlib
-import operator
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
@@ -156,8 +155,9 @@ class Sampler:
         if sum(given is not None for given in (n, latents, seeds)) != 1:
             raise ValueError("expected n, seeds or latents, one of the three")
         if latents is None:
-            latents = seed_latents(_seeds(n) if seeds is None else seeds, self.latent_dim)
-        latents = finite(finite(latents) * np.float32(truncation))
+            latents = seed_latents(_seeds(n, seeds), self.latent_dim)
+        with np.errstate(over="ignore", invalid="ignore"):
+            latents = finite(finite(latents) * truncation)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"got latents {latents.shape}, expected (n, {self.latent_dim})")
         return self.array(latents)
@@ -199,15 +199,16 @@ class Sampler:
         return values
 
 
-def _seeds(n):
-    """The seeds of `n` images; what is no number is taken for seeds."""
-    try:
-        count = operator.index(n)
-    except TypeError:
-        return n
-    if count < 0:
-        raise ValueError(f"n: got {count}, expected a number of images, 0 or more")
-    return range(count)
+def _seeds(n, seeds):
+    """The seeds that are asked for; `n` may be a number of them or, as it once was, themselves."""
+    if seeds is None:
+        seeds = range(n) if hasattr(n, "__index__") and n >= 0 else n
+    if not isinstance(seeds, Iterable):
+        raise ValueError(
+            f"got n {n}, seeds {seeds}; expected a number n of images, 0 or more, or seeds such as "
+            "[7] or range(64)"
+        )
+    return seeds
 
 
 def weights_sha256(model: keras.Model) -> str:
