@@ -53,7 +53,7 @@ def refuse(error: Exception, path: Path, where: str):
         raise error
     if isinstance(error, OSError) and is_file_system_error(error):
         raise OSError(error.errno, error.strerror, str(path)) from None
-    raise UserError(f"not a .keras file ({one_line(error)})", flag=where) from None
+    raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
 
 
 def _refuse_hdf5(path):
@@ -103,7 +103,7 @@ def _check_entries(archive, size):
     names = [entry.filename for entry in entries]
     for name in (CONFIG, WEIGHTS):
         if names.count(name) != 1:
-            raise UserError(f"not a .keras file (it has {names.count(name)} {name}, not one)")
+            raise UserError(f"not a Keras model file (it has {names.count(name)} {name}, not one)")
     unpacked = sum(entry.file_size for entry in entries)
     _check_claim(unpacked, size, "unpacks to")
     if archive.getinfo(CONFIG).file_size > limits.CONFIG_JSON_BYTES:
