@@ -1,5 +1,6 @@
 """What opens as a generator, what does not and why; nothing in a file is executed."""
 
+import errno
 import io
 import json
 import os
@@ -15,6 +16,7 @@ from keras import layers
 from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.zips import open_zip
 from dcgan_tf.models import loading
 from dcgan_tf.models.average import HalfLife
 from dcgan_tf.models.gan import DCGAN
@@ -23,6 +25,7 @@ from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.pixels import range_of, to_uint8
 from dcgan_tf.models.sampling import Sampler, seed_latents, weights_sha256
+from dcgan_tf.models.saving import save_network
 
 
 def network(*end, length=3, dtype="float32"):
@@ -462,3 +465,28 @@ def test_every_recipe_opens(tmp_path):
         sampler = load_generator(tmp_path)
         assert sampler.latent_dim == config.latent_dim
         assert sampler.picture_shape == (config.image_size, config.image_size, config.channels)
+
+
+class Failing(io.FileIO):
+    """A file on a disk that fails while it is read."""
+
+    def read(self, count=-1):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+
+def test_a_disk_that_fails_is_not_a_damaged_file(good, monkeypatch):
+    opened = open
+
+    def failing(path, mode="r", *args, **named):
+        bad = mode == "rb" and str(path).endswith(".keras")
+        return Failing(path) if bad else opened(path, mode, *args, **named)
+
+    monkeypatch.setattr("builtins.open", failing)
+    with pytest.raises(OSError, match="Stale file handle"), open_zip(good):
+        pass
+    with pytest.raises(OSError) as caught:
+        save_network(network(SIGMOID), good.with_name("new.keras"))
+    assert caught.value.errno == errno.ESTALE and "new.keras" in caught.value.filename
+    with pytest.raises(OSError) as caught:
+        load_generator(good, "--model")
+    assert caught.value.errno == errno.ESTALE and caught.value.filename == str(good)
