@@ -90,15 +90,18 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
 
 
 def _of_flat_latents(model):
-    """A network as a functional one of any number of latents (n, latent_dim).
+    """A network as a functional one of any number of latents (n, latent_dim), to plain images.
 
-    A Sequential that was built by a call takes only as many as that had; other libraries' latents
-    are maps of one pixel.
+    A Sequential that was built by a call takes only as many latents as that had; those of other
+    libraries are maps of one pixel; of some networks the one input or output is a dict.
     """
-    latents = model.inputs[0]
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        return model
+    latents, sequential = model.inputs[0], isinstance(model, keras.Sequential)
+    if not sequential and not all(hasattr(end, "shape") for end in (model.input, model.output)):
+        model = keras.Model(latents, model.outputs[0], name=model.name)
     maps = tuple(latents.shape[1:-1]) == (1, 1)
-    sequential = isinstance(model, keras.Sequential)
-    if len(model.inputs) != 1 or not (sequential or maps):
+    if not (sequential or maps):
         return model
     z = keras.Input(latents.shape[-1:] if maps else latents.shape[1:], dtype=latents.dtype)
     x = keras.layers.Reshape(latents.shape[1:])(z) if maps else z
@@ -150,8 +153,8 @@ def not_a_generator(model: keras.Model) -> str:
     inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1:
         return f"has {len(inputs)} inputs"
-    if len(outputs) != 1 or not hasattr(model.output, "shape"):
-        return f"has {len(outputs)} outputs, or one that is not a plain array"
+    if len(outputs) != 1:
+        return f"has {len(outputs)} outputs"
     return _wrong_input(inputs[0]) or _wrong_output(outputs[0])
 
 
