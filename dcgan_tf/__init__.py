@@ -4,7 +4,8 @@ What a program of your own uses is imported from here, and only when it is first
 `import dcgan_tf` alone imports no TensorFlow.
 """
 
-from importlib import import_module
+import sys
+from importlib import abc, import_module, machinery
 
 __version__ = "0.1.0"
 
@@ -32,3 +33,28 @@ def __getattr__(name):
 
 def __dir__():
     return [*globals(), *_ROOMS]
+
+
+class _AfterKeras(abc.MetaPathFinder):
+    """Register the layers of models/layers.py, which files of D may have, once Keras is imported.
+
+    Importing them here would import TensorFlow, and Keras imports no module that a file names.
+    """
+
+    def find_spec(self, name, path=None, target=None):
+        spec = machinery.PathFinder.find_spec(name, path) if name == "keras" else None
+        if spec and spec.loader:  # found, which is not to say that it will be imported
+            execute = spec.loader.exec_module
+
+            def and_register(module):
+                execute(module)
+                import_module("dcgan_tf.models.layers")
+
+            spec.loader.exec_module = and_register
+        return spec
+
+
+if "keras" in sys.modules:
+    import_module("dcgan_tf.models.layers")
+else:
+    sys.meta_path.insert(0, _AfterKeras())

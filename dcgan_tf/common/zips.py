@@ -9,6 +9,7 @@ import os
 import zipfile
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.errors import is_file_system_error
 
 
 @contextlib.contextmanager
@@ -20,12 +21,20 @@ def open_zip(file, most=limits.ZIP_INDEX_BYTES):
 
     Raises:
         zipfile.BadZipFile: no zip, or a longer list; what else zipfile raises.
+        OSError: the disk or its connection fails.
     """
     with contextlib.ExitStack() as stack:
         if isinstance(file, (str, os.PathLike)):
             file = stack.enter_context(open(file, "rb"))
         bounded = _Bounded(file, most)
-        archive = stack.enter_context(zipfile.ZipFile(bounded))
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(bounded))
+        except zipfile.BadZipFile as error:
+            # It says "File is not a zip file" of one that cannot be read at the moment.
+            cause = error.__context__
+            if isinstance(cause, OSError) and is_file_system_error(cause):
+                raise cause from None
+            raise
         bounded.most = None
         yield archive
 

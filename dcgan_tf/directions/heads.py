@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.models.sampling import compiled, in_batches
+
 STEPS = 1200  # 8 passes over 10,000 pictures: twice as many were no better on others
 BATCH = 64
 RATE, DECAY, DROPOUT = 2e-3, 1e-3, 0.3
@@ -22,9 +24,7 @@ class Head:
     def __init__(self, side: int, channels: int, attributes: int, seed: int):
         self._seed = seed
         self._model = _network(side, channels, attributes, seed)
-        self._forward = tf.function(
-            lambda x: self._model(x, training=False), reduce_retracing=True, autograph=False
-        )
+        self._forward = compiled(self._model)
 
     def learn(self, pixels: np.ndarray, labels: np.ndarray, told: Callable, steps: int = STEPS):
         """Train on pictures and their mirror images.
@@ -55,11 +55,7 @@ class Head:
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, attributes): logits of uint8 pictures, above 0 for those that have it."""
-        parts = [
-            self._forward(tf.constant(pixels[start : start + _AT_ONCE], tf.float32)).numpy()
-            for start in range(0, len(pixels), _AT_ONCE)
-        ]
-        return np.concatenate(parts)
+        return np.concatenate(list(in_batches(self._forward, pixels, _AT_ONCE)))
 
 
 def _network(side, channels, attributes, seed):

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
-from dcgan_tf.export.formats import FORMATS, Format, Forward, in_tensorflow
+from dcgan_tf.export.formats import FORMATS, Format, Forward, in_tensorflow, refusing
 from dcgan_tf.export.hub import Hub
 from dcgan_tf.export.request import HUB, ExportRequest
+from dcgan_tf.metrics.features import full_float32
 from dcgan_tf.models.loading import in_float32, load_generator
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import seed_latents
@@ -105,7 +105,7 @@ class Exporter:
     def __init__(self, model: keras.Model):
         self._model, self._done = model, {}
         self._latents = seed_latents(SEEDS, model.inputs[0].shape[-1])
-        with _float32():
+        with full_float32():
             self._expected = in_tensorflow(model)(self._latents)
         # Grey levels of a whole range: 1 for a sigmoid, 2 for a tanh.
         self._levels = 255.0 if range_of(model) == "sigmoid" else 127.5
@@ -123,9 +123,10 @@ class Exporter:
             row, earlier = self._done[form]
             shutil.copyfile(earlier, path)
             return row
-        form.write(self._model, path)
-        forward = form.load(path)
-        difference = self._difference(forward)
+        with refusing(form.title):
+            form.write(self._model, path)
+            forward = form.load(path)
+            difference = self._difference(forward)
         if not difference <= TOLERANCE:  # NaN, too
             raise UserError(
                 f"{form.title}: its pictures differ from those of Keras by up to {difference:.3g} "
@@ -140,22 +141,11 @@ class Exporter:
 
     def _difference(self, forward):
         """float: the largest difference of the pictures, in grey levels."""
-        with _float32():
+        with full_float32():
             pictures = np.asarray(forward(self._latents))
         if pictures.shape != self._expected.shape:
             return np.inf
         return float(np.abs(pictures - self._expected).max() * self._levels)
-
-
-@contextlib.contextmanager
-def _float32():
-    """Products in full: newer GPUs round their factors to 10 bits otherwise."""
-    before = tf.config.experimental.tensor_float_32_execution_enabled()
-    tf.config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        tf.config.experimental.enable_tensor_float_32_execution(before)
 
 
 def _milliseconds(forward: Forward, latents):

@@ -104,7 +104,7 @@ def _load_onnx(path):
 
 
 def _write_litert(model, path):
-    with _refusing("LiteRT"), tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder:
         # The only way on which the converter keeps the weights of Keras 3.
         _write_saved_model(model, Path(folder))
         with hushed():
@@ -134,8 +134,9 @@ def _length(run):
 
 
 @contextlib.contextmanager
-def _refusing(title):
-    """What a converter raises as one line; a full disk or memory stays what it is."""
+def refusing(title: str):
+    """What a converter, or the library that reads its file back, raises as one line; a disk or a
+    memory that fails stays what it is."""
     try:
         yield
     except (UserError, MemoryError):

@@ -124,7 +124,7 @@ def _write(folder, pictures, inception, layers, recipe, progress):
     """Extract into `folder`. Pictures are made and the network runs in threads of their own while
     the statistics are updated here."""
     pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
-    with contextlib.ExitStack() as opened, _full_float32():
+    with contextlib.ExitStack() as opened, full_float32():
         for part in inception.features(_hashed(pictures.read(), pixels), layers):
             for name in layers:
                 if name not in files:
@@ -228,7 +228,7 @@ def _read_array(path, count, mapped):
 
 
 @contextlib.contextmanager
-def _full_float32():
+def full_float32():
     """A GPU's TF32 has 10 bits of mantissa: features would differ from a CPU's in the 3rd digit."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -2,10 +2,10 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.pixels import to_float
+from dcgan_tf.models.sampling import compiled, in_batches
 
 GRID = 4  # side that each map is pooled to
 _BATCH = 128
@@ -67,11 +67,6 @@ def features_of(network: keras.Model, pixels: np.ndarray, activation: str) -> np
     Returns:
         float32 (n, features).
     """
-    forward = tf.function(
-        lambda part: network(part, training=False), reduce_retracing=True, autograph=False
-    )
-    found = np.empty((len(pixels), network.output.shape[-1]), np.float32)
-    for start in range(0, len(pixels), _BATCH):
-        part = to_float(np.asarray(pixels[start : start + _BATCH], np.float32), activation)
-        found[start : start + _BATCH] = forward(tf.constant(part)).numpy()
-    return found
+    forward = compiled(network)
+    parts = in_batches(lambda part: forward(to_float(part, activation)), pixels, _BATCH)
+    return np.concatenate(list(parts))

@@ -2,10 +2,11 @@
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.chain import chain_of, layers_of
+from dcgan_tf.models.sampling import compiled, in_batches
 
 _BATCH = 256  # maps that are computed at once
 _LINEAR = {"linear", None}
@@ -23,7 +24,7 @@ def first_kernel(generator: keras.Model) -> np.ndarray:
     Raises:
         UserError: the first layer that has a kernel is no Dense on the latent itself.
     """
-    layer = next((each for each in _layers(generator) if hasattr(each, "kernel")), None)
+    layer = next((each for each in layers_of(generator) if hasattr(each, "kernel")), None)
     length = generator.inputs[0].shape[-1]
     if not isinstance(layer, keras.layers.Dense) or layer.kernel.shape[0] != length:
         found = f"{layer.name!r} ({type(layer).__name__})" if layer is not None else "none"
@@ -47,33 +48,24 @@ def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
         UserError: it has no activation between its first layer and its picture, or the maps do
             not fit into the memory.
     """
-    layers = [each for each in generator.layers[:-1] if _activates(each)]
-    if not layers:
+    chain = chain_of(generator)
+    layers = chain or generator.layers
+    first = next((index for index, each in enumerate(layers[:-1]) if _activates(each)), None)
+    if first is None:
         raise UserError("has no activation before its picture, so there is no first map")
-    network = keras.Model(generator.input, keras.layers.Flatten()(layers[0].output))
-    needed = 3 * 4 * len(latents) * network.output.shape[-1]  # as they come, centred, in a product
+    end = keras.layers.Flatten()
+    if chain:  # of networks in a network too, whose layers know nothing of the latents
+        z = keras.Input(generator.inputs[0].shape[1:])
+        network = keras.Sequential([z, *layers[: first + 1], end])
+    else:
+        network = keras.Model(generator.input, end(layers[first].output))
+    needed = 3 * 4 * len(latents) * network.output_shape[-1]  # as they come, centred, in a product
     if needed > limits.memory():
         raise UserError(
             f"the first maps of {len(latents):,} latents need about {limits.in_words(needed)} of "
             f"memory, this machine has {limits.in_words(limits.memory())}"
         )
-    forward = tf.function(
-        lambda part: network(part, training=False), reduce_retracing=True, autograph=False
-    )
-    maps = np.empty((len(latents), network.output.shape[-1]), np.float32)
-    for start in range(0, len(latents), _BATCH):
-        part = np.asarray(latents[start : start + _BATCH], np.float32)
-        maps[start : start + _BATCH] = forward(tf.constant(part)).numpy()
-    return maps
-
-
-def _layers(network):
-    """Layers in their order, those of networks used as layers as well."""
-    for layer in network.layers:
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-        else:
-            yield layer
+    return np.concatenate(list(in_batches(compiled(network), latents, _BATCH)))
 
 
 def _activates(layer):

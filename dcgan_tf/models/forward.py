@@ -14,7 +14,8 @@ import inspect
 
 import keras
 import tensorflow as tf
-from keras.layers import InputLayer
+
+from dcgan_tf.models.chain import chain_of
 
 FEW_CHANNELS = 4  # up to which a convolution is a matrix product here
 PRECISIONS = ("float32", "bfloat16")  # of the maps; weights and statistics are float32
@@ -25,9 +26,10 @@ def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 
     Layers without a faster form, and networks that are no chain of layers, are called as they are.
     """
-    if not _is_chain(network):
+    layers = chain_of(network)
+    if layers is None:
         return network(inputs, training=True)
-    outputs, layers = inputs, list(network.layers[1:])
+    outputs = inputs
     while layers:
         layer = layers.pop(0)
         if layers and _precedes(layer, layers[0]) and _fuses(layers[0]):
@@ -47,9 +49,10 @@ def infer(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
 
     Layers without a faster form, and networks that are no chain of layers, are called as they are.
     """
-    if not _is_chain(network):
+    layers = chain_of(network)
+    if layers is None:
         return network(inputs, training=False)
-    outputs, layers = inputs, list(network.layers[1:])
+    outputs = inputs
     while layers:
         layer = layers.pop(0)
         if layers and _precedes(layer, layers[0]):
@@ -115,23 +118,11 @@ def _convolution(layer, inputs, kernel):
     )
 
 
-def _is_chain(network):
-    """bool: a functional model whose layers each take what the one before returns, and once."""
-    if not isinstance(network, keras.Model) or not isinstance(network.layers[0], InputLayer):
-        return False
-    try:
-        pairs = zip(network.layers, network.layers[1:], strict=False)
-        linked = all(layer.input is before.output for before, layer in pairs)
-        return linked and network.output is network.layers[-1].output
-    except AttributeError:  # a layer that is called more than once has no single input
-        return False
-
-
 def _fuses(layer):
     """bool: a batch normalization that TensorFlow's operation computes."""
     return (
         type(layer) is keras.layers.BatchNormalization
-        and len(layer.input.shape) == 4
+        and layer.input_spec.ndim == 4
         and layer.axis in (-1, 3)
         and layer.center
         and layer.scale

@@ -150,7 +150,7 @@ class DCGAN(keras.Model):
         if not isinstance(data, dict):
             data = {"image": data, "index": self._count(tf.shape(data)[0])}
         draws = noise.Draws(self.seed, data["index"], self.batch_size)
-        reals = to_float(tf.cast(data["image"], self.generator.output.dtype), self._range)
+        reals = to_float(tf.cast(data["image"], self.generator.outputs[0].dtype), self._range)
         if self.augment:
             reals = self.augment(reals, draws)
         # The networks are called with training=True, or BatchNorm would never learn its statistics.
@@ -241,7 +241,7 @@ class DCGAN(keras.Model):
         return first + tf.range(tf.cast(own, tf.int64)) + tf.cast(replica * own, tf.int64)
 
     def _latents(self, draws, stream):
-        return draws.normal(stream, self.generator.input_shape[-1], self.generator.output.dtype)
+        return draws.normal(stream, self.generator.input_shape[-1], self.generator.outputs[0].dtype)
 
     def _update_means(self, step, *values):
         """Add this step's values, averaged over all devices, and return the logs."""

@@ -5,38 +5,97 @@ import json
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.zips import open_zip
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
+HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def read_structure(path: Path, flag: str) -> tuple[dict, int]:
+def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[dict, bytes, int]:
     """Check a `.keras` file and read what describes its network.
 
     Args:
         path: the file; flag: what named it, for the message.
+        parts: where the file holds a whole GAN, the names of the network in it, the best first.
 
     Returns:
-        The network's config as Keras serialises it, and the bytes of its weights.
+        The network's config as Keras serializes it, without losses and optimizers; its weights as
+        an HDF5 file; and how many bytes of numbers these are.
 
     Raises:
         UserError: no file, no `.keras` file, a damaged one, or one that would fill the memory.
+        OSError: the disk or its connection fails.
     """
     check_file(path, flag, "a .keras file of a trained network")
     where = f"{flag} {path}".strip()
     try:
+        _refuse_hdf5(path)
         with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
-            config = json.loads(archive.read(CONFIG))
+            config = _uncompiled(json.loads(archive.read(CONFIG)))
             weights = archive.read(WEIGHTS)
-        return config, _weights_bytes(weights)
+        size = _weights_bytes(weights)
+        if parts and isinstance(network := config["config"].get(parts[-1]), dict):
+            return network, _group(weights, parts), size
+        return config, weights, size
     except UserError as error:
         raise UserError(error.message, flag=where) from None
     # zipfile raises NotImplementedError and RuntimeError too, json RecursionError, h5py almost any.
     except Exception as error:
-        raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
+        refuse(error, path, where)
+
+
+def refuse(error: Exception, path: Path, where: str):
+    """Raise what an error says of a file: not a network's, or a disk or a memory that fails."""
+    if isinstance(error, MemoryError):
+        raise error
+    if isinstance(error, OSError) and is_file_system_error(error):
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
+
+
+def _refuse_hdf5(path):
+    """Say of Keras' older formats how to come to a `.keras` file."""
+    with path.open("rb") as file:
+        if file.read(len(HDF5)) != HDF5:
+            return
+        file.seek(0)
+        import h5py
+
+        with h5py.File(file, "r") as content:
+            whole = "model_config" in content.attrs
+    if whole:
+        raise UserError(
+            "a network in Keras' older format, .h5; expected a .keras file: in Python, "
+            'keras.saving.load_model("OLD.h5", compile=False).save("NEW.keras")'
+        )
+    raise UserError(
+        "weights alone, no network; expected a .keras file: in Python, build the network that they "
+        'belong to, network.load_weights("OLD.weights.h5"), network.save("NEW.keras")'
+    )
+
+
+def _uncompiled(part):
+    """A part of a config without losses and optimizers, which may be of another program."""
+    if isinstance(part, list):
+        return [_uncompiled(item) for item in part]
+    if not isinstance(part, dict):
+        return part
+    return {key: _uncompiled(value) for key, value in part.items() if key != "compile_config"}
+
+
+def _group(weights, parts):
+    """bytes: an HDF5 file of the first of these groups that is there."""
+    import h5py
+
+    buffer = io.BytesIO()
+    with h5py.File(io.BytesIO(weights), "r") as whole, h5py.File(buffer, "w") as file:
+        group = whole[next(name for name in parts if name in whole)]
+        for name in group:
+            group.copy(name, file)
+    return buffer.getvalue()
 
 
 def _check_entries(archive, size):

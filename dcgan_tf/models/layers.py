@@ -1,9 +1,9 @@
-"""Spectral normalisation: layers of D whose kernel is divided by its largest singular value.
+"""Spectral normalization: layers of D whose kernel is divided by its largest singular value.
 
 D then changes by no more than the picture does (Miyato et al. 2018). Where Keras' own wrapper
 overwrites the kernel in each step, and keeps a vector whose first value is random, these compute
 the value anew from the kernel: a resumed training has nothing more to restore, and all devices
-agree. Files with them open after `import dcgan_tf`.
+agree. Files with them open after `import dcgan_tf`, which registers them as soon as Keras is there.
 """
 
 import keras
@@ -31,29 +31,25 @@ def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(left * tf.matmul(matrix, right))
 
 
-class _Normalised:
-    """Of a layer with a kernel whose last axis is the output."""
-
-    def call(self, inputs):
-        kernel = self.kernel
-        matrix = tf.reshape(tf.convert_to_tensor(kernel), (-1, kernel.shape[-1]))
-        return self._forward(inputs, kernel / largest_singular_value(matrix))
+def _normalized(kernel, dtype):
+    """A kernel, whose last axis is the output, divided by its largest singular value."""
+    matrix = tf.reshape(tf.convert_to_tensor(kernel), (-1, kernel.shape[-1]))
+    return keras.ops.cast(kernel / largest_singular_value(matrix), dtype)
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
-class SpectralConv2D(_Normalised, keras.layers.Conv2D):
+class SpectralConv2D(keras.layers.Conv2D):
     """Conv2D; as there, but for the kernel that is applied."""
 
-    def _forward(self, inputs, kernel):
-        kernel = keras.ops.cast(kernel, self.compute_dtype)
-        outputs = keras.ops.conv(inputs, kernel, list(self.strides), self.padding, self.data_format)
-        return outputs if self.bias is None else outputs + self.bias
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, _normalized(kernel, self.compute_dtype))
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
-class SpectralDense(_Normalised, keras.layers.Dense):
+class SpectralDense(keras.layers.Dense):
     """Dense; as there, but for the kernel that is applied."""
 
-    def _forward(self, inputs, kernel):
-        outputs = keras.ops.matmul(inputs, keras.ops.cast(kernel, self.compute_dtype))
-        return outputs if self.bias is None else outputs + self.bias
+    def call(self, inputs, training=None):
+        outputs = keras.ops.matmul(inputs, _normalized(self.kernel, self.compute_dtype))
+        outputs = outputs if self.bias is None else outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)

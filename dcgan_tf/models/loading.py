@@ -1,6 +1,9 @@
 """Networks from `.keras` files; a generator is known by what it takes and gives."""
 
+import copy
 import math
+import re
+import tempfile
 from pathlib import Path
 
 import keras
@@ -8,35 +11,52 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import limits, pretrained
-from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.keras_file import read_structure
+from dcgan_tf.models.chain import layers_of, outputs_of
+from dcgan_tf.models.keras_file import read_structure, refuse
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
+GENERATORS = ("averaged", "generator")  # in a whole DCGAN's file, the one that is shown first
 GENERATOR = "one input (n, latent_dim), one output (n, height, width, 1 or 3)"
 
 
-def load_network(path: str | Path, flag: str = "") -> keras.Model:
+def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
     """Load a network from a `.keras` file; no code in it is executed.
 
     Args:
-        path: the file; flag: what named it, for the message.
+        path: the file; flag: what named it, for the message; parts: see `read_structure`.
 
     Returns:
-        keras.Model, not compiled.
+        keras.Model, not compiled, whatever it was compiled with.
 
     Raises:
         UserError: there is no such file, it is no Keras model, or the memory is too small for it.
+        OSError: the disk or its connection fails.
     """
-    structure, weights_bytes = read_structure(Path(path), flag)
+    path = Path(path)
+    where = f"{flag} {path}".strip()
+    structure, weights, weights_bytes = read_structure(path, flag, parts)
     try:
-        _check_size(structure, weights_bytes)
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        _check_size(copy.deepcopy(structure), weights_bytes)  # Keras changes it while it builds
+        network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
+        outputs_of(network)
+        # Not Keras' load_model, which builds the losses of the networks in a network.
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "network.weights.h5")
+            file.write_bytes(weights)
+            network.load_weights(file)
+        return network
     except UserError as error:
-        raise UserError(error.message, flag=f"{flag} {path}".strip()) from None
+        raise UserError(error.message, flag=where) from None
     except Exception as error:  # Keras raises many kinds for files that are no models
-        message = f"not a Keras model file ({one_line(error)})"
-        raise UserError(message, flag=f"{flag} {path}".strip()) from None
+        if unknown := re.search(r"Could not locate (?:class|function) '(.{1,80}?)'", str(error)):
+            raise UserError(
+                f"needs {unknown[1]!r} of another program; expected Keras' own layers in a "
+                "keras.Sequential or keras.Model(inputs, outputs)",
+                flag=where,
+            ) from None
+        refuse(error, path, where)
 
 
 def load_generator(path: str | Path, flag: str = "") -> Sampler:
@@ -58,7 +78,7 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     if str(path) in pretrained.names() and not run.generator.is_file():
         run = pretrained.pretrained(str(path), flag)
     path = run.generator if run.root.is_dir() else Path(path)
-    model = load_network(path, flag)
+    model = _of_flat_latents(load_network(path, flag, GENERATORS))
     where = f"{flag} {path}".strip()
     if missing := not_a_generator(model):
         raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
@@ -67,6 +87,27 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         return Sampler(model, strict=True)
     except UserError as error:
         raise UserError(error.message, flag=where) from None
+
+
+def _of_flat_latents(model):
+    """A network as a functional one of any number of latents (n, latent_dim), to plain images.
+
+    A Sequential that was built by a call takes only as many latents as that had; those of other
+    libraries are maps of one pixel; of some networks the one input or output is a dict.
+    """
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        return model
+    latents, sequential = model.inputs[0], isinstance(model, keras.Sequential)
+    if not sequential and not all(hasattr(end, "shape") for end in (model.input, model.output)):
+        model = keras.Model(latents, model.outputs[0], name=model.name)
+    maps = tuple(latents.shape[1:-1]) == (1, 1)
+    if not (sequential or maps):
+        return model
+    z = keras.Input(latents.shape[-1:] if maps else latents.shape[1:], dtype=latents.dtype)
+    x = keras.layers.Reshape(latents.shape[1:])(z) if maps else z
+    for layer in model.layers if sequential else [model]:
+        x = layer(x)
+    return keras.Model(z, x, name=model.name)
 
 
 def check_finite(network: keras.Model, where: str):
@@ -109,13 +150,11 @@ def _without_policies(part):
 
 def not_a_generator(model: keras.Model) -> str:
     """What keeps a network from being a generator, in words; "" where nothing does."""
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if not inputs or not outputs:
-        return "was saved before it was built"
+    inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1:
         return f"has {len(inputs)} inputs"
-    if len(outputs) != 1 or not hasattr(model.output, "shape"):
-        return f"has {len(outputs)} outputs, or one that is not a plain array"
+    if len(outputs) != 1:
+        return f"has {len(outputs)} outputs"
     return _wrong_input(inputs[0]) or _wrong_output(outputs[0])
 
 
@@ -162,7 +201,7 @@ def _check_size(structure, weights_bytes):
     with tf.Graph().as_default():
         model = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         parameters = sum(math.prod(weight.shape) for weight in getattr(model, "weights", []))
-        largest = max((_numbers(layer) for layer in getattr(model, "layers", [])), default=0)
+        largest = max((_numbers(layer) for layer in layers_of(model)), default=0)
     if parameters > weights_bytes:  # a byte each is the least
         raise UserError(f"has {parameters:,} parameters, but {weights_bytes:,} bytes of weights")
     needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
@@ -174,6 +213,6 @@ def _check_size(structure, weights_bytes):
 
 
 def _numbers(layer):
-    """int: how many numbers a layer gives for one picture, where that is known."""
-    shape = getattr(getattr(layer, "output", None), "shape", None) or (None,)
-    return math.prod(size for size in shape[1:] if size)
+    """The most numbers that a layer or operation gives for one image, of all its calls."""
+    outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
+    return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.chain import origin, outputs_of
 
 RANGES = ("sigmoid", "tanh")
 # Layers that leave the range of their input as it is.
@@ -33,17 +34,17 @@ def range_of(model) -> str:
 
 def _last_activation(model):
     """The layer that decides the values of a network's output, and its activation's name."""
-    layer, call, _ = model.outputs[0]._keras_history
+    layer, node = origin(outputs_of(model)[0])
     while True:
-        if hasattr(layer, "layers") and hasattr(layer, "outputs"):  # a network used as a layer
+        if getattr(layer, "layers", None) and getattr(layer, "outputs", None):  # a nested network
             return _last_activation(layer)
         kind = type(layer).__name__
         name = getattr(getattr(layer, "activation", None), "__name__", kind.lower())
-        before = layer._inbound_nodes[call].input_tensors
+        before = node.input_tensors
         passing = kind in _PASSING or (kind, name) == ("Activation", "linear")
         if not passing or len(before) != 1:
             return layer, name
-        layer, call, _ = before[0]._keras_history
+        layer, node = origin(before[0])
 
 
 def to_float(pixels, activation: str):

@@ -2,13 +2,13 @@
 
 import functools
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
 
@@ -73,6 +73,28 @@ def finite(latents) -> np.ndarray:
     return latents
 
 
+def compiled(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """A network in inference mode as one graph."""
+    # No lambda: TensorFlow counts calls by code, and would warn of several networks' tracing.
+    return tf.function(functools.partial(infer, network), autograph=False)
+
+
+def in_batches(forward: Callable, inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """Yield what `forward` makes of `size` inputs at a time.
+
+    The last ones are filled up with zeros: passes of one size are compiled once, and what comes of
+    an input does not depend on what comes with it.
+
+    Args:
+        forward: of float32 (size, ...), such as `compiled` gives; inputs: numbers (n, ...).
+    """
+    for start in range(0, len(inputs), size):
+        part = np.asarray(inputs[start : start + size])
+        batch = np.zeros((size, *part.shape[1:]), np.float32)
+        batch[: len(part)] = part
+        yield np.asarray(forward(tf.constant(batch)))[: len(part)]
+
+
 class Sampler:
     """Draws pictures from a generator in inference mode (BatchNorm's moving statistics).
 
@@ -97,33 +119,45 @@ class Sampler:
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
         self._range = range_of(model)
-        # No lambda: TensorFlow counts calls by code, and would warn of several samplers' tracing.
-        self._forward = tf.function(functools.partial(infer, model), autograph=False)
+        self._forward = compiled(model)
 
     @functools.cached_property
     def sha256(self) -> str:
         """The model's `weights_sha256`, as it was when it was first asked for."""
         return weights_sha256(self.model)
 
-    def generate(self, seeds: Iterable[int] | None = None, latents=None) -> np.ndarray:
-        """The pictures of these seeds or of these latents.
+    def generate(self, n=None, latents=None, *, seeds=None, truncation: float = 1.0) -> np.ndarray:
+        """Make images of seeds or of latents.
+
+        >>> from dcgan_tf import load_generator
+        >>> faces = load_generator("faces")
+        >>> faces.generate(n=4).shape
+        (4, 64, 64, 3)
+        >>> same = faces.generate(seeds=[2])[0] == faces.generate(n=4)[2]
+        >>> bool(same.all())
+        True
 
         Args:
-            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`; picture k is the same whatever
-                comes with it.
-            latents: real numbers (n, latent_dim), instead.
+            n: number of images, of the seeds 0 to n - 1; the seeds themselves are taken as well.
+            latents: real numbers (m, latent_dim), instead.
+            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead; image k is the same
+                whatever comes with it.
+            truncation: factor on the latents: below 1 for images nearer to the mean.
 
         Returns:
-            uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (of grey pictures
+            uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (of gray images
             [..., 0]), whatever the range of the model.
 
         Raises:
-            ValueError: not one of the two, or latents of another shape, kind or range.
+            ValueError: not one of the three, or latents of another shape, kind or range.
             UserError: the model fails or makes NaN.
         """
-        if (seeds is None) == (latents is None):
-            raise ValueError("expected seeds or latents, one of the two")
-        latents = finite(seed_latents(seeds, self.latent_dim) if latents is None else latents)
+        if sum(given is not None for given in (n, latents, seeds)) != 1:
+            raise ValueError("expected n, seeds or latents, one of the three")
+        if latents is None:
+            latents = seed_latents(_seeds(n, seeds), self.latent_dim)
+        with np.errstate(over="ignore", invalid="ignore"):
+            latents = finite(finite(latents) * truncation)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"got latents {latents.shape}, expected (n, {self.latent_dim})")
         return self.array(latents)
@@ -137,11 +171,8 @@ class Sampler:
         Yields:
             uint8 (height, width, channels).
         """
-        for start in range(0, len(latents), self._chunk):
-            part = np.asarray(latents[start : start + self._chunk], np.float32)
-            padded = np.zeros((self._chunk, self.latent_dim), np.float32)
-            padded[: len(part)] = part
-            yield from to_uint8(self._values(padded)[: len(part)], self._range)
+        for values in in_batches(self._values, latents, self._chunk):
+            yield from to_uint8(values, self._range)
 
     def array(self, latents: np.ndarray) -> np.ndarray:
         """uint8 (n, height, width, channels): all pictures at once, for a grid."""
@@ -153,18 +184,31 @@ class Sampler:
     def _values(self, latents):
         """float (chunk, height, width, channels): what the model gives."""
         if not self._strict:
-            return self._forward(tf.constant(latents)).numpy()
+            return self._forward(latents)
         try:
-            values = self._forward(tf.constant(latents)).numpy()
+            values = self._forward(latents).numpy()
         except (tf.errors.OpError, ValueError, TypeError) as error:
-            text = " ".join(str(error).split())[:200]
-            raise UserError(f"the generator cannot be run on this machine ({text})") from None
+            raise UserError(
+                f"the generator cannot be run on this machine ({one_line(error)})"
+            ) from None
         if not np.isfinite(values).all():
             raise UserError(
                 "the generator makes NaN or infinite pixels of these latents; "
                 "take smaller ones, or a generator from earlier in its training"
             )
         return values
+
+
+def _seeds(n, seeds):
+    """The seeds that are asked for; `n` may be a number of them or, as it once was, themselves."""
+    if seeds is None:
+        seeds = range(n) if hasattr(n, "__index__") and n >= 0 else n
+    if not isinstance(seeds, Iterable):
+        raise ValueError(
+            f"got n {n}, seeds {seeds}; expected a number n of images, 0 or more, or seeds such as "
+            "[7] or range(64)"
+        )
+    return seeds
 
 
 def weights_sha256(model: keras.Model) -> str:

@@ -4,6 +4,7 @@ import json
 import zipfile
 
 from dcgan_tf.common.atomic_write import replacing
+from dcgan_tf.common.zips import open_zip
 
 # What Keras writes since 3.14 and 3.13 refuses to read. Without it every Keras takes these values.
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
@@ -25,7 +26,7 @@ def save_network(network, path, beside=None, packed=False):
     """
     with replacing(path) as temporary:
         network.save(temporary)
-        with zipfile.ZipFile(temporary) as archive:
+        with open_zip(temporary) as archive:
             entries = {name: archive.read(name) for name in archive.namelist()}
         metadata = json.loads(entries["metadata.json"])
         metadata.pop("date_saved", None)

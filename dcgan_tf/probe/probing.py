@@ -44,7 +44,7 @@ def probe(request: ProbeRequest) -> dict:
     Raises:
         UserError: no discriminator, no labelled pictures that fit it.
     """
-    discriminator = load_network(request.model, "--model")
+    discriminator = load_network(request.model, "--model", ("discriminator",))
     check_finite(discriminator, f"--model {request.model}")
     config = _config(request, discriminator)
     try:

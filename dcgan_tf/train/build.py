@@ -5,13 +5,12 @@ import logging
 
 import keras
 
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models import losses
 from dcgan_tf.models.augment import Augment, flip
 from dcgan_tf.models.average import HalfLife, Power
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.models.loading import load_network
+from dcgan_tf.models.loading import GENERATORS, load_network
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.penalties import GradientPenalty
 from dcgan_tf.train.callbacks import logs
@@ -24,7 +23,7 @@ from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
 from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.computing import use_jit
-from dcgan_tf.train.init_from import init_files
+from dcgan_tf.train.init_from import check_same, init_files
 from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
 
 log = logging.getLogger(__name__)
@@ -109,20 +108,14 @@ def warm_start(config, model):
         model: gan.DCGAN.
 
     Raises:
-        UserError: no such files, no Keras models, or networks of another shape.
+        UserError: no such files, no Keras models, or networks that compute something else.
     """
     if not config.init_from:
         return
-    for network, path in zip(
-        (model.generator, model.discriminator), init_files(config.init_from), strict=True
-    ):
-        trained = load_network(path, "--init-from")
-        shapes = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
-        if shapes[0] != shapes[1]:
-            raise UserError(
-                f"--init-from {path}: not of the shape of this config's {network.name}; "
-                "give it the sizes that it was trained with, or its run's directory"
-            )
+    networks = (model.generator, GENERATORS), (model.discriminator, ("discriminator",))
+    for (network, parts), path in zip(networks, init_files(config.init_from), strict=True):
+        trained = load_network(path, "--init-from", parts)
+        check_same(network, trained, f"--init-from {path}")
         network.set_weights(trained.get_weights())
     if model.averaged:
         model.averaged.set_weights(model.generator.get_weights())

@@ -14,7 +14,6 @@ from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train.footprint import check_memory, check_size
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
@@ -63,7 +62,7 @@ def parse_training(argv=None):
     if flags.get("inception"):
         check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
     config = resolve(replace(config, **paths))
-    check_size(config)
+    _check_grid(config)
     return Request(config, config_name, run_dir, dry_run, check)
 
 
@@ -159,6 +158,15 @@ def _parse(name, text):
     return value
 
 
+def _check_grid(config):
+    most = limits.GRID_PIXELS // config.image_size**2
+    if config.sample_count > most:
+        raise UserError(
+            f"--sample-count {config.sample_count}: a grid of pictures of {config.image_size}x"
+            f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
+        )
+
+
 def check_request(request):
     """Raise UserError for a run or networks that the settings do not fit, as far as files in TOML
     and names tell. A run that exists has begun already, and needs the networks of --init-from no
@@ -180,8 +188,9 @@ def main(argv=None):
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     on_gpu = start_tensorflow()
-    if not on_gpu:  # how much memory a GPU has is seen only when it is full
-        check_memory(request.config)
+    from dcgan_tf.train.footprint import check_memory
+
+    check_memory(request.config, on_gpu)
     return _story(request)(request)
 
 

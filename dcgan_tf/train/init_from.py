@@ -1,5 +1,6 @@
 """What `--init-from` names: two trained networks, and their shape where a config tells it."""
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pretrained import PREFIX, run_named
 from dcgan_tf.common.runs import Run
+from dcgan_tf.models.chain import chain_of
 
 # What decides the layers of G and D and their sizes.
 SHAPE = (
@@ -68,3 +70,63 @@ def with_shape(base: Config, named: str, own: bool) -> Config:
     trained, default = read_config(config), Config()
     meant = [name for name in SHAPE if own and getattr(base, name) != getattr(default, name)]
     return replace(base, **{name: getattr(trained, name) for name in SHAPE if name not in meant})
+
+
+# Parts of a layer's config that do not decide what it computes of its weights, or are their shapes.
+_BESIDE = {
+    *("name", "trainable", "dtype", "seed", "axis", "momentum", "synchronized", "use_bias"),
+    *("filters", "units", "beta_initializer", "gamma_initializer"),
+    *("moving_mean_initializer", "moving_variance_initializer"),
+    *(
+        f"{part}_{kind}"
+        for part in ("kernel", "bias", "activity", "beta", "gamma")
+        for kind in ("initializer", "regularizer", "constraint")
+    ),
+}
+_ONLY_TRAINED = ("Dropout", "Identity")
+
+
+def check_same(network, trained, where: str):
+    """Refuse weights that were trained in a network which computes something else of them.
+
+    Args:
+        network, trained: keras.Model; where: what named the latter, for the message.
+
+    Raises:
+        UserError: other shapes, or the first layer that differs and both its values.
+    """
+    shapes = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
+    steps = [_steps(n) for n in (network, trained)]
+    advice = "give it the settings that it was trained with, or its run's directory"
+    if shapes[0] != shapes[1]:
+        message = f"not of the shape of this config's {network.name}"
+    else:
+        pairs = itertools.zip_longest(*steps, fillvalue=("its end", {"kind": "nothing more"}))
+        message = next(filter(None, itertools.starmap(_difference, pairs)), "")
+    if message:
+        raise UserError(f"{message}; {advice}", flag=where)
+
+
+def _difference(own, theirs):
+    """str: what differs between two steps of networks, "" where they are the same."""
+    (name, wanted), (other, found) = own, theirs
+    for key in dict.fromkeys(("kind", *wanted, *found)):
+        if wanted.get(key) != found.get(key):
+            words = f"{key} of its layer {other!r} is {found.get(key)}"
+            return f"{words}, that of this config's {name!r} is {wanted.get(key)}"
+    return ""
+
+
+def _steps(network):
+    """list of (layer's name, dict): what a network computes, an activation as a step of its own."""
+    found = []
+    for layer in chain_of(network) or network.layers:
+        config = {k: v for k, v in layer.get_config().items() if k not in _BESIDE}
+        activation, kind = config.pop("activation", "linear"), type(layer).__name__
+        if kind == "ReLU" and set(config.values()) <= {None, 0.0}:
+            activation, kind = "relu", "Activation"
+        if kind not in ("Activation", *_ONLY_TRAINED):
+            found.append((layer.name, {"kind": kind, **config}))
+        if activation != "linear":
+            found.append((layer.name, {"kind": activation}))
+    return found

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from helpers import REPO, assert_refused, refused
 from PIL import Image
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
@@ -165,6 +166,17 @@ def test_nan_and_other_shapes_are_refused(made, networks, tmp_path, monkeypatch)
     monkeypatch.setitem(formats.FORMATS, "keras", wrong)
     with refused("Keras", "differ"):
         export("--model", networks["tanh"], "--to", "keras", "--out", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("error", [tf.errors.DataLossError, tf.errors.UnknownError])
+def test_a_part_that_cannot_be_read_back_is_refused(error, networks, tmp_path, monkeypatch):
+    def load(path):
+        raise error(None, None, "Input/output error")
+
+    monkeypatch.setattr(tf.saved_model, "load", load)
+    with refused("SavedModel", "Input/output error"):
+        export("--model", networks["tanh"], "--to", "saved_model", "--out", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 

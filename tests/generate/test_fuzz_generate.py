@@ -169,7 +169,7 @@ def test_a_flipped_bit_is_one_line_or_does_not_matter(seed, tmp_path):
 
 def test_the_untouched_file_is_read(tmp_path):
     files = [("config.json", CONFIG), ("model.weights.h5", CONTENT)]
-    structure, size = read_structure(archive(tmp_path / "g.keras", files), "--model")
+    structure, _, size = read_structure(archive(tmp_path / "g.keras", files), "--model")
     assert structure["class_name"] == "Functional" and size == 4 * 3 * 4
 
 

@@ -302,9 +302,9 @@ def test_a_network_that_is_no_chain_is_called_as_it_is(monkeypatch):
     branches = keras.Model(maps, sum_of_both)
     shared = layers.BatchNormalization()
     twice = keras.Model(maps, shared(shared(maps)))
-    sequential = keras.Sequential([keras.Input((6, 6, 4)), layers.BatchNormalization()])
+    doubled = keras.Model(maps, layers.BatchNormalization()(keras.ops.multiply(maps, 2)))
     inputs = np.random.default_rng(3).normal(size=(4, 6, 6, 4)).astype("float32")
-    for network in (branches, twice, sequential):
+    for network in (branches, twice, doubled):
         expected, got = (step_of(network, call, inputs) for call in (keras_call, forward))
         for own, theirs in zip(got, expected, strict=True):
             np.testing.assert_array_equal(own, theirs)
@@ -343,3 +343,17 @@ def test_steps_of_a_training_are_those_of_the_plain_formulation(monkeypatch):
     np.testing.assert_allclose(losses, plain_losses, rtol=1e-4)
     apart = np.linalg.norm(ways - plain_ways) / np.linalg.norm(plain_ways)
     assert apart < 1e-3, "float32 rounding alone"
+
+
+def test_a_network_in_a_network_is_computed_in_the_faster_forms(monkeypatch):
+    convolution = layers.Conv2D(4, 3, padding="same", use_bias=False)
+    first = keras.Sequential([convolution, layers.BatchNormalization()])
+    last = keras.Sequential([layers.ReLU(), layers.Conv2D(3, 3, padding="same")])
+    sequential = keras.Sequential([keras.Input((6, 6, 4))])
+    for part in (first, last):  # one by one: each time Keras calls the earlier ones anew
+        sequential.add(part)
+    inputs = np.random.default_rng(3).normal(size=(4, 6, 6, 4)).astype("float32")
+    fast = watched(monkeypatch)
+    assert_the_same(sequential, inputs)
+    assert fast == [first.layers[1].name, last.layers[1].name]
+    np.testing.assert_allclose(infer(sequential, inputs), sequential(inputs), atol=1e-5)

@@ -1,9 +1,13 @@
 """Spectral normalisation: the largest singular value, and a D whose layers have it at 1."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import REPO
 from tiny_gan import build, fit, tiny
 
 from dcgan_tf.models.layers import SpectralConv2D, SpectralDense, largest_singular_value
@@ -33,6 +37,31 @@ def test_a_layer_applies_its_kernel_divided_by_that_value():
     spectral.set_weights([kernel, bias + 1])
     np.testing.assert_allclose(spectral(pictures), plain(pictures), atol=1e-5)
     assert expected[0].shape == expected[1].shape
+
+
+def test_all_that_a_layer_is_given_is_honored():
+    given = {"strides": 1, "padding": "same", "dilation_rate": 2, "groups": 2, "activation": "relu"}
+    pairs = (
+        (SpectralConv2D(4, 3, **given), keras.layers.Conv2D(4, 3, **given), (2, 8, 8, 6)),
+        (SpectralDense(4, "tanh"), keras.layers.Dense(4, "tanh"), (2, 8)),
+    )
+    for spectral, plain, shape in pairs:
+        inputs = np.random.RandomState(0).randn(*shape).astype("float32")
+        spectral(inputs), plain(inputs)
+        kernel, bias = spectral.get_weights()
+        value = np.linalg.svd(kernel.reshape(-1, 4), compute_uv=False)[0]
+        spectral.set_weights([kernel, bias + 0.1])
+        plain.set_weights([kernel / value, bias + 0.1])
+        np.testing.assert_allclose(spectral(inputs), plain(inputs), atol=1e-5)
+
+
+def test_a_spectral_d_opens_where_the_package_alone_is_imported(tmp_path):
+    path = tmp_path / "discriminator.keras"
+    build_discriminator(tiny(d_norm="spectral")).save(path)
+    # TensorFlow looks for Keras before it imports it.
+    code = "import sys, dcgan_tf; assert 'keras' not in sys.modules; import tensorflow, keras"
+    code += f"; keras.saving.load_model({str(path)!r})"
+    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
 
 
 def test_a_spectral_d_changes_no_faster_than_its_picture():

@@ -1,5 +1,6 @@
 """What opens as a generator, what does not and why; nothing in a file is executed."""
 
+import errno
 import io
 import json
 import os
@@ -9,15 +10,22 @@ import h5py
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from helpers import refused
 from keras import layers
-from tiny_gan import tiny
+from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.zips import open_zip
 from dcgan_tf.models import loading
+from dcgan_tf.models.average import HalfLife
+from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator, load_network
+from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.models.pixels import range_of
-from dcgan_tf.models.sampling import Sampler, seed_latents
+from dcgan_tf.models.pixels import range_of, to_uint8
+from dcgan_tf.models.sampling import Sampler, seed_latents, weights_sha256
+from dcgan_tf.models.saving import save_network
 
 
 def network(*end, length=3, dtype="float32"):
@@ -130,7 +138,7 @@ FOREIGN = {
     "two inputs": (two_inputs, "has 2 inputs"),
     "two outputs": (two_outputs, "has 2 outputs"),
     "any length": (any_length, "takes latents of any length"),
-    "maps": (lambda: of_maps((1, 1, 8), layers.Conv2DTranspose(3, 4)), "takes (n, 1, 1, 8)"),
+    "maps": (lambda: of_maps((2, 2, 8), layers.Conv2DTranspose(3, 4)), "takes (n, 2, 2, 8)"),
     "fixed batch": (fixed_batch, "takes 4 latents at once"),
     "integer latents": (
         lambda: network(layers.Activation("tanh"), dtype="int32"),
@@ -146,7 +154,7 @@ FOREIGN = {
     ),
     "integers": (integers, "gives uint8, not float"),
     "NaN": (with_nan, "NaN or infinite"),
-    "unbuilt": (unbuilt, "before it was built"),
+    "unbuilt": (unbuilt, "is not built"),
     "large": (
         lambda: network(layers.Activation("tanh"), layers.UpSampling2D(1025)),
         "more than 4096 pixels a side",
@@ -156,6 +164,167 @@ FOREIGN = {
         "takes (n, 64, 64, 3); expected a generator",
     ),
 }
+
+
+class Subclassed(keras.Model):
+    """What many tutorials write; Keras knows no layers of it."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = layers.Dense(48, "tanh")
+
+    def call(self, z):
+        return keras.ops.reshape(self.dense(z), (-1, 4, 4, 3))
+
+
+def loss_of_ones_own(expected, made):
+    return keras.ops.mean(made - expected)
+
+
+def tutorial():
+    """The generator of TensorFlow's DCGAN tutorial, smaller."""
+    model = keras.Sequential()
+    model.add(keras.Input((5,)))
+    model.add(layers.Dense(4 * 4 * 8, use_bias=False))
+    for layer in (layers.BatchNormalization(), layers.LeakyReLU(), layers.Reshape((4, 4, 8))):
+        model.add(layer)
+    model.add(layers.Conv2DTranspose(4, 5, padding="same", use_bias=False))
+    model.add(layers.BatchNormalization())
+    model.add(layers.LeakyReLU())
+    model.add(layers.Conv2DTranspose(1, 5, 2, "same", use_bias=False, activation="tanh"))
+    return model
+
+
+def called():
+    """A Sequential without an input, which its first call has built."""
+    model = keras.Sequential([layers.Dense(48, "tanh"), layers.Reshape((4, 4, 3))])
+    model(np.zeros((1, 5), np.float32))
+    return model
+
+
+def sequential_of_networks():
+    first = keras.Sequential([layers.Dense(48), layers.Reshape((4, 4, 3))])
+    last = of_maps((4, 4, 3), layers.Conv2D(3, 1), layers.Activation("sigmoid"))
+    return keras.Sequential([keras.Input((5,)), first, last])
+
+
+def functional_of_networks():
+    z = keras.Input((5,), name="noise_of_another_name")
+    x = keras.Sequential([layers.Dense(48), layers.Reshape((4, 4, 3))])(z)
+    return keras.Model(z, keras.Sequential([layers.Conv2D(3, 1, activation="tanh")])(x))
+
+
+def of_dicts():
+    z = keras.Input((5,), name="z")
+    image = layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(z))
+    return keras.Model({"z": z}, {"image": image})
+
+
+def compiled():
+    """A generator, and one in it, compiled with losses that this program alone knows."""
+    model = functional_of_networks()
+    for network in (model.layers[1], model):
+        network.compile("adam", loss_of_ones_own)
+    return model
+
+
+def of_one_pixel():
+    """As PyTorch's tutorial has it."""
+    last = layers.Conv2DTranspose(3, 2, 2, activation="tanh")
+    return of_maps((1, 1, 5), layers.Conv2DTranspose(8, 4), layers.ReLU(), last)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(of_one_pixel, of_dicts, tutorial, called),
+        *(sequential_of_networks, functional_of_networks, compiled),
+    ],
+)
+def test_a_generator_opens_however_keras_wrote_it_down(make, tmp_path):
+    model = make()
+    for weight in model.weights:  # the first values of most are 0 or 1
+        weight.assign(np.random.RandomState(1).uniform(0.5, 1, weight.shape))
+    model.save(tmp_path / "g.keras")
+    latents = seed_latents(range(3), 5)
+    shape = (3, *model.inputs[0].shape[1:])
+    given = latents.reshape(shape)
+    if make is of_dicts:
+        expected = model({"z": given})["image"].numpy()
+    else:
+        expected = model.predict(given, verbose=0)
+    expected = to_uint8(expected, range_of(model))
+    pictures = load_generator(tmp_path / "g.keras").generate(latents=latents)
+    np.testing.assert_allclose(pictures.astype(int), expected, atol=1)
+    assert expected.std() > 1
+
+
+class OwnLoss(NonSaturating):
+    """A loss that the program which loads the file does not know."""
+
+
+@pytest.mark.parametrize("average", [None, HalfLife(4)])
+def test_of_a_whole_dcgan_the_generator_is_taken_that_it_shows(average, tmp_path):
+    model = build(tiny(), average=average, loss=OwnLoss())
+    fit(model)
+    model.save(tmp_path / "gan.keras")
+    sampler = load_generator(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(sampler.generate(n=2), model.sampler.generate(n=2))
+    assert sampler.sha256 == weights_sha256(model.shown)
+
+
+def of_hdf5(path):
+    network(SIGMOID).save(path.with_suffix(".h5"))
+    path.with_suffix(".h5").rename(path)
+
+
+def of_weights(path):
+    network(SIGMOID).save_weights(path.with_suffix(".weights.h5"))
+    path.with_suffix(".weights.h5").rename(path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("write", "words"),
+    [(of_hdf5, ["older format", '.save("NEW.keras")']), (of_weights, ["weights alone", "build"])],
+)
+@pytest.mark.parametrize("name", ["g.h5", "g.keras"])
+def test_of_older_formats_it_is_said_how_to_come_to_a_keras_file(write, words, name, tmp_path):
+    write(tmp_path / name)
+    with refused("expected a .keras file", *words):
+        load_generator(tmp_path / name, "--model")
+
+
+def test_a_subclassed_generator_is_refused_by_name(tmp_path):
+    model = Subclassed()
+    model(np.zeros((1, 5), np.float32))
+    model.save(tmp_path / "g.keras")
+    with refused("--model", "needs 'Subclassed' of another program", "keras.Sequential"):
+        load_generator(tmp_path / "g.keras", "--model")
+    known = keras.saving.custom_object_scope({"Subclassed": Subclassed})
+    with known, refused("is a subclassed model", "expected keras.Sequential or keras.Model("):
+        load_generator(tmp_path / "g.keras", "--model")
+    for made, words in ((model, "is a subclassed model"), (unbuilt(), "is not built")):
+        with refused(words):
+            DCGAN(made, build_discriminator(tiny()))
+
+
+@pytest.mark.parametrize("make", [tutorial, functional_of_networks])
+def test_dcgan_trains_a_generator_however_keras_wrote_it_down(make, tmp_path):
+    generator = make()
+    height, width, channels = generator.outputs[0].shape[1:]
+    shape = keras.Input((height, width, channels))
+    discriminator = keras.Sequential([shape, layers.Flatten(), layers.Dense(1)])
+    model = DCGAN(generator, discriminator, batch_size=4, average=HalfLife(4))
+    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
+    before = generator.get_weights()
+    pixels = np.random.RandomState(0).randint(0, 256, (8, height, width, channels), np.uint8)
+    model.fit(tf.data.Dataset.from_tensor_slices(pixels).batch(4), verbose=0)
+    assert any((a != b).any() for a, b in zip(before, generator.get_weights(), strict=True))
+    assert model.sampler.generate(n=2).shape == (2, height, width, channels)
+    model.save(tmp_path / "gan.keras")
+    again = load_generator(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(again.generate(n=2), model.sampler.generate(n=2))
 
 
 @pytest.mark.filterwarnings("ignore:You are saving a model that has not yet been built")
@@ -233,6 +402,19 @@ def test_a_network_that_the_memory_is_too_small_for(good, monkeypatch):
         load_network(good, "--model")
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_largest_map_is_found_in_networks_of_networks_too(nested, tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((5,))])
+    end = layers.UpSampling2D(64), layers.Activation("tanh"), layers.AveragePooling2D(64)
+    parts = layers.Dense(48), layers.Reshape((4, 4, 3)), *end
+    for layer in [keras.Sequential(parts)] if nested else parts:
+        model.add(layer)
+    model.save(tmp_path / "g.keras")
+    monkeypatch.setattr(loading.limits, "memory", lambda: 8 * 32 * (4 * 64) ** 2 * 3 - 1)
+    with refused("needs about 50.3 MB of memory for 32 pictures"):
+        load_network(tmp_path / "g.keras", "--model")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "g.keras")
@@ -250,6 +432,11 @@ def test_a_generator_from_its_run_makes_the_same_pictures(good):
     values = np.asarray(sampler.model(seed_latents([39], 3)))
     np.testing.assert_array_equal(pictures[39:], np.rint((values + 1) * 127.5))
     assert sampler.generate([]).shape == (0, 4, 4, 3)
+    for given in ({"n": 4}, {"n": np.int64(4)}, {"seeds": [0, 1, 2, 3]}):
+        np.testing.assert_array_equal(sampler.generate(**given), pictures[:4])
+    np.testing.assert_array_equal(sampler.generate(4), pictures[:4])
+    half = sampler.generate(latents=seed_latents(range(2), 3) / 2)
+    np.testing.assert_array_equal(sampler.generate(n=2, truncation=0.5), half)
 
 
 @pytest.mark.parametrize(
@@ -264,6 +451,12 @@ def test_a_generator_from_its_run_makes_the_same_pictures(good):
         {"latents": np.zeros((1, 3), complex)},
         {"latents": np.zeros((1, 3), "datetime64[s]")},
         {"latents": np.zeros((1, 3), object)},
+        {"n": -1},
+        {"n": 2, "seeds": [1]},
+        {"n": 2.5},
+        {"seeds": 4},
+        {"n": 2, "truncation": float("nan")},
+        {"n": 2, "truncation": 1e39},
         {"seeds": [-1]},
         {"seeds": [2**32]},
     ],
@@ -286,3 +479,28 @@ def test_every_recipe_opens(tmp_path):
         sampler = load_generator(tmp_path)
         assert sampler.latent_dim == config.latent_dim
         assert sampler.picture_shape == (config.image_size, config.image_size, config.channels)
+
+
+class Failing(io.FileIO):
+    """A file on a disk that fails while it is read."""
+
+    def read(self, count=-1):
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+
+def test_a_disk_that_fails_is_not_a_damaged_file(good, monkeypatch):
+    opened = open
+
+    def failing(path, mode="r", *args, **named):
+        bad = mode == "rb" and str(path).endswith(".keras")
+        return Failing(path) if bad else opened(path, mode, *args, **named)
+
+    monkeypatch.setattr("builtins.open", failing)
+    with pytest.raises(OSError, match="Stale file handle"), open_zip(good):
+        pass
+    with pytest.raises(OSError) as caught:
+        save_network(network(SIGMOID), good.with_name("new.keras"))
+    assert caught.value.errno == errno.ESTALE and "new.keras" in caught.value.filename
+    with pytest.raises(OSError) as caught:
+        load_generator(good, "--model")
+    assert caught.value.errno == errno.ESTALE and caught.value.filename == str(good)

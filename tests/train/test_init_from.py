@@ -1,12 +1,15 @@
 """--init-from: a run or two files, and the shape of their networks."""
 
+import keras
 import pytest
-from helpers import resolved
+from helpers import refused, resolved
+from keras import layers
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
+from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import claim
-from dcgan_tf.train.init_from import init_files
+from dcgan_tf.train.init_from import check_same, init_files
 
 
 @pytest.fixture
@@ -61,3 +64,67 @@ def test_what_the_user_says_otherwise_stays(trained, here):
 def test_files_without_a_config_say_nothing(trained):
     trained.config.unlink()
     assert resolved("--init-from", "runs/a").width == 1
+
+
+def of(*flags):
+    """A generator and a discriminator of a small config."""
+    config = resolved("--config", "celeba", "--width", 0.05, *flags)
+    return build_generator(config), build_discriminator(config)
+
+
+@pytest.mark.parametrize(
+    ("flags", "which", "words"),
+    [
+        (
+            ("--g-activation", "relu"),
+            0,
+            ["kind of its layer 'up1_relu' is relu", "'up1_leaky_relu' is LeakyReLU"],
+        ),
+        (
+            ("--output-activation", "tanh"),
+            0,
+            ["'picture' is tanh, that of this config's 'picture' is sigmoid"],
+        ),
+        (
+            ("--leaky-slope", 0.1),
+            1,
+            ["negative_slope of its layer 'down1_leaky_relu' is 0.1", "is 0.2"],
+        ),
+        (("--d-norm", "none"), 1, ["not of the shape of this config's discriminator"]),
+        (("--width", 0.1), 1, ["not of the shape of this config's discriminator"]),
+    ],
+)
+def test_networks_that_compute_something_else_are_refused_by_layer(flags, which, words):
+    with refused("--init-from a.keras: ", *words, "settings that it was trained with"):
+        check_same(of()[which], of(*flags)[which], "--init-from a.keras")
+
+
+def test_a_spectral_d_is_none_without_normalization_and_only_training_may_differ():
+    plain, spectral = of("--d-norm", "none")[1], of("--d-norm", "spectral")[1]
+    with refused("kind of its layer 'down1' is Conv2D, that of this config's 'down1' is Spectral"):
+        check_same(spectral, plain, "--init-from a.keras")
+    for network, other in zip(of(), of("--seed", 3, "--batchnorm-momentum", 0.5), strict=True):
+        check_same(network, other, "--init-from a.keras")
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (
+            [layers.BatchNormalization(epsilon=1e-5), layers.ReLU()],
+            ["epsilon of its layer", "1e-05"],
+        ),
+        ([layers.BatchNormalization(), layers.Activation("tanh")], ["is tanh, that of"]),
+        ([layers.BatchNormalization()], ["kind of its layer 'its end' is nothing more"]),
+        ([layers.BatchNormalization(), layers.Dropout(0.1), layers.Activation("relu")], None),
+    ],
+)
+def test_a_network_of_another_program_is_taken_where_it_computes_the_same(end, words):
+    def made(*end):
+        return keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(2, 3), *end])
+
+    pair = made(layers.BatchNormalization(), layers.ReLU()), made(*end)
+    if words is None:
+        return check_same(*pair, "--init-from a.keras")
+    with refused(*words):
+        check_same(*pair, "--init-from a.keras")

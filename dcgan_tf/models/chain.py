@@ -1,0 +1,78 @@
+"""Networks as chains of layers, whether functional, Sequential or nested. No TensorFlow."""
+
+from collections.abc import Iterator
+
+from dcgan_tf.common.errors import UserError
+
+
+def outputs_of(network) -> list:
+    """The symbolic outputs of a built network.
+
+    Raises:
+        UserError: a subclassed network, whose layers Keras does not know, or one without a shape.
+    """
+    if outputs := getattr(network, "outputs", None):
+        return outputs
+    kind = type(network).__name__
+    if _is_plain(network):
+        raise UserError(
+            f"{network.name!r} ({kind}) is not built, so its layers have no shapes; begin it with "
+            "keras.Input((latent_dim,))"
+        )
+    raise UserError(
+        f"{network.name!r} ({kind}) is a subclassed model, whose layers cannot be seen; expected "
+        "keras.Sequential or keras.Model(inputs, outputs)"
+    )
+
+
+def origin(tensor) -> tuple:
+    """The layer that made a symbolic tensor, and its call, a node with `input_tensors`."""
+    layer, call, _ = tensor._keras_history
+    return layer, layer._inbound_nodes[call]
+
+
+def chain_of(network) -> list | None:
+    """The layers of a network in which each takes what the one before returns, and that once.
+
+    Networks used as layers are taken apart; input layers are left out.
+
+    Returns:
+        list of layers, or None for every other network.
+    """
+    if not _is_plain(network) or not _is_single(network):
+        return None
+    chain, tensor = [], network.outputs[0]
+    while tensor is not network.inputs[0]:
+        layer, node = origin(tensor)
+        # Other arguments than the tensor would be lost, as in `keras.ops.multiply(x, 2)`.
+        more = [value for value in node.arguments.kwargs.values() if value is not None]
+        ends = node.input_tensors, node.arguments.args, node.output_tensors
+        if more or any(len(end) != 1 for end in ends):
+            return None
+        inner = chain_of(layer) if hasattr(layer, "layers") else [layer]
+        if inner is None or not hasattr(layer, "weights"):
+            return None
+        chain, tensor = [*inner, *chain], node.input_tensors[0]
+    return chain if len({id(layer) for layer in chain}) == len(chain) else None
+
+
+def layers_of(network) -> Iterator:
+    """Layers and operations in their order, those of networks used as layers as well."""
+    for layer in getattr(network, "operations", None) or getattr(network, "layers", []):
+        if hasattr(layer, "layers"):
+            yield from layers_of(layer)
+        else:
+            yield layer
+
+
+def _is_plain(network):
+    """bool: one of Keras' own kinds of network; a subclass may compute anything in its call."""
+    return hasattr(network, "layers") and type(network).__module__.startswith("keras.")
+
+
+def _is_single(network):
+    """bool: one tensor goes in and one comes out, and no list or dict of one."""
+    if type(network).__name__ == "Sequential":
+        return bool(getattr(network, "outputs", None))
+    ends = getattr(network, "input", None), getattr(network, "output", None)
+    return all(hasattr(end, "shape") for end in ends)
