@@ -47,6 +47,12 @@ def picture_suffixes():
     return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
 
 
+def starts_as_image(head):
+    """bool: whether a file with these first bytes, 16 or more, is in one of `picture_formats`."""
+    accepts = [Image.OPEN[name][1] for name in picture_formats()]
+    return len(head) >= 16 and any(accept(head) is True for accept in accepts)
+
+
 def open_picture(file):
     """Image: as Pillow opens it, of one of `picture_formats`; its pixels are not decoded yet.
 

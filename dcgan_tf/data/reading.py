@@ -84,21 +84,34 @@ def open_zip(path):
         yield archive
 
 
-def read_member(archive, info, limit):
-    """bytes: an entry of a zip of at most `limit` bytes.
+@contextlib.contextmanager
+def open_member(archive, info):
+    """Yields an entry of a zip, open for reading.
 
     Raises:
-        BadPicture: encrypted, damaged, larger, or compressed in a way that cannot be bounded.
+        BadPicture: encrypted, or compressed in a way that cannot be bounded.
     """
     if info.flag_bits & 1:
         raise BadPicture("encrypted")
     if info.compress_type not in _COMPRESSIONS:
         kind = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
         raise BadPicture(f"compressed by {kind}; expected stored or deflated")
-    _check_bytes(info.file_size, limit)
+    with archive.open(info) as file:
+        yield file
+
+
+def read_member(archive, info, limit):
+    """bytes: an entry of a zip of at most `limit` bytes.
+
+    Raises:
+        BadPicture: as open_member, or damaged, or larger.
+    """
     try:
-        with archive.open(info) as file:
+        with open_member(archive, info) as file:
+            _check_bytes(info.file_size, limit)
             content = file.read(limit + 1)
+    except BadPicture:
+        raise
     except Exception as error:  # zlib's own errors and struct's come through
         raise BadPicture(f"damaged in the zip ({reason(error)})") from None
     _check_bytes(len(content), limit)
