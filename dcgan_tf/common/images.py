@@ -42,6 +42,7 @@ def picture_formats():
     return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
 
 
+@functools.cache
 def picture_suffixes():
     """tuple[str]: the suffixes, in lower case, of files that are taken for pictures."""
     return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])

@@ -98,6 +98,10 @@ _FORMS = {
     ),
     "cifar": (_Form(r".*_batch.*\.bin", _cifar_shape, "CIFAR-10 binary"), _NPY),
 }
+EXAMPLES = {
+    "idx": ("train-images-idx3-ubyte.gz", "mnist.npz"),
+    "cifar": ("data_batch_1.bin", "cifar-10-binary.tar.gz"),
+}
 
 
 class Arrays:

@@ -1,5 +1,6 @@
 """Files by name and first bytes: images, hidden and system files, data in other forms."""
 
+import os
 import re
 from collections import Counter
 from pathlib import PureWindowsPath
@@ -10,13 +11,15 @@ from dcgan_tf.common.log import on_one_line
 NO_PICTURE = "no picture by its name"
 HIDDEN = "hidden or made by a system: "  # then the folder or file by which it is
 HEAD = 300  # first bytes that tell a form; a tar has its mark at 257
-_SYSTEM = re.compile(
-    r"\.(?!\.?$).*"  # all that is hidden on Unix: .ipynb_checkpoints, .git, .Trash-1000, ._x.jpg
+_SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
+    r"(?:^|[/\\])("
+    r"\.(?!\.?(?:[/\\]|$))[^/\\]*"  # hidden on Unix: .ipynb_checkpoints, .git, .Trash-1000, ._x.jpg
     r"|__MACOSX|Network Trash Folder|Temporary Items"  # macOS
     r"|\$RECYCLE\.BIN|RECYCLE[RD]|System Volume Information|found\.\d{3}"  # Windows
     r"|lost\+found|LOST\.DIR"  # Linux, Android
     r"|@eaDir|@tmp|@Recycle|@Recently-Snapshot|#recycle|#snapshot|~snapshot"  # network storage
-    r"|__pycache__|node_modules|site-packages",
+    r"|__pycache__|node_modules|site-packages"
+    r")(?=[/\\]|$)",
     re.IGNORECASE,
 )
 _HEIC = "HEIC needs one package more: pip install pillow-heif"
@@ -37,12 +40,6 @@ _CONVERT = "convert it to image files"
 _NEVER = rb"(?!)"
 # Forms of data without images, the first that fits: base name, first bytes, what, advice.
 _FORMS = (
-    (
-        r".*\.html?",
-        rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
-        "a web page",
-        "the site asks for a login or consent, or has no such file: download it in a browser",
-    ),
     (
         r"(?!)",
         rb"version https://git-lfs",
@@ -99,13 +96,19 @@ _FORMS = (
         "make images of it: ffmpeg -i FILE frames/%06d.png",
     ),
 )
+_PAGE = (
+    r".*\.html?",
+    rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
+    "a web page",
+    "the site asks for a login or consent, or has no such file: download it in a browser",
+)
 _ZIP = (r".*\.zip", _NEVER, "a zip", "give one zip with --data, or unpack it and give the folder")
 
 
 def hidden_by(name):
     """The hidden or system folder or file of a path below the root, "" without any."""
-    parts = PureWindowsPath(name).parts  # some zips come with backslashes
-    return next(filter(_SYSTEM.fullmatch, parts), "")
+    found = _SYSTEM.search(name)
+    return found[1] if found else ""
 
 
 def left_out(name, peek):
@@ -119,8 +122,8 @@ def left_out(name, peek):
     """
     if system := hidden_by(name):
         return HIDDEN + system
-    suffix = PureWindowsPath(name).suffix.lower()
-    if not suffix:
+    suffix = os.path.splitext(name.replace("\\", "/"))[1].lower()
+    if len(suffix) < 2:
         return "" if starts_as_image(peek()) else NO_PICTURE
     return "" if suffix in picture_suffixes() else _UNREAD.get(suffix, NO_PICTURE)
 
@@ -144,7 +147,7 @@ def other_names(reasons):
 def describe_others(reasons):
     """What a place without images holds instead and what to do, for the end of a message."""
     names = sorted(other_names(reasons))
-    for pattern, _, what, advice in (_ZIP, *_FORMS):
+    for pattern, _, what, advice in (_ZIP, *_FORMS, _PAGE):
         if found := [n for n in names if _fits(pattern, n)]:
             return f"; found {what} ({_few(found)}): {advice}"
     unread = {name: why for name, why in reasons.items() if why != NO_PICTURE}
@@ -161,7 +164,7 @@ def form_of(name, head):
     """What a file is that is no zip, and what to do; "" where neither name nor bytes tell it."""
     if starts_as_image(head):
         return "a single image; give the folder or a zip that holds many"
-    for pattern, start, what, advice in _FORMS:
+    for pattern, start, what, advice in (_PAGE, *_FORMS):
         if _fits(pattern, name) or re.match(start, head, re.IGNORECASE | re.DOTALL):
             return f"{what}; {advice}"
     return ""

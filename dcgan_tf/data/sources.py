@@ -22,7 +22,7 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.common.zips import Bounded
-from dcgan_tf.data.binary import find_arrays
+from dcgan_tf.data.binary import EXAMPLES, find_arrays
 from dcgan_tf.data.fetched import Tfds, fetch
 from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
 from dcgan_tf.data.places import DRAWN, find
@@ -39,6 +39,7 @@ from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
+_RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 
 
@@ -56,8 +57,12 @@ class Folder:
         self.left_out = {}
         names = []
         for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
+            below = Path(folder).relative_to(self._root)
+            if below.parts and {*files} >= _RUN:
+                folders[:], files = [], []
+                self._leave_out_folder(Path(folder), "a run: name its samples with --data")
             for name in files:
-                path = Path(folder, name).relative_to(self._root).as_posix()
+                path = (below / name).as_posix()
                 why = left_out(path, functools.partial(self._peek, path))
                 if why:
                     self.left_out[path] = why
@@ -87,7 +92,7 @@ class Folder:
             yield file, os.fstat(file.fileno()).st_size
 
     def _peek(self, name):
-        with contextlib.suppress(BadPicture, OSError), self.open(name) as (file, _):
+        with contextlib.suppress(BadPicture), self.open(name) as (file, _):
             return file.read(HEAD)
         return b""
 
@@ -124,8 +129,10 @@ class Zip:
             with open_zip(path) as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
                 last = {info.filename: info for info in files}  # as unzip keeps of equal names
-                peek = functools.partial(functools.partial, _peek, archive)
-                whys = {name: left_out(name, peek(info)) for name, info in last.items()}
+                whys = {
+                    name: left_out(name, functools.partial(_peek, archive, info))
+                    for name, info in last.items()
+                }
         except BadPicture as bad:
             raise UserError(str(bad), flag=f"--data {path}") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -238,8 +245,9 @@ def open_source(config):
     else:
         source = _open_path(config, place)
     if not source.names:
+        expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
         raise UserError(
-            f"no images there ({', '.join(picture_suffixes())}){describe_others(source.left_out)}",
+            f"no images there ({expected}){describe_others(source.left_out)}",
             flag=f"--data {source.where}",
         )
     if config.subset > len(source.names):

@@ -61,6 +61,14 @@ def test_backslashes_in_a_zip_are_folders_too(tmp_path):
     assert source.names == names[:2] and read_labels(source, names[:2])[0] == ["cats", "dogs"]
 
 
+def test_samples_of_runs_are_no_data(tmp_path):
+    run = ("runs/1/config.toml", "runs/1/log.txt", "runs/1/samples/epoch_0001.png")
+    write_files(tmp_path, dict.fromkeys(("a.png", "runs/config.toml", *run), png()))
+    source = opened(tmp_path)
+    assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
+    assert opened(tmp_path / "runs/1").names == ["samples/epoch_0001.png"]
+
+
 def test_where_all_images_are_hidden_the_message_says_so(tmp_path):
     write_files(tmp_path, {".old/1.png": png(), ".old/2.png": png(), "a.txt": b"x"})
     with refused("no images there", "2 hidden or system files (.old)", "itself with --data"):
@@ -129,7 +137,8 @@ PYTHON = {f"cifar-10-batches-py/data_batch_{i}": b"\x80\2}" for i in range(1, 6)
         ("cifar10", PYTHON, ["5 in all", "can run code", "cifar-10-binary.tar.gz"]),
         ("cifar10", {"x.tar.gz": tar(PYTHON)}, ["can run code", "cifar-10-binary.tar.gz"]),
         ("folder", {"MNIST/raw/t10k-images-idx3-ubyte.gz": b""}, ["--config mnist"]),
-        ("folder", {"data_batch_1.bin": b""}, ["--config cifar10"]),
+        ("folder", {"data_batch_1.bin": b"", "a.html": b""}, ["--config cifar10"]),
+        ("mnist", {"a.txt": b""}, ["train-images-idx3-ubyte.gz", "mnist.npz", "found 1 .txt"]),
         ("folder", {"mnist.npz": zipped({"x_train.npy": b""})}, ["--config mnist"]),
         ("folder", {"a.ZIP": zipped({}), "b.zip": zipped({})}, ["a zip (a.ZIP, b.zip)", "one zip"]),
         ("folder", {"a/b/deep.zip": zipped({})}, ["a/b/deep.zip", "give one zip"]),
