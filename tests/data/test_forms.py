@@ -5,15 +5,17 @@ import gzip
 import hashlib
 import io
 import os
+import random
 import shutil
 import struct
 import tarfile
 import zipfile
+import zlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import face_jpeg, refused, resolved, write_files, write_zip
+from helpers import face_jpeg, little_memory, one_line, refused, resolved, write_files, write_zip
 from PIL import Image
 
 from dcgan_tf.common.images import encode
@@ -260,9 +262,9 @@ def test_two_data_sets_in_one_place_are_never_mixed(tmp_path):
     assert len(opened(tmp_path / "MNIST", "mnist").names) == 5
 
 
-def batches():
+def batches(count=2):
     record = bytes([6]) + bytes(range(32)) * 96
-    return {"cifar-10-batches-bin/data_batch_1.bin": record * 2, "b/readme.html": b"<html>"}
+    return {"cifar-10-batches-bin/data_batch_1.bin": record * count, "b/readme.html": b"<html>"}
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w"])
@@ -277,6 +279,37 @@ def test_cifar_as_its_authors_spread_it(mode, tmp_path):
     shutil.rmtree(tmp_path / "unpacked")
     (tmp_path / "x.zip").unlink()
     assert opened(tmp_path, "cifar10").fingerprint == source.fingerprint
+
+
+def test_a_batch_of_its_true_size_is_read_from_a_tar(tmp_path):
+    (tmp_path / "c.tgz").write_bytes(tar(batches(10_000)))
+    source = opened(tmp_path / "c.tgz", "cifar10")
+    assert len(source.names) == 10_000 and set(source.labels()) == {6}
+
+
+def test_a_tar_whose_header_claims_a_gigabyte_is_refused_unread(tmp_path):
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 30
+    pack = zlib.compressobj(9, wbits=31)
+    with (tmp_path / "c.tgz").open("wb") as file:
+        file.write(pack.compress(info.tobuf()))
+        for _ in range(64):
+            file.write(pack.compress(bytes(1 << 20)))
+        file.write(pack.flush())
+    with little_memory(), refused("not a whole tar"):
+        opened(tmp_path / "c.tgz", "cifar10")
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_wrong_bytes_in_a_tar_or_npz_never_fail_otherwise(seed, tmp_path):
+    chance = random.Random(seed)
+    raw = bytearray(zipped(npz()) if seed % 3 == 0 else tar(batches(), ["w", "w:gz"][seed % 2]))
+    for _ in range(chance.randint(1, 8)):
+        raw[chance.randrange(len(raw))] = chance.randrange(256)
+    (tmp_path / "a").write_bytes(raw)
+    source = one_line(opened, tmp_path / "a", "mnist" if seed % 3 == 0 else "cifar10")
+    if not isinstance(source, str):
+        one_line(source.labels)
 
 
 @pytest.mark.parametrize("content", [tar(batches())[:-40], tar(batches(), "w")[:4000], b"\x1f\x8b"])
