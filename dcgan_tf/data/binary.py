@@ -19,6 +19,7 @@ from PIL import Image
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
+from dcgan_tf.common.log import on_one_line
 from dcgan_tf.data.forms import other_names
 from dcgan_tf.data.reading import BadPicture
 
@@ -194,7 +195,7 @@ class Arrays:
         )
 
     def _flag(self, name):
-        return f"--data {Path(self.where, name)}"
+        return on_one_line(f"--data {Path(self.where, name)}")
 
     @contextlib.contextmanager
     def _opened(self, name):

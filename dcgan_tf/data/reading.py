@@ -6,6 +6,7 @@ import stat
 import zipfile
 
 from dcgan_tf.common import limits, zips
+from dcgan_tf.common.errors import is_file_system_error
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -89,14 +90,20 @@ def open_member(archive, info):
     """Yields an entry of a zip, open for reading.
 
     Raises:
-        BadPicture: encrypted, or compressed in a way that cannot be bounded.
+        BadPicture: encrypted, damaged, or compressed in a way that cannot be bounded.
     """
     if info.flag_bits & 1:
         raise BadPicture("encrypted")
     if info.compress_type not in _COMPRESSIONS:
         kind = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
         raise BadPicture(f"compressed by {kind}; expected stored or deflated")
-    with archive.open(info) as file:
+    try:
+        file = archive.open(info)
+    except Exception as error:  # BadZipFile, NotImplementedError, UnicodeDecodeError, EINVAL, ...
+        if isinstance(error, OSError) and is_file_system_error(error):
+            raise
+        raise BadPicture(f"damaged in the zip ({limits.shorten(reason(error), 200)})") from None
+    with file:
         yield file
 
 
@@ -104,7 +111,7 @@ def read_member(archive, info, limit):
     """bytes: an entry of a zip of at most `limit` bytes.
 
     Raises:
-        BadPicture: as open_member, or damaged, or larger.
+        BadPicture: as open_member, or larger.
     """
     try:
         with open_member(archive, info) as file:
@@ -113,6 +120,6 @@ def read_member(archive, info, limit):
     except BadPicture:
         raise
     except Exception as error:  # zlib's own errors and struct's come through
-        raise BadPicture(f"damaged in the zip ({reason(error)})") from None
+        raise BadPicture(f"damaged in the zip ({limits.shorten(reason(error), 200)})") from None
     _check_bytes(len(content), limit)
     return content
