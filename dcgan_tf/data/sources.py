@@ -288,5 +288,5 @@ def _open_file(path, limit, with_tar):
     if with_tar and (head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"):
         return Tar(path)
     if not head.startswith(b"PK") and (what := form_of(path.name, head)):
-        raise UserError(f"is {what}", flag=f"--data {path}")
+        raise UserError(what, flag=f"--data {path}")
     return Zip(path, limit)
