@@ -42,9 +42,16 @@ def picture_formats():
     return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
 
 
+@functools.cache
 def picture_suffixes():
     """tuple[str]: the suffixes, in lower case, of files that are taken for pictures."""
     return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
+
+
+def starts_as_image(head):
+    """bool: whether a file with these first bytes, 16 or more, is in one of `picture_formats`."""
+    accepts = [Image.OPEN[name][1] for name in picture_formats()]
+    return len(head) >= 16 and any(accept(head) is True for accept in accepts)
 
 
 def open_picture(file):

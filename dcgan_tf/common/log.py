@@ -18,6 +18,11 @@ def printable(text):
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
 
 
+def on_one_line(name):
+    """str: the name of a file as a message has it: a line break in it is escaped, too."""
+    return printable(name).replace("\n", "\\n")
+
+
 class _Lines(logging.Formatter):
     """One or more plain lines; a warning says that it is one."""
 

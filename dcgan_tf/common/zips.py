@@ -26,7 +26,7 @@ def open_zip(file, most=limits.ZIP_INDEX_BYTES):
     with contextlib.ExitStack() as stack:
         if isinstance(file, (str, os.PathLike)):
             file = stack.enter_context(open(file, "rb"))
-        bounded = _Bounded(file, most)
+        bounded = Bounded(file, most)
         try:
             archive = stack.enter_context(zipfile.ZipFile(bounded))
         except zipfile.BadZipFile as error:
@@ -39,7 +39,7 @@ def open_zip(file, most=limits.ZIP_INDEX_BYTES):
         yield archive
 
 
-class _Bounded:
+class Bounded:
     """A file that refuses to read very much at once, as a zip's end may ask for."""
 
     def __init__(self, file, most):

@@ -1,10 +1,17 @@
-"""Pictures stored raw in binary files: MNIST's IDX, CIFAR-10's batches."""
+"""Images in raw arrays: MNIST's IDX files, CIFAR-10's binary batches, Keras' npz files."""
 
+import contextlib
 import gzip
 import hashlib
-import os
+import lzma
+import re
 import struct
+import tarfile
+import zipfile
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
@@ -12,20 +19,110 @@ from PIL import Image
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.data.reading import BadPicture, open_regular
+from dcgan_tf.common.log import on_one_line
+from dcgan_tf.data.forms import other_names
+from dcgan_tf.data.reading import BadPicture
 
 _AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
-_NOT_WHOLE_IDX = "not a whole IDX picture file; download it again"
+_DAMAGED = (
+    *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
+)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """One format of raw files.
+
+    Attributes:
+        names: pattern of the base names of files with images.
+        shape: function of (open file, bytes in it) that reads the header and gives the shape of
+            the uint8 array after it, None for a damaged header.
+        title: of the format.
+        label_name: function from such a base name to that of its labels; None: in the same file.
+        label_shape: as `shape`, for the file of labels.
+    """
+
+    names: str
+    shape: Callable
+    title: str
+    label_name: Callable | None = None
+    label_shape: Callable | None = None
+
+
+def _idx_shape(magic, axes):
+    """http://yann.lecun.com/exdb/mnist: magic, then the length of each axis, big-endian."""
+
+    def shape(file, _):
+        size = 4 * (1 + axes)
+        found, *lengths = struct.unpack(f">{1 + axes}i", file.read(size).ljust(size, b"\0"))
+        return tuple(lengths) if found == magic and min(lengths) > 0 else None
+
+    return shape
+
+
+def _npy_shape(axes):
+    def shape(file, _):
+        try:
+            version = np.lib.format.read_magic(file)
+            header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
+            lengths, fortran, dtype = header(file)
+        except (ValueError, AttributeError):  # an object array's pickle is never reached
+            return None
+        plain = dtype == np.uint8 and not fortran and len(lengths) in axes
+        return lengths if plain and min(lengths) > 0 else None
+
+    return shape
+
+
+def _cifar_shape(_, size):
+    """Records of a label and 32x32 pixels in planar RGB, without a header."""
+    return (size // 3073, 3073) if size and size % 3073 == 0 else None
+
+
+_NPY = _Form(
+    r"x_(train|test)\.npy",
+    _npy_shape((3, 4)),
+    "uint8 NumPy",
+    lambda name: name.replace("x_", "y_"),
+    _npy_shape((1, 2)),
+)
+_FORMS = {
+    "idx": (
+        _Form(
+            r".*images.*idx3-ubyte(\.gz)?",
+            _idx_shape(2051, 3),
+            "IDX",
+            lambda name: name.replace("images", "labels").replace("idx3", "idx1"),
+            _idx_shape(2049, 1),
+        ),
+        _NPY,
+    ),
+    "cifar": (_Form(r".*_batch.*\.bin", _cifar_shape, "CIFAR-10 binary"), _NPY),
+}
+EXAMPLES = {
+    "idx": ("train-images-idx3-ubyte.gz", "mnist.npz"),
+    "cifar": ("data_batch_1.bin", "cifar-10-binary.tar.gz"),
+}
 
 
 class Arrays:
-    """Pictures that are stored raw in binary files: MNIST's IDX, CIFAR-10's batches."""
+    """Images in raw files.
+
+    Args:
+        files: the source that lists them, with `where` and `open(name)`.
+        names: their names in it; form: their format.
+
+    Raises:
+        UserError: a damaged file, sizes that differ, or more than limits.RAW_BYTES.
+    """
 
     left_out = {}
 
-    def __init__(self, where, pixels):
-        self.where, self._pixels = where, pixels
-        self.names = [f"{index:06d}" for index in range(len(pixels))]
+    def __init__(self, files, names, form):
+        self.where, self._files, self._form, self._parts = files.where, files, form, names
+        raw = self._read(names, form.shape, "image")
+        self._pixels = _from_cifar(raw) if form.shape is _cifar_shape else raw
+        self.names = [f"{index:06d}" for index in range(len(raw))]
 
     @property
     def fingerprint(self):
@@ -35,110 +132,139 @@ class Arrays:
         for index in indices:
             yield index, encode(Image.fromarray(self._pixels[index]), "PNG")
 
+    def labels(self):
+        """uint8 (n,), or None where a file of images has no file of labels.
 
-def read_idx(folder):
-    """uint8 (n, height, width) of all IDX picture files in a folder, None where there are none.
-
-    The format: http://yann.lecun.com/exdb/mnist: magic 2051, count, rows, columns, big-endian.
-
-    Raises:
-        UserError: a damaged file, sizes that differ, or more than limits.RAW_BYTES.
-    """
-    paths = _idx_files(folder, "*images*idx3-ubyte")
-    shapes = [_idx_shape(path) for path in paths]
-    for path, shape in zip(paths, shapes, strict=True):
-        if shape[1:] != shapes[0][1:]:
-            sizes = [f"{width}x{height}" for _, height, width in (shapes[0], shape)]
-            raise UserError(
-                f"pictures of two sizes, {sizes[0]} in {paths[0].name} and "
-                f"{sizes[1]} in {path.name}; give a folder with files of one size",
-                flag=f"--data {folder}",
-            )
-    if not paths:
-        return None
-    _check_raw(folder, sum(count * height * width for count, height, width in shapes))
-    pixels = np.empty((sum(shape[0] for shape in shapes), *shapes[0][1:]), np.uint8)
-    first = 0
-    for path, shape in zip(paths, shapes, strict=True):
-        with _Unpacked(path) as file:
-            file.read(16)
-            whole = _fill(file, pixels[first : first + shape[0]]) and not file.read(1)
-        if not whole:
-            raise UserError(_NOT_WHOLE_IDX, flag=f"--data {path}")
-        first += shape[0]
-    return pixels
-
-
-def _idx_files(folder, pattern):
-    """list[Path]: sorted. Unpacked beside packed, as some programs leave them, is the same file."""
-    found = {path.name.removesuffix(".gz"): path for path in folder.glob(f"{pattern}.gz")}
-    found |= {path.name: path for path in folder.glob(pattern) if not path.is_dir()}
-    return [path for _, path in sorted(found.items())]
-
-
-def read_idx_labels(folder):
-    """uint8 (n,): the labels of all pictures of `read_idx`, in its order, or None where a file of
-    pictures has no file of labels. The format: magic 2049, count, then a byte a label.
-
-    Raises:
-        UserError: a damaged file, another count than of pictures, or more than limits.RAW_BYTES.
-    """
-    parts = []
-    for pictures in _idx_files(folder, "*images*idx3-ubyte"):
-        name = pictures.name.removesuffix(".gz").replace("images", "labels").replace("idx3", "idx1")
-        path = next((p for p in (folder / name, folder / f"{name}.gz") if p.is_file()), None)
-        if path is None:
+        Raises:
+            UserError: a damaged file, or another count than of images.
+        """
+        if not self._form.label_name:
+            return self._read(self._parts, self._form.shape, "label")[:, 0]
+        parts = [self._label_file(name) for name in self._parts]
+        if None in parts:
             return None
-        parts.append(_idx_labels(path, _idx_shape(pictures)[0]))
-    return np.concatenate(parts) if parts else None
+        labels = []
+        for name, part in zip(self._parts, parts, strict=True):
+            wanted = self._shape(name, self._form.shape, "image")[0]
+            count = self._shape(part, self._form.label_shape, "label")[0]
+            if count != wanted:
+                raise UserError(
+                    f"{count:,} labels, expected {wanted:,}, as many as there are images",
+                    flag=self._flag(part),
+                )
+            labels.append(self._read([part], self._form.label_shape, "label").reshape(-1))
+        return np.concatenate(labels)
 
+    def _label_file(self, name):
+        path = PurePosixPath(name)
+        wanted = path.with_name(self._form.label_name(_key(name)))
+        beside = [n for n in other_names(self._files.left_out) if _home(n) == _home(name)]
+        return min((n for n in beside if _key(n) == wanted.name), key=len, default=None)
 
-def _idx_labels(path, wanted):
-    with _Unpacked(path) as file:
-        magic, count = struct.unpack(">2i", file.read(8).ljust(8, b"\0"))
-        if magic != 2049 or count < 1:
-            raise UserError("not a whole IDX label file", flag=f"--data {path}")
-        if count != wanted:
-            raise UserError(
-                f"{count:,} labels, expected {wanted:,}, as many as there are pictures",
-                flag=f"--data {path}",
-            )
-        _check_raw(path, count)
-        labels = np.empty(count, np.uint8)
-        whole = _fill(file, labels) and not file.read(1)
-    if not whole:
-        raise UserError("not a whole IDX label file; download it again", flag=f"--data {path}")
-    return labels
+    def _read(self, names, shape_of, what):
+        shapes = [self._shape(name, shape_of, what) for name in names]
+        for name, shape in zip(names, shapes, strict=True):
+            if shape[1:] != shapes[0][1:]:
+                sizes = ["x".join(map(str, s[2:0:-1])) for s in (shapes[0], shape)]
+                raise UserError(
+                    f"images of two sizes, {sizes[0]} in {names[0]} and {sizes[1]} in {name}; "
+                    "give a folder with files of one size",
+                    flag=f"--data {self.where}",
+                )
+        _check_size(f"--data {self.where}", sum(map(_count, shapes)))
+        raw, first = np.empty((sum(s[0] for s in shapes), *shapes[0][1:]), np.uint8), 0
+        for name, shape in zip(names, shapes, strict=True):
+            with self._opened(name) as (file, size):
+                shape_of(file, size)  # past the header
+                if not _fill(file, raw[first : first + shape[0]]) or file.read(1):
+                    raise self._not_whole(name, what)
+            first += shape[0]
+        return raw
 
+    def _shape(self, name, shape_of, what):
+        with self._opened(name) as (file, size):
+            shape = shape_of(file, size)
+        if not shape:
+            raise self._not_whole(name, what)
+        _check_size(self._flag(name), _count(shape))
+        return shape
 
-def _idx_shape(path):
-    """(count, height, width) that the file's first 16 bytes claim."""
-    with _Unpacked(path) as file:
-        magic, *shape = struct.unpack(">4i", file.read(16).ljust(16, b"\0"))
-    if magic != 2051 or min(shape) < 1:
-        raise UserError(_NOT_WHOLE_IDX, flag=f"--data {path}")
-    _check_raw(path, shape[0] * shape[1] * shape[2])
-    return tuple(shape)
+    def _not_whole(self, name, what):
+        return UserError(
+            f"not a whole {self._form.title} {what} file; download it again", flag=self._flag(name)
+        )
 
+    def _flag(self, name):
+        return on_one_line(f"--data {Path(self.where, name)}")
 
-class _Unpacked:
-    """A file opened for reading, through gzip if its name says so; what fails becomes a line."""
+    @contextlib.contextmanager
+    def _opened(self, name):
+        """Yields a file of the source, unpacked if its name says .gz, and its size in the source.
 
-    def __init__(self, path):
-        self._path = path
-
-    def __enter__(self):
+        What fails becomes one line.
+        """
         try:
-            self._raw = open_regular(self._path)
+            with self._files.open(name) as (file, size):
+                yield (gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file), size
         except BadPicture as reason:
-            raise UserError(f"{reason}; mend or remove it", flag=f"--data {self._path}") from None
-        return gzip.GzipFile(fileobj=self._raw) if self._path.suffix == ".gz" else self._raw
+            raise UserError(f"{reason}; mend or remove it", flag=self._flag(name)) from None
+        except _DAMAGED:
+            raise UserError("damaged; download it again", flag=self._flag(name)) from None
 
-    def __exit__(self, kind, error, trace):
-        self._raw.close()
-        if isinstance(error, (gzip.BadGzipFile, EOFError, zlib.error)):
-            message = "a damaged gzip file; download it again"
-            raise UserError(message, flag=f"--data {self._path}") from None
+
+def find_arrays(kind, source):
+    """Arrays | None: the raw files of a data set among the files of a source.
+
+    Args:
+        kind: "idx" or "cifar", datasets.Dataset.binary.
+
+    Raises:
+        UserError: files in several folders, which may be of several data sets; as Arrays.
+    """
+    for form in _FORMS[kind]:
+        pattern = re.compile(form.names)
+        names = [name for name in other_names(source.left_out) if pattern.fullmatch(_base(name))]
+        if names:
+            return Arrays(source, _of_one_folder(names, source.where), form)
+    return None
+
+
+def _of_one_folder(names, where):
+    """The names, sorted; of packed and unpacked, or copies in a folder named as the file, one."""
+    homes = sorted({_home(name) for name in names})
+    if len(homes) > 1:
+        raise UserError(
+            f"such files in {len(homes)} folders ({', '.join(homes[:3])}); give one of them",
+            flag=f"--data {where}",
+        )
+    chosen = {}
+    for name in sorted(names, key=lambda name: (name.count("/"), name.endswith(".gz"))):
+        chosen.setdefault(_key(name), name)
+    return [chosen[key] for key in sorted(chosen)]
+
+
+def _base(name):
+    return PurePosixPath(name).name
+
+
+def _key(name):
+    """The base name as all its variants have it: train-images.idx3-ubyte.gz is the same."""
+    return _base(name).removesuffix(".gz").replace(".idx", "-idx")
+
+
+def _home(name):
+    """The folder of a file; of one in a folder of its own name, as Kaggle has them, the next."""
+    folder = PurePosixPath(name).parent
+    return str(folder.parent if _key(folder.name) == _key(name) else folder)
+
+
+def _from_cifar(raw):
+    return np.ascontiguousarray(raw[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
+
+
+def _count(shape):
+    """The product, in Python's integers, which do not overflow."""
+    return int(np.prod(np.array(shape, object)))
 
 
 def _fill(file, pixels):
@@ -152,62 +278,11 @@ def _fill(file, pixels):
     return True
 
 
-def _check_raw(path, size):
+def _check_size(flag, size):
     if size > limits.RAW_BYTES:
         raise UserError(
-            f"claims {limits.in_words(size)} of pictures, more than the "
+            f"claims {limits.in_words(size)} of images, more than the "
             f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
-            "unpack them into pictures and give --dataset folder",
-            flag=f"--data {path}",
+            "unpack them into images and give --dataset folder",
+            flag=flag,
         )
-
-
-def read_cifar(folder):
-    """uint8 (n, 32, 32, 3) of CIFAR-10's binary batches (a label byte, then planar RGB).
-
-    Raises:
-        UserError: a damaged file, or more than limits.RAW_BYTES.
-    """
-    paths = sorted(folder.glob("*_batch*.bin"))
-    counts = [_cifar_count(path) for path in paths]
-    _check_raw(folder, sum(counts) * 3072)
-    pixels = np.empty((sum(counts), 32, 32, 3), np.uint8)
-    first = 0
-    for path, count in zip(paths, counts, strict=True):
-        with _Unpacked(path) as file:
-            for row in range(first, first + count):
-                record = np.frombuffer(file.read(3073), np.uint8)
-                if record.size != 3073:
-                    raise UserError("ended while it was read; try again", flag=f"--data {path}")
-                pixels[row] = record[1:].reshape(3, 32, 32).transpose(1, 2, 0)
-        first += count
-    return pixels if paths else None
-
-
-def read_cifar_labels(folder):
-    """uint8 (n,) of CIFAR-10's binary batches, in the order of `read_cifar`; None: there are none.
-
-    Raises:
-        UserError: a damaged file, or more than limits.RAW_BYTES.
-    """
-    parts = []
-    for path in sorted(folder.glob("*_batch*.bin")):
-        count = _cifar_count(path)
-        _check_raw(path, count * 3073)
-        with _Unpacked(path) as file:
-            parts.append(np.frombuffer(file.read(count * 3073), np.uint8)[::3073])
-    return np.concatenate(parts) if parts else None
-
-
-def _cifar_count(path):
-    with _Unpacked(path) as file:
-        size = os.fstat(file.fileno()).st_size
-    if size == 0 or size % 3073:
-        raise UserError(
-            "not a whole CIFAR-10 binary batch; download it again", flag=f"--data {path}"
-        )
-    return size // 3073
-
-
-READERS = {"idx": read_idx, "cifar": read_cifar}
-LABEL_READERS = {"idx": read_idx_labels, "cifar": read_cifar_labels}

@@ -16,11 +16,12 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, mark_used
+from dcgan_tf.data.forms import HIDDEN, count_hidden, other_names
 from dcgan_tf.data.pack_files import is_whole, map_pixels, read_manifest, write_manifest
 from dcgan_tf.data.pack_making import check_skipped, make_pack, some_of
 from dcgan_tf.data.places import find
 from dcgan_tf.data.preprocess import FILTER
-from dcgan_tf.data.sources import NO_PICTURE, open_source
+from dcgan_tf.data.sources import open_source
 
 log = logging.getLogger(__name__)
 
@@ -182,12 +183,14 @@ def _tell(pack, left_out, where):
             f"skipped {len(skipped)} of {len(skipped) + good} pictures: {some_of(skipped, 5)} "
             f"(all in {manifest})"
         )
-    named = {name: why for name, why in left_out.items() if why != NO_PICTURE}
+    others = set(other_names(left_out))
+    named = {n: w for n, w in left_out.items() if n not in others and not w.startswith(HIDDEN)}
     if named:
         log.warning(f"left out {len(named)}: {some_of(named, 5)} (all in {manifest})")
-    if len(named) < len(left_out):
-        others = [name for name in left_out if name not in named]
-        log.debug(f"{len(others)} other files there, no pictures by their names: {others[:5]}")
+    if hidden := count_hidden(left_out):
+        log.info(hidden)
+    if others:
+        log.debug(f"{len(others)} other files there, no images by their names: {[*others][:5]}")
     if pack.manifest.get("warning"):  # not in packs of earlier versions
         log.warning(pack.manifest["warning"])
     log.info(f"pictures: {good:,}, {where}, prepared in {pack.path}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
+from dcgan_tf.common.log import on_one_line
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
 from dcgan_tf.data.preprocess import BLANK, is_blank, is_blank_uncropped, preparing
@@ -164,7 +165,8 @@ class _Survey:
 
 
 def some_of(reasons, count):
-    some = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:count])
+    first = list(reasons.items())[:count]
+    some = "; ".join(f"{on_one_line(name)}: {reason}" for name, reason in first)
     return some + (", ..." if len(reasons) > count else "")
 
 

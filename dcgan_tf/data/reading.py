@@ -12,6 +12,7 @@ import stat
 import zipfile
 
 from dcgan_tf.common import limits, zips
+from dcgan_tf.common.errors import is_file_system_error
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -109,22 +110,39 @@ def open_zip(path):
         yield archive
 
 
-def read_member(archive, info, limit):
-    """bytes: an entry of a zip of at most `limit` bytes.
+@contextlib.contextmanager
+def open_member(archive, info):
+    """Yields an entry of a zip, open for reading.
 
     Raises:
-        BadPicture: encrypted, damaged, larger, or compressed in a way that cannot be bounded.
+        BadPicture: encrypted, damaged, or compressed in a way that cannot be bounded.
     """
     if info.flag_bits & 1:
         raise BadPicture("encrypted")
     if info.compress_type not in _COMPRESSIONS:
         kind = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
         raise BadPicture(f"compressed by {kind}; expected stored or deflated")
-    _check_bytes(info.file_size, limit)
     try:
-        with archive.open(info) as file:
+        file = archive.open(info)
+    except Exception as error:  # BadZipFile, NotImplementedError, UnicodeDecodeError, EINVAL, ...
+        if isinstance(error, OSError) and is_file_system_error(error):
+            raise
+        raise BadPicture(f"damaged in the zip ({limits.shorten(reason(error), 200)})") from None
+    with file:
+        yield file
+
+
+def read_member(archive, info, limit):
+    """bytes: an entry of a zip of at most `limit` bytes.
+
+    Raises:
+        BadPicture: as open_member, or larger.
+    """
+    try:
+        with open_member(archive, info) as file:
+            _check_bytes(info.file_size, limit)
             content = file.read(limit + 1)
-    except MemoryError:
+    except (BadPicture, MemoryError):
         raise
     except Exception as error:  # zlib's own errors and struct's come through
         raise _failure(error, archive.filename, "damaged in the zip") from None

@@ -6,8 +6,14 @@ reason} of what lies there beside them) and `read(indices)`, which yields (index
 BadPicture) in that order.
 """
 
+import contextlib
+import functools
+import gzip
 import os
+import re
+import tarfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -15,29 +21,26 @@ from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
-from dcgan_tf.data.binary import READERS, Arrays
-from dcgan_tf.data.kaggle import fetch
+from dcgan_tf.common.zips import Bounded
+from dcgan_tf.data.binary import EXAMPLES, find_arrays
+from dcgan_tf.data.fetched import Tfds, fetch
+from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
 from dcgan_tf.data.places import DRAWN, find
-from dcgan_tf.data.reading import BadPicture, open_zip, read_file, read_member, reason
+from dcgan_tf.data.reading import (
+    BadPicture,
+    open_member,
+    open_regular,
+    open_zip,
+    read_file,
+    read_member,
+    reason,
+)
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
+_ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
+_RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
-NO_PICTURE = "no picture by its name"
-_HEIC = "HEIC needs one package more: pip install pillow-heif"
-# Kinds of pictures that are not read, or not here, so that nobody looks for them in vain.
-_UNREAD = {
-    **dict.fromkeys((".heic", ".heif"), _HEIC),
-    ".avif": "this Pillow reads no AVIF: pip install --upgrade pillow",
-    **dict.fromkeys(
-        (".jxl", ".jp2", ".j2k", ".psd", ".xcf", ".svg", ".eps", ".ps", ".tga", ".ico", ".exr"),
-        "pictures of this kind are not read: convert them to PNG or JPEG",
-    ),
-    **dict.fromkeys(
-        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
-        "a camera's raw file: convert it to PNG or JPEG",
-    ),
-}
 
 
 class Folder:
@@ -54,25 +57,44 @@ class Folder:
         self.left_out = {}
         names = []
         for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
+            below = Path(folder).relative_to(self._root)
+            if below.parts and {*files} >= _RUN:
+                folders[:], files = [], []
+                self._leave_out_folder(Path(folder), "a run: name its samples with --data")
             for name in files:
-                path = Path(folder, name).relative_to(self._root)
-                why = left_out(path)
+                path = (below / name).as_posix()
+                why = left_out(path, functools.partial(self._peek, path))
                 if why:
-                    self.left_out[path.as_posix()] = why
+                    self.left_out[path] = why
                 else:
-                    names.append(path.as_posix())
+                    names.append(path)
             for name in folders:
-                if os.path.islink(os.path.join(folder, name)):
-                    path = Path(folder, name).relative_to(self._root)
-                    self.left_out[path.as_posix()] = "a link to a folder: name that with --data"
+                path = Path(folder, name)
+                if path.is_symlink():
+                    self._leave_out_folder(path, "a link to a folder: name that with --data")
         self.names = sorted(names)
 
     def _unreadable(self, error):
         path = Path(error.filename)
         if path == self._root:
             raise UserError(f"this folder cannot be read ({reason(error)})", flag=f"--data {path}")
-        name = path.relative_to(self._root).as_posix() + "/"
-        self.left_out[name] = f"this folder cannot be read ({reason(error)})"
+        self._leave_out_folder(path, f"this folder cannot be read ({reason(error)})")
+
+    def _leave_out_folder(self, path, why):
+        name = path.relative_to(self._root).as_posix()
+        if not hidden_by(name):  # nobody may read lost+found
+            self.left_out[name + "/"] = why
+
+    @contextlib.contextmanager
+    def open(self, name):
+        """Yields a file that is not decoded here, and its size."""
+        with open_regular(self._root / name) as file:
+            yield file, os.fstat(file.fileno()).st_size
+
+    def _peek(self, name):
+        with contextlib.suppress(BadPicture), self.open(name) as (file, _):
+            return file.read(HEAD)
+        return b""
 
     @property
     def fingerprint(self):
@@ -106,6 +128,11 @@ class Zip:
         try:
             with open_zip(path) as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
+                last = {info.filename: info for info in files}  # as unzip keeps of equal names
+                whys = {
+                    name: left_out(name, functools.partial(_peek, archive, info))
+                    for name, info in last.items()
+                }
         except BadPicture as bad:
             raise UserError(str(bad), flag=f"--data {path}") from None
         except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
@@ -113,14 +140,20 @@ class Zip:
                 f"not a whole zip file ({error}); download it again or unpack it",
                 flag=f"--data {path}",
             ) from None
-        last = {info.filename: info for info in files}  # of equal names unzip, too, keeps the last
-        whys = {name: left_out(name) for name in last}
         self.left_out = {name: why for name, why in whys.items() if why}
+        self._members = last
         self._infos = [last[name] for name in sorted(whys.keys() - self.left_out.keys())]
         for name in {info.filename for info in files if info is not last[info.filename]}:
             self.left_out.setdefault(f"{name} (again)", "a name comes twice: the last one is taken")
         self.names = [info.filename for info in self._infos]
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in self._infos])
+
+    @contextlib.contextmanager
+    def open(self, name):
+        """Yields an entry that is not decoded here, and its size."""
+        info = self._members[name]
+        with open_zip(self.where) as archive, open_member(archive, info) as file:
+            yield file, info.file_size
 
     def read(self, indices):
         with open_zip(self.where) as archive:
@@ -131,37 +164,53 @@ class Zip:
                     yield index, bad
 
 
-class Tfds:
-    """A data set of TensorFlow Datasets, all splits; downloaded if it must be."""
+def _peek(archive, info):
+    with contextlib.suppress(Exception), open_member(archive, info) as file:  # read when its turn
+        return file.read(HEAD)
+    return b""
 
-    left_out = {}
 
-    def __init__(self, dataset):
-        name = DATASETS[dataset].tfds
-        self.where = f"tfds:{name}"
+class Tar:
+    """The files in a tar, such as CIFAR-10's; images in it are not read.
+
+    Args:
+        path: the file, compressed by gzip or not.
+
+    Raises:
+        UserError: no whole tar.
+    """
+
+    names = ()
+
+    def __init__(self, path):
+        self.where = Path(path)
         try:
-            import tensorflow_datasets as tfds  # of which a protobuf of another major leaves a part
+            with self._archive() as archive:
+                names = [member.name for member in archive if member.isfile()]
+        except (tarfile.TarError, EOFError, zlib.error, OSError, zipfile.BadZipFile) as error:
+            raise UserError(
+                f"not a whole tar file ({one_line(error)}); download it again, or unpack it and "
+                "give the folder",
+                flag=f"--data {path}",
+            ) from None
+        self.left_out = {name: left_out(name, bytes) for name in names}
 
-            self._examples, info = tfds.load(
-                name,
-                split="all",
-                decoders={"image": tfds.decode.SkipDecoding()},
-                shuffle_files=False,
-                with_info=True,
-            )
-        except ModuleNotFoundError:
-            raise  # one of ours, not of the download: the caller says what to install
-        except Exception as error:  # TFDS has no common class for what can fail
-            raise UserError(_tfds_failure(dataset, error), flag="--data tfds") from None
-        self.names = [f"{index:06d}" for index in range(len(self._examples))]
-        self.fingerprint = digest([info.full_name, len(self.names)])
+    @contextlib.contextmanager
+    def _archive(self):
+        with open_regular(self.where) as file:
+            packed = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            plain = Bounded(gzip.GzipFile(fileobj=file) if packed else file, limits.ZIP_INDEX_BYTES)
+            with tarfile.open(fileobj=plain, mode="r:") as archive:
+                yield archive
 
-    def read(self, indices):
-        """Files of TFDS are read from front to back, so the order is that of the data set."""
-        wanted = set(indices)
-        for position, example in enumerate(self._examples):
-            if position in wanted:
-                yield position, example["image"].numpy()
+    @contextlib.contextmanager
+    def open(self, name):
+        """Yields a file in it, and its size."""
+        with self._archive() as archive:
+            member = archive.getmember(name)
+            with archive.extractfile(member) as file:
+                yield file, member.size
 
 
 class Drawn:
@@ -196,8 +245,9 @@ def open_source(config):
     else:
         source = _open_path(config, place)
     if not source.names:
+        expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
         raise UserError(
-            f"no pictures there ({', '.join(picture_suffixes())})" + _few(source.left_out),
+            f"no images there ({expected}){describe_others(source.left_out)}",
             flag=f"--data {source.where}",
         )
     if config.subset > len(source.names):
@@ -211,47 +261,32 @@ def open_source(config):
 
 
 def _open_path(config, path):
-    limit = limits.picture_bytes(config.max_pixels)
+    kind = DATASETS[config.dataset].binary
     if path.is_file():
-        if path.stat().st_size == 0:
-            raise UserError("the file is empty; download it again", flag=f"--data {path}")
-        return Zip(path, limit)
-    if not path.is_dir():
+        source = _open_file(path, limits.picture_bytes(config.max_pixels), bool(kind))
+    elif path.is_dir():
+        source = Folder(path, limits.picture_bytes(config.max_pixels))
+    else:
         raise UserError(
             "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"
         )
-    binary = READERS.get(DATASETS[config.dataset].binary)
-    pixels = binary(path) if binary else None
-    if pixels is not None:
-        return Arrays(path, pixels)
-    source = Folder(path, limit)
-    archives = sorted(path.glob("*.zip"))
-    return source if source.names or len(archives) != 1 else Zip(archives[0], limit)
+    arrays = find_arrays(kind, source) if kind else None
+    if arrays or source.names or path.is_file():
+        return arrays or source
+    archives = [name for name in other_names(source.left_out) if _ARCHIVE.fullmatch(name)]
+    return _open_path(config, path / archives[0]) if len(archives) == 1 else source
 
 
-def left_out(name):
-    """str: why a file is not taken for a picture, "" where it is.
-
-    Its name decides; macOS' `._name` shadows in archives are none.
-    """
-    path = Path(name)
-    suffix = path.suffix.lower()
-    if path.name.startswith("._"):
-        return NO_PICTURE
-    return "" if suffix in picture_suffixes() else _UNREAD.get(suffix, NO_PICTURE)
-
-
-def _few(left):
-    """str: the kinds of pictures that were left out, for the end of a message."""
-    named = [(name, why) for name, why in left.items() if why != NO_PICTURE]
-    return f"; left out: {named[0][0]} and {len(named) - 1} more: {named[0][1]}" if named else ""
-
-
-def _tfds_failure(dataset, error):
-    quota = (
-        " (CelebA lies on Google Drive, whose daily quota is often used up: "
-        f"try again tomorrow, or take {DATASETS[dataset].page} with --data archive.zip)"
-        if dataset == "celeba"
-        else ""
-    )
-    return f"{DATASETS[dataset].tfds} could not be loaded: {one_line(error)}{quota}"
+def _open_file(path, limit, with_tar):
+    try:
+        with open_regular(path) as file:
+            head = file.read(HEAD)
+    except (BadPicture, OSError) as error:
+        raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
+    if not head:
+        raise UserError("the file is empty; download it again", flag=f"--data {path}")
+    if with_tar and (head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"):
+        return Tar(path)
+    if not head.startswith(b"PK") and (what := form_of(path.name, head)):
+        raise UserError(what, flag=f"--data {path}")
+    return Zip(path, limit)

@@ -52,10 +52,10 @@ def probe(request: ProbeRequest) -> dict:
     except UserError as error:
         raise UserError(error.message, flag=f"--model {request.model}") from None
     source = open_source(config)
-    read_labels(config, source.where, source.names)  # refused before the packing, which may be long
+    read_labels(source, source.names)  # refused before the packing, which may be long
     pack = open_pack(config, source)
     # Not of where the pack was made: its files may have moved since.
-    classes, labels = read_labels(config, source.where, pack.names)
+    classes, labels = read_labels(source, pack.names)
     parts = split(len(labels), request.seed)
     _check_classes(classes, labels, parts, source.where)
     if seen := seen_in_training(request.run, config, pack):

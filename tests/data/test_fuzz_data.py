@@ -143,7 +143,7 @@ def test_what_is_no_regular_file_is_named_and_never_read(kind, name, tmp_path):
 
 def test_a_link_to_a_folder_is_named(tmp_path):
     (write_files(tmp_path, {"ok.png": PNG}) / "x.png").symlink_to(tmp_path)
-    assert "link to a folder" in read_all(tmp_path)[1]["x.png"]
+    assert "link to a folder" in read_all(tmp_path)[1]["x.png/"]
 
 
 def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):

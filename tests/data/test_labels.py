@@ -1,15 +1,17 @@
 """Which class a picture is of: MNIST's and CIFAR-10's own files, or its folder."""
 
 import gzip
+import io
 import struct
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import MNIST, needs_mnist, refused, resolved
+import tensorflow_datasets as tfds
+from helpers import MNIST, needs_mnist, refused, resolved, write_files
+from PIL import Image
 
-from dcgan_tf.data.binary import read_cifar, read_cifar_labels, read_idx_labels
 from dcgan_tf.data.labels import read_labels
+from dcgan_tf.data.sources import Folder, open_source
 
 
 def idx(labels, magic=2049, count=None):
@@ -22,16 +24,19 @@ def pictures(folder, name, count):
     (folder / f"{name}-images-idx3-ubyte").write_bytes(content)
 
 
+def labels_of(folder, dataset="mnist"):
+    return open_source(resolved("--config", dataset, "--data", folder)).labels()
+
+
 def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
     pictures(tmp_path, "train", 2)
     pictures(tmp_path, "t10k", 3)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([7, 7]))
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx([3, 4, 5])))
-    np.testing.assert_array_equal(read_idx_labels(tmp_path), [3, 4, 5, 7, 7])
-    config = resolved("--config", "mnist", "--data", tmp_path)
-    classes, found = read_labels(config, tmp_path, ["000004", "000000"])
+    np.testing.assert_array_equal(labels_of(tmp_path), [3, 4, 5, 7, 7])
+    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
+    classes, found = read_labels(source, ["000004", "000000"])
     assert classes == ["3", "7"] and found.tolist() == [1, 0]
-    assert read_idx_labels(tmp_path / "none") is None
 
 
 @pytest.mark.parametrize(
@@ -42,42 +47,46 @@ def test_damaged_label_files_are_refused(tmp_path, content):
     pictures(tmp_path, "t10k", max(claimed, 1))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(content)
     with refused("--data", "not a whole IDX label file"):
-        read_idx_labels(tmp_path)
+        labels_of(tmp_path)
 
 
 def test_cifar_labels_belong_to_the_pictures(tmp_path):
     for name, label in (("data_batch_1.bin", 6), ("test_batch.bin", 2)):
         record = bytes([label]) + bytes([label * 10]) * 3072
         (tmp_path / name).write_bytes(record * 2)
-    labels, pixels = read_cifar_labels(tmp_path), read_cifar(tmp_path)
-    assert labels.tolist() == [6, 6, 2, 2]
-    assert (pixels[:, 0, 0, 0] == labels * 10).all()
+    source = open_source(resolved("--config", "cifar10", "--data", tmp_path))
+    assert source.labels().tolist() == [6, 6, 2, 2]
+    pixels = [Image.open(io.BytesIO(encoded)) for _, encoded in source.read(range(4))]
+    assert [np.unique(p).tolist() for p in pixels] == [[60], [60], [20], [20]]
 
 
 def test_folders_are_classes(tmp_path):
-    config = replace(resolved("--dataset", "folder", "--data", tmp_path))
-    classes, found = read_labels(config, tmp_path, ["x/dog/1.png", "x/cat/1.png", "y/dog/2.png"])
+    names = ["x/dog/1.png", "x/cat/1.png", "y/dog/2.png"]
+    source = Folder(write_files(tmp_path, dict.fromkeys(names, b"")))
+    classes, found = read_labels(source, names)
     assert classes == ["cat", "dog"] and found.tolist() == [1, 0, 1]
     with refused("pictures of 1 classes", "one folder a class"):
-        read_labels(config, tmp_path, ["1.png", "2.png"])
+        read_labels(source, ["1.png", "2.png"])
 
 
 def test_labels_that_are_missing_or_too_few_are_refused(tmp_path):
-    config = resolved("--config", "mnist", "--data", tmp_path)
     pictures(tmp_path, "t10k", 6)
-    with refused("0 labels beside the pictures, expected 6"):
-        read_labels(config, tmp_path, ["000005"])
+    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
+    with refused("no labels beside the images"):
+        read_labels(source, ["000005"])
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([1, 2, 3, 4, 5, 6]))
-    with refused("0 labels beside the pictures, expected 6"):  # those are of other pictures
-        read_labels(config, tmp_path, ["000005"])
+    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
+    with refused("no labels beside the images"):  # those are of other pictures
+        read_labels(source, ["000005"])
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([1, 2]))
-    with refused("t10k-labels", "2 labels, expected 6, as many as there are pictures"):
-        read_labels(config, tmp_path, ["000002"])
-    with refused("give a folder instead"):
-        read_labels(replace(config, data="tfds"), "tfds:mnist", ["000000"])
+    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
+    with refused("t10k-labels", "2 labels, expected 6, as many as there are images"):
+        read_labels(source, ["000002"])
+    with tfds.testing.mock_data(num_examples=5), refused("give a folder instead"):
+        read_labels(open_source(resolved("--config", "mnist", "--data", "tfds")), ["000000"])
 
 
 @needs_mnist
 def test_mnists_own_labels():
-    labels = read_idx_labels(MNIST)
+    labels = labels_of(MNIST)
     assert labels[:5].tolist() == [7, 2, 1, 0, 4] and len(labels) == 10_000

@@ -4,9 +4,11 @@ import errno
 import functools
 import gzip
 import io
+import logging
 import shutil
 import struct
 import sys
+import time
 import types
 import zipfile
 from dataclasses import replace
@@ -108,7 +110,7 @@ def test_a_folder_that_holds_only_the_archive_is_the_archive(tmp_path):
     (tmp_path / "readme.txt").write_text("")
     assert opened("celeba", tmp_path).names == sorted(kaggle_faces(2))
     shutil.copy(tmp_path / "faces.zip", tmp_path / "second.zip")
-    assert "no pictures" in refusal("celeba", tmp_path)  # which one is not ours to say
+    assert "no images" in refusal("celeba", tmp_path)  # which one is not ours to say
 
 
 @pytest.mark.parametrize("harm", ["text", "truncated", "empty"])
@@ -117,7 +119,7 @@ def test_a_zip_that_is_not_one_is_refused(harm, tmp_path):
     whole = path.read_bytes()
     path.write_bytes({"text": b"<html>quota", "truncated": whole[:-200], "empty": b""}[harm])
     message = refusal("celeba", path)
-    assert str(path) in message and "download it again" in message
+    assert str(path) in message and "download it" in message
 
 
 def test_a_zip_of_an_unknown_version_or_without_pictures_is_refused(tmp_path):
@@ -126,7 +128,7 @@ def test_a_zip_of_an_unknown_version_or_without_pictures_is_refused(tmp_path):
     raw[raw.index(b"PK\x01\x02") + 6] = 250  # "version needed to extract"
     path.write_bytes(raw)
     assert "not a whole zip" in refusal("folder", path)
-    assert "no pictures" in refusal("folder", write_zip(tmp_path / "b.zip", {"a.txt": b""}))
+    assert "no images" in refusal("folder", write_zip(tmp_path / "b.zip", {"a.txt": b""}))
 
 
 def encrypted(raw):
@@ -158,7 +160,7 @@ def test_a_member_that_cannot_be_read_is_empty_and_the_others_are_whole(
 
 def test_missing_and_empty_data_are_refused(tmp_path):
     assert "no such file" in refusal("celeba", tmp_path / "nowhere")
-    assert "no pictures" in refusal("celeba", tmp_path)
+    assert "no images" in refusal("celeba", tmp_path)
     assert "needs --data" in refusal("folder", "")
 
 
@@ -311,6 +313,22 @@ def test_a_failed_download_says_why_and_names_the_quota_of_celeba(dataset, monke
     assert ("Google Drive" in message and "quota" in message) == (dataset == "celeba")
 
 
+def test_tfds_without_a_network_is_one_line_soon(tmp_path, monkeypatch):
+    """The retries of a real download: nothing listens at the port."""
+    monkeypatch.setattr(tfds, "load", functools.partial(tfds.load, data_dir=tmp_path))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    stderr = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    handler = logging.StreamHandler(stderr)
+    logging.getLogger("urllib3").addHandler(handler)
+    start = time.monotonic()
+    message = refusal("cifar10", "tfds")
+    logging.getLogger("urllib3").removeHandler(handler)
+    assert time.monotonic() - start < 20
+    assert "no connection to www.cs.toronto.edu" in message and not stderr.getvalue()
+
+
 def test_a_tfds_of_which_only_a_part_was_imported_gives_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", types.ModuleType("tensorflow_datasets"))
     assert "could not be loaded" in refusal("mnist", "tfds")
@@ -357,7 +375,7 @@ def test_kaggle_is_its_archive_unpacked(fetched, tmp_path):
     archive = opened("celeba", faces_zip(tmp_path, 3))
     assert source.names == archive.names  # so that a seed means the same pictures
     assert contents(source) == contents(archive)
-    assert source.left_out == {"list_attr_celeba.csv": "no picture by its name"}
+    assert list(source.left_out) == ["list_attr_celeba.csv"]
     assert source.fingerprint == opened("celeba", "kaggle").fingerprint
 
 
@@ -382,6 +400,15 @@ def test_without_kagglehub_one_line_says_what_to_install(missing, tmp_path, monk
         monkeypatch.syspath_prepend(tmp_path)
     message = refusal("celeba", "kaggle")
     assert f"{missing} is not installed" in message and "pip install kagglehub" in message
+
+
+@pytest.mark.parametrize("line", ["raise SystemExit(3)", "x = 1 / 0", "from os import nothing"])
+def test_a_kagglehub_that_is_broken_gives_one_line(line, tmp_path, monkeypatch):
+    (tmp_path / "kagglehub.py").write_text(line)
+    monkeypatch.delitem(sys.modules, "kagglehub", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    message = refusal("celeba", "kaggle")
+    assert "kagglehub cannot be imported" in message and "force-reinstall" in message
 
 
 @pytest.mark.parametrize(

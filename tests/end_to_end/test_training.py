@@ -331,7 +331,7 @@ def test_no_data_stops_with_the_four_ways_and_the_demo(tmp_path):
     ("flags", "message"),
     [
         (["--data", "nowhere"], "no such file"),
-        (["--data", "empty"], "no pictures"),
+        (["--data", "empty"], "no images"),
         (["--data", "fake.zip"], "not a whole zip"),
         (["--config", "demo", "--subset", "30000"], "larger than the data"),
         (["--config", "demo", "--subset", "8", "--batch-size", "16"], "larger than the data"),
