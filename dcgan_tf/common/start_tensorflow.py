@@ -3,7 +3,6 @@ with nothing that the user's Keras is set to."""
 
 import contextlib
 import gc
-import json
 import logging
 import os
 import platform
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import read_json
 
 log = logging.getLogger(__name__)
 
@@ -146,13 +146,10 @@ def _name_other_settings(folder):
     """Warn where the user's Keras is set otherwise, so that nobody counts on it."""
     try:
         path = folder.expanduser() / "keras.json"
-        if not path.is_file():
-            return
-        found = json.loads(path.read_bytes())
-        others = [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]
-    except (OSError, ValueError, AttributeError, RuntimeError, RecursionError):
-        return  # rubbish, or no home: Keras does not see it either
-    if others:
+    except RuntimeError:  # no home: Keras does not see it either
+        return
+    found = read_json(path)
+    if others := [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]:
         log.warning(f"{path}: its {', '.join(others)} is not used here")
 
 

@@ -11,8 +11,8 @@ from PIL import Image
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import BadFile, open_regular, reason
 from dcgan_tf.common.images import encode
-from dcgan_tf.data.reading import BadPicture, open_regular
 
 _AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
 _NOT_WHOLE_IDX = "not a whole IDX picture file; download it again"
@@ -130,8 +130,9 @@ class _Unpacked:
     def __enter__(self):
         try:
             self._raw = open_regular(self._path)
-        except BadPicture as reason:
-            raise UserError(f"{reason}; mend or remove it", flag=f"--data {self._path}") from None
+        except (BadFile, OSError) as error:
+            message = f"cannot be read ({reason(error)}); mend or remove it"
+            raise UserError(message, flag=f"--data {self._path}") from None
         return gzip.GzipFile(fileobj=self._raw) if self._path.suffix == ".gz" else self._raw
 
     def __exit__(self, kind, error, trace):

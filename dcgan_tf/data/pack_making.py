@@ -12,10 +12,10 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
 from dcgan_tf.data.preprocess import opener, prepared
-from dcgan_tf.data.reading import BadPicture
 
 
 def chosen_order(count, subset, seed):
@@ -88,7 +88,7 @@ def _write_pixels(folder, config, source, wanted):
             batch = sorted(order[tried : tried + wanted - len(rows)].tolist())
             tried += len(batch)
             for index, pixels in prepare(source.read(batch)):
-                if isinstance(pixels, BadPicture):
+                if isinstance(pixels, BadFile):
                     skipped[source.names[index]] = str(pixels)
                     continue
                 file.write(pixels)
@@ -104,7 +104,7 @@ def _write_pixels(folder, config, source, wanted):
 
 @contextlib.contextmanager
 def _preparing(config):
-    """Yields a function of (index, encoded) pairs that gives (index, picture or BadPicture).
+    """Yields a function of (index, encoded) pairs that gives (index, picture or BadFile).
 
     Pictures are prepared side by side, in the order in which they come and a few ahead.
     """
@@ -113,13 +113,13 @@ def _preparing(config):
     def outcome(encoded):
         try:
             return look(encoded)
-        except BadPicture as bad:
+        except BadFile as bad:
             return bad
 
     def looked_into(pairs):
         waiting, size = deque(), 0
         for index, encoded in pairs:
-            length = 0 if isinstance(encoded, BadPicture) else len(encoded)
+            length = 0 if isinstance(encoded, BadFile) else len(encoded)
             waiting.append((index, length, pool.submit(outcome, encoded)))
             size += length
             while len(waiting) > 8 * threads or (size > limits.WAITING_BYTES and len(waiting) > 1):

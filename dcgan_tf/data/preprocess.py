@@ -11,8 +11,8 @@ from PIL import Image, ImageOps
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode, open_picture
-from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
 _STRIP = 256  # rows that are converted at once
@@ -26,9 +26,9 @@ def opener(config):
         config: config.Config, resolved: dataset, crop, image_size, channels, max_pixels.
 
     Returns:
-        function of bytes, or of the BadPicture that came in their place. It gives a JPEG or PNG
+        function of bytes, or of the BadFile that came in their place. It gives a JPEG or PNG
         that `prepared` takes, or the pixels of a large picture, which it prepares itself, one at
-        a time: two side by side would need the memory of both. It raises BadPicture for what
+        a time: two side by side would need the memory of both. It raises BadFile for what
         cannot be used.
     """
     alone = threading.Lock()
@@ -39,7 +39,7 @@ def opener(config):
             return crop_and_resize(encoded, config)
 
     def look(encoded):
-        if isinstance(encoded, BadPicture):
+        if isinstance(encoded, BadFile):
             raise encoded
         image = _open(encoded, config)
         large = image.size[0] * image.size[1] > limits.LARGE_PIXELS
@@ -52,7 +52,7 @@ def opener(config):
             try:
                 return decode(tf.constant(plain)).numpy()
             except tf.errors.OpError:
-                raise BadPicture("damaged") from None
+                raise BadFile("damaged") from None
 
     return look
 
@@ -63,13 +63,13 @@ def prepared(pairs, config, threads):
     TensorFlow's threads take them from here, so Python's lock is held for none of the work.
 
     Args:
-        pairs: iterable of (key, what `opener` gave or the BadPicture that it raised); it is read
+        pairs: iterable of (key, what `opener` gave or the BadFile that it raised); it is read
             in another thread, a few chunks ahead.
         config: config.Config, resolved: crop, image_size, channels.
         threads: how many pictures are prepared side by side, or wait for their turn to come out.
 
     Yields:
-        (key, uint8 (image_size, image_size, channels), or BadPicture).
+        (key, uint8 (image_size, image_size, channels), or BadFile).
     """
     waiting, failed = deque(), []  # (key, what is already known of it, or None)
 
@@ -109,14 +109,14 @@ def prepared(pairs, config, threads):
     for numbers, pictures in dataset.as_numpy_iterator():
         for number, pixels in zip(numbers, pictures, strict=True):
             for _ in range(due, number):
-                yield waiting.popleft()[0], BadPicture("damaged")
+                yield waiting.popleft()[0], BadFile("damaged")
             key, found = waiting.popleft()
             yield key, pixels if found is None else found
             due = number + 1
     if failed:
         raise failed[0]
     while waiting:
-        yield waiting.popleft()[0], BadPicture("damaged")
+        yield waiting.popleft()[0], BadFile("damaged")
 
 
 def _options(threads):
@@ -159,17 +159,17 @@ def crop_and_resize(encoded, config):
 def _open(encoded, config):
     """A Pillow image, its pixels not decoded yet."""
     if not encoded:
-        raise BadPicture("empty")
+        raise BadFile("empty")
     try:
         image = open_picture(io.BytesIO(encoded))
     except Image.DecompressionBombError:
-        raise BadPicture(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
+        raise BadFile(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
         kind = "not a picture" if "cannot identify" in str(error) else _words(error)
-        raise BadPicture(kind) from None
+        raise BadFile(kind) from None
     width, height = image.size
     if width * height > config.max_pixels * 1e6:
-        raise BadPicture(
+        raise BadFile(
             f"{width}x{height}, larger than --max-pixels {config.max_pixels:g} megapixels"
         )
     return image
@@ -194,7 +194,7 @@ def to_plain(image, encoded):
         ImageOps.exif_transpose(image, in_place=True)
         return encode(_to_eight_bit(image), "PNG", compress_level=1)
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        raise BadPicture(_words(error)) from None
+        raise BadFile(_words(error)) from None
 
 
 def _to_eight_bit(image):
@@ -222,12 +222,12 @@ def _is_transparent(image):
 
 
 def _check_size(image, config):
-    """Raise BadPicture where a picture, turned upright, is not of the size that is needed."""
+    """Raise BadFile where a picture, turned upright, is not of the size that is needed."""
     width, height = image.size
     expected = DATASETS[config.dataset].size
     if expected and image.size != expected:
-        raise BadPicture(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
+        raise BadFile(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
     if config.crop_box:
         _, _, right, lower = config.crop_box
         if width < right or height < lower:
-            raise BadPicture(f"{width}x{height}, smaller than the crop box {config.crop}")
+            raise BadFile(f"{width}x{height}, smaller than the crop box {config.crop}")

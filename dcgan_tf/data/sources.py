@@ -3,27 +3,27 @@
 Each source has `names` (sorted, so that a choice of pictures does not depend on how they are
 stored), `fingerprint` (changes when the pictures do), `where` (for messages), `left_out` ({name:
 reason} of what lies there beside them) and `read(indices)`, which yields (index, encoded bytes or
-BadPicture) in that order.
+BadFile) in that order.
 """
 
 import os
-import zipfile
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
+from dcgan_tf.common.foreign import BadFile, open_zip, read_file, read_member, reason
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.data.binary import READERS, Arrays
 from dcgan_tf.data.kaggle import fetch
 from dcgan_tf.data.places import DRAWN, find
-from dcgan_tf.data.reading import BadPicture, open_zip, read_file, read_member, reason
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 NO_PICTURE = "no picture by its name"
+_LARGEST = "of the largest picture that --max-pixels allows"  # ends the refusal of a larger file
 _HEIC = "HEIC needs one package more: pip install pillow-heif"
 # Kinds of pictures that are not read, or not here, so that nobody looks for them in vain.
 _UNREAD = {
@@ -82,8 +82,8 @@ class Folder:
     def read(self, indices):
         for index in indices:
             try:
-                yield index, read_file(self._root / self.names[index], self._limit)
-            except BadPicture as bad:  # a broken link, a pipe, not ours to read, too large
+                yield index, read_file(self._root / self.names[index], self._limit, _LARGEST)
+            except BadFile as bad:  # a broken link, a pipe, not ours to read, too large
                 yield index, bad
 
 
@@ -104,13 +104,11 @@ class Zip:
     def __init__(self, path, limit=LIMIT):
         self.where, self._limit = Path(path), limit
         try:
-            with open_zip(path) as archive:
+            with open_zip(path, limits.DATA_ZIP_INDEX_BYTES) as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
-        except BadPicture as bad:
-            raise UserError(str(bad), flag=f"--data {path}") from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except (BadFile, OSError) as error:
             raise UserError(
-                f"not a whole zip file ({error}); download it again or unpack it",
+                f"not a whole zip file ({reason(error)}); download it again or unpack it",
                 flag=f"--data {path}",
             ) from None
         last = {info.filename: info for info in files}  # of equal names unzip, too, keeps the last
@@ -123,11 +121,11 @@ class Zip:
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in self._infos])
 
     def read(self, indices):
-        with open_zip(self.where) as archive:
+        with open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES) as archive:
             for index in indices:
                 try:
-                    yield index, read_member(archive, self._infos[index], self._limit)
-                except BadPicture as bad:
+                    yield index, read_member(archive, self._infos[index], self._limit, _LARGEST)
+                except BadFile as bad:
                     yield index, bad
 
 

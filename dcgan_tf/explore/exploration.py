@@ -1,6 +1,7 @@
 """The explorer's story: which generator, which directions, a served page or a written one."""
 
 import logging
+import os
 import threading
 import webbrowser
 from pathlib import Path
@@ -34,7 +35,7 @@ def explore(request: ExploreRequest):
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
-    found = find_directions(request, sampler.sha256)
+    found = find_directions(request, sampler)
     # A page for others does not say where files lie here.
     hint = HINT if request.static is not None else _hint(request)
     about = describe(request.name, sampler, found, hint, licence_of(request.model))
@@ -65,19 +66,19 @@ def _hint(request):
     return f"{HINT} {request.how}"
 
 
-def find_directions(request: ExploreRequest, generator: str) -> Directions | None:
+def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:
     """The directions of a generator: those named, or those found; None where there are none.
 
     Raises:
         UserError: those that were named cannot be used. Of those found a warning says so.
     """
     if request.directions is not None:
-        return read_directions(request.directions, generator, "--directions")
-    for path in filter(lambda path: path.is_file(), request.found):
+        return read_directions(request.directions, sampler, "--directions")
+    for path in filter(os.path.lexists, request.found):
         try:
-            return read_directions(path, generator, "")
+            return read_directions(path, sampler, "")
         except UserError as error:
-            log.warning(f"left out: {str(error).strip()}")
+            log.warning(f"left out: {error}")
     log.info(f"no directions for sliders yet; they are made by: {_hint(request)}")
     return None
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.files import check_file
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import check_file, open_zip
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 

@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.request
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -267,18 +268,19 @@ def test_what_is_asked_is_bounded_and_the_next_is_answered(server):
 
 def test_the_directions_beside_the_generator_are_found(run, sampler, directions, caplog):
     request = parse_explore(["--run", str(run)])
-    assert exploration.find_directions(request, sampler.sha256) is None
+    assert exploration.find_directions(request, sampler) is None
     write_directions(run / "directions.npz", directions)
-    found = exploration.find_directions(request, sampler.sha256)
+    found = exploration.find_directions(request, sampler)
     assert found.names == ("Smiling", "kernel 1")
     about = describe("one", sampler, found, "")
     assert about["directions"][0] == {"name": "Smiling", "kind": "attribute", "reach": 3.0}
     caplog.set_level("WARNING", "dcgan_tf")
-    assert exploration.find_directions(request, "0" * 64) is None
+    other = SimpleNamespace(sha256="0" * 64, latent_dim=LENGTH)
+    assert exploration.find_directions(request, other) is None
     assert "left out" in caplog.text and "of another generator" in caplog.text
     named = parse_explore(["--run", str(run), "--directions", str(run / "directions.npz")])
     with refused("--directions", "of another generator"):
-        exploration.find_directions(named, "0" * 64)
+        exploration.find_directions(named, other)
     (run / "directions.npz").unlink()
 
 
