@@ -76,7 +76,7 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
         )
         if found.generator == sampler.sha256:
             _check(found, sampler.latent_dim)
-    except BadFile as bad:
+    except (ValueError, SystemError) as bad:  # NumPy's of a text that is no Unicode
         raise UserError(
             f"not a file of directions ({bad}); python -m dcgan_tf.directions writes one",
             flag=where,
@@ -94,10 +94,7 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
 def _texts(array):
     if array.ndim != 1 or array.dtype.kind != "U" or array.itemsize > 4 * NAME_CHARACTERS:
         raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short texts")
-    try:
-        texts = tuple(map(str, array))
-    except ValueError:
-        raise BadFile("got a text that is no Unicode") from None
+    texts = tuple(map(str, array))
     if not all(text and text.isprintable() for text in texts):
         raise BadFile("got a text that is empty or not printable")
     return texts
@@ -114,12 +111,9 @@ def _floats(array, axes):
 def _check(found, latent_dim):
     import numpy as np
 
-    count = len(found.names)
-    if (
-        found.vectors.shape != (count, latent_dim)
-        or not len(found.kinds) == len(found.reach) == count
-    ):
-        raise BadFile(f"got vectors {list(found.vectors.shape)}, expected {count}, {latent_dim}")
+    count, shape = len(found.names), found.vectors.shape
+    if shape != (count, latent_dim) or not len(found.kinds) == len(found.reach) == count:
+        raise BadFile(f"got vectors {list(shape)}, expected {[count, latent_dim]}")
     if len(set(found.names)) < count or not set(found.kinds) <= set(KINDS):
         raise BadFile(f"a name comes twice, or a kind is none of {', '.join(KINDS)}")
     lengths = np.linalg.norm(found.vectors.astype(float), axis=1)

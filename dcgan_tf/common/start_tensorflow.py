@@ -101,8 +101,6 @@ def _lacks_avx():
     return flags is not None and "avx" not in flags[1].split()
 
 
-# What Keras and Matplotlib would read from the environment while they are imported.
-_OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
 _KERAS = {
     "backend": "tensorflow",
     "image_data_format": "channels_last",
@@ -119,12 +117,11 @@ def _own_keras():
     Another backend, image format or float type there, or rubbish, would change what a run computes
     or end it. So Keras looks for its settings in a folder where there are none.
     """
-    for name in (*_OURS, *_NOT_OURS):
-        wanted, found = _OURS.get(name), os.environ.pop(name, None)
-        if wanted:
-            os.environ[name] = wanted
-        if name != "MPLBACKEND" and found not in (None, wanted):  # Matplotlib's only draws
+    for name in ("KERAS_BACKEND", *_NOT_OURS):
+        found = os.environ.pop(name, None)
+        if found not in (None, _KERAS["backend"]):
             log.warning(f"{name}={limits.shorten(found)} is not used here")
+    os.environ["KERAS_BACKEND"] = _KERAS["backend"]
     home = os.environ.get("KERAS_HOME")
     _name_other_settings(Path(home or "~/.keras"))
     with tempfile.TemporaryDirectory() as nowhere:

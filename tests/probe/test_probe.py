@@ -102,10 +102,12 @@ def test_large_pictures_are_averaged_for_the_baseline():
         ({"pictures": 5}, ["--pictures: got '5'", "100 or more"]),
         ({"dataset": "demo"}, ["--dataset: got 'demo'", "celeba, folder, mnist, cifar10"]),
         ({"run": "nowhere"}, ["--run nowhere/discriminator.keras", "no such file"]),
+        ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
     ],
 )
 def test_mistakes_are_one_line(root, here, changes, words):
+    write_files(here / "few", {f"{'ab'[k % 2]}/{k}.png": b"" for k in range(99)})
     with refused(*words):
         command.main(flags(root, **changes))
 
@@ -133,6 +135,7 @@ def small(root, tmp_path, monkeypatch):
     places = {"data": str(tmp_path / "own"), "packs": str(tmp_path / "packs")}
     config.write_text(to_toml(replace(read_config(config), subset=0, **places)))
     # What is learnt is of no matter here, and of ten pictures nothing is.
+    monkeypatch.setattr(probing, "FEWEST", 10)
     monkeypatch.setattr(probing, "features_of", lambda network, pixels, activation: pixels)
     monkeypatch.setattr(probing, "_check_classes", lambda *args: None)
     monkeypatch.setattr(probing, "_classified", lambda *args: None)
