@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -60,7 +60,7 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 def reason(error: Exception) -> str:
     """Why the operating system refused, without the path."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return getattr(error, "strerror", None) or one_line(error)
 
 
 def check_file(path: Path, flag: str, expected: str):
@@ -97,16 +97,15 @@ def read_file(path: str | os.PathLike, most: int, limit: str = _READ) -> bytes:
     """
     try:
         with open_regular(path) as file:
-            _check_bytes(os.fstat(file.fileno()).st_size, most, limit)
-            content = file.read(most + 1)
+            size = os.fstat(file.fileno()).st_size
+            _check_bytes(size, most, limit)
+            return file.read(size)  # of more Python would take the memory at once
     except OSError as error:
         if error.errno not in _OF_THE_FILE:
             raise
         missing = isinstance(error, FileNotFoundError)
         words = "no such file" if missing else f"cannot be read ({reason(error)})"
         raise BadFile(words) from None
-    _check_bytes(len(content), most, limit)
-    return content
 
 
 def _check_bytes(size, most, limit):
@@ -178,7 +177,7 @@ def open_zip(
         except (OSError, MemoryError):
             raise
         except Exception as error:  # zipfile raises struct's and its own errors, and others
-            raise BadFile(reason(error)) from None
+            raise BadFile(f"not a whole zip file ({reason(error)})") from None
         bounded.most = None
         yield archive
 

@@ -69,6 +69,8 @@ def shown(value):
         return shorten(repr(value))
     except ValueError:  # Python writes no integer of more than 4,300 digits in decimal
         return "an integer of thousands of digits"
+    except RecursionError:
+        return "something nested too deep"
 
 
 # Networks and checkpoints in files, and pictures made with them

@@ -108,7 +108,7 @@ class Zip:
                 files = [info for info in archive.infolist() if not info.is_dir()]
         except (BadFile, OSError) as error:
             raise UserError(
-                f"not a whole zip file ({reason(error)}); download it again or unpack it",
+                f"{reason(error)}; download it again or unpack it",
                 flag=f"--data {path}",
             ) from None
         last = {info.filename: info for info in files}  # of equal names unzip, too, keeps the last

@@ -1,7 +1,9 @@
 """The explorer's story: which generator, which directions, a served page or a written one."""
 
+import contextlib
 import logging
 import os
+import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -49,12 +51,31 @@ def explore(request: ExploreRequest):
     with serve(request.port, sampler, found, about) as server:
         log.info(f"explorer: {server.address}")
         log.info("it answers this machine alone, until Ctrl-C")
-        if request.browser:
-            threading.Thread(target=_open, args=(server.address,), daemon=True).start()
         try:
-            server.serve_forever()
+            with _shown(server.address) if request.browser else contextlib.nullcontext():
+                server.serve_forever()
         except KeyboardInterrupt:
             log.info("closed")
+
+
+@contextlib.contextmanager
+def _shown(address):
+    """Open an address in the browser.
+
+    Every user of the machine can read command lines, and the address has the token. So the browser
+    is given the name of a file that leads there, which is for this user alone. It lies in the home
+    directory, for a browser that was installed as a snap sees neither /tmp nor hidden folders.
+    """
+    home = os.path.expanduser("~")
+    folder = home if os.access(home, os.W_OK) else None
+    handle, name = tempfile.mkstemp(".html", "dcgan_tf-", folder)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
+    try:
+        threading.Thread(target=_open, args=(Path(name).as_uri(),), daemon=True).start()
+        yield
+    finally:
+        os.unlink(name)
 
 
 def _open(address):

@@ -50,10 +50,12 @@ def read_weights(path: Path | str) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         return _read(path)
+    except BadFile as bad:
+        raise UserError(f"{path}: {bad}; {EXPECTED}") from None
     except _DAMAGED as error:
         reason = one_line(error)
         raise UserError(f"{path}: damaged or of another kind ({reason}); {EXPECTED}") from error
-    except (KeyError, ValueError, TypeError) as error:  # BadFile among them
+    except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: {one_line(error)}; {EXPECTED}") from error
 
 
@@ -99,6 +101,8 @@ def _unpack_graph(content):
     ):
         for member in archive:
             if member.isfile() and Path(member.name).name == GRAPH_NAME:
+                if member.size > limits.INCEPTION_BYTES:
+                    raise ValueError(f"unpacks to {member.size:,} bytes, far too many")
                 return archive.extractfile(member).read()
     raise KeyError(f"holds no {GRAPH_NAME}")
 

@@ -55,8 +55,8 @@ def probe(request: ProbeRequest) -> dict:
     source = open_source(config)
     if len(source.names) < FEWEST:
         raise UserError(
-            f"{len(source.names)} images, expected {FEWEST} or more; of fewer the interval is wider "
-            "than what is measured",
+            f"{len(source.names)} images, expected {FEWEST} or more; of fewer the interval is "
+            "wider than what is measured",
             flag=f"--data {source.where}",
         )
     read_labels(config, source.where, source.names)  # refused before the packing, which may be long

@@ -125,7 +125,12 @@ def test_without_a_home_directory(here, monkeypatch):
         open_source(Config(dataset="celeba"))
 
 
-REASONS = {"pipe": "named pipe", "device": "device", "huge": "5.4 GB"}
+REASONS = {
+    "broken link": "no such file",
+    "pipe": "named pipe",
+    "device": "device",
+    "huge": "5.4 GB",
+}
 
 
 @pytest.mark.parametrize("kind", SPECIAL)

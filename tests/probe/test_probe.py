@@ -191,7 +191,7 @@ def test_a_few_bad_pictures_beside_hardly_more_than_were_asked_for(
 
 
 def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
-    write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(3)})
+    write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(100)})
     with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
         command.main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
     assert not (tmp_path / "packs").exists()
