@@ -8,7 +8,6 @@ of: to go along a direction is to add up to `reach` times its vector, forth or b
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, read_npz
@@ -66,7 +65,7 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
     where = f"{flag} {path}".strip()
     try:
         names = [field.name for field in fields(Directions)]
-        arrays = read_npz(path, names, limits.DIRECTIONS_BYTES)
+        arrays = read_npz(path, names)
         found = Directions(
             _texts(arrays["names"]),
             _floats(arrays["vectors"], 2),

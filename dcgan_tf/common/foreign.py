@@ -60,6 +60,8 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 def reason(error: Exception) -> str:
     """Why the operating system refused, without the path."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
     return getattr(error, "strerror", None) or one_line(error)
 
 
@@ -74,26 +76,17 @@ def check_file(path: Path, flag: str, expected: str):
     """
     try:
         open_regular(path).close()
-        return
-    except FileNotFoundError:
-        words = "no such file"
-    except PermissionError:
-        words = "may not be read"
     except (OSError, BadFile) as error:
-        words = reason(error)
-    where = f"{flag} {limits.shorten(str(path))}".strip()
-    raise UserError(f"{words}; expected {expected}", flag=where)
+        where = f"{flag} {limits.shorten(str(path))}".strip()
+        raise UserError(f"{reason(error)}; expected {expected}", flag=where) from None
 
 
-def read_file(path: str | os.PathLike, most: int, limit: str = _READ) -> bytes:
+def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str = _READ) -> bytes:
     """The content of a regular file of at most `most` bytes.
 
-    Args:
-        limit: the end of the message about a larger one.
-
     Raises:
-        BadFile: there is none, it may not be read, or it is of another kind or larger. Errors of
-            the disk or the process stay OSErrors.
+        BadFile: there is none, it may not be read, or it is of another kind or larger; `limit`
+            ends that message. Errors of the disk or the process stay OSErrors.
     """
     try:
         with open_regular(path) as file:
@@ -103,9 +96,7 @@ def read_file(path: str | os.PathLike, most: int, limit: str = _READ) -> bytes:
     except OSError as error:
         if error.errno not in _OF_THE_FILE:
             raise
-        missing = isinstance(error, FileNotFoundError)
-        words = "no such file" if missing else f"cannot be read ({reason(error)})"
-        raise BadFile(words) from None
+        raise BadFile(f"cannot be read ({reason(error)})") from None
 
 
 def _check_bytes(size, most, limit):
@@ -122,7 +113,7 @@ def json_object(text: str | bytes) -> dict:
     return record if isinstance(record, dict) else {}
 
 
-def read_json(path: Path, most: int = limits.RECORD_BYTES) -> dict:
+def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
     """The JSON object in a file; {} where there is no such file, or nothing of the kind in it."""
     try:
         return json_object(read_file(path, most))
@@ -130,16 +121,24 @@ def read_json(path: Path, most: int = limits.RECORD_BYTES) -> dict:
         return {}
 
 
-def read_lines(path: Path) -> list[dict]:
-    """The JSON objects of a file, one a line; [] where there is no such file.
+def lines_of(path: Path) -> list[bytes]:
+    """The lines of a file; [] where there is no regular file.
 
-    Torn and foreign lines, those that hold no JSON object, are dropped.
+    Raises:
+        UserError: it may not be read, or it is far larger than any run's, so it must not be
+            written over either.
     """
     try:
-        lines = read_file(path, limits.SCORES_BYTES).splitlines()
-    except BadFile:
+        return read_file(path).splitlines()
+    except BadFile as bad:
+        if os.path.isfile(path):
+            raise UserError(f"{path}: {bad}; move it away") from None
         return []
-    return [record for line in lines if (record := json_object(line))]
+
+
+def read_lines(path: Path) -> list[dict]:
+    """The JSON objects of a file, one a line, as `lines_of`; lines that hold none are dropped."""
+    return [record for line in lines_of(path) if (record := json_object(line))]
 
 
 def is_number(value) -> bool:
@@ -198,7 +197,10 @@ class _Bounded:
 
 
 def read_member(
-    archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo, most: int, limit: str = _READ
+    archive: zipfile.ZipFile,
+    entry: str | zipfile.ZipInfo,
+    most: int = limits.FILE_BYTES,
+    limit: str = _READ,
 ) -> bytes:
     """An entry of a zip of at most `most` bytes.
 
@@ -242,11 +244,11 @@ def read_array(content: bytes) -> "numpy.ndarray":  # noqa: F821 (the module sta
         raise BadFile(f"no whole .npy ({reason(error)})") from None
 
 
-def read_npz(path: Path, names: Sequence[str], most: int) -> dict[str, "numpy.ndarray"]:  # noqa: F821
-    """Arrays of an .npz by their names, each in a .npy of at most `most` bytes.
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, "numpy.ndarray"]:  # noqa: F821
+    """Arrays of an .npz by their names.
 
     Raises:
         BadFile: no .npz, or one without these arrays.
     """
-    with open_zip(io.BytesIO(read_file(path, len(names) * most))) as archive:
-        return {name: read_array(read_member(archive, f"{name}.npy", most)) for name in names}
+    with open_zip(io.BytesIO(read_file(path))) as archive:
+        return {name: read_array(read_member(archive, f"{name}.npy")) for name in names}

@@ -117,12 +117,8 @@ HELD_SAMPLES = 50_000  # with --memorisation, which holds the pictures: 0.6 GB a
 SCORED_SIZE = 1024  # pixels a side; the network sees pictures at 299
 SCORED_BYTES = 2**26  # of pictures that are read at once to be scored
 INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
-SCORES_BYTES = 2**26  # of an evaluation.jsonl; a record has about 2 kB
 
 # Other files that this process did not write
 
-RECORD_BYTES = 2**24  # of a JSON object: 16 MiB; the longest of ours has 0.1 MB
+FILE_BYTES = 2**26  # of one that is read whole: records, pages, directions, statistics of features
 MANIFEST_BYTES = 2**28  # of a pack's: a million names of 200 bytes
-DIRECTIONS_BYTES = 2**24  # of one array in a directions.npz: 8,000 vectors of 512 numbers
-FEATURES_BYTES = 2**26  # of their statistics; a factor of 2048 x 2048 float64 has 34 MB
-PAGE_BYTES = 2**27  # of an HTML page of ours; the explorer with its runtime has 25 MB

@@ -5,13 +5,11 @@ their stamps are equal except those of SUBJECT, which say what was scored.
 """
 
 import logging
-import os
 from pathlib import Path
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import editing_lines
-from dcgan_tf.common.foreign import BadFile, is_count, is_number, json_object, read_file
+from dcgan_tf.common.foreign import is_count, is_number, json_object, lines_of
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +34,8 @@ def read_records(path: Path) -> list[dict]:
     Raises:
         UserError: the file cannot be read, or is far larger than any run's.
     """
-    if not os.path.lexists(path):
-        return []
-    try:
-        lines = read_file(path, limits.SCORES_BYTES).splitlines()
-    except BadFile as bad:
-        raise UserError(f"{path}: {bad}; move it away") from None
     records, bad = [], []
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         record = parse_record(line)
         if record is not None:
             records.append(record)

@@ -130,13 +130,12 @@ class Hub:
 
     def _copied(self, name, is_ours, folder):
         """bool: whether there is a file of the run that was made for this generator, now here."""
-        for home in dict.fromkeys(self._homes):
-            path = home / name
-            if path.is_file() and is_ours(path):
+        homes = dict.fromkeys(self._homes)
+        for path in filter(Path.is_file, (home / name for home in homes)):
+            if is_ours(path):
                 shutil.copyfile(path, folder / name)
                 return True
-            if path.is_file():
-                log.warning(f"{path}: made for other weights, left out; make it anew")
+            log.warning(f"{path}: made for other weights, left out; make it anew")
         return False
 
     def _directions_in(self, path):
@@ -150,7 +149,7 @@ class Hub:
 
     def _shows_ours(self, path):
         try:
-            return self._sampler.sha256[:12].encode() in read_file(path, limits.PAGE_BYTES)
+            return self._sampler.sha256[:12].encode() in read_file(path, 4 * limits.FILE_BYTES)
         except BadFile:
             return False
 

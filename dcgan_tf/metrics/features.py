@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json, read_npz
@@ -211,7 +210,7 @@ def _read(folder, pictures, layers, mapped):
     logits = None
     if "logits" in layers:
         logits = _read_array(folder / _file("logits"), pictures.count, mapped)
-    state = read_npz(folder / STATISTICS, ("count", "mean", "factor"), limits.FEATURES_BYTES)
+    state = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
     statistics = FeatureStatistics.from_state(state)
     known = (statistics.count, statistics.mean.shape, statistics.centred_factor.shape[1:])
     if known != (pictures.count, features.shape[1:], features.shape[1:]):

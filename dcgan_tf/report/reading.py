@@ -31,7 +31,7 @@ class Files:
         if line not in self.notes:
             self.notes.append(line)
 
-    def content(self, path: Path, most: int = limits.SCORES_BYTES) -> bytes | None:
+    def content(self, path: Path, most: int = limits.FILE_BYTES) -> bytes | None:
         """All bytes of a file; None where there is none or, with a note, it cannot be read."""
         if not os.path.exists(path):
             return None

@@ -126,7 +126,6 @@ def test_without_a_home_directory(here, monkeypatch):
 
 
 REASONS = {
-    "broken link": "no such file",
     "pipe": "named pipe",
     "device": "device",
     "huge": "5.4 GB",

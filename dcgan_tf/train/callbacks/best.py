@@ -3,7 +3,6 @@
 import json
 import logging
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.foreign import BadFile, json_object, open_zip, read_json, read_member
 from dcgan_tf.common.scores import frechet_name, is_record, mismatch
@@ -29,7 +28,7 @@ def read_best(run):
     try:
         with open_zip(run.best_generator) as archive:
             if SCORE in archive.namelist():
-                record = json_object(read_member(archive, SCORE, limits.RECORD_BYTES))
+                record = json_object(read_member(archive, SCORE))
             else:
                 record = read_json(run.best_score)
     except BadFile as bad:
