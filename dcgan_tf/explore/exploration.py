@@ -70,12 +70,17 @@ def _shown(address):
     folder = home if os.access(home, os.W_OK) else None
     handle, name = tempfile.mkstemp(".html", "dcgan_tf-", folder)
     with open(handle, "w", encoding="utf-8") as file:
-        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
+        file.write(leading_to(address))
     try:
         threading.Thread(target=_open, args=(Path(name).as_uri(),), daemon=True).start()
         yield
     finally:
         os.unlink(name)
+
+
+def leading_to(address: str) -> str:
+    """A page that leads to another one."""
+    return f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">'
 
 
 def _open(address):
