@@ -9,7 +9,7 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
 from dcgan_tf.common.images import save_png
 from dcgan_tf.common.resolve import resolve
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, sample_file
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;{{script}}'\""
 EPOCHS = 6
@@ -76,7 +76,7 @@ def make_run(root, epochs=EPOCHS, side=40, config=None):
     write_lines(run.timing, map(times, range(1, epochs + 1)))
     for epoch in range(1, epochs + 1):
         picture = np.full((side, side, 3), 20 * epoch % 256, np.uint8)
-        save_png(run.sample(epoch), picture, {"epoch": epoch, "scale": 2}, sync=False)
+        save_png(sample_file(run.samples, epoch), picture, {"epoch": epoch, "scale": 2}, sync=False)
     save_png(run.reals, np.full((side, side, 3), 9, np.uint8), sync=False)
     write_lines(run.evaluation, [score(2, 0.9), score(4, 0.7), score(6, 0.8)])
     run.best_score.parent.mkdir()

@@ -8,7 +8,6 @@ fails its checksum, and the one before it is taken.
 import contextlib
 import dataclasses
 import hashlib
-import io
 import json
 import logging
 import re
@@ -20,8 +19,7 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import read_lines
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import open_zip, read_array, read_lines
 
 log = logging.getLogger(__name__)
 
@@ -150,15 +148,7 @@ def _array(archive, entry):
     """The ndarray in one `.npy` of an archive, if it claims neither more nor less than is there."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
-    content = archive.read(entry)
-    stream = io.BytesIO(content)
-    reader = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }[np.lib.format.read_magic(stream)]
-    shape, by_columns, dtype = reader(stream)
-    values = np.frombuffer(content, dtype, offset=stream.tell())
-    return values.reshape(shape, order="F" if by_columns else "C")
+    return read_array(archive.read(entry))
 
 
 def _journal(text):

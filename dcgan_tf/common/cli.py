@@ -28,6 +28,9 @@ def run_command(main, argv=None):
         int: 0, or the code that the caller should exit with.
     """
     open_streams()
+    # Only files are drawn. A backend that is not installed, such as the one of a notebook whose
+    # cell runs this command, would end Matplotlib's import.
+    os.environ["MPLBACKEND"] = "agg"
     try:
         return _finish(main, argv)
     except UserError as error:

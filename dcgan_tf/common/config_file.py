@@ -10,6 +10,7 @@ from pathlib import Path
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, check_value, groups
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.foreign import BadFile, read_file
 from dcgan_tf.common.hints import unknown
 from dcgan_tf.common.pretrained import PREFIX
 
@@ -107,12 +108,11 @@ def without_places(config):
 
 def _read_toml(path):
     """dict: what a file holds, UserError where it holds no TOML."""
-    with Path(path).open("rb") as file:
-        content = file.read(limits.CONFIG_BYTES + 1)
-    if len(content) > limits.CONFIG_BYTES:
-        raise UserError(f"{path}: more than {limits.CONFIG_BYTES:,} bytes, so it is no config file")
     try:
+        content = read_file(path, limits.CONFIG_BYTES)
         return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+    except BadFile as bad:
+        raise UserError(f"{path}: {bad}; expected a config file") from None
     except UnicodeDecodeError:
         raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
     except RecursionError:

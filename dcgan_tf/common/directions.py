@@ -5,16 +5,16 @@
 of: to go along a direction is to add up to `reach` times its vector, forth or back, to a latent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.foreign import BadFile, read_npz
 
 NAME = "directions.npz"
 KINDS = ("kernel", "component", "attribute")  # of the first kernel, of its maps, of labels
+NAME_CHARACTERS = 80  # of a direction's name, and of an attribute's
 
 
 @dataclass(frozen=True)
@@ -52,50 +52,69 @@ def write_directions(path: Path, directions: Directions):
         )
 
 
-def read_directions(path: Path, generator: str, flag: str) -> Directions:
+def read_directions(path: Path, sampler, flag: str) -> Directions:
     """The directions of a file, made for this generator.
 
     Args:
-        path: of the file; generator: the SHA-256 of the weights they are wanted for; flag: what
-            named the file, for the message.
+        path: of the file; sampler: models.sampling.Sampler of the generator they are wanted for;
+            flag: what named the file, for the message.
 
     Raises:
         UserError: no such file, another kind of file, directions of another generator.
     """
-    import numpy as np
-
-    check_file(path, flag, "a file of directions")
+    where = f"{flag} {path}".strip()
     try:
-        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            if not hasattr(file, "files"):  # one array, no archive of them
-                raise ValueError("one array")
-            found = Directions(
-                tuple(map(str, file["names"])),
-                np.asarray(file["vectors"], np.float32),
-                tuple(map(str, file["kinds"])),
-                np.asarray(file["reach"], np.float32),
-                str(file["generator"]),
-            )
-        _check(found)
-    except (OSError, EOFError, ValueError, LookupError, TypeError, BadZipFile) as error:
+        names = [field.name for field in fields(Directions)]
+        arrays = read_npz(path, names)
+        found = Directions(
+            _texts(arrays["names"]),
+            _floats(arrays["vectors"], 2),
+            _texts(arrays["kinds"]),
+            _floats(arrays["reach"], 1),
+            _texts(arrays["generator"].reshape(1))[0],
+        )
+        if found.generator == sampler.sha256:
+            _check(found, sampler.latent_dim)
+    except (ValueError, SystemError) as bad:  # NumPy's of a text that is no Unicode
         raise UserError(
-            f"{flag} {path}: not a file of directions (python -m dcgan_tf.directions writes them)"
-        ) from error
-    if found.generator != generator:
+            f"not a file of directions ({bad}); python -m dcgan_tf.directions writes one",
+            flag=where,
+        ) from None
+    if found.generator != sampler.sha256:
         raise UserError(
-            f"{flag} {path}: directions of another generator ({found.generator[:12]}), expected of "
-            f"{generator[:12]}; make them anew: python -m dcgan_tf.directions, with the "
-            "--run, --model or --pretrained that names this generator"
+            f"directions of another generator ({found.generator[:12]}), expected of "
+            f"{sampler.sha256[:12]}; make them anew: python -m dcgan_tf.directions, with the "
+            "--run, --model or --pretrained that names this generator",
+            flag=where,
         )
     return found
 
 
-def _check(found):
+def _texts(array):
+    if array.ndim != 1 or array.dtype.kind != "U" or array.itemsize > 4 * NAME_CHARACTERS:
+        raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short texts")
+    texts = tuple(map(str, array))
+    if not all(text and text.isprintable() for text in texts):
+        raise BadFile("got a text that is empty or not printable")
+    return texts
+
+
+def _floats(array, axes):
     import numpy as np
 
-    if found.vectors.ndim != 2 or not np.isfinite(found.vectors).all():
-        raise ValueError("vectors")
-    if found.reach.ndim != 1 or not np.isfinite(found.reach).all():
-        raise ValueError("reach")
-    if not len(found.names) == len(found.vectors) == len(found.kinds) == len(found.reach):
-        raise ValueError("counts")
+    if array.ndim != axes or array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise BadFile(f"got {array.dtype} {list(array.shape)}, expected finite floats")
+    return array.astype(np.float32)
+
+
+def _check(found, latent_dim):
+    import numpy as np
+
+    count, shape = len(found.names), found.vectors.shape
+    if shape != (count, latent_dim) or not len(found.kinds) == len(found.reach) == count:
+        raise BadFile(f"got vectors {list(shape)}, expected {[count, latent_dim]}")
+    if len(set(found.names)) < count or not set(found.kinds) <= set(KINDS):
+        raise BadFile(f"a name comes twice, or a kind is none of {', '.join(KINDS)}")
+    lengths = np.linalg.norm(found.vectors.astype(float), axis=1)
+    if not (abs(lengths - 1) < 1e-3).all() or not ((found.reach > 0) & (found.reach < 1e6)).all():
+        raise BadFile("a vector is not of length 1, or a reach is not positive")

@@ -1,38 +1,17 @@
-"""JSON lines, locks, checks of files that others made, numbered folders."""
+"""JSON lines changed in place, locks, numbered folders."""
 
 import contextlib
 import hashlib
 import json
 import os
 import re
-import stat
 from pathlib import Path
 
 import filelock
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.errors import UserError
-
-
-def read_lines(path):
-    """list[dict]: the JSON objects of a file, one a line; [] where there is no such file.
-
-    Torn and foreign lines, those that hold no JSON object, are dropped.
-    """
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().splitlines()
-    return [record for line in lines if (record := json_object(line))]
-
-
-def json_object(text: str | bytes) -> dict:
-    """A JSON object; {} where the text is anything else."""
-    try:
-        record = json.loads(text)
-    except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
-        return {}
-    return record if isinstance(record, dict) else {}
+from dcgan_tf.common.foreign import read_lines
 
 
 def lock_for(path: Path) -> Path:
@@ -61,31 +40,6 @@ def editing_lines(path):
         records = read_lines(path)
         yield records
         write_lines(path, records)
-
-
-def check_file(path: Path, flag: str, expected: str):
-    """Refuse what is no plain file before it is opened: a pipe or a device never ends.
-
-    Args:
-        path: the file; flag: what named it; expected: what it should be, in words.
-
-    Raises:
-        UserError: not there, no plain file, or not to be read.
-    """
-    try:
-        kind = path.stat().st_mode
-    except (OSError, ValueError) as error:  # a null byte is a ValueError
-        words = getattr(error, "strerror", None) or str(error)
-        if isinstance(error, FileNotFoundError):
-            words = "no such file"
-    else:
-        if stat.S_ISREG(kind) and os.access(path, os.R_OK):
-            return
-        words = "a folder, pipe or device, no regular file"
-        if stat.S_ISREG(kind):
-            words = "may not be read"
-    where = f"{flag} {limits.shorten(str(path))}".strip()
-    raise UserError(f"{words}; expected {expected}", flag=where)
 
 
 def make_directory(path, flag):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin, features
 
 from dcgan_tf.common.atomic_write import replacing
+from dcgan_tf.common.foreign import open_regular
 
 GIF_FRAMES = 60  # more would make a file that no page wants to show
 GAP = 2  # pixels between the pictures of a grid
@@ -94,11 +95,12 @@ def read_grid(path):
         Image: of one pixel for each that the pictures have.
 
     Raises:
-        an exception of Pillow's: it is no PNG, or damaged, or of more than 89 million pixels.
+        BadFile: no regular file. An exception of Pillow's: it is no PNG, or damaged, or of more
+            than 89 million pixels.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(path, formats=("PNG",)) as image:
+        with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:
             image.load()
             scale = max(int(image.info.get("scale", 1)), 1)
             side = image.width // scale, image.height // scale

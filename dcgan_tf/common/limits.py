@@ -69,6 +69,8 @@ def shown(value):
         return shorten(repr(value))
     except ValueError:  # Python writes no integer of more than 4,300 digits in decimal
         return "an integer of thousands of digits"
+    except RecursionError:
+        return "something nested too deep"
 
 
 # Networks and checkpoints in files, and pictures made with them
@@ -115,4 +117,8 @@ HELD_SAMPLES = 50_000  # with --memorisation, which holds the pictures: 0.6 GB a
 SCORED_SIZE = 1024  # pixels a side; the network sees pictures at 299
 SCORED_BYTES = 2**26  # of pictures that are read at once to be scored
 INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
-SCORES_BYTES = 2**26  # of an evaluation.jsonl; a record has about 2 kB
+
+# Other files that this process did not write
+
+FILE_BYTES = 2**26  # of one that is read whole: records, pages, directions, statistics of features
+MANIFEST_BYTES = 2**28  # of a pack's: a million names of 200 bytes

@@ -8,9 +8,8 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import json_object
 from dcgan_tf.common.pretrained import PREFIX, run_named
-from dcgan_tf.common.runs import Run, run_of
+from dcgan_tf.common.runs import Run, run_of, started_in
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,7 @@ def _data_sets(run, seen):
 
 def _started_from(run, named):
     """Functions that give the runs that --init-from named, from where the command was typed."""
-    try:
-        typed_in = Path(json_object(run.versions.read_bytes())["directory"])
-    except (OSError, KeyError, TypeError):
-        typed_in = Path()
+    typed_in = started_in(run)
     files = named.split(",")
     if named.startswith(PREFIX) or len(files) == 1 or (typed_in / named).is_dir():
         files = [named]

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import BadFile, open_regular
 
 LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what all pages share
 
@@ -50,7 +51,8 @@ def check_place(out: Path, kind: str, flag: str):
 
 
 def _is_page(path, kind):
-    if not path.is_file():
+    try:
+        with open_regular(path) as file:
+            return f'<meta name="generator" content="dcgan_tf {kind}">'.encode() in file.read(1000)
+    except BadFile:
         return False
-    with path.open("rb") as file:
-        return f'<meta name="generator" content="dcgan_tf {kind}">'.encode() in file.read(1000)

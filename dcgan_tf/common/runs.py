@@ -9,7 +9,7 @@ from pathlib import Path
 from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import json_object
+from dcgan_tf.common.foreign import read_json
 
 log = logging.getLogger(__name__)
 
@@ -51,14 +51,6 @@ class Run:
         self.directions_pictures = self.root / "directions"
         self.probe = self.root / "probe.json"
         self.lock = self.root / ".lock"
-
-    def sample(self, epoch):
-        """Path: the sample grid of an epoch, counted from 1."""
-        return sample_file(self.samples, epoch)
-
-    def sample_files(self) -> list[Path]:
-        """The sample grids there are, by epoch; other files in that folder are none."""
-        return list(sample_files(self.samples).values())
 
     def files(self) -> list[Path]:
         """Every file with a fixed name that a run may hold, except its lock."""
@@ -106,7 +98,7 @@ def find_again(run, config):
     Returns:
         config.Config: each of the three that was found elsewhere as an absolute path.
     """
-    places = [*_started_in(run), *run.root.resolve().parents]
+    places = [started_in(run), *run.root.resolve().parents]
     found = {}
     for name in ("data", "packs", "inception"):
         path = Path(getattr(config, name))
@@ -118,12 +110,10 @@ def find_again(run, config):
     return replace(config, **found)
 
 
-def _started_in(run):
-    """list[Path]: the directory that the run was started in; empty where that is not known."""
-    try:
-        return [Path(json_object(run.versions.read_bytes())["directory"])]
-    except (OSError, TypeError, KeyError):
-        return []
+def started_in(run: Run) -> Path:
+    """The directory that a run was started in; the current one where that is not known."""
+    directory = read_json(run.versions).get("directory")
+    return Path(directory) if isinstance(directory, str) else Path()
 
 
 def run_of(model: Path) -> Run:

@@ -7,9 +7,9 @@ their stamps are equal except those of SUBJECT, which say what was scored.
 import logging
 from pathlib import Path
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import editing_lines, json_object
+from dcgan_tf.common.files import editing_lines
+from dcgan_tf.common.foreign import is_count, is_number, json_object, lines_of
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +32,10 @@ def read_records(path: Path) -> list[dict]:
     A line that is no record of scores is named in a warning.
 
     Raises:
-        UserError: the file is far larger than any run's.
+        UserError: the file cannot be read, or is far larger than any run's.
     """
-    if not path.is_file():
-        return []
-    if (size := path.stat().st_size) > limits.SCORES_BYTES:
-        raise UserError(f"{path}: {size:,} bytes, expected {limits.SCORES_BYTES:,} at most")
     records, bad = [], []
-    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+    for number, line in enumerate(lines_of(path), start=1):
         record = parse_record(line)
         if record is not None:
             records.append(record)
@@ -71,32 +67,32 @@ def is_record(record) -> bool:
     if not isinstance(record, dict) or not isinstance(record.get("protocol"), dict):
         return False
     floor = record.get("floor")
-    names = [name for name in FRECHET_NAMES.values() if _is_number(record.get(name))]
+    names = [name for name in FRECHET_NAMES.values() if is_number(record.get(name))]
     return bool(
         names
         and _has_numbers(record)
-        and (floor is None or (_has_numbers(floor) and _is_number(floor.get(names[0]))))
+        and (floor is None or (_has_numbers(floor) and is_number(floor.get(names[0]))))
         and (_is_whole(record.get("epoch")) or record.get("by") is None)
         and (record.get("epoch") is None or _is_whole(record["epoch"]))
         and isinstance(record.get("run"), str | None)
     )
 
 
+def is_verdict(record: dict) -> bool:
+    """Whether this is a memorisation.json, with all that is shown of one."""
+    numbers = all(is_number(record.get(name)) for name in ("copies", "allowed"))
+    return numbers and is_count(record.get("samples")) and isinstance(record.get("verdict"), str)
+
+
 def _has_numbers(scores):
     if not isinstance(scores, dict):
         return False
     values = [scores.get(name) for name in NUMBERS]
-    return all(value is None or _is_number(value) for value in values)
+    return all(value is None or is_number(value) for value in values)
 
 
 def _is_whole(value):
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_number(value):
-    # Not NaN, and within what can be formatted and drawn.
-    kind = isinstance(value, int | float) and not isinstance(value, bool)
-    return kind and -1e300 < value < 1e300
 
 
 def frechet_name(record: dict) -> str | None:

@@ -3,7 +3,6 @@ with nothing that the user's Keras is set to."""
 
 import contextlib
 import gc
-import json
 import logging
 import os
 import platform
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import read_json
 
 log = logging.getLogger(__name__)
 
@@ -101,8 +101,6 @@ def _lacks_avx():
     return flags is not None and "avx" not in flags[1].split()
 
 
-# What Keras and Matplotlib would read from the environment while they are imported.
-_OURS = {"KERAS_BACKEND": "tensorflow", "MPLBACKEND": "agg"}
 _KERAS = {
     "backend": "tensorflow",
     "image_data_format": "channels_last",
@@ -119,12 +117,11 @@ def _own_keras():
     Another backend, image format or float type there, or rubbish, would change what a run computes
     or end it. So Keras looks for its settings in a folder where there are none.
     """
-    for name in (*_OURS, *_NOT_OURS):
-        wanted, found = _OURS.get(name), os.environ.pop(name, None)
-        if wanted:
-            os.environ[name] = wanted
-        if name != "MPLBACKEND" and found not in (None, wanted):  # Matplotlib's only draws
+    for name in ("KERAS_BACKEND", *_NOT_OURS):
+        found = os.environ.pop(name, None)
+        if found not in (None, _KERAS["backend"]):
             log.warning(f"{name}={limits.shorten(found)} is not used here")
+    os.environ["KERAS_BACKEND"] = _KERAS["backend"]
     home = os.environ.get("KERAS_HOME")
     _name_other_settings(Path(home or "~/.keras"))
     with tempfile.TemporaryDirectory() as nowhere:
@@ -146,13 +143,10 @@ def _name_other_settings(folder):
     """Warn where the user's Keras is set otherwise, so that nobody counts on it."""
     try:
         path = folder.expanduser() / "keras.json"
-        if not path.is_file():
-            return
-        found = json.loads(path.read_bytes())
-        others = [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]
-    except (OSError, ValueError, AttributeError, RuntimeError, RecursionError):
-        return  # rubbish, or no home: Keras does not see it either
-    if others:
+    except RuntimeError:  # no home: Keras does not see it either
+        return
+    found = read_json(path)
+    if others := [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]:
         log.warning(f"{path}: its {', '.join(others)} is not used here")
 
 

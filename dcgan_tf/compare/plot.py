@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from dcgan_tf.common.foreign import open_regular
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.scores import LABELS
 
@@ -77,7 +78,7 @@ def is_plot(path: Path) -> bool:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # no pixel is read
-            with Image.open(path, formats=("PNG",)) as image:
+            with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:
                 return MARK.items() <= image.text.items()
     except (OSError, ValueError, Image.DecompressionBombError):  # no PNG, or one far too large
         return False

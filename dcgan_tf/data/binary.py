@@ -18,10 +18,10 @@ from PIL import Image
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.data.forms import other_names
-from dcgan_tf.data.reading import BadPicture
 
 _AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
 _DAMAGED = (
@@ -206,7 +206,7 @@ class Arrays:
         try:
             with self._files.open(name) as (file, size):
                 yield (gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file), size
-        except BadPicture as reason:
+        except BadFile as reason:
             raise UserError(f"{reason}; mend or remove it", flag=self._flag(name)) from None
         except _DAMAGED:
             raise UserError("damaged; download it again", flag=self._flag(name)) from None

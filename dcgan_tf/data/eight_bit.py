@@ -19,7 +19,7 @@ import io
 import numpy as np
 from PIL import Image, ImageCms
 
-from dcgan_tf.data.reading import BadPicture
+from dcgan_tf.common.foreign import BadFile
 
 _STRIP = 256  # rows that are converted at once: whole copies at each step need much memory
 _SRGB = ImageCms.createProfile("sRGB")
@@ -41,12 +41,12 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     """Convert an image to RGB or L, strip by strip.
 
     Raises:
-        BadPicture: values of an unknown scale.
+        BadFile: values of an unknown scale.
     """
     if is_plain(image):
         return image
     if _is_signed(image):
-        raise BadPicture("signed 8-bit values, expected unsigned ones")
+        raise BadFile("signed 8-bit values, expected unsigned ones")
     gray = _is_numeric(image) or (image.mode in ("1", "L") and not _is_transparent(image))
     plain = Image.new("L" if gray else "RGB", image.size)
     largest = 0  # of integers
@@ -58,7 +58,7 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
             strip = Image.fromarray(_scale(values, image))
         plain.paste(_flatten(strip, image.info.get("icc_profile")).convert(plain.mode), (0, top))
     if _is_numeric(image) and image.mode != "F" and 0 < largest < 1 << _shift(image):
-        raise BadPicture(f"16-bit values of at most {largest}: nothing but black in 8 bits")
+        raise BadFile(f"16-bit values of at most {largest}: nothing but black in 8 bits")
     return plain
 
 
@@ -89,7 +89,7 @@ def _scale(values, image):
     kind, most = ("floating-point", 1) if image.mode == "F" else ("integer", 65535)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= most):  # also for NaN
-        raise BadPicture(f"{kind} values from {low:g} to {high:g}, expected 0 to {most}")
+        raise BadFile(f"{kind} values from {low:g} to {high:g}, expected 0 to {most}")
     gray = np.rint(values * 255) if image.mode == "F" else values >> _shift(image)
     gray = gray.astype(np.uint8)
     if _tiff_tag(image, _TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow passes over here

@@ -9,8 +9,9 @@ import os
 
 import numpy as np
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.files import json_object
+from dcgan_tf.common.foreign import BadFile, json_object, open_regular
 from dcgan_tf.common.progress import progress
 
 HEADER = 128  # bytes before the pixels in pixels.npy
@@ -46,8 +47,9 @@ def read_manifest(folder):
         OSError: it cannot be read at the moment.
     """
     try:
-        manifest = json_object((folder / "manifest.json").read_bytes())
-    except _NOT_THERE:
+        with open_regular(folder / "manifest.json") as file:
+            manifest = json_object(file.read(limits.MANIFEST_BYTES))
+    except (*_NOT_THERE, BadFile):
         return None
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
     right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
@@ -62,7 +64,7 @@ def map_pixels(folder, manifest):
     path, header = folder / "pixels.npy", npy_header(shape)
     if not path.exists():
         path, header = folder / "pixels.u8", b""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         right = file.read(len(header)) == header
     if not right or path.stat().st_size != len(header) + int(np.prod(shape)):
         raise ValueError("not the pixels of this manifest")

@@ -8,11 +8,11 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
 from dcgan_tf.data.preprocess import BLANK, is_blank, is_blank_uncropped, preparing
-from dcgan_tf.data.reading import BadPicture
 
 _MANY = 0.1  # share of the images from which on it is worth a warning
 _LOOKED_AT = 16  # blank images whose crop is looked into
@@ -96,7 +96,7 @@ def _write_pixels(folder, config, source, wanted):
             batch = sorted(order[tried : tried + wanted - len(rows)].tolist())
             tried += len(batch)
             for index, pixels in prepare(_read(source, batch)):
-                if isinstance(pixels, BadPicture):
+                if isinstance(pixels, BadFile):
                     skipped[source.names[index]] = str(pixels)
                     continue
                 file.write(pixels)
@@ -115,7 +115,7 @@ def _read(source, indices):
     """What a source reads; what fails beside the images stops the making."""
     try:
         yield from source.read(indices)
-    except BadPicture as bad:  # not of an image: the archive has gone or become something else
+    except BadFile as bad:  # not of an image: the archive has gone or become something else
         raise UserError(str(bad), flag=f"--data {source.where}") from None
     except OSError as error:
         if error.errno is None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.data.reading import reason
+from dcgan_tf.common.foreign import reason
 
 DRAWN = "drawn by this program"
 

@@ -14,9 +14,9 @@ from PIL import Image, ImageOps
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode, open_picture
 from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
-from dcgan_tf.data.reading import BadPicture
 
 FILTER = "bicubic, antialiased"
 _CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
@@ -27,8 +27,8 @@ BLANK = 16  # of 256 levels: what spans fewer shows nothing
 def preparing(config):
     """Yield a function that prepares images in a pool of threads.
 
-    It takes an iterable of (key, encoded bytes or BadPicture) and gives an iterator of (key, uint8
-    (image_size, image_size, channels) or BadPicture) in the same order.
+    It takes an iterable of (key, encoded bytes or BadFile) and gives an iterator of (key, uint8
+    (image_size, image_size, channels) or BadFile) in the same order.
 
     Args:
         config: config.Config, resolved: dataset, crop, image_size, channels, max_pixels.
@@ -48,7 +48,7 @@ def _chunks(pairs, pixels):
     chunk, size = [], 0
     for key, encoded in pairs:
         chunk.append((key, encoded))
-        size += 0 if isinstance(encoded, BadPicture) else len(encoded)
+        size += 0 if isinstance(encoded, BadFile) else len(encoded)
         if len(chunk) == _CHUNK or size + len(chunk) * pixels > _CHUNK_BYTES:
             yield chunk, size
             chunk, size = [], 0
@@ -91,29 +91,29 @@ class _Preparer:
         self._decode_all = decode.get_concrete_function()
 
     def __call__(self, chunk):
-        """A list of (key, pixels or BadPicture)."""
+        """A list of (key, pixels or BadFile)."""
         looked = [(key, self._look(encoded)) for key, encoded in chunk]
         decoded = iter(self._decode([plain for _, plain in looked if isinstance(plain, bytes)]))
         return [(key, next(decoded) if isinstance(x, bytes) else x) for key, x in looked]
 
     def _decode(self, plain):
-        """Pixels, or BadPicture, of each; a damaged one fails its chunk, which is then split."""
+        """Pixels, or BadFile, of each; a damaged one fails its chunk, which is then split."""
         try:
             return list(self._decode_all(tf.constant(plain, tf.string)).numpy())
         except tf.errors.ResourceExhaustedError:
             raise MemoryError from None
         except tf.errors.OpError:
             if len(plain) == 1:
-                return [BadPicture("damaged")]
+                return [BadFile("damaged")]
             return [pixels for one in plain for pixels in self._decode([one])]
 
     def _look(self, encoded):
-        """A JPEG or PNG to decode with others, the pixels of an image decoded alone, or BadPicture.
+        """A JPEG or PNG to decode with others, the pixels of an image decoded alone, or BadFile.
 
         Two large images side by side would need the memory of both, and what had to be converted
         is no longer bounded by the size of its file.
         """
-        if isinstance(encoded, BadPicture):
+        if isinstance(encoded, BadFile):
             return encoded
         try:
             image = open_image(encoded, self._config)
@@ -123,7 +123,7 @@ class _Preparer:
                 _check_size(image, self._config)
                 image.close()  # frees its pixels
                 return self._decode([plain])[0] if large or plain is not encoded else plain
-        except BadPicture as bad:
+        except BadFile as bad:
             return bad
 
 
@@ -169,24 +169,24 @@ def crop_and_resize(encoded, config):
 def open_image(encoded, config):
     """A Pillow image, its pixels not decoded yet."""
     if not encoded:
-        raise BadPicture("empty")
+        raise BadFile("empty")
     try:
         image = open_picture(io.BytesIO(encoded))
     except Image.DecompressionBombError:
-        raise BadPicture(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
+        raise BadFile(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
     except MemoryError:
         raise
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
         if "cannot identify" not in str(error):
-            raise BadPicture(_words(error)) from None
+            raise BadFile(_words(error)) from None
         tiff = encoded.startswith((b"II*\0", b"MM\0*"))  # Pillow does not tell what it lacks
         kind = (
             "a TIFF of a depth or layout that is not read; convert it" if tiff else "not a picture"
         )
-        raise BadPicture(kind) from None
+        raise BadFile(kind) from None
     width, height = image.size
     if width * height > config.max_pixels * 1e6:
-        raise BadPicture(
+        raise BadFile(
             f"{width}x{height}, larger than --max-pixels {config.max_pixels:g} megapixels"
         )
     return image
@@ -212,19 +212,19 @@ def to_plain(image, encoded):
             image.info["transparency"] = tuple(value >> 8 for value in key)
         ImageOps.exif_transpose(image, in_place=True)
         return encode(to_eight_bit(image), "PNG", compress_level=1)
-    except (BadPicture, MemoryError):
+    except (BadFile, MemoryError):
         raise
     except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        raise BadPicture(_words(error)) from None
+        raise BadFile(_words(error)) from None
 
 
 def _check_size(image, config):
-    """Raise BadPicture where a picture, turned upright, is not of the size that is needed."""
+    """Raise BadFile where a picture, turned upright, is not of the size that is needed."""
     width, height = image.size
     expected = DATASETS[config.dataset].size
     if expected and image.size != expected:
-        raise BadPicture(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
+        raise BadFile(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
     if config.crop_box:
         _, _, right, lower = config.crop_box
         if width < right or height < lower:
-            raise BadPicture(f"{width}x{height}, smaller than the crop box {config.crop}")
+            raise BadFile(f"{width}x{height}, smaller than the crop box {config.crop}")

@@ -3,7 +3,7 @@
 Each source has `names` (sorted, so that a choice of pictures does not depend on how they are
 stored), `fingerprint` (changes when the pictures do), `where` (for messages), `left_out` ({name:
 reason} of what lies there beside them) and `read(indices)`, which yields (index, encoded bytes or
-BadPicture) in that order.
+BadFile) in that order.
 """
 
 import contextlib
@@ -12,7 +12,6 @@ import gzip
 import os
 import re
 import tarfile
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -20,14 +19,10 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
-from dcgan_tf.common.images import encode, picture_suffixes
-from dcgan_tf.common.zips import Bounded
-from dcgan_tf.data.binary import EXAMPLES, find_arrays
-from dcgan_tf.data.fetched import Tfds, fetch
-from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
-from dcgan_tf.data.places import DRAWN, find
-from dcgan_tf.data.reading import (
-    BadPicture,
+from dcgan_tf.common.foreign import (
+    BadFile,
+    Bounded,
+    as_bad_file,
     open_member,
     open_regular,
     open_zip,
@@ -35,12 +30,18 @@ from dcgan_tf.data.reading import (
     read_member,
     reason,
 )
+from dcgan_tf.common.images import encode, picture_suffixes
+from dcgan_tf.data.binary import EXAMPLES, find_arrays
+from dcgan_tf.data.fetched import Tfds, fetch
+from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
+from dcgan_tf.data.places import DRAWN, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
+_LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
 
 
 class Folder:
@@ -88,11 +89,16 @@ class Folder:
     @contextlib.contextmanager
     def open(self, name):
         """Yields a file that is not decoded here, and its size."""
-        with open_regular(self._root / name) as file:
+        path = self._root / name
+        try:
+            file = open_regular(path)
+        except OSError as error:
+            raise as_bad_file(error, path) from None
+        with file:
             yield file, os.fstat(file.fileno()).st_size
 
     def _peek(self, name):
-        with contextlib.suppress(BadPicture), self.open(name) as (file, _):
+        with contextlib.suppress(BadFile), self.open(name) as (file, _):
             return file.read(HEAD)
         return b""
 
@@ -104,8 +110,8 @@ class Folder:
     def read(self, indices):
         for index in indices:
             try:
-                yield index, read_file(self._root / self.names[index], self._limit)
-            except BadPicture as bad:  # a broken link, a pipe, not ours to read, too large
+                yield index, read_file(self._root / self.names[index], self._limit, _LARGEST)
+            except BadFile as bad:  # a broken link, a pipe, not ours to read, too large
                 yield index, bad
 
 
@@ -126,20 +132,19 @@ class Zip:
     def __init__(self, path, limit=LIMIT):
         self.where, self._limit = Path(path), limit
         try:
-            with open_zip(path) as archive:
+            with open_zip(path, limits.DATA_ZIP_INDEX_BYTES) as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
                 last = {info.filename: info for info in files}  # as unzip keeps of equal names
                 whys = {
                     name: left_out(name, functools.partial(_peek, archive, info))
                     for name, info in last.items()
                 }
-        except BadPicture as bad:
-            raise UserError(str(bad), flag=f"--data {path}") from None
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
-            raise UserError(
-                f"not a whole zip file ({error}); download it again or unpack it",
-                flag=f"--data {path}",
-            ) from None
+        except (BadFile, OSError) as error:
+            bad = as_bad_file(error, path) if isinstance(error, OSError) else error
+            if not isinstance(bad, BadFile):
+                raise bad from None
+            message = f"{bad}; download it again or unpack it"
+            raise UserError(message, flag=f"--data {path}") from None
         self.left_out = {name: why for name, why in whys.items() if why}
         self._members = last
         self._infos = [last[name] for name in sorted(whys.keys() - self.left_out.keys())]
@@ -152,15 +157,18 @@ class Zip:
     def open(self, name):
         """Yields an entry that is not decoded here, and its size."""
         info = self._members[name]
-        with open_zip(self.where) as archive, open_member(archive, info) as file:
+        with (
+            open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES) as archive,
+            open_member(archive, info) as file,
+        ):
             yield file, info.file_size
 
     def read(self, indices):
-        with open_zip(self.where) as archive:
+        with open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES) as archive:
             for index in indices:
                 try:
-                    yield index, read_member(archive, self._infos[index], self._limit)
-                except BadPicture as bad:
+                    yield index, read_member(archive, self._infos[index], self._limit, _LARGEST)
+                except BadFile as bad:
                     yield index, bad
 
 
@@ -187,7 +195,7 @@ class Tar:
         try:
             with self._archive() as archive:
                 names = [member.name for member in archive if member.isfile()]
-        except (tarfile.TarError, EOFError, zlib.error, OSError, zipfile.BadZipFile) as error:
+        except (tarfile.TarError, EOFError, zlib.error, OSError, BadFile) as error:
             raise UserError(
                 f"not a whole tar file ({one_line(error)}); download it again, or unpack it and "
                 "give the folder",
@@ -281,7 +289,7 @@ def _open_file(path, limit, with_tar):
     try:
         with open_regular(path) as file:
             head = file.read(HEAD)
-    except (BadPicture, OSError) as error:
+    except (BadFile, OSError) as error:
         raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
     if not head:
         raise UserError("the file is empty; download it again", flag=f"--data {path}")

@@ -14,7 +14,8 @@ from dcgan_tf.common.cli import (
 )
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file, check_way
+from dcgan_tf.common.files import check_way
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of

@@ -9,7 +9,8 @@ import numpy as np
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import json_object, make_directory
+from dcgan_tf.common.files import make_directory
+from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.found import Found
@@ -45,7 +46,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
             of_labels, refused = labelled(sampler, request)
             found += of_labels
         else:
-            of_labels, refused = _known(Run(request.out), sampler.sha256)
+            of_labels, refused = _known(Run(request.out), sampler)
             found += of_labels
     except UserError as error:
         flag = error.flag or f"--model {request.model}"
@@ -80,15 +81,15 @@ def unlabelled(sampler: Sampler, count: int) -> list[Found]:
     return found
 
 
-def _known(home, generator):
+def _known(home, sampler):
     """The directions of attributes that lie there already for this generator: they cost minutes.
 
     Returns:
         (list of Found, dict): as `labelled`; nothing of files that cannot be read.
     """
     try:
-        known = read_directions(home.directions, generator, "--out")
-        report = json_object(home.directions_report.read_bytes())
+        known = read_directions(home.directions, sampler, "--out")
+        report = read_json(home.directions_report)
         facts = {record["name"]: record for record in report["directions"]}
         rows = zip(known.names, known.kinds, known.vectors, known.reach, strict=True)
         found = [
@@ -97,7 +98,7 @@ def _known(home, generator):
             if kind == "attribute"
         ]
         refused = dict(report["refused"])
-    except (UserError, OSError, ValueError, LookupError, TypeError):
+    except (UserError, ValueError, LookupError, TypeError):
         return [], {}
     if found:
         log.info(f"{len(found)} directions of attributes are there already and stay")

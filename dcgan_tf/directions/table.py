@@ -3,15 +3,14 @@
 import contextlib
 import csv
 import io
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import BadFile, open_zip, read_file, read_member
 
 MOST_BYTES = 2**27  # of a table; CelebA's has 27 MB
 MOST_ATTRIBUTES = 256
@@ -66,18 +65,17 @@ def check_table(path: Path):
     with _opened(path) as (names, lines):
         first = next(lines, None)
         if first is None:
-            raise ValueError("no table")
+            raise BadFile("no table")
         _row(first[1], names, first[0])
 
 
 @contextlib.contextmanager
 def _opened(path):
     """What `_header` gives of a file; whatever shows that it is no table becomes one refusal."""
-    check_file(path, "--attributes", "a table of attributes")
     try:
         yield _header(_text(path).decode("utf-8-sig"))
-    except (UnicodeDecodeError, zipfile.BadZipFile, OSError, ValueError, csv.Error) as error:
-        words = str(error) if type(error) is ValueError else "not a text, or a damaged file"
+    except (UnicodeDecodeError, BadFile, csv.Error) as error:
+        words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
         raise UserError(f"{words}; {_EXPECTED}", flag=f"--attributes {path}") from None
 
 
@@ -87,23 +85,14 @@ def _base(name):
 
 def _text(path):
     """bytes: of the file, or of the one table in a zip."""
-    with path.open("rb") as file:
-        if not zipfile.is_zipfile(file):
-            file.seek(0)
-            return _bounded(file)
-    with open_zip(path) as archive:
+    content = read_file(path, MOST_BYTES)
+    if not content.startswith(b"PK"):
+        return content
+    with open_zip(io.BytesIO(content)) as archive:
         tables = [info for info in archive.infolist() if info.filename.endswith((".txt", ".csv"))]
         if len(tables) != 1:
-            raise ValueError(f"a zip with {len(tables)} tables")
-        with archive.open(tables[0]) as file:
-            return _bounded(file)
-
-
-def _bounded(file):
-    content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"more than {MOST_BYTES >> 20} MB")
-    return content
+            raise BadFile(f"a zip with {len(tables)} tables")
+        return read_member(archive, tables[0], MOST_BYTES)
 
 
 def _header(text):
@@ -112,7 +101,7 @@ def _header(text):
     if lines and lines[0].strip().isdigit():  # CelebA's first line is the number of pictures
         lines = lines[1:]
     if len(lines) < 2:
-        raise ValueError("no table")
+        raise BadFile("no table")
     if "," in lines[0]:
         table = csv.reader(io.StringIO("\n".join(lines)))
         names = next(table)[1:]
@@ -122,14 +111,14 @@ def _header(text):
         if len(lines[1].split()) == len(names):  # the first name is that of the first column
             names = names[1:]
     if not 0 < len(names) <= MOST_ATTRIBUTES or len(set(names)) < len(names):
-        raise ValueError(f"{len(names)} attributes, or a name that comes twice")
-    if not all(name.strip() and name.isprintable() and len(name) <= 80 for name in names):
-        raise ValueError("a name of an attribute that is empty, too long or not printable")
+        raise BadFile(f"{len(names)} attributes, or a name that comes twice")
+    if not all(n.strip() and n.isprintable() and len(n) <= NAME_CHARACTERS for n in names):
+        raise BadFile("a name of an attribute that is empty, too long or not printable")
     return names, ((row[0], row[1:]) for row in table if row)
 
 
 def _row(values, names, key):
     """int8 (attributes,)."""
     if len(values) != len(names) or not set(values) <= _YES | _NO:
-        raise ValueError(f"the line of {key[:80]!r} has not one of 1, -1 and 0 for each attribute")
+        raise BadFile(f"the line of {key[:80]!r} has not one of 1, -1 and 0 for each attribute")
     return np.array([value in _YES for value in values], np.int8)

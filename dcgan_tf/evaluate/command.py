@@ -14,7 +14,7 @@ from dcgan_tf.common.cli import (
 )
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.evaluate.request import EvaluationRequest

@@ -6,7 +6,7 @@ from pathlib import Path
 from dcgan_tf.common import directions, pretrained
 from dcgan_tf.common.cli import Parser, at_home, leave, number, path_flag, run_command
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pages import check_place

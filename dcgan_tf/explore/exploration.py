@@ -1,6 +1,9 @@
 """The explorer's story: which generator, which directions, a served page or a written one."""
 
+import contextlib
 import logging
+import os
+import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -34,7 +37,7 @@ def explore(request: ExploreRequest):
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
-    found = find_directions(request, sampler.sha256)
+    found = find_directions(request, sampler)
     # A page for others does not say where files lie here.
     hint = HINT if request.static is not None else _hint(request)
     about = describe(request.name, sampler, found, hint, licence_of(request.model))
@@ -48,12 +51,36 @@ def explore(request: ExploreRequest):
     with serve(request.port, sampler, found, about) as server:
         log.info(f"explorer: {server.address}")
         log.info("it answers this machine alone, until Ctrl-C")
-        if request.browser:
-            threading.Thread(target=_open, args=(server.address,), daemon=True).start()
         try:
-            server.serve_forever()
+            with _shown(server.address) if request.browser else contextlib.nullcontext():
+                server.serve_forever()
         except KeyboardInterrupt:
             log.info("closed")
+
+
+@contextlib.contextmanager
+def _shown(address):
+    """Open an address in the browser.
+
+    Every user of the machine can read command lines, and the address has the token. So the browser
+    is given the name of a file that leads there, which is for this user alone. It lies in the home
+    directory, for a browser that was installed as a snap sees neither /tmp nor hidden folders.
+    """
+    home = os.path.expanduser("~")
+    folder = home if os.access(home, os.W_OK) else None
+    handle, name = tempfile.mkstemp(".html", "dcgan_tf-", folder)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(leading_to(address))
+    try:
+        threading.Thread(target=_open, args=(Path(name).as_uri(),), daemon=True).start()
+        yield
+    finally:
+        os.unlink(name)
+
+
+def leading_to(address: str) -> str:
+    """A page that leads to another one."""
+    return f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">'
 
 
 def _open(address):
@@ -65,19 +92,19 @@ def _hint(request):
     return f"{HINT} {request.how}"
 
 
-def find_directions(request: ExploreRequest, generator: str) -> Directions | None:
+def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:
     """The directions of a generator: those named, or those found; None where there are none.
 
     Raises:
         UserError: those that were named cannot be used. Of those found a warning says so.
     """
     if request.directions is not None:
-        return read_directions(request.directions, generator, "--directions")
-    for path in filter(lambda path: path.is_file(), request.found):
+        return read_directions(request.directions, sampler, "--directions")
+    for path in filter(os.path.lexists, request.found):
         try:
-            return read_directions(path, generator, "")
+            return read_directions(path, sampler, "")
         except UserError as error:
-            log.warning(f"left out: {str(error).strip()}")
+            log.warning(f"left out: {error}")
     log.info(f"no directions for sliders yet; they are made by: {_hint(request)}")
     return None
 

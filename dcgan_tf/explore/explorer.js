@@ -66,7 +66,7 @@
       else if (name.startsWith("along.")) {
         const direction = decodeURIComponent(name.slice(6));
         if (!data.directions.some((one) => one.name === direction)) throw new Error(`there is no direction ${direction} here`);
-        found.along[direction] = number(-data.amount, data.amount);
+        found.along = { ...found.along, [direction]: number(-data.amount, data.amount) }; // also __proto__
       } else throw new Error(`it has ${part}`);
     }
     const own = short(data.directions_sha256);
@@ -344,7 +344,8 @@
   function sliders() {
     follow($("truncation"), recipe.truncation, recipe.truncation.toFixed(2));
     follow($("way"), recipe.way, `${Math.round(100 * recipe.way)}%`);
-    for (const [name, input] of alongs) follow(input, recipe.along[name] || 0, signed(recipe.along[name] || 0));
+    const amounts = new Map(Object.entries(recipe.along)); // a name may be that of a method
+    for (const [name, input] of alongs) follow(input, amounts.get(name) || 0, signed(amounts.get(name) || 0));
     for (const button of $("strip").children) button.setAttribute("aria-pressed", String(Number(button.value) === recipe.way));
   }
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.files import check_file, make_directory
+from dcgan_tf.common.files import make_directory
+from dcgan_tf.common.foreign import BadFile, check_file, read_file
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +81,10 @@ def _given(path, name):
 
 def _read(path):
     """bytes | None: the content of a file of this name, if it is the right one."""
-    size, _ = FILES[path.name]
-    if not path.is_file() or path.stat().st_size != size:
+    try:
+        content = read_file(path, FILES[path.name][0])
+    except BadFile:
         return None
-    content = path.read_bytes()
     return content if _is_right(content, path.name) else None
 
 

@@ -1,8 +1,12 @@
 """The local page's server: this machine alone, a token in the address, no other origin."""
 
 import hmac
+import io
 import json
 import secrets
+import socket
+import threading
+import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +16,8 @@ from dcgan_tf.common.errors import UserError, one_line
 
 HOST = "127.0.0.1"
 BODY_BYTES = 2**17  # of a request: 32 recipes with all their seeds
-SECONDS = 30  # that a connection may take for its request
+SECONDS = 30  # that a connection may take for each request, and for each answer
+CONNECTIONS = 64  # at once; a browser holds six
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",  # the page has the rest of it inside
@@ -65,17 +70,58 @@ class PageServer(ThreadingHTTPServer):
             ) from None
         self.page, self.draw = page, draw
         self.token = secrets.token_urlsafe(24)
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        places = [f":{self.server_port}", *([""] if self.server_port == 80 else [])]
+        self.hosts = {f"{name}{port}" for name in (HOST, "localhost") for port in places}
+        self._free = threading.Semaphore(CONNECTIONS)
         self.address = f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def get_request(self):
+        try:
+            return super().get_request()
+        except OSError:  # at the limit of open files the next try would come at once, and fail
+            time.sleep(0.1)
+            raise
+
+    def verify_request(self, request, client_address):
+        """Whether there is a thread for one more connection; else it is closed."""
+        return self._free.acquire(blocking=False)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request, client_address):
         """A browser that went away in the middle is nothing to report."""
 
 
+class _Timed(io.RawIOBase):
+    """What a connection sends until `until`, then TimeoutError, however little comes at a time."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection, self.until = connection, 0.0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self._connection.settimeout(max(self.until - time.monotonic(), 1e-3))
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server_version, sys_version = "dcgan_tf", ""
     protocol_version = "HTTP/1.1"
-    timeout = SECONDS
+
+    def setup(self):
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(_Timed(self.connection))
+
+    def handle_one_request(self):
+        self.rfile.raw.until = time.monotonic() + SECONDS
+        super().handle_one_request()
 
     def do_GET(self):
         self._answer(self._page)
@@ -90,8 +136,10 @@ class _Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.OK
         except Refused as refused:
             # What the request still holds is not read, so the connection has to end with it.
-            status, kind, content = refused.status, "text/plain", f"{refused.message}\n".encode()
-            headers, self.close_connection = {}, True
+            status, kind, headers = refused.status, "text/plain", {}
+            content = f"{refused.message}\n".encode(errors="backslashreplace")
+            self.close_connection = True
+        self.connection.settimeout(SECONDS)
         self.send_response(status)
         for name, value in (_HEADERS | headers).items():
             self.send_header(name, value)

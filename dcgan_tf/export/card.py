@@ -224,9 +224,9 @@ def _memorisation(record):
     if not record:
         return "not looked for"
     return (
-        f"{_plain(record.get('verdict'))}: {record.get('copies', 0):.1%} of "
-        f"{record.get('samples', 0):,} samples lie nearer to a training picture, in pixels and in "
-        f"features, than real pictures of others do; chance allows {record.get('allowed', 0):.1%}"
+        f"{_plain(record['verdict'])}: {record['copies']:.1%} of "
+        f"{record['samples']:,} samples lie nearer to a training picture, in pixels and in "
+        f"features, than real pictures of others do; chance allows {record['allowed']:.1%}"
     )
 
 

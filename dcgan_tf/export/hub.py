@@ -6,18 +6,19 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.cli import path_flag
 from dcgan_tf.common.config_file import to_toml, without_places
 from dcgan_tf.common.directions import NAME as DIRECTIONS
 from dcgan_tf.common.directions import read_directions, write_directions
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import json_object, read_lines
+from dcgan_tf.common.foreign import BadFile, is_count, read_file, read_json, read_lines
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.common.pretrained import FOLDER, home_of
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import frechet_name, read_records
+from dcgan_tf.common.scores import frechet_name, is_verdict, read_records
 from dcgan_tf.directions.finding import gathered, unlabelled
 from dcgan_tf.explore.exploration import HINT, licence_of
 from dcgan_tf.explore.page import describe
@@ -121,32 +122,36 @@ class Hub:
                 f"python -m dcgan_tf.explore {model} {path_flag('--static', page)}"
             )
             return
-        path, directions = folder / DIRECTIONS, None
-        if path.is_file():
-            directions = read_directions(path, self._sampler.sha256, "")
+        path = folder / DIRECTIONS
+        directions = self._directions_in(path) if path.is_file() else None
         licence = licence_of(self._model)
         about = describe(self._facts.name, self._sampler, directions, HINT, licence)
         write_static(folder / EXPLORER, self._sampler, directions, about, folder=None)
 
     def _copied(self, name, is_ours, folder):
         """bool: whether there is a file of the run that was made for this generator, now here."""
-        for home in dict.fromkeys(self._homes):
-            path = home / name
-            if path.is_file() and is_ours(path):
+        homes = dict.fromkeys(self._homes)
+        for path in filter(Path.is_file, (home / name for home in homes)):
+            if is_ours(path):
                 shutil.copyfile(path, folder / name)
                 return True
-            if path.is_file():
-                log.warning(f"{path}: made for other weights, left out; make it anew")
+            log.warning(f"{path}: made for other weights, left out; make it anew")
         return False
+
+    def _directions_in(self, path):
+        return read_directions(path, self._sampler, "directions")
 
     def _is_ours(self, path):
         try:
-            return bool(read_directions(path, self._sampler.sha256, "directions").names)
+            return bool(self._directions_in(path).names)
         except UserError:
             return False
 
     def _shows_ours(self, path):
-        return self._sampler.sha256[:12].encode() in path.read_bytes()
+        try:
+            return self._sampler.sha256[:12].encode() in read_file(path, 4 * limits.FILE_BYTES)
+        except BadFile:
+            return False
 
 
 def _name(model, run):
@@ -169,13 +174,14 @@ def _told(run):
 
 def _seen(model, run):
     """dict: the epoch and the images seen of the generator in this file, {} where not known."""
-    records = [r for r in read_lines(run.metrics) if {"epoch", "images_seen"} <= r.keys()]
+    names = ("epoch", "images_seen")
+    records = [r for r in read_lines(run.metrics) if all(is_count(r.get(n)) for n in names)]
     if model.absolute() == run.best_generator.absolute():
-        score = json_object(run.best_score.read_bytes()) if run.best_score.is_file() else {}
-        records = [record for record in records if record["epoch"] == score.get("epoch")]
+        epoch = read_json(run.best_score).get("epoch")
+        records = [record for record in records if record["epoch"] == epoch]
     elif model.absolute() != run.generator.absolute():
         return {}
-    return {name: records[-1][name] for name in ("epoch", "images_seen")} if records else {}
+    return {name: records[-1][name] for name in names} if records else {}
 
 
 def _scores(run: Run, sha256):
@@ -189,7 +195,6 @@ def _scores(run: Run, sha256):
 
 def _verdict(run, sha256):
     """dict: memorisation.json, {} where there is none of these weights."""
-    if not run.memorisation.is_file():
-        return {}
-    record = json_object(run.memorisation.read_bytes())
-    return record if record.get("generator_sha256") == sha256 else {}
+    record = read_json(run.memorisation)
+    right = is_verdict(record) and record.get("generator_sha256") == sha256
+    return record if right else {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.models.sampling import finite, seed_latents
 
 BLOCK = 4096  # rows of a file that are looked at together

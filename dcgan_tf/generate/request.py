@@ -7,7 +7,7 @@ from pathlib import Path
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import number
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.foreign import check_file
 
 
 @dataclass(frozen=True)

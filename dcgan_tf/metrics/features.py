@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.files import digest, make_directory, mark_used
+from dcgan_tf.common.foreign import open_regular, read_json, read_npz
 from dcgan_tf.metrics.frechet import FeatureStatistics
 
 log = logging.getLogger(__name__)
@@ -170,7 +171,7 @@ def _files(layers):
 
 
 def _sha256(path):
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -200,7 +201,7 @@ def _is_whole(folder, pictures, layers):
 
 def _read(folder, pictures, layers, mapped):
     """FeatureSet: an entry; any Exception where it is not whole."""
-    entry = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+    entry = read_json(folder / "entry.json")
     # Entries of older versions have no checksums.
     for name in _files(layers) if "sha256" in entry else ():
         if _sha256(folder / name) != entry["sha256"][name]:
@@ -209,8 +210,8 @@ def _read(folder, pictures, layers, mapped):
     logits = None
     if "logits" in layers:
         logits = _read_array(folder / _file("logits"), pictures.count, mapped)
-    with np.load(folder / STATISTICS) as state:
-        statistics = FeatureStatistics.from_state(state)
+    state = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
+    statistics = FeatureStatistics.from_state(state)
     known = (statistics.count, statistics.mean.shape, statistics.centred_factor.shape[1:])
     if known != (pictures.count, features.shape[1:], features.shape[1:]):
         raise ValueError(f"{STATISTICS} is not of these features")
@@ -218,6 +219,7 @@ def _read(folder, pictures, layers, mapped):
 
 
 def _read_array(path, count, mapped):
+    open_regular(path).close()
     array = np.load(path, "r" if mapped else None)
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
         raise ValueError(f"{path.name} is {array.dtype} {list(array.shape)}")

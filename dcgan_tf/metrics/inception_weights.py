@@ -8,9 +8,7 @@ authors leaves it out, and nothing else uses that layer. A file may stop after `
 
 import gzip
 import io
-import stat
 import tarfile
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -20,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import BadFile, open_zip, read_array, read_file, read_member
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, SOFTMAX, SOFTMAX_SHAPE, weight_shapes
 
 GRAPH_NAME = "classify_image_graph_def.pb"
@@ -33,7 +31,6 @@ EXPECTED = (
 _DAMAGED = (
     DecodeError,
     tarfile.TarError,
-    zipfile.BadZipFile,
     zlib.error,
     EOFError,
     OSError,
@@ -53,8 +50,8 @@ def read_weights(path: Path | str) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         return _read(path)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file; {EXPECTED}") from None
+    except BadFile as bad:
+        raise UserError(f"{path}: {bad}; {EXPECTED}") from None
     except _DAMAGED as error:
         reason = one_line(error)
         raise UserError(f"{path}: damaged or of another kind ({reason}); {EXPECTED}") from error
@@ -63,27 +60,15 @@ def read_weights(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def _read(path):
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):  # a pipe would never end, nor would /dev/zero
-        raise ValueError("no regular file")
-    if status.st_size > limits.INCEPTION_BYTES:
-        raise ValueError(_too_large(status.st_size))
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic == b"PK\x03\x04":
-        return _read_npz(path)
-    if magic[:2] == b"\x1f\x8b":
-        return _read_graph(_unpack_graph(path))
-    return _read_graph(path.read_bytes())
+    content = read_file(path, limits.INCEPTION_BYTES)
+    if content.startswith(b"PK\x03\x04"):
+        return _read_npz(content)
+    return _read_graph(_unpack_graph(content) if content.startswith(b"\x1f\x8b") else content)
 
 
-def _too_large(size):
-    return f"{size:,} bytes, expected {limits.INCEPTION_BYTES:,} at most"
-
-
-def _read_npz(path):
+def _read_npz(content):
     weights = {}
-    with open_zip(path) as archive:
+    with open_zip(io.BytesIO(content)) as archive:
         present = {info.filename: info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
             node, _, kind = name.rpartition("/")
@@ -98,30 +83,26 @@ def _read_npz(path):
 
 
 def _read_member(archive, info, name, shape):
-    """One array of an .npz, of which nothing is read that claims another shape or type."""
-    if info.file_size > np.prod(shape) * 8 + 2**16:
-        raise ValueError(f"{name!r} has {info.file_size:,} bytes, expected float32 {list(shape)}")
-    with archive.open(info) as file:
-        version = np.lib.format.read_magic(file)
-        if version not in ((1, 0), (2, 0)):
-            raise ValueError(f"{name!r} is in version {version} of NumPy's format")
-        header = {1: np.lib.format.read_array_header_1_0, 2: np.lib.format.read_array_header_2_0}
-        found_shape, _, dtype = header[version[0]](file)
-        _check_kind(name, dtype, found_shape, shape)
-        file.seek(0)
-        return _finite(name, np.lib.format.read_array(file, allow_pickle=False))
+    """One array of an .npz, of which no more is read than its shape can need."""
+    most = int(np.prod(shape)) * 8 + 2**16
+    try:
+        array = read_array(read_member(archive, info, most, f"of float32 {list(shape)}"))
+    except BadFile as bad:
+        raise BadFile(f"{name!r}: {bad}") from None
+    _check_kind(name, array.dtype, array.shape, shape)
+    return _finite(name, array)
 
 
-def _unpack_graph(path):
+def _unpack_graph(content):
     """bytes: the graph in the .tgz, read as a stream that ends at the limit."""
     with (
-        gzip.open(path) as unpacked,
+        gzip.open(io.BytesIO(content)) as unpacked,
         tarfile.open(fileobj=_Limited(unpacked, limits.INCEPTION_BYTES), mode="r|") as archive,
     ):
         for member in archive:
             if member.isfile() and Path(member.name).name == GRAPH_NAME:
                 if member.size > limits.INCEPTION_BYTES:
-                    raise ValueError(f"its {GRAPH_NAME} has {_too_large(member.size)}")
+                    raise ValueError(f"unpacks to {member.size:,} bytes, far too many")
                 return archive.extractfile(member).read()
     raise KeyError(f"holds no {GRAPH_NAME}")
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
-from dcgan_tf.common.files import check_file
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import check_file, open_zip
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 HDF5 = b"\x89HDF\r\n\x1a\n"

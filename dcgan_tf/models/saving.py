@@ -4,7 +4,7 @@ import json
 import zipfile
 
 from dcgan_tf.common.atomic_write import replacing
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import open_zip
 
 # What Keras writes since 3.14 and 3.13 refuses to read. Without it every Keras takes these values.
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}

@@ -16,12 +16,12 @@ from dcgan_tf.common.cli import (
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file, check_way
+from dcgan_tf.common.files import check_way
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of, pretrained
-from dcgan_tf.probe.request import PICTURES, ProbeRequest
+from dcgan_tf.probe.request import FEWEST, PICTURES, ProbeRequest
 
-FEWEST = 100  # pictures; of fewer the interval is wider than what is measured
 MOST = 200_000
 LABELLED = tuple(name for name in DATASETS if name != "demo")
 

@@ -25,7 +25,7 @@ from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.critic import features_of, pooled_features
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
-from dcgan_tf.probe.request import ProbeRequest
+from dcgan_tf.probe.request import FEWEST, ProbeRequest
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +52,12 @@ def probe(request: ProbeRequest) -> dict:
     except UserError as error:
         raise UserError(error.message, flag=f"--model {request.model}") from None
     source = open_source(config)
+    if len(source.names) < FEWEST:
+        raise UserError(
+            f"{len(source.names)} images, expected {FEWEST} or more; of fewer the interval is "
+            "wider than what is measured",
+            flag=f"--data {source.where}",
+        )
     read_labels(source, source.names)  # refused before the packing, which may be long
     pack = open_pack(config, source)
     # Not of where the pack was made: its files may have moved since.

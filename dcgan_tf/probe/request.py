@@ -6,6 +6,7 @@ from pathlib import Path
 from dcgan_tf.common.runs import Run
 
 PICTURES = 20_000
+FEWEST = 100  # pictures; of fewer the interval is wider than what is measured
 
 
 @dataclass(frozen=True)

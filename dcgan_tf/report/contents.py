@@ -4,12 +4,20 @@ import re
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import path_flag, typed
+from dcgan_tf.common.foreign import is_count, is_number
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
-from dcgan_tf.common.scores import FRECHET_NAMES, LABELS, frechet_name, parse_record, title
+from dcgan_tf.common.scores import (
+    FRECHET_NAMES,
+    LABELS,
+    frechet_name,
+    is_verdict,
+    parse_record,
+    title,
+)
 from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.pictures import one_picture, sample_pictures
-from dcgan_tf.report.reading import Files, as_text, is_number
+from dcgan_tf.report.reading import Files, as_text
 from dcgan_tf.report.settings import REFERENCE, read_settings, settings
 
 SCORES, WARNINGS, NOTES = 400, 30, 30  # on one page; there is seldom a tenth of it
@@ -96,7 +104,7 @@ def _best(files):
     """dict | None: epoch and score of best/generator.keras, as the file beside it says."""
     record = files.json(files.run.best_score)
     name = next((n for n in FRECHET_NAMES.values() if is_number(record.get(n))), None)
-    if not name or not is_number(record.get("epoch")):
+    if not name or not is_count(record.get("epoch")):
         return None
     return {"epoch": record["epoch"], "name": LABELS[name], "value": record[name]}
 
@@ -104,7 +112,7 @@ def _best(files):
 def _memorisation(files):
     """dict: the verdict and its numbers; {} without them."""
     record = files.json(files.run.memorisation)
-    if record and not (is_number(record.get("copies")) and isinstance(record.get("verdict"), str)):
+    if record and not is_verdict(record):
         return files.note(files.run.memorisation, "no verdict of ours, left out") or {}
     texts = ("verdict", "training", "held_out", "layer")
     counts = ("copies", "allowed", "samples", "epoch")

@@ -1,14 +1,16 @@
 """The files of a run as far as they can be read: what cannot be becomes a note on the page."""
 
 import json
-import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import one_line
-from dcgan_tf.common.files import json_object
+from dcgan_tf.common.foreign import BadFile, is_count, is_number, json_object, read_file, reason
 from dcgan_tf.common.runs import Run
+
+COUNTS = ("epoch", "step", "images_seen")  # of what metrics.jsonl and timing.jsonl hold
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,14 @@ class Files:
         if line not in self.notes:
             self.notes.append(line)
 
-    def content(self, path: Path, most: int = limits.SCORES_BYTES) -> bytes | None:
+    def content(self, path: Path, most: int = limits.FILE_BYTES) -> bytes | None:
         """All bytes of a file; None where there is none or, with a note, it cannot be read."""
-        if not path.is_file():  # nor a pipe or a device, which never ends
-            return self.note(path, "no regular file, left out") if path.exists() else None
+        if not os.path.exists(path):
+            return None
         try:
-            if path.stat().st_size > most:
-                return self.note(path, f"more than {limits.in_words(most)}, left out")
-            return path.read_bytes()
-        except OSError as error:
-            return self.note(path, f"cannot be read ({error.strerror})")
+            return read_file(path, most)
+        except (BadFile, OSError) as error:
+            return self.note(path, f"{reason(error)}, left out")
 
     def lines(self, path: Path, parse) -> list[dict]:
         """The records of a file of JSON lines.
@@ -73,17 +73,11 @@ def numbers(names: tuple[str, ...], optional: tuple[str, ...] = ()):
     def parse(line):
         record = json_object(line)
         wanted = [*names, *(name for name in optional if record.get(name) is not None)]
-        if all(is_number(record.get(name)) for name in wanted) and record["epoch"] >= 0:
-            return {name: record[name] for name in wanted}
-        return None
+        kinds = {name: is_count if name in COUNTS else is_number for name in wanted}
+        right = all(kind(record.get(name)) for name, kind in kinds.items())
+        return {name: record[name] for name in wanted} if right else None
 
     return parse
-
-
-def is_number(value) -> bool:
-    """Whether a value is a finite number that a plot can show."""
-    kind = isinstance(value, int | float) and not isinstance(value, bool)
-    return kind and abs(value) < 1e300 and math.isfinite(value)
 
 
 def as_text(value) -> str:

@@ -14,10 +14,6 @@ REFERENCE = "celeba"  # what a command without --config trains
 
 def read_settings(files: Files) -> Config | None:
     """The settings of a run; None, with a note, where they cannot be read."""
-    if files.content(files.run.config) is None:
-        if not files.run.config.exists():
-            files.note(files.run.config, "not there, so the settings are not known")
-        return None
     try:
         return read_config(files.run.config)
     except (UserError, OSError) as error:

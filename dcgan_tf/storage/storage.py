@@ -14,7 +14,7 @@ import filelock
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import json_object
+from dcgan_tf.common.foreign import read_json
 
 log = logging.getLogger(__name__)
 
@@ -104,17 +104,10 @@ def _entry(path):
         return None
     for kind, (name, key) in RECORDS.items():
         if name in files and files.keys() <= FILES[kind]:
-            record = _record(path / name)
+            record = read_json(path / name, limits.MANIFEST_BYTES)
             if key in record:
                 return Entry(path, kind, size, used, _words(kind, record))
     return None
-
-
-def _record(path):
-    try:
-        return json_object(path.read_bytes())
-    except OSError:
-        return {}
 
 
 def _words(kind, record):

@@ -10,7 +10,7 @@ from dcgan_tf.common.cli import Parser, at_home, leave, run_command, typed
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
 from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import check_file
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run

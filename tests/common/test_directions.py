@@ -1,7 +1,12 @@
 """The file of directions: what is kept comes back, and what is none of it is refused."""
 
+import warnings
+import zipfile
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from helpers import SPECIAL, little_memory, put_special, refused, write_zip
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.errors import UserError
@@ -13,6 +18,7 @@ DIRECTIONS = Directions(
     np.array([3.0, 2.5], np.float32),
     "ab" * 32,
 )
+OWN, OTHER = (SimpleNamespace(sha256=2 * 16 * two, latent_dim=5) for two in ("ab", "cd"))
 
 NPY = (
     b"\x93NUMPY\x01\x00F\x00{'descr': '<f4', 'fortran_order': False, 'shape': (1,), }".ljust(79)
@@ -27,7 +33,7 @@ def path(tmp_path):
 
 
 def test_what_is_kept_comes_back(path):
-    found = read_directions(path, "ab" * 32, "--directions")
+    found = read_directions(path, OWN, "--directions")
     assert (found.names, found.kinds) == (DIRECTIONS.names, DIRECTIONS.kinds)
     np.testing.assert_array_equal(found.vectors, DIRECTIONS.vectors)
     np.testing.assert_array_equal(found.reach, DIRECTIONS.reach)
@@ -35,8 +41,11 @@ def test_what_is_kept_comes_back(path):
 
 
 def test_directions_of_another_generator_are_refused(path):
-    with pytest.raises(UserError, match=r"of another generator \(abababababab\), expected of cd"):
-        read_directions(path, "cd" * 32, "--directions")
+    with pytest.raises(
+        UserError,
+        match=r"of another generator \(abababababab\), expected of cd",
+    ):
+        read_directions(path, OTHER, "--directions")
 
 
 @pytest.mark.parametrize(
@@ -47,17 +56,99 @@ def test_directions_of_another_generator_are_refused(path):
         {"names": np.array(["one"])},
         {"reach": np.array(["far", "near"])},
         {"names": np.array([{"a": 1}, None])},  # which only an unpickled file could hold
+        {"names": np.array(["same", "same"])},
+        {"names": np.array(["one", ""])},
+        {"names": np.array(["one", "\x1b[31m"])},
+        {"names": np.array(["one", "x" * 10**6])},
+        {"names": np.frombuffer(b"\xff" * 8, "<U1")},  # code points that there are none of
+        {"names": np.array([b"one", b"two"])},
+        {"kinds": np.array(["kernel", "other"])},
+        {"kinds": np.array(["kernel"])},
+        {"vectors": np.eye(2, 4)},
+        {"vectors": 2 * np.eye(2, 5)},
+        {"vectors": np.full((2, 5), 1e38, np.float32)},
+        {"vectors": np.eye(2, 5).astype(complex)},
+        {"vectors": np.eye(2, 5).astype(int)},
+        {"vectors": np.zeros((2, 5), [("a", "f4")])},
+        {"reach": np.array([1.0, 0.0])},
+        {"reach": np.array([1.0, 1e30])},
+        {"reach": np.array([1.0, np.nan])},
+        {"generator": np.array(["ab" * 32] * 2)},
+        {"generator": np.array(3)},
     ],
 )
 def test_what_holds_no_directions_is_refused(path, change):
     with np.load(path) as file:
         np.savez(path, **{**file, **change})
     with pytest.raises(UserError, match="not a file of directions"):
-        read_directions(path, "ab" * 32, "--directions")
+        read_directions(path, OWN, "--directions")
 
 
 @pytest.mark.parametrize("content", [b"PK\3\4 nothing of the sort", b"", b"names = 3", NPY])
 def test_any_other_file_is_refused(path, content):
     path.write_bytes(content)
     with pytest.raises(UserError, match="not a file of directions"):
-        read_directions(path, "ab" * 32, "--directions")
+        read_directions(path, OWN, "--directions")
+
+
+def rewritten(path, change, how=zipfile.ZIP_STORED):
+    """The same archive with its bytes changed, or compressed in another way."""
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    write_zip(path, entries, how)
+    path.write_bytes(change(path.read_bytes()))
+
+
+def patched(offset, value):
+    """A function of an archive: the same with two bytes of each entry's headers replaced."""
+
+    def patch(content):
+        for mark, place in ((b"PK\3\4", offset + 6), (b"PK\1\2", offset + 8)):
+            first, *parts = content.split(mark)
+            changed = [p[: place - 4] + value + p[place - 2 :] for p in parts]
+            content = mark.join([first, *changed])
+        return content
+
+    return patch
+
+
+@pytest.mark.parametrize(
+    ("change", "how", "words"),
+    [
+        (patched(0, b"\1\0"), 0, "encrypted"),
+        (bytes, zipfile.ZIP_LZMA, "compressed by lzma"),
+        (patched(2, b"\x63\0"), 0, "method 99"),
+        (lambda content: content[:60] + bytes(40) + content[100:], 8, "damaged in the zip"),
+        (lambda content: content[: len(content) // 2], 0, "zip"),
+    ],
+)
+def test_archives_that_cannot_be_unpacked_are_refused(path, change, how, words):
+    rewritten(path, change, how)
+    with refused("not a file of directions", words):
+        read_directions(path, OWN, "--directions")
+
+
+def test_a_packed_archive_is_read(path):
+    rewritten(path, bytes, zipfile.ZIP_DEFLATED)
+    assert read_directions(path, OWN, "--directions").names == DIRECTIONS.names
+
+
+def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_unread(path):
+    header = NPY[:10] + NPY[10:-5].replace(b"(1,)", b"(268435456,)").replace(b" " * 8, b"", 1)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a name that comes twice
+        with archive.open("vectors.npy", "w", force_zip64=True) as file:
+            file.write(header)
+            for _ in range(64):
+                file.write(bytes(2**24))
+    assert path.stat().st_size < 4e6
+    with little_memory(1e8), refused("not a file of directions", "1.1 GB"):
+        read_directions(path, OWN, "--directions")
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+def test_what_is_no_regular_file_is_refused(path, kind):
+    path.unlink()
+    put_special(path, kind)
+    with little_memory(), refused("--directions", "not a file of directions"):
+        read_directions(path, OWN, "--directions")

@@ -16,8 +16,8 @@ from dcgan_tf.common import files, runs
 from dcgan_tf.common.atomic_write import replacing, write_lines, write_text
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
-from dcgan_tf.common.files import read_lines
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.foreign import read_lines
+from dcgan_tf.common.runs import Run, sample_file, sample_files
 from dcgan_tf.train import claim
 
 
@@ -262,7 +262,9 @@ def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
     run = Run(tmp_path)
     run.samples.mkdir()
     for epoch in (10_000, 2, 9_999, 1):
-        run.sample(epoch).write_bytes(b"")
+        sample_file(run.samples, epoch).write_bytes(b"")
     (run.samples / "notes.txt").write_text("")
-    assert run.sample_files() == [run.sample(epoch) for epoch in (1, 2, 9_999, 10_000)]
-    assert run.sample(1).name == "epoch_0001.png"
+    assert list(sample_files(run.samples).values()) == [
+        sample_file(run.samples, epoch) for epoch in (1, 2, 9_999, 10_000)
+    ]
+    assert sample_file(run.samples, 1).name == "epoch_0001.png"

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import REPO, refused
+from helpers import REPO, put_special, refused
 from PIL import Image
+from programs import run_program
 from tiny_run import EPOCHS, HOSTILE, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
@@ -126,6 +127,22 @@ def test_what_is_missing_or_damaged_is_said(runs, capsys):
     told = " ".join(line[0] for line in lines)
     assert "warning: one: metrics.jsonl: 2 of 2 lines cannot be read" in told
     assert "warning: one: the settings cannot be read" in told
+
+
+@pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "rubbish"])
+def test_the_matplotlib_backend_of_a_notebook_is_not_used(runs, backend):
+    words = ("-m", "dcgan_tf.compare", *(run.root for run in runs))
+    done = run_program(words, REPO, {"MPLBACKEND": backend})
+    assert done.returncode == 0, done.stderr
+    assert (runs[0].root.parent / "compare.png").is_file() and done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
+def test_a_place_that_is_no_regular_file_is_refused(runs, tmp_path, kind):
+    out = tmp_path / "x.png"
+    put_special(out, kind)
+    with refused(f"{out}: a file that is no plot"):
+        command.parse_compare([*(str(run.root) for run in runs), "--out", str(out)])
 
 
 def test_names_that_would_steer_a_terminal_are_escaped(runs, tmp_path, capsys):

@@ -20,8 +20,8 @@ from PIL import Image
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode, open_picture
-from dcgan_tf.data.reading import BadPicture
 from dcgan_tf.data.sources import open_source
 
 PNG = encode(Image.new("RGB", (5, 4), (9, 80, 200)), "PNG")
@@ -56,7 +56,7 @@ def read_all(place, dataset="folder", **fields):
 
 
 def _opened(encoded):
-    if isinstance(encoded, BadPicture):
+    if isinstance(encoded, BadFile):
         return str(encoded)
     try:
         with warnings.catch_warnings():
@@ -125,7 +125,11 @@ def test_without_a_home_directory(here, monkeypatch):
         open_source(Config(dataset="celeba"))
 
 
-REASONS = {"pipe": "named pipe", "device": "device", "huge": "5.4 GB"}
+REASONS = {
+    "pipe": "named pipe",
+    "device": "device",
+    "huge": "5.4 GB",
+}
 
 
 @pytest.mark.parametrize("kind", SPECIAL)

@@ -19,10 +19,10 @@ from image_files import (
 from PIL import Image
 
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
 from dcgan_tf.data.eight_bit import to_eight_bit
 from dcgan_tf.data.preprocess import preparing
-from dcgan_tf.data.reading import BadPicture
 
 
 def prepare(files, channels=3):
@@ -30,7 +30,7 @@ def prepare(files, channels=3):
     config = Config(dataset="folder", crop="center", image_size=8, channels=channels)
     with preparing(config) as prepare:
         results = dict(prepare(files.items()))
-    return {n: str(p) if isinstance(p, BadPicture) else p.astype(int) for n, p in results.items()}
+    return {n: str(p) if isinstance(p, BadFile) else p.astype(int) for n, p in results.items()}
 
 
 # Golden values: two pixels in a mode of Pillow's, and the gray levels or RGB that they become.

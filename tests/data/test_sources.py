@@ -22,10 +22,10 @@ from PIL import Image
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, describe
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import places
 from dcgan_tf.data.pack import open_pack, open_pictures
-from dcgan_tf.data.reading import BadPicture
 from dcgan_tf.data.sources import open_source
 
 
@@ -70,7 +70,7 @@ def test_folder_yields_nothing_for_what_cannot_be_read(tmp_path):
     assert source.fingerprint
     first, broken, last = contents(source)
     assert (first, last) == (b"A", b"C")
-    assert isinstance(broken, BadPicture) and "No such file" in str(broken)
+    assert isinstance(broken, BadFile) and "no such file" in str(broken)
 
 
 def test_folder_fingerprint_follows_the_files(tmp_path):
@@ -154,7 +154,7 @@ def test_a_member_that_cannot_be_read_is_empty_and_the_others_are_whole(
     path.write_bytes(raw)
     first, bad, last = contents(opened("folder", path))
     assert (first, last) == (files["a.jpg"], files["c.jpg"])
-    assert isinstance(bad, BadPicture)
+    assert isinstance(bad, BadFile)
     assert ("encrypted" if harm is encrypted else "damaged in the zip") in str(bad)
 
 

@@ -148,8 +148,8 @@ def test_drawn_faces_have_the_direction_that_they_were_made_with(
     command.main(flags(faces, out=tmp_path))
     printed = capsys.readouterr().out
     assert "refused" in printed and "Coin (AUC 0." in printed
-    sha256 = load_generator(faces / "run").sha256
-    found = read_directions(tmp_path / "directions.npz", sha256, "--directions")
+    sampler = load_generator(faces / "run")
+    found = read_directions(tmp_path / "directions.npz", sampler, "--directions")
     dark = found.names.index("Dark")
     assert found.kinds[dark] == "attribute" and "Coin" not in found.names
     assert found.vectors[dark, 0] > 0.9

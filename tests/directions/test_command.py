@@ -1,6 +1,7 @@
 """The command as a user calls it: files beside the generator, pictures, one line for mistakes."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def model_file(tmp_path_factory):
 def test_files_lie_beside_the_generator_and_read_back(model_file):
     command.main(["--run", str(model_file.parent), "--n", "2"])
     sampler = load_generator(model_file)
-    found = read_directions(model_file.parent / "directions.npz", sampler.sha256, "--directions")
+    found = read_directions(model_file.parent / "directions.npz", sampler, "--directions")
     assert found.names == ("kernel 1", "kernel 2", "component 1", "component 2")
     assert found.kinds == ("kernel", "kernel", "component", "component")
     np.testing.assert_allclose(np.linalg.norm(found.vectors, axis=1), 1, rtol=1e-6)
@@ -68,7 +69,7 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
     (tmp_path / "directions.json").write_text(json.dumps(report))
     again = ["--model", str(model_file), "--n", "1", "--out", str(tmp_path)]
     command.main(again)
-    found = read_directions(tmp_path / "directions.npz", sampler.sha256, "--out")
+    found = read_directions(tmp_path / "directions.npz", sampler, "--out")
     assert found.names == ("kernel 1", "component 1", "Smiling") and found.reach[2] == 2.5
     np.testing.assert_array_equal(found.vectors[2:], vector)
     report = json.loads((tmp_path / "directions.json").read_text())
@@ -76,7 +77,7 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
     assert (tmp_path / report["directions"][2]["picture"]).is_file()
     (tmp_path / "directions.json").write_text("of another program")
     command.main(again)
-    assert len(read_directions(tmp_path / "directions.npz", sampler.sha256, "--out").names) == 2
+    assert len(read_directions(tmp_path / "directions.npz", sampler, "--out").names) == 2
 
 
 def test_each_direction_has_a_file_of_its_own():
@@ -133,4 +134,8 @@ def test_directions_of_another_generator_say_how_theirs_are_made(tmp_path):
     some = Directions(("a",), np.eye(1, 3, dtype=np.float32), ("kernel",), np.ones(1), "ab" * 32)
     write_directions(tmp_path / "directions.npz", some)
     with refused("python -m dcgan_tf.directions, with the --run, --model or --pretrained"):
-        read_directions(tmp_path / "directions.npz", "cd" * 32, "--directions")
+        read_directions(
+            tmp_path / "directions.npz",
+            SimpleNamespace(sha256="cd" * 32, latent_dim=3),
+            "--directions",
+        )

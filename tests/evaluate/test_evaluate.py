@@ -26,7 +26,7 @@ from dcgan_tf.common import scores
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import against, evaluation, judge, protocol, table

@@ -1,14 +1,22 @@
 """The explorer's server and arithmetic: who is answered, what is refused, which pixels come."""
 
+import contextlib
 import http.client
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from dataclasses import replace
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -24,6 +32,7 @@ from dcgan_tf.common.directions import Directions, write_directions
 from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import exploration
+from dcgan_tf.explore import server as server_module
 from dcgan_tf.explore.command import COMMAND, parse_explore
 from dcgan_tf.explore.page import describe
 from dcgan_tf.explore.recipe import Recipe, latent, read_recipe
@@ -215,6 +224,9 @@ def test_its_own_origin_is_answered(server):
         (400, "not JSON (Expecting", {"body": b"{"}),
         (400, "not JSON", {"body": b"\xff\xff\xff\xff"}),
         (400, "not JSON", {"body": b"[" * 100_000}),
+        (400, "expected an object", {"body": b'["\\ud800"]'}),
+        (400, "unknown part", {"body": b'[{"\\ud800": 1}]'}),
+        (400, "no direction", {"body": b'[{"along": {"\\udfff": 1}}]'}),
         (400, "list of 1 to 32", {"body": b"{}"}),
         (400, "list of 1 to 32", {"body": b"[]"}),
         (400, "list of 1 to 32", {"body": json.dumps([{}] * 33).encode()}),
@@ -261,6 +273,93 @@ def test_a_recipe_needs_nothing(directions):
     assert not issubclass(Refused, ValueError)
 
 
+@pytest.mark.parametrize("depth", range(900, 1010, 7))
+def test_lists_in_lists_are_answered_at_any_depth(server, depth):
+    status, _, body = ask(server, body=b'[{"way": ' + b"[" * depth + b"]" * depth + b"}]")
+    assert status == 400 and len(body) < 600
+
+
+def test_a_request_that_comes_byte_by_byte_ends(server, monkeypatch):
+    monkeypatch.setattr(server_module, "SECONDS", 1)
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=30) as sender:
+        start = time.monotonic()
+        with contextlib.suppress(OSError):
+            while time.monotonic() - start < 20:
+                sender.sendall(b"G")
+                time.sleep(0.2)
+        assert time.monotonic() - start < 10
+
+
+def test_connections_beyond_the_limit_are_closed_and_the_next_is_answered(server):
+    held = []
+    for _ in range(server_module.CONNECTIONS + 8):
+        held.append(socket.create_connection(("127.0.0.1", server.server_port), timeout=30))
+    assert threading.active_count() < server_module.CONNECTIONS + 20
+    assert held[-1].recv(1) == b""  # closed
+    for connection in held:
+        connection.close()
+    for _ in range(100):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            assert ask(server)[0] == 200
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("never answered again")
+
+
+def test_at_the_limit_of_open_files_the_server_waits(server, monkeypatch):
+    tried = []
+
+    def accept():
+        tried.append(time.monotonic())
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(server, "socket", SimpleNamespace(accept=accept, fileno=server.fileno))
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=30):
+        time.sleep(1)
+    monkeypatch.undo()
+    assert 1 <= len(tried) < 20
+
+
+def test_at_port_80_a_browser_names_no_port(sampler, monkeypatch):
+    about = describe("x", sampler, None, "")
+    with exploration.serve(0, sampler, None, about) as server:
+        assert "localhost" not in server.hosts
+    bind = ThreadingHTTPServer.server_bind
+
+    def bind_to_80(server):
+        bind(server)
+        server.server_port = 80
+
+    monkeypatch.setattr(ThreadingHTTPServer, "server_bind", bind_to_80)
+    with exploration.serve(0, sampler, None, about) as server:
+        assert {"localhost", "127.0.0.1", "127.0.0.1:80"} <= server.hosts
+
+
+def test_the_browser_gets_a_file_that_leads_to_the_address(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    found = []
+
+    def opened(uri):
+        path = Path(url2pathname(urlsplit(uri).path))
+        found.append((uri, path.read_text(), path.stat().st_mode & 0o777, path))
+        return True
+
+    def served(server):
+        while not found:
+            time.sleep(0.01)
+        found.append((server.address, server.token))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(exploration.webbrowser, "open", opened)
+    monkeypatch.setattr(server_module.PageServer, "serve_forever", served)
+    exploration.explore(parse_explore(["--run", str(run)]))
+    (uri, text, mode, path), (address, token) = found
+    assert uri.startswith("file:") and token not in uri
+    assert f"url={address}" in text and mode == 0o600
+    assert not path.exists() and list(tmp_path.iterdir()) == []
+
+
 def test_what_is_asked_is_bounded_and_the_next_is_answered(server):
     ask(server, body=b"x" * BODY_BYTES)
     assert ask(server)[0] == 200
@@ -268,18 +367,19 @@ def test_what_is_asked_is_bounded_and_the_next_is_answered(server):
 
 def test_the_directions_beside_the_generator_are_found(run, sampler, directions, caplog):
     request = parse_explore(["--run", str(run)])
-    assert exploration.find_directions(request, sampler.sha256) is None
+    assert exploration.find_directions(request, sampler) is None
     write_directions(run / "directions.npz", directions)
-    found = exploration.find_directions(request, sampler.sha256)
+    found = exploration.find_directions(request, sampler)
     assert found.names == ("Smiling", "kernel 1")
     about = describe("one", sampler, found, "")
     assert about["directions"][0] == {"name": "Smiling", "kind": "attribute", "reach": 3.0}
     caplog.set_level("WARNING", "dcgan_tf")
-    assert exploration.find_directions(request, "0" * 64) is None
+    other = SimpleNamespace(sha256="0" * 64, latent_dim=LENGTH)
+    assert exploration.find_directions(request, other) is None
     assert "left out" in caplog.text and "of another generator" in caplog.text
     named = parse_explore(["--run", str(run), "--directions", str(run / "directions.npz")])
     with refused("--directions", "of another generator"):
-        exploration.find_directions(named, "0" * 64)
+        exploration.find_directions(named, other)
     (run / "directions.npz").unlink()
 
 

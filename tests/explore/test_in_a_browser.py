@@ -246,6 +246,30 @@ def test_a_link_with_a_direction_names_the_directions(page, address, about, tmp_
     assert page.run("document.getElementById('trouble').hidden")
 
 
+def test_directions_may_be_named_like_what_every_object_has(sampler, tmp_path):
+    names = ("constructor", "__proto__")
+    vectors = np.eye(2, 128, dtype=np.float32)
+    odd = Directions(names, vectors, ("kernel",) * 2, np.ones(2, np.float32), sampler.sha256)
+    with exploration.serve(0, sampler, odd, describe("x", sampler, odd, "")) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        (tmp_path / "there.html").write_text(exploration.leading_to(server.address))
+        with browser(tmp_path / "browser") as page:
+            page.open((tmp_path / "there.html").as_uri())  # as webbrowser.open is given it
+            page.wait("location.protocol === 'http:'")
+            page.wait(READY.format(exact=EXACT))
+            shown = "[...document.querySelectorAll('[data-name]')].map((n) => n.value).join()"
+            texts = (
+                "[...document.querySelectorAll('[data-name] + output')].map((n) => n.value).join()"
+            )
+            assert page.run(shown) == "0,0" and "NaN" not in page.run(texts)
+            page.run("location.hash = 'a=3&along.__proto__=0.5&along.constructor=-1'")
+            expression(page, "3 + 0.5 __proto__ - 1 constructor")
+            assert page.run(shown) == "-1,0.5"
+        server.shutdown()
+        thread.join()
+
+
 def test_a_copied_link_says_how_long_it_works(page):
     page.run("navigator.clipboard.writeText = async (text) => { globalThis.copied = text; }; 0")
     page.click("#link")

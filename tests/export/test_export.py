@@ -490,18 +490,19 @@ def test_the_explorer_is_written_where_its_runtime_is_kept(run, tmp_path, monkey
 
 @pytest.mark.usefixtures("without_onnx")
 def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, caplog):
-    sha256 = load_generator(run.root).sha256
+    sampler = load_generator(run.root)
+    sha256 = sampler.sha256
     directions(run, sha256)
     (run.root / "explorer.html").write_text(f"<html>{sha256}</html>")
     _, text, folder = card_of(run)
-    assert read_directions(folder / "directions.npz", sha256, "").names == ("a", "b")
+    assert read_directions(folder / "directions.npz", sampler, "").names == ("a", "b")
     assert sha256 in (folder / "explorer.html").read_text()
     assert "`directions.npz`" in text and "`explorer.html`" in text
     directions(run, "0" * 64)
     (run.root / "explorer.html").write_text("<html></html>")
     caplog.clear()
     _, text, folder = card_of(run)
-    made = read_directions(folder / "directions.npz", sha256, "")
+    made = read_directions(folder / "directions.npz", sampler, "")
     assert made.names == ("kernel 1", "component 1")
     assert "explorer.html" not in files_in(folder)
     warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]

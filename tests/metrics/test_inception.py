@@ -206,7 +206,7 @@ def test_other_files_are_refused(tmp_path, small_npz, graph_file):
         write(tmp_path / "empty.pb", b""): "no batch norm 'conv/batchnorm'",
         write(tmp_path / "other.pb", other_graph.SerializeToString()): "no batch norm",
         write(tmp_path / "cut.pb", graph_file.read_bytes()[:5_000_000]): "damaged",
-        write(tmp_path / "cut.npz", small_npz.read_bytes()[:5_000_000]): "damaged",
+        write(tmp_path / "cut.npz", small_npz.read_bytes()[:5_000_000]): "not a whole zip file",
         write(tmp_path / "cut.tgz", (tmp_path / "other.tgz").read_bytes()[:40]): "damaged",
     }
     for path, reason in cases.items():

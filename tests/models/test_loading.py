@@ -16,7 +16,7 @@ from keras import layers
 from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import open_zip
 from dcgan_tf.models import loading
 from dcgan_tf.models.average import HalfLife
 from dcgan_tf.models.gan import DCGAN

@@ -102,10 +102,12 @@ def test_large_pictures_are_averaged_for_the_baseline():
         ({"pictures": 5}, ["--pictures: got '5'", "100 or more"]),
         ({"dataset": "demo"}, ["--dataset: got 'demo'", "celeba, folder, mnist, cifar10"]),
         ({"run": "nowhere"}, ["--run nowhere/discriminator.keras", "no such file"]),
+        ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
     ],
 )
 def test_mistakes_are_one_line(root, here, changes, words):
+    write_files(here / "few", {f"{'ab'[k % 2]}/{k}.png": b"" for k in range(99)})
     with refused(*words):
         command.main(flags(root, **changes))
 
@@ -133,6 +135,7 @@ def small(root, tmp_path, monkeypatch):
     places = {"data": str(tmp_path / "own"), "packs": str(tmp_path / "packs")}
     config.write_text(to_toml(replace(read_config(config), subset=0, **places)))
     # What is learnt is of no matter here, and of ten pictures nothing is.
+    monkeypatch.setattr(probing, "FEWEST", 10)
     monkeypatch.setattr(probing, "features_of", lambda network, pixels, activation: pixels)
     monkeypatch.setattr(probing, "_check_classes", lambda *args: None)
     monkeypatch.setattr(probing, "_classify", lambda *args: None)
@@ -190,7 +193,7 @@ def test_a_few_bad_pictures_beside_hardly_more_than_were_asked_for(
 
 
 def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
-    write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(3)})
+    write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(100)})
     with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
         command.main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
     assert not (tmp_path / "packs").exists()

@@ -11,6 +11,7 @@ from browser import BROWSER, browser, needs_browser
 from tiny_run import HOSTILE, Parts, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
+from dcgan_tf.common.runs import sample_file
 from dcgan_tf.report import command
 
 pytestmark = [pytest.mark.nightly, needs_browser]
@@ -48,7 +49,7 @@ def texts(document):
 
 def test_the_slider_shows_the_epoch_of_the_address(tmp_path):
     run = make_run(tmp_path / "one")
-    run.sample(3).unlink()
+    sample_file(run.samples, 3).unlink()
     command.main(["--run", str(run.root)])
     document = drawn(run.report, "epoch=3")
     found, text = by_id(Parts(document)), texts(document)
@@ -101,7 +102,7 @@ def test_every_control_and_plot_has_a_name(tmp_path):
 def report(tmp_path):
     """Path: the page of a run."""
     run = make_run(tmp_path / "one")
-    run.sample(3).unlink()
+    sample_file(run.samples, 3).unlink()
     command.main(["--run", str(run.root)])
     return run.report
 

@@ -22,7 +22,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
 from dcgan_tf.common.images import save_png
 from dcgan_tf.common.resolve import resolve
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.report import command, curves, page
 from dcgan_tf.report.page import MOST_BYTES
 
@@ -177,9 +177,9 @@ def test_warnings_and_changes_are_marked(run):
 def test_a_long_run_with_large_noisy_grids_stays_small(tmp_path):
     run = make_run(tmp_path / "one", epochs=3, side=4)
     noise = np.random.RandomState(0).randint(0, 256, (526, 526, 3), np.uint8)
-    save_png(run.sample(1), noise, sync=False)
+    save_png(sample_file(run.samples, 1), noise, sync=False)
     for epoch in range(2, 91):
-        shutil.copyfile(run.sample(1), run.sample(epoch))
+        shutil.copyfile(sample_file(run.samples, 1), sample_file(run.samples, epoch))
     run.best_score.write_text(json.dumps(score(47, 0.1)))
     data = write(run)[1]["runs"][0]
     shown = [s["epoch"] for s in data["samples"]["shown"]]
@@ -192,8 +192,8 @@ def test_a_long_run_with_large_noisy_grids_stays_small(tmp_path):
 
 def test_very_large_grids_are_shown_smaller(run):
     noise = np.random.RandomState(0).randint(0, 256, (1300, 1300, 3), np.uint8)
-    save_png(run.sample(1), noise, sync=False)
-    shutil.copyfile(run.sample(1), run.sample(6))
+    save_png(sample_file(run.samples, 1), noise, sync=False)
+    shutil.copyfile(sample_file(run.samples, 1), sample_file(run.samples, 6))
     samples = write(run)[1]["runs"][0]["samples"]["shown"]
     assert [samples[0]["epoch"], samples[-1]["epoch"]] == [1, 6] and samples[0]["width"] == 1100
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.train.callbacks import scores

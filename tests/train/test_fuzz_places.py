@@ -15,8 +15,9 @@ from helpers import little_memory, one_line, resolved
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.atomic_write import temporary_for, write_text
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import lock_for, read_lines
-from dcgan_tf.common.runs import Run, epoch_of
+from dcgan_tf.common.files import lock_for
+from dcgan_tf.common.foreign import read_lines
+from dcgan_tf.common.runs import Run, epoch_of, sample_file
 from dcgan_tf.train import changes, claim
 
 OBSTACLES = ("folder", "full folder", "loop", "nowhere", "pipe", "link to file", "link to folder")
@@ -82,7 +83,7 @@ def test_what_stands_in_the_way_is_named_first_and_never_written_through(
         assert attempt(config) == ""
     files, folders = run.files(), run.folders()
     places = [*files, *folders, *map(temporary_for, files), run.lock, lock_for(run.evaluation)]
-    places += [run.sample(3), run.checkpoints / "step_00000007.npz"]
+    places += [sample_file(run.samples, 3), run.checkpoints / "step_00000007.npz"]
     place, kind = rng.choice(places), rng.choice(OBSTACLES)
     if os.path.lexists(place):
         place.rmdir() if place.is_dir() and not any(place.iterdir()) else None

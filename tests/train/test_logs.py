@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import CHUNK
 from dcgan_tf.train.callbacks.logs import MetricsLog

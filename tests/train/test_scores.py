@@ -9,7 +9,7 @@ import stress
 from helpers import REPO, SMALL
 
 from dcgan_tf.common.atomic_write import write_lines
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.train.callbacks import best

@@ -10,7 +10,7 @@ import tiny_gan
 from PIL import Image
 from tiny_inception import TinyInception
 
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.images import grid
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.evaluate import judge

@@ -4,14 +4,13 @@ import json
 import logging
 
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.scores import frechet_name, is_record, mismatch, parse_record
-from dcgan_tf.common.zips import open_zip
+from dcgan_tf.common.foreign import BadFile, json_object, open_zip, read_json, read_member
+from dcgan_tf.common.scores import frechet_name, is_record, mismatch
 from dcgan_tf.models.saving import save_network
 
 log = logging.getLogger(__name__)
 
 SCORE = "score.json"  # in the zip that best/generator.keras is, and beside it for people
-MOST_BYTES = 1_000_000  # that are read of it; a record has 2,000
 
 
 def is_own(record):
@@ -29,13 +28,12 @@ def read_best(run):
     try:
         with open_zip(run.best_generator) as archive:
             if SCORE in archive.namelist():
-                text = archive.open(SCORE).read(MOST_BYTES)
+                record = json_object(read_member(archive, SCORE))
             else:
-                text = run.best_score.read_bytes()
-    except Exception as error:  # zipfile raises many kinds of them
-        text = b""
-        log.debug(f"{run.best_generator}: {type(error).__name__}: {error}")
-    record = parse_record(text)
+                record = read_json(run.best_score)
+    except BadFile as bad:
+        record = {}
+        log.debug(f"{run.best_generator}: {bad}")
     if is_own(record):
         return record
     log.warning(f"{run.best_generator}: its score cannot be read; best/ starts anew")

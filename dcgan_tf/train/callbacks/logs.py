@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import without_places
-from dcgan_tf.common.files import read_lines
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
 

@@ -1,0 +1,275 @@
+"""Read files that others can have made: regular, of bounded size, of the expected types.
+
+A command that opens a named pipe waits for ever, /dev/zero and a sparse file fill the memory, and
+so does a zip of a few megabytes. Every file that this process did not write itself is therefore
+read by a function of this module, which raises BadFile with the reason in a few words.
+"""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import stat
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.errors import UserError, one_line
+
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+# What the operating system says of the file itself. Other errors, such as a disk that fails or too
+# many open files, say nothing about it: another try may go well, so they end the command.
+_OF_THE_FILE = {
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR),
+    *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EINVAL),
+}
+_READ = "that are read"
+
+
+class BadFile(ValueError):
+    """Why a file cannot be used, in a few words."""
+
+
+def open_regular(path: str | os.PathLike) -> BinaryIO:
+    """A regular file opened for reading, bytes; a pipe or a device there is never opened.
+
+    Raises:
+        BadFile: it is of another kind. OSError: there is none, or it cannot be read.
+    """
+    try:
+        kind = os.stat(path).st_mode
+    except ValueError as error:  # a null byte in the path
+        raise BadFile(reason(error)) from None
+    if not stat.S_ISREG(kind):
+        raise BadFile(f"{_KINDS.get(stat.S_IFMT(kind), 'something else')}, no regular file")
+    # Should it become a pipe just now, opening it does not wait for a writer.
+    return open(path, "rb", opener=lambda p, flags: os.open(p, flags | _NO_WAIT))
+
+
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+
+
+def reason(error: Exception) -> str:
+    """Why the operating system refused, without the path."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return getattr(error, "strerror", None) or one_line(error)
+
+
+def check_file(path: Path, flag: str, expected: str):
+    """Refuse what is no regular file before another library opens it.
+
+    Args:
+        path: the file; flag: what named it; expected: what it should be, in words.
+
+    Raises:
+        UserError: not there, no regular file, or not to be read.
+    """
+    try:
+        open_regular(path).close()
+    except (OSError, BadFile) as error:
+        where = f"{flag} {limits.shorten(str(path))}".strip()
+        raise UserError(f"{reason(error)}; expected {expected}", flag=where) from None
+
+
+def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str = _READ) -> bytes:
+    """The content of a regular file of at most `most` bytes.
+
+    Raises:
+        BadFile: there is none, it may not be read, or it is of another kind or larger; `limit`
+            ends that message. Errors of the disk or the process stay OSErrors.
+    """
+    try:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            _check_bytes(size, most, limit)
+            return file.read(size)  # of more Python would take the memory at once
+    except OSError as error:
+        raise as_bad_file(error, path) from None
+
+
+def as_bad_file(error: Exception, path, words: str = "cannot be read") -> Exception:
+    """The exception to raise: BadFile, or an OSError that names the file where the disk fails."""
+    code = getattr(error, "errno", None)
+    if code is None or code in _OF_THE_FILE:
+        return BadFile(f"{words} ({limits.shorten(reason(error), 200)})")
+    return OSError(code, reason(error), str(path))
+
+
+def _check_bytes(size, most, limit):
+    if size > most:
+        raise BadFile(f"{limits.in_words(size)}, more than the {limits.in_words(most)} {limit}")
+
+
+def json_object(text: str | bytes) -> dict:
+    """A JSON object; {} where the text is anything else."""
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
+    """The JSON object in a file; {} where there is no such file, or nothing of the kind in it."""
+    try:
+        return json_object(read_file(path, most))
+    except BadFile:
+        return {}
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """The lines of a file; [] where there is no regular file.
+
+    Raises:
+        UserError: it may not be read, or it is far larger than any run's, so it must not be
+            written over either.
+    """
+    try:
+        return read_file(path).splitlines()
+    except BadFile as bad:
+        if os.path.isfile(path):
+            raise UserError(f"{path}: {bad}; move it away") from None
+        return []
+
+
+def read_lines(path: Path) -> list[dict]:
+    """The JSON objects of a file, one a line, as `lines_of`; lines that hold none are dropped."""
+    return [record for line in lines_of(path) if (record := json_object(line))]
+
+
+def is_number(value) -> bool:
+    """Whether a value of JSON is a number that can be formatted, multiplied and drawn."""
+    kind = isinstance(value, int | float) and not isinstance(value, bool)
+    return kind and -1e100 < value < 1e100  # not NaN
+
+
+def is_count(value) -> bool:
+    """Whether a value of JSON is a whole number from 0 that a float64 holds."""
+    return type(value) is int and 0 <= value < 2**53
+
+
+@contextlib.contextmanager
+def open_zip(
+    file: str | os.PathLike | BinaryIO, most: int = limits.ZIP_INDEX_BYTES
+) -> Iterator[zipfile.ZipFile]:
+    """Open a zip whose list of names is no larger than what is expected of it.
+
+    `zipfile` makes an object of several hundred bytes of each name, so a list of a few hundred
+    megabytes would fill the memory before an entry could be looked at.
+
+    Args:
+        file: a path, or a file open for reading bytes, which stays open; most: bytes of its list.
+
+    Raises:
+        BadFile: no regular file, no whole zip, or a longer list. OSError: it cannot be read.
+    """
+    with contextlib.ExitStack() as stack:
+        if isinstance(file, str | os.PathLike):
+            file = stack.enter_context(open_regular(file))
+        bounded = Bounded(file, most)
+        try:
+            archive = stack.enter_context(zipfile.ZipFile(bounded))
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # zipfile raises struct's and its own errors, and others
+            raise BadFile(f"not a whole zip file ({reason(error)})") from None
+        bounded.most = None
+        yield archive
+
+
+class Bounded:
+    """A file that refuses to read very much at once, as a zip's end may ask for."""
+
+    def __init__(self, file, most):
+        self._file, self.most = file, most
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def read(self, count=-1):
+        if self.most is not None:
+            _check_bytes(count, self.most, "that are read of its list of names")
+        return self._file.read(count)
+
+
+@contextlib.contextmanager
+def open_member(archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo) -> Iterator[IO[bytes]]:
+    """Open an entry of a zip for reading.
+
+    Raises:
+        BadFile: missing, encrypted, damaged, or compressed in a way that cannot be bounded.
+    """
+    try:
+        info = entry if isinstance(entry, zipfile.ZipInfo) else archive.getinfo(entry)
+    except KeyError:
+        raise BadFile(f"holds no {entry}") from None
+    if info.flag_bits & 1:
+        raise BadFile("encrypted")
+    if info.compress_type not in _COMPRESSIONS:
+        kind = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
+        raise BadFile(f"compressed by {kind}; expected stored or deflated")
+    try:
+        with archive.open(info) as file:
+            yield file
+    except (BadFile, MemoryError):
+        raise
+    except Exception as error:  # zlib's own errors and struct's come through
+        raise as_bad_file(error, archive.filename, "damaged in the zip") from None
+
+
+def read_member(
+    archive: zipfile.ZipFile,
+    entry: str | zipfile.ZipInfo,
+    most: int = limits.FILE_BYTES,
+    limit: str = _READ,
+) -> bytes:
+    """An entry of a zip of at most `most` bytes.
+
+    Raises:
+        BadFile: as open_member, or larger.
+    """
+    info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
+    _check_bytes(info.file_size if info else 0, most, limit)
+    with open_member(archive, info or entry) as file:
+        content = file.read(most + 1)
+    _check_bytes(len(content), most, limit)
+    return content
+
+
+def read_array(content: bytes) -> "numpy.ndarray":  # noqa: F821 (the module starts without NumPy)
+    """The array in a .npy file, as a view of its bytes: it claims no more than is there.
+
+    Raises:
+        BadFile: no such file, or one of objects, which only unpickling could read.
+    """
+    import numpy as np
+
+    stream, form = io.BytesIO(content), np.lib.format
+    readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    try:
+        shape, by_columns, dtype = readers[form.read_magic(stream)](stream)
+        values = np.frombuffer(content, dtype, offset=stream.tell())
+        return values.reshape(shape, order="F" if by_columns else "C")
+    except Exception as error:  # a header can be wrong in many ways, each with an error of its own
+        raise BadFile(f"no whole .npy ({reason(error)})") from None
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, "numpy.ndarray"]:  # noqa: F821
+    """Arrays of an .npz by their names.
+
+    Raises:
+        BadFile: no .npz, or one without these arrays.
+    """
+    with open_zip(io.BytesIO(read_file(path))) as archive:
+        return {name: read_array(read_member(archive, f"{name}.npy")) for name in names}
