@@ -103,8 +103,8 @@ class StepCounter(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """Saves everything: at epoch ends, every N steps or M minutes, and when asked to stop.
 
-    It comes after the others, so that a checkpoint of an epoch's end is on disk only after all
-    else of that epoch is.
+    It comes before the plots, and after all that cannot be made again from a checkpoint: the
+    metrics, samples and scores of an epoch are on disk before its checkpoint is.
 
     Args:
         stop: signals.StopRequest, looked at after every step.
@@ -149,27 +149,37 @@ class Checkpoint(keras.callbacks.Callback):
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends training when all workers have agreed to; the last callback, so that all is saved.
+    """Draws what is due and ends training when all workers have agreed to.
+
+    The last callback, so that all is saved: not even a library that aborts costs more than a plot.
 
     Args:
         journal: checkpoints.Journal.
         stop: signals.StopRequest.
         epochs: of the whole training.
-        pictures: the Redrawn callbacks, which are brought up to date first.
+        pictures: the Redrawn callbacks, drawn here and brought up to date before a stop.
     """
 
     def __init__(self, journal, stop, epochs: int, pictures=()):
         super().__init__()
         self._journal, self._stop = journal, stop
         self._epochs, self._pictures = epochs, pictures
+        for picture in pictures:
+            picture.put_off = True
 
     def on_train_batch_end(self, batch, logs=None):
+        self._draw()
         if self._journal.step % self._journal.steps_per_epoch:
             self._stop_if_agreed()
 
     def on_epoch_end(self, epoch, logs=None):
+        self._draw()
         if epoch + 1 < self._epochs:
             self._stop_if_agreed()
+
+    def _draw(self):
+        for picture in self._pictures:
+            picture.draw_if_due()
 
     def _stop_if_agreed(self):
         if self._stop.agreed:

@@ -18,6 +18,7 @@ from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.files import read_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
+from dcgan_tf.train.callbacks.redrawn import attempt
 
 log = logging.getLogger(__name__)
 
@@ -144,21 +145,26 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def __init__(self, folder, journal, config=None):
         super().__init__()
-        self._journal, self._config = journal, config
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._folder, self._journal, self._config = folder, journal, config
+        self._writer = None
+
+    def _write(self, step, scalars):
+        with attempt(self._folder):
+            self._writer = self._writer or tf.summary.create_file_writer(str(self._folder))
+            with self._writer.as_default(step=step):
+                scalars()
+            self._writer.flush()
 
     def on_train_begin(self, logs=None):
         if self._config is None:
             return
         from tensorboard.plugins.hparams.api import hparams  # a second that only this needs
 
-        with self._writer.as_default(step=0):
-            hparams(_hyperparameters(self._config))
-        self._writer.flush()
+        self._write(0, lambda: hparams(_hyperparameters(self._config)))
 
     def on_epoch_end(self, epoch, logs=None):
-        with self._writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
-            tf.summary.scalar("diversity", self._journal.history[-1]["diversity"])
-        self._writer.flush()
+        values = logs | {"diversity": self._journal.history[-1]["diversity"]}
+        self._write(
+            epoch + 1,
+            lambda: [tf.summary.scalar(name, value) for name, value in values.items()],
+        )
