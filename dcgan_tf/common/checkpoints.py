@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import logging
+import os
 import re
 import zipfile
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common.atomic_write import replacing
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, is_unreadable
 from dcgan_tf.common.files import read_lines
 from dcgan_tf.common.zips import open_zip
 
@@ -117,7 +118,11 @@ def write(folder, state, journal, keep):
 
 def files(folder: Path) -> list[Path]:
     """The checkpoints there are, oldest first; what a person named otherwise is none."""
-    found = {_step_of(path): path for path in folder.glob("step_*.npz")}
+    try:
+        inside = [folder / name for name in os.listdir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = {_step_of(path): path for path in inside}
     return [found[step] for step in sorted(found.keys() - {None})]
 
 
@@ -132,6 +137,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
 
     Raises:
         ValueError: it is damaged; the message says how.
+        OSError, MemoryError: it cannot be read now, and may be whole.
     """
     try:
         with open_zip(path) as archive:
@@ -143,6 +149,10 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
             raise ValueError("its checksum does not match")
         return content, _journal(content.pop(JOURNAL))
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
+        if is_unreadable(error):
+            if isinstance(error, OSError):  # a failing read does not say of which file
+                error.filename = str(path)
+            raise
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
@@ -150,6 +160,8 @@ def _array(archive, entry):
     """The ndarray in one `.npy` of an archive, if it claims neither more nor less than is there."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
+    if entry.file_size > archive.start_dir:
+        raise ValueError(f"{entry.filename} claims more than the file has")
     content = archive.read(entry)
     stream = io.BytesIO(content)
     reader = {
@@ -182,6 +194,7 @@ def read_newest(folder):
 
     Raises:
         UserError: there are checkpoints, but none is whole.
+        OSError, MemoryError: one cannot be read now; nothing is set aside then.
     """
     damaged = []
     for path in reversed(files(folder)):
@@ -210,8 +223,10 @@ def read_journal(run) -> dict:
             with open_zip(path) as archive:
                 text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
             return dataclasses.asdict(_journal(text))
-        except Exception:  # damaged; training says so, here the one before will do
-            continue
+        except Exception as error:
+            if is_unreadable(error):  # it may be whole: no other is the newest
+                break
+            continue  # damaged; training says so, here the one before will do
     return {}
 
 

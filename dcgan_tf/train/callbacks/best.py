@@ -4,6 +4,7 @@ import json
 import logging
 
 from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.errors import is_unreadable
 from dcgan_tf.common.scores import frechet_name, is_record, mismatch, parse_record
 from dcgan_tf.common.zips import open_zip
 from dcgan_tf.models.saving import save_network
@@ -33,6 +34,8 @@ def read_best(run):
             else:
                 text = run.best_score.read_bytes()
     except Exception as error:  # zipfile raises many kinds of them
+        if is_unreadable(error):  # it may be whole, and the best there is
+            raise
         text = b""
         log.debug(f"{run.best_generator}: {type(error).__name__}: {error}")
     record = parse_record(text)
