@@ -122,11 +122,12 @@ def files(folder: Path) -> list[Path]:
         inside = [folder / name for name in os.listdir(folder)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = {_step_of(path): path for path in inside}
+    found = {step_of(path): path for path in inside}
     return [found[step] for step in sorted(found.keys() - {None})]
 
 
-def _step_of(path):
+def step_of(path: Path) -> int | None:
+    """The step of a checkpoint by its name; None where that is another's."""
     match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
     step = int(match[1]) if match else None
     return step if match and path.name == f"step_{step:08d}.npz" and path.is_file() else None

@@ -17,13 +17,19 @@ from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.penalties import GradientPenalty
 from dcgan_tf.train import changes
 from dcgan_tf.train.callbacks import logs
-from dcgan_tf.train.callbacks.control import Checkpoint, Looks, RestoreMeans, StepCounter, Stop
+from dcgan_tf.train.callbacks.control import (
+    Checkpoint,
+    Looks,
+    RestoreMeans,
+    StepCounter,
+    Stop,
+    StopAtNaN,
+)
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.midway import AverageIntoG, Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
-from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.computing import use_jit
 from dcgan_tf.train.init_from import init_files
 from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
