@@ -112,7 +112,7 @@ def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_pa
 def test_tensorboard_that_cannot_write_is_a_warning(tmp_path, caplog):
     folder = tmp_path / "tensorboard"
     folder.write_text("in the way")
-    log = TensorBoardLog(folder, SimpleNamespace(history=[{"diversity": 0.5}]))
+    log = TensorBoardLog(folder, SimpleNamespace(history=[{"diversity": 0.5, "roughness": 1.0}]))
     log.on_epoch_end(0, {"d_loss": 0.5})
     assert "tensorboard could not be written" in caplog.text
     folder.unlink()

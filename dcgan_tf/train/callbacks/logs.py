@@ -58,7 +58,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
-        record["diversity"] = round(self._diversity.measure(self._pictures(epoch)), 6)
+        record |= self._diversity.measure(self._pictures(epoch))
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
         speed = self._write_timing(epoch)
@@ -111,7 +111,7 @@ def peak_memory():
 
 
 class Troubles(keras.callbacks.Callback):
-    """Warns of a collapse and of a saturated D, at the first epoch of each."""
+    """Warns of a collapse, noise and a saturated D, at the first epoch of each."""
 
     def __init__(self, journal, certainty):
         super().__init__()
@@ -163,7 +163,8 @@ class TensorBoardLog(keras.callbacks.Callback):
         self._write(0, lambda: hparams(_hyperparameters(self._config)))
 
     def on_epoch_end(self, epoch, logs=None):
-        values = logs | {"diversity": self._journal.history[-1]["diversity"]}
+        last = self._journal.history[-1]
+        values = logs | {name: last[name] for name in ("diversity", "roughness")}
         self._write(
             epoch + 1,
             lambda: [tf.summary.scalar(name, value) for name, value in values.items()],
