@@ -110,6 +110,11 @@ def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
     other.communicate()
     ((_, stderr),) = finish(chief, code=1)
     assert "waiting for the other workers; giving up after 11 seconds" in stderr
+    last, end = "error: not all workers came within 11 seconds;", time.monotonic() + 30
+    while last not in stderr and time.monotonic() < end:  # of a process of its own
+        time.sleep(0.1)
+        stderr = chief.communicate()[1]
+    assert stderr.splitlines()[-1].startswith(last)
 
 
 def test_workers_that_differ_are_refused(tmp_path):
