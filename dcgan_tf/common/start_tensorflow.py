@@ -8,13 +8,12 @@ import logging
 import os
 import platform
 import re
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.streams import stderr_through
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +26,13 @@ _HARMLESS = (
     "To enable the following instructions",
     "failed call to cuInit",  # there is no GPU
 )
+
+_FILTER = """
+for line in sys.stdin.buffer:
+    if not any(word.encode() in line for word in sys.argv[1:]):
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+"""
 
 
 def start_tensorflow():
@@ -46,7 +52,7 @@ def start_tensorflow():
     _check_machine()
     _ask_for_onednn()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr(), _own_keras():
+    with stderr_through(_FILTER, *_HARMLESS), _own_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -144,30 +150,3 @@ def _name_other_settings(folder):
         return  # rubbish, or no home: Keras does not see it either
     if others:
         log.warning(f"{path}: its {', '.join(others)} is not used here")
-
-
-# A process of its own, so that the last words of an abort get through.
-_FILTER = """
-import signal, sys
-signal.signal(signal.SIGINT, signal.SIG_IGN)
-for line in sys.stdin.buffer:
-    if not any(word.encode() in line for word in sys.argv[1:]):
-        sys.stderr.buffer.write(line)
-        sys.stderr.flush()
-"""
-
-
-@contextlib.contextmanager
-def _filtered_stderr():
-    command = [sys.executable, "-ISc", _FILTER, *_HARMLESS]
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=kept) as shown:
-            os.dup2(shown.stdin.fileno(), 2)
-            try:
-                yield
-            finally:
-                os.dup2(kept, 2)
-    finally:
-        os.close(kept)

@@ -190,3 +190,21 @@ def test_rubbish_in_tensorflows_own_settings_is_told(tmp_path):
     done = shell("$TRAIN --config demo --run a", tmp_path, TF_XLA_FLAGS="--rubbish=1")
     assert done.returncode != 0 and "Unknown flag in TF_XLA_FLAGS: --rubbish=1" in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+HUSHED = """
+import os, sys
+from dcgan_tf.common.streams import hushed
+with hushed():
+    os.write(2, b"a greeting\\n")
+with hushed():
+    os.write(2, b"the library's last words\\n")
+    os.abort()
+"""
+
+
+def test_what_is_hushed_is_shown_where_it_ends_the_process(tmp_path):
+    (tmp_path / "hushed.py").write_text(HUSHED)
+    done = shell(f"exec {PYTHON} hushed.py", tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr == "the library's last words\n"
