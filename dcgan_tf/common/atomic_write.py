@@ -50,7 +50,7 @@ def replacing(path, sync=True):
     try:
         lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
         _try_lock(lock)
-        _sweep_files(path.parent)
+        sweep(path.parent)
         yield temporary
         if sync:
             with temporary.open("rb+") as file:
@@ -86,7 +86,7 @@ def _try_lock(file: int) -> bool:
     return True
 
 
-def _sweep_files(folder: Path):
+def sweep(folder: Path):
     """Delete the temporary files of dead writers, once in a process."""
     if (place := folder.absolute()) in _swept:
         return
