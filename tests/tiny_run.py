@@ -25,6 +25,7 @@ def losses(epoch):
         "d_real": 0.61,
         "d_fake": round(0.5 - 0.02 * epoch, 6),
         "diversity": round(1 + 0.001 * epoch, 6),
+        "roughness": round(1 + 0.002 * epoch, 6),
     }
 
 

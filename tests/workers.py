@@ -35,7 +35,7 @@ leave(run_command(train.main, sys.argv[4:]))
 """
 
 
-def start(cwd, *flags, devices=1, optimizer="adam", tf_config=None, meeting=60, env=None):
+def start(cwd, *flags, devices=1, optimizer="adam", tf_config=None, meeting=200, env=None):
     env = {"TF_CONFIG": json.dumps(tf_config)} if tf_config else env
     return start_program(("-c", PROGRAM, devices, optimizer, meeting, *flags), cwd, env)
 

@@ -4,25 +4,34 @@ import contextlib
 import errno
 import json
 import os
+import re
+import secrets
 import shutil
+import time
 from pathlib import Path
 
 import filelock
 
 from dcgan_tf.common import limits
 
+_TOKEN = "[0-9a-f]{12}"
+_MAKING = ".making-"
+_HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # what a viewer or a virus scanner causes
+_WAITS = (0.05, 0.1, 0.2, 0.3, 0.5)  # seconds between the attempts to replace a file
+_swept = set()  # folders in which this process has deleted what dead writers left
 
-def temporary_for(path: Path) -> Path:
-    """Where `replacing` writes: the suffix stays, which Keras and Pillow go by."""
-    return path.with_name(f".writing-{path.name}")
+
+def is_temporary_for(path: Path, name: str) -> bool:
+    """Whether a file is what a killed program left of `name`; older versions had no token."""
+    return re.fullmatch(rf"\.writing-({_TOKEN}-)?{re.escape(name)}", path.name) is not None
 
 
 @contextlib.contextmanager
 def replacing(path, sync=True):
     """Write a file whole or not at all: yields a temporary path beside it, then moves it there.
 
-    What a killed process left is overwritten by the next one, for the name is always the same. It
-    is made anew each time, so that nothing is written through a link of that name.
+    Each writer has a temporary file of its own, locked while it lives: of several the last one
+    wins. The first one in a folder deletes what dead writers left there.
 
     Args:
         path: the file to write or replace.
@@ -35,22 +44,77 @@ def replacing(path, sync=True):
     path = Path(path)
     if path.is_dir():  # os.replace would say so as well, after all the work
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    temporary = temporary_for(path)
+    # The suffix stays: Keras and Pillow go by it.
+    temporary = path.with_name(f".writing-{secrets.token_hex(6)}-{path.name}")
+    lock = None
     try:
-        temporary.unlink(missing_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
+        _try_lock(lock)
+        sweep(path.parent)
         yield temporary
         if sync:
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if os.name == "nt":  # an open file is not renamed there
+            os.close(lock)
+            lock = None
+        _rename(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):  # it would count as space that is not free
             temporary.unlink(missing_ok=True)
         raise _placed(error, path) from error
     finally:
-        with contextlib.suppress(OSError):  # a folder of that name, which is not ours
+        if lock is not None:
+            os.close(lock)
+        with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _try_lock(file: int) -> bool:
+    """Lock an open file until it is closed, as at its process' death; False where another has it.
+
+    Windows needs no lock: an open file cannot be deleted there.
+    """
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except ModuleNotFoundError:
+        return True
+    except OSError:  # also a file system without locks
+        return False
+    return True
+
+
+def sweep(folder: Path):
+    """Delete the temporary files of dead writers, once in a process."""
+    if (place := folder.absolute()) in _swept:
+        return
+    _swept.add(place)
+    for path in folder.glob(".writing-*"):
+        ours = re.match(rf"\.writing-{_TOKEN}-", path.name) and path.is_file()
+        if not ours or path.is_symlink():
+            continue
+        with contextlib.suppress(OSError):  # somebody else's, or deleted by another process
+            file = os.open(path, os.O_RDWR)
+            try:
+                dead = _try_lock(file)
+            finally:
+                os.close(file)
+            if dead:
+                path.unlink()
+
+
+def _rename(temporary: Path, path: Path):
+    """Move a file or folder, and try for a second where another program holds what is there."""
+    for wait in _WAITS:
+        try:
+            return os.replace(temporary, path)
+        except OSError as error:
+            if error.errno not in _HELD:
+                raise
+        time.sleep(wait)
+    return os.replace(temporary, path)
 
 
 def _placed(error, path):
@@ -59,7 +123,8 @@ def _placed(error, path):
         free = shutil.disk_usage(path.parent).free
         reason = f"{os.strerror(error.errno)} ({limits.in_words(free)} are free there)"
         return OSError(error.errno, reason, str(path))
-    if error.errno is None or error.filename:
+    ours = error.filename and Path(error.filename).name.startswith(".writing-")
+    if error.errno is None or (error.filename and not ours):
         return error
     return OSError(error.errno, error.strerror or str(error), str(path))
 
@@ -90,7 +155,9 @@ def whole_folder(path, is_whole):
         if is_whole(path):
             yield None
             return
-        shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
+        # Damaged, or it would have been taken; and what older versions left half made.
+        for folder in (path, path.with_name(f"{_MAKING}{path.name}")):
+            shutil.rmtree(folder, ignore_errors=True)
         with new_folder(path) as temporary:
             yield temporary
 
@@ -99,20 +166,52 @@ def whole_folder(path, is_whole):
 def new_folder(path):
     """Make a folder whole or not at all: yields a temporary one beside it, then moves it there.
 
-    What a killed process left is made anew by the next one, for the name is always the same: of
-    two programs that make one folder at once the second fails, unless a lock keeps them apart.
+    A lock beside the temporary folder marks it as ours, and its writer as alive. What dead writers
+    left is deleted first, so that its room on the disk counts as free.
 
     Args:
         path: where nothing is yet, or an empty folder; its parent is there.
+
+    Raises:
+        OSError: what is there has files by now, as of another program that made it meanwhile.
     """
-    temporary = path.with_name(f".making-{path.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        with contextlib.suppress(FileNotFoundError):  # onto an empty one Windows renames nothing
-            path.rmdir()
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    for lock in path.parent.glob(f"{_MAKING}*.lock"):
+        if is_unfinished(left := lock.with_suffix("")):
+            with contextlib.suppress(OSError, filelock.Timeout):  # somebody else's, or it lives
+                delete_unfinished(left)
+    temporary = path.with_name(f"{_MAKING}{secrets.token_hex(6)}-{path.name}")
+    with filelock.FileLock(_lock_beside(temporary)):
+        try:
+            temporary.mkdir()
+            yield temporary
+            with contextlib.suppress(OSError):  # onto an empty one Windows renames nothing
+                path.rmdir()
+            try:
+                _rename(temporary, path)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(path)) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+            _lock_beside(temporary).unlink(missing_ok=True)
+
+
+def _lock_beside(folder):
+    return folder.with_name(f"{folder.name}.lock")
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether `new_folder` was making a folder: its name and the lock beside it say so."""
+    ours = re.match(rf"\{_MAKING}{_TOKEN}-", folder.name)
+    return bool(ours) and _lock_beside(folder).is_file() and not folder.is_symlink()
+
+
+def delete_unfinished(folder: Path):
+    """Delete a folder that a dead program was making, and its lock.
+
+    Raises:
+        filelock.Timeout: the program lives.
+    """
+    lock = _lock_beside(folder)
+    with filelock.FileLock(lock, timeout=0):
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.unlink(missing_ok=True)

@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import re
 import zipfile
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common.atomic_write import replacing
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, is_unreadable
 from dcgan_tf.common.foreign import open_zip, read_array, read_lines
 
 log = logging.getLogger(__name__)
@@ -115,11 +116,16 @@ def write(folder, state, journal, keep):
 
 def files(folder: Path) -> list[Path]:
     """The checkpoints there are, oldest first; what a person named otherwise is none."""
-    found = {_step_of(path): path for path in folder.glob("step_*.npz")}
+    try:
+        inside = [folder / name for name in os.listdir(folder)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = {step_of(path): path for path in inside}
     return [found[step] for step in sorted(found.keys() - {None})]
 
 
-def _step_of(path):
+def step_of(path: Path) -> int | None:
+    """The step of a checkpoint by its name; None where that is another's."""
     match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
     step = int(match[1]) if match else None
     return step if match and path.name == f"step_{step:08d}.npz" and path.is_file() else None
@@ -130,6 +136,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
 
     Raises:
         ValueError: it is damaged; the message says how.
+        OSError, MemoryError: it cannot be read now, and may be whole.
     """
     try:
         with open_zip(path) as archive:
@@ -141,6 +148,10 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
             raise ValueError("its checksum does not match")
         return content, _journal(content.pop(JOURNAL))
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
+        if is_unreadable(error):
+            if isinstance(error, OSError):  # a failing read does not say of which file
+                error.filename = str(path)
+            raise
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
@@ -148,6 +159,8 @@ def _array(archive, entry):
     """The ndarray in one `.npy` of an archive, if it claims neither more nor less than is there."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
+    if entry.file_size > archive.start_dir:
+        raise ValueError(f"{entry.filename} claims more than the file has")
     return read_array(archive.read(entry))
 
 
@@ -172,6 +185,7 @@ def read_newest(folder):
 
     Raises:
         UserError: there are checkpoints, but none is whole.
+        OSError, MemoryError: one cannot be read now; nothing is set aside then.
     """
     damaged = []
     for path in reversed(files(folder)):
@@ -200,8 +214,10 @@ def read_journal(run) -> dict:
             with open_zip(path) as archive:
                 text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
             return dataclasses.asdict(_journal(text))
-        except Exception:  # damaged; training says so, here the one before will do
-            continue
+        except Exception as error:
+            if is_unreadable(error):  # it may be whole: no other is the newest
+                break
+            continue  # damaged; training says so, here the one before will do
     return {}
 
 

@@ -28,7 +28,7 @@ class UserError(Exception):
 
 
 class Interrupted(BaseException):
-    """A signal asked the process to end; `signum` is 2 (Ctrl-C) or 15 (SIGTERM).
+    """A signal asked the process to end, such as 2 (Ctrl-C) or 15 (SIGTERM).
 
     A BaseException like KeyboardInterrupt, so that no `except Exception` on the way swallows it.
     """
@@ -69,6 +69,16 @@ _FILE_SYSTEM_ERRORS = {
 def is_file_system_error(error):
     """bool: whether an OSError says that the user's disk, path or permission is in the way."""
     return error.errno in _FILE_SYSTEM_ERRORS
+
+
+def is_unreadable(error: Exception) -> bool:
+    """Whether an error says that a file cannot be read now, not that its content is wrong.
+
+    A wrong offset in a damaged zip is EINVAL, one of its reasons has no number at all.
+    """
+    if isinstance(error, OSError):
+        return error.errno not in (None, errno.EINVAL, errno.ENOENT)
+    return isinstance(error, MemoryError)
 
 
 def describe(error):

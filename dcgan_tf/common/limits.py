@@ -23,7 +23,6 @@ SEED = 2**32 - 1  # of numpy.random.RandomState
 # Memory
 
 PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
-PROGRAM_ADDRESSES = 2_500_000_000  # of address space: with less its import ends in an abort
 _CGROUPS = (
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -41,16 +40,6 @@ def memory():
         except (OSError, ValueError):  # there is none, or it says "max"
             continue
     return min(found)
-
-
-def addresses():
-    """int | None: bytes of address space that `ulimit -v` leaves this process, None: all."""
-    try:
-        import resource
-    except ModuleNotFoundError:  # Windows
-        return None
-    soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-    return None if soft == resource.RLIM_INFINITY else soft
 
 
 def in_words(count):

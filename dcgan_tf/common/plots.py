@@ -4,6 +4,7 @@ import contextlib
 import gc
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 
 from dcgan_tf.common.atomic_write import replacing
@@ -28,17 +29,27 @@ def figure(
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
     import matplotlib.figure  # its import takes a while that --help need not wait for
 
-    # A figure of its own, not pyplot's, which keeps a global state and wants a main thread.
-    drawn = matplotlib.figure.Figure(figsize=SIZE, layout="constrained")
-    panels = drawn.subplots(2, sharex=True, height_ratios=(3, 2))
-    yield tuple(panels)
-    panels[0].set_title(title, fontsize=10)
-    panels[1].set_xlabel(xlabel)
-    for axes in panels:
-        axes.grid(alpha=0.3)
-        axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it, where it hides nothing
-    with replacing(path) as temporary:
-        drawn.savefig(temporary, dpi=DPI, metadata=text)
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        matplotlib.rcdefaults()  # whatever the user's own matplotlibrc says
+        matplotlib.rcParams["text.parse_math"] = False  # a run may be called $MODEL_$SEED
+        # A character that the font lacks is a box; two lines for each say no more.
+        warnings.filterwarnings("ignore", "Glyph|Matplotlib currently does not support")
+        # A figure of its own, not pyplot's, which keeps a global state and wants a main thread.
+        drawn = matplotlib.figure.Figure(figsize=SIZE, layout="constrained")
+        panels = drawn.subplots(2, sharex=True, height_ratios=(3, 2))
+        yield tuple(panels)
+        panels[0].set_title(title, fontsize=10)
+        panels[1].set_xlabel(xlabel)
+        for axes in panels:
+            axes.grid(alpha=0.3)
+            axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it, hiding nothing
+        with replacing(path) as temporary:
+            drawn.savefig(temporary, dpi=DPI, metadata=text)
     # A figure is half a megabyte of circular references; Python would let dozens pile up.
     del drawn, panels, axes
     gc.collect()
+
+
+def label(name: str) -> str:
+    """A name for a legend, which leaves out those that begin with an underscore."""
+    return f" {name}" if name.startswith("_") else name

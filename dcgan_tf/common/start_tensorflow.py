@@ -1,5 +1,5 @@
-"""Import TensorFlow without its greeting: a dozen lines that look like errors and are none, and
-with nothing that the user's Keras is set to."""
+"""Import TensorFlow without its greeting, a dozen lines that look like errors and are none, and
+without the user's settings of Keras."""
 
 import contextlib
 import gc
@@ -7,14 +7,13 @@ import logging
 import os
 import platform
 import re
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
+from dcgan_tf.common.streams import stderr_through
 
 log = logging.getLogger(__name__)
 
@@ -22,11 +21,18 @@ _CPU = Path("/proc/cpuinfo")
 
 # TF_CPP_MIN_LOG_LEVEL does not reach these, which are written before it is read.
 _HARMLESS = (
-    b"I0000 ",
-    b"WARNING: All log messages before absl",
-    b"To enable the following instructions",
-    b"failed call to cuInit",  # there is no GPU
+    "I0000 ",
+    "WARNING: All log messages before absl",
+    "To enable the following instructions",
+    "failed call to cuInit",  # there is no GPU
 )
+
+_FILTER = """
+for line in sys.stdin.buffer:
+    if not any(word.encode() in line for word in sys.argv[1:]):
+        sys.stderr.buffer.write(line)
+        sys.stderr.flush()
+"""
 
 
 def start_tensorflow():
@@ -41,12 +47,12 @@ def start_tensorflow():
         bool: whether there is a GPU.
 
     Raises:
-        UserError: too little memory for TensorFlow, or a clock with which no file can be saved.
+        UserError: a processor without AVX, or too little memory for TensorFlow.
     """
     _check_machine()
     _ask_for_onednn()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with _filtered_stderr(), _own_keras():
+    with stderr_through(_FILTER, *_HARMLESS), _own_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -74,16 +80,6 @@ def _check_machine():
             "this processor has no AVX, with which TensorFlow is built: use another machine, or "
             "let a virtual one have it (QEMU: -cpu host)"
         )
-    if time.localtime().tm_year < 1980:
-        raise UserError(
-            f"the clock says {time.strftime('%Y-%m-%d')}, and zip files, in which networks and "
-            "checkpoints are kept, begin at 1980: set the clock"
-        )
-    if (addresses := limits.addresses()) and addresses < limits.PROGRAM_ADDRESSES:
-        raise UserError(
-            f"ulimit -v leaves {limits.in_words(addresses)} of address space and TensorFlow needs "
-            f"{limits.in_words(limits.PROGRAM_ADDRESSES)}: raise it"
-        )
     if (memory := limits.memory()) < limits.PROGRAM_BYTES:
         raise UserError(
             f"there are {limits.in_words(memory)} of memory and TensorFlow alone needs "
@@ -92,7 +88,7 @@ def _check_machine():
 
 
 def _lacks_avx():
-    """TensorFlow would abort, and what it says of that be lost."""
+    """TensorFlow would abort with words about how to compile it."""
     try:
         about = _CPU.read_text(encoding="utf-8", errors="replace")
     except OSError:  # no Linux
@@ -148,19 +144,3 @@ def _name_other_settings(folder):
     found = read_json(path)
     if others := [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]:
         log.warning(f"{path}: its {', '.join(others)} is not used here")
-
-
-@contextlib.contextmanager
-def _filtered_stderr():
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as caught:
-        os.dup2(caught.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            caught.seek(0)
-            lines = [line for line in caught if not any(word in line for word in _HARMLESS)]
-            sys.stderr.write(b"".join(lines).decode("utf-8", "backslashreplace"))

@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import stat
+import subprocess
 import sys
 
 
@@ -62,20 +63,49 @@ class _Pipe(io.FileIO):
 
 
 @contextlib.contextmanager
+def stderr_through(program: str, *arguments: str):
+    """Send what libraries in C++ write to stderr through a Python program while the block runs.
+
+    It is a process of its own, so that the last words of one that aborts get through.
+
+    Yields:
+        The file number that leads to the program's stdin, as stderr does.
+    """
+    sys.stderr.flush()
+    begin = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    command = [sys.executable, "-ISc", begin + program, *arguments]
+    kept = os.dup(2)
+    try:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=kept) as shown:
+            os.dup2(shown.stdin.fileno(), 2)
+            try:
+                yield shown.stdin.fileno()
+            finally:
+                os.dup2(kept, 2)
+    finally:
+        os.close(kept)
+
+
+_SHOW_UNLESS_DONE = """
+text = sys.stdin.buffer.read()
+if not text.endswith(b"\\0"):
+    sys.stderr.buffer.write(text)
+"""
+
+
+@contextlib.contextmanager
 def hushed():
-    """Drop what libraries in C++ write to this process' stderr while the block runs, and the
-    logging to stderr that others begin there.
+    """Drop what libraries in C++ write to this process' stderr while the block runs, unless it ends
+    the process, and the logging to stderr that others begin there.
 
     Only for work whose result is checked afterwards, and whose errors are exceptions.
     """
-    sys.stderr.flush()
     handlers = list(logging.root.handlers)
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
-        yield
+        with stderr_through(_SHOW_UNLESS_DONE) as pipe:
+            try:
+                yield
+            finally:
+                os.write(pipe, b"\0")
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
         logging.root.handlers[:] = handlers  # absl gives the root one that shows everything twice

@@ -96,7 +96,7 @@ def _training(shown):
         ["images seen", *(_number(own.get("images_seen"), ",") for own in last)],
         ["d_loss, last epoch", *(_number(own.get("d_loss"), ".3f") for own in last)],
         ["g_loss, last epoch", *(_number(own.get("g_loss"), ".3f") for own in last)],
-        ["diversity, last epoch", *(_number(own.get("diversity"), ".2f") for own in last)],
+        ["pixel variation, last epoch", *(_number(own.get("diversity"), ".2f") for own in last)],
         ["images a second", *(_number(own.get("images_per_second"), ",.0f") for own in speeds)],
         ["minutes", *(_number(_minutes(own), ",.1f") for own in speeds)],
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image
 
 from dcgan_tf.common.foreign import open_regular
-from dcgan_tf.common.plots import figure
+from dcgan_tf.common.plots import figure, label
 from dcgan_tf.common.scores import LABELS
 
 COLORS = 10  # of Matplotlib's default cycle; then the lines are dotted, then dashed
@@ -33,7 +33,7 @@ def draw(shown: list[dict], scores: dict, out: Path):
             epochs = found["epochs"]
             images = epochs["images_seen"]
             mark = {"marker": "."} if len(images) < 30 else {}
-            losses.plot(images, epochs["d_loss"], label=found["name"], **look, **mark)
+            losses.plot(images, epochs["d_loss"], label=label(found["name"]), **look, **mark)
             losses.plot(images, epochs["g_loss"], alpha=0.35, **look, **mark)
             if scores and placed.get(number):
                 _draw_scores(below, placed[number], look)

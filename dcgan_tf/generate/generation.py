@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common import files, limits, pretrained
+from dcgan_tf.common.atomic_write import sweep
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.images import (
     GAP,
@@ -207,7 +208,11 @@ def _open_out(request, names, folders=()):
     """
     out = request.out
     if out is None:
-        out = files.next_directory(pretrained.home_of(request.model) / "generated")
+        parent = pretrained.home_of(request.model) / "generated"
+        for last in sorted(parent.glob("[0-9]*"))[-1:]:  # it may have been killed
+            sweep(last)
+            sweep(last / "images")
+        out = files.next_directory(parent)
     else:
         files.make_directory(out, "--out")
     for name in names:

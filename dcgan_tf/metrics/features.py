@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import whole_folder, write_text
+from dcgan_tf.common.errors import is_unreadable
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json, read_npz
 from dcgan_tf.metrics.frechet import FeatureStatistics
@@ -195,6 +196,8 @@ def _is_whole(folder, pictures, layers):
         _read(folder, pictures, layers, mapped=True)
         return True
     except Exception as error:  # a damaged file may raise anything
+        if is_unreadable(error):
+            raise
         log.warning(f"{folder}: damaged ({error or type(error).__name__}); computed again")
         return False
 

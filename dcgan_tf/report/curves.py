@@ -16,7 +16,9 @@ GUESSING = {"hinge": 1.0}  # d_loss of a D that only guesses; else ln 2, as in m
 EPOCHS = 2000  # of the curves on one page; of more an even choice
 MARKS = 100  # changes of settings in a curve
 
-_epoch = numbers(("epoch", "step", "images_seen", *LOSSES), ("diversity",))
+_PIXELS = ("diversity", "roughness")  # which older runs do not have
+
+_epoch = numbers(("epoch", "step", "images_seen", *LOSSES), _PIXELS)
 _timing = numbers(("epoch", "seconds", "images_per_second"), ("peak_memory_mb",))
 
 
@@ -38,7 +40,7 @@ def curves(files: Files, config, most: int) -> dict:
             files.notes.append(f"{name}: {most:,} of {len(records):,} epochs are shown")
     return {
         "epochs": columns(evenly(history, most), ("epoch", "step", "images_seen", *LOSSES))
-        | {"diversity": [record.get("diversity") for record in evenly(history, most)]},
+        | {name: [record.get(name) for record in evenly(history, most)] for name in _PIXELS},
         "steps": _steps(files, history),
         "timing": columns(evenly(timing, most), ("epoch", "seconds", "images_per_second"))
         | {"peak_memory_mb": [record.get("peak_memory_mb") for record in evenly(timing, most)]},

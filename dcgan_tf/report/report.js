@@ -263,7 +263,7 @@
 
   const QUANTITIES = {
     d_loss: "D's loss, d_loss", g_loss: "G's loss, g_loss", d_real: "D's belief in reals", d_fake: "D's belief in fakes",
-    diversity: "Variety of the samples",
+    diversity: "Pixel variation of the samples",
   };
   const EXPLAIN = {
     losses: "How wrong each network is: d_loss when D tells real pictures from generated ones, g_loss when G wants to be taken " +
@@ -273,7 +273,7 @@
     beliefs: "How sure D is, from 0 to 1, that real and that generated pictures are real. Far apart, D sees through G; both near 0.5, it can hardly tell.",
     d_real: "How sure D is, from 0 to 1, that real pictures are real.",
     d_fake: "How sure D is, from 0 to 1, that generated pictures are real. At 0 it is never fooled.",
-    diversity: "How much the samples differ among each other, by their pixels; 1 is as varied as real pictures. Below 0.3, G draws the same picture again and again: a collapse.",
+    diversity: "How much the samples differ among each other, by their pixels alone; 1 is as much as real pictures do, and as noise may. Below 0.3, G draws the same picture again and again: a collapse.",
     score: "How far the generated pictures are from real ones in what an image network sees; lower is better.",
     floor: " Dotted: what real pictures score against real ones, so about the best there is.",
     images_per_second: "Training pictures a second, epoch by epoch. Dips come from other programs on the machine, or from what is compiled in the first epoch.",
@@ -467,7 +467,7 @@
   }
 
   function figures() {
-    const names = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake", "diversity"];
+    const names = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake", "diversity", "roughness"];
     for (const run of runs) {
       if (!run.epochs.epoch.length) { put("tables", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.epochs)); continue; }
       put("tables", lazy(`All figures${of(run)}, epoch by epoch`, () => table(`metrics.jsonl${of(run)}`,

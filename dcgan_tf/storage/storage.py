@@ -13,6 +13,7 @@ from pathlib import Path
 import filelock
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.atomic_write import delete_unfinished, is_unfinished
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
 
@@ -23,8 +24,6 @@ FILES = {
     "features": {"entry.json", "features.npy", "logits.npy", "statistics.npz"},
 }
 RECORDS = {"pack": ("manifest.json", "pixels_sha256"), "features": ("entry.json", "recipe")}
-_UNFINISHED = ".making-"
-_BEING_WRITTEN = ".writing-"
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,8 @@ def _entry(path):
         return None
     size = sum(status.st_size for status in files.values())
     used = max((status.st_mtime for status in files.values()), default=path.stat().st_mtime)
-    if path.name.startswith(_UNFINISHED):
-        names = {name.removeprefix(_BEING_WRITTEN) for name in files}
-        if names <= FILES["pack"] or names <= FILES["features"]:
-            return Entry(path, "unfinished", size, used, "unfinished")
-        return None
+    if is_unfinished(path):
+        return Entry(path, "unfinished", size, used, "unfinished")
     for kind, (name, key) in RECORDS.items():
         if name in files and files.keys() <= FILES[kind]:
             record = read_json(path / name, limits.MANIFEST_BYTES)
@@ -119,9 +115,10 @@ def _words(kind, record):
 
 def _delete(entry):
     """Delete the files of an entry, then its folder, unless a program is making it just now."""
-    made = entry.path.with_name(entry.path.name.removeprefix(_UNFINISHED))
     try:
-        with filelock.FileLock(f"{made}.lock", timeout=0):
+        if entry.kind == "unfinished":
+            return delete_unfinished(entry.path)
+        with filelock.FileLock(f"{entry.path}.lock", timeout=0):
             for file in list(os.scandir(entry.path)):
                 os.unlink(file.path)
             os.rmdir(entry.path)

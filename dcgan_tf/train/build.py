@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from types import SimpleNamespace
 
 import keras
 
@@ -13,15 +14,21 @@ from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import GENERATORS, load_network
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.penalties import GradientPenalty
+from dcgan_tf.train import changes
 from dcgan_tf.train.callbacks import logs
-from dcgan_tf.train.callbacks.control import Checkpoint, Looks, RestoreMeans, StepCounter, Stop
+from dcgan_tf.train.callbacks.control import (
+    Checkpoint,
+    Looks,
+    RestoreMeans,
+    StepCounter,
+    Stop,
+    StopAtNaN,
+)
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.midway import AverageIntoG, Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
-from dcgan_tf.train.callbacks.redrawn import Redrawn
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
-from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.computing import use_jit
 from dcgan_tf.train.init_from import check_same, init_files
 from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
@@ -127,40 +134,41 @@ def callbacks(session) -> list[keras.callbacks.Callback]:
 
     StepCounter moves `journal.step` and says when values are looked at, for all others. StopAtNaN
     comes before anything is written. MetricsLog measures pictures of SampleGrid and adds to
-    `journal.history`, which Troubles, LossPlot, TensorBoardLog and Checkpoint read; the GIF comes
-    after its grids, Scores before TensorBoardLog, which writes them; Checkpoint is on disk only
-    after all else of an epoch is, and Stop is last.
+    `journal.history`, which Troubles, LossPlot, TensorBoardLog and Checkpoint read, LossPlot to
+    `journal.curve`; Scores comes before TensorBoardLog, which writes them. Checkpoint comes after
+    all of an epoch that cannot be made again from it, and Stop, which draws the plots, is last.
     """
     run, journal, stop, config = session.run, session.journal, session.stop, session.config
     looks = Looks(config.checkpoint_steps, session.workers)
-    counting = [
+    found = [
         RestoreMeans(journal, session.restored),
         Midway(journal, config, session.plan, settle),
         AverageIntoG(journal, config),
         StepCounter(journal, stop, looks, session.workers),
         StopAtNaN(run, looks),
     ]
-    writing = _writing(session, looks) if session.chief else []
-    saving = [Checkpoint(run, journal, config, stop, looks)] if session.chief else []
-    pictures = [callback for callback in writing if isinstance(callback, Redrawn)]
-    return [*counting, *writing, *saving, Stop(journal, stop, config.epochs, pictures)]
+    pictures = []
+    if session.chief:
+        pictures = _pictures(run, config, session.plan, journal, looks)
+        found += [
+            *_writing(session, looks),
+            *pictures,
+            Checkpoint(run, journal, config, stop, looks),
+        ]
+    return [*found, Stop(journal, stop, config.epochs, pictures)]
 
 
 def _writing(session, looks):
     run, config, journal = session.run, session.config, session.journal
     epochs = config.epochs
-    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     diversity = collapse.Diversity(session.pack.pixels)
-    certainty = collapse.certainty_at(config, map(dataclasses.astuple, session.plan))
     pace = Pace(journal, config.batch_size, epochs)
     grids = SampleGrid(run.samples, config.sample_count, config.sample_every, epochs)
     found = [
         ProgressBar(journal, pace, config.batch_size, epochs, looks),
         grids,
         logs.MetricsLog(run, journal, pace, epochs, diversity, grids),
-        logs.Troubles(journal, certainty),
-        LossPlot(run.losses, title, certainty, journal, looks),
-        ProgressGif(run.progress, run.samples),
+        logs.Troubles(journal, _certainty(config, session.plan)),
     ]
     if config.score_every:
         judge = training_judge(config, session.pack)
@@ -169,3 +177,31 @@ def _writing(session, looks):
     if config.tensorboard:
         found.append(logs.TensorBoardLog(run.tensorboard, journal, config))
     return found
+
+
+def _certainty(config, plan):
+    return collapse.certainty_at(config, map(dataclasses.astuple, plan))
+
+
+def _pictures(run, config, plan, journal, looks=None):
+    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
+    return [
+        LossPlot(run.losses, title, _certainty(config, plan), journal, looks),
+        ProgressGif(run.progress, run.samples),
+    ]
+
+
+def redraw(run, config, journal, after: float):
+    """Draw the plots of a finished run that are older than `after`, or not there.
+
+    So it is where a training was killed right after its last checkpoint, of that time.
+    """
+    losses, gif = _pictures(run, config, changes.read(run.config), journal)
+    gif.done = journal.epoch
+    shape = SimpleNamespace(output_shape=(None, config.image_size, config.image_size))
+    model = SimpleNamespace(batch_size=config.batch_size, loss_terms=_loss(config), shown=shape)
+    for picture in (losses, gif):
+        if not picture.path.exists() or picture.path.stat().st_mtime < after:
+            picture.set_model(model)
+            picture.on_train_begin()
+            picture.redraw(0)

@@ -7,13 +7,12 @@ import os
 import platform
 import subprocess
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 
 import filelock
 
-from dcgan_tf.common.atomic_write import temporary_for, write_text
+from dcgan_tf.common.atomic_write import is_temporary_for, write_text
 from dcgan_tf.common.config import changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, UserError
@@ -54,21 +53,24 @@ def _flag(run):
 
 def _foreign(run):
     """list[str]: what there is beside all that a run killed at once, before config.toml, leaves."""
-    ours = {run.lock, temporary_for(run.config)}
+    ours = {run.lock, *_left_of(run.config)}
     return sorted(path.name for path in run.root.iterdir() if path not in ours)
 
 
+def _left_of(*paths):
+    """list[Path]: what killed writers of these files in a run's directory left."""
+    inside = paths[0].parent.iterdir()
+    return [left for left in inside if any(is_temporary_for(left, path.name) for path in paths)]
+
+
 def check_name(run: Run):
-    """Raise UserError for a name or a year that TensorFlow and Keras cannot write."""
+    """Raise UserError for a name that TensorFlow and Keras cannot write."""
     try:
         fit = b"\0" not in str(run.root).encode("utf-8")
     except UnicodeEncodeError:
         fit = False
     if not fit:
         raise UserError("not a name in UTF-8 without null bytes; choose one", flag=_flag(run))
-    year = time.localtime().tm_year
-    if not 1980 <= year < 2108:  # what a zip can say, and .keras files are zips
-        raise UserError(f"this computer's clock says {year}; set it, then run the same again")
 
 
 def check_places(run: Run):
@@ -83,7 +85,7 @@ def check_places(run: Run):
             )
     kept = [*run.samples.glob("epoch_[0-9]*.png"), *run.checkpoints.glob("step_[0-9]*.npz")]
     locks = [run.lock, lock_for(run.evaluation)]
-    for path in [*locks, *run.files(), *map(temporary_for, run.files()), *kept]:
+    for path in [*locks, *run.files(), *kept]:
         if os.path.lexists(path) and not path.is_file():
             raise UserError(f"{path}: {_what_is(path)}, where training writes a file; move it away")
     for path in locks:
@@ -202,10 +204,10 @@ def _undo(run):
     So what was trained stays, whatever ends the training, and so does what somebody else put there.
     """
     files = [run.lock, run.config, run.versions, run.log]
-    files += [temporary_for(path) for path in (run.config, run.versions)]
     folders = [folder for folder in run.folders() if folder.is_dir()]
     files += run.tensorboard.glob("events.out.tfevents.*")
     with contextlib.suppress(OSError):  # the error that led here is the one to tell
+        files += _left_of(run.config, run.versions)
         inside = [path for folder in (run.root, *folders) for path in folder.iterdir()]
         if not set(inside) <= {*files, *folders}:
             return

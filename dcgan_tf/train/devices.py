@@ -4,6 +4,7 @@ import faulthandler
 import json
 import os
 import re
+import subprocess
 import sys
 import zlib
 
@@ -63,19 +64,20 @@ def _meet_workers():
     """The strategy of several workers; ends the process, exit code 1, if they do not all come.
 
     TensorFlow waits for them for an hour without letting any other Python thread run; only
-    faulthandler's watchdog, which needs none, can end that.
+    faulthandler's watchdog, which needs none, can end that. It has no words of its own, so another
+    process says them when it hears from the watchdog.
     """
-    print(
-        f"waiting for the other workers; giving up after {MEETING_SECONDS} seconds "
-        "(then see what they printed, and start all again)",
-        file=sys.stderr,
-        flush=True,
-    )
-    with open(os.devnull, "w") as nowhere:
-        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=nowhere)
-        strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        faulthandler.cancel_dump_traceback_later()
-    return strategy
+    seconds = f"{MEETING_SECONDS} seconds"
+    waiting = f"waiting for the other workers; giving up after {seconds}"
+    print(waiting, file=sys.stderr, flush=True)
+    last = f"error: not all workers came within {seconds}; see what they printed, start all again"
+    command = [sys.executable, "-ISc", "import sys; sys.stdin.read() and sys.exit(sys.argv[1])"]
+    with subprocess.Popen([*command, last], stdin=subprocess.PIPE) as speaker:
+        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=speaker.stdin)
+        try:
+            return tf.distribute.MultiWorkerMirroredStrategy()
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def is_multiworker(config):

@@ -1,19 +1,28 @@
-"""Ctrl-C and SIGTERM as requests that training looks at between two steps."""
+"""Signals as requests that training looks at between two steps."""
 
 import contextlib
 import os
 import signal
+import threading
 
 from dcgan_tf.common.errors import Interrupted
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_BY_HAND = (signal.SIGINT, signal.SIGTERM)
+# What Slurm and SGE send before the time is up, and a terminal that closes; Windows has none.
+_NOTICES = [
+    getattr(signal, name)
+    for name in ("SIGUSR1", "SIGUSR2", "SIGXCPU", "SIGHUP")
+    if hasattr(signal, name)
+]
 
 
 class StopRequest:
-    """Context manager that catches SIGINT and SIGTERM.
+    """Context manager that catches the signals that ask a program to end.
 
     Before `defer` a signal raises Interrupted at once. After it, the first signal only sets
-    `signum`, so that the state can be saved; a second one raises KeyboardInterrupt at once.
+    `signum`, so that the state can be saved. A second SIGINT or SIGTERM raises KeyboardInterrupt at
+    once; notices may come again and again. Outside of the main thread, as in a notebook's, Python
+    delivers no signals: nothing is caught there.
 
     Attributes:
         signum: the signal that came, None before.
@@ -24,14 +33,17 @@ class StopRequest:
         self.signum = None
         self.agreed = False
         self._deferring = False
+        self._before = {}
 
     def __enter__(self):
-        self._before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        if threading.current_thread() is threading.main_thread():
+            caught = [*_BY_HAND, *(n for n in _NOTICES if signal.getsignal(n) != signal.SIG_IGN)]
+            self._before = {signum: signal.getsignal(signum) for signum in caught}
         self._install()
         return self
 
     def _install(self):
-        for signum in _SIGNALS:
+        for signum in self._before:
             signal.signal(signum, self._handle)
 
     def __exit__(self, *exception):
@@ -51,8 +63,11 @@ class StopRequest:
     def _handle(self, signum, frame):
         if not self._deferring:
             raise Interrupted(signum)
-        if self.signum:
+        if signum in _BY_HAND and self.signum in _BY_HAND:
             raise KeyboardInterrupt
-        self.signum = signum
-        with contextlib.suppress(OSError):  # closed; print could be what was interrupted
-            os.write(1, b"\nsaving after this step; once more to stop at once\n")
+        first = self.signum is None
+        if first or signum in _BY_HAND:
+            self.signum = signum
+        if first:
+            with contextlib.suppress(OSError):  # closed; print could be what was interrupted
+                os.write(1, b"\nsaving after this step; once more to stop at once\n")

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import traceback
 
 import numpy as np
 import tensorflow as tf
@@ -15,12 +14,12 @@ from dcgan_tf.common.errors import (
     UserError,
     describe,
     is_file_system_error,
-    one_line,
 )
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import claim, devices
-from dcgan_tf.train.build import callbacks
+from dcgan_tf.train.build import callbacks, redraw
+from dcgan_tf.train.callbacks.redrawn import attempt
 from dcgan_tf.train.session import open_session
 from dcgan_tf.train.signals import StopRequest
 
@@ -48,13 +47,16 @@ def train(request) -> int:
         if found and found[1].epoch >= epochs:
             done = found[1].epoch
             log.info(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
+            if worker[0] == 0:
+                _complete(run, request.config, found[1])
             return 0
         session = open_session(request, run, stop, worker, found)
         kept = callbacks(session)
         if session.chief:
             claim.save_config(run, request.config, session.plan)  # now that nothing is refused
             canvas = grid(np.asarray(session.pack.pixels[:64]))
-            save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
+            with attempt(run.reals):
+                save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
         log.info(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
         stop.defer()
@@ -63,26 +65,31 @@ def train(request) -> int:
             with _explained(session):
                 session.fit(kept)
         except Interrupted as interruption:
-            _report(session)
+            if session.chief:
+                _report(run)
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to go on: {_resume_command(run)}")
             return interruption.code
         _leave_together(session)
-        _report(session)
+        if session.chief:
+            _report(run)
         log.info(f"done: {epochs} epochs in {run.root}")
         log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
         return 0
 
 
-def _report(session):
+def _report(run):
     """Write the run's report.html. The training is done and saved, whatever becomes of it."""
-    if not session.chief:
-        return
-    try:
-        write_report((session.run,), session.run.report)
-    except Exception as error:
-        log.warning(f"no {session.run.report}: {one_line(error)}")
-        log.debug(traceback.format_exc())
+    with attempt(run.report):
+        write_report((run,), run.report)
+
+
+def _complete(run, config, journal):
+    """Make what a kill right after the last checkpoint left undone: the plots and the report."""
+    saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
+    redraw(run, config, journal, saved)
+    if not run.report.exists() or run.report.stat().st_mtime < saved:
+        _report(run)
 
 
 def _leave_together(session):

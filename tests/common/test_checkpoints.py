@@ -1,10 +1,15 @@
 """A checkpoint holds everything, is whole or not taken, and says so."""
 
+import errno
 import json
+import os
+import zipfile
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from helpers import little_memory
 from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common import checkpoints
@@ -101,3 +106,62 @@ def test_state_of_another_model_is_refused(trained):
     state.pop(next(iter(state)))
     with pytest.raises(UserError, match="another model"):
         checkpoints.restore(trained, state)
+
+
+class Failing:
+    """Stands for `open`: a file whose reading fails."""
+
+    def __init__(self, error):
+        self._error, self._open = error, open
+
+    def __call__(self, path, *args, **kwargs):
+        if str(path).endswith("_00000002.npz"):
+            raise self._error
+        return self._open(path, *args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *(OSError(number, os.strerror(number)) for number in (errno.EACCES, errno.EIO)),
+        *(OSError(number, os.strerror(number)) for number in (errno.ESTALE, errno.EMFILE)),
+        MemoryError(),
+    ],
+    ids=str,
+)
+def test_one_that_cannot_be_read_now_is_not_called_damaged(error, tmp_path, monkeypatch):
+    for step in (1, 2):
+        write(tmp_path, {"a": np.arange(9)}, step)
+    monkeypatch.setattr("builtins.open", Failing(error))
+    with pytest.raises(type(error)) as caught:
+        checkpoints.read_newest(tmp_path)
+    assert "step_00000002.npz" in str(caught.value) or isinstance(error, MemoryError)
+    assert checkpoints.read_journal(SimpleNamespace(checkpoints=tmp_path)) == {}
+    monkeypatch.undo()
+    assert [path.suffix for path in checkpoints.files(tmp_path)] == [".npz"] * 2
+    assert checkpoints.read_newest(tmp_path)[1].step == 2
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    write(tmp_path, {"a": np.arange(9)}, 1)
+    monkeypatch.setattr(os, "listdir", refuse)
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(PermissionError):
+        checkpoints.read_newest(tmp_path)
+
+
+def test_one_that_claims_more_than_it_has_is_damaged_and_takes_no_memory(tmp_path):
+    path = write(tmp_path, {"a": np.arange(9)}, 1)
+    with zipfile.ZipFile(path) as archive:
+        entries = archive.filelist
+        place = archive.start_dir
+    data = bytearray(path.read_bytes())
+    size = entries[0].file_size.to_bytes(4, "little")
+    first = data.index(size + size, place)
+    data[first : first + 8] = (2**32 - 2).to_bytes(4, "little") * 2
+    path.write_bytes(data)
+    with little_memory(), pytest.raises(ValueError, match="claims more"):
+        checkpoints.read(path)

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from helpers import REPO
@@ -160,18 +159,52 @@ def test_a_processor_for_which_tensorflow_is_not_built_is_named(
         start_tensorflow.start_tensorflow()
 
 
-def test_a_clock_before_zip_files_is_named(monkeypatch):
-    monkeypatch.setattr(time, "localtime", lambda *args: time.gmtime(0))
-    monkeypatch.setattr(time, "strftime", lambda form: "1970-01-01")
-    with pytest.raises(UserError, match="1970-01-01.*set the clock"):
-        start_tensorflow.start_tensorflow()
-
-
 def test_too_little_memory_for_tensorflow_is_named(monkeypatch):
-    monkeypatch.setattr(limits, "addresses", lambda: 1_500_000_000)
-    with pytest.raises(UserError, match="ulimit -v leaves 1.5 GB"):
-        start_tensorflow.start_tensorflow()
-    monkeypatch.setattr(limits, "addresses", lambda: None)
     monkeypatch.setattr(limits, "memory", lambda: 300_000_000)
     with pytest.raises(UserError, match="300.0 MB of memory and TensorFlow alone needs 536.9 MB"):
         start_tensorflow.start_tensorflow()
+
+
+ABORT = """
+import os, sys
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "tensorflow":
+            os.write(2, b"I0000 a greeting\\nthe library's last words\\n")
+            os.abort()
+sys.meta_path.insert(0, Finder())
+from dcgan_tf.common.start_tensorflow import start_tensorflow
+start_tensorflow()
+"""
+
+
+def test_last_words_of_a_library_that_aborts_are_shown(tmp_path):
+    (tmp_path / "start.py").write_text(ABORT)
+    done = shell(f"exec {PYTHON} start.py", tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr == "the library's last words\n"
+
+
+@pytest.mark.slow
+def test_rubbish_in_tensorflows_own_settings_is_told(tmp_path):
+    done = shell("$TRAIN --config demo --run a", tmp_path, TF_XLA_FLAGS="--rubbish=1")
+    assert done.returncode != 0 and "Unknown flag in TF_XLA_FLAGS: --rubbish=1" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+HUSHED = """
+import os, sys
+from dcgan_tf.common.streams import hushed
+with hushed():
+    os.write(2, b"a greeting\\n")
+with hushed():
+    os.write(2, b"the library's last words\\n")
+    os.abort()
+"""
+
+
+def test_what_is_hushed_is_shown_where_it_ends_the_process(tmp_path):
+    (tmp_path / "hushed.py").write_text(HUSHED)
+    done = shell(f"exec {PYTHON} hushed.py", tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr == "the library's last words\n"

@@ -16,6 +16,7 @@ from tiny_gan import tiny
 
 import dcgan_tf
 import generate
+from dcgan_tf.common import atomic_write
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.generate import generation, latents
@@ -148,9 +149,13 @@ def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path
     os.utime(older / "generator.keras", (1, 1))
     monkeypatch.chdir(tmp_path)
     run_main("--n", "2")
+    # As after a kill, seen by another process.
+    (newest / "generated/0001/images/.writing-0123456789ab-seed_000002.png").write_bytes(b"half")
+    monkeypatch.setattr(atomic_write, "_swept", set())
     run_main("--n", "2")
     made = sorted(path.name for path in (newest / "generated").iterdir())
     assert made == ["0001", "0002"]
+    assert not list((newest / "generated").rglob(".writing*"))
 
 
 def test_the_best_generator_of_a_run_writes_into_the_run(model_file, tmp_path):

@@ -8,6 +8,7 @@ import pytest
 
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
+from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.metrics import collapse
 from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.changes import Change
@@ -33,9 +34,44 @@ def test_spread_is_the_mean_distance_of_all_pairs():
 def test_diversity_of_the_data_is_1_and_of_one_picture_0():
     pixels = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), np.uint8)
     own = collapse.Diversity(pixels).measure(pixels[300:332])
-    assert own == pytest.approx(1, abs=0.02)
+    assert own == {"diversity": pytest.approx(1, abs=0.02), "roughness": pytest.approx(1, abs=0.03)}
     same = np.repeat(pixels[:1], 32, axis=0)
-    assert collapse.Diversity(pixels).measure(same) == 0
+    assert collapse.Diversity(pixels).measure(same)["diversity"] == 0
+
+
+def drawn_faces(count):
+    return np.stack([np.asarray(draw_face(index).resize((32, 32))) for index in range(count)])
+
+
+def noise(count, width, color=(1, 1, 1)):
+    """Grains `width` pixels wide."""
+    grains = np.random.default_rng(0).integers(0, 256, (count, 32 // width, 32 // width, 3))
+    return (grains.repeat(width, 1).repeat(width, 2) * color).astype(np.uint8)
+
+
+@pytest.mark.parametrize(("width", "color"), [(1, (1, 1, 1)), (1, (0, 1, 0)), (2, (0.2, 1, 0.2))])
+def test_noise_is_as_varied_as_faces_and_told_by_its_roughness(width, color):
+    measure = collapse.Diversity(drawn_faces(64)).measure
+    found = measure(noise(32, width, color))
+    assert found["diversity"] > 0.5 and found["roughness"] > collapse.NOISY
+    history = [record | found for record in epochs(1, steps=collapse.STARTING_STEPS)]
+    assert list(collapse.troubles(history)) == ["noise"]
+    assert "noise at epoch 1: neighboring pixels" in collapse.warning("noise", history, 1)
+    assert measure(drawn_faces(96)[64:])["roughness"] < collapse.SMOOTH
+
+
+def test_roughness_is_the_steps_of_neighbors_for_the_variance():
+    pictures = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), np.uint8)
+    values = pictures.astype(float)
+    down = np.mean((values[:, 1:] - values[:, :-1]) ** 2)
+    right = np.mean((values[:, :, 1:] - values[:, :, :-1]) ** 2)
+    expected = (down + right) / 2 / values.var((1, 2)).mean()
+    assert collapse.roughness(pictures) == pytest.approx(expected, rel=1e-12)
+    assert collapse.roughness(np.full((3, 4, 4, 1), 7, np.uint8)) == 0
+
+
+def rough(*values, steps=10):
+    return [r | {"roughness": v} for r, v in zip(epochs(*values, steps=steps), values, strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -48,6 +84,9 @@ def test_diversity_of_the_data_is_1_and_of_one_picture_0():
         (epochs(0.9, 0.9, 0.9, 0.9, d_real=0.97, d_fake=0.02), {"saturated D": 3}),
         (epochs(0.9, 0.9, d_real=0.97, d_fake=0.02) + epochs(0.9), {}),
         (epochs(None, None), {}),
+        (rough(30, 9, 5, 1.5, 1.2), {}),  # the beginning of a healthy run
+        (rough(9, 1.5, 1.2, 4.5), {"noise": 4}),
+        (rough(30, 30, 30, steps=400), {"noise": 3}),
         ([{k: v for k, v in r.items() if k != "diversity"} for r in epochs(1, 1)], {}),
     ],
 )

@@ -330,8 +330,8 @@ def test_incomplete_cache_is_downloaded_again(tmp_path):
         assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
 
 
-def test_what_a_killed_download_left_is_overwritten(tmp_path):
-    write(tmp_path / ".writing-inception-2015-12-05.tgz", b"y" * 5000)
+def test_what_a_killed_download_left_is_deleted(tmp_path):
+    write(tmp_path / ".writing-0123456789ab-inception-2015-12-05.tgz", b"y" * 5000)
     with Server(b"x" * 1000) as server:
         assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
     assert files_in(tmp_path) == ["inception-2015-12-05.tgz"]

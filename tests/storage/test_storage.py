@@ -17,6 +17,7 @@ PACK = {
     "pixels.npy": bytes(96),
 }
 FEATURES = {"entry.json": b'{"recipe": {"count": 9}}', "features.npy": bytes(2_000_000)}
+UNFINISHED = ".making-0123456789ab-celeba-64-2"
 
 
 @pytest.fixture
@@ -27,7 +28,11 @@ def kept(here):
     write_files(packs / "celeba-64-0", {"manifest.json": PACK["manifest.json"], "pixels.u8": b"x"})
     for path in (packs / "celeba-64-0").iterdir():
         os.utime(path, (0, time.time() - 40 * 86_400))
-    write_files(packs / ".making-celeba-64-2", {"pixels.npy": b"half"})
+    write_files(packs / UNFINISHED, {"pixels.npy": b"half"})
+    write_files(packs, {f"{UNFINISHED}.lock": b""})
+    # By their names alone no folders are ours.
+    write_files(packs / ".making-models", {"manifest.json": b"mine"})
+    (packs / ".making-empty").mkdir()
     write_files(here / "data/features/ab12", FEATURES)
     write_files(packs / "holiday", {"pixels.npy": b"mine"})
     write_files(packs / "celeba-64-3", PACK | {"notes.txt": b"mine"})
@@ -45,14 +50,16 @@ def test_all_is_listed_with_size_and_content(kept, caplog):
     for words in ("2.0 MB", "9 pictures", "unfinished", "4 of them"):
         assert words in text
     assert "holiday" not in text and "link" not in text and "celeba-64-3" not in text
-    assert len(list(kept.iterdir())) == 8
+    assert len(list(kept.iterdir())) == 11
 
 
 def test_clearing_takes_these_and_nothing_else(kept, caplog):
     caplog.set_level(logging.INFO, "dcgan_tf")
     main(["--clear"])
     left = {path.name for path in kept.iterdir() if path.suffix != ".lock"}
-    assert left == {"holiday", "celeba-64-3", "link", "notes.txt"}
+    others = (".making-models", ".making-empty")
+    assert left == {*others, "holiday", "celeba-64-3", "link", "notes.txt"}
+    assert (kept / ".making-models/manifest.json").read_bytes() == b"mine"
     assert {path.name for path in (kept / "celeba-64-3").iterdir()} == {*PACK, "notes.txt"}
     assert len(list((kept / "link").iterdir())) == 2
     assert "deleted: 4" in caplog.text and "celeba-64-0" in caplog.text
@@ -84,9 +91,10 @@ def test_other_places_are_refused(place, kept):
 
 
 def test_a_pack_that_is_being_made_stays(kept):
-    with filelock.FileLock(kept / "celeba-64-2.lock"), pytest.raises(UserError, match="being made"):
-        main([str(kept / ".making-celeba-64-2"), "--clear"])
-    assert (kept / ".making-celeba-64-2/pixels.npy").exists()
+    lock = filelock.FileLock(kept / f"{UNFINISHED}.lock")
+    with lock, pytest.raises(UserError, match="being made"):
+        main([str(kept / UNFINISHED), "--clear"])
+    assert (kept / UNFINISHED / "pixels.npy").exists()
 
 
 @pytest.mark.parametrize("record", [b"[]", b"{", b"{}", b"\xff", b"[" * 100_000])

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -115,13 +114,6 @@ def test_runs_itself_may_be_no_folder(kind, here):
 @pytest.mark.parametrize("name", ["a\0b", "a\udcffb"])
 def test_names_that_keras_and_tensorflow_cannot_write_are_refused(name, here):
     with pytest.raises(UserError, match="UTF-8"), claim.claim(request(name)):
-        pass
-    assert tree(here) == []
-
-
-def test_a_clock_that_no_zip_can_tell_is_refused(monkeypatch, here):
-    monkeypatch.setattr(time, "localtime", lambda *_: time.gmtime(0))
-    with pytest.raises(UserError, match="clock says 1970"), claim.claim(request("a")):
         pass
     assert tree(here) == []
 

@@ -13,7 +13,7 @@ import pytest
 from helpers import little_memory, one_line, resolved
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.atomic_write import temporary_for, write_text
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import lock_for
 from dcgan_tf.common.foreign import read_lines
@@ -82,7 +82,7 @@ def test_what_stands_in_the_way_is_named_first_and_never_written_through(
     if known := rng.random() < 0.5:
         assert attempt(config) == ""
     files, folders = run.files(), run.folders()
-    places = [*files, *folders, *map(temporary_for, files), run.lock, lock_for(run.evaluation)]
+    places = [*files, *folders, run.lock, lock_for(run.evaluation)]
     places += [sample_file(run.samples, 3), run.checkpoints / "step_00000007.npz"]
     place, kind = rng.choice(places), rng.choice(OBSTACLES)
     if os.path.lexists(place):

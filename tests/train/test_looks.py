@@ -8,14 +8,14 @@ import pytest
 import tensorflow as tf
 import tiny_gan
 
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import batches
-from dcgan_tf.train.callbacks.control import CallbackList, Checkpoint, Looks, StepCounter
+from dcgan_tf.train.callbacks.control import CallbackList, Checkpoint, Looks, StepCounter, StopAtNaN
 from dcgan_tf.train.callbacks.loss_plot import NAMES, LossPlot
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
-from dcgan_tf.train.callbacks.stop_at_nan import StopAtNaN
 from dcgan_tf.train.session import Session
 
 
@@ -150,6 +150,43 @@ def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
     with pytest.raises(UserError, match="NaN at step 2"):
         model.fit(data, callbacks=kept, steps_per_epoch=5, verbose=0)
     assert journal.step == 3 and not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_whose_weights_give_the_nan_is_not_called_good(tmp_path):
+    """The losses of step 1 are finite and the weights after it are not usable: step 2 tells."""
+    model = tiny_gan.build(tiny_gan.tiny())
+    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
+    run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=1)
+    run.checkpoints.mkdir()
+    looks, stop = Looks(1, 1), asked()
+    kept = [
+        StepCounter(journal, stop, looks, 1),
+        StopAtNaN(run, looks),
+        Checkpoint(run, journal, config, stop, looks),
+    ]
+    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
+    with pytest.raises(UserError, match=r"NaN at step 2 .*no checkpoint yet"):
+        model.fit(data, callbacks=kept, steps_per_epoch=5, verbose=0)
+    assert [path.name for path in checkpoints.files(run.checkpoints)] == ["step_00000001.npz"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
+    model = tiny_gan.build(tiny_gan.tiny())
+    run, journal, config = Run(tmp_path), Journal(9, "", 7), tiny_gan.tiny()
+    run.checkpoints.mkdir()
+    checkpoint = Checkpoint(run, journal, config, asked(), Looks(0, 1))
+    checkpoint.set_model(model)
+    checkpoint.save()
+    journal.step = 8
+    before = run.generator.read_bytes()
+    weight = model.generator.trainable_variables[0]
+    weight.assign(np.full(weight.shape, value))
+    with pytest.raises(UserError, match=r"by step 8; .*step_00000007\.npz") as caught:
+        checkpoint.save()
+    assert caught.value.code == DIVERGED
+    assert run.generator.read_bytes() == before
+    assert [path.name for path in checkpoints.files(run.checkpoints)] == ["step_00000007.npz"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from dcgan_tf.common.config import FIELDS
 from dcgan_tf.train.callbacks.logs import TensorBoardLog
 
 LOGS = {"d_loss": 0.5, "g_loss": 1.5}
-JOURNAL = SimpleNamespace(history=[{"diversity": 0.75}])
+JOURNAL = SimpleNamespace(history=[{"diversity": 0.75, "roughness": 1.5}])
 
 
 def train(folder, config):
@@ -45,8 +45,9 @@ def test_the_settings_stand_beside_the_scalars(tmp_path):
     config = tiny("celeba", data="/home/somebody/x.zip", init_from="/home/somebody/run", flip=True)
     train(tmp_path, config)
     found = values(tmp_path)
-    assert found.keys() == {metadata.SESSION_START_INFO_TAG, "d_loss", "g_loss", "diversity"}
-    for tag, number in (*LOGS.items(), ("diversity", 0.75)):
+    pixels = JOURNAL.history[0]
+    assert found.keys() == {metadata.SESSION_START_INFO_TAG, *LOGS, *pixels}
+    for tag, number in (LOGS | pixels).items():
         assert [tf.make_ndarray(value.tensor) for value, _ in found[tag]] == pytest.approx(
             [number] * 2
         )

@@ -1,12 +1,14 @@
-"""Keras callbacks that steer a run: counting, saving, going on, stopping."""
+"""Keras callbacks that steer a run: counting, saving, resuming, stopping."""
 
 import math
 import time
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.models.saving import save_network
 
 
@@ -100,11 +102,50 @@ class StepCounter(keras.callbacks.Callback):
             self._told = True
 
 
+class StopAtNaN(keras.callbacks.Callback):
+    """Ends training after a step whose loss is no number, before anything of it is saved.
+
+    The model keeps the first such step; it is looked for whenever values are read, so before all
+    that is saved and at the end of each epoch. Every worker has this callback, right after
+    StepCounter and before all that writes.
+
+    Args:
+        run: runs.Run, whose last good checkpoint the message names.
+        looks: Looks.
+    """
+
+    def __init__(self, run, looks):
+        super().__init__()
+        self._run, self._looks = run, looks
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._looks.now:
+            self._look()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._look()
+
+    def _look(self):
+        step, d_loss, g_loss = tf.convert_to_tensor(self.model.diverged).numpy().tolist()
+        if not step:
+            return
+        what = f"the losses became NaN at step {step:.0f} (d_loss {d_loss}, g_loss {g_loss})"
+        # The weights after the step before gave these losses.
+        raise _diverged(what, self._run, step - 1)
+
+
+def _diverged(what, run, end):
+    good = [path for path in checkpoints.files(run.checkpoints) if checkpoints.step_of(path) < end]
+    kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
+    advice = "try a smaller --g-learning-rate and --d-learning-rate in a new run"
+    return UserError(f"{what}; {kept}; {advice}", code=DIVERGED)
+
+
 class Checkpoint(keras.callbacks.Callback):
     """Saves everything: at epoch ends, every N steps or M minutes, and when asked to stop.
 
-    It comes after the others, so that a checkpoint of an epoch's end is on disk only after all
-    else of that epoch is.
+    It comes before the plots, and after all that cannot be made again from a checkpoint: the
+    metrics, samples and scores of an epoch are on disk before its checkpoint is.
 
     Args:
         stop: signals.StopRequest, looked at after every step.
@@ -137,39 +178,56 @@ class Checkpoint(keras.callbacks.Callback):
         return due or self._stop.agreed
 
     def save(self):
-        """Write the networks for other programs, then the checkpoint."""
+        """Write the networks for other programs, then the checkpoint, unless there is a NaN in it.
+
+        The losses of a step do not tell: its update comes after them.
+        """
+        state = checkpoints.state_of(self.model)
+        for name, values in state.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                step = self._journal.step
+                raise _diverged(f"{name} became NaN by step {step}", self._run, step)
         save_network(self.model.shown, self._run.generator)
         if self.model.averaged:
             save_network(self.model.generator, self._run.raw_generator)
         save_network(self.model.discriminator, self._run.discriminator)
-        state = checkpoints.state_of(self.model)
         keep = self._config.keep_checkpoints
         checkpoints.write(self._run.checkpoints, state, self._journal, keep)
         self._saved = time.monotonic()
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends training when all workers have agreed to; the last callback, so that all is saved.
+    """Draws what is due and ends training when all workers have agreed to.
+
+    The last callback, so that all is saved: not even a library that aborts costs more than a plot.
 
     Args:
         journal: checkpoints.Journal.
         stop: signals.StopRequest.
         epochs: of the whole training.
-        pictures: the Redrawn callbacks, which are brought up to date first.
+        pictures: the Redrawn callbacks, drawn here and brought up to date before a stop.
     """
 
     def __init__(self, journal, stop, epochs: int, pictures=()):
         super().__init__()
         self._journal, self._stop = journal, stop
         self._epochs, self._pictures = epochs, pictures
+        for picture in pictures:
+            picture.put_off = True
 
     def on_train_batch_end(self, batch, logs=None):
+        self._draw()
         if self._journal.step % self._journal.steps_per_epoch:
             self._stop_if_agreed()
 
     def on_epoch_end(self, epoch, logs=None):
+        self._draw()
         if epoch + 1 < self._epochs:
             self._stop_if_agreed()
+
+    def _draw(self):
+        for picture in self._pictures:
+            picture.draw_if_due()
 
     def _stop_if_agreed(self):
         if self._stop.agreed:

@@ -18,6 +18,7 @@ from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
+from dcgan_tf.train.callbacks.redrawn import attempt
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class MetricsLog(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
-        record["diversity"] = round(self._diversity.measure(self._pictures(epoch)), 6)
+        record |= self._diversity.measure(self._pictures(epoch))
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
         speed = self._write_timing(epoch)
@@ -110,7 +111,7 @@ def peak_memory():
 
 
 class Troubles(keras.callbacks.Callback):
-    """Warns of a collapse and of a saturated D, at the first epoch of each."""
+    """Warns of a collapse, noise and a saturated D, at the first epoch of each."""
 
     def __init__(self, journal, certainty):
         super().__init__()
@@ -144,21 +145,27 @@ class TensorBoardLog(keras.callbacks.Callback):
 
     def __init__(self, folder, journal, config=None):
         super().__init__()
-        self._journal, self._config = journal, config
-        self._writer = tf.summary.create_file_writer(str(folder))
+        self._folder, self._journal, self._config = folder, journal, config
+        self._writer = None
+
+    def _write(self, step, scalars):
+        with attempt(self._folder):
+            self._writer = self._writer or tf.summary.create_file_writer(str(self._folder))
+            with self._writer.as_default(step=step):
+                scalars()
+            self._writer.flush()
 
     def on_train_begin(self, logs=None):
         if self._config is None:
             return
         from tensorboard.plugins.hparams.api import hparams  # a second that only this needs
 
-        with self._writer.as_default(step=0):
-            hparams(_hyperparameters(self._config))
-        self._writer.flush()
+        self._write(0, lambda: hparams(_hyperparameters(self._config)))
 
     def on_epoch_end(self, epoch, logs=None):
-        with self._writer.as_default(step=epoch + 1):
-            for name, value in logs.items():
-                tf.summary.scalar(name, value)
-            tf.summary.scalar("diversity", self._journal.history[-1]["diversity"])
-        self._writer.flush()
+        last = self._journal.history[-1]
+        values = logs | {name: last[name] for name in ("diversity", "roughness")}
+        self._write(
+            epoch + 1,
+            lambda: [tf.summary.scalar(name, value) for name, value in values.items()],
+        )

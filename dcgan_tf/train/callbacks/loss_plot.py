@@ -205,7 +205,7 @@ class LossPlot(Redrawn):
     def _mark_troubles(self, losses, beliefs):
         history = self._journal.history
         marks = collapse.troubles(history, self._certainty)
-        for color, (kind, epoch) in zip(("C4", "C5"), marks.items(), strict=False):
+        for color, (kind, epoch) in zip(("C4", "C5", "C6"), marks.items(), strict=False):
             step = next(record["step"] for record in history if record["epoch"] == epoch)
             place = {"x": step * self.model.batch_size, "color": color, "linestyle": "--"}
             losses.axvline(**place, label=f"{kind},\nepoch {epoch}")

@@ -22,7 +22,7 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.runs import sample_file, sample_files
 from dcgan_tf.models.sampling import seed_latents
-from dcgan_tf.train.callbacks.redrawn import Redrawn
+from dcgan_tf.train.callbacks.redrawn import Redrawn, attempt
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class SampleGrid(keras.callbacks.Callback):
         super().__init__()
         self.folder = Path(folder)
         self._count, self._every, self._epochs = count, every, epochs
-        self.drawn = None
+        self.drawn, self._unwritten = None, {}
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,15 @@ class SampleGrid(keras.callbacks.Callback):
             canvas = grid(pictures)
             scale = default_scale(canvas.shape[1])
             text = {"epoch": done, "scale": scale}
-            save_png(sample_file(self.folder, done), enlarge(canvas, scale), text)
+            self._unwritten[sample_file(self.folder, done)] = enlarge(canvas, scale), text
+            self._write()
+
+    def _write(self):
+        """Write this epoch's grid, and earlier ones that could not be written then."""
+        for path, (canvas, text) in list(self._unwritten.items()):
+            with attempt(path):
+                save_png(path, canvas, text)
+                del self._unwritten[path]
 
 
 class ProgressGif(Redrawn):
@@ -78,11 +86,14 @@ class ProgressGif(Redrawn):
         path: the GIF.
         samples: folder of a SampleGrid that comes before this callback. By default it draws its
             own 16 pictures after each epoch.
+
+    Attributes:
+        done: epochs done; grids of later ones are not shown, for they will be made again.
     """
 
     def __init__(self, path: str | os.PathLike, samples: str | os.PathLike | None = None):
         super().__init__(path)
-        self._grids, self._done, self._refused = None, 0, set()
+        self._grids, self.done, self._refused = None, 0, set()
         if samples is None:
             samples = tempfile.mkdtemp()
             weakref.finalize(self, shutil.rmtree, samples, ignore_errors=True)
@@ -101,13 +112,13 @@ class ProgressGif(Redrawn):
     def on_epoch_end(self, epoch, logs=None):
         if self._grids:
             self._grids.on_epoch_end(epoch)
-        before, self._done = self._done, epoch + 1
-        if any(before < number <= self._done for number in sample_files(self._samples)):
+        before, self.done = self.done, epoch + 1
+        if any(before < number <= self.done for number in sample_files(self._samples)):
             self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
 
     def draw(self):
-        """Write the GIF of the grids up to the last finished epoch, not of one to be done again."""
-        files = [p for number, p in sample_files(self._samples).items() if number <= self._done]
+        """Write the GIF of the grids of the epochs done."""
+        files = [p for number, p in sample_files(self._samples).items() if number <= self.done]
         frames = [frame for path in evenly(files) if (frame := self._frame(path))]
         if frames:  # a changed --sample-count changes the size: keep those like the last
             save_gif(self.path, [f for f in frames if f.size == frames[-1].size])

@@ -20,6 +20,7 @@ from dcgan_tf.evaluate.judge import Judge, open_inception
 from dcgan_tf.evaluate.pictures import from_array, generated, pick
 from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING
 from dcgan_tf.train.callbacks.best import is_best, is_own, publish_best, restore_best
+from dcgan_tf.train.callbacks.redrawn import attempt
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +93,8 @@ class Scores(keras.callbacks.Callback):
         if is_best(self._best, record):
             publish_best(self._run, self.model.shown, record)
             self._best = record
-        draw_scores(self._run, record, self._best)
+        with attempt(self._run.scores):
+            draw_scores(self._run, record, self._best)
         log.info(describe(record) + f"  ({time.perf_counter() - began:.0f} s)")
         if logs is not None:
             logs |= {f"scores/{name}": record[name] for name in _names(record)}
