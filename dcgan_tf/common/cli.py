@@ -30,7 +30,7 @@ def run_command(main, argv=None):
     try:
         return _finish(main, argv)
     except UserError as error:
-        message, code = str(error), error.code
+        message, code = error.for_command(), error.code
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
     except KeyboardInterrupt:

@@ -10,21 +10,36 @@ IN_USE = 4
 WORKER_LOST = 5
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Something that the user can mend: shown as one line, never as a traceback.
 
     Args:
         message: one line that names what came, what was expected and what to do.
         code: the process' exit code.
-        flag: what on the command line it is about, such as "--data DIR"; it begins the line.
+        param: the parameter or setting that it is about, such as "batch_size"; it begins the line.
+        flag: instead of `param`, where only a command has it, such as "--data DIR".
 
     Attributes:
-        message, code, flag: as given.
+        message, code, param, flag: as given.
+
+    Example:
+
+    >>> from dcgan_tf import Config, UserError
+    >>> try:
+    ...     Config(width=-1)
+    ... except UserError as error:  # a ValueError
+    ...     print(error)
+    width: got -1, expected a number, 1e-06 or more, 64 at most
     """
 
-    def __init__(self, message, code=BAD_INPUT, flag=""):
-        super().__init__(f"{flag}: {message}" if flag else message)
-        self.message, self.code, self.flag = message, code, flag
+    def __init__(self, message, code=BAD_INPUT, flag="", param=""):
+        subject = flag or param
+        super().__init__(f"{subject}: {message}" if subject else message)
+        self.message, self.code, self.flag, self.param = message, code, flag, param
+
+    def for_command(self) -> str:
+        """The line with the flag in place of the parameter, `batch_size` -> `--batch-size`."""
+        return f"--{self.param.replace('_', '-')}: {self.message}" if self.param else str(self)
 
 
 class Interrupted(BaseException):

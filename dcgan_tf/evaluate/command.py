@@ -130,17 +130,13 @@ def _of_places(args):
     for place in args.places:
         if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
-    crop = _crop("--crop", args.crop or "center")
+    crop = check_crop(args.crop or "center")
     return {
         "places": tuple(args.places),
         "size": _whole("--size", args.size, 64, 4, limits.SCORED_SIZE),
         "crop": crop,
-        "scored_crop": _crop("--scored-crop", args.scored_crop or crop),
+        "scored_crop": check_crop(args.scored_crop or crop, "scored_crop"),
     }
-
-
-def _crop(flag, text):
-    return text if text == "center" else check_crop(text, flag)
 
 
 def _of_run(args):

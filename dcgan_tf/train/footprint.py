@@ -58,6 +58,8 @@ def training_bytes(config) -> int:
 
 def check_size(config):
     """Raise UserError for networks, a batch or a grid of samples beyond every machine."""
+    if config.networks:  # of which the config tells no sizes
+        return
     parameters = generator_parameters(config) + discriminator_parameters(config)
     if parameters > limits.PARAMETERS:
         raise UserError(
@@ -80,6 +82,8 @@ def check_size(config):
 
 def check_memory(config):
     """Raise UserError where a training on the CPU cannot fit into the memory that there is."""
+    if config.networks:
+        return
     needed, there = training_bytes(config), limits.memory()
     if needed > there:
         raise UserError(

@@ -29,7 +29,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import pack_files, pack_making, preprocess
 from dcgan_tf.data.pack import find_pack, open_pack
 from dcgan_tf.data.pack_making import chosen_order
@@ -51,7 +50,7 @@ class Packer:
             shutil.rmtree(self.folder / "own", ignore_errors=True)
             data = write_files(self.folder / "own", data)
         fields = {"dataset": "folder", **fields}
-        config = resolve(Config(data=str(data), packs=str(self.packs), **fields))
+        config = Config(data=str(data), packs=str(self.packs), **fields)
         source = open_source(config)
         self._caplog.clear()
         self.read = []
