@@ -3,9 +3,7 @@
 import argparse
 import os
 import re
-import shlex
 import sys
-from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import (
@@ -49,19 +47,6 @@ def run_command(main, argv=None):
     message = limits.shorten(" ".join(message.split()), limits.MESSAGE_CHARACTERS)
     print(f"error: {printable(message)}", file=sys.stderr)
     return code
-
-
-def typed(command):
-    """str: what to type for `train`, `generate` or `evaluate`: as this program was called."""
-    if Path(sys.argv[0]).stem.startswith("dcgan-"):
-        return f"dcgan-{command}"
-    return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
-
-
-def path_flag(flag, path):
-    """str: a flag and its path as a shell takes them, also for -x or with a blank in the name."""
-    name = shlex.quote(str(path))
-    return f"{flag}={name}" if name.startswith("-") else f"{flag} {name}"
 
 
 def _finish(main, argv):

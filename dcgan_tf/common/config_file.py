@@ -81,8 +81,9 @@ def load_recipe(name, **changes):
     Example:
 
     >>> from dcgan_tf import load_recipe
-    >>> load_recipe("faces", width=0.25).loss
-    'relativistic'
+    >>> config = load_recipe("faces", width=0.25, dataset="folder")
+    >>> config.average, config.crop
+    ('half_life', 'center')
     """
     for key in changes.keys() - FIELDS.keys():
         raise UserError(unknown("setting", key, FIELDS))

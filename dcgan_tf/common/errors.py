@@ -1,6 +1,7 @@
 """What can stop a command, and the exit code that each cause has."""
 
 import errno
+import re
 
 from dcgan_tf.common import limits
 
@@ -13,33 +14,36 @@ WORKER_LOST = 5
 class UserError(ValueError):
     """Something that the user can mend: shown as one line, never as a traceback.
 
+    Its text begins with a parameter, `max_bad`, and `for_command` with its flag, `--max-bad`.
+
     Args:
         message: one line that names what came, what was expected and what to do.
         code: the process' exit code.
-        param: the parameter or setting that it is about, such as "batch_size"; it begins the line.
-        flag: instead of `param`, where only a command has it, such as "--data DIR".
+        flag: what on the command line it is about, such as "--data DIR"; it begins the line.
+        param: or the parameter or setting, such as "batch_size".
 
     Attributes:
-        message, code, param, flag: as given.
+        message, code, flag: as given.
 
     Example:
 
     >>> from dcgan_tf import Config, UserError
     >>> try:
-    ...     Config(width=-1)
+    ...     Config(batch_size=1)
     ... except UserError as error:  # a ValueError
     ...     print(error)
-    width: got -1, expected a number, 1e-06 or more, 64 at most
+    batch_size: got 1, expected a whole number, 2 or more, 65536 at most
     """
 
     def __init__(self, message, code=BAD_INPUT, flag="", param=""):
-        subject = flag or param
-        super().__init__(f"{subject}: {message}" if subject else message)
-        self.message, self.code, self.flag, self.param = message, code, flag, param
+        flag = flag or (f"--{param.replace('_', '-')}" if param else "")
+        self.message, self.code, self.flag = message, code, flag
+        line = self.for_command()
+        super().__init__(re.sub(r"^--([\w-]+)", lambda match: match[1].replace("-", "_"), line))
 
     def for_command(self) -> str:
         """The line with the flag in place of the parameter, `batch_size` -> `--batch-size`."""
-        return f"--{self.param.replace('_', '-')}: {self.message}" if self.param else str(self)
+        return f"{self.flag}: {self.message}" if self.flag else self.message
 
 
 class Interrupted(BaseException):

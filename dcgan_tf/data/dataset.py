@@ -49,6 +49,12 @@ def images_dataset(
 
     Raises:
         UserError: nothing there, too few or too many unusable pictures, a wrong value.
+
+    Example:
+
+    >>> from dcgan_tf import images_dataset
+    >>> next(iter(images_dataset("images", image_size=16, batch_size=8)))["image"].shape
+    TensorShape([8, 16, 16, 3])
     """
     config = _config(path, image_size, batch_size, seed, settings)
     pixels = open_pack(config, open_source(config)).pixels

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.hints import typed
 from dcgan_tf.data.reading import reason
 
 DRAWN = "drawn by this program"

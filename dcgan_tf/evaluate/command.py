@@ -3,18 +3,11 @@
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import (
-    Parser,
-    at_home,
-    check_choice,
-    leave,
-    number,
-    run_command,
-    typed,
-)
+from dcgan_tf.common.cli import Parser, at_home, check_choice, leave, number, run_command
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
+from dcgan_tf.common.hints import typed
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.evaluate.request import EvaluationRequest

@@ -86,13 +86,13 @@ def check_batch(spec, shape: tuple[int, ...]):
 
 def _wrong_shape(found, shape):
     return (
-        f"a batch is {found}, expected {shape}; batch_size images each, as after "
-        f"dataset.batch({shape[0]}, drop_remainder=True), of the size that the networks have"
+        f"a batch is {found}, expected {shape}: images of the networks' size, batch_size at a "
+        f"time, with dataset.batch({shape[0]}, drop_remainder=True)"
     )
 
 
 def _of_shape(images, shape):
-    message = f"{_MARK}{_wrong_shape('of another shape', shape)}"
+    message = f"{_MARK}{_wrong_shape('of another shape (a short last one?)', shape)}"
     fits = [
         tf.debugging.assert_equal(size, expected, message)
         for size, expected in zip(tf.unstack(tf.shape(images)), shape, strict=True)
@@ -117,4 +117,4 @@ def _in_order(index, batch_size):
 def refusal_in(error: Exception) -> str | None:
     """str | None: the sentence of one of the checks in a TensorFlow error, if it is one of them."""
     _, mark, rest = str(error).partition(_MARK)
-    return rest.splitlines()[0].split("'")[0].strip() if mark else None  # TensorFlow quotes it
+    return rest.splitlines()[0].split("] [")[0].strip() if mark else None  # TensorFlow goes on

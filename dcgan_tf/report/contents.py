@@ -3,7 +3,7 @@
 import re
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import path_flag, typed
+from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
 from dcgan_tf.common.scores import FRECHET_NAMES, LABELS, frechet_name, parse_record, title

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, leave, run_command, typed
+from dcgan_tf.common.cli import Parser, at_home, leave, run_command
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
 from dcgan_tf.common.config_file import find_config, names, read_config, read_table
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
+from dcgan_tf.common.hints import typed
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train.footprint import check_memory, check_size
@@ -67,6 +68,7 @@ def parse_training(argv=None):
     if flags.get("inception"):
         check_file(Path(settings["inception"]), "--inception", ".tgz, .pb or .npz")
     config = Config(**settings)
+    check_size(config)
     return Request(config, config_name, run_dir, dry_run, check)
 
 
@@ -187,9 +189,8 @@ def prepare(request):
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
     Raises:
-        UserError: as check_size, check_request and check_memory.
+        UserError: as check_request and check_memory.
     """
-    check_size(request.config)
     check_request(request)
     if "tensorflow" in sys.modules:  # of a program, or a notebook, which has set it as it likes
         import tensorflow as tf

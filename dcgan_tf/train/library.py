@@ -10,6 +10,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train.command import Request, prepare
+from dcgan_tf.train.footprint import check_size
 
 
 def train(
@@ -67,6 +68,7 @@ def train(
         },
         callbacks=tuple(callbacks),
     )
+    check_size(config)
     prepare(request)
     from dcgan_tf.models.parts import precision_of
     from dcgan_tf.train.training import train_in

@@ -44,7 +44,7 @@ def look_for_pictures(config, run_dir) -> tuple[int, str]:
             return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
         source = _source(config, run_dir)
     except UserError as error:
-        return config.subset, f"none: {error}"
+        return config.subset, f"none: {error.for_command()}"
     count = config.subset or len(source.names)
     steps = steps_per_epoch(count, config.batch_size)
     return count, (

@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.cli import path_flag, typed
 from dcgan_tf.common.errors import (
     WORKER_LOST,
     Interrupted,
@@ -17,6 +16,7 @@ from dcgan_tf.common.errors import (
     is_file_system_error,
     one_line,
 )
+from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.runs import Run
 from dcgan_tf.report.page import write_report

@@ -46,11 +46,11 @@ def test_grey_and_cropped(here):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 8}, "7 pictures"),
+        ({"batch_size": 8}, "7 images"),
         ({"image_size": -1}, "expected a whole number"),
         ({"channels": 2}, "expected one of 1, 3"),
         ({"crop": "1,2"}, "left < right"),
-        ({"subset": 9}, "7 pictures"),
+        ({"subset": 9}, "7 images"),
         ({"packs": 5}, "expected"),
     ],
 )

@@ -386,7 +386,7 @@ def test_a_broken_one_is_replaced_by_the_next_of_the_seeded_order(packed):
 
 
 def test_too_few_good_ones_for_the_subset_stop_the_run(packed):
-    with pytest.raises(UserError, match="--subset 9: only 8"):
+    with pytest.raises(UserError, match="subset 9: only 8"):
         packed(some_bad(8, 2), subset=9, max_bad=0.5)
     assert packed.left() == []
 
@@ -536,7 +536,7 @@ def test_without_room_on_the_disk_nothing_is_begun(packed, tmp_path, monkeypatch
     monkeypatch.setattr(pack_making.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     with pytest.raises(UserError) as caught:
         packed(faces_zip(tmp_path, 2), dataset="celeba")
-    assert f"--packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
+    assert f"packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
     assert packed.left() == [] and packed.read == []
 
 

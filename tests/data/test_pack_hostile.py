@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(own, small_disk):
     files = {f"{i}.png": picture(i, (8, 8)) for i in range(9)}
     write_files(pack.Path("own"), files)
     small_disk()
-    with pytest.raises(UserError, match="--packs data/packs: File too large") as caught:
+    with pytest.raises(UserError, match="packs data/packs: File too large") as caught:
         own({})
     assert "\n" not in str(caught.value)
     assert [p.name for p in pack.Path("data/packs").iterdir() if p.suffix != ".lock"] == []

@@ -82,7 +82,7 @@ def test_load_generator_knows_their_name_but_a_run_of_that_name_comes_first(
 
 def test_a_training_starts_from_them(run):
     named = f"pretrained:{run.root.name}"
-    config = with_shape(Config(batch_size=4), named, own=True)
+    config = Config(**with_shape({"batch_size": 4}, named, own=True))
     config = dataclasses.replace(config, init_from=named)
     model = DCGAN.from_config(dataclasses.replace(config, init_from=""))
     warm_start(config, model)
@@ -93,5 +93,5 @@ def test_a_training_starts_from_them(run):
 
 @pytest.mark.parametrize("name", ["fases", "", "../common", "faces/"])
 def test_an_unknown_name_is_refused_with_what_there_is(name):
-    with pytest.raises(UserError, match="--pretrained: unknown networks .*faces"):
+    with pytest.raises(UserError, match="pretrained: unknown networks .*faces"):
         pretrained.pretrained(name, "--pretrained")
