@@ -216,7 +216,7 @@ def test_a_model_from_a_config_has_all_of_it():
         ({"loss": "foo"}, "loss: got 'foo', expected one of non_saturating"),
         ({"batch_size": 8.5}, "batch_size: got 8.5, expected a whole number"),
         ({"crop": "1,2,3"}, "crop: got '1,2,3', expected center or left"),
-        ({"r1": 1.0}, "d_norm: batch: r1 and r2"),
+        ({"r1": 1.0}, "d_norm batch: r1 and r2 are"),
     ],
 )
 def test_a_config_refuses_what_the_command_line_refuses(settings, words):

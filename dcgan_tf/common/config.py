@@ -140,7 +140,7 @@ class Config:
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", low=0, high=1)
 
     networks: str = _option(
-        "", "your own: module:function that returns generator and discriminator (empty: these)"
+        "", "your own: module:function that returns generator, discriminator (empty: these)"
     )
 
     g_learning_rate: float = _option(

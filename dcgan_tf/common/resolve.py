@@ -18,15 +18,15 @@ def check_settings(config):
         )
     if (config.r1 or config.r2) and config.d_norm == "batch":
         raise UserError(
-            "batch: r1 and r2 are slopes of D at single images, and BatchNorm makes D's answer "
+            "r1 and r2 are slopes of D at single images, and BatchNorm makes D's answer "
             "depend on the whole batch; use d_norm none, or no r1 and r2",
-            param="d_norm",
+            flag="--d-norm batch",
         )
     if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
         raise UserError(
-            f"{config.loss} has no targets that label_smoothing and label_noise could move; "
+            "has no targets that label_smoothing and label_noise could move; "
             "set both to 0, or use the loss non_saturating",
-            param="loss",
+            flag=f"--loss {limits.shorten(config.loss)}",
         )
     if (config.lr_decay != "none" or config.penalty_end < 1) and not config.decay_images:
         raise UserError(
@@ -35,7 +35,9 @@ def check_settings(config):
             param="decay_images",
         )
     if config.average_into_g and config.average == "none":
-        raise UserError("there is no average; use half_life or power", param="average")
+        raise UserError(
+            "there is no average; use average half_life or power", param="average_into_g"
+        )
 
 
 def _check_sizes(config):

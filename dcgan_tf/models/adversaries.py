@@ -79,7 +79,7 @@ class Adversaries(keras.Model):
 
     @property
     def _batch_shape(self):
-        return self.batch_size, *self.discriminator.input_shape[1:]
+        return self.batch_size, *self.generator.output_shape[1:]
 
     def train_on_batch(self, x, **kwargs):
         """One step on a batch as those of `fit`; returns what keras.Model.train_on_batch does."""

@@ -86,8 +86,8 @@ def check_batch(spec, shape: tuple[int, ...]):
 
 def _wrong_shape(found, shape):
     return (
-        f"a batch is {found}, expected {shape}: images of the networks' size, batch_size at a "
-        f"time, with dataset.batch({shape[0]}, drop_remainder=True)"
+        f"a batch is {found}, expected {shape}: images of the size of the networks, batch_size "
+        f"at a time, with dataset.batch({shape[0]}, drop_remainder=True)"
     )
 
 
@@ -117,4 +117,6 @@ def _in_order(index, batch_size):
 def refusal_in(error: Exception) -> str | None:
     """str | None: the sentence of one of the checks in a TensorFlow error, if it is one of them."""
     _, mark, rest = str(error).partition(_MARK)
-    return rest.splitlines()[0].split("] [")[0].strip() if mark else None  # TensorFlow goes on
+    if not mark:
+        return None
+    return rest.splitlines()[0].split("'")[0].split("] [")[0].strip()  # as TensorFlow quotes it

@@ -22,9 +22,9 @@ def use_jit(config, strategy) -> bool:
     replicas, gpus = strategy.num_replicas_in_sync, gpu_details()
     if config.jit == "on" and replicas > 1:
         raise UserError(
-            f"on with {replicas} devices: an XLA program runs on one device and cannot reach the "
+            "an XLA program runs on one device and cannot reach the "
             "weights and gradients of the others; use auto",
-            param="jit",
+            flag=f"--jit on with {replicas} devices",
         )
     reason = why_no_xla(config.jit, replicas, gpus)
     if gpus and config.jit == "auto" and reason:

@@ -57,7 +57,7 @@ def test_a_person_with_such_a_card_reads_why_and_one_without_a_gpu_nothing(monke
     assert not xla.use_jit(resolved(), one)
     assert len(caplog.messages) == 1 and "RTX 5090 has 12.0" in caplog.text
     assert xla.use_jit(resolved("--jit", "on"), one)
-    with pytest.raises(UserError, match="jit: on with 2 devices"):
+    with pytest.raises(UserError, match="jit on with 2 devices: an XLA"):
         xla.use_jit(resolved("--jit", "on"), two)
     assert not xla.use_jit(resolved("--jit", "off"), one)
     assert len(caplog.messages) == 1

@@ -14,9 +14,9 @@ from dcgan_tf.train import command
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--run", "runs"], "--run runs: this is a file"),
-        (["--run", "notes"], r"--run notes: has files .* but no config.toml"),
-        (["--init-from", "notes"], "--init-from notes: expected a run directory"),
+        (["--run", "runs"], "run runs: this is a file"),
+        (["--run", "notes"], r"run notes: has files .* but no config.toml"),
+        (["--init-from", "notes"], "init_from notes: expected a run directory"),
     ],
 )
 def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
