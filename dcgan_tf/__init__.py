@@ -11,8 +11,17 @@ __version__ = "0.1.0"
 
 _ROOMS = {
     "Config": "common.config",
+    "load_recipe": "common.config_file",
     "DCGAN": "models.gan",
+    "Augment": "models.augment",
+    "GradientPenalty": "models.penalties",
+    "HalfLife": "models.average",
+    "Hinge": "models.losses",
     "NonSaturating": "models.losses",
+    "Relativistic": "models.losses",
+    "UserError": "common.errors",
+    "losses": "models.losses",
+    "train": "train.library",
     "build_discriminator": "models.networks",
     "build_generator": "models.networks",
     "images_dataset": "data.dataset",
@@ -28,7 +37,8 @@ __all__ = list(_ROOMS)
 def __getattr__(name):
     if name not in _ROOMS:
         raise AttributeError(f"module 'dcgan_tf' has no attribute {name!r}")
-    return getattr(import_module(f"dcgan_tf.{_ROOMS[name]}"), name)
+    room = import_module(f"dcgan_tf.{_ROOMS[name]}")
+    return room if _ROOMS[name].endswith(f".{name}") else getattr(room, name)
 
 
 def __dir__():

@@ -51,7 +51,7 @@ def one_line(call, *args, **named):
     try:
         return call(*args, **named)
     except UserError as error:
-        message = str(error)
+        message = error.for_command()
         assert message and "\n" not in message and len(message) < 2000 and error.code == 2
         return message
 
@@ -61,7 +61,7 @@ def refused(*words):
     """Fails unless the block ends in a refusal of one line that has all `words`."""
     with pytest.raises(UserError) as caught:
         yield
-    message = one_line(_raise, caught.value)
+    message = f"{one_line(_raise, caught.value)}\n{caught.value}"
     assert all(word in message for word in words), message
 
 

@@ -1,11 +1,14 @@
 """What others import: `fit` on any pictures, plain logs, Keras' callbacks, saving, loading."""
 
 import csv
+import dataclasses
+import doctest
 import math
 import os
 import re
 import subprocess
 import sys
+from importlib import import_module
 
 import keras
 import numpy as np
@@ -16,16 +19,19 @@ from programs import run_program
 from tiny_gan import BATCH, PIXELS, build, tiny
 
 import dcgan_tf
+from dcgan_tf import DCGAN, Config, UserError, build_discriminator, build_generator
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
+from dcgan_tf.models.augment import flip
 from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.command import parse_training
 
 KEYS = ["d_loss", "g_loss", "d_real", "d_fake"]
 
 
-def plain(count=16):
+def plain(count=16, drop_remainder=True):
     """uint8 pictures in batches, as a user has them."""
-    return tf.data.Dataset.from_tensor_slices(PIXELS[:count]).batch(BATCH, drop_remainder=True)
+    return tf.data.Dataset.from_tensor_slices(PIXELS[:count]).batch(BATCH, drop_remainder)
 
 
 def weights_after(data, steps=4, **kwargs):
@@ -42,9 +48,20 @@ def test_import_alone_starts_no_tensorflow_and_lists_what_there_is():
     assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0
 
 
-def test_every_exported_name_is_there():
-    for name in dcgan_tf.__all__:
-        assert getattr(dcgan_tf, name).__name__ == name
+@pytest.mark.parametrize("name", dcgan_tf.__all__)
+def test_every_exported_name_is_there_with_an_example_that_runs(name, here):
+    exported = getattr(dcgan_tf, name)
+    if name == "train":  # the package, which can be called
+        exported = import_module("dcgan_tf.train.library").train
+    assert exported.__name__.split(".")[-1] == name
+    write_files(here / "images", {f"{i}.jpg": face_jpeg(i) for i in range(16)})
+    found = doctest.DocTestParser().get_doctest(exported.__doc__, {}, name, None, None)
+    said = []
+    result = doctest.DocTestRunner(verbose=False).run(found, out=said.append)
+    assert result.attempted and not result.failed, "".join(said)
+
+
+def test_an_unknown_name_is_refused():
     with pytest.raises(AttributeError, match="no attribute 'Generator'"):
         dcgan_tf.Generator  # noqa: B018
 
@@ -124,17 +141,20 @@ def shuffled(batch):
     [
         (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
         (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), "float32, expected uint8"),
-        (lambda: plain().unbatch().batch(4), "batch_size is 8"),
-        (lambda: plain().unbatch().batch(4, drop_remainder=True), "a batch has 4 pictures"),
+        (lambda: plain().unbatch().batch(4), "another shape .a short last one.., expected .8, 64"),
+        (lambda: plain().unbatch().batch(4, drop_remainder=True), "a batch is .4, 64, 64, 3."),
+        (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
+        (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
+        (lambda: plain().map(lambda x: x[..., :1]), "a batch is .8, 64, 64, 1., expected .8, 64"),
         (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the pictures"),
         (lambda: plain().map(lambda x: {"image": x}), 'expected "image" and int64 "index"'),
-        (lambda: plain().map(lambda x: x[..., 0]), "expected pictures"),
+        (lambda: plain().map(lambda x: x[..., 0]), "expected images"),
     ],
 )
 def test_data_that_would_draw_wrong_noise_are_refused(data, words):
     with pytest.raises(ValueError, match=words) as caught:
         build(tiny()).fit(data(), steps_per_epoch=2, verbose=0)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and "Condition" not in str(caught.value)
 
 
 class LeastSquares:
@@ -169,10 +189,139 @@ def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     assert losses(loss=LeastSquares(), augment=darker) != own
 
 
+SETTINGS = {"loss": "hinge", "flip": True, "augment": "shift", "average": "half_life", "seed": 7}
+SETTINGS |= {"batch_size": 8, "r1": 1.0, "d_norm": "none", "width": 0.05, "fresh_fakes": True}
+
+
+def test_a_model_from_a_config_has_all_of_it():
+    config = Config(**SETTINGS, g_learning_rate=3e-4, d_learning_rate=2e-4, beta_1=0.3)
+    model = DCGAN.from_config(config)
+    assert type(model.loss_terms) is dcgan_tf.Hinge and model.penalty.r1 == 1.0
+    assert model.augment is flip and model.d_augment.kinds == ("shift",)
+    assert model.average.images == 4000 and model.averaged is not None and model.fresh_fakes
+    assert (model.batch_size, model.seed) == (8, 7)
+    rates = [float(each.learning_rate) for each in (model.g_optimizer, model.d_optimizer)]
+    assert rates == pytest.approx([3e-4, 2e-4]) and model.g_optimizer.beta_1 == 0.3
+    assert math.isfinite(model.fit(plain(), verbose=0).history["d_loss"][0])
+    own = DCGAN.from_config(config, loss=LeastSquares(), penalty=None)
+    assert type(own.loss_terms) is LeastSquares and own.penalty is None
+    half = DCGAN.from_config(dataclasses.replace(config, precision="mixed_bfloat16"))
+    assert half.generator.layers[1].compute_dtype == "bfloat16"
+    assert keras.config.dtype_policy().name == "float32", "only while it is built"
+    with pytest.raises(ValueError, match="init_from: "):
+        DCGAN.from_config(Config(init_from="pretrained:faces"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"image_size": 100}, "image_size: base_size 8 x 2.3 = 64, but image_size is 100"),
+        ({"width": -1}, "width: got -1, expected a number"),
+        ({"loss": "foo"}, "loss: got 'foo', expected one of non_saturating"),
+        ({"batch_size": 8.5}, "batch_size: got 8.5, expected a whole number"),
+        ({"crop": "1,2,3"}, "crop: got '1,2,3', expected center or left"),
+        ({"r1": 1.0}, "d_norm batch: r1 and r2 are"),
+    ],
+)
+def test_a_config_refuses_what_the_command_line_refuses(settings, words):
+    for make in (Config, lambda **s: dataclasses.replace(Config(), **s)):
+        with pytest.raises(ValueError, match=words):
+            make(**settings)
+    text = {n: str(v).strip("()") for n, v in settings.items()}
+    with pytest.raises(UserError) as caught:
+        parse_training([f"--{n.replace('_', '-')}={v}" for n, v in text.items()])
+    assert caught.value.for_command().startswith("--")
+
+
+def test_a_config_takes_lists_and_paths_and_says_its_crop(tmp_path):
+    config = Config(g_channels=[8, 8, 8], data=tmp_path, dataset="folder")
+    assert config.g_channels == (8, 8, 8) and config.data == str(tmp_path)
+    assert config.crop == "center" and Config().crop == "30,55,150,175"
+
+
+def network(shape, *added):
+    return keras.Sequential([keras.Input(shape), *added])
+
+
+def logit():
+    return keras.layers.Flatten(), keras.layers.Dense(1)
+
+
+def test_networks_that_do_not_fit_are_refused_when_a_model_is_made():
+    generator, discriminator = build_generator(tiny()), build_discriminator(tiny())
+    for other, words in (
+        (network((32, 32, 3), *logit()), r"makes \(64, 64, 3\) and .* takes \(32, 32, 3\)"),
+        (network((64, 64, 1), *logit()), r"takes \(64, 64, 1\)"),
+        (network((64, 64, 3), keras.layers.Flatten()), r"gives \(None, 12288\), expected a logit"),
+        (network((64, 64, 3), *logit(), keras.layers.Activation("sigmoid", name="end")), "'end'"),
+        (
+            network((64, 64, 3), keras.layers.Conv2D(1, 64, activation="sigmoid"), logit()[0]),
+            "Conv2D, sigmoid",
+        ),
+    ):
+        with pytest.raises(ValueError, match=words):
+            DCGAN(generator, other)
+    DCGAN(generator, discriminator)
+
+
+def test_optimizers_by_name_of_their_own_and_scaled_in_half_precision():
+    model = build(tiny())
+    model.compile("adam", "sgd")
+    kinds = [type(each).__name__ for each in (model.g_optimizer, model.d_optimizer)]
+    assert kinds == ["Adam", "SGD"]
+    assert math.isfinite(model.fit(plain(8), verbose=0).history["g_loss"][0])
+    adam = keras.optimizers.Adam()
+    with pytest.raises(ValueError, match="an optimizer of its own"):
+        model.compile(adam, adam)
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        half = build(tiny())
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert type(half.g_optimizer) is type(half.d_optimizer) is keras.optimizers.LossScaleOptimizer
+
+
+def test_keras_callbacks_find_the_rates_of_both_networks():
+    model = build(tiny(), keras.optimizers.Adam)  # 0.05 and 0.1
+    halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
+    history = model.fit(plain(8), epochs=2, verbose=0, callbacks=[halve]).history
+    assert history["learning_rate_generator"] == pytest.approx([0.025, 0.0125])
+    assert history["learning_rate_discriminator"] == pytest.approx([0.05, 0.025])
+    reduce = keras.callbacks.ReduceLROnPlateau("g_loss", factor=0.1, patience=1, min_delta=1e9)
+    stop = keras.callbacks.EarlyStopping("g_loss", patience=2, min_delta=1e9)
+    history = model.fit(plain(8), epochs=9, verbose=0, callbacks=[reduce, stop]).history
+    assert len(history["g_loss"]) == 3
+    assert float(model.d_optimizer.learning_rate) < 0.025 / 9
+    model.summary(print_fn=lambda *_, **__: None)
+
+
+def test_one_step_on_a_batch_is_one_step_of_fit():
+    fitted, stepped = build(tiny()), build(tiny())
+    fitted.fit(plain(16), verbose=0)
+    for batch in (PIXELS[:8], PIXELS[8:16]):
+        logs = stepped.train_on_batch(batch, return_dict=True)
+    assert sorted(logs) == sorted(KEYS)
+    assert weights_sha256(stepped.generator) == weights_sha256(fitted.generator)
+    with pytest.raises(ValueError, match="a batch is .4, 64, 64, 3."):
+        stepped.train_on_batch(PIXELS[:4])
+
+
+def test_what_a_gan_has_not_is_refused_in_one_line():
+    model = build(tiny())
+    for call in (
+        lambda: model.evaluate(plain()),
+        lambda: model.test_on_batch(PIXELS[:8]),
+        lambda: model.fit(plain(), validation_data=plain(), verbose=0),
+    ):
+        with pytest.raises(ValueError, match="no loss on other images; score"):
+            call()
+
+
 @pytest.mark.slow
 def test_two_devices_count_plain_pictures_as_one_does():
     code = f"""
 import sys
+from importlib import import_module
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]

@@ -81,12 +81,19 @@ def restore(model, state, parts=("",)):
     Raises:
         UserError: names or shapes differ, so the state is of another model.
     """
-    own = variables(model)
+    own = {_place(name): variable for name, variable in variables(model).items()}
+    state = {_place(name): value for name, value in state.items()}
     if own.keys() != state.keys() or any(own[n].shape != state[n].shape for n in own):
         raise UserError("the checkpoint is of another model; choose another --run directory")
     for name, variable in own.items():
         if name.startswith(parts):
             variable.assign(state[name])
+
+
+def _place(name):
+    """str: a variable's name without that of its layer, which Keras numbers through a process."""
+    part, number, _ = name.split("/", 2)
+    return f"{part}/{number}" if part.endswith("optimizer") else name
 
 
 def digest_of(state):

@@ -3,10 +3,8 @@
 import argparse
 import os
 import re
-import shlex
 import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import (
@@ -34,7 +32,7 @@ def run_command(main, argv=None):
     try:
         return _finish(main, argv)
     except UserError as error:
-        message, code = str(error), error.code
+        message, code = error.for_command(), error.code
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
     except KeyboardInterrupt:
@@ -53,19 +51,6 @@ def run_command(main, argv=None):
     message = limits.shorten(" ".join(message.split()), limits.MESSAGE_CHARACTERS)
     print(f"error: {printable(message)}", file=sys.stderr)
     return code
-
-
-def typed(command):
-    """str: what to type for `train`, `generate` or `evaluate`: as this program was called."""
-    if Path(sys.argv[0]).stem.startswith("dcgan-"):
-        return f"dcgan-{command}"
-    return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
-
-
-def path_flag(flag, path):
-    """str: a flag and its path as a shell takes them, also for -x or with a blank in the name."""
-    name = shlex.quote(str(path))
-    return f"{flag}={name}" if name.startswith("-") else f"{flag} {name}"
 
 
 def _finish(main, argv):

@@ -11,22 +11,45 @@ from dataclasses import dataclass, field, fields
 from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.resolve import check_crop, check_settings
 
 
 def _option(
-    default, help, *, low=None, above=None, high=None, choices=None, may_change=False, group=None
+    default,
+    help,
+    *,
+    low=None,
+    above=None,
+    high=None,
+    choices=None,
+    own=False,
+    may_change=False,
+    group=None,
 ):
-    """A field with its limits, whether a resumed run may change it, and the heading that begins
-    with it in --help and config.toml.
+    """A field with its limits, whether module:Name is one of its choices, whether a resumed run
+    may change it, and the heading that begins with it in --help and config.toml.
     """
-    limited = {"low": low, "above": above, "high": high, "choices": choices}
+    limited = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
     more = {"help": help, "may_change": may_change, "group": group}
     return field(default=default, metadata=limited | more)
 
 
 @dataclass(frozen=True)
 class Config:
-    """The resolved settings of one run. Field by field: `python train.py --help`."""
+    """The settings of one training. Field by field: `python train.py --help`.
+
+    Lists and paths are taken as tuples and texts, and `crop="auto"` becomes the dataset's own.
+
+    Raises:
+        UserError: a wrong type or value, or settings that do not fit each other.
+
+    Example:
+
+    >>> from dcgan_tf import Config
+    >>> config = Config(width=0.25, image_size=32, base_size=4, loss="hinge")
+    >>> config.g_sizes
+    [4, 8, 16, 32]
+    """
 
     dataset: str = _option(
         "celeba",
@@ -116,6 +139,10 @@ class Config:
     )
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", low=0, high=1)
 
+    networks: str = _option(
+        "", "your own: module:function that returns generator, discriminator (empty: these)"
+    )
+
     g_learning_rate: float = _option(
         1e-4, "G: Adam's learning rate", low=1e-38, high=1e30, group="The training"
     )
@@ -135,6 +162,7 @@ class Config:
         "non_saturating",
         "what D and G minimise; relativistic: D compares each fake with a real picture",
         choices=("non_saturating", "hinge", "relativistic"),
+        own=True,
     )
     r1: float = _option(
         0.0, "weight of the penalty on D's slope at reals (needs d_norm none)", low=0, high=1e6
@@ -235,6 +263,21 @@ class Config:
         "", "Inception weights for the scores (empty: download them)", may_change=True
     )
 
+    def __post_init__(self):
+        self._settle()
+        check_settings(self)
+
+    def _settle(self):
+        """Check each field for itself and make the crop explicit."""
+        for name in FIELDS:
+            value = getattr(self, name)
+            value = tuple(value) if isinstance(value, list) else value
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            check_value(name, value)
+            object.__setattr__(self, name, value)
+        crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
+        object.__setattr__(self, "crop", check_crop(crop))
+
     @property
     def g_sizes(self):
         """list[int]: sides of G's feature maps, from the first one to the picture, pixels."""
@@ -264,6 +307,13 @@ class Config:
         return max(1, round(channels * (self.d_width or self.width)))
 
 
+class ImageConfig(Config):
+    """Settings of which only those about images count: no network has to fit them."""
+
+    def __post_init__(self):
+        self._settle()
+
+
 FIELDS = {f.name: f for f in fields(Config)}
 _KINDS = {float: (int, float), tuple[int, ...]: (int,)}
 
@@ -288,7 +338,7 @@ def check_value(name, value):
     if spec.type == tuple[int, ...]:
         items = value if isinstance(value, tuple) else ()
     if not 0 < len(items) <= limits.LAYERS or not all(_fits(spec, item) for item in items):
-        raise UserError(f"{flag(name)}: got {show(value)}, expected {expected(name)}")
+        raise UserError(f"got {show(value)}, expected {expected(name)}", param=name)
 
 
 def _fits(spec, item):
@@ -296,7 +346,7 @@ def _fits(spec, item):
     if not isinstance(item, _KINDS.get(spec.type, (spec.type,))):
         return False
     if bounds["choices"] is not None and item not in bounds["choices"]:
-        return False
+        return bounds["own"] and ":" in item and _may_be_a_name(item)
     if isinstance(item, bool) or spec.type is bool:
         return type(item) is spec.type
     if isinstance(item, str):
@@ -320,7 +370,8 @@ def expected(name):
     spec = FIELDS[name]
     bounds = spec.metadata
     if bounds["choices"]:
-        return "one of " + ", ".join(map(str, bounds["choices"]))
+        own = ", or module:Name of your own" if bounds["own"] else ""
+        return "one of " + ", ".join(map(str, bounds["choices"])) + own
     words = {
         int: "a whole number",
         float: "a number",

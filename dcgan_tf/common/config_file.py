@@ -73,14 +73,39 @@ def find_config(named):
     raise UserError(f"{unknown('config', named, names())}; there are {', '.join(names())}")
 
 
+def load_recipe(name, **changes):
+    """Config: a recipe by its name, such as "faces", or a TOML file, with some fields changed.
+
+    Raises:
+        UserError: no such recipe, an unknown field, a wrong value, settings that do not fit.
+
+    Example:
+
+    >>> from dcgan_tf import load_recipe
+    >>> config = load_recipe("faces", width=0.25, dataset="folder")
+    >>> config.average, config.crop
+    ('half_life', 'center')
+    """
+    for key in changes.keys() - FIELDS.keys():
+        raise UserError(unknown("setting", key, FIELDS))
+    return Config(**read_table(find_config(name)) | changes)
+
+
 def read_config(path):
-    """Read a TOML file on top of the defaults.
+    """Config: a TOML file, which states only what differs from the defaults, on top of them.
 
-    Args:
-        path: a file that states only what differs from the defaults.
+    Raises:
+        UserError: as read_table, or settings that do not fit each other.
+    """
+    settings = read_table(path)
+    try:
+        return Config(**settings)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
 
-    Returns:
-        Config: not yet resolved.
+
+def read_table(path):
+    """dict: the fields that a TOML file states, each checked for itself.
 
     Raises:
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
@@ -95,7 +120,7 @@ def read_config(path):
             check_value(key, table[key])
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
-    return replace(Config(), **table)
+    return table
 
 
 def without_places(config):

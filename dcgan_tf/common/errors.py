@@ -1,6 +1,7 @@
 """What can stop a command, and the exit code that each cause has."""
 
 import errno
+import re
 
 from dcgan_tf.common import limits
 
@@ -10,21 +11,39 @@ IN_USE = 4
 WORKER_LOST = 5
 
 
-class UserError(Exception):
+class UserError(ValueError):
     """Something that the user can mend: shown as one line, never as a traceback.
+
+    Its text begins with a parameter, `max_bad`, and `for_command` with its flag, `--max-bad`.
 
     Args:
         message: one line that names what came, what was expected and what to do.
         code: the process' exit code.
         flag: what on the command line it is about, such as "--data DIR"; it begins the line.
+        param: or the parameter or setting, such as "batch_size".
 
     Attributes:
         message, code, flag: as given.
+
+    Example:
+
+    >>> from dcgan_tf import Config, UserError
+    >>> try:
+    ...     Config(batch_size=1)
+    ... except UserError as error:  # a ValueError
+    ...     print(error)
+    batch_size: got 1, expected a whole number, 2 or more, 65536 at most
     """
 
-    def __init__(self, message, code=BAD_INPUT, flag=""):
-        super().__init__(f"{flag}: {message}" if flag else message)
+    def __init__(self, message, code=BAD_INPUT, flag="", param=""):
+        flag = flag or (f"--{param.replace('_', '-')}" if param else "")
         self.message, self.code, self.flag = message, code, flag
+        line = self.for_command()
+        super().__init__(re.sub(r"^--([\w-]+)", lambda match: match[1].replace("-", "_"), line))
+
+    def for_command(self) -> str:
+        """The line with the flag in place of the parameter, `batch_size` -> `--batch-size`."""
+        return f"{self.flag}: {self.message}" if self.flag else self.message
 
 
 class Interrupted(BaseException):

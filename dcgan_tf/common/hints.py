@@ -1,9 +1,12 @@
-"""What somebody meant who typed a name that is none: the nearest valid one, or what others call it.
+"""Suggestions for misspelled flags and keys, and commands as a user types them.
 
 No hint rather than a wrong one: a name that merely looks a little alike is not offered.
 """
 
 import difflib
+import shlex
+import sys
+from pathlib import Path
 
 from dcgan_tf.common import limits
 
@@ -66,6 +69,19 @@ _SAID = {
     "workers num-workers n-workers nw n-cpu": "there is none: all cores are used",
 }
 _ANSWERS = {name: text for names, text in _SAID.items() for name in names.split()}
+
+
+def typed(command):
+    """str: what to type for `train`, `generate` or `evaluate`: as this program was called."""
+    if Path(sys.argv[0]).stem.startswith("dcgan-"):
+        return f"dcgan-{command}"
+    return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
+
+
+def path_flag(flag, path):
+    """str: a flag and its path as a shell takes them, also for -x or with a blank in the name."""
+    name = shlex.quote(str(path))
+    return f"{flag}={name}" if name.startswith("-") else f"{flag} {name}"
 
 
 def meant(name, known):

@@ -6,10 +6,10 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
+from dcgan_tf.common.hints import typed
 
 log = logging.getLogger(__name__)
 

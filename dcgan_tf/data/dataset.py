@@ -8,9 +8,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.config import Config, check_value
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.pipeline import load_batch, settled, steps_per_epoch
 from dcgan_tf.data.sources import open_source
@@ -50,14 +49,21 @@ def images_dataset(
 
     Raises:
         UserError: nothing there, too few or too many unusable pictures, a wrong value.
+
+    Example:
+
+    >>> from dcgan_tf import images_dataset
+    >>> next(iter(images_dataset("images", image_size=16, batch_size=8)))["image"].shape
+    TensorShape([8, 16, 16, 3])
     """
     config = _config(path, image_size, batch_size, seed, settings)
     pixels = open_pack(config, open_source(config)).pixels
     steps = steps_per_epoch(len(pixels), batch_size)
     if not steps:
         raise UserError(
-            f"batch_size {batch_size}: larger than the data, {len(pixels)} pictures; "
-            f"use {len(pixels)} or fewer"
+            f"{batch_size} is larger than the data, {len(pixels)} images; "
+            f"use {len(pixels)} or fewer",
+            param="batch_size",
         )
     dataset = _numbers(steps, first_epoch).map(load_batch(pixels, batch_size=batch_size, seed=seed))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
@@ -81,11 +87,6 @@ def _config(path, image_size, batch_size, seed, settings):
     for name in settings:
         if name not in known:
             raise TypeError(f"images_dataset: unknown setting {name!r}, expected one of {known}")
-    values = {"dataset": "folder", "crop": "center", **settings, "data": os.fspath(path)}
+    values = {"dataset": "folder", "crop": "center", **settings, "data": path}
     values |= {"image_size": image_size, "batch_size": batch_size, "seed": seed}
-    values["packs"] = os.fspath(values.get("packs", Config.packs))
-    for name, value in values.items():
-        check_value(name, value)
-    if values["crop"] != "center":
-        values["crop"] = check_crop(values["crop"], "crop")
-    return Config(**values)
+    return ImageConfig(**values)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from dcgan_tf.common.cli import typed
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import reason
+from dcgan_tf.common.hints import typed
 
 DRAWN = "drawn by this program"
 

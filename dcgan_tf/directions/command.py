@@ -58,7 +58,7 @@ def _of_attributes(args, model):
     given["attributes"] = Path(given["attributes"])
     _check_attributes(given["attributes"], given.get("data"), owner(model))
     if args.crop is not None:
-        given["crop"] = args.crop if args.crop == "center" else check_crop(args.crop)
+        given["crop"] = check_crop(args.crop)
     given["samples"] = number(
         "--samples", args.samples, SAMPLES, int, SAMPLES_LEAST, limits.SAMPLES
     )

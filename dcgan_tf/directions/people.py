@@ -6,9 +6,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.config import Config, ImageConfig
 from dcgan_tf.common.config_file import read_config
-from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import narrowed, open_pack
@@ -109,8 +108,7 @@ def _config(request, sampler):
     if run is not None:
         config = find_again(run, read_config(run.config))
         if config.dataset == "demo":  # which has none: those of --data, cropped as the drawn ones
-            crop = DATASETS["demo"].crop if config.crop == "auto" else config.crop
-            config = replace(config, dataset="folder", crop=crop)
+            config = replace(config, dataset="folder")
     elif request.crop:
         config = Config(dataset="folder")
     else:
@@ -122,4 +120,4 @@ def _config(request, sampler):
         size["crop"] = request.crop
     if request.packs:
         size["packs"] = request.packs
-    return replace(config, **size)
+    return ImageConfig(**vars(config) | size)

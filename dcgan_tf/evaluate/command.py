@@ -3,18 +3,11 @@
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import (
-    Parser,
-    at_home,
-    check_choice,
-    leave,
-    number,
-    run_command,
-    typed,
-)
+from dcgan_tf.common.cli import Parser, at_home, check_choice, leave, number, run_command
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
+from dcgan_tf.common.hints import typed
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.evaluate.request import EvaluationRequest
@@ -130,17 +123,13 @@ def _of_places(args):
     for place in args.places:
         if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
-    crop = _crop("--crop", args.crop or "center")
+    crop = check_crop(args.crop or "center")
     return {
         "places": tuple(args.places),
         "size": _whole("--size", args.size, 64, 4, limits.SCORED_SIZE),
         "crop": crop,
-        "scored_crop": _crop("--scored-crop", args.scored_crop or crop),
+        "scored_crop": check_crop(args.scored_crop or crop, "scored_crop"),
     }
-
-
-def _crop(flag, text):
-    return text if text == "center" else check_crop(text, flag)
 
 
 def _of_run(args):

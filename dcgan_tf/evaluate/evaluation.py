@@ -3,7 +3,7 @@
 import json
 
 from dcgan_tf.common.checkpoints import identify
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.scores import append_record
@@ -81,7 +81,7 @@ def _crops(request):
 
 
 def _config(request, place, crop):
-    return Config(
+    return ImageConfig(
         dataset="folder",
         data=place,
         crop=crop,

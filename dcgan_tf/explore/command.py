@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained
-from dcgan_tf.common.cli import Parser, at_home, leave, number, path_flag, run_command
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
+from dcgan_tf.common.hints import path_flag
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.explore.request import ExploreRequest

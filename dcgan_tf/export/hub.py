@@ -8,12 +8,12 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.cli import path_flag
 from dcgan_tf.common.config_file import to_toml, without_places
 from dcgan_tf.common.directions import NAME as DIRECTIONS
 from dcgan_tf.common.directions import read_directions, write_directions
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, is_count, read_file, read_json, read_lines
+from dcgan_tf.common.hints import path_flag
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.common.pretrained import FOLDER, home_of

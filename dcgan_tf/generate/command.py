@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, leave, number, parse_seeds, run_command, typed
+from dcgan_tf.common.cli import Parser, at_home, leave, number, parse_seeds, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
+from dcgan_tf.common.hints import typed
 from dcgan_tf.common.log import speak
 from dcgan_tf.generate.request import GenerationRequest, check_way
 

@@ -34,6 +34,14 @@ class Augment:
         probability: of each kind, for each picture alone.
         ramp: images over which the probability rises from 0; 0: at once.
         activation: G's last one, which tells the range of the pixels.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Augment, Config
+    >>> config = Config(width=0.02)
+    >>> model = DCGAN.from_config(config, d_augment=Augment(("shift",), 0.5, activation="sigmoid"))
+    >>> model.d_augment.kinds
+    ('shift',)
     """
 
     def __init__(

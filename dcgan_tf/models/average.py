@@ -18,6 +18,13 @@ class HalfLife:
         images: the half-life.
         ramp: the half-life is at most this share of the images seen, so that the first steps are
             soon forgotten (0: no ramp).
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config, HalfLife
+    >>> model = DCGAN.from_config(Config(width=0.02), average=HalfLife(500))
+    >>> model.shown is model.averaged
+    True
     """
 
     def __init__(self, images: float = 4000, ramp: float = 0.05):

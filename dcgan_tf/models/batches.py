@@ -1,23 +1,41 @@
-"""What DCGAN.fit takes: any tf.data of uint8 pictures, checked before it reaches the step.
+"""Check what DCGAN takes: two networks that fit each other, and batches of uint8 images.
 
 The checks run in the input pipeline, on the CPU, so that they cost the step nothing.
 """
 
+import keras
 import tensorflow as tf
+
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.pixels import check_logits
 
 _MARK = "DCGAN: "
 # These functions need no conversion, which takes time and leaves files behind where it is killed.
 _as_it_is = tf.autograph.experimental.do_not_convert
 
 
-def checked(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+def check_networks(generator: keras.Model, discriminator: keras.Model):
+    """Raise UserError unless D takes what G makes and gives one logit for it."""
+    if not getattr(discriminator, "inputs", None):
+        return  # a subclassed model says nothing of its shapes
+    made, taken = tuple(generator.output_shape[1:]), tuple(discriminator.input_shape[1:])
+    if len(made) != len(taken) or any(t not in (None, m) for m, t in zip(made, taken, strict=True)):
+        raise UserError(f"the generator makes {made} and the discriminator takes {taken}")
+    if discriminator.output_shape[1:] != (1,):
+        raise UserError(
+            f"the discriminator gives {discriminator.output_shape}, expected a logit, (None, 1)"
+        )
+    check_logits(discriminator)
+
+
+def checked(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> tf.data.Dataset:
     """The same batches, refused where DCGAN would draw wrong noise for them.
 
     Args:
-        dataset: of uint8 (batch_size, height, width, channels), of (pictures, labels), whose
-            labels are dropped, or of {"image": pictures, "index": int64 (batch_size,)}, where the
-            indices of a batch are k * batch_size, k * batch_size + 1, ...
-        batch_size: of the model.
+        dataset: of uint8 images of `shape`, of (images, labels), whose labels are dropped, or of
+            {"image": images, "index": int64 (batch_size,)}, where the indices of a batch are
+            k * batch_size, k * batch_size + 1, ...
+        shape: (batch_size, height, width, channels) of the model.
 
     Raises:
         ValueError: at once, if elements are of another kind; what only a look at the numbers
@@ -25,53 +43,63 @@ def checked(dataset: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
     """
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(
-            f"the data are {type(dataset).__name__}, expected a tf.data.Dataset; of uint8 pictures "
-            "in an array: tf.data.Dataset.from_tensor_slices(pictures).shuffle(len(pictures))"
-            f".batch({batch_size}, drop_remainder=True)"
+            f"the data are {type(dataset).__name__}, expected a tf.data.Dataset; of uint8 images "
+            "in an array: tf.data.Dataset.from_tensor_slices(images).shuffle(len(images))"
+            f".batch({shape[0]}, drop_remainder=True)"
         )
-    spec = dataset.element_spec
-    if isinstance(spec, tuple):
-        dataset, spec = dataset.map(_as_it_is(lambda pictures, *labels: pictures)), spec[0]
-    pictures = spec.get("image") if isinstance(spec, dict) else spec
-    if not isinstance(pictures, tf.TensorSpec) or pictures.shape.rank != 4:
-        raise ValueError(
-            f"batches are {spec}, expected pictures (n, height, width, channels), or a dict of "
-            'them ("image") and their indices ("index")'
-        )
-    if pictures.dtype != tf.uint8:
-        raise ValueError(
-            f"pictures are {pictures.dtype.name}, expected uint8 from 0 to 255; if their values "
-            "are such: dataset.map(lambda pictures: tf.cast(pictures, tf.uint8))"
-        )
-    if pictures.shape[0] not in (None, batch_size):
-        raise ValueError(_wrong_size(pictures.shape[0], batch_size))
-    if not isinstance(spec, dict):
-        return dataset.map(_as_it_is(lambda pictures: _of_size(pictures, batch_size)))
-    if set(spec) != {"image", "index"} or spec["index"].dtype != tf.int64:
-        raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"')
+    if isinstance(dataset.element_spec, tuple):
+        dataset = dataset.map(_as_it_is(lambda images, *labels: images))
+    check_batch(dataset.element_spec, shape)
+    if not isinstance(dataset.element_spec, dict):
+        return dataset.map(_as_it_is(lambda images: _of_shape(images, shape)))
 
     @_as_it_is
     def check(batch):
         return {
-            "image": _of_size(batch["image"], batch_size),
-            "index": _in_order(batch["index"], batch_size),
+            "image": _of_shape(batch["image"], shape),
+            "index": _in_order(batch["index"], shape[0]),
         }
 
     return dataset.map(check)
 
 
-def _wrong_size(size, batch_size):
+def check_batch(spec, shape: tuple[int, ...]):
+    """Raise ValueError for batches that are known to be of another kind by their TensorSpec."""
+    images = spec.get("image") if isinstance(spec, dict) else spec
+    if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
+        raise ValueError(
+            f"batches are {spec}, expected images (n, height, width, channels), or a dict of "
+            'them ("image") and their indices ("index")'
+        )
+    if images.dtype != tf.uint8:
+        raise ValueError(
+            f"images are {images.dtype.name}, expected uint8 from 0 to 255; if their values "
+            "are such: dataset.map(lambda images: tf.cast(images, tf.uint8))"
+        )
+    if not images.shape.is_compatible_with(shape):
+        raise ValueError(_wrong_shape(tuple(images.shape), shape))
+    if isinstance(spec, dict) and (
+        set(spec) != {"image", "index"} or spec["index"].dtype != tf.int64
+    ):
+        raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"')
+
+
+def _wrong_shape(found, shape):
     return (
-        f"a batch has {size} pictures, batch_size is {batch_size}; make them equal, "
-        "with dataset.batch(batch_size, drop_remainder=True)"
+        f"a batch is {found}, expected {shape}: images of the size of the networks, batch_size "
+        f"at a time, with dataset.batch({shape[0]}, drop_remainder=True)"
     )
 
 
-def _of_size(pictures, batch_size):
-    message = f"{_MARK}{_wrong_size('another number of', batch_size)}"
-    check = tf.debugging.assert_equal(tf.shape(pictures)[0], batch_size, message)
-    with tf.control_dependencies([check]):
-        return tf.ensure_shape(tf.identity(pictures), (batch_size, *pictures.shape[1:]))
+def _of_shape(images, shape):
+    message = f"{_MARK}{_wrong_shape('of another shape (a short last one?)', shape)}"
+    fits = [
+        tf.debugging.assert_equal(size, expected, message)
+        for size, expected in zip(tf.unstack(tf.shape(images)), shape, strict=True)
+        if expected is not None
+    ]
+    with tf.control_dependencies(fits):
+        return tf.ensure_shape(tf.identity(images), shape)
 
 
 def _in_order(index, batch_size):
@@ -89,4 +117,6 @@ def _in_order(index, batch_size):
 def refusal_in(error: Exception) -> str | None:
     """str | None: the sentence of one of the checks in a TensorFlow error, if it is one of them."""
     _, mark, rest = str(error).partition(_MARK)
-    return rest.splitlines()[0].split("'")[0].strip() if mark else None  # TensorFlow quotes it
+    if not mark:
+        return None
+    return rest.splitlines()[0].split("'")[0].split("] [")[0].strip()  # as TensorFlow quotes it

@@ -6,8 +6,9 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.models import noise
+from dcgan_tf.models.adversaries import Adversaries
 from dcgan_tf.models.average import copy_of, update
-from dcgan_tf.models.batches import checked, refusal_in
+from dcgan_tf.models.batches import check_networks
 from dcgan_tf.models.epoch_mean import EpochMean
 from dcgan_tf.models.forward import forward
 from dcgan_tf.models.losses import NonSaturating
@@ -16,7 +17,7 @@ from dcgan_tf.models.sampling import Sampler
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
-class DCGAN(keras.Model):
+class DCGAN(Adversaries):
     """A deep convolutional GAN (Radford et al. 2015) for `fit` on uint8 pictures.
 
     A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as the pipeline
@@ -49,6 +50,17 @@ class DCGAN(keras.Model):
         sampler: sampling.Sampler of `shown`.
         diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
             counted from 1, its d_loss and its g_loss; zeros as long as there was none.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config, images_dataset
+    >>> config = Config(
+    ...     batch_size=8, image_size=16, base_size=4, g_channels=(8, 8), d_channels=(8, 8)
+    ... )
+    >>> model = DCGAN.from_config(config)
+    >>> images = images_dataset("images", config.image_size, config.batch_size)
+    >>> sorted(model.fit(images, epochs=2, verbose=0).history)
+    ['d_fake', 'd_loss', 'd_real', 'g_loss']
     """
 
     def __init__(
@@ -67,6 +79,7 @@ class DCGAN(keras.Model):
         **kwargs,
     ):
         super().__init__(**kwargs)
+        check_networks(generator, discriminator)
         self.generator, self.discriminator = generator, discriminator
         self.batch_size, self.seed = batch_size, seed
         self._range = range_of(generator)
@@ -84,15 +97,6 @@ class DCGAN(keras.Model):
         self.diverged = tf.Variable([0.0] * 3, trainable=False, dtype="float64", aggregation=first)
         self.built = True  # both networks are; without this Keras tries and fails under a strategy
 
-    def compile(self, g_optimizer, d_optimizer, **kwargs):
-        """Set one optimizer for each network; other arguments as for keras.Model.compile."""
-        super().compile(optimizer=None, **kwargs)  # the default would be a stray RMSprop
-        self.g_optimizer = g_optimizer
-        self.d_optimizer = d_optimizer
-        # Built now, so that a checkpoint can restore the moments before the first step.
-        g_optimizer.build(self.generator.trainable_variables)
-        d_optimizer.build(self.discriminator.trainable_variables)
-
     @property
     def metrics(self):
         return self.means
@@ -109,35 +113,6 @@ class DCGAN(keras.Model):
         network = self.generator if training else self.shown
         return network(latents, training=training)
 
-    def fit(self, x=None, **kwargs):
-        """As keras.Model.fit, on a tf.data.Dataset of batches that the class describes.
-
-        Raises:
-            ValueError: no dataset, pictures that are not uint8, a batch of another size than
-                `batch_size` or that the devices cannot share equally, or an index that is not a
-                batch's own range of numbers (a shuffled one would draw latents twice).
-        """
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if self.batch_size % replicas:
-            raise ValueError(
-                f"batch_size {self.batch_size}: cannot be shared equally by {replicas} devices; "
-                f"make it a multiple of {replicas}"
-            )
-        # What is distributed already was made for the devices, as the training does.
-        if not isinstance(x, tf.distribute.DistributedDataset):
-            x = checked(x, self.batch_size)
-        kwargs.setdefault("shuffle", False)  # a dataset is shuffled by who makes it
-        try:
-            return super().fit(x, **kwargs)
-        except tf.errors.InvalidArgumentError as error:
-            if refusal := refusal_in(error):
-                raise ValueError(refusal) from None
-            raise
-
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Both networks are built. Keras' own check reduces a batch over the workers, and
-        TensorFlow cannot reduce a dict (Keras 3.15, TensorFlow 2.21)."""
-
     def train_step(self, data):
         """One step of D on reals and fakes, then one of G against the new D.
 
@@ -147,6 +122,8 @@ class DCGAN(keras.Model):
         Returns:
             dict of tensors: the metrics' values so far.
         """
+        if isinstance(data, tuple):  # from train_on_batch
+            data = data[0]
         if not isinstance(data, dict):
             data = {"image": data, "index": self._count(tf.shape(data)[0])}
         draws = noise.Draws(self.seed, data["index"], self.batch_size)
@@ -266,24 +243,3 @@ class DCGAN(keras.Model):
         found = tf.concat([tf.cast([step], tf.float64), tf.cast(losses, tf.float64)], 0)
         first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(losses))
         self.diverged.assign(tf.where(first, found, self.diverged))
-
-    def get_config(self):
-        parts = ("generator", "discriminator", "augment", "d_augment", "penalty", "average")
-        kept = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
-        plain = ("batch_size", "seed", "fresh_fakes")
-        return {
-            **{name: getattr(self, name) for name in plain},
-            **kept,
-            "loss": keras.saving.serialize_keras_object(self.loss_terms),
-        }
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
-
-    def get_compile_config(self):
-        names = ("g_optimizer", "d_optimizer")
-        return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
-
-    def compile_from_config(self, config):
-        self.compile(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

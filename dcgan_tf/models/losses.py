@@ -5,6 +5,13 @@ Relativistic that of Jolicoeur-Martineau 2018 with the pairs of Huang et al. 202
 
 With sigma the sigmoid and BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x)), computed from
 logits, so that no probability is ever rounded to 0 or 1.
+
+Example:
+
+>>> import tensorflow as tf
+>>> from dcgan_tf import losses
+>>> round(float(losses.generator_loss(tf.zeros((4, 1)))), 3)  # ln 2
+0.693
 """
 
 import keras
@@ -60,6 +67,12 @@ class NonSaturating:
 
     Args:
         label_smoothing, label_noise: as in label_smoothing.py.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config, NonSaturating
+    >>> DCGAN.from_config(Config(width=0.02), loss=NonSaturating(0.1)).loss_terms.label_smoothing
+    0.1
     """
 
     def __init__(self, label_smoothing: float = 0.0, label_noise: float = 0.0):
@@ -89,6 +102,12 @@ class Hinge:
     """D wants reals above 1 and fakes below -1 and cares no further; G pushes its logits up.
 
     d_loss is the mean of both parts, so a D that only guesses has 1.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config
+    >>> DCGAN.from_config(Config(width=0.02, loss="hinge")).loss_terms.guessing
+    1.0
     """
 
     guessing = 1.0
@@ -117,6 +136,12 @@ class Relativistic:
     Only differences of logits count, so D cannot win by calling everything real, and a G that
     makes the same picture again and again loses against all real ones that differ (the reason why
     it keeps variety). Both losses are ln 2 where D only guesses.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config
+    >>> DCGAN.from_config(Config(width=0.02, loss="relativistic")).loss_terms.pairs
+    True
     """
 
     pairs = True

@@ -25,6 +25,14 @@ class GradientPenalty:
             the same D in [-1, 1]; it is counted as if they were in [-1, 1].
         end: the share of the weights that is left in the end.
         images: seen until then, falling exponentially; 0 leaves the weights as they are.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config, GradientPenalty
+    >>> config = Config(width=0.02, d_norm="none")
+    >>> model = DCGAN.from_config(config, penalty=GradientPenalty(1, 0, "sigmoid"))
+    >>> model.penalty.r1
+    1
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from dcgan_tf.models.chain import origin, outputs_of
 
 RANGES = ("sigmoid", "tanh")
 # Layers that leave the range of their input as it is.
-_PASSING = {"Cropping2D", "Dropout", "Identity", "Permute", "Reshape", "UpSampling2D"}
+_PASSING = {"Cropping2D", "Dropout", "Flatten", "Identity", "Permute", "Reshape", "UpSampling2D"}
 
 
 def range_of(model) -> str:
@@ -30,6 +30,17 @@ def range_of(model) -> str:
             "is unknown; expected a sigmoid (0 to 1) or a tanh (-1 to 1) at the end of a generator"
         )
     return name
+
+
+def check_logits(discriminator):
+    """Raise UserError for a discriminator that ends in probabilities, of which a loss of logits
+    would take the sigmoid again."""
+    layer, name = _last_activation(discriminator)
+    if name in ("sigmoid", "hard_sigmoid", "softmax"):
+        raise UserError(
+            f"the discriminator ends in {layer.name!r} ({type(layer).__name__}, {name}), and the "
+            "losses want logits; leave that activation out"
+        )
 
 
 def _last_activation(model):

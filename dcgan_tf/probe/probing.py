@@ -3,7 +3,6 @@
 import contextlib
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -11,11 +10,10 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import read_journal
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.config import Config, ImageConfig
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.labels import read_labels
 from dcgan_tf.data.pack import Pack, narrowed, open_pack
@@ -105,11 +103,7 @@ def _config(request, discriminator):
         given = {"data": ""} | given | {"dataset": request.dataset, "crop": "auto"}
     if request.crop is not None:
         given["crop"] = request.crop
-    config = replace(run, **given)
-    # The networks of the run stay out of it: what is asked here is how pictures are prepared.
-    crop = resolve(replace(type(config)(), dataset=config.dataset, crop=config.crop)).crop
-    config = replace(config, crop=crop)
-    config = replace(config, subset_seed=request.seed)
+    config = ImageConfig(**vars(run) | given | {"subset_seed": request.seed})
     return narrowed(config, open_source(config), request.pictures)
 
 

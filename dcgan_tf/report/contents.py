@@ -3,8 +3,8 @@
 import re
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import path_flag, typed
 from dcgan_tf.common.foreign import is_count, is_number
+from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
 from dcgan_tf.common.scores import (

@@ -3,10 +3,9 @@
 from itertools import pairwise
 from pathlib import Path
 
-from dcgan_tf.common.config import FIELDS, Config, groups
-from dcgan_tf.common.config_file import find_config, read_config
+from dcgan_tf.common.config import FIELDS, Config, ImageConfig, groups
+from dcgan_tf.common.config_file import find_config, read_config, read_table
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.report.reading import Files
 
 REFERENCE = "celeba"  # what a command without --config trains
@@ -55,13 +54,13 @@ def _recipe(files, versions):
     """(str, str, Config): the recipe of the command that began the run: in words, named, read."""
     named = _named(versions.get("command"))
     try:
-        return named, named, _resolved(_file(named, versions.get("directory")))
+        return named, named, _settings(_file(named, versions.get("directory")))
     except (UserError, OSError) as error:
         files.notes.append(
             f"the recipe {named} is not here ({error}), so the settings are compared with the "
             "defaults"
         )
-        return f"{REFERENCE}, the defaults", REFERENCE, resolve(Config())
+        return f"{REFERENCE}, the defaults", REFERENCE, Config()
 
 
 def _named(command):
@@ -79,12 +78,9 @@ def _file(named, directory):
     return there if "\0" not in str(there) and there.is_file() else find_config(named)
 
 
-def _resolved(path):
-    config = read_config(path)
-    try:
-        return resolve(config)
-    except UserError:  # complete only with the command's own settings
-        return config
+def _settings(path):
+    """ImageConfig: a recipe may be complete only with the command's own settings."""
+    return ImageConfig(**read_table(path))
 
 
 def _in_words(value):

@@ -1,4 +1,4 @@
-"""From the config to the model, its first weights and the callbacks."""
+"""A model's first weights and changing settings, and the callbacks of a training."""
 
 import dataclasses
 import logging
@@ -7,13 +7,10 @@ from types import SimpleNamespace
 import keras
 
 from dcgan_tf.metrics import collapse
-from dcgan_tf.models import losses
-from dcgan_tf.models.augment import Augment, flip
-from dcgan_tf.models.average import HalfLife, Power
+from dcgan_tf.models import parts
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import GENERATORS, load_network
-from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.models.penalties import GradientPenalty
+from dcgan_tf.models.optimizers import learning_rate_of
 from dcgan_tf.train import changes
 from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import (
@@ -29,79 +26,20 @@ from dcgan_tf.train.callbacks.midway import AverageIntoG, Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_judge
-from dcgan_tf.train.computing import use_jit
 from dcgan_tf.train.init_from import check_same, init_files
-from dcgan_tf.train.optimizers import build_optimizer, learning_rate_of
 
 log = logging.getLogger(__name__)
-
-
-def build_model(config, strategy):
-    """A compiled DCGAN; call it inside `strategy.scope()`.
-
-    Args:
-        config: config.Config, resolved.
-        strategy: tf.distribute.Strategy.
-
-    Returns:
-        gan.DCGAN.
-    """
-    synchronized = strategy.num_replicas_in_sync > 1
-    model = DCGAN(
-        build_generator(config, synchronized),
-        build_discriminator(config, synchronized),
-        batch_size=config.batch_size,
-        seed=config.seed,
-        d_augment=_d_augment(config),
-        penalty=_penalty(config),
-        average=_average(config),
-        fresh_fakes=config.fresh_fakes,
-    )
-    model.compile(
-        build_optimizer(config, config.g_learning_rate),
-        build_optimizer(config, config.d_learning_rate),
-        jit_compile=use_jit(config, strategy),
-    )
-    settle(model, config)
-    return model
 
 
 def settle(model: DCGAN, config):
     """Give a model the settings that may change midway, config.MIDWAY, also while it trains."""
     model.g_optimizer.learning_rate = learning_rate_of(config, config.g_learning_rate)
     model.d_optimizer.learning_rate = learning_rate_of(config, config.d_learning_rate)
-    model.loss_terms = _loss(config)
-    model.augment = flip if config.flip else None
+    if config.loss == "non_saturating":
+        model.loss_terms = parts.build_loss(config)
+    model.augment = parts.build_augment(config)
     if model.train_function:  # it was compiled with the old loss and augmentation
         model.make_train_function(force=True)
-
-
-def _loss(config):
-    if config.loss == "non_saturating":
-        return losses.NonSaturating(config.label_smoothing, config.label_noise)
-    return losses.Hinge() if config.loss == "hinge" else losses.Relativistic()
-
-
-def _penalty(config):
-    if not config.r1 and not config.r2:
-        return None
-    end, images = config.penalty_end, config.decay_images
-    return GradientPenalty(config.r1, config.r2, config.output_activation, end, images)
-
-
-def _d_augment(config):
-    if not config.augment:
-        return None
-    probability, ramp = config.augment_probability, config.augment_ramp
-    return Augment(config.augment_kinds, probability, ramp, config.output_activation)
-
-
-def _average(config):
-    if config.average == "none":
-        return None
-    if config.average == "power":
-        return Power(config.average_power)
-    return HalfLife(config.average_half_life, config.average_ramp)
 
 
 def warm_start(config, model):
@@ -120,8 +58,8 @@ def warm_start(config, model):
     if not config.init_from:
         return
     networks = (model.generator, GENERATORS), (model.discriminator, ("discriminator",))
-    for (network, parts), path in zip(networks, init_files(config.init_from), strict=True):
-        trained = load_network(path, "--init-from", parts)
+    for (network, names), path in zip(networks, init_files(config.init_from), strict=True):
+        trained = load_network(path, "--init-from", names)
         check_same(network, trained, f"--init-from {path}")
         network.set_weights(trained.get_weights())
     if model.averaged:
@@ -129,7 +67,7 @@ def warm_start(config, model):
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 
-def callbacks(session) -> list[keras.callbacks.Callback]:
+def callbacks(session, own=()) -> list[keras.callbacks.Callback]:
     """What a training does beside its steps, in the order in which one needs the other.
 
     StepCounter moves `journal.step` and says when values are looked at, for all others. StopAtNaN
@@ -137,6 +75,7 @@ def callbacks(session) -> list[keras.callbacks.Callback]:
     `journal.history`, which Troubles, LossPlot, TensorBoardLog and Checkpoint read, LossPlot to
     `journal.curve`; Scores comes before TensorBoardLog, which writes them. Checkpoint comes after
     all of an epoch that cannot be made again from it, and Stop, which draws the plots, is last.
+    A program's `own` come before both.
     """
     run, journal, stop, config = session.run, session.journal, session.stop, session.config
     looks = Looks(config.checkpoint_steps, session.workers)
@@ -153,8 +92,11 @@ def callbacks(session) -> list[keras.callbacks.Callback]:
         found += [
             *_writing(session, looks),
             *pictures,
+            *own,
             Checkpoint(run, journal, config, stop, looks),
         ]
+    else:
+        found += own
     return [*found, Stop(journal, stop, config.epochs, pictures)]
 
 
@@ -199,7 +141,9 @@ def redraw(run, config, journal, after: float):
     losses, gif = _pictures(run, config, changes.read(run.config), journal)
     gif.done = journal.epoch
     shape = SimpleNamespace(output_shape=(None, config.image_size, config.image_size))
-    model = SimpleNamespace(batch_size=config.batch_size, loss_terms=_loss(config), shown=shape)
+    model = SimpleNamespace(
+        batch_size=config.batch_size, loss_terms=parts.build_loss(config), shown=shape
+    )
     for picture in (losses, gif):
         if not picture.path.exists() or picture.path.stat().st_mtime < after:
             picture.set_model(model)

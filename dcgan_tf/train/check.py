@@ -3,6 +3,7 @@
 import logging
 import platform
 import time
+from dataclasses import replace
 from importlib import metadata
 
 import keras
@@ -12,8 +13,9 @@ import tensorflow as tf
 from dcgan_tf.common.progress import duration
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.data.synthetic import draw_face
+from dcgan_tf.models import xla
+from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import computing, devices
-from dcgan_tf.train.build import build_model
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.plan import look_for_pictures
 
@@ -53,8 +55,8 @@ def check(request):
 
 def _found(config, strategy):
     """{what: text} of all that decides how the steps are computed."""
-    gpus, now = computing.gpu_details(), computing.computing(strategy)
-    reason = computing.why_no_xla(config.jit, strategy.num_replicas_in_sync, gpus)
+    gpus, now = xla.gpu_details(), computing.computing(strategy)
+    reason = xla.why_no_xla(config.jit, strategy.num_replicas_in_sync, gpus)
     found = {
         "devices": "; ".join([now["devices"], *map(_gpu_words, gpus)]),
         "precision": config.precision + ("" if gpus else _faster(config)),
@@ -97,7 +99,7 @@ def _versions():
 def _time_steps(config, strategy):
     """float, float: seconds of the first two steps, in which TensorFlow compiles; of the ten."""
     with strategy.scope():
-        model = build_model(config, strategy)
+        model = DCGAN.from_config(replace(config, init_from=""))
     pixels, shards = _drawn(config), strategy.num_replicas_in_sync
 
     def share(context):

@@ -2,17 +2,18 @@
 
 import argparse
 import os
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, leave, run_command, typed
+from dcgan_tf.common.cli import Parser, at_home, leave, run_command
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
-from dcgan_tf.common.config_file import find_config, names, read_config
+from dcgan_tf.common.config_file import find_config, names, read_config, read_table
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
+from dcgan_tf.common.hints import typed
 from dcgan_tf.common.log import speak
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train.init_from import init_files, with_shape
 
@@ -25,18 +26,22 @@ class Request:
     """What one call of train.py asks for.
 
     Attributes:
-        config: the resolved settings.
+        config: the settings.
         config_name: where they came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time ten steps, and touch nothing.
+        given: a `loss` and `networks` from a program, in place of those that the config names.
+        callbacks: Keras callbacks from a program.
     """
 
     config: Config
     config_name: str
     run_dir: Path | None
-    dry_run: bool
+    dry_run: bool = False
     check: bool = False
+    given: dict = field(default_factory=dict)
+    callbacks: tuple = ()
 
 
 def parse_training(argv=None):
@@ -57,11 +62,11 @@ def parse_training(argv=None):
     for name in ("data", "packs", "init_from"):
         if flags.get(name) == "":
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
-    config = replace(base, **flags)
-    paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
+    settings = base | flags
+    settings |= {n: _at_home(flag(n), settings[n]) for n in PATHS if n in settings}
     if flags.get("inception"):
-        check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
-    config = resolve(replace(config, **paths))
+        check_file(Path(settings["inception"]), "--inception", ".tgz, .pb or .npz")
+    config = Config(**settings)
     _check_grid(config)
     return Request(config, config_name, run_dir, dry_run, check)
 
@@ -112,7 +117,7 @@ def _at_home(flag, text):
 
 
 def _base(named, run_dir, given):
-    """Config, str: what the flags change, and what it is called.
+    """dict, str: the settings that the flags change, and what they are called.
 
     A run that exists goes on with its own settings. Else it is the recipe that --config names, or
     the reference recipe; but with other pictures than CelebA the plain defaults, for a recipe's
@@ -120,11 +125,11 @@ def _base(named, run_dir, given):
     """
     saved = run_dir / "config.toml" if run_dir and not named else None
     if saved and saved.is_file():
-        return read_config(saved), run_dir.resolve().name
+        return read_table(saved), run_dir.resolve().name
     dataset = given.get("dataset", "celeba")
     plain = not named and dataset != "celeba"
-    base = Config() if plain else read_config(find_config(named or RECIPE))
-    init_from = _at_home("--init-from", given.get("init_from", base.init_from))
+    base = {} if plain else read_table(find_config(named or RECIPE))
+    init_from = _at_home("--init-from", given.get("init_from", base.get("init_from", "")))
     base = with_shape(base, init_from, own=bool(named) and named not in names())
     return base, Path(dataset if plain else named or RECIPE).stem
 
@@ -152,7 +157,7 @@ def _parse(name, text):
             value = kind(text)
     except ValueError:
         raise UserError(
-            f"{flag(name)}: got {limits.shown(text)}, expected {expected(name)}"
+            f"got {limits.shown(text)}, expected {expected(name)}", param=name
         ) from None
     check_value(name, value)
     return value
@@ -183,15 +188,29 @@ def check_request(request):
 def main(argv=None):
     """Train as the command line asks; the process' exit code."""
     speak()
-    request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
-    check_request(request)
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
+    request = parse_training(argv)
+    prepare(request)
+    return _story(request)(request)
 
-    on_gpu = start_tensorflow()
+
+def prepare(request):
+    """Refuse bad input before the seconds that TensorFlow takes, then start it.
+
+    Raises:
+        UserError: as check_request and check_memory.
+    """
+    check_request(request)
+    if "tensorflow" in sys.modules:  # of a program, or a notebook, which has set it as it likes
+        import tensorflow as tf
+
+        on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    else:
+        from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+        on_gpu = start_tensorflow()
     from dcgan_tf.train.footprint import check_memory
 
     check_memory(request.config, on_gpu)
-    return _story(request)(request)
 
 
 def _story(request):

@@ -1,76 +1,12 @@
-"""How a training is computed: XLA or not, oneDNN or not, the threads; its bits depend on them."""
+"""What a training is computed with, oneDNN, threads and devices; its bits depend on them."""
 
-import logging
 import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.train.devices import describe
-
-log = logging.getLogger(__name__)
-
-# Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN that is older than
-# those with which it works; on newer ones (RTX 50: 12.0) it ends the process.
-XLA_CAPABILITIES = (7, 5), (9, 99)
-
-
-def use_jit(config, strategy) -> bool:
-    """Whether XLA compiles the step; on a GPU for which auto leaves it off, a line says why.
-
-    Raises:
-        UserError: on with several devices, which TensorFlow cannot do.
-    """
-    replicas, gpus = strategy.num_replicas_in_sync, gpu_details()
-    if config.jit == "on" and replicas > 1:
-        raise UserError(
-            f"--jit on with {replicas} devices: an XLA program runs on one "
-            "device and cannot reach the weights and gradients of the others; use --jit auto"
-        )
-    reason = why_no_xla(config.jit, replicas, gpus)
-    if gpus and config.jit == "auto" and reason:
-        log.info(f"XLA is off: {reason}")
-    return not reason
-
-
-def why_no_xla(jit: str, replicas: int, gpus: list[dict]) -> str:
-    """Why XLA does not compile the step, "" where it does.
-
-    Args:
-        jit: the setting, auto, on or off.
-        replicas: devices that share a batch.
-        gpus: of each GPU what gpu_details says.
-    """
-    if jit != "auto":
-        return "" if jit == "on" else "--jit off"
-    if replicas > 1:
-        return f"an XLA program runs on one device, and here are {replicas}"
-    if not gpus:
-        return "it halves the speed of this step on a CPU"
-    name = gpus[0].get("device_name", "this GPU")
-    capability = gpus[0].get("compute_capability")
-    if not capability:
-        return f"{name} names no compute capability; --jit on tries it"
-    lowest, highest = XLA_CAPABILITIES
-    if lowest <= tuple(capability) <= highest:
-        return ""
-    return (
-        f"it works with compute capabilities 7.5 to 9.x, and {name} has "
-        f"{'.'.join(map(str, capability))}; --jit on tries it"
-    )
-
-
-def gpu_details() -> list[dict]:
-    """Of each GPU that is used: `device_name` and `compute_capability`, (major, minor), if known.
-
-    [] without a GPU.
-    """
-    if not tf.config.list_logical_devices("GPU"):
-        return []
-    gpus = tf.config.get_visible_devices("GPU")
-    return [tf.config.experimental.get_device_details(gpu) for gpu in gpus]
 
 
 def computing(strategy) -> dict:

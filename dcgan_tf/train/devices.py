@@ -12,15 +12,14 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.parts import set_precision
 
 MEETING_SECONDS = 300  # how long a worker waits for the others at the start
 
 
 def prepare(config):
     """Set what TensorFlow and Keras must know before the first operation."""
-    if config.precision == "float64":
-        keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy(config.precision)
+    set_precision(config)
     if config.deterministic:
         keras.utils.set_random_seed(config.seed)
         tf.config.experimental.enable_op_determinism()

@@ -56,6 +56,8 @@ def check_memory(config, on_gpu: bool):
 
     How much memory a GPU has is seen only when it is full.
     """
+    if config.networks:  # of which the config tells no sizes
+        return
     needed, there = footprint(config), limits.memory()
     if needed.parameters > limits.PARAMETERS:
         raise UserError(

@@ -1,7 +1,6 @@
 """What `--init-from` names: two trained networks, and their shape where a config tells it."""
 
 import itertools
-from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common.config import Config
@@ -23,6 +22,7 @@ SHAPE = (
         "use_bias",
         "leaky_slope",
         "batchnorm_momentum",
+        "networks",
     ),
 )
 
@@ -49,8 +49,8 @@ def init_files(named: str) -> list[Path]:
     return files
 
 
-def with_shape(base: Config, named: str, own: bool) -> Config:
-    """`base` with the shape of the networks that `--init-from` names.
+def with_shape(base: dict, named: str, own: bool) -> dict:
+    """Settings `base` with the shape of the networks that `--init-from` names.
 
     The shape is that of the config.toml beside the files, so of their run. Files without one say
     nothing; they are refused when they are loaded, if they are not there or do not fit.
@@ -67,9 +67,10 @@ def with_shape(base: Config, named: str, own: bool) -> Config:
     config = (run if run.root.is_dir() else Run(run.root.parent)).config
     if not named or not config.is_file():
         return base
-    trained, default = read_config(config), Config()
-    meant = [name for name in SHAPE if own and getattr(base, name) != getattr(default, name)]
-    return replace(base, **{name: getattr(trained, name) for name in SHAPE if name not in meant})
+    trained = read_config(config)
+    default = {name: getattr(Config, name) for name in SHAPE}
+    kept = {name for name in SHAPE if own and base.get(name, default[name]) != default[name]}
+    return base | {name: getattr(trained, name) for name in SHAPE if name not in kept}
 
 
 # Parts of a layer's config that do not decide what it computes of its weights, or are their shapes.

@@ -11,7 +11,7 @@ from dcgan_tf.data.pack import open_pictures
 from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.parts import build_networks
 from dcgan_tf.train import devices
 
 
@@ -28,7 +28,7 @@ def print_plan(request):
     print(to_toml(config))
     devices.prepare(config)
     strategy = devices.open_strategy(config)
-    for network in (build_generator(config), build_discriminator(config)):
+    for network in build_networks(config):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
@@ -44,7 +44,7 @@ def look_for_pictures(config, run_dir) -> tuple[int, str]:
             return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
         source = _source(config, run_dir)
     except UserError as error:
-        return config.subset, f"none: {error}"
+        return config.subset, f"none: {error.for_command()}"
     count = config.subset or len(source.names)
     steps = steps_per_epoch(count, config.batch_size)
     return count, (

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tensorflow as tf
 
@@ -15,7 +15,7 @@ from dcgan_tf.data.pack import Pack, open_pack, open_pictures
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, devices
-from dcgan_tf.train.build import build_model, settle, warm_start
+from dcgan_tf.train.build import settle, warm_start
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.computing import computing
 from dcgan_tf.train.signals import StopRequest
@@ -65,7 +65,7 @@ class Session:
         broken_off = self.journal.step % self.journal.steps_per_epoch
         if broken_off:
             self._fit_epochs(kept, self.journal.epoch + 1, broken_off)
-        if self.journal.epoch < self.config.epochs:
+        if self.journal.epoch < self.config.epochs and not self.model.stop_training:
             self._fit_epochs(kept, self.config.epochs)
 
     def meet(self, **values: str):
@@ -120,7 +120,8 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     devices.prepare(config)
     strategy = devices.open_strategy(config)
     with strategy.scope():
-        model = build_model(changes.at(config, plan, step), strategy)
+        started = changes.at(config, plan, step)
+        model = DCGAN.from_config(replace(started, init_from=""), **request.given)
     if not found:
         warm_start(config, model)
     if number == 0:

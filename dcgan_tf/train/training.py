@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.cli import path_flag, typed
 from dcgan_tf.common.errors import (
     WORKER_LOST,
     Interrupted,
@@ -15,7 +14,9 @@ from dcgan_tf.common.errors import (
     describe,
     is_file_system_error,
 )
+from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.common.runs import Run
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import claim, devices
 from dcgan_tf.train.build import callbacks, redraw
@@ -27,13 +28,18 @@ log = logging.getLogger(__name__)
 
 
 def train(request) -> int:
-    """Do what a command line asks for.
+    """The exit code of train_in."""
+    return train_in(request)[1]
+
+
+def train_in(request) -> tuple[Run, int]:
+    """Do what a request asks for.
 
     Args:
         request: command.Request.
 
     Returns:
-        The exit code; 0 when all epochs are done, 128 + signal after a signal.
+        The run; the exit code, 0 when all epochs are done, 128 + signal after a signal.
 
     Raises:
         UserError: bad input, another owner of the run, losses that became NaN, a lost worker, a
@@ -49,9 +55,9 @@ def train(request) -> int:
             log.info(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
             if worker[0] == 0:
                 _complete(run, request.config, found[1])
-            return 0
+            return run, 0
         session = open_session(request, run, stop, worker, found)
-        kept = callbacks(session)
+        kept = callbacks(session, request.callbacks)
         if session.chief:
             claim.save_config(run, request.config, session.plan)  # now that nothing is refused
             canvas = grid(np.asarray(session.pack.pixels[:64]))
@@ -69,13 +75,13 @@ def train(request) -> int:
                 _report(run)
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to go on: {_resume_command(run)}")
-            return interruption.code
+            return run, interruption.code
         _leave_together(session)
         if session.chief:
             _report(run)
-        log.info(f"done: {epochs} epochs in {run.root}")
+        log.info(f"done: {journal.epoch} epochs in {run.root}")
         log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
-        return 0
+        return run, 0
 
 
 def _report(run):

@@ -43,11 +43,12 @@ def model_of(config):
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     start_tensorflow()
+    from dcgan_tf.models.gan import DCGAN
     from dcgan_tf.train import devices
-    from dcgan_tf.train.build import build_model
 
     devices.prepare(config)
-    return build_model(config, devices.open_strategy(config))
+    with devices.open_strategy(config).scope():
+        return DCGAN.from_config(config)
 
 
 def random_batch(config, step=0):

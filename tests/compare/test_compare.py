@@ -16,11 +16,10 @@ from tiny_run import EPOCHS, HOSTILE, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import CONFIGS, read_config
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.compare import command
 from dcgan_tf.compare.comparing import ACROSS
 
-DEMO = resolve(read_config(CONFIGS / "demo.toml"))
+DEMO = read_config(CONFIGS / "demo.toml")
 
 
 @pytest.fixture

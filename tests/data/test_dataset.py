@@ -46,11 +46,11 @@ def test_grey_and_cropped(here):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 8}, "7 pictures"),
+        ({"batch_size": 8}, "7 images"),
         ({"image_size": -1}, "expected a whole number"),
         ({"channels": 2}, "expected one of 1, 3"),
         ({"crop": "1,2"}, "left < right"),
-        ({"subset": 9}, "7 pictures"),
+        ({"subset": 9}, "^subset 9: .* 7 pictures"),
         ({"packs": 5}, "expected"),
     ],
 )
@@ -63,3 +63,9 @@ def test_wrong_values_are_refused(options, words, here):
 def test_unknown_settings_are_refused(here):
     with pytest.raises(TypeError, match="unknown setting 'flips'"):
         images_dataset("own", flips=True)
+
+
+def test_an_error_names_the_parameter_and_for_a_command_its_flag(here):
+    with pytest.raises(ValueError, match="^data nowhere: no such file") as caught:
+        images_dataset("nowhere")
+    assert caught.value.for_command().startswith("--data nowhere: ")

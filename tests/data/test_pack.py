@@ -29,7 +29,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import pack_files, pack_making, preprocess
 from dcgan_tf.data.pack import find_pack, open_pack
 from dcgan_tf.data.pack_making import chosen_order
@@ -51,7 +50,7 @@ class Packer:
             shutil.rmtree(self.folder / "own", ignore_errors=True)
             data = write_files(self.folder / "own", data)
         fields = {"dataset": "folder", **fields}
-        config = resolve(Config(data=str(data), packs=str(self.packs), **fields))
+        config = Config(data=str(data), packs=str(self.packs), **fields)
         source = open_source(config)
         self._caplog.clear()
         self.read = []
@@ -389,7 +388,7 @@ def test_a_broken_one_is_replaced_by_the_next_of_the_seeded_order(packed):
 
 
 def test_too_few_good_ones_for_the_subset_stop_the_run(packed):
-    with pytest.raises(UserError, match="--subset 9: only 8"):
+    with pytest.raises(UserError, match="subset 9: only 8"):
         packed(some_bad(8, 2), subset=9, max_bad=0.5)
     assert packed.left() == []
 
@@ -539,7 +538,7 @@ def test_without_room_on_the_disk_nothing_is_begun(packed, tmp_path, monkeypatch
     monkeypatch.setattr(pack_making.shutil, "disk_usage", lambda path: SimpleNamespace(free=10_000))
     with pytest.raises(UserError) as caught:
         packed(faces_zip(tmp_path, 2), dataset="celeba")
-    assert f"--packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
+    assert f"packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
     assert packed.left() == [] and packed.read == []
 
 

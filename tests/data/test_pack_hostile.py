@@ -18,7 +18,6 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode, picture_suffixes
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack, pack_files
 from dcgan_tf.data.pack import open_pack, open_pictures
@@ -39,7 +38,6 @@ def own(here):
         new = {"good.png": picture()} | files
         write_files(here / "own", {n: c for n, c in new.items() if not (here / "own" / n).exists()})
         config = Config(**{"dataset": "folder", "data": "own", "max_bad": 0.9} | fields)
-        config = resolve(config)
         return open_pack(config, open_source(config))
 
     return packed
@@ -171,7 +169,7 @@ def test_a_disk_that_fills_up_is_one_line_and_leaves_nothing(own, small_disk):
     files = {f"{i}.png": picture(i, (8, 8)) for i in range(9)}
     write_files(pack.Path("own"), files)
     small_disk()
-    with pytest.raises(UserError, match="--packs data/packs: File too large") as caught:
+    with pytest.raises(UserError, match="packs data/packs: File too large") as caught:
         own({})
     assert "\n" not in str(caught.value)
     assert [p.name for p in pack.Path("data/packs").iterdir() if p.suffix != ".lock"] == []
@@ -265,14 +263,14 @@ def trained(here):
     (project / "data").mkdir(parents=True)
     faces_zip(project / "data", 3)
     os.chdir(project)
-    config = resolve(Config(data="data/faces.zip"))
+    config = Config(data="data/faces.zip")
     made = open_pack(config, open_source(config))
     write_files(project / "runs/faces", {"config.toml": to_toml(config).encode()})
     return Run(project / "runs/faces"), made
 
 
 def opened(run, sha256, **changes):
-    config = find_again(run, resolve(replace(read_config(run.config), **changes)))
+    config = find_again(run, replace(read_config(run.config), **changes))
     return open_pack(config, open_pictures(config, sha256))
 
 
@@ -318,7 +316,7 @@ def test_without_archive_a_damaged_pack_is_refused(trained):
 def test_the_key_of_a_pack_is_as_it_was(here):
     """Held by value: a change would make everybody's packs anew."""
     source = open_source(Config(dataset="demo"))
-    recipe = pack._recipe(resolve(Config(dataset="demo")), source)
+    recipe = pack._recipe(Config(dataset="demo"), source)
     assert set(recipe) == {
         *("format", "source", "crop", "size", "channels", "filter", "subset", "subset_seed")
     }

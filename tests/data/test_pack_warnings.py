@@ -15,7 +15,6 @@ from PIL import Image
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.images import encode
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import pack_files, preprocess
 from dcgan_tf.data.pack import find_pack, open_pack
 from dcgan_tf.data.sources import open_source
@@ -27,7 +26,7 @@ def pack(here, caplog):
 
     def make(data, **fields):
         data = write_files(here / "own", data) if isinstance(data, dict) else data
-        config = resolve(Config(**{"dataset": "folder", "data": str(data)} | fields))
+        config = Config(**{"dataset": "folder", "data": str(data)} | fields)
         caplog.clear()
         made = open_pack(config, open_source(config))
         return made, [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
@@ -207,7 +206,7 @@ def test_a_failure_while_a_zip_is_read_stops_the_packing(here, pack, monkeypatch
 
 def test_a_zip_that_is_gone_when_it_is_read_stops_the_packing(here, pack):
     archive = faces_zip(here, 3)
-    config = resolve(Config(data=str(archive)))
+    config = Config(data=str(archive))
     source = open_source(config)
     archive.unlink()
     with refused(f"--data {archive}", "cannot be read"):

@@ -23,7 +23,6 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, describe
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.data import places
 from dcgan_tf.data.pack import open_pack, open_pictures
 from dcgan_tf.data.sources import open_source
@@ -441,7 +440,7 @@ def test_a_full_disk_is_not_kaggles_fault(monkeypatch):
 
 
 def test_a_complete_pack_needs_no_kaggle(fetched, tmp_path):
-    config = resolve(Config(data="kaggle", packs=str(tmp_path / "packs"), subset=2))
+    config = Config(data="kaggle", packs=str(tmp_path / "packs"), subset=2)
     pack = open_pack(config, open_pictures(config))
     fetched.clear()
     again = open_pictures(config, pack.manifest["pixels_sha256"])

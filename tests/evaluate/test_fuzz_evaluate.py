@@ -46,7 +46,7 @@ def test_odd_values_are_refused_or_within_the_limits(here, seed):
     try:
         request = parse_evaluation(["A", "A", f"{flag}={value}"])
     except UserError as error:
-        assert flag in str(error)
+        assert flag in error.for_command()
         return
     assert 0 <= request.seed < 2**32 and 4 <= request.size <= 1024
     assert request.samples == 0 or 2 <= request.samples <= 1_000_000

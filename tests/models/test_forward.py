@@ -11,7 +11,6 @@ from keras import layers
 from programs import run_program
 
 from dcgan_tf.common.config import Config
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.models import forward as module
 from dcgan_tf.models import gan
 from dcgan_tf.models.forward import forward, infer
@@ -20,7 +19,7 @@ from dcgan_tf.models.networks import build_discriminator, build_generator
 
 
 def networks(synchronized=False, **settings):
-    config = resolve(dataclasses.replace(Config(), width=0.1, **settings))
+    config = dataclasses.replace(Config(), width=0.1, **settings)
     made = (build_generator(config, synchronized), build_discriminator(config, synchronized))
     random = np.random.default_rng(8)
     for bias in (v for network in made for v in network.variables if v.name == "bias"):

@@ -335,7 +335,7 @@ def test_what_is_missing_is_said(case, tmp_path):
     make().save(path)
     with pytest.raises(UserError) as error:
         load_generator(path, "--model")
-    message = str(error.value)
+    message = error.value.for_command()
     assert words in message
     assert message.startswith(f"--model {path}: ") and "\n" not in message
 

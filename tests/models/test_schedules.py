@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from dcgan_tf.common.config import Config
+from dcgan_tf.models.optimizers import learning_rate_of
 from dcgan_tf.models.schedules import falling, rising
-from dcgan_tf.train.optimizers import learning_rate_of
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,6 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
 from dcgan_tf.common.images import save_png
-from dcgan_tf.common.resolve import resolve
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.report import command, curves, page
 from dcgan_tf.report.page import MOST_BYTES
@@ -99,7 +98,7 @@ def test_the_page_asks_for_nothing_outside(run):
 
 def test_hostile_names_and_values_stay_texts(tmp_path):
     name = HOSTILE.replace("/", "∕")  # no folder can have a slash in its name
-    config = replace(resolve(Config()), data=HOSTILE)
+    config = replace(Config(), data=HOSTILE)
     run = make_run(tmp_path / name, config=config)
     run.versions.write_text(json.dumps({"command": HOSTILE, HOSTILE: HOSTILE}))
     write_lines(run.evaluation, [score(2, 0.9) | {"scored": HOSTILE, "notes": [HOSTILE]}])
@@ -115,7 +114,7 @@ def test_hostile_names_and_values_stay_texts(tmp_path):
 
 
 def test_settings_stand_beside_those_of_the_recipe(run):
-    demo = resolve(read_config(CONFIGS / "demo.toml"))
+    demo = read_config(CONFIGS / "demo.toml")
     run.config.write_text(
         to_toml(replace(demo, batch_size=demo.batch_size + 1, flip=not demo.flip))
     )
@@ -224,7 +223,7 @@ def test_what_is_missing_is_left_out_with_a_line_that_says_so(run, name):
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
     run = Run(tmp_path / "new")
     run.root.mkdir()
-    run.config.write_text(to_toml(resolve(Config())))
+    run.config.write_text(to_toml(Config()))
     data = write(run)[1]["runs"][0]
     assert data["notes"] == [] and data["samples"] == {"shown": [], "left_out": []}
     assert data["commands"][0] == ["Go on training", f"python train.py --run {run.root}"]

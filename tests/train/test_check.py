@@ -5,6 +5,7 @@ import re
 import keras
 import pytest
 
+from dcgan_tf.models import xla
 from dcgan_tf.train import check, command, computing
 from dcgan_tf.train.check import STEPS, WARM_UP
 
@@ -77,7 +78,7 @@ def test_who_has_amx_hears_of_it(here, lines, monkeypatch, flags, text, words):
 def test_without_pictures_and_a_subset_it_tells_no_epoch(here, lines, monkeypatch):
     monkeypatch.setattr(check, "_time_steps", lambda config, strategy: (7.0, 50.0))
     monkeypatch.setattr(
-        computing,
+        xla,
         "gpu_details",
         lambda: [{"device_name": "NVIDIA H100", "compute_capability": (9, 0)}],
     )

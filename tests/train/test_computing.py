@@ -10,8 +10,9 @@ import pytest
 from helpers import REPO, resolved, write_files
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models import xla
+from dcgan_tf.models.xla import why_no_xla
 from dcgan_tf.train import computing
-from dcgan_tf.train.computing import why_no_xla
 
 
 def card(name, *capability):
@@ -50,15 +51,15 @@ def test_on_and_off_are_obeyed_whatever_the_card_is():
 def test_a_person_with_such_a_card_reads_why_and_one_without_a_gpu_nothing(monkeypatch, caplog):
     caplog.set_level("INFO")
     one, two = (types.SimpleNamespace(num_replicas_in_sync=n) for n in (1, 2))
-    assert not computing.use_jit(resolved(), one)
+    assert not xla.use_jit(resolved(), one)
     assert not caplog.messages
-    monkeypatch.setattr(computing, "gpu_details", lambda: [card("RTX 5090", 12, 0)])
-    assert not computing.use_jit(resolved(), one)
+    monkeypatch.setattr(xla, "gpu_details", lambda: [card("RTX 5090", 12, 0)])
+    assert not xla.use_jit(resolved(), one)
     assert len(caplog.messages) == 1 and "RTX 5090 has 12.0" in caplog.text
-    assert computing.use_jit(resolved("--jit", "on"), one)
-    with pytest.raises(UserError, match="--jit on with 2 devices"):
-        computing.use_jit(resolved("--jit", "on"), two)
-    assert not computing.use_jit(resolved("--jit", "off"), one)
+    assert xla.use_jit(resolved("--jit", "on"), one)
+    with pytest.raises(UserError, match="jit on with 2 devices: an XLA"):
+        xla.use_jit(resolved("--jit", "on"), two)
+    assert not xla.use_jit(resolved("--jit", "off"), one)
     assert len(caplog.messages) == 1
 
 

@@ -36,7 +36,7 @@ def test_names_a_run_or_two_files(trained):
 )
 def test_refuses_what_is_not_both_networks(named, trained, here):
     (here / "a.keras").write_bytes(b"")
-    with pytest.raises(UserError, match=f"--init-from {named}"):
+    with pytest.raises(UserError, match=f"init_from {named}"):
         init_files(named)
 
 

@@ -14,9 +14,9 @@ from dcgan_tf.train import command
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--run", "runs"], "--run runs: this is a file"),
-        (["--run", "notes"], r"--run notes: has files .* but no config.toml"),
-        (["--init-from", "notes"], "--init-from notes: expected a run directory"),
+        (["--run", "runs"], "run runs: this is a file"),
+        (["--run", "notes"], r"run notes: has files .* but no config.toml"),
+        (["--init-from", "notes"], "init_from notes: expected a run directory"),
     ],
 )
 def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
@@ -41,6 +41,6 @@ def test_a_dry_run_finds_the_pictures_of_a_run_from_elsewhere(here, capsys):
 
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):
     monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
-    with pytest.raises(UserError, match="--batch-size 8: this training needs at least 607.5 MB"):
+    with pytest.raises(UserError, match="batch_size 8: this training needs at least 607.5 MB"):
         command.main(["--config", "demo"])
     assert not list(here.iterdir())

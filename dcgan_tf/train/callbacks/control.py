@@ -156,7 +156,7 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self._run, self._journal, self._config, self._stop = run, journal, config, stop
         self._looks = looks
-        self._saved = time.monotonic()
+        self._saved, self._saved_step = time.monotonic(), journal.step
 
     def on_train_batch_end(self, batch, logs=None):
         if not self._looks.now or self._journal.step % self._journal.steps_per_epoch == 0:
@@ -168,6 +168,10 @@ class Checkpoint(keras.callbacks.Callback):
         done = epoch + 1
         due = done % self._config.checkpoint_every == 0 or done >= self._config.epochs
         if due or self._is_due():
+            self.save()
+
+    def on_train_end(self, logs=None):
+        if self._journal.step != self._saved_step:  # a callback of the user's own ended it
             self.save()
 
     def _is_due(self):
@@ -193,7 +197,7 @@ class Checkpoint(keras.callbacks.Callback):
         save_network(self.model.discriminator, self._run.discriminator)
         keep = self._config.keep_checkpoints
         checkpoints.write(self._run.checkpoints, state, self._journal, keep)
-        self._saved = time.monotonic()
+        self._saved, self._saved_step = time.monotonic(), self._journal.step
 
 
 class Stop(keras.callbacks.Callback):

@@ -115,6 +115,13 @@ class LossPlot(Redrawn):
             record into its history before this callback comes. By default a plot of its own,
             which begins with this fit.
         looks: control.Looks of a run, whose losses are read only then; by default always.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config, LossPlot, images_dataset
+    >>> model = DCGAN.from_config(Config(width=0.02, batch_size=8))
+    >>> images = images_dataset("images", batch_size=8)
+    >>> _ = model.fit(images, verbose=0, callbacks=[LossPlot("losses.png")])
     """
 
     def __init__(

@@ -42,6 +42,14 @@ class SampleGrid(keras.callbacks.Callback):
     Attributes:
         drawn: (epoch, uint8 pictures (count, height, width, channels)) of the last grid, the epoch
             counted from 0; None before the first.
+
+    Example:
+
+    >>> from dcgan_tf import DCGAN, Config, ProgressGif, SampleGrid, images_dataset
+    >>> model = DCGAN.from_config(Config(width=0.02, batch_size=8))
+    >>> images = images_dataset("images", batch_size=8)
+    >>> own = [SampleGrid("samples", count=4), ProgressGif("progress.gif", "samples")]
+    >>> _ = model.fit(images, epochs=2, verbose=0, callbacks=own)
     """
 
     def __init__(
@@ -89,6 +97,10 @@ class ProgressGif(Redrawn):
 
     Attributes:
         done: epochs done; grids of later ones are not shown, for they will be made again.
+    Example:
+
+    >>> from dcgan_tf import ProgressGif
+    >>> callback = ProgressGif("progress.gif", samples="samples")  # after a SampleGrid("samples")
     """
 
     def __init__(self, path: str | os.PathLike, samples: str | os.PathLike | None = None):

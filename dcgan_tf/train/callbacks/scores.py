@@ -43,6 +43,13 @@ class Scores(keras.callbacks.Callback):
         inception: where `reals` are pictures: Inception's weights, see load_inception; None takes
             the file that was downloaded earlier, or downloads it when training begins.
         journal: of a run, for the number of steps; by default the optimizer's.
+
+    Example:
+
+    >>> import numpy as np
+    >>> from dcgan_tf import Scores
+    >>> real_images = np.zeros((64, 64, 64, 3), np.uint8)  # yours
+    >>> callback = Scores("scores", real_images, every=5, count=32)  # for fit(callbacks=[...])
     """
 
     def __init__(

@@ -13,12 +13,8 @@ from dcgan_tf.models.schedules import falling
 
 
 def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Adam with the betas of `config`, in half precision with a loss scale."""
-    rate = learning_rate_of(config, learning_rate)
-    adam = Adam(rate, config.beta_1, config.beta_2)
-    if config.precision == "mixed_float16":  # small gradients would vanish in half precision
-        return keras.optimizers.LossScaleOptimizer(adam)
-    return adam
+    """Adam with the betas of `config`."""
+    return Adam(learning_rate_of(config, learning_rate), config.beta_1, config.beta_2)
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
@@ -46,6 +42,42 @@ class Adam(keras.optimizers.Adam):
             grad=tf.cast(gradient, variable.dtype),
             **{name: tf.cast(value, variable.dtype) for name, value in shared.items()},
         )
+
+
+class Pair:
+    """G's and D's optimizers, as Keras' callbacks and `summary` look for several.
+
+    Args:
+        g_optimizer, d_optimizer: keras.optimizers.Optimizer, or its name.
+        scaled: give each a loss scale, without which small gradients vanish in half precision.
+
+    Attributes:
+        optimizers: list of both.
+    """
+
+    def __init__(self, g_optimizer, d_optimizer, scaled: bool):
+        self.optimizers = [keras.optimizers.get(each) for each in (g_optimizer, d_optimizer)]
+        one, other = self.optimizers
+        if one is other:
+            raise ValueError(
+                "g_optimizer is d_optimizer; give each network an optimizer of its own"
+            )
+        if scaled:
+            one, other = self.optimizers = [_scaled(each) for each in self.optimizers]
+        one.name, other.name = "generator", "discriminator"  # under which callbacks log the rates
+
+    @property
+    def built(self) -> bool:
+        return all(each.built for each in self.optimizers)
+
+    @property
+    def variables(self) -> list:
+        return [variable for each in self.optimizers for variable in each.variables]
+
+
+def _scaled(optimizer):
+    kind = keras.optimizers.LossScaleOptimizer
+    return optimizer if isinstance(optimizer, kind) else kind(optimizer)
 
 
 def learning_rate_of(config: Config, learning_rate: float):

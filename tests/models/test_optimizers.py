@@ -1,11 +1,14 @@
 """Adam in one operation: the published formula, and Keras' own course up to rounding."""
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 import pytest
-from helpers import resolved
+from tiny_gan import tiny
 
-from dcgan_tf.train.optimizers import Adam, build_optimizer
+from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.optimizers import Adam
 
 STEPS = np.random.default_rng(0).normal(size=(30, 4, 3))
 
@@ -48,8 +51,8 @@ def test_it_goes_keras_way_up_to_rounding_and_keeps_what_keras_keeps():
 
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_the_config_chooses_betas_and_loss_scale(precision):
-    config = resolved("--precision", precision, "--beta-1", "0.3")
-    optimizer = build_optimizer(config, 1e-3)
+    config = replace(tiny(), precision=precision, beta_1=0.3, g_learning_rate=1e-3)
+    optimizer = DCGAN.from_config(config).g_optimizer
     scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     assert scaled == (precision == "mixed_float16")
     adam = optimizer.inner_optimizer if scaled else optimizer

@@ -1,0 +1,158 @@
+"""Build the parts of a DCGAN that a config asks for."""
+
+import contextlib
+import importlib
+import os
+import sys
+
+import keras
+import tensorflow as tf
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.models import losses
+from dcgan_tf.models.augment import Augment, flip
+from dcgan_tf.models.average import HalfLife, Power
+from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.optimizers import build_optimizer
+from dcgan_tf.models.penalties import GradientPenalty
+from dcgan_tf.models.pixels import range_of
+from dcgan_tf.models.xla import use_jit
+
+
+@contextlib.contextmanager
+def precision_of(config: Config):
+    """Set Keras to the precision of a config while its networks are built."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    set_precision(config)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
+
+
+def set_precision(config: Config):
+    """Set Keras to the precision of a config."""
+    if config.precision == "float64":
+        keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy(config.precision)
+
+
+def model_parts(config: Config, given: dict) -> dict:
+    """The arguments of DCGAN(...).
+
+    Args:
+        given: those that are there already, and take the place of what the config asks for;
+            `networks` as for build_networks.
+    """
+    given = dict(given)
+    generator, discriminator = build_networks(config, given.pop("networks", None))
+    activation = range_of(generator)
+    parts = {
+        "generator": generator,
+        "discriminator": discriminator,
+        "batch_size": config.batch_size,
+        "seed": config.seed,
+        "loss": given.get("loss") or build_loss(config),
+        "augment": build_augment(config),
+        "d_augment": _build_d_augment(config, activation),
+        "penalty": _build_penalty(config, activation),
+        "average": _build_average(config),
+        "fresh_fakes": config.fresh_fakes,
+    }
+    return parts | given
+
+
+def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model]:
+    """G and D: `given` ones, or what `config.networks` names, or those that the config describes.
+
+    Args:
+        given: (generator, discriminator), or a function that returns them.
+
+    Raises:
+        UserError: no such function, or images of another size than the config's.
+    """
+    if given is None and not config.networks:
+        synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
+        return build_generator(config, synchronized), build_discriminator(config, synchronized)
+    networks = own_object(config.networks, "networks") if given is None else given
+    generator, discriminator = networks() if callable(networks) else networks
+    made, size = generator.output_shape[1:], config.image_size
+    if made != (size, size, config.channels):
+        raise UserError(
+            f"make images of {made}; set image_size (now {size}) and channels "
+            f"(now {config.channels}) to that",
+            param="networks",
+        )
+    return generator, discriminator
+
+
+def own_object(text: str, param: str):
+    """What "module:Name" names, in the current directory or on Python's path.
+
+    Raises:
+        UserError: it cannot be imported, or was given by a program.
+    """
+    module, _, name = text.partition(":")
+    if name.endswith(")"):
+        raise UserError(
+            f"{text} was made by a program; go on there, with dcgan_tf.train({param}=...)",
+            param=param,
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"got {text}: {one_line(error)}; expected module:Name of a file here or of a package",
+            param=param,
+        ) from None
+
+
+def compile_parts(config: Config) -> dict:
+    """The arguments of DCGAN.compile."""
+    return {
+        "g_optimizer": build_optimizer(config, config.g_learning_rate),
+        "d_optimizer": build_optimizer(config, config.d_learning_rate),
+        "jit_compile": use_jit(config, tf.distribute.get_strategy()),
+    }
+
+
+def build_loss(config: Config):
+    """The loss that `config.loss` names."""
+    if config.loss == "non_saturating":
+        return losses.NonSaturating(config.label_smoothing, config.label_noise)
+    if config.loss == "hinge":
+        return losses.Hinge()
+    if config.loss == "relativistic":
+        return losses.Relativistic()
+    return own_object(config.loss, "loss")()
+
+
+def build_augment(config: Config):
+    """What real images alone go through."""
+    return flip if config.flip else None
+
+
+def _build_penalty(config, activation):
+    if not config.r1 and not config.r2:
+        return None
+    end, images = config.penalty_end, config.decay_images
+    return GradientPenalty(config.r1, config.r2, activation, end, images)
+
+
+def _build_d_augment(config, activation):
+    if not config.augment:
+        return None
+    probability, ramp = config.augment_probability, config.augment_ramp
+    return Augment(config.augment_kinds, probability, ramp, activation)
+
+
+def _build_average(config):
+    if config.average == "none":
+        return None
+    if config.average == "power":
+        return Power(config.average_power)
+    return HalfLife(config.average_half_life, config.average_ramp)

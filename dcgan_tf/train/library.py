@@ -1,0 +1,92 @@
+"""Train from a program of your own, with all that the command has."""
+
+import os
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.runs import Run
+from dcgan_tf.train.command import Request, prepare
+from dcgan_tf.train.footprint import check_size
+
+
+def train(
+    config: Config | None = None,
+    *,
+    data: str | os.PathLike | None = None,
+    run: str | os.PathLike | None = None,
+    loss=None,
+    networks=None,
+    callbacks: Sequence = (),
+) -> Run:
+    """Train in a run directory, which then has checkpoints, samples, curves, scores and a report.
+
+    The same call goes on after an interruption, to the same bits: own callbacks begin anew.
+
+    Args:
+        config: the settings; None goes on with those of `run`.
+        data: as `config.data`: a folder or a zip of images, tfds or kaggle.
+        run: the run directory, new or existing; None makes runs/NNNN-DATASET.
+        loss: an object as losses.py describes, or "module:Name".
+        networks: (generator, discriminator), or a function that returns them, which several
+            devices need. The config's image_size and channels must be theirs.
+        callbacks: keras.callbacks.Callback, called after the run's own.
+
+    Returns:
+        The run, whose attributes are the paths in it.
+
+    Raises:
+        UserError: whatever the command would refuse.
+        KeyboardInterrupt: Ctrl-C; the state is saved then.
+
+    Example:
+
+    >>> import dcgan_tf
+    >>> config = dcgan_tf.Config(
+    ...     dataset="folder", epochs=1, batch_size=8, width=0.05, image_size=16, base_size=4,
+    ...     g_channels=(8, 8), d_channels=(8, 8), sample_count=4, tensorboard=False,
+    ... )
+    >>> run = dcgan_tf.train(config, data="images", run="runs/first")
+    >>> run.report.is_file(), dcgan_tf.load_generator(run.root).generate(seeds=range(2)).shape
+    (True, (2, 16, 16, 3))
+    """
+    if config is None:
+        config = read_config(Run(run).config)
+    given = {"loss": loss, "networks": networks}
+    own = {name: _name_of(part) for name, part in given.items() if part is not None}
+    own |= {} if data is None else {"data": data}
+    config = replace(config, **own)
+    request = Request(
+        config=config,
+        config_name=config.dataset,
+        run_dir=Path(run) if run is not None else None,
+        given={
+            name: part for name, part in given.items() if not isinstance(part, (str, type(None)))
+        },
+        callbacks=tuple(callbacks),
+    )
+    check_size(config)
+    prepare(request)
+    from dcgan_tf.models.parts import precision_of
+    from dcgan_tf.train.training import train_in
+
+    with precision_of(config):
+        root, code = train_in(request)
+    if code == 128 + signal.SIGINT:
+        raise KeyboardInterrupt
+    if code:
+        raise SystemExit(code)
+    return root
+
+
+def _name_of(part):
+    """str: what config.toml says of a part that a program gives: `module:Name`, with `(...)` where
+    that name alone does not make it again."""
+    if isinstance(part, str):
+        return part
+    kind = part if hasattr(part, "__qualname__") else type(part)
+    again = kind is part or (not isinstance(part, (tuple, list)) and not vars(part))
+    return f"{kind.__module__}:{kind.__qualname__}" + ("" if again else "(...)")

@@ -1,0 +1,106 @@
+"""dcgan_tf.train: what a program of one's own has of the command, and the command of it."""
+
+import dataclasses
+import sys
+
+import keras
+from helpers import refused
+
+import dcgan_tf
+from dcgan_tf import Config, losses
+from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.command import main, parse_training
+
+SMALL = Config(
+    **{"dataset": "demo", "subset": 16, "epochs": 2, "batch_size": 8, "image_size": 16},
+    **{"base_size": 4, "g_channels": (8, 8), "d_channels": (8, 8), "width": 0.5},
+    **{"sample_count": 4, "tensorboard": False},
+)
+OWN_LOSS = """
+import tensorflow as tf
+
+class LeastSquares:
+    def discriminator(self, real_logits, fake_logits, draws):
+        return tf.reduce_mean((real_logits - 1) ** 2 + fake_logits**2) / 2
+
+    def generator(self, fake_logits):
+        return tf.reduce_mean((fake_logits - 1) ** 2)
+"""
+
+
+class Scaled(losses.NonSaturating):
+    """A loss with an argument."""
+
+    def __init__(self, factor=1.0):
+        super().__init__()
+        self.factor = factor
+
+    def generator(self, fake_logits):
+        return self.factor * super().generator(fake_logits)
+
+
+def networks():
+    keras.utils.set_random_seed(3)
+    latents = keras.Input((6,))
+    x = keras.layers.Reshape((4, 4, 4))(keras.layers.Dense(64)(latents))
+    x = keras.layers.Conv2DTranspose(3, 8, 4, "same", activation="tanh")(x)
+    images = keras.Input((16, 16, 3))
+    y = keras.layers.Flatten()(keras.layers.Conv2D(4, 4, 4, "same")(images))
+    return keras.Model(latents, x), keras.Model(images, keras.layers.Dense(1)(y))
+
+
+def weights_in(run):
+    return weights_sha256(keras.saving.load_model(run.generator, compile=False))
+
+
+def test_own_parts_have_all_that_the_command_has(here):
+    epochs = []
+    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
+    own = {"loss": Scaled(0.5), "networks": networks, "callbacks": [look]}
+    whole = dcgan_tf.train(SMALL, run="whole", **own)
+    assert whole.report.is_file() and whole.losses.is_file() and epochs == [0, 1]
+    assert len(list(whole.samples.glob("epoch_*.png"))) == 2
+    assert dcgan_tf.load_generator(whole.root).latent_dim == 6
+    once = dataclasses.replace(SMALL, epochs=1)
+    parts = dcgan_tf.train(once, run="parts", **own)
+    assert weights_in(parts) != weights_in(whole)
+    dcgan_tf.train(SMALL, run="parts", **own)
+    assert weights_in(parts) == weights_in(whole), "the same call goes on, to the same bits"
+    with refused("belongs to another config", "loss"):
+        dcgan_tf.train(SMALL, run="parts", loss=losses.Hinge(), networks=networks)
+    with refused("test_from_a_program:Scaled(...) was made by a program; go on there"):
+        main(["--run", "parts", "--epochs", "3"])
+    with refused("networks: make images of (16, 16, 3); set image_size (now 32)"):
+        dcgan_tf.train(dataclasses.replace(SMALL, image_size=32, base_size=8), networks=networks)
+
+
+def test_the_command_takes_a_loss_by_its_name(here, monkeypatch):
+    (here / "own_losses.py").write_text(OWN_LOSS)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    flags = [
+        f"--{n.replace('_', '-')}={','.join(map(str, v)) if isinstance(v, tuple) else v}"
+        for n, v in vars(SMALL).items()
+        if v != getattr(Config, n) and type(v) is not bool and n != "crop"
+    ]
+    assert (
+        main([*flags, "--no-tensorboard", "--loss", "own_losses:LeastSquares", "--run", "own"]) == 0
+    )
+    assert 'loss = "own_losses:LeastSquares"' in (here / "own" / "config.toml").read_text()
+    with refused("--loss: got own_losses:Lost", "expected module:Name"):
+        main([*flags, "--loss", "own_losses:Lost", "--run", "lost"])
+    with refused("--loss: got 'lost', expected one of", "or module:Name of your own"):
+        parse_training(["--loss", "lost"])
+
+
+def test_a_callback_may_end_it_and_the_state_is_saved(here):
+    config = dataclasses.replace(SMALL, epochs=9, checkpoint_every=9)
+    stop = keras.callbacks.EarlyStopping("g_loss", mode="min", patience=0, min_delta=1e9)
+    run = dcgan_tf.train(config, run="early", callbacks=[stop])
+    assert [path.name for path in run.checkpoints.glob("*.npz")] == ["step_00000004.npz"]
+    assert run.generator.is_file()
+
+
+def test_a_run_goes_on_by_its_own_settings(here):
+    run = dcgan_tf.train(dataclasses.replace(SMALL, epochs=1))
+    assert run.root.name == "0001-demo"
+    assert dcgan_tf.train(run=run.root).root == run.root
