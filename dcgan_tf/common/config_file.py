@@ -84,7 +84,7 @@ def read_config(path):
     Raises:
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
     """
-    table = _read_toml(path)
+    table = read_toml(path)
     table.pop("changes", None)  # of a run; train/changes.py reads them
     for key, value in table.items():
         if key not in FIELDS:
@@ -105,7 +105,7 @@ def without_places(config):
     return replace(config, **own, init_from=started)
 
 
-def _read_toml(path):
+def read_toml(path):
     """dict: what a file holds, UserError where it holds no TOML."""
     with Path(path).open("rb") as file:
         content = file.read(limits.CONFIG_BYTES + 1)

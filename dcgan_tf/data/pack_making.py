@@ -14,7 +14,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
-from dcgan_tf.data.preprocess import opener, prepared
 from dcgan_tf.data.reading import BadPicture
 
 
@@ -108,6 +107,9 @@ def _preparing(config):
 
     Pictures are prepared side by side, in the order in which they come and a few ahead.
     """
+    # Imports TensorFlow, for which nobody should wait whose images are refused.
+    from dcgan_tf.data.preprocess import opener, prepared
+
     look, threads = opener(config), os.cpu_count() or 1
 
     def outcome(encoded):

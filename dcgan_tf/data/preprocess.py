@@ -14,7 +14,6 @@ from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.images import encode, open_picture
 from dcgan_tf.data.reading import BadPicture
 
-FILTER = "bicubic, antialiased"
 _STRIP = 256  # rows that are converted at once
 _CHUNK, _CHUNK_BYTES = 16, 2**20  # pictures that go to TensorFlow and back at once, at most
 

@@ -9,11 +9,12 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home, leave, run_command, typed
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
 from dcgan_tf.common.config_file import find_config, names, read_config
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_file
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import resolve
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.train.footprint import check_memory, check_size
 from dcgan_tf.train.init_from import init_files, with_shape
 
@@ -31,6 +32,8 @@ class Request:
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time ten steps, and touch nothing.
+        named: the settings that the command line names.
+        images: images.open_images, None before.
     """
 
     config: Config
@@ -38,6 +41,8 @@ class Request:
     run_dir: Path | None
     dry_run: bool
     check: bool = False
+    named: frozenset[str] = frozenset()
+    images: tuple | None = None
 
 
 def parse_training(argv=None):
@@ -62,9 +67,13 @@ def parse_training(argv=None):
     paths = {name: _at_home(flag(name), getattr(config, name)) for name in PATHS}
     if flags.get("inception"):
         check_file(Path(paths["inception"]), "--inception", ".tgz, .pb or .npz")
+    if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
+        # In config.toml a relative path starts from the directory that the run was started in.
+        named = {n: paths[n] for n in ("data", "packs", "inception") if flags.get(n)}
+        paths |= {n: os.path.abspath(path) for n, path in named.items() if path not in FETCHED}
     config = resolve(replace(config, **paths))
     check_size(config)
-    return Request(config, config_name, run_dir, dry_run, check)
+    return Request(config, config_name, run_dir, dry_run, check, frozenset(flags))
 
 
 def _parser():
@@ -178,6 +187,9 @@ def main(argv=None):
     request = parse_training(argv)  # bad input is refused before the seconds that TensorFlow takes
     check_request(request)
     from dcgan_tf.common.start_tensorflow import start_tensorflow
+    from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
+
+    request = find_images(request)
 
     on_gpu = start_tensorflow()
     if not on_gpu:  # how much memory a GPU has is seen only when it is full

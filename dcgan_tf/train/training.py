@@ -18,6 +18,7 @@ from dcgan_tf.common.errors import (
     one_line,
 )
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.common.limits import counted
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import claim, devices
 from dcgan_tf.train.build import callbacks
@@ -46,8 +47,10 @@ def train(request) -> int:
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints)
         if found and found[1].epoch >= epochs:
-            done = found[1].epoch
-            log.info(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
+            done = counted(found[1].epoch, "epoch")
+            log.info(f"{run.root} is finished: {done}. A larger --epochs extends it.")
+            if worker[0] == 0 and not run.report.exists():  # a kill came before it
+                _report(run)
             return 0
         session = open_session(request, run, stop, worker, found)
         kept = callbacks(session)
@@ -63,25 +66,25 @@ def train(request) -> int:
             with _explained(session):
                 session.fit(kept)
         except Interrupted as interruption:
-            _report(session)
+            _report(run, session.chief)
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to go on: {_resume_command(run)}")
             return interruption.code
         _leave_together(session)
-        _report(session)
-        log.info(f"done: {epochs} epochs in {run.root}")
+        _report(run, session.chief)
+        log.info(f"done: {counted(epochs, 'epoch')} in {run.root}")
         log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
         return 0
 
 
-def _report(session):
+def _report(run, chief=True):
     """Write the run's report.html. The training is done and saved, whatever becomes of it."""
-    if not session.chief:
+    if not chief:
         return
     try:
-        write_report((session.run,), session.run.report)
+        write_report((run,), run.report)
     except Exception as error:
-        log.warning(f"no {session.run.report}: {one_line(error)}")
+        log.warning(f"no {run.report}: {one_line(error)}")
         log.debug(traceback.format_exc())
 
 
