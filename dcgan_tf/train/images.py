@@ -20,11 +20,14 @@ ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes m
 
 
 def find_images(request):
-    """The request with its images, opened and counted; without them where they are fetched first.
+    """The request with its images, opened and counted; without them where they are fetched first,
+    or where a run is finished, which needs none.
 
     Raises:
         UserError: no images, too few, or fewer than a batch. A dry run goes on without any.
     """
+    if _is_finished(request):
+        return request
     try:
         if request.config.data in FETCHED:
             find(request.config)
@@ -55,6 +58,11 @@ def open_images(request) -> tuple:
         trained_on = read_journal(run).get("pixels_sha256")
         config = find_again(run, config, request.named)
     return config, open_pictures(config, trained_on, "data" in request.named), not trained_on
+
+
+def _is_finished(request):
+    journal = read_journal(Run(request.run_dir)) if request.run_dir else {}
+    return journal and journal["step"] >= request.config.epochs * journal["steps_per_epoch"]
 
 
 def check_count(config, count, where, new):

@@ -42,7 +42,7 @@ def begin(root, *argv, checkpoint=True):
         if checkpoint:
             pack = open_pack(*images.open_images(request)[:2])
             bound = bound_fields(request.config)
-            journal = checkpoints.Journal(4, pack.manifest["pixels_sha256"], 2, settings=bound)
+            journal = checkpoints.Journal(2, pack.manifest["pixels_sha256"], 2, settings=bound)
             checkpoints.write(run.checkpoints, {"a": np.arange(3)}, journal, keep=3)
         else:
             run.reals.touch()  # so that it stays
@@ -90,6 +90,14 @@ def test_a_run_goes_on_from_elsewhere_and_says_where_its_images_are(
     config, source, new = find("--run", here / "project/runs/a")
     assert config.data == str(here / "project/three") and len(source.names) == 12 and not new
     assert f"data three: found as {here / 'project/three'}" in caplog.messages
+
+
+def test_a_finished_run_needs_no_images(project):
+    shutil.rmtree("data/packs")
+    shutil.rmtree("three")
+    with refused("--data three: no such file or folder"):
+        find("--run", "runs/a", "--epochs", 2)
+    assert find("--run", "runs/a", "--epochs", 1) is None
 
 
 def test_where_it_was_started_nothing_is_said(project, caplog):
