@@ -96,9 +96,9 @@ def epoch_of(path: Path) -> int | None:
 def find_again(run, config, named=()):
     """The config of a run that goes on, with the places that its relative paths mean.
 
-    They start from the directory that the run was started in. Where nothing is there, they start
-    from the current one. Where all was moved together, they start from a folder above the run:
-    those are tried only for a run with checkpoints, which tell whether the images are the run's.
+    They start from the directory that the run was started in, or, if nothing is there, from the
+    current one. If all was moved or copied together, they start from where that directory lies
+    now. This is a guess, so it needs checkpoints, which tell whether the images are the run's.
 
     Args:
         run: Run.
@@ -108,27 +108,36 @@ def find_again(run, config, named=()):
     Returns:
         config.Config: each path that was found elsewhere as an absolute one. A line tells of it.
     """
-    starts = [*filter(None, [started_in(run)]), Path()]
-    above = run.root.resolve().parents if has_checkpoint(run) else ()
-    found = {}
+    starts, found = list(_starts(run)), {}
     for name in ("data", "packs", "inception", "init_from"):
         text = getattr(config, name)
         if name in named or text in FETCHED:
             continue
         parts = text.split(",") if name == "init_from" else [text]
-        there = ",".join(_start_from(starts, above, part) for part in parts)
+        there = ",".join(_start_from(starts, part) for part in parts)
         if there != text:
             log.info(f"{name} {text}: found as {there}")
             found[name] = there
     return replace(config, **found)
 
 
-def _start_from(starts, above, text):
+def _starts(run):
+    """(folder, whether it is a guess) of the folders that relative paths may start from."""
+    root, known, begun = run.root.resolve(), has_checkpoint(run), started_in(run)
+    home = _recorded(run, "run")
+    if known and begun and home not in (None, root):
+        yield Path(os.path.normpath(root / os.path.relpath(begun, home))), True
+    if begun:
+        yield begun, False
+    yield Path(), False
+    yield from ((folder, True) for folder in root.parents if known)
+
+
+def _start_from(starts, text):
     """str: the first place of a relative path that exists; `text` if it is that, or if none is."""
     if not text or text.startswith("~") or os.path.isabs(text):
         return text
-    found = [start / text for start in starts if os.path.exists(start / text)]
-    found += [folder / text for folder in above if not _in_run(folder / text)]
+    found = (start / text for start, guess in starts if not (guess and _in_run(start / text)))
     there = next(filter(os.path.exists, found), None)
     same = there is None or (os.path.exists(text) and os.path.samefile(there, text))
     return text if same else str(there)
@@ -147,8 +156,12 @@ def has_checkpoint(run) -> bool:
 
 def started_in(run) -> Path | None:
     """The directory that a run was started in, None where that is not known."""
+    return _recorded(run, "directory")
+
+
+def _recorded(run, name):
     try:
-        folder = Path(json_object(run.versions.read_bytes())["directory"])
+        folder = Path(json_object(run.versions.read_bytes())[name])
     except (OSError, TypeError, KeyError):
         return None
     return folder if folder.is_absolute() else None

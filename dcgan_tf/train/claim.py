@@ -195,7 +195,8 @@ def _begin(run, config, fresh):
     if fresh:
         save_config(run, config)
     if not run.versions.exists():
-        write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
+        facts = versions() | {"run": str(run.root.resolve())}  # with it, a moved run is seen
+        write_text(run.versions, json.dumps(facts, indent=2) + "\n")
     run.samples.mkdir(exist_ok=True)
     run.checkpoints.mkdir(exist_ok=True)
 

@@ -116,6 +116,17 @@ def test_moved_with_its_project_a_run_finds_what_was_moved(project, here, monkey
     assert config.data == str(here / "moved/three") and len(source.names) == 12
 
 
+def test_a_copied_project_is_whole_in_itself(project, here, monkeypatch, caplog):
+    shutil.copytree(here / "project", here / "copy")
+    caplog.set_level("INFO")
+    monkeypatch.chdir(here / "copy")
+    config = find("--run", "runs/a")[0]
+    assert (config.data, config.packs) == ("three", "data/packs") and not caplog.messages
+    monkeypatch.chdir(here)
+    config = find("--run", "copy/runs/a")[0]
+    assert config.data == str(here / "copy/three") and config.packs == str(here / "copy/data/packs")
+
+
 def test_never_inside_the_folder_of_a_run(project, here, monkeypatch):
     shutil.rmtree("data/packs")
     shutil.move(here / "project", here / "moved")
