@@ -338,7 +338,7 @@ def test_a_taken_port_is_refused(server, sampler):
         (["--static", "no/x.html", "--pretrained", "faces"], "there is no folder"),
         (["--pretrained", "fases"], "did you mean faces"),
         (["--model", "nowhere.keras"], "no such file"),
-        (["--run", "nowhere"], "no generator.keras there"),
+        (["--run", "nowhere"], "no such folder"),
         (["--directons", "x"], "did you mean --directions"),
     ],
 )
