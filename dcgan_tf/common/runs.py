@@ -181,7 +181,7 @@ def existing(run: Run, flag: str = "--run") -> Run:
     if run.root.is_dir():
         return run
     known = [str(path) for path in _entries(RUNS) if Run(path).config.is_file()]
-    there = f"there are {', '.join(known[-5:])}" if known else f"there is no run in {RUNS} either"
+    there = f"there are {', '.join(known[-5:])}" if known else f"there is no run in {RUNS}"
     more = f" and {len(known) - 5} more" if len(known) > 5 else ""
     raise UserError(f"no such folder; {there}{more}", flag=f"{flag} {run.root}".strip())
 

@@ -242,7 +242,7 @@ def test_newest_leaves_out_what_is_no_run_and_names_what_it_may_not_read(here, m
 
 
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
-    with refused("--run runs/nope: no such folder; there is no run in runs either"):
+    with refused("--run runs/nope: no such folder; there is no run in runs"):
         runs.existing(Run("runs/nope"))
     for number in range(1, 8):
         write_files(here / f"runs/{number:04d}-a", {"config.toml": b""})

@@ -90,7 +90,7 @@ def score(capsys, *args):
     ("args", "words"),
     [
         (["--runn", "x"], ["unknown flag --runn", "--run"]),
-        (["--run", "nowhere"], ["--run nowhere", "config.toml"]),
+        (["--run", "nowhere"], ["--run nowhere", "no such folder"]),
         (["--samples", "1"], ["--samples", "2 or more"]),
         (["--samples", "many"], ["--samples", "whole number"]),
         (["--features", "mixed_8"], ["--features", "pool_3, mixed_7"]),

@@ -198,7 +198,7 @@ def test_a_missing_package_is_named_before_any_work(name, run, monkeypatch):
         (["--to", ""], ["--to: got an empty list"]),
         (["--license", "mit"], ["--to hub"]),
         (["--to", "hub", "--license", "MIT licence\n"], ["expected an identifier"]),
-        (["--run", "nowhere"], ["--run nowhere", "no generator.keras there"]),
+        (["--run", "nowhere"], ["--run nowhere", "no such folder"]),
         (["--model", "nowhere.keras"], ["--model nowhere.keras", "no such file"]),
         (["--pretrained", "face"], ["did you mean faces?"]),
         (["--out", "full"], ["--out full", "has files already"]),
