@@ -96,7 +96,7 @@ def score(capsys, *args):
         (["--features", "mixed_8"], ["--features", "pool_3, mixed_7"]),
         (["--against", "all"], ["--against", "subset, rest, data"]),
         (["--inception", "nowhere.npz"], ["--inception nowhere.npz", "no such file"]),
-        (["A"], ["1 places", "two"]),
+        (["A"], ["got 1 place,", "two"]),
         ([".", "nowhere"], ["nowhere", "no such file"]),
         (["--run=~nobody-here/faces"], ["--run ~nobody-here/faces", "no such user"]),
         (["--cache=a\0b"], ["--cache", "without null bytes"]),
