@@ -38,6 +38,7 @@ class Journal:
         history: one record for each finished epoch, as in metrics.jsonl.
         computing: computing.computing of the last steps; {} in files from before it was recorded.
         curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
+        settings: config.bound_fields, with which it was trained; {} in older checkpoints.
     """
 
     steps_per_epoch: int
@@ -46,6 +47,7 @@ class Journal:
     history: list = field(default_factory=list)
     computing: dict = field(default_factory=dict)
     curve: dict = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
 
     @property
     def epoch(self):
@@ -177,8 +179,8 @@ def _journal(text):
     counts = journal.step, journal.steps_per_epoch
     if not all(type(n) is int for n in counts) or journal.step < 0 or journal.steps_per_epoch < 1:
         raise ValueError(f"step {counts[0]!r} of {counts[1]!r} an epoch")
-    if not isinstance(journal.history, list):
-        raise ValueError("its history is no list")
+    if not isinstance(journal.history, list) or not isinstance(journal.settings, dict):
+        raise ValueError("its history is no list, or its settings are no table")
     return journal
 
 

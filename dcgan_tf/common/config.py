@@ -390,8 +390,12 @@ def expected(name):
 
 def changed_fields(saved, wanted):
     """list[str]: fields that differ and that a resumed run may not change."""
-    fixed = {name: value for name, value in fixed_fields(saved).items() if name not in MIDWAY}
-    return [name for name, value in fixed.items() if value != getattr(wanted, name)]
+    return [name for name, value in bound_fields(saved).items() if value != getattr(wanted, name)]
+
+
+def bound_fields(config):
+    """dict: the fields that a resumed run may not change."""
+    return {name: value for name, value in fixed_fields(config).items() if name not in MIDWAY}
 
 
 def fixed_fields(config):

@@ -110,7 +110,7 @@ def read_table(path):
     Raises:
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
     """
-    table = _read_toml(path)
+    table = read_toml(path)
     table.pop("changes", None)  # of a run; train/changes.py reads them
     for key, value in table.items():
         if key not in FIELDS:
@@ -131,7 +131,7 @@ def without_places(config):
     return replace(config, **own, init_from=started)
 
 
-def _read_toml(path):
+def read_toml(path):
     """dict: what a file holds, UserError where it holds no TOML."""
     try:
         content = read_file(path, limits.CONFIG_BYTES)

@@ -34,7 +34,7 @@ def find_generator(args) -> Path:
         return pretrained(args.pretrained, "--pretrained").generator
     if args.run is None:
         return runs.newest().generator
-    path = runs.Run(at_home("--run", args.run)).generator
+    path = runs.existing(runs.Run(at_home("--run", args.run))).generator
     if not path.is_file():
         raise UserError(
             f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"

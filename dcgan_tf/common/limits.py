@@ -47,6 +47,11 @@ def in_words(count):
     return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"
 
 
+def counted(count, noun):
+    """str: a count with its noun, such as "1 epoch" or "2,000 images"."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def shorten(text, most=VALUE_CHARACTERS):
     """str: a text as a message quotes it: of a long one the beginning and the length."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"

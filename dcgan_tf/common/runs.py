@@ -85,35 +85,75 @@ def epoch_of(path: Path) -> int | None:
     return epoch if match and path == sample_file(path.parent, epoch) and path.is_file() else None
 
 
-def find_again(run, config):
-    """The config of a run whose relative paths lead nowhere from the current directory.
+def find_again(run, config, named=()):
+    """The config of a run that goes on, with the places that its relative paths mean.
 
-    They are looked for in the directory that the run was started in, then in those above the run,
-    which still fit when all was moved together.
+    They start from the directory that the run was started in, or, if nothing is there, from the
+    current one. If all was moved or copied together, they start from where that directory lies
+    now. This is a guess, so it needs checkpoints, which tell whether the images are the run's.
 
     Args:
         run: Run.
-        config: config.Config, with `data`, `packs` and `inception` as the user wrote them.
+        config: config.Config, with its paths as the user wrote them.
+        named: fields that the command line names, which start from the current directory alone.
 
     Returns:
-        config.Config: each of the three that was found elsewhere as an absolute path.
+        config.Config: each path that was found elsewhere as an absolute one. A line tells of it.
     """
-    places = [started_in(run), *run.root.resolve().parents]
-    found = {}
-    for name in ("data", "packs", "inception"):
-        path = Path(getattr(config, name))
-        if str(path) in (".", *FETCHED) or path.parts[0].startswith("~") or os.path.exists(path):
+    starts, found = list(_starts(run)), {}
+    for name in ("data", "packs", "inception", "init_from"):
+        text = getattr(config, name)
+        if name in named or text in FETCHED:
             continue
-        there = [place / path for place in places if os.path.exists(place / path)]
-        if there:
-            found[name] = str(there[0])
+        parts = text.split(",") if name == "init_from" else [text]
+        there = ",".join(_start_from(starts, part) for part in parts)
+        if there != text:
+            log.info(f"{name} {text}: found as {there}")
+            found[name] = there
     return replace(config, **found)
 
 
-def started_in(run: Run) -> Path:
-    """The directory that a run was started in; the current one where that is not known."""
-    directory = read_json(run.versions).get("directory")
-    return Path(directory) if isinstance(directory, str) else Path()
+def _starts(run):
+    """(folder, whether it is a guess) of the folders that relative paths may start from."""
+    root, known, begun = run.root.resolve(), has_checkpoint(run), started_in(run)
+    home = _recorded(run, "run")
+    if known and begun and home not in (None, root):
+        yield Path(os.path.normpath(root / os.path.relpath(begun, home))), True
+    if begun:
+        yield begun, False
+    yield Path(), False
+    yield from ((folder, True) for folder in root.parents if known)
+
+
+def _start_from(starts, text):
+    """str: the first place of a relative path that exists; `text` if it is that, or if none is."""
+    if not text or text.startswith("~") or os.path.isabs(text):
+        return text
+    found = (start / text for start, guess in starts if not (guess and _in_run(start / text)))
+    there = next(filter(os.path.exists, found), None)
+    same = there is None or (os.path.exists(text) and os.path.samefile(there, text))
+    return text if same else str(there)
+
+
+def _in_run(path):
+    """bool: whether a path is a run's directory or lies in one."""
+    path = path.resolve()
+    runs = map(Run, (path, *path.parents))
+    return any(run.config.is_file() and run.checkpoints.is_dir() for run in runs)
+
+
+def has_checkpoint(run) -> bool:
+    return any(run.checkpoints.glob("step_*.npz"))
+
+
+def started_in(run) -> Path | None:
+    """The directory that a run was started in, None where that is not known."""
+    return _recorded(run, "directory")
+
+
+def _recorded(run, name):
+    folder = read_json(run.versions).get(name)
+    return Path(folder) if isinstance(folder, str) and os.path.isabs(folder) else None
 
 
 def run_of(model: Path) -> Run:
@@ -123,6 +163,16 @@ def run_of(model: Path) -> Run:
     if above.best_generator.parent == folder and above.config.is_file():
         return above
     return Run(folder)
+
+
+def existing(run: Run, flag: str = "--run") -> Run:
+    """The run, where there is a folder; UserError, which names the runs that there are."""
+    if run.root.is_dir():
+        return run
+    known = [str(path) for path in _entries(RUNS) if Run(path).config.is_file()]
+    there = f"there are {', '.join(known[-5:])}" if known else f"there is no run in {RUNS}"
+    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+    raise UserError(f"no such folder; {there}{more}", flag=f"{flag} {run.root}".strip())
 
 
 def newest() -> Run:

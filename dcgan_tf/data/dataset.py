@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common.config import ImageConfig
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.pipeline import load_batch, settled, steps_per_epoch
+from dcgan_tf.data.places import check_batch
 from dcgan_tf.data.sources import open_source
 
 
@@ -58,13 +58,8 @@ def images_dataset(
     """
     config = _config(path, image_size, batch_size, seed, settings)
     pixels = open_pack(config, open_source(config)).pixels
+    check_batch(len(pixels), "batch_size", batch_size)
     steps = steps_per_epoch(len(pixels), batch_size)
-    if not steps:
-        raise UserError(
-            f"{batch_size} is larger than the data, {len(pixels)} images; "
-            f"use {len(pixels)} or fewer",
-            param="batch_size",
-        )
     dataset = _numbers(steps, first_epoch).map(load_batch(pixels, batch_size=batch_size, seed=seed))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     return settled(dataset)

@@ -14,17 +14,18 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.data.forms import HIDDEN, count_hidden, other_names
 from dcgan_tf.data.pack_files import is_whole, map_pixels, read_manifest, write_manifest
 from dcgan_tf.data.pack_making import check_skipped, make_pack, some_of
 from dcgan_tf.data.places import find
-from dcgan_tf.data.preprocess import FILTER
 from dcgan_tf.data.sources import open_source
 
 log = logging.getLogger(__name__)
 
+FILTER = "bicubic, antialiased"
 # Part of the key: a change in how pixels are made must not reuse old packs. 2 reads values of more
 # than 8 bits and color profiles as eight_bit.py says; the known data sets have neither.
 FORMAT, FORMAT_OF_FOLDERS = 1, 2
@@ -60,25 +61,27 @@ class Pack:
         return self.manifest.get("left_out", {})
 
 
-def open_pictures(config, pixels_sha256=None):
+def open_pictures(config, pixels_sha256=None, named=False):
     """What `open_pack` takes: the pictures of a config, or the pack that has them already.
 
     Args:
         config: config.Config, resolved.
         pixels_sha256: of the pack that a run was trained on. Where the packs have it whole, the
-            archive need not be there any more; --data that names another place is opened.
+            archive need not be there any more.
+        named: whether the command line names `data`: another place than the pack's is opened.
 
     Raises:
         UserError: as sources.open_source.
     """
     pack = find_pack(config.packs, pixels_sha256) if pixels_sha256 else None
-    if not pack:
-        return open_source(config)
-    try:
-        same = str(find(config)) == pack.where
-    except UserError:  # nothing is there any more
-        same = True
-    return pack if same else open_source(config)
+    return pack if pack and (not named or _is_of(pack, config)) else open_source(config)
+
+
+def _is_of(pack, config):
+    """bool: whether `data` names what the pack was made of, which may be gone."""
+    if config.data in FETCHED:
+        return str(find(config)) == pack.where
+    return str(Path(config.data)) == pack.where and not Path(config.data).exists()
 
 
 def archive_or_pack(config, pixels_sha256):

@@ -12,8 +12,8 @@ from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
-from dcgan_tf.data.preprocess import BLANK, is_blank, is_blank_uncropped, preparing
 
+BLANK = 16  # of 256 levels: what spans fewer shows nothing
 _MANY = 0.1  # share of the images from which on it is worth a warning
 _LOOKED_AT = 16  # blank images whose crop is looked into
 
@@ -83,6 +83,9 @@ def _write_pixels(folder, config, source, wanted):
         The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, a
         warning about them or "".
     """
+    # Imports TensorFlow, for which nobody should wait whose images are refused.
+    from dcgan_tf.data.preprocess import preparing
+
     order = chosen_order(len(source.names), config.subset, config.subset_seed)
     rows, skipped, tried, sha256, survey = [], {}, 0, hashlib.sha256(), _Survey()
     shape = (config.image_size, config.image_size, config.channels)
@@ -123,6 +126,11 @@ def _read(source, indices):
         raise UserError(describe(error), flag=f"--data {source.where}") from None
 
 
+def is_blank(pixels: np.ndarray) -> bool:
+    """Return whether no channel of (height, width, channels) has any contrast."""
+    return bool((pixels.max(0).max(0) - pixels.min(0).min(0)).max() < BLANK)
+
+
 class _Survey:
     """What the rows of a pack show, for a warning before the training."""
 
@@ -150,8 +158,10 @@ class _Survey:
         return "; ".join(parts)
 
     def _reason(self, config, source):
+        from dcgan_tf.data.preprocess import uncropped
+
         some = _read(source, self._blank[:_LOOKED_AT])
-        if not all(is_blank_uncropped(encoded, config) for _, encoded in some):
+        if not all(is_blank(uncropped(encoded, config)) for _, encoded in some):
             return (
                 f"the crop ({config.crop}) cuts away what they show; "
                 "pad them to squares or give another --crop"

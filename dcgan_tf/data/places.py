@@ -1,4 +1,4 @@
-"""Where the pictures of a config lie: what --data names, or the usual places."""
+"""Find the images of a config: what --data names, or the usual places; check their number."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import reason
 from dcgan_tf.common.hints import typed
+from dcgan_tf.common.limits import counted
 
 DRAWN = "drawn by this program"
 
@@ -84,3 +85,13 @@ def _has_files(folder):
         return any(folder.iterdir())
     except OSError:
         return False
+
+
+def check_batch(count, flag, batch_size):
+    """Raise UserError, naming `flag`, where `count` images do not fill a batch."""
+    if count < batch_size:
+        advice = f"use {count} or fewer" if count > 1 else "a batch needs 2 or more: add images"
+        raise UserError(
+            f"larger than the data, {counted(count, 'image')}; {advice}",
+            flag=f"{flag} {batch_size}",
+        )

@@ -18,9 +18,7 @@ from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode, open_picture
 from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
 
-FILTER = "bicubic, antialiased"
 _CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
-BLANK = 16  # of 256 levels: what spans fewer shows nothing
 
 
 @contextlib.contextmanager
@@ -127,15 +125,10 @@ class _Preparer:
             return bad
 
 
-def is_blank(pixels: np.ndarray) -> bool:
-    """Return whether no channel of (height, width, channels) has any contrast."""
-    return bool((pixels.max(0).max(0) - pixels.min(0).min(0)).max() < BLANK)
-
-
-def is_blank_uncropped(encoded: bytes, config) -> bool:
-    """Return whether an image that could be prepared is blank as a whole, before its crop."""
+def uncropped(encoded: bytes, config) -> np.ndarray:
+    """The uint8 pixels of an image that could be prepared, before its crop."""
     plain = to_plain(open_image(encoded, config), encoded)
-    return is_blank(np.asarray(Image.open(io.BytesIO(plain))))
+    return np.asarray(Image.open(io.BytesIO(plain)))
 
 
 def crop_and_resize(encoded, config):

@@ -13,10 +13,11 @@ import os
 import re
 import tarfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import (
@@ -261,11 +262,17 @@ def open_source(config):
     if config.subset > len(source.names):
         own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
         raise UserError(
-            f"larger than the data, {len(source.names)} pictures in {source.where}; "
-            f"use {len(source.names)} or fewer{own}",
+            f"larger than the data, {limits.counted(len(source.names), 'picture')} in "
+            f"{source.where}; use {len(source.names)} or fewer{own}",
             flag=f"--subset {config.subset}",
         )
     return source
+
+
+def check_named(config, data):
+    """Refuse what --data, or a place, names in vain, before the seconds that TensorFlow takes."""
+    if data and data not in FETCHED:
+        open_source(replace(config, data=data, subset=0))
 
 
 def _open_path(config, path):

@@ -11,6 +11,7 @@ from dcgan_tf.common.directions import Directions, read_directions, write_direct
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.foreign import read_json
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.found import Found
@@ -101,7 +102,7 @@ def _known(home, sampler):
     except (UserError, ValueError, LookupError, TypeError):
         return [], {}
     if found:
-        log.info(f"{len(found)} directions of attributes are there already and stay")
+        log.info(f"{counted(len(found), 'direction')} of attributes, there already: kept")
     return found, refused
 
 
@@ -146,8 +147,8 @@ def _write(request, sampler, found, refused):
     report = {"generator": sampler.sha256, "directions": records, "refused": refused}
     write_text(home.directions_report, json.dumps(report, indent=1) + "\n")
     log.info(
-        f"wrote {home.directions}: {len(found)} directions; {home.directions_report.name} says "
-        f"what is known of each, {folder} shows it"
+        f"wrote {home.directions}: {counted(len(found), 'direction')}; "
+        f"{home.directions_report.name} says what is known of each, {folder} shows it"
     )
     return directions
 

@@ -4,13 +4,15 @@ from pathlib import Path
 
 from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, at_home, check_choice, leave, number, run_command
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.hints import typed
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import check_crop
-from dcgan_tf.evaluate.request import EvaluationRequest
+from dcgan_tf.evaluate.request import EvaluationRequest, without_flag
 
 LAYERS = ("pool_3", "mixed_7")
 AGAINST = ("subset", "rest", "data")
@@ -119,7 +121,9 @@ def _of_places(args):
     if args.memorisation:
         raise UserError("--memorisation: needs a run, with --run DIR")
     if len(args.places) != 2:
-        raise UserError(f"got {len(args.places)} places, expected two, A and B, or --run DIR")
+        raise UserError(
+            f"got {counted(len(args.places), 'place')}, expected two, A and B, or --run DIR"
+        )
     for place in args.places:
         if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
@@ -140,7 +144,7 @@ def _of_run(args):
             raise UserError(f"{flag}: a run has its own; it belongs to two folders, A and B")
     if args.against == "data" and not args.data:
         raise UserError("--against data: needs --data PATH, the archive to compare with")
-    run = runs.Run(args.run) if args.run else runs.newest()
+    run = runs.existing(runs.Run(args.run)) if args.run else runs.newest()
     for path, words in (
         (run.config, "no config.toml, so it is no run"),
         (run.generator, "no generator.keras; it appears with the first checkpoint"),
@@ -168,7 +172,12 @@ def main(argv=None):
 
         return list_runs(request.places)
     from dcgan_tf.common.start_tensorflow import start_tensorflow
+    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
 
+    if request.run:
+        check_named(read_config(request.run.config), request.data)
+    for place in request.places:
+        without_flag(check_named, Config(dataset="folder"), place)
     start_tensorflow()
     from dcgan_tf.evaluate import evaluation, memorisation
 

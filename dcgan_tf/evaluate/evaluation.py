@@ -21,7 +21,7 @@ from dcgan_tf.evaluate.against import (
 )
 from dcgan_tf.evaluate.judge import Judge, open_inception
 from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
-from dcgan_tf.evaluate.request import EvaluationRequest
+from dcgan_tf.evaluate.request import EvaluationRequest, without_flag
 from dcgan_tf.metrics.features import Pictures
 
 
@@ -54,7 +54,7 @@ def score_run(request: EvaluationRequest) -> dict:
 def score_places(request: EvaluationRequest) -> dict:
     """The scores of the pictures in B against those in A."""
     sides = [_config(request, *side) for side in zip(request.places, _crops(request), strict=True)]
-    sources = [_open(open_source, config) for config in sides]
+    sources = [without_flag(open_source, config) for config in sides]
     smaller = min(sources, key=lambda source: len(source.names))
     fewest = check_count(len(smaller.names), smaller.where)
     count = request.samples or min(10_000, fewest)
@@ -64,7 +64,7 @@ def score_places(request: EvaluationRequest) -> dict:
         )
     inception, layer = open_inception(request.inception, request.layer)
     first, second = (
-        _open(_open_side, config, source, count)
+        without_flag(_open_side, config, source, count)
         for config, source in zip(sides, sources, strict=True)
     )
     # Some pictures may have been unusable.
@@ -101,14 +101,6 @@ def _open_side(config, source, count):
             raise
         hint = "; if they are cropped already, add --scored-crop center"
         raise UserError(error.message + hint, flag=error.flag) from None
-
-
-def _open(opens, *args):
-    """Call `opens`, whose errors are about --data; here the place was given without a flag."""
-    try:
-        return opens(*args)
-    except UserError as error:
-        raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None
 
 
 def _score(judge: Judge, pictures: Pictures) -> dict:

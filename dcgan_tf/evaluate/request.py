@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 
 
@@ -41,3 +42,11 @@ class EvaluationRequest:
     json: bool = False
     cache: str | None = None
     packs: str | None = None
+
+
+def without_flag(opens, *args):
+    """Call `opens`, whose errors are about --data; here the place was given without a flag."""
+    try:
+        return opens(*args)
+    except UserError as error:
+        raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None

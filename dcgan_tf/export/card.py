@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dcgan_tf import __version__
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.origin import Origin
 from dcgan_tf.common.scores import LABELS, cell, frechet_name
 
@@ -209,9 +210,9 @@ def _data(config: Config):
 
 
 def _training(config: Config, seen):
-    done = f"{config.epochs} epochs were asked for"
+    done = f"asked for {counted(config.epochs, 'epoch')}"
     if seen:
-        done = f"{seen['epoch']} epochs, {seen['images_seen']:,} images"
+        done = f"{counted(seen['epoch'], 'epoch')}, {counted(seen['images_seen'], 'image')}"
     average = "" if config.average == "none" else "; the weights are an average of G's"
     start = "; it began from trained networks" if config.init_from else ""
     return (

@@ -33,7 +33,7 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         "fill": _numbers("--fill", args.fill),
         "interpolate": _way(args.interpolate, limit),
         "truncation": number("--truncation", args.truncation, 1.0, float, 0, limits.TRUNCATION),
-        "frames": number("--frames", args.frames, 24, int, 1, limits.GENERATED_MOST),
+        "frames": number("--frames", args.frames, 25, int, 2, limits.GENERATED_MOST),
         "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, limits.SCALE),
     }
     # The model comes last: who mistyped a flag should not first be sent for a model.
@@ -59,7 +59,7 @@ def _parser():
     )
     add = parser.add_argument
     add("--truncation", metavar="T", help="multiply latents by T, such as 0.7 [1]")
-    add("--frames", metavar="N", help="interpolation steps per pair of seeds [24]")
+    add("--frames", metavar="N", help="frames from one seed to the next, both ends counted [25]")
     add(
         "--scale",
         metavar="N",

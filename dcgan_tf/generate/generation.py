@@ -20,6 +20,7 @@ from dcgan_tf.common.images import (
     save_png,
     to_pillow,
 )
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.generate.latents import ConstantLatents, FileLatents, SeedLatents, numbers
 from dcgan_tf.generate.request import GenerationRequest
@@ -81,7 +82,7 @@ def _generate(request, sampler, text):
         writing.result()
         canvas, scale = _enlarged(grid(np.stack(shown)), request.scale)
         save_png(made.out / "grid.png", canvas, text)
-    log.info(f"{_pictures(latents.count)} of {latents.title} in {made.out / 'images'}")
+    log.info(f"{counted(latents.count, 'image')} of {latents.title} in {made.out / 'images'}")
     part = "all" if len(shown) == latents.count else f"the first {len(shown):,} of them"
     words = f", enlarged {scale} times" if scale > 1 else ""
     log.info(f"grid.png shows {part}{words}; next: look at it, then try {_other(request)}")
@@ -125,7 +126,7 @@ class _Made:
             return "no picture was written"
         first, last = self._latents.name(0), self._latents.name(self.count - 1)
         return (
-            f"{self.count:,} of {_pictures(self._latents.count)} are whole, "
+            f"{self.count:,} of {counted(self._latents.count, 'image')} are whole, "
             f"{first}.png to {last}.png in {self.out / 'images'}; there is nothing else"
             + ("; --force writes them again" if self._request.out else "")
         )
@@ -137,15 +138,15 @@ def _interpolate(request, sampler, text):
     Only the steps that one of them shows are made.
     """
     corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
-    pairs, frames = len(corners) - 1, request.frames
+    pairs, steps = len(corners) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
-    gif = _evenly(pairs * frames + 1, GIF_FRAMES)
-    strip = _evenly(pairs * frames + 1, min(COLUMNS * pairs + 1, max(most, 2)))
+    gif = _evenly(pairs * steps + 1, GIF_FRAMES)
+    strip = _evenly(pairs * steps + 1, min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
     pictures = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
     with progress(len(wanted), "generating") as bar:
         for start in range(0, len(wanted), CHUNK):
-            latents = [_between(corners, step, frames) for step in wanted[start : start + CHUNK]]
+            latents = [_between(corners, step, steps) for step in wanted[start : start + CHUNK]]
             pictures[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     out = _open_out(request, ("interpolation.gif", "strip.png"))
@@ -164,10 +165,10 @@ def _interpolate(request, sampler, text):
     return out
 
 
-def _between(corners, step, frames):
-    """float32 (length,): the latent of one step of the way."""
-    pair = min(step // frames, len(corners) - 2)
-    return slerp(corners[pair], corners[pair + 1], (step - pair * frames) / frames)
+def _between(corners, step, steps):
+    """float32 (length,): the latent of one step of the way, `steps` from seed to seed."""
+    pair = min(step // steps, len(corners) - 2)
+    return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
 
 
 def _evenly(count, most):
@@ -194,10 +195,6 @@ def _other(request):
     """Flags that somebody who saw these pictures may want next."""
     first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
     return f"--seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}"
-
-
-def _pictures(count):
-    return "1 picture" if count == 1 else f"{count:,} pictures"
 
 
 def _open_out(request, names, folders=()):

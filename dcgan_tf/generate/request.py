@@ -24,7 +24,7 @@ class GenerationRequest:
         fill: constant latents, each once.
         interpolate: seeds to go through, two or more.
         truncation: factor on every latent.
-        frames: steps from one seed of `interpolate` to the next.
+        frames: of the way from one seed of `interpolate` to the next, both ends counted.
         scale: pixels that a pixel of grid, strip and GIF is enlarged to; 0 chooses.
         limit: pictures that are made at most.
         force: write into a folder that has files.
@@ -40,7 +40,7 @@ class GenerationRequest:
     fill: tuple[float, ...] = ()
     interpolate: tuple[int, ...] = ()
     truncation: float = 1.0
-    frames: int = 24
+    frames: int = 25
     scale: int = 0
     limit: int = limits.GENERATED
     force: bool = False
@@ -49,7 +49,7 @@ class GenerationRequest:
         number("--truncation", self.truncation, None, float, 0, limits.TRUNCATION)
         number("--scale", self.scale, None, int, 0, limits.SCALE)
         number("--limit", self.limit, None, int, 1, limits.GENERATED_MOST)
-        number("--frames", self.frames, None, int, 1, limits.GENERATED_MOST)
+        number("--frames", self.frames, None, int, 2, limits.GENERATED_MOST)
         check_way(self.interpolate)
         _check_distinct("--seeds", self.seeds)
         _check_distinct("--fill", self.fill)
@@ -62,7 +62,7 @@ class GenerationRequest:
         wanted = {
             "--seeds": 0 if self.interpolate or self.fill or self.latents else len(self.seeds),
             "--fill": len(self.fill),
-            "--interpolate": (len(self.interpolate) - 1) * self.frames,
+            "--interpolate": (len(self.interpolate) - 1) * (self.frames - 1),
         }
         for flag, count in wanted.items():
             if count > self.limit:

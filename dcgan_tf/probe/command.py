@@ -1,6 +1,7 @@
 """What D has learnt, asked with labels: `python -m dcgan_tf.probe --run DIR`."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common import runs
@@ -95,7 +96,7 @@ def _find_model(args):
         return "--pretrained", pretrained(args.pretrained, "--pretrained").discriminator
     if args.run is None:
         return "--run", runs.newest().discriminator
-    return "--run", runs.Run(at_home("--run", args.run)).discriminator
+    return "--run", runs.existing(runs.Run(at_home("--run", args.run))).discriminator
 
 
 def _check_out(out):
@@ -112,7 +113,10 @@ def main(argv: Sequence[str] | None = None):
     speak()
     request = parse_probe(argv)
     from dcgan_tf.common.start_tensorflow import start_tensorflow
+    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
 
+    own = read_config(request.run.config)
+    check_named(replace(own, dataset=request.dataset or own.dataset), request.data)
     start_tensorflow()
     from dcgan_tf.probe.probing import probe
 

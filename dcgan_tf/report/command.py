@@ -61,13 +61,11 @@ def check_run(run: Run, flag: str = "--run"):
     Args:
         flag: what named it, for the message.
     """
-    named = f"{flag} {run.root}".strip()
-    if not run.root.is_dir():
-        raise UserError("no such folder; expected a run's directory", flag=named)
+    runs.existing(run, flag)
     if not any(path.exists() for path in (run.config, run.metrics, run.samples, run.generator)):
         raise UserError(
             "neither config.toml nor metrics.jsonl, samples or a generator, so it is no run",
-            flag=named,
+            flag=f"{flag} {run.root}".strip(),
         )
 
 

@@ -15,12 +15,11 @@ makes each change again at its step, so it ends as if it had never been interrup
 
 import dataclasses
 import json
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcgan_tf.common.config import MIDWAY, Config, check_value
-from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.config_file import read_config, read_toml
 from dcgan_tf.common.errors import UserError
 
 
@@ -47,7 +46,7 @@ def read(path: Path) -> list[Change]:
     Raises:
         UserError: the tables are damaged.
     """
-    tables = tomllib.loads(path.read_text(encoding="utf-8")).get("changes", [])
+    tables = read_toml(path).get("changes", [])
     try:
         found = [Change(**table) for table in tables]
         if not all(_is_whole(change) for change in found):

@@ -17,7 +17,7 @@ from dcgan_tf.models import xla
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import computing, devices
 from dcgan_tf.train.callbacks.control import CallbackList
-from dcgan_tf.train.plan import look_for_pictures
+from dcgan_tf.train.plan import look_for_images
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +39,8 @@ def check(request):
     strategy = devices.open_strategy(config)
     for name, text in _found(config, strategy).items():
         log.info(f"{name + ':':<11}{text}")
-    count, words = look_for_pictures(config, request.run_dir)
-    log.info(f"{'pictures:':<11}{words}")
+    count, words = look_for_images(request)
+    log.info(f"{'images:':<11}{words}")
     log.info(f"timing {STEPS} steps of {config.batch_size} drawn faces ...")
     first, seconds = _time_steps(config, strategy)
     speed = STEPS * config.batch_size / seconds

@@ -7,18 +7,19 @@ import os
 import platform
 import subprocess
 import sys
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 
 import filelock
 
 from dcgan_tf.common.atomic_write import is_temporary_for, write_text
-from dcgan_tf.common.config import changed_fields
+from dcgan_tf.common.config import bound_fields, changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, UserError
 from dcgan_tf.common.files import lock_at, lock_for, make_directory, next_directory
 from dcgan_tf.common.log import hush, kept_in
-from dcgan_tf.common.runs import RUNS, Run
+from dcgan_tf.common.runs import RUNS, Run, has_checkpoint
 from dcgan_tf.train import changes
 
 
@@ -30,13 +31,14 @@ def check(run: Run, config):
         raise UserError(f"this is {what}, expected a directory or a new name", flag=_flag(run))
     check_places(run)
     if run.config.is_file():
-        saved = read_config(run.config)
+        saved = _trained_with(run)
         changed = changed_fields(saved, config)
         if changed:
             pairs = (f"{n} {getattr(saved, n)!r} -> {getattr(config, n)!r}" for n in changed)
             raise UserError(
                 f"belongs to another config ({'; '.join(pairs)}); "
-                "drop these settings to go on with that run, or choose another directory",
+                "drop these settings, here or in its config.toml, to go on with that run, or "
+                "choose another directory",
                 flag=_flag(run),
             )
     elif run.root.is_dir() and (names := _foreign(run)):
@@ -45,6 +47,19 @@ def check(run: Run, config):
             "choose an empty or new directory",
             flag=_flag(run),
         )
+
+
+def _trained_with(run):
+    """Config: that of config.toml, which may have been edited since, with what the newest
+    checkpoint says of the settings."""
+    saved = read_config(run.config)
+    if not has_checkpoint(run):
+        return saved
+    from dcgan_tf.common.checkpoints import read_journal  # with NumPy, which most refusals need not
+
+    found = read_journal(run).get("settings", {})
+    known = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
+    return replace(saved, **{name: v for name, v in known.items() if name in bound_fields(saved)})
 
 
 def _flag(run):
@@ -182,7 +197,8 @@ def _begin(run, config, fresh):
     if fresh:
         save_config(run, config)
     if not run.versions.exists():
-        write_text(run.versions, json.dumps(versions(), indent=2) + "\n")
+        facts = versions() | {"run": str(run.root.resolve())}  # with it, a moved run is seen
+        write_text(run.versions, json.dumps(facts, indent=2) + "\n")
     run.samples.mkdir(exist_ok=True)
     run.checkpoints.mkdir(exist_ok=True)
 

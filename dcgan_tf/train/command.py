@@ -10,11 +10,12 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home, leave, run_command
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
 from dcgan_tf.common.config_file import find_config, names, read_config, read_table
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.hints import typed
 from dcgan_tf.common.log import speak
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
@@ -33,6 +34,8 @@ class Request:
         check: print what it would run on, time ten steps, and touch nothing.
         given: a `loss` and `networks` from a program, in place of those that the config names.
         callbacks: Keras callbacks from a program.
+        named: the settings that the command line names.
+        images: images.open_images, None before.
     """
 
     config: Config
@@ -42,6 +45,8 @@ class Request:
     check: bool = False
     given: dict = field(default_factory=dict)
     callbacks: tuple = ()
+    named: frozenset[str] = frozenset()
+    images: tuple | None = None
 
 
 def parse_training(argv=None):
@@ -66,9 +71,13 @@ def parse_training(argv=None):
     settings |= {n: _at_home(flag(n), settings[n]) for n in PATHS if n in settings}
     if flags.get("inception"):
         check_file(Path(settings["inception"]), "--inception", ".tgz, .pb or .npz")
+    if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
+        # In config.toml a relative path starts from the directory that the run was started in.
+        named = {n: settings[n] for n in ("data", "packs", "inception") if flags.get(n)}
+        settings |= {n: os.path.abspath(path) for n, path in named.items() if path not in FETCHED}
     config = Config(**settings)
     _check_grid(config)
-    return Request(config, config_name, run_dir, dry_run, check)
+    return Request(config, config_name, run_dir, dry_run, check, named=frozenset(flags))
 
 
 def _parser():
@@ -188,18 +197,23 @@ def check_request(request):
 def main(argv=None):
     """Train as the command line asks; the process' exit code."""
     speak()
-    request = parse_training(argv)
-    prepare(request)
+    request = prepare(parse_training(argv))
     return _story(request)(request)
 
 
 def prepare(request):
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
+    Returns:
+        The request with its images, opened and counted.
+
     Raises:
         UserError: as check_request and check_memory.
     """
     check_request(request)
+    from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
+
+    request = find_images(request)
     if "tensorflow" in sys.modules:  # of a program, or a notebook, which has set it as it likes
         import tensorflow as tf
 
@@ -211,6 +225,7 @@ def prepare(request):
     from dcgan_tf.train.footprint import check_memory
 
     check_memory(request.config, on_gpu)
+    return request
 
 
 def _story(request):

@@ -69,7 +69,7 @@ def train(
         callbacks=tuple(callbacks),
     )
     check_size(config)
-    prepare(request)
+    request = prepare(request)
     from dcgan_tf.models.parts import precision_of
     from dcgan_tf.train.training import train_in
 

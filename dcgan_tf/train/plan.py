@@ -2,17 +2,14 @@
 
 import io
 
-from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import open_pictures
 from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.places import find
-from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.parts import build_networks
 from dcgan_tf.train import devices
+from dcgan_tf.train.images import check_count, open_images, warn_of_few
 
 
 def print_plan(request):
@@ -34,29 +31,24 @@ def print_plan(request):
         print(text.getvalue())
     print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
-    print(f"pictures: {look_for_pictures(config, request.run_dir)[1]}")
+    print(f"images:   {look_for_images(request)[1]}")
 
 
-def look_for_pictures(config, run_dir) -> tuple[int, str]:
-    """How many pictures a training would see, 0 where that is not known, and what to say of it."""
+def look_for_images(request) -> tuple[int, str]:
+    """How many images a training would see, 0 where that is not known, and what to say of it."""
+    config = request.config
     try:
         if config.data in FETCHED:
             return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
-        source = _source(config, run_dir)
+        config, source, new = request.images or open_images(request)
     except UserError as error:
         return config.subset, f"none: {error.for_command()}"
     count = config.subset or len(source.names)
+    check_count(config, count, source.where, new)
+    if new:
+        warn_of_few(config, count)
     steps = steps_per_epoch(count, config.batch_size)
     return count, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
         f"{steps:,} an epoch, {steps * config.epochs:,} in all"
     )
-
-
-def _source(config, run_dir):
-    """The pictures, found as training finds them: a run may have been started from elsewhere."""
-    if not run_dir:
-        return open_source(config)
-    run = Run(run_dir)
-    trained_on = checkpoints.read_journal(run).get("pixels_sha256")
-    return open_pictures(find_again(run, config), trained_on)

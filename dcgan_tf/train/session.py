@@ -8,16 +8,17 @@ import tensorflow as tf
 
 from dcgan_tf.common import checkpoints, limits
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.config import Config, fixed_fields
+from dcgan_tf.common.config import Config, bound_fields, fixed_fields
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import Pack, open_pack, open_pictures
+from dcgan_tf.common.runs import Run
+from dcgan_tf.data.pack import Pack, open_pack
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, devices
 from dcgan_tf.train.build import settle, warm_start
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.computing import computing
+from dcgan_tf.train.images import check_count, open_images, warn_of_few
 from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
@@ -115,8 +116,7 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
     plan = changes.planned(run.config, config, step, epoch)
-    config = find_again(run, config)
-    source = open_pictures(config, found and found[1].pixels_sha256)
+    config, source, _ = request.images or open_images(request)
     devices.prepare(config)
     strategy = devices.open_strategy(config)
     with strategy.scope():
@@ -187,19 +187,17 @@ def _go_on(session):
 def _journal(config, pack, found):
     """The journal to go on with: a new one, or the checkpoint's if its data are still the same."""
     count, pixels_sha256 = len(pack.pixels), pack.manifest["pixels_sha256"]
-    steps = steps_per_epoch(count, config.batch_size)
-    if not steps:
-        raise UserError(
-            f"--batch-size {config.batch_size}: larger than the data, {count} pictures; "
-            f"use {count} or fewer"
-        )
+    check_count(config, count, pack.where, new=not found)
     if not found:
-        return checkpoints.Journal(steps, pixels_sha256)
+        warn_of_few(config, count)
+        steps = steps_per_epoch(count, config.batch_size)
+        return checkpoints.Journal(steps, pixels_sha256, settings=bound_fields(config))
     if found[1].pixels_sha256 != pixels_sha256:
         raise UserError(
             f"--data {pack.manifest['where']}: other pictures than this run was trained on; "
             "give it the same ones, or start a new run with --init-from"
         )
+    found[1].settings = bound_fields(config)
     return found[1]
 
 

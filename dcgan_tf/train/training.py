@@ -16,6 +16,7 @@ from dcgan_tf.common.errors import (
 )
 from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import claim, devices
@@ -51,8 +52,8 @@ def train_in(request) -> tuple[Run, int]:
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints)
         if found and found[1].epoch >= epochs:
-            done = found[1].epoch
-            log.info(f"{run.root} is finished: {done} epochs. A larger --epochs extends it.")
+            done = counted(found[1].epoch, "epoch")
+            log.info(f"{run.root} is finished: {done}. A larger --epochs extends it.")
             if worker[0] == 0:
                 _complete(run, request.config, found[1])
             return run, 0
@@ -79,7 +80,7 @@ def train_in(request) -> tuple[Run, int]:
         _leave_together(session)
         if session.chief:
             _report(run)
-        log.info(f"done: {journal.epoch} epochs in {run.root}")
+        log.info(f"done: {counted(journal.epoch, 'epoch')} in {run.root}")
         log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
         return run, 0
 

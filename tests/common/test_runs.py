@@ -8,11 +8,12 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from helpers import REPO, resolved
+from helpers import REPO, refused, resolved, write_files
 
-from dcgan_tf.common import files, runs
+from dcgan_tf.common import files, generator_flags, runs
 from dcgan_tf.common.atomic_write import replacing, write_lines, write_text
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
@@ -221,6 +222,18 @@ def test_newest_leaves_out_what_is_no_run_and_names_what_it_may_not_read(here, m
     assert runs.newest().root.name == "0001-a"
     (said,) = caplog.messages
     assert "runs/0002-closed: left out, it cannot be read (Permission denied)" in said
+
+
+def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
+    with refused("--run runs/nope: no such folder; there is no run in runs"):
+        runs.existing(Run("runs/nope"))
+    for number in range(1, 8):
+        write_files(here / f"runs/{number:04d}-a", {"config.toml": b""})
+    (here / "runs/notes").mkdir()
+    assert runs.existing(Run("runs/notes")).root == Path("runs/notes")
+    listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
+    with refused(f"nope: no such folder; there are {listed} and 2 more"):
+        generator_flags.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
 
 
 def test_newest_where_runs_is_a_file(here):

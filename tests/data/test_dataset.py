@@ -46,7 +46,7 @@ def test_grey_and_cropped(here):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"batch_size": 8}, "7 images"),
+        ({"batch_size": 8}, "batch_size 8: larger than the data, 7 images; use 7"),
         ({"image_size": -1}, "expected a whole number"),
         ({"channels": 2}, "expected one of 1, 3"),
         ({"crop": "1,2"}, "left < right"),

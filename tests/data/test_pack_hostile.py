@@ -265,13 +265,15 @@ def trained(here):
     os.chdir(project)
     config = Config(data="data/faces.zip")
     made = open_pack(config, open_source(config))
-    write_files(project / "runs/faces", {"config.toml": to_toml(config).encode()})
+    versions = json.dumps({"directory": str(project)}).encode()
+    files = {"config.toml": to_toml(config).encode(), "versions.json": versions}
+    write_files(project / "runs/faces", files)
     return Run(project / "runs/faces"), made
 
 
-def opened(run, sha256, **changes):
-    config = find_again(run, replace(read_config(run.config), **changes))
-    return open_pack(config, open_pictures(config, sha256))
+def opened(run, sha256, **named):
+    config = find_again(run, replace(read_config(run.config), **named), named)
+    return open_pack(config, open_pictures(config, sha256, "data" in named))
 
 
 @pytest.mark.parametrize("gone", [False, True])

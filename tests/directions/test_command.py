@@ -106,7 +106,7 @@ def test_as_a_program(model_file, tmp_path):
         (["--n", "0"], ["--n: got '0'", "1 or more"]),
         (["--n", "65"], ["64 at most"]),
         (["--pretrained", "cats"], ["--pretrained: unknown networks 'cats'"]),
-        (["--run", "nowhere"], ["--run nowhere: no generator.keras"]),
+        (["--run", "nowhere"], ["--run nowhere: no such folder"]),
         (["--seeds", "3"], ["unknown flag --seeds"]),
     ],
 )

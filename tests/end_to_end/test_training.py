@@ -95,10 +95,13 @@ def test_sample_grid_is_what_generate_makes_of_the_same_seeds(finished, tmp_path
 
 def test_finished_run_does_nothing_and_says_so(copied):
     shutil.rmtree(copied / "data")  # not even its pictures are needed
+    report = copied / "runs/0001-demo/report.html"
+    report.unlink()  # a kill came before it was written
     before = {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.suffix in (".npz", ".keras")}
     done = train("--run", "runs/0001-demo", cwd=copied)
     assert done.returncode == 0
     assert "is finished" in done.stdout
+    assert report.stat().st_size > 10_000
     assert all(path.stat().st_mtime_ns == stamp for path, stamp in before.items())
 
 

@@ -119,7 +119,7 @@ def test_a_seed_is_the_picture_of_generate(server, run, tmp_path):
 
 
 def test_a_way_is_that_of_generates_interpolation(server, run, tmp_path):
-    argv = ["--run", str(run), "--interpolate", "3,17", "--frames", "8", "--scale", "1"]
+    argv = ["--run", str(run), "--interpolate", "3,17", "--frames", "9", "--scale", "1"]
     generate.main([*argv, "--truncation", "0.8", "--out", str(tmp_path)])
     with Image.open(tmp_path / "strip.png") as image:
         strip = np.asarray(image)
@@ -439,7 +439,7 @@ def test_a_taken_port_is_refused(server, sampler):
         (["--static", "no/x.html", "--pretrained", "faces"], "there is no folder"),
         (["--pretrained", "fases"], "did you mean faces"),
         (["--model", "nowhere.keras"], "no such file"),
-        (["--run", "nowhere"], "no generator.keras there"),
+        (["--run", "nowhere"], "no such folder"),
         (["--directons", "x"], "did you mean --directions"),
     ],
 )

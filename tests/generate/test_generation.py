@@ -95,7 +95,7 @@ def test_fill_and_latents_files(model_file, tmp_path):
 
 @pytest.mark.slow
 def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
-    argv = ("--interpolate", "3,17,42", "--frames", "8", "--out", tmp_path)
+    argv = ("--interpolate", "3,17,42", "--frames", "9", "--out", tmp_path)
     run_main("--model", model_file, *argv)
     with Image.open(tmp_path / "interpolation.gif") as gif:
         assert (gif.n_frames, gif.size) == (17, (256, 256))

@@ -101,7 +101,7 @@ def test_large_pictures_are_averaged_for_the_baseline():
     [
         ({"pictures": 5}, ["--pictures: got '5'", "100 or more"]),
         ({"dataset": "demo"}, ["--dataset: got 'demo'", "celeba, folder, mnist, cifar10"]),
-        ({"run": "nowhere"}, ["--run nowhere/discriminator.keras", "no such file"]),
+        ({"run": "nowhere"}, ["--run nowhere: no such folder; there is no run in runs"]),
         ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
     ],

@@ -45,7 +45,7 @@ def test_an_epoch_is_told_from_the_pictures_of_the_run(here, lines, monkeypatch)
     assert told["speed"].strip() == "0.8 images/s; the first steps took 7 s"
     expected = "2 min; 30 of them 55 min, and what samples, scores and checkpoints take"
     assert told["an epoch"].strip() == expected
-    assert "90 of" in told["pictures"] and told["devices"].strip() == "one CPU"
+    assert "90 of" in told["images"] and told["devices"].strip() == "one CPU"
     assert "TensorFlow 2." in told["versions"] and "Keras 3." in told["versions"]
     assert "off (it halves the speed" in told["XLA"] and "precision" in told
     assert told["oneDNN"].split(",")[0].strip() in ("on", "off") and "within" in told["threads"]
@@ -84,7 +84,7 @@ def test_without_pictures_and_a_subset_it_tells_no_epoch(here, lines, monkeypatc
     )
     check_of("--dataset", "folder", "--data", "nowhere", "--subset", "0")
     told = lines()
-    assert "an epoch" not in told and told["pictures"].startswith("  none: --data nowhere")
+    assert "an epoch" not in told and told["images"].startswith("    none: --data nowhere")
     assert told["devices"].strip() == "one CPU; NVIDIA H100, compute capability 9.0"
     assert told["XLA"].strip() == "on" and "oneDNN" not in told
 

@@ -1,6 +1,6 @@
 """--dry-run and the checks before a training: what would stop it stops them."""
 
-import os
+import json
 
 import pytest
 from helpers import faces_zip, resolved, write_files
@@ -27,16 +27,18 @@ def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
         command.main(["--config", "demo", *argv, "--dry-run"])
 
 
-def test_a_dry_run_finds_the_pictures_of_a_run_from_elsewhere(here, capsys):
+def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkeypatch):
     from dcgan_tf.train.plan import print_plan
 
-    config = resolved("--data", "faces.zip", "--subset", 3, "--width", 0.05)
-    run = write_files(here / "project/runs/faces", {"config.toml": to_toml(config).encode()})
-    faces_zip(here / "project", 3)
-    os.chdir("/")
+    config = resolved("--data", "faces.zip", "--subset", 8, "--width", 0.05, "--batch-size", 3)
+    versions = json.dumps({"directory": str(here / "project")}).encode()
+    files = {"config.toml": to_toml(config).encode(), "versions.json": versions}
+    run = write_files(here / "project/runs/faces", files)
+    faces_zip(here / "project", 9)
+    monkeypatch.chdir("/")
     print_plan(command.parse_training(["--run", str(run)]))
     said = capsys.readouterr().out
-    assert f"pictures: 3 of 3, {here / 'project/faces.zip'}; steps of 32: 0 an epoch" in said
+    assert f"images:   8 of 9, {here / 'project/faces.zip'}; steps of 3: 2 an epoch" in said
 
 
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):

@@ -1,0 +1,108 @@
+"""Find, count and check the images of a training, before TensorFlow is imported."""
+
+import logging
+import math
+from dataclasses import replace
+
+from dcgan_tf.common.checkpoints import read_journal
+from dcgan_tf.common.datasets import FETCHED
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.limits import counted
+from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.data.pack import open_pictures
+from dcgan_tf.data.places import check_batch, find
+
+log = logging.getLogger(__name__)
+
+FEWEST = 8  # images; of fewer nothing is learned but these
+FEW = 1_000  # D knows fewer by heart before G is good
+ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes make faces
+
+
+def find_images(request):
+    """The request with its images, opened and counted; without them where they are fetched first,
+    or where a run is finished, which needs none.
+
+    Raises:
+        UserError: no images, too few, or fewer than a batch. A dry run goes on without any.
+    """
+    if _is_finished(request):
+        return request
+    try:
+        if request.config.data in FETCHED:
+            find(request.config)
+            return request
+        request = replace(request, images=open_images(request))
+    except UserError:
+        if request.dry_run or request.check:
+            return request
+        raise
+    config, source, new = request.images
+    check_count(config, config.subset or len(source.names), source.where, new)
+    return request
+
+
+def open_images(request) -> tuple:
+    """Open the images of a request.
+
+    Returns:
+        The settings, the paths of a run that goes on as they are seen from here; what
+        pack.open_pack takes; and whether the training is new, without a checkpoint.
+
+    Raises:
+        UserError: as sources.open_source.
+    """
+    config, trained_on = request.config, None
+    if request.run_dir and Run(request.run_dir).config.is_file():
+        run = Run(request.run_dir)
+        trained_on = read_journal(run).get("pixels_sha256")
+        config = find_again(run, config, request.named)
+    return config, open_pictures(config, trained_on, "data" in request.named), not trained_on
+
+
+def _is_finished(request):
+    journal = read_journal(Run(request.run_dir)) if request.run_dir else {}
+    return journal and journal["step"] >= request.config.epochs * journal["steps_per_epoch"]
+
+
+def check_count(config, count, where, new):
+    """Raise UserError where there are too few images for a new training, or for a batch."""
+    if new and count < FEWEST:
+        flag = f"--subset {config.subset}" if config.subset else f"--data {where}"
+        raise UserError(f"{counted(count, 'image')}, a training needs {FEWEST} or more", flag=flag)
+    check_batch(count, "--batch-size", config.batch_size)
+
+
+def warn_of_few(config, count):
+    """Warn where the images, or those that will be seen, are too few for what is asked for."""
+    planned = count // config.batch_size * config.batch_size * config.epochs
+    if count < FEW:
+        log.warning(
+            f"{counted(count, 'image')}: D knows fewer than {FEW:,} by heart soon, and G may copy "
+            f"them; add images{_advice(config, count, planned)}"
+        )
+    for name in _lengths(config):
+        wanted = getattr(config, name)
+        if planned < 0.9 * wanted:
+            log.warning(
+                f"--{name.replace('_', '-')} {wanted}: {planned / wanted:.0%} of them are seen in "
+                f"{counted(config.epochs, 'epoch')} ({planned:,} images); use {planned}, "
+                f"or --epochs {math.ceil(wanted * config.epochs / planned)}"
+            )
+
+
+def _lengths(config):
+    """list[str]: the settings in images seen that have an effect."""
+    falls = config.lr_decay != "none" or config.penalty_end < 1
+    used = {"decay_images": falls, "augment_ramp": config.augment, "average_into_g": True}
+    return [name for name, effect in used.items() if effect]
+
+
+def _advice(config, count, planned):
+    """str: flags with which few images are seen often enough."""
+    flags = [] if config.augment else ["--augment shift,colour,cutout"]
+    if planned < ENOUGH_SEEN:
+        batch = min(config.batch_size, 8)
+        flags += [f"--batch-size {batch}"] * (batch < config.batch_size)
+        flags += [f"--epochs {math.ceil(ENOUGH_SEEN / (count // batch * batch))}"]
+    return f", or try {' '.join(flags)}" if flags else ""

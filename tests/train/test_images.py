@@ -1,0 +1,312 @@
+"""The images of a training: found where they were meant, counted, refused before TensorFlow."""
+
+import json
+import os
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from helpers import (
+    REPO,
+    assert_refused,
+    face_jpeg,
+    refused,
+    resolved,
+    write_files,
+    write_zip,
+)
+from programs import run_program
+
+from dcgan_tf.common import checkpoints
+from dcgan_tf.common.config import bound_fields
+from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.train import changes, claim, command, images
+
+IMAGE = {f"{number}.jpg": face_jpeg(number) for number in range(12)}
+FOLDER = ("--dataset", "folder")
+
+
+def find(*argv):
+    """The settings, the source and whether the training is new, as `train.py ARGV` has them."""
+    request = command.parse_training(list(map(str, argv)))
+    command.check_request(request)
+    return images.find_images(request).images
+
+
+def begin(root, *argv, checkpoint=True):
+    """Run: as a training of `train.py ARGV`, started here, leaves it with its pack."""
+    request = command.parse_training([*map(str, argv), "--run", str(root)])
+    with claim.claim(request) as run:
+        if checkpoint:
+            pack = open_pack(*images.open_images(request)[:2])
+            bound = bound_fields(request.config)
+            journal = checkpoints.Journal(2, pack.manifest["pixels_sha256"], 2, settings=bound)
+            checkpoints.write(run.checkpoints, {"a": np.arange(3)}, journal, keep=3)
+        else:
+            run.reals.touch()  # so that it stays
+    return run
+
+
+@pytest.fixture
+def project(here, monkeypatch):
+    """A folder with twelve images in `three` and a run on them, started there."""
+    monkeypatch.chdir(write_files(here / "project", {f"three/{n}": c for n, c in IMAGE.items()}))
+    return begin("runs/a", *FOLDER, "--data", "three", "--batch-size", 4)
+
+
+# Found where it was meant
+
+
+@pytest.mark.parametrize("data", ["three", "../project/runs/three", "../nowhere", "samples"])
+def test_a_new_run_takes_what_was_typed_or_nothing(data, here, monkeypatch):
+    write_files(here / "project/runs/three", {"config.toml": b"", **IMAGE})
+    write_files(here / "nowhere", IMAGE)
+    write_files(here / "project/runs/three/samples", IMAGE)
+    write_files(here / "project/here", {})
+    (here / "project/here").mkdir(parents=True)
+    monkeypatch.chdir(here / "project/here")
+    with refused(f"--data {data}: no such file or folder"):
+        find(*FOLDER, "--data", data, "--run", "../runs/new")
+
+
+def test_a_run_that_goes_on_takes_the_typed_place_or_nothing(project, monkeypatch):
+    shutil.rmtree("data/packs")
+    monkeypatch.chdir("runs")
+    with refused("--data ", "runs/three: no such file or folder"):
+        find("--run", "a", "--data", "three")
+
+
+@pytest.mark.parametrize("packs", [True, False])
+def test_a_run_goes_on_from_elsewhere_and_says_where_its_images_are(
+    packs, project, here, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    write_files(here / "other/three", {"b.jpg": face_jpeg(50)})  # images of the same name
+    if not packs:
+        shutil.rmtree("data/packs")
+    monkeypatch.chdir(here / "other")
+    config, source, new = find("--run", here / "project/runs/a")
+    assert config.data == str(here / "project/three") and len(source.names) == 12 and not new
+    assert f"data three: found as {here / 'project/three'}" in caplog.messages
+
+
+def test_a_finished_run_needs_no_images(project):
+    shutil.rmtree("data/packs")
+    shutil.rmtree("three")
+    with refused("--data three: no such file or folder"):
+        find("--run", "runs/a", "--epochs", 2)
+    assert find("--run", "runs/a", "--epochs", 1) is None
+
+
+def test_where_it_was_started_nothing_is_said(project, caplog):
+    caplog.set_level("INFO")
+    assert find("--run", "runs/a")[0].data == "three"
+    assert not caplog.messages
+
+
+def test_moved_with_its_project_a_run_finds_what_was_moved(project, here, monkeypatch):
+    shutil.rmtree("data/packs")
+    shutil.move(here / "project", here / "moved")
+    write_files(here / "moved/runs/three", {"config.toml": b"", **IMAGE})
+    (here / "moved/runs/three/checkpoints").mkdir()
+    monkeypatch.chdir(here)
+    config, source, _ = find("--run", "moved/runs/a")
+    assert config.data == str(here / "moved/three") and len(source.names) == 12
+
+
+def test_a_copied_project_is_whole_in_itself(project, here, monkeypatch, caplog):
+    shutil.copytree(here / "project", here / "copy")
+    caplog.set_level("INFO")
+    monkeypatch.chdir(here / "copy")
+    config = find("--run", "runs/a")[0]
+    assert (config.data, config.packs) == ("three", "data/packs") and not caplog.messages
+    monkeypatch.chdir(here)
+    config = find("--run", "copy/runs/a")[0]
+    assert config.data == str(here / "copy/three") and config.packs == str(here / "copy/data/packs")
+
+
+def test_never_inside_the_folder_of_a_run(project, here, monkeypatch):
+    shutil.rmtree("data/packs")
+    shutil.move(here / "project", here / "moved")
+    shutil.move(here / "moved/three", here / "moved/runs/three")
+    write_files(here / "moved/runs/three", {"config.toml": b""})
+    (here / "moved/runs/three/checkpoints").mkdir()
+    monkeypatch.chdir(here)
+    with refused("--data three: no such file or folder"):
+        find("--run", "moved/runs/a")
+
+
+def test_without_a_checkpoint_no_folder_above_is_tried(here, monkeypatch):
+    write_files(here / "three", IMAGE)
+    begin("runs/a", *FOLDER, "--data", "three", checkpoint=False)
+    (here / "runs/a/versions.json").write_text("{}")
+    monkeypatch.chdir(here / "runs")
+    with refused("--data three: no such file or folder"):
+        find("--run", "a")
+
+
+def test_networks_to_begin_with_are_those_of_the_first_start(here, monkeypatch):
+    write_files(here / "three", IMAGE)
+    for place in (here, here / "other"):
+        write_files(place / "old", {"generator.keras": b"", "discriminator.keras": b""})
+    init = ["--init-from", "old/generator.keras,old/discriminator.keras"]
+    few = [*FOLDER, "--data", "three", "--batch-size", 4]
+    begin("runs/a", *few, *init, checkpoint=False)
+    monkeypatch.chdir(here / "other")
+    config = find("--run", here / "runs/a")[0]
+    assert config.init_from == f"{here}/old/generator.keras,{here}/old/discriminator.keras"
+
+
+def test_a_path_that_is_typed_elsewhere_is_kept_whole(project, here, monkeypatch):
+    write_files(here / "other/copy", IMAGE)
+    monkeypatch.chdir(here / "other")
+    request = command.parse_training(["--run", str(here / "project/runs/a"), "--data", "copy"])
+    assert request.config.data == str(here / "other/copy")
+    assert request.config.packs == "data/packs"
+
+
+# Before TensorFlow
+
+
+@pytest.fixture
+def without_tensorflow(here):
+    """Called for what a command says where TensorFlow cannot be imported."""
+    write_files(here / "stub", {"tensorflow.py": b"raise SystemExit('TensorFlow was imported')"})
+    write_files(here / "few", {"a.jpg": face_jpeg(1)})
+    write_files(here / "twelve", IMAGE)
+    (here / "empty").mkdir()
+    write_zip(here / "empty.zip", {})
+    path = os.pathsep.join([str(here / "stub"), str(REPO)])
+    env = {"PYTHONPATH": path, "HOME": str(here)}
+    return lambda *words: run_program(words, here, env)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("--data nowhere", "--data nowhere: no such file or folder"),
+        ("--epochs 1", "no CelebA found"),
+        ("--dataset folder --data empty", "--data empty: no pictures"),
+        ("--dataset folder --data empty.zip", "--data empty.zip: no pictures"),
+        ("--dataset folder --data few --dry-run", "--data few: 1 image, a training needs 8"),
+        ("--dataset folder --data few --batch-size 2", "--data few: 1 image, a training needs 8"),
+        ("--dataset folder --data twelve --subset 7", "--subset 7: 7 images, a training needs 8"),
+        ("--dataset folder --data twelve", "--batch-size 32: larger than the data, 12 images; use"),
+        ("--dataset folder --data twelve --check", "--batch-size 32: larger than the data"),
+        ("--config demo --subset 30000", "--subset 30000: larger than the data"),
+        ("--dataset folder --data kaggle", "--data kaggle: there is no data set"),
+    ],
+)
+def test_images_are_refused_before_tensorflow_starts(flags, words, without_tensorflow, here):
+    assert_refused(without_tensorflow("train.py", *flags.split()), words)
+    assert not (here / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ("dcgan_tf.evaluate twelve empty", "empty: no pictures"),
+        ("dcgan_tf.evaluate --run run --data nowhere", "--data nowhere: no such file"),
+        ("dcgan_tf.probe --run run --data nowhere", "--data nowhere: no such file"),
+    ],
+)
+def test_commands_that_look_at_images_refuse_them_as_early(flags, words, without_tensorflow, here):
+    names = ("generator.keras", "discriminator.keras")
+    config = to_toml(resolved(*FOLDER, "--data", "twelve")).encode()
+    write_files(here / "run", {"config.toml": config, **dict.fromkeys(names, b"")})
+    assert_refused(without_tensorflow("-m", *flags.split()), words)
+
+
+# Few images, and courses longer than the training
+
+
+def told(caplog, count, *argv):
+    caplog.clear()
+    images.warn_of_few(resolved(*argv), count)
+    return caplog.messages
+
+
+def test_few_images_are_told_with_flags_that_fit(caplog):
+    assert told(caplog, 2_000, "--config", "laptop") == []
+    (line,) = told(caplog, 301, "--config", "laptop", "--epochs", 30)
+    assert line.startswith("301 images: ")
+    assert line.endswith("or try --augment shift,colour,cutout --epochs 136")
+    (line,) = told(caplog, 3, "--batch-size", 2, "--epochs", 40)
+    assert line.endswith("--augment shift,colour,cutout --epochs 20000")
+    (line,) = told(caplog, 100, *FOLDER, "--batch-size", 64, "--augment", "flip")
+    assert line.endswith("or try --batch-size 8 --epochs 417")
+    flags = line.rsplit("or try ")[1].split()
+    (line,) = told(caplog, 100, *FOLDER, *flags, "--augment", "flip")
+    assert line.endswith("add images")
+
+
+def test_a_course_that_is_not_run_to_its_end_is_told(caplog):
+    line = told(caplog, 301, "--config", "overnight")[-1]
+    assert line == (
+        "--decay-images 600000: 3% of them are seen in 60 epochs (17,280 images); "
+        "use 17280, or --epochs 2084"
+    )
+    assert told(caplog, 10_000, "--config", "overnight") == []
+    assert told(caplog, 301, "--config", "overnight", "--epochs", 2084)[1:] == []
+    ramp = ["--augment", "flip", "--augment-ramp", 10**6]
+    copy = ["--average", "half_life", "--average-into-g", 10**6]
+    lines = told(caplog, 2_000, "--epochs", 1, *ramp, *copy)
+    assert [line.split(" ")[0] for line in lines] == ["--augment-ramp", "--average-into-g"]
+    assert "in 1 epoch (1,984 images)" in lines[0]
+    assert told(caplog, 2_000, "--augment-ramp", 10**9) == []  # of nothing
+
+
+def test_a_run_with_a_checkpoint_goes_on_with_as_few_as_it_has(project):
+    config = replace(read_config(project.config), subset=4)
+    images.check_count(config, 4, "three", new=False)
+    with refused("--subset 4: 4 images, a training needs 8 or more"):
+        images.check_count(config, 4, "three", new=True)
+    with refused("--batch-size 4: larger than the data, 1 image; a batch needs 2 or more"):
+        images.check_count(config, 1, "three", new=False)
+
+
+# config.toml
+
+
+def edit(run, old, new):
+    text = run.config.read_text(encoding="utf-8")
+    assert old in text
+    run.config.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5 -> 0.9"),
+        ("\nseed = 0", "\nseed = 1", "seed 0 -> 1"),
+        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512) -> (64, 256, 512)"),
+    ],
+)
+def test_settings_edited_in_config_toml_are_refused_as_flags_are(old, new, words, project):
+    edit(project, old, new)
+    with refused(f"--run runs/a: belongs to another config ({words})", "config.toml"):
+        find("--run", "runs/a")
+
+
+def test_what_may_change_may_be_edited(project):
+    edit(project, "g_learning_rate = 0.0001", "g_learning_rate = 0.0002")
+    edit(project, "epochs = 200", "epochs = 300")
+    assert find("--run", "runs/a")[0].epochs == 300
+
+
+def test_checkpoints_from_before_they_had_settings_go_on(project):
+    (path,) = checkpoints.files(project.checkpoints)
+    state, journal = checkpoints.read(path)
+    old = {name: value for name, value in vars(journal).items() if name != "settings"}
+    content = {**state, "journal": np.array(json.dumps(old))}
+    np.savez(path, **content, sha256=np.array(checkpoints.digest_of(content)))
+    edit(project, "beta_1 = 0.5", "beta_1 = 0.9")
+    assert find("--run", "runs/a")[0].beta_1 == 0.9
+
+
+def test_a_byte_order_mark_is_no_part_of_the_settings(project):
+    project.config.write_bytes(b"\xef\xbb\xbf" + project.config.read_bytes())
+    assert changes.planned(project.config, read_config(project.config), 2, 0) == []
+    assert len(find("--run", "runs/a")[1].names) == 12
