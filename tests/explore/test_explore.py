@@ -273,6 +273,11 @@ def test_a_recipe_needs_nothing(directions):
 
 
 def test_lists_in_lists_are_answered_at_any_depth(server):
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deep"):
+        read_recipe(deep)
     for depth in range(950, 1000):
         status, _, body = ask(server, body=b"[" * depth + b"]" * depth)
         assert status == 400 and len(body) < 600
