@@ -75,7 +75,7 @@ def _shown(address):
         threading.Thread(target=_open, args=(Path(name).as_uri(),), daemon=True).start()
         yield
     finally:
-        os.unlink(name)
+        Path(name).unlink(missing_ok=True)
 
 
 def leading_to(address: str) -> str:

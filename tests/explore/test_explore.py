@@ -226,7 +226,7 @@ def test_its_own_origin_is_answered(server):
         (400, "not JSON", {"body": b"[" * 100_000}),
         (400, "expected an object", {"body": b'["\\ud800"]'}),
         (400, "unknown part", {"body": b'[{"\\ud800": 1}]'}),
-        (400, "no direction", {"body": b'[{"along": {"\\udfff": 1}}]'}),
+        (400, "got None", {"body": b'[{"along": {"\\udfff": null}}]'}),
         (400, "list of 1 to 32", {"body": b"{}"}),
         (400, "list of 1 to 32", {"body": b"[]"}),
         (400, "list of 1 to 32", {"body": json.dumps([{}] * 33).encode()}),
@@ -273,10 +273,15 @@ def test_a_recipe_needs_nothing(directions):
     assert not issubclass(Refused, ValueError)
 
 
-@pytest.mark.parametrize("depth", range(900, 1010, 7))
-def test_lists_in_lists_are_answered_at_any_depth(server, depth):
-    status, _, body = ask(server, body=b'[{"way": ' + b"[" * depth + b"]" * depth + b"}]")
-    assert status == 400 and len(body) < 600
+def test_lists_in_lists_are_answered_at_any_depth(server):
+    deep = []
+    for _ in range(10_000):
+        deep = [deep]
+    with pytest.raises(ValueError, match="nested too deep"):
+        read_recipe(deep)
+    for depth in range(950, 1000):
+        status, _, body = ask(server, body=b"[" * depth + b"]" * depth)
+        assert status == 400 and len(body) < 600
 
 
 def test_a_request_that_comes_byte_by_byte_ends(server, monkeypatch):
@@ -346,7 +351,9 @@ def test_the_browser_gets_a_file_that_leads_to_the_address(run, tmp_path, monkey
         return True
 
     def served(server):
-        while not found:
+        for _ in range(1000):
+            if found:
+                break
             time.sleep(0.01)
         found.append((server.address, server.token))
         raise KeyboardInterrupt
