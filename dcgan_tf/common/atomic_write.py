@@ -1,4 +1,4 @@
-"""Files and folders written whole or not at all, whatever ends the program midway."""
+"""Write files and folders whole or not at all."""
 
 import contextlib
 import errno

@@ -1,4 +1,4 @@
-"""The whole state of a training in one file, published by one rename, checked when it is read.
+"""Checkpoints: the whole state of a training in one file, published by one rename.
 
 A checkpoint is `step_00001234.npz`: every variable of G, D, both optimizers and the metrics, and
 the journal. NumPy alone can open it. It is either whole or not there; one that a disk has damaged

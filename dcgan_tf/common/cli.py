@@ -1,4 +1,4 @@
-"""What the commands share: their argument parser, and how they end."""
+"""Argument parser and exit handling shared by the commands."""
 
 import argparse
 import os

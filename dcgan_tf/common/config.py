@@ -1,4 +1,4 @@
-"""Every choice that a run can make: one flat, frozen record with its defaults and its limits.
+"""Every setting of a run: one flat, frozen record with defaults and limits.
 
 The defaults are the reference recipe, `configs/celeba.toml`, but for `subset`: all pictures. A
 config file (config_file.py) and flags (train/command.py) override them. No TensorFlow, so that a

@@ -1,4 +1,4 @@
-"""The settings of a run as TOML, both ways, and the config files that come with the project."""
+"""Read and write settings as TOML; find the recipes in configs/."""
 
 import contextlib
 import json

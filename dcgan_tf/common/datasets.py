@@ -1,4 +1,4 @@
-"""The data sets, one entry each: a new one is entered here."""
+"""The known data sets, one entry each."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Named directions in the latent space of one generator, and the file that keeps them.
+"""Named directions in the latent space of one generator, and their file.
 
 `directions.npz` holds `names` (n,) of str, `vectors` (n, latent_dim) of float32, each of length 1,
 `kinds` (n,) of str, `reach` (n,) of float32, and `generator`, the SHA-256 of the weights they are

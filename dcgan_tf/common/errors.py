@@ -1,4 +1,4 @@
-"""What can stop a command, and the exit code that each cause has."""
+"""Errors that stop a command, and the exit code of each cause."""
 
 import errno
 import re

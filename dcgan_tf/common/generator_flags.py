@@ -1,4 +1,4 @@
-"""--run, --model and --pretrained: which generator a command takes."""
+"""The flags --run, --model and --pretrained, which select a generator."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Pictures as arrays and files: which are opened, grids, PNG, GIF."""
+"""Images as arrays and files: opening, grids, PNG, GIF."""
 
 import contextlib
 import functools

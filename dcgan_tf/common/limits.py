@@ -1,5 +1,4 @@
-"""How much one command may ask for. Limits stand where a wrong number would fill the memory or the
-disk or never end; each is far above what anybody trains here. The module knows no TensorFlow."""
+"""Limits on what one command may ask for, far above real use. No TensorFlow."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the program says to the person who watches, and what log.txt keeps of it.
+"""Messages on the terminal and their copy in log.txt.
 
 Every module logs to `logging.getLogger(__name__)`, below "dcgan_tf": `info` for the person who
 watches, `warning` for what they must know, `debug` for log.txt alone. A command decides where that

@@ -1,4 +1,4 @@
-"""Whose pictures made a generator, as far as its run tells, and what their licence allows."""
+"""The data that trained a generator, as its run tells, and the license they bring."""
 
 from dataclasses import dataclass
 from functools import partial

@@ -1,4 +1,4 @@
-"""HTML pages in one file: a template with its parts, data that stays data, the policy's hashes."""
+"""HTML pages in one file: template, inlined data and scripts, content security policy."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Plots as files: two panels above each other, the legends beside them."""
+"""Plots as files: two panels, one above the other."""
 
 import contextlib
 import gc

@@ -1,4 +1,4 @@
-"""Trained networks that come with the package, each a run directory of its own with a card."""
+"""The bundled networks, each a run directory with a card."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How far a long work is: a bar on a terminal, elsewhere a line about once a minute."""
+"""Progress of long work: a bar on a terminal, a line about once a minute elsewhere."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""One directory per run: every path in it is spelt here, and everything in it is written whole."""
+"""The run directory: every path in it is defined here."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Scores that a run has: evaluation.jsonl, whatever became of it, and which of them compare.
+"""Recorded scores of a run (evaluation.jsonl), and which of them compare.
 
 Each record has a stamp, its `protocol`, a flat dict. Two may be put side by side if all fields of
 their stamps are equal except those of SUBJECT, which say what was scored.

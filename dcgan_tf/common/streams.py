@@ -1,5 +1,4 @@
-"""stdout and stderr that a command can count on: open, able to show every character, and not ended
-by a reader that has left."""
+"""Make stdout and stderr safe to print to: open, encodable, tolerant of a closed pipe."""
 
 import contextlib
 import errno

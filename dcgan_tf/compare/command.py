@@ -1,4 +1,4 @@
-"""Runs side by side as a table and a plot: `python -m dcgan_tf.compare RUN RUN`."""
+"""Compare runs as a table and a plot: `python -m dcgan_tf.compare RUN RUN`."""
 
 from collections.abc import Sequence
 from pathlib import Path

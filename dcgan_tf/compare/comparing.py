@@ -1,4 +1,4 @@
-"""What runs have in common and what not: read as the report reads them, told in a table."""
+"""Common and differing settings of runs, and their results, as a table."""
 
 import logging
 from itertools import groupby

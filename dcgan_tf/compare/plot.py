@@ -1,4 +1,4 @@
-"""compare.png: the losses of several runs, and the scores that compare, over the images seen."""
+"""compare.png: losses of several runs, and scores that compare, over images seen."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Pictures of your own as tf.data in one call: `images_dataset("pictures/")`."""
+"""Images of your own as tf.data in one call: `images_dataset("images/")`."""
 
 from __future__ import annotations
 

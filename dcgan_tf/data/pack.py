@@ -1,4 +1,4 @@
-"""Pictures prepared once, in one uint8 array on disk: found again, or made now.
+"""The pack: images prepared once, in one uint8 array on disk; open or make it.
 
 A pack is a folder with `pixels.npy` (uint8, pictures x height x width x channels) and
 `manifest.json`. It is named by a key of everything that its pixels depend on, so every later run

@@ -1,4 +1,4 @@
-"""A pack on the disk: its manifest and its pixels, read, checked and mapped.
+"""Files of a pack: write, read and check its manifest and pixels.
 
 Packs of earlier versions have `pixels.u8`, the same bytes as `pixels.npy` without the header.
 """

@@ -1,4 +1,4 @@
-"""The making of a pack: every picture that is wanted, decoded, cropped and resized once."""
+"""Make a pack: decode, crop and resize every wanted image once."""
 
 import hashlib
 import os

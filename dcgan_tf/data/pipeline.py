@@ -1,4 +1,4 @@
-"""tf.data from the pack to the model: what a batch holds is a function of its number alone.
+"""Batches with tf.data; the content of a batch is a function of its number alone.
 
 Nothing here has a state, so a run that goes on at step 1,234 gets exactly the batches that it would
 have got, and several workers together get exactly the batches of one.

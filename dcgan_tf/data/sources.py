@@ -1,4 +1,4 @@
-"""Where pictures come from. A source knows names and encoded pictures, no sizes and no ranges.
+"""Sources of images. A source knows names and encoded images, not sizes or ranges.
 
 Each source has `names` (sorted, so that a choice of pictures does not depend on how they are
 stored), `fingerprint` (changes when the pictures do), `where` (for messages), `left_out` ({name:

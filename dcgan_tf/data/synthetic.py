@@ -1,4 +1,4 @@
-"""Faces drawn from scratch in CelebA's aligned geometry: training data without a download.
+"""Draw faces in CelebA's aligned geometry: training data without a download.
 
 Shapes are polygons on a canvas at twice the final size, which is averaged down at the end. Soft
 shading is painted at half the final size, blurred there (where a blur costs little) and pasted

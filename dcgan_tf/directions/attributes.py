@@ -1,4 +1,4 @@
-"""Directions that change one attribute, found from scores of samples, and judged by others."""
+"""Directions that change one attribute, found from scores of samples."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Directions in a generator's latent space: `python -m dcgan_tf.directions --run DIR`."""
+"""Find directions in a latent space: `python -m dcgan_tf.directions --run DIR`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The story: which directions a generator has, how far they reach, which files show it."""
+"""Find a generator's directions and how far they reach; write their files."""
 
 import json
 import logging

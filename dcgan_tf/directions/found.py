@@ -1,4 +1,4 @@
-"""One direction, with what is known of it."""
+"""One direction, with the facts measured about it."""
 
 from dataclasses import dataclass, field
 

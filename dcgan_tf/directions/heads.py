@@ -1,4 +1,4 @@
-"""A head: a small network that tells attributes from pictures, learnt from labelled ones."""
+"""Attribute classifier: a small network trained on labeled images."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Directions for labelled attributes: two heads, samples, a regression, a judgement."""
+"""Directions for labeled attributes, checked by an independent classifier."""
 
 import logging
 from dataclasses import replace

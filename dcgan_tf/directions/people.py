@@ -1,4 +1,4 @@
-"""The labelled pictures of two heads, which show different people."""
+"""Labeled images for two attribute classifiers, which see different people."""
 
 import logging
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What a direction does, as pictures: how far one must go, and rows of faces on the way."""
+"""Latent traversals: how far a direction reaches, and rows of faces along it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A table of yes and no for pictures, such as CelebA's of 40 attributes: read, and joined."""
+"""Read a table of binary attributes, such as CelebA's, and join it to images."""
 
 import contextlib
 import csv

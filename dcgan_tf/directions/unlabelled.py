@@ -1,4 +1,4 @@
-"""Directions without labels, in closed form: of the first kernel, and of the first maps."""
+"""Directions without labels, in closed form (SeFa, GANSpace)."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What `--against` means: which real pictures are compared with, and which make the floor.
+"""The reference set: the real images that `--against` selects, and the baseline's.
 
 Real pictures always come through pack.open_pack, so both sides of a comparison were decoded,
 cropped and resized by the same code.

@@ -1,4 +1,4 @@
-"""Score a run, or two folders of pictures: `python -m dcgan_tf.evaluate --run DIR`."""
+"""Score a run, or two sets of images: `python -m dcgan_tf.evaluate --run DIR`."""
 
 from pathlib import Path
 

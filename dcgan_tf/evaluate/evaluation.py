@@ -1,4 +1,4 @@
-"""Scoring from the request to the record, on one screen."""
+"""Scoring from the request to the record."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Two sets of pictures to one record of scores, with the real-vs-real floor and the stamp."""
+"""Score two sets of images: one record with its baseline and protocol."""
 
 import warnings
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Does the generator copy its training pictures? Each sample's nearest one, and a verdict.
+"""Memorization check: the nearest training image of each sample, and a verdict.
 
 How near is too near, real faces say that the generator has never seen: a sample that lies nearer
 to a training picture than 99% of the held-out real faces do, in pixels and in Inception features,

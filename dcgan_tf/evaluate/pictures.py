@@ -1,4 +1,4 @@
-"""Pictures to be scored: generated ones, and rows of a pack."""
+"""Images to score: generated ones, and rows of a pack."""
 
 import hashlib
 

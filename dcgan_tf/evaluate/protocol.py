@@ -1,4 +1,4 @@
-"""The stamp that every score carries: a flat dict of all that decides it, the record's `protocol`.
+"""The protocol of a score: a flat dict of everything that decides it.
 
 Which scores may be put side by side, the stamps tell: common/scores.py.
 """

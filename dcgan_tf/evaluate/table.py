@@ -1,4 +1,4 @@
-"""Scores in words: the table of one evaluation, and several side by side where stamps allow it."""
+"""Tables of scores: one evaluation, or several side by side where protocols match."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A generator to play with in the browser: `python -m dcgan_tf.explore --run DIR`."""
+"""Explore a generator in the browser: `python -m dcgan_tf.explore --run DIR`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The explorer's story: which generator, which directions, a served page or a written one."""
+"""The explorer from the request to a served or written page."""
 
 import contextlib
 import logging

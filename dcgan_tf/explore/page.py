@@ -1,4 +1,4 @@
-"""The page: one HTML file with its style and script inside, before a server or alone."""
+"""The explorer's page: one HTML file with style and script inside."""
 
 import hashlib
 import html

@@ -1,4 +1,4 @@
-"""How a picture is made of seeds, as the page says it; latents.js does the same in the browser.
+"""Latent formulas: how an image is made from seeds; latents.js does the same.
 
 The latent of a recipe is
 

@@ -1,4 +1,4 @@
-"""onnxruntime-web, which runs a network inside a page: fetched once, or from a folder."""
+"""onnxruntime-web, which runs a network inside a page: downloaded once, or from a folder."""
 
 import hashlib
 import http.client

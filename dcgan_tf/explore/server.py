@@ -1,4 +1,4 @@
-"""The local page's server: this machine alone, a token in the address, no other origin."""
+"""The explorer's local server: loopback only, a token in the address, no other origin."""
 
 import hmac
 import io

@@ -1,4 +1,4 @@
-"""The page as one file: generator and runtime are inside, it needs no server and no network."""
+"""The explorer as one file that needs no server and no network."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""The card of a generator: a README.md with the metadata that hubs of models read."""
+"""Model card of a generator: README.md with the metadata that model hubs read."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A trained generator in other formats: `python -m dcgan_tf.export --run DIR --to onnx`."""
+"""Export a generator to other formats: `python -m dcgan_tf.export --run DIR --to onnx`."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The story: a generator written in each format, checked, timed, published as one folder."""
+"""Write a generator in each format, check and time it, publish one folder."""
 
 import contextlib
 import logging

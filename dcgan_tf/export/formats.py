@@ -1,4 +1,4 @@
-"""The formats: how a generator is written in each, and run from what was written alone.
+"""Export formats: how each is written, and run from the written files alone.
 
 In all but `.keras` the input is called `latents`, float32 (n, latent_dim) with n free, and the
 output `pictures`, float32 (n, height, width, channels) in the generator's own range.

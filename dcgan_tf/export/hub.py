@@ -1,4 +1,4 @@
-"""A folder that can be uploaded to a hub of models as it is."""
+"""A folder that can be uploaded to a model hub as it is."""
 
 import logging
 import re

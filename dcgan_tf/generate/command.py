@@ -1,4 +1,4 @@
-"""generate.py's command line, read without NumPy and TensorFlow so that mistakes answer at once."""
+"""The command line of generate.py, parsed without NumPy and TensorFlow."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""generate.py's story: which generator, which latents, which files."""
+"""Generate images: from the request to the files."""
 
 import contextlib
 import logging

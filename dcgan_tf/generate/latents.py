@@ -1,4 +1,4 @@
-"""Which latents, a few rows at a time: those of seeds, of a file, or constant ones.
+"""Latents in chunks: from seeds, from a file, or constant.
 
 Each kind has a `count`, `rows(start, stop)` as float32 (stop - start, length), a distinct `name`
 for the picture of each row, the `text` that its PNG carries, and a `title` of them all.

@@ -1,5 +1,4 @@
-"""From pictures to Inception features and their statistics, kept on disk under a key of all that
-matters.
+"""Inception features of images and their statistics, cached on disk.
 
 An entry is a folder with `features.npy`, `logits.npy` where the softmax is there, `statistics.npz`
 and `entry.json` with their checksums. It appears by one rename when it is whole, and a damaged one

@@ -1,4 +1,4 @@
-"""Streaming feature statistics and the Fréchet distance: float64 numpy, no TensorFlow, no files."""
+"""Streaming feature statistics and the Fréchet distance in float64 NumPy."""
 
 import warnings
 

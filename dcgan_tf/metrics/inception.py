@@ -1,4 +1,4 @@
-"""The Inception network of 2015-12-05 and the features that the scores are computed from.
+"""The Inception network of 2015-12-05 and its features.
 
 One network of ours, plain TensorFlow functions over a dict of constants, whichever file they came
 from (see inception_weights). Keras' and torchvision's Inception are other networks, and numbers

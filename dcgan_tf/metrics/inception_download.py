@@ -1,4 +1,4 @@
-"""inception-2015-12-05.tgz, TensorFlow's own archive of the network, downloaded once."""
+"""Download inception-2015-12-05.tgz, TensorFlow's archive of the network, once."""
 
 import http.client
 import logging

@@ -1,4 +1,4 @@
-"""Which weights the Inception network of 2015 has, and their shapes."""
+"""Names and shapes of the weights of the Inception network of 2015."""
 
 SOFTMAX = "softmax/weights"
 SOFTMAX_SHAPE = (2048, 1008)

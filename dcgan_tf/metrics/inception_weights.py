@@ -1,4 +1,4 @@
-"""The constants of `inception-2015-12-05` from any file that has them, in one form.
+"""Read the weights of `inception-2015-12-05` from any file that has them.
 
 The form is a dict {node name: float32 array}: "mixed/tower/conv/kernel" (HWIO) and
 "mixed/tower/conv/bias" for each of the 94 convolutions, batch norm folded in, and

@@ -1,4 +1,4 @@
-"""Nearest neighbours by Euclidean distance, in blocks, so that memory stays bounded."""
+"""Nearest neighbors by Euclidean distance, in blocks of bounded memory."""
 
 import numpy as np
 

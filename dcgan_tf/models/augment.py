@@ -1,4 +1,4 @@
-"""Changes of the pictures that D sees: of the real ones alone, or of real and made ones alike."""
+"""Augmentation of the images that D sees: real ones alone, or real and generated alike."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""An average of G's weights over the training, which draws better than G at any moment of it.
+"""Exponential moving average (EMA) of G's weights, used to generate images.
 
 G circles around what it looks for. The average of its weights along the way lies nearer to the
 centre (Yazici et al. 2019). It takes no part in the training: only pictures are made with it.

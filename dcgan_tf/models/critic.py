@@ -1,4 +1,4 @@
-"""What D sees in pictures: the features of its convolutions (Radford et al. 2015, section 5)."""
+"""Discriminator features: pooled maps of its convolutions (Radford et al. 2015, section 5)."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""What G does first to a latent: its first kernel, and the first map that is no longer linear."""
+"""The first kernel of a generator, and its first map after an activation."""
 
 import keras
 import numpy as np

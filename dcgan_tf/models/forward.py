@@ -1,4 +1,4 @@
-"""A network's pass: what Keras computes, in less time where a layer is slow.
+"""Faster forward passes for layers that Keras computes slowly, with equal results.
 
 In training two layers cost far more than their arithmetic. Keras normalises a batch in some eight
 passes over the map and as many again for the gradient, where TensorFlow has one operation for each,

@@ -1,4 +1,4 @@
-"""The model: two networks, two optimizers and the step that trains one against the other."""
+"""The DCGAN model: two networks, two optimizers and the training step."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""What a `.keras` file would become in memory, found out before Keras opens it. No TensorFlow."""
+"""Inspect a `.keras` file before Keras opens it: its size in memory, its layers."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""D's targets: 1 for reals and 0 for fakes, unless label smoothing or label noise moves them."""
+"""D's targets: 1 for real and 0 for fake images, moved by label smoothing and label noise."""
 
 import tensorflow as tf
 

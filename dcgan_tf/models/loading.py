@@ -1,4 +1,4 @@
-"""Networks from `.keras` files; a generator is known by what it takes and gives."""
+"""Load networks from `.keras` files; recognize a generator by its input and output."""
 
 import copy
 import math

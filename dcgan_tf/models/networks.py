@@ -1,4 +1,4 @@
-"""Generator and discriminator as functional Keras models, which load anywhere without this code.
+"""Generator and discriminator as functional Keras models.
 
 Channel counts are those of the config times its `width`; the latent is never scaled.
 """

@@ -1,4 +1,4 @@
-"""Everything random in a training step, as a function of (seed, stream, global sample index).
+"""Random numbers of a training step, keyed by (seed, stream, global sample index).
 
 Nothing here has a state: a step that is repeated after a crash draws the same numbers, and a batch
 that is spread over several devices draws the numbers that it would have drawn on one.

@@ -1,4 +1,4 @@
-"""A generator as an ONNX file, for runtimes that know neither Keras nor TensorFlow."""
+"""Write a generator as an ONNX file."""
 
 import logging
 import os

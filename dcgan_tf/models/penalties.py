@@ -1,4 +1,4 @@
-"""Penalties on D's slope: how fast its answer changes with the picture, which G follows.
+"""Gradient penalties R1 and R2 on D.
 
 R1 (Mescheder et al. 2018, section 4.1) keeps D flat around real pictures, R2 around made ones:
 

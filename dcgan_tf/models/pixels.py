@@ -1,4 +1,4 @@
-"""uint8 pixels to the range of G's output activation and back; which of the two a network has."""
+"""Convert uint8 pixels to the range of G's output activation and back."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Latents to pictures: the same seed and the same generator always give the same picture."""
+"""Generate images from latents: the same seed always gives the same image."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""Networks as files that other versions of Keras open."""
+"""Save networks as files that other versions of Keras open."""
 
 import json
 import zipfile

@@ -1,4 +1,4 @@
-"""Factors that change while a training goes on, as functions of the images that it has seen.
+"""Schedules: factors as functions of the images seen.
 
 They have no state: a training that goes on after a kill is where it was.
 """

@@ -1,4 +1,4 @@
-"""What D has learnt, asked with labels: `python -m dcgan_tf.probe --run DIR`."""
+"""Classify labeled images by D's features: `python -m dcgan_tf.probe --run DIR`."""
 
 from collections.abc import Sequence
 from dataclasses import replace

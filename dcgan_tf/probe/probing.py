@@ -1,4 +1,4 @@
-"""The story: labelled pictures, D's features, a linear classifier, and how often it is right."""
+"""The probe: a linear classifier on D's features, and its accuracy."""
 
 import contextlib
 import json

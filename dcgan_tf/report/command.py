@@ -1,4 +1,4 @@
-"""A run, or several side by side, as one page: `python -m dcgan_tf.report --run DIR`."""
+"""Write one run, or several side by side, as a page: `python -m dcgan_tf.report`."""
 
 from dataclasses import dataclass
 from pathlib import Path

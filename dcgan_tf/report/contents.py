@@ -1,4 +1,4 @@
-"""All that the page tells of one run, as a dict that JSON can hold."""
+"""The contents of a report page as a JSON-serializable dict."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""What a run's page draws over time: losses and beliefs, speed, and the marks in them."""
+"""Curves of a report page: losses, D(x), speed, and the marks in them."""
 
 import math
 import statistics

@@ -1,4 +1,4 @@
-"""One HTML file that holds all it needs: style, script, data and pictures."""
+"""The report: one HTML file with style, script, data and images inside."""
 
 import datetime
 import html

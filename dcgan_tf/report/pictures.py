@@ -1,4 +1,4 @@
-"""The pictures of a run's page: encoded anew as JPEG, and as many as it has room for."""
+"""Images of a report page, re-encoded as JPEG within a size budget."""
 
 import base64
 from pathlib import Path

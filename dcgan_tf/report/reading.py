@@ -1,4 +1,4 @@
-"""The files of a run as far as they can be read: what cannot be becomes a note on the page."""
+"""Read the files of a run; unreadable ones become a note on the page."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A run's settings, and what differs from the recipe that it was started with."""
+"""Settings of a run, and how they differ from its recipe."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is kept for later runs, and how to clear it: `python -m dcgan_tf.storage`."""
+"""List and clear cached packs and features: `python -m dcgan_tf.storage`."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Packs and features on the disk: which there are, and their end.
+"""List and delete cached packs and features.
 
 Only folders that hold nothing but the files of a pack or of features are touched. A place that is
 named may be a link to a folder of them; links in it are never followed.

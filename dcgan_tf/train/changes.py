@@ -1,4 +1,4 @@
-"""The few settings that may change midway: each change counts from its step on, also on a repeat.
+"""Settings that may change when a run resumes; each change counts from its step on.
 
 config.toml holds the newest values, and after them one table for each change:
 

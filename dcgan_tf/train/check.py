@@ -1,4 +1,4 @@
-"""--check: what a training would run on, and how fast, in a minute and without data."""
+"""--check: show what a training would run on and how fast, without data."""
 
 import logging
 import platform

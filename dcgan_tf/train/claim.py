@@ -1,4 +1,4 @@
-"""Whose run directory it is: made or taken up, locked while training, given back."""
+"""Create or reopen a run directory and lock it while training."""
 
 import contextlib
 import datetime

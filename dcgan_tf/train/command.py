@@ -1,4 +1,4 @@
-"""Defaults < config file < flags: the command line of training, without importing TensorFlow."""
+"""The command line of train.py: defaults < config file < flags."""
 
 import argparse
 import os

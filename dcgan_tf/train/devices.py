@@ -1,4 +1,4 @@
-"""Which devices train, how they share the work, and in which precision."""
+"""Devices that train, the strategy that shares the work, and the precision."""
 
 import faulthandler
 import json

@@ -1,4 +1,4 @@
-"""What `--init-from` names: two trained networks, and their shape where a config tells it."""
+"""Networks named by `--init-from`, and their shape."""
 
 import itertools
 from pathlib import Path

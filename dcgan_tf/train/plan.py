@@ -1,4 +1,4 @@
-"""--dry-run: what a training would do, without touching the disk."""
+"""--dry-run: show what a training would do."""
 
 import io
 

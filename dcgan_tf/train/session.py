@@ -1,4 +1,4 @@
-"""What one training holds from its opening to its end, and Keras' fit on it."""
+"""The state of one training, and Keras' fit on it."""
 
 import logging
 import shutil

@@ -1,4 +1,4 @@
-"""Training from the request to the last picture, on one screen."""
+"""Train: from the request to the last image."""
 
 import contextlib
 import logging

@@ -1,4 +1,4 @@
-"""Keras callbacks for what a person sees of a run: one artefact each.
+"""Callbacks that record a run for people: one artifact each.
 
 A training that was killed goes on from its last checkpoint and passes the same epoch ends again;
 whatever a callback writes is then replaced by the same content.

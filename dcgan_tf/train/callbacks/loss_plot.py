@@ -1,4 +1,4 @@
-"""losses.png: d_loss and g_loss over the images seen, redrawn while training goes on."""
+"""losses.png: d_loss and g_loss over images seen, redrawn during training."""
 
 import math
 import os

@@ -1,4 +1,4 @@
-"""What happens at a certain step while Keras' fit goes on."""
+"""Callbacks that act at a given step."""
 
 import keras
 

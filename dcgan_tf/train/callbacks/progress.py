@@ -1,4 +1,4 @@
-"""How far a training is and how long it still takes: a bar, an estimate, a line a minute."""
+"""Progress bar and time estimate of a training."""
 
 import logging
 import sys

@@ -1,4 +1,4 @@
-"""Sample grids, and the animation of them."""
+"""Sample grids, and their animation."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Scores while training: evaluation.jsonl, scores.png and the best generator so far."""
+"""Score during training: evaluation.jsonl, scores.png and the best generator."""
 
 import logging
 import os
