@@ -1,6 +1,6 @@
 """Generate pictures with a trained generator: `python generate.py --n 64`."""
 
-from dcgan_tf.generate.command import main, run
+from dcgan_tf.generate.__main__ import main, run
 
 __all__ = ["main"]
 

@@ -1,6 +1,6 @@
 """Train a DCGAN: `python train.py --epochs 200 --subset 2000`."""
 
-from dcgan_tf.train.command import main, run
+from dcgan_tf.train.__main__ import main, run
 
 __all__ = ["main"]
 

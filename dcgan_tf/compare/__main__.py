@@ -1,5 +1,25 @@
-"""Runs the command `python -m dcgan_tf.compare`."""
+"""Run the command `python -m dcgan_tf.compare`."""
 
-from dcgan_tf.compare.command import run
+from collections.abc import Sequence
 
-run()
+from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.log import speak
+from dcgan_tf.compare.command import parse_compare
+
+
+def main(argv: Sequence[str] | None = None):
+    """Compare as the command line asks."""
+    runs, out = parse_compare(argv)
+    speak()
+    from dcgan_tf.compare.comparing import compare
+
+    compare(runs, out)
+
+
+def run():
+    """The command `python -m dcgan_tf.compare`."""
+    leave(run_command(main))
+
+
+if __name__ == "__main__":
+    run()

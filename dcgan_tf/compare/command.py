@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, at_home, leave, run_command
+from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.runs import Run
 from dcgan_tf.compare.plot import is_plot
 from dcgan_tf.report.command import check_run
@@ -67,17 +66,3 @@ def _check_place(out):
             f"{out}: a file that is no plot of this command; move it away or name another with "
             "--out"
         )
-
-
-def main(argv: Sequence[str] | None = None):
-    """Compare as the command line asks."""
-    runs, out = parse_compare(argv)
-    speak()
-    from dcgan_tf.compare.comparing import compare
-
-    compare(runs, out)
-
-
-def run():
-    """The command `python -m dcgan_tf.compare`."""
-    leave(run_command(main))

@@ -1,5 +1,31 @@
-"""Runs the command `python -m dcgan_tf.directions`."""
+"""Run the command `python -m dcgan_tf.directions`."""
 
-from dcgan_tf.directions.command import run
+from collections.abc import Sequence
 
-run()
+from dcgan_tf.common.cli import (
+    leave,
+    run_command,
+)
+from dcgan_tf.common.log import speak
+from dcgan_tf.directions.command import parse_directions
+
+
+def main(argv: Sequence[str] | None = None):
+    """Find directions as the command line asks."""
+    speak()
+    request = parse_directions(argv)
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    from dcgan_tf.directions.finding import find_directions
+
+    find_directions(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.directions`."""
+    leave(run_command(main))
+
+
+if __name__ == "__main__":
+    run()

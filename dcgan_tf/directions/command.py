@@ -1,6 +1,7 @@
 """Find directions in a latent space: `python -m dcgan_tf.directions --run DIR`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -8,20 +9,51 @@ from dcgan_tf.common.cli import (
     Parser,
     at_home,
     check_scikit_learn,
-    leave,
     number,
-    run_command,
 )
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.resolve import check_crop
-from dcgan_tf.common.runs import Run
-from dcgan_tf.directions.request import SAMPLES, DirectionsRequest, owner
+from dcgan_tf.common.runs import Run, run_of
+
+SAMPLES = 20_000  # that are scored
+
+
+@dataclass(frozen=True)
+class DirectionsRequest:
+    """What one call asks for.
+
+    Attributes:
+        model: the generator's file; out: the folder that is written into; count: how many
+            directions of the first kernel, and as many of the first maps.
+        attributes: a table of attributes, or None for no directions of labels.
+        data, judge_data: labelled pictures of the first head and of the one that judges; None for
+            the run's, and for others of the same data.
+        crop: how they are cropped, None as the run has it; packs: where they are kept prepared.
+        samples: generated pictures that are scored.
+    """
+
+    model: Path
+    out: Path
+    count: int = 8
+    attributes: Path | None = None
+    data: str | None = None
+    judge_data: str | None = None
+    crop: str | None = None
+    packs: str | None = None
+    samples: int = SAMPLES
+
+
+def owner(model: Path) -> Run | None:
+    """The run whose generator, or best generator, a file is; None where no run says so."""
+    run, path = run_of(model), model.absolute()
+    own = path in (run.generator.absolute(), run.best_generator.absolute())
+    return run if own and run.config.is_file() else None
+
 
 SAMPLES_LEAST = 2000  # more than twice the longest latent that is taken
 MOST = 64  # of each kind: later ones change little, and each has a picture
@@ -111,20 +143,3 @@ def _parser():
     add("--samples", metavar="N", help=f"generated pictures that are scored [{SAMPLES:,}]")
     add("--packs", metavar="DIR", help="where prepared pictures are kept [that of the run]")
     return parser
-
-
-def main(argv: Sequence[str] | None = None):
-    """Find directions as the command line asks."""
-    speak()
-    request = parse_directions(argv)
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    from dcgan_tf.directions.finding import find_directions
-
-    find_directions(request)
-
-
-def run():
-    """The command `python -m dcgan_tf.directions`."""
-    leave(run_command(main))

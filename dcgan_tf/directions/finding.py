@@ -14,8 +14,8 @@ from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
+from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.found import Found
-from dcgan_tf.directions.request import DirectionsRequest
 from dcgan_tf.directions.strips import reach_of, save_strip
 from dcgan_tf.directions.unlabelled import of_kernel, of_maps
 from dcgan_tf.models.first_layer import first_kernel, first_maps

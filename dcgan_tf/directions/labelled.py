@@ -8,10 +8,10 @@ import numpy as np
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
 from dcgan_tf.directions.attributes import JUDGED, conditioned, judge, reach_for, shifts
+from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.found import Found
 from dcgan_tf.directions.heads import STEPS, Head
 from dcgan_tf.directions.people import labelled_pictures
-from dcgan_tf.directions.request import DirectionsRequest
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 log = logging.getLogger(__name__)

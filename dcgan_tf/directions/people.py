@@ -12,7 +12,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import narrowed, open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.directions.request import DirectionsRequest, owner
+from dcgan_tf.directions.command import DirectionsRequest, owner
 from dcgan_tf.directions.table import read_attributes
 from dcgan_tf.models.sampling import Sampler
 

@@ -1,5 +1,36 @@
-"""`python -m dcgan_tf.evaluate`."""
+"""Run the command `python -m dcgan_tf.evaluate`."""
 
-from dcgan_tf.evaluate.command import run
+from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.log import speak
+from dcgan_tf.evaluate.command import parse_evaluation, without_flag
 
-run()
+
+def main(argv=None):
+    request = parse_evaluation(argv)
+    speak("stderr" if request.json else "stdout")
+    if request.listing:
+        from dcgan_tf.evaluate.table import list_runs
+
+        return list_runs(request.places)
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
+
+    if request.run:
+        check_named(read_config(request.run.config), request.data)
+    for place in request.places:
+        without_flag(check_named, Config(dataset="folder"), place)
+    start_tensorflow()
+    from dcgan_tf.evaluate import evaluation, memorisation
+
+    return (memorisation.examine if request.memorisation else evaluation.evaluate)(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.evaluate`, or `dcgan-evaluate`."""
+    leave(run_command(main))
+
+
+if __name__ == "__main__":
+    run()

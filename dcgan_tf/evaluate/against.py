@@ -17,8 +17,8 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import Pack, archive_or_pack, narrowed, open_pack
 from dcgan_tf.data.sources import open_source
+from dcgan_tf.evaluate.command import EvaluationRequest
 from dcgan_tf.evaluate.pictures import from_pack, pick
-from dcgan_tf.evaluate.request import EvaluationRequest
 from dcgan_tf.metrics.features import Pictures
 
 log = logging.getLogger(__name__)

@@ -1,18 +1,64 @@
 """Score a run, or two sets of images: `python -m dcgan_tf.evaluate --run DIR`."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import Parser, at_home, check_choice, leave, number, run_command
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.cli import Parser, at_home, check_choice, number
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.hints import typed
 from dcgan_tf.common.limits import counted
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.resolve import check_crop
-from dcgan_tf.evaluate.request import EvaluationRequest, without_flag
+from dcgan_tf.common.runs import Run
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """The command line, read and checked.
+
+    Attributes:
+        places: folders or zips A (real) and B (scored), or with `listing` the runs; else empty.
+        listing: print the scores that runs already have.
+        run: whose generator is scored, or None.
+        data: where the run's pictures are, or other ones; None as the run has it.
+        against: "subset", "rest", "data", or None for what the data tells.
+        samples: pictures a side, 0 for as many as leave a floor.
+        layer: "pool_3", "mixed_7", or None for the deepest that the weights reach.
+        inception: file of the weights, or None to download them.
+        seed: which pictures are drawn, 0..2**32-1.
+        crop, scored_crop: of A and B, "center" or a box; size: their height and width after it.
+        memorisation: look for copies instead.
+        json: print the record as one line.
+        cache: folder for features, packs: for prepared pictures; None for the usual ones.
+    """
+
+    places: tuple[str, ...] = ()
+    listing: bool = False
+    run: Run | None = None
+    data: str | None = None
+    against: str | None = None
+    samples: int = 0
+    layer: str | None = None
+    inception: str | None = None
+    seed: int = 0
+    crop: str = "center"
+    scored_crop: str = "center"
+    size: int = 64
+    memorisation: bool = False
+    json: bool = False
+    cache: str | None = None
+    packs: str | None = None
+
+
+def without_flag(opens, *args):
+    """Call `opens`, whose errors are about --data; here the place was given without a flag."""
+    try:
+        return opens(*args)
+    except UserError as error:
+        raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None
+
 
 LAYERS = ("pool_3", "mixed_7")
 AGAINST = ("subset", "rest", "data")
@@ -162,28 +208,3 @@ def _of_run(args):
         "against": args.against,
         "memorisation": args.memorisation,
     }
-
-
-def main(argv=None):
-    request = parse_evaluation(argv)
-    speak("stderr" if request.json else "stdout")
-    if request.listing:
-        from dcgan_tf.evaluate.table import list_runs
-
-        return list_runs(request.places)
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
-
-    if request.run:
-        check_named(read_config(request.run.config), request.data)
-    for place in request.places:
-        without_flag(check_named, Config(dataset="folder"), place)
-    start_tensorflow()
-    from dcgan_tf.evaluate import evaluation, memorisation
-
-    return (memorisation.examine if request.memorisation else evaluation.evaluate)(request)
-
-
-def run():
-    """The command `python -m dcgan_tf.evaluate`, or `dcgan-evaluate`."""
-    leave(run_command(main))

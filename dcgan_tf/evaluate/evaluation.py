@@ -19,9 +19,9 @@ from dcgan_tf.evaluate.against import (
     choose_subset,
     open_archive,
 )
+from dcgan_tf.evaluate.command import EvaluationRequest, without_flag
 from dcgan_tf.evaluate.judge import Judge, open_inception
 from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
-from dcgan_tf.evaluate.request import EvaluationRequest, without_flag
 from dcgan_tf.metrics.features import Pictures
 
 

@@ -1,17 +1,40 @@
 """Explore a generator in the browser: `python -m dcgan_tf.explore --run DIR`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained
-from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.cli import Parser, at_home, number
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.hints import path_flag
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.pages import check_place
-from dcgan_tf.explore.request import ExploreRequest
+
+
+@dataclass(frozen=True)
+class ExploreRequest:
+    """What one call asks for.
+
+    Attributes:
+        model: the generator's .keras file; name: of it, in words; how: the flag that names it.
+        directions: a file that was named, or None; found: where one may lie that was not.
+        port: of the local page, 0 for a free one; browser: whether to open it there.
+        static: the file to write instead, or None; runtime: a folder with onnxruntime-web for it,
+            or None to fetch it.
+    """
+
+    model: Path
+    name: str
+    how: str
+    directions: Path | None
+    found: tuple[Path, ...]
+    port: int
+    browser: bool
+    static: Path | None
+    runtime: Path | None
+
 
 COMMAND = "python -m dcgan_tf.explore"
 
@@ -83,20 +106,3 @@ def _named(args, model):
     if args.pretrained is not None:
         return args.pretrained, f"--pretrained {args.pretrained}"
     return model.parent.resolve().name, path_flag("--run", model.parent)
-
-
-def main(argv: Sequence[str] | None = None):
-    """Explore as the command line asks."""
-    speak()
-    request = parse_explore(argv)  # mistakes are refused before TensorFlow's seconds
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    from dcgan_tf.explore.exploration import explore
-
-    explore(request)
-
-
-def run():
-    """The command `python -m dcgan_tf.explore`."""
-    leave(run_command(main))

@@ -2,16 +2,35 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, leave, run_command
+from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.hints import meant
-from dcgan_tf.common.log import speak
-from dcgan_tf.export.request import FORMATS, HUB, ExportRequest
+
+FORMATS = ("keras", "saved_model", "onnx", "litert")
+HUB = "hub"  # a folder with several of them
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """What one call asks for.
+
+    Attributes:
+        model: the generator's .keras file.
+        to: some of `FORMATS` and `HUB`, each once.
+        out: the folder that is made, or None for the next free one of the run.
+        licence: an identifier for the hub's card, such as "cc-by-4.0"; None: not said.
+    """
+
+    model: Path
+    to: tuple[str, ...]
+    out: Path | None = None
+    licence: str | None = None
 
 
 def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
@@ -77,20 +96,3 @@ def _check_licence(text, to):
         raise UserError(
             f"--license: got {limits.shown(text)}, expected an identifier such as cc-by-4.0 or mit"
         )
-
-
-def main(argv: Sequence[str] | None = None):
-    """Export as the command line asks."""
-    speak()
-    request = parse_export(argv)
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    from dcgan_tf.export.exporting import export
-
-    export(request)
-
-
-def run():
-    """The command `python -m dcgan_tf.export`."""
-    leave(run_command(main))

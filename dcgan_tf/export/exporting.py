@@ -16,9 +16,9 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
+from dcgan_tf.export.command import HUB, ExportRequest
 from dcgan_tf.export.formats import FORMATS, Format, Forward, in_tensorflow, refusing
 from dcgan_tf.export.hub import Hub
-from dcgan_tf.export.request import HUB, ExportRequest
 from dcgan_tf.metrics.features import full_float32
 from dcgan_tf.models.loading import in_float32, load_generator
 from dcgan_tf.models.pixels import range_of

@@ -25,8 +25,8 @@ from dcgan_tf.explore.page import describe
 from dcgan_tf.explore.runtime import is_kept
 from dcgan_tf.explore.static import write_static
 from dcgan_tf.export.card import Facts, card
+from dcgan_tf.export.command import HUB, ExportRequest
 from dcgan_tf.export.formats import FORMATS
-from dcgan_tf.export.request import HUB, ExportRequest
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import Sampler
 

@@ -22,8 +22,8 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
+from dcgan_tf.generate.command import GenerationRequest
 from dcgan_tf.generate.latents import ConstantLatents, FileLatents, SeedLatents, numbers
-from dcgan_tf.generate.request import GenerationRequest
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, seed_latents, slerp
 

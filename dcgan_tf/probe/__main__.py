@@ -1,5 +1,36 @@
-"""Runs the command `python -m dcgan_tf.probe`."""
+"""Run the command `python -m dcgan_tf.probe`."""
 
-from dcgan_tf.probe.command import run
+from collections.abc import Sequence
+from dataclasses import replace
 
-run()
+from dcgan_tf.common.cli import (
+    leave,
+    run_command,
+)
+from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.log import speak
+from dcgan_tf.probe.command import parse_probe
+
+
+def main(argv: Sequence[str] | None = None):
+    """Probe as the command line asks."""
+    speak()
+    request = parse_probe(argv)
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
+
+    own = read_config(request.run.config)
+    check_named(replace(own, dataset=request.dataset or own.dataset), request.data)
+    start_tensorflow()
+    from dcgan_tf.probe.probing import probe
+
+    probe(request)
+
+
+def run():
+    """The command `python -m dcgan_tf.probe`."""
+    leave(run_command(main))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,7 +1,7 @@
 """Classify labeled images by D's features: `python -m dcgan_tf.probe --run DIR`."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import runs
@@ -10,18 +10,41 @@ from dcgan_tf.common.cli import (
     at_home,
     check_choice,
     check_scikit_learn,
-    leave,
     number,
-    run_command,
 )
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.pretrained import home_of, pretrained
-from dcgan_tf.probe.request import FEWEST, PICTURES, ProbeRequest
+from dcgan_tf.common.runs import Run
+
+PICTURES = 20_000
+FEWEST = 100  # pictures; of fewer the interval is wider than what is measured
+
+
+@dataclass(frozen=True)
+class ProbeRequest:
+    """What one call asks for.
+
+    Attributes:
+        run: whose settings say what D was trained on; model: D's file; out: the record's file.
+        data, dataset, crop: labelled pictures, None as the run has it.
+        pictures: so many, or all of hardly more; seed: of that choice and of the split.
+        packs: where pictures are kept prepared, None as the run has it.
+    """
+
+    run: Run
+    model: Path
+    out: Path
+    data: str | None = None
+    dataset: str | None = None
+    crop: str | None = None
+    pictures: int = PICTURES
+    seed: int = 0
+    packs: str | None = None
+
 
 MOST = 200_000
 LABELLED = tuple(name for name in DATASETS if name != "demo")
@@ -106,23 +129,3 @@ def _check_out(out):
             f"a folder; expected the name of a file, such as {out}/probe.json", flag=f"--out {out}"
         )
     check_way(out.parent, f"--out {out}")
-
-
-def main(argv: Sequence[str] | None = None):
-    """Probe as the command line asks."""
-    speak()
-    request = parse_probe(argv)
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
-
-    own = read_config(request.run.config)
-    check_named(replace(own, dataset=request.dataset or own.dataset), request.data)
-    start_tensorflow()
-    from dcgan_tf.probe.probing import probe
-
-    probe(request)
-
-
-def run():
-    """The command `python -m dcgan_tf.probe`."""
-    leave(run_command(main))

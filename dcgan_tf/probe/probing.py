@@ -23,7 +23,7 @@ from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.critic import features_of, pooled_features
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
-from dcgan_tf.probe.request import FEWEST, ProbeRequest
+from dcgan_tf.probe.command import FEWEST, ProbeRequest
 
 log = logging.getLogger(__name__)
 

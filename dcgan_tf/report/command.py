@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import runs
-from dcgan_tf.common.cli import Parser, at_home, leave, run_command
+from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.runs import Run
 
 MOST_RUNS = 8  # on one page: there is room for so many lines in a plot
@@ -67,17 +66,3 @@ def check_run(run: Run, flag: str = "--run"):
             "neither config.toml nor metrics.jsonl, samples or a generator, so it is no run",
             flag=f"{flag} {run.root}".strip(),
         )
-
-
-def main(argv=None):
-    """Write the page."""
-    request = parse_report(argv)
-    speak()
-    from dcgan_tf.report.page import write_report
-
-    write_report(request.runs, request.out)
-
-
-def run():
-    """The command `python -m dcgan_tf.report`."""
-    leave(run_command(main))

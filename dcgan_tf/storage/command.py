@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
-from dcgan_tf.common.log import speak
-from dcgan_tf.storage import storage
+from dcgan_tf.common.cli import Parser, at_home, number
 
 PLACES = ("data/packs", "data/features")
 
@@ -34,15 +32,3 @@ def parse_storage(argv=None):
     given = [Path(at_home("place", place)) for place in args.places]
     args.places = given or [path for path in map(Path, PLACES) if path.is_dir()]
     return args
-
-
-def main(argv=None):
-    """List, and clear where that was asked for."""
-    args = parse_storage(argv)
-    speak()
-    return storage.show(args.places, args.unused, args.clear)
-
-
-def run():
-    """The command `python -m dcgan_tf.storage`."""
-    leave(run_command(main))

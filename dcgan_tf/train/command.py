@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, leave, run_command
+from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
 from dcgan_tf.common.config_file import find_config, names, read_config, read_table
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.hints import typed
-from dcgan_tf.common.log import speak
 from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.train.init_from import init_files, with_shape
 
@@ -194,13 +193,6 @@ def check_request(request):
         claim.check(run, request.config)
 
 
-def main(argv=None):
-    """Train as the command line asks; the process' exit code."""
-    speak()
-    request = prepare(parse_training(argv))
-    return _story(request)(request)
-
-
 def prepare(request):
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
@@ -226,23 +218,3 @@ def prepare(request):
 
     check_memory(request.config, on_gpu)
     return request
-
-
-def _story(request):
-    """The function that does what the request asks for."""
-    if request.dry_run:
-        from dcgan_tf.train.plan import print_plan
-
-        return print_plan
-    if request.check:
-        from dcgan_tf.train.check import check
-
-        return check
-    from dcgan_tf.train.training import train
-
-    return train
-
-
-def run():
-    """The command `train.py`, or `dcgan-train` where the package is installed."""
-    leave(run_command(main))

@@ -17,6 +17,7 @@ from tiny_run import EPOCHS, HOSTILE, losses, make_run, score
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import CONFIGS, read_config
 from dcgan_tf.compare import command
+from dcgan_tf.compare.__main__ import main
 from dcgan_tf.compare.comparing import ACROSS
 
 DEMO = read_config(CONFIGS / "demo.toml")
@@ -35,7 +36,7 @@ def runs(tmp_path):
 
 def compare(capsys, *runs, out=None):
     """The lines that the command prints, each as its cells."""
-    command.main([*(str(run.root) for run in runs), *(["--out", str(out)] if out else [])])
+    main([*(str(run.root) for run in runs), *(["--out", str(out)] if out else [])])
     return [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
 
 
@@ -148,7 +149,7 @@ def test_names_that_would_steer_a_terminal_are_escaped(runs, tmp_path, capsys):
     odd = make_run(
         tmp_path / "\x1b[31mred", config=replace(DEMO, data=HOSTILE + "\x1b[0m" + "x" * 99)
     )
-    command.main([str(runs[0].root), str(odd.root)])
+    main([str(runs[0].root), str(odd.root)])
     out = capsys.readouterr().out
     assert "\x1b" not in out and "\\x1b[31mred" in out and "x" * 99 not in out
 
@@ -208,7 +209,7 @@ def test_mistakes_are_refused_in_a_line(argv, words, runs, tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with refused(*words):
-        command.main(argv)
+        main(argv)
     assert not list(tmp_path.glob("**/*.jpg")) and not (tmp_path / "compare.png").exists()
 
 
@@ -220,23 +221,23 @@ def test_only_a_plot_of_its_own_is_replaced(flags, runs, tmp_path, monkeypatch, 
     Image.new("RGB", (8, 8)).save(out)
     theirs = out.read_bytes()
     with refused(str(out.name), "no plot of this command", "--out"):
-        command.main(argv)
+        main(argv)
     assert out.read_bytes() == theirs and not capsys.readouterr().out  # refused before any work
     for side in (10_000, 20_000):  # more than Pillow opens gladly, and than it opens at all
         header = theirs[12:16] + struct.pack(">II", side, side) + theirs[24:29]
         check = struct.pack(">I", zlib.crc32(header))
         out.write_bytes(theirs[:12] + header + check + theirs[33:])
         with refused(str(out.name), "no plot of this command"):
-            command.main(argv)
+            main(argv)
     out.unlink()
     out.mkdir()
     with refused(out.name, "a folder"):
-        command.main(argv)
+        main(argv)
     out.rmdir()
-    command.main(argv)
+    main(argv)
     first = out.read_bytes()
     runs[1].metrics.unlink()
-    command.main(argv)
+    main(argv)
     assert out.read_bytes() != first
     with Image.open(out) as image:
         image.load()

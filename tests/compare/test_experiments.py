@@ -57,7 +57,7 @@ def test_the_program_for_wandb_trains(monkeypatch):
     said = []
     wandb = SimpleNamespace(init=lambda **k: said.append(k), finish=lambda: said.append("finish"))
     monkeypatch.setitem(sys.modules, "wandb", wandb)
-    monkeypatch.setattr("dcgan_tf.train.command.main", said.append)
+    monkeypatch.setattr("dcgan_tf.train.__main__.main", said.append)
     monkeypatch.setattr(sys, "argv", ["tracked.py", "--config", "laptop"])
     exec(TRACKED, {})
     assert said == [

@@ -14,9 +14,10 @@ from PIL import Image
 from dcgan_tf.common.directions import read_directions
 from dcgan_tf.data import synthetic
 from dcgan_tf.directions import command, labelled, people
+from dcgan_tf.directions.__main__ import main
 from dcgan_tf.directions.attributes import conditioned, judge, reach_for
+from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.heads import Head
-from dcgan_tf.directions.request import DirectionsRequest
 from dcgan_tf.directions.strips import REACHES
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import Sampler
@@ -145,7 +146,7 @@ def test_drawn_faces_have_the_direction_that_they_were_made_with(
     faces, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(labelled, "STEPS", 150)
-    command.main(flags(faces, out=tmp_path))
+    main(flags(faces, out=tmp_path))
     printed = capsys.readouterr().out
     assert "refused" in printed and "Coin (AUC 0." in printed
     sampler = load_generator(faces / "run")
@@ -165,17 +166,17 @@ def test_drawn_faces_have_the_direction_that_they_were_made_with(
 @pytest.mark.slow
 def test_mistakes_are_one_line(faces, tmp_path):
     with refused("--data: belongs to --attributes FILE"):
-        command.main(["--run", str(faces / "run"), "--data", "x"])
+        main(["--run", str(faces / "run"), "--data", "x"])
     with refused("--samples: got '10'", "2000 or more"):
-        command.main(flags(faces, samples=10))
+        main(flags(faces, samples=10))
     with refused("--attributes", "no such file"):
-        command.main(flags(faces, attributes=tmp_path / "none.txt"))
+        main(flags(faces, attributes=tmp_path / "none.txt"))
     with refused("--data", "no such file or folder"):
-        command.main(flags(faces, data=tmp_path / "none.zip"))
+        main(flags(faces, data=tmp_path / "none.zip"))
     same = tmp_path / "same.txt"
     same.write_text(re.sub(" -?1\\b", " 1", (faces / "table.txt").read_text()))
     with refused("--attributes", "none of Dark, Bald, Coin has 8 pictures with it and without"):
-        command.main(flags(faces, attributes=same))
+        main(flags(faces, attributes=same))
     assert not (faces / "run" / "directions.npz").exists()
 
 
@@ -260,17 +261,17 @@ def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
     alone = tmp_path / "alone.keras"
     alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
     with refused("no config.toml beside it", "add --crop"):
-        command.main(flags(faces, run=None, model=alone, out=tmp_path))
+        main(flags(faces, run=None, model=alone, out=tmp_path))
 
 
 @pytest.mark.slow
 def test_few_pictures_are_refused_also_for_the_best_generator_of_a_run(faces, tmp_path):
     few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
     with refused("9 pictures with attributes, expected 64 or more"):
-        command.main(flags(faces, judge_data=few, out=tmp_path))
+        main(flags(faces, judge_data=few, out=tmp_path))
     best = faces / "run" / "best" / "generator.keras"
     best.parent.mkdir()
     best.write_bytes((faces / "run" / "generator.keras").read_bytes())
     with refused("9 pictures with attributes, expected 64 or more"):
-        command.main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
+        main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
     assert not (tmp_path / "directions.npz").exists()

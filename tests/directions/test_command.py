@@ -12,6 +12,7 @@ from tiny_gan import tiny
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.directions import command, finding
+from dcgan_tf.directions.__main__ import main
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
@@ -28,7 +29,7 @@ def model_file(tmp_path_factory):
 
 @pytest.mark.slow
 def test_files_lie_beside_the_generator_and_read_back(model_file):
-    command.main(["--run", str(model_file.parent), "--n", "2"])
+    main(["--run", str(model_file.parent), "--n", "2"])
     sampler = load_generator(model_file)
     found = read_directions(model_file.parent / "directions.npz", sampler, "--directions")
     assert found.names == ("kernel 1", "kernel 2", "component 1", "component 2")
@@ -52,7 +53,7 @@ def test_files_lie_beside_the_generator_and_read_back(model_file):
 
 @pytest.mark.slow
 def test_out_is_another_folder(model_file, tmp_path):
-    command.main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "other")])
+    main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "other")])
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
         *("directions", "directions.json", "directions.npz")
     ]
@@ -68,7 +69,7 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
     report = {"directions": [record], "refused": {"Blurry": 0.6}}
     (tmp_path / "directions.json").write_text(json.dumps(report))
     again = ["--model", str(model_file), "--n", "1", "--out", str(tmp_path)]
-    command.main(again)
+    main(again)
     found = read_directions(tmp_path / "directions.npz", sampler, "--out")
     assert found.names == ("kernel 1", "component 1", "Smiling") and found.reach[2] == 2.5
     np.testing.assert_array_equal(found.vectors[2:], vector)
@@ -76,7 +77,7 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
     assert report["directions"][2]["auc"] == 0.9 and report["refused"] == {"Blurry": 0.6}
     assert (tmp_path / report["directions"][2]["picture"]).is_file()
     (tmp_path / "directions.json").write_text("of another program")
-    command.main(again)
+    main(again)
     assert len(read_directions(tmp_path / "directions.npz", sampler, "--out").names) == 2
 
 

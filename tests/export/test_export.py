@@ -26,7 +26,8 @@ from dcgan_tf.common.images import read_grid
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import runtime
-from dcgan_tf.export import card, command, exporting, formats, hub
+from dcgan_tf.export import card, exporting, formats, hub
+from dcgan_tf.export.__main__ import main
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import seed_latents
@@ -68,7 +69,7 @@ def run(here, networks):
 
 
 def export(*argv):
-    command.main([str(arg) for arg in argv])
+    main([str(arg) for arg in argv])
 
 
 def files_in(folder):

@@ -20,7 +20,7 @@ from dcgan_tf.common import atomic_write
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.generate import generation, latents
-from dcgan_tf.generate.request import GenerationRequest
+from dcgan_tf.generate.command import GenerationRequest
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256

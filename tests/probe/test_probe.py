@@ -19,6 +19,7 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.networks import build_discriminator
 from dcgan_tf.probe import command, probing
+from dcgan_tf.probe.__main__ import main
 from dcgan_tf.probe.probing import pixels_of, split, worst
 
 
@@ -58,7 +59,7 @@ def flags(root, **changes):
 @pytest.mark.slow
 def test_features_know_what_pixels_do_not(root):
     """Where a stripe lies changes every pixel's mean to nothing: only filters see its direction."""
-    command.main(flags(root))
+    main(flags(root))
     record = json.loads((root / "run" / "probe.json").read_text())
     assert record["classes"] == ["lying", "upright"]
     assert record["counts"] == {"test": 48, "choose": 38, "fit": 154}
@@ -109,7 +110,7 @@ def test_large_pictures_are_averaged_for_the_baseline():
 def test_mistakes_are_one_line(root, here, changes, words):
     write_files(here / "few", {f"{'ab'[k % 2]}/{k}.png": b"" for k in range(99)})
     with refused(*words):
-        command.main(flags(root, **changes))
+        main(flags(root, **changes))
 
 
 @pytest.mark.slow
@@ -117,7 +118,7 @@ def test_a_class_of_too_few_pictures_is_refused(root, tmp_path):
     files = {f"common/{k}.png": stripes(k, True) for k in range(120)}
     write_files(tmp_path / "data", files | {"rare/0.png": stripes(0, False)})
     with refused("there is none of rare", "leave its folder out"):
-        command.main(flags(root, data=tmp_path / "data", out=tmp_path / "probe.json"))
+        main(flags(root, data=tmp_path / "data", out=tmp_path / "probe.json"))
     assert not (tmp_path / "probe.json").exists()
 
 
@@ -144,7 +145,7 @@ def small(root, tmp_path, monkeypatch):
     def warned(caplog, *args):
         caplog.clear()
         with caplog.at_level("WARNING", "dcgan_tf"):
-            command.main(["--run", str(tmp_path / "run"), *map(str, args)])
+            main(["--run", str(tmp_path / "run"), *map(str, args)])
         return caplog.text
 
     return warned
@@ -195,7 +196,7 @@ def test_a_few_bad_pictures_beside_hardly_more_than_were_asked_for(
 def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
     write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(100)})
     with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
-        command.main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
+        main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
     assert not (tmp_path / "packs").exists()
 
 
@@ -222,12 +223,12 @@ def test_a_discriminator_alone_is_refused(root, tmp_path):
     alone = tmp_path / "d.keras"
     alone.write_bytes((root / "run" / "discriminator.keras").read_bytes())
     with refused("no config.toml beside it"):
-        command.main(["--model", str(alone), "--data", str(root / "data")])
+        main(["--model", str(alone), "--data", str(root / "data")])
 
 
 def test_another_data_set_is_not_looked_for_among_the_run_s_pictures(root, here):
     with refused("mnist", "--data"):
-        command.main(["--run", str(root / "run"), "--dataset", "mnist"])
+        main(["--run", str(root / "run"), "--dataset", "mnist"])
 
 
 @pytest.mark.slow
@@ -238,4 +239,4 @@ def test_a_discriminator_of_nan_is_one_line(root, tmp_path):
     d.set_weights([np.full_like(w, np.nan) for w in d.get_weights()])
     d.save(broken / "discriminator.keras")
     with refused(f"--model {broken}/discriminator.keras", "weights that are NaN"):
-        command.main(flags(root, run=broken))
+        main(flags(root, run=broken))

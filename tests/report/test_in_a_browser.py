@@ -12,7 +12,7 @@ from tiny_run import HOSTILE, Parts, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.runs import sample_file
-from dcgan_tf.report import command
+from dcgan_tf.report.__main__ import main
 
 pytestmark = [pytest.mark.nightly, needs_browser]
 TEXT = "document.getElementById('{}').textContent"
@@ -50,7 +50,7 @@ def texts(document):
 def test_the_slider_shows_the_epoch_of_the_address(tmp_path):
     run = make_run(tmp_path / "one")
     sample_file(run.samples, 3).unlink()
-    command.main(["--run", str(run.root)])
+    main(["--run", str(run.root)])
     document = drawn(run.report, "epoch=3")
     found, text = by_id(Parts(document)), texts(document)
     assert found["sample"]["data-epoch"] == "2"  # the newest grid that there was
@@ -72,7 +72,7 @@ def test_hostile_texts_of_two_runs_are_shown_as_they_are(tmp_path):
     write_lines(first.evaluation, [score(2, 0.9) | {"scored": HOSTILE, "notes": [HOSTILE]}])
     second.config.write_text(f"{json.dumps(HOSTILE)} = 1")  # which a note quotes
     out = tmp_path / "both.html"
-    command.main(["--run", str(first.root), "--run", str(second.root), "--out", str(out)])
+    main(["--run", str(first.root), "--run", str(second.root), "--out", str(out)])
     document = drawn(out, "images=960")
     parts, text = Parts(document), texts(document)
     assert [tag for tag, _ in parts.elements].count("script") == 2
@@ -86,7 +86,7 @@ def test_hostile_texts_of_two_runs_are_shown_as_they_are(tmp_path):
 
 def test_every_control_and_plot_has_a_name(tmp_path):
     run = make_run(tmp_path / "one")
-    command.main(["--run", str(run.root)])
+    main(["--run", str(run.root)])
     parts = Parts(drawn(run.report, "epoch=1"))
     plots = [a for tag, a in parts.elements if tag == "svg" and a.get("role") == "img"]
     assert len(plots) == 6  # losses, beliefs, variety, FID-768, speed, memory
@@ -103,7 +103,7 @@ def report(tmp_path):
     """Path: the page of a run."""
     run = make_run(tmp_path / "one")
     sample_file(run.samples, 3).unlink()
-    command.main(["--run", str(run.root)])
+    main(["--run", str(run.root)])
     return run.report
 
 

@@ -22,7 +22,8 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
 from dcgan_tf.common.images import save_png
 from dcgan_tf.common.runs import Run, sample_file
-from dcgan_tf.report import command, curves, page
+from dcgan_tf.report import curves, page
+from dcgan_tf.report.__main__ import main
 from dcgan_tf.report.page import MOST_BYTES
 
 
@@ -34,7 +35,7 @@ def run(tmp_path):
 def write(*runs, out=None):
     """(Parts, dict): the page of runs as its file has it, and the data in it."""
     flags = [flag for run in runs for flag in ("--run", str(run.root))]
-    command.main([*flags, *(["--out", str(out)] if out else [])])
+    main([*flags, *(["--out", str(out)] if out else [])])
     path = out or runs[0].report
     assert path.stat().st_size <= MOST_BYTES
     text = path.read_text(encoding="utf-8")
@@ -298,14 +299,14 @@ def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path):
     third = make_run(tmp_path / "b/one", epochs=3)
     names = [found["name"] for found in write(first, second, third, out=out)[1]["runs"]]
     assert names == ["a/one", "two", "b/one"]
-    command.main(["--run", str(first.root), "--run", str(second.root)])
+    main(["--run", str(first.root), "--run", str(second.root)])
     assert (tmp_path / "a/report.html").is_file() and not first.report.exists()
 
 
 def test_the_newest_run_is_taken_where_none_is_named(here):
     run = make_run(here / "runs/0001-demo")
     run.generator.touch()
-    command.main([])
+    main([])
     assert run.report.is_file()
 
 
@@ -349,10 +350,10 @@ def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):
         ([f"--run={tmp_path}/{n}" for n in range(9)], ["9 runs", "8 at most"]),
     ):
         with refused(*words):
-            command.main(flags)
+            main(flags)
     run.report.write_text("<p>mine</p>")
     with refused("no report", "--out"):
-        command.main(["--run", str(run.root)])
+        main(["--run", str(run.root)])
     assert run.report.read_text() == "<p>mine</p>"
 
 
@@ -381,7 +382,7 @@ def test_a_page_that_would_be_too_large_is_refused(run, monkeypatch):
 
 def test_it_starts_without_tensorflow(run):
     code = (
-        "import sys; from dcgan_tf.report.command import main; main(); "
+        "import sys; from dcgan_tf.report.__main__ import main; main(); "
         "sys.exit(bool({'tensorflow', 'keras', 'matplotlib'} & sys.modules.keys()))"
     )
     done = subprocess.run(

@@ -9,7 +9,7 @@ import pytest
 from helpers import write_files
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.storage.command import main
+from dcgan_tf.storage.__main__ import main
 from dcgan_tf.storage.storage import entries
 
 PACK = {

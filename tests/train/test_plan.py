@@ -9,6 +9,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.train import command
+from dcgan_tf.train.__main__ import main
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
     (here / "notes").mkdir()
     (here / "notes/todo.txt").touch()
     with pytest.raises(UserError, match=words):
-        command.main(["--config", "demo", *argv, "--dry-run"])
+        main(["--config", "demo", *argv, "--dry-run"])
 
 
 def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkeypatch):
@@ -44,5 +45,5 @@ def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkey
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):
     monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
     with pytest.raises(UserError, match="batch_size 8: this training needs at least 607.5 MB"):
-        command.main(["--config", "demo"])
+        main(["--config", "demo"])
     assert not list(here.iterdir())
