@@ -14,9 +14,9 @@ from dcgan_tf.common.errors import (
     describe,
     is_file_system_error,
 )
-from dcgan_tf.common.hints import unknown
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.streams import open_streams
+from dcgan_tf.common.suggestions import unknown
 
 
 def run_command(main, argv=None):

@@ -11,8 +11,8 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, check_value, groups
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import BadFile, read_file
-from dcgan_tf.common.hints import unknown
 from dcgan_tf.common.pretrained import PREFIX
+from dcgan_tf.common.suggestions import unknown
 
 
 def to_toml(config):

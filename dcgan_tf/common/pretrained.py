@@ -4,8 +4,8 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.hints import meant
 from dcgan_tf.common.runs import RUNS, Run
+from dcgan_tf.common.suggestions import meant
 
 FOLDER = Path(__file__).parents[1] / "pretrained"
 PREFIX = "pretrained:"  # before a name where a path could stand too

@@ -9,7 +9,7 @@ from pathlib import Path
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
-from dcgan_tf.common.hints import typed
+from dcgan_tf.common.suggestions import typed
 
 log = logging.getLogger(__name__)
 

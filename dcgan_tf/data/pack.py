@@ -101,7 +101,7 @@ def archive_or_pack(config, pixels_sha256):
         return pack
 
 
-def narrowed(config, source, count):
+def narrow(config, source, count):
     """The config with `count` of a source's pictures, chosen by its subset_seed, or with all.
 
     All where there are hardly more: of those, `count` may not be usable, and nobody asked for a

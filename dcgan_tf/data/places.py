@@ -5,8 +5,8 @@ from pathlib import Path
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import reason
-from dcgan_tf.common.hints import typed
 from dcgan_tf.common.limits import counted
+from dcgan_tf.common.suggestions import typed
 
 DRAWN = "drawn by this program"
 

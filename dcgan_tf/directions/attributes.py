@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dcgan_tf.directions.heads import Head
-from dcgan_tf.directions.strips import REACHES
+from dcgan_tf.directions.attribute_classifier import AttributeClassifier
+from dcgan_tf.directions.traversal import REACHES
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 SAME = 0.8  # correlation among samples from which on two scores say the same
@@ -58,7 +58,7 @@ def reach_for(scores: np.ndarray, latents: np.ndarray, vector: np.ndarray) -> fl
 
 
 def shifts(
-    sampler: Sampler, head: Head, vector: np.ndarray, reach: float, seeds: range
+    sampler: Sampler, head: AttributeClassifier, vector: np.ndarray, reach: float, seeds: range
 ) -> np.ndarray:
     """float32 (seeds, attributes): what scores gain from one end of a direction to the other."""
     latents = seed_latents(seeds, sampler.latent_dim)

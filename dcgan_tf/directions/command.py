@@ -100,7 +100,9 @@ def _of_attributes(args, model):
 def _check_attributes(path, data, run):
     """Refuse what no picture needs to be prepared for: that takes minutes."""
     check_scikit_learn("--attributes")
-    from dcgan_tf.directions.table import check_table  # with NumPy, which other calls go without
+    from dcgan_tf.directions.attribute_table import (
+        check_table,  # with NumPy, which other calls go without
+    )
 
     check_table(path)
     if data is None and run is not None and read_config(run.config).dataset == "demo":

@@ -15,10 +15,10 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.command import DirectionsRequest
+from dcgan_tf.directions.first_layer import first_kernel, first_maps
 from dcgan_tf.directions.found import Found
-from dcgan_tf.directions.strips import reach_of, save_strip
-from dcgan_tf.directions.unlabelled import of_kernel, of_maps
-from dcgan_tf.models.first_layer import first_kernel, first_maps
+from dcgan_tf.directions.traversal import reach_of, save_strip
+from dcgan_tf.directions.unlabeled import of_kernel, of_maps
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
@@ -42,7 +42,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
     try:
         found = unlabelled(sampler, request.count)
         if request.attributes:
-            from dcgan_tf.directions.labelled import labelled  # with all that reads pictures
+            from dcgan_tf.directions.labeled import labelled  # with all that reads pictures
 
             of_labels, refused = labelled(sampler, request)
             found += of_labels
@@ -110,7 +110,7 @@ def _own_facts(record):
     return {key: record[key] for key in record.keys() - {"name", "kind", "reach", "picture"}}
 
 
-def gathered(found: list[Found], sha256: str) -> Directions:
+def gather(found: list[Found], sha256: str) -> Directions:
     """What was found for the generator of this hash, as one file holds it."""
     return Directions(
         tuple(each.name for each in found),
@@ -123,7 +123,7 @@ def gathered(found: list[Found], sha256: str) -> Directions:
 
 def _write(request, sampler, found, refused):
     """Directions: written, a picture of each first, and the report last."""
-    directions = gathered(found, sampler.sha256)
+    directions = gather(found, sampler.sha256)
     home = Run(request.out)
     folder = home.directions_pictures
     make_directory(folder, "--out")

@@ -11,7 +11,7 @@ def main(argv=None):
     request = parse_evaluation(argv)
     speak("stderr" if request.json else "stdout")
     if request.listing:
-        from dcgan_tf.evaluate.table import list_runs
+        from dcgan_tf.evaluate.score_table import list_runs
 
         return list_runs(request.places)
     from dcgan_tf.common.start_tensorflow import start_tensorflow

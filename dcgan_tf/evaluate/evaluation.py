@@ -7,10 +7,12 @@ from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.scores import append_record
-from dcgan_tf.data.pack import narrowed
+from dcgan_tf.data.pack import narrow
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate import table
-from dcgan_tf.evaluate.against import (
+from dcgan_tf.evaluate import score_table
+from dcgan_tf.evaluate.command import EvaluationRequest, without_flag
+from dcgan_tf.evaluate.image_sets import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.reference import (
     Archive,
     at_epoch,
     cache_of,
@@ -19,9 +21,7 @@ from dcgan_tf.evaluate.against import (
     choose_subset,
     open_archive,
 )
-from dcgan_tf.evaluate.command import EvaluationRequest, without_flag
-from dcgan_tf.evaluate.judge import Judge, open_inception
-from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.scorer import Scorer, open_inception
 from dcgan_tf.metrics.features import Pictures
 
 
@@ -32,7 +32,7 @@ def evaluate(request: EvaluationRequest):
         UserError: bad input; the message says how to mend it.
     """
     record = (score_places if request.places else score_run)(request)
-    print(json.dumps(record) if request.json else "\n" + table.table(record))
+    print(json.dumps(record) if request.json else "\n" + score_table.table(record))
 
 
 def score_run(request: EvaluationRequest) -> dict:
@@ -44,7 +44,7 @@ def score_run(request: EvaluationRequest) -> dict:
     count, choice = choose(archive, against, request)
     pictures = generated(generator, count, request.seed)
     cache = cache_of(archive.config, request.cache)
-    scores = _score(Judge(inception, layer, choice, cache, request.seed), pictures)
+    scores = _score(Scorer(inception, layer, choice, cache, request.seed), pictures)
     record = {**identify(run), **scores}
     record["scored"] = f"{pictures.name} of {run.root}{at_epoch(record)}"
     append_record(run.evaluation, record)
@@ -72,7 +72,7 @@ def score_places(request: EvaluationRequest) -> dict:
     choice = choose_subset(first, count, count, request.seed)
     pictures = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     cache = cache_of(first.config, request.cache)
-    scores = _score(Judge(inception, layer, choice, cache, request.seed), pictures)
+    scores = _score(Scorer(inception, layer, choice, cache, request.seed), pictures)
     return {"run": None, "epoch": None, "step": None, **scores, "scored": pictures.name}
 
 
@@ -92,7 +92,7 @@ def _config(request, place, crop):
 
 
 def _open_side(config, source, count):
-    config = narrowed(config, source, count)
+    config = narrow(config, source, count)
     where = source.where
     try:
         return Archive(config, source, f"the pictures of {where}", f"the other pictures of {where}")
@@ -103,7 +103,7 @@ def _open_side(config, source, count):
         raise UserError(error.message + hint, flag=error.flag) from None
 
 
-def _score(judge: Judge, pictures: Pictures) -> dict:
-    """Judge.score with the progress over all pictures of all sides."""
+def _score(judge: Scorer, pictures: Pictures) -> dict:
+    """Scorer.score with the progress over all pictures of all sides."""
     with progress(judge.real_count + pictures.count, f"features {judge.layer}") as bar:
         return judge.score(pictures, bar.update)

@@ -16,8 +16,8 @@ from dcgan_tf.common.directions import Directions, read_directions
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.explore.command import ExploreRequest
+from dcgan_tf.explore.latent_formula import latent, read_recipe
 from dcgan_tf.explore.page import describe, page
-from dcgan_tf.explore.recipe import latent, read_recipe
 from dcgan_tf.explore.server import PageServer
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler

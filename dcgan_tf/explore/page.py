@@ -10,7 +10,7 @@ import numpy as np
 from dcgan_tf import __version__
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.common.pages import LOOK, as_script_data, fill, policy_hash
-from dcgan_tf.explore.recipe import AMOUNT, PICKS
+from dcgan_tf.explore.latent_formula import AMOUNT, PICKS
 
 _FOLDER = Path(__file__).parent
 

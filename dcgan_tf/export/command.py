@@ -10,7 +10,7 @@ from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
-from dcgan_tf.common.hints import meant
+from dcgan_tf.common.suggestions import meant
 
 FORMATS = ("keras", "saved_model", "onnx", "litert")
 HUB = "hub"  # a folder with several of them

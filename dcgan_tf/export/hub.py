@@ -13,13 +13,13 @@ from dcgan_tf.common.directions import NAME as DIRECTIONS
 from dcgan_tf.common.directions import read_directions, write_directions
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, is_count, read_file, read_json, read_lines
-from dcgan_tf.common.hints import path_flag
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.common.pretrained import FOLDER, home_of
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import frechet_name, is_verdict, read_records
-from dcgan_tf.directions.finding import gathered, unlabelled
+from dcgan_tf.common.suggestions import path_flag
+from dcgan_tf.directions.finding import gather, unlabelled
 from dcgan_tf.explore.exploration import HINT, licence_of
 from dcgan_tf.explore.page import describe
 from dcgan_tf.explore.runtime import is_kept
@@ -111,7 +111,7 @@ class Hub:
         except UserError as error:
             log.warning(f"{HUB}: without {DIRECTIONS}: the generator {error}")
             return
-        write_directions(path, gathered(found, self._sampler.sha256))
+        write_directions(path, gather(found, self._sampler.sha256))
 
     def _save_explorer(self, folder):
         """The page, where all that it needs is here: nothing is fetched that nobody asked for."""

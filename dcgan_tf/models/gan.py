@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from dcgan_tf.models import noise
 from dcgan_tf.models.adversaries import Adversaries
-from dcgan_tf.models.average import copy_of, update
 from dcgan_tf.models.batches import check_networks
+from dcgan_tf.models.ema import copy_of, update
 from dcgan_tf.models.epoch_mean import EpochMean
 from dcgan_tf.models.forward import forward
 from dcgan_tf.models.losses import NonSaturating

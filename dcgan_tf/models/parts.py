@@ -12,7 +12,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models import losses
 from dcgan_tf.models.augment import Augment, flip
-from dcgan_tf.models.average import HalfLife, Power
+from dcgan_tf.models.ema import HalfLife, Power
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.optimizers import build_optimizer
 from dcgan_tf.models.penalties import GradientPenalty

@@ -15,15 +15,15 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.labels import read_labels
-from dcgan_tf.data.pack import Pack, narrowed, open_pack
+from dcgan_tf.data.pack import Pack, narrow, open_pack
 from dcgan_tf.data.pack_files import read_manifest
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.models.critic import features_of, pooled_features
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.probe.command import FEWEST, ProbeRequest
+from dcgan_tf.probe.discriminator_features import features_of, pooled_features
+from dcgan_tf.probe.labels import read_labels
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +104,7 @@ def _config(request, discriminator):
     if request.crop is not None:
         given["crop"] = request.crop
     config = ImageConfig(**vars(run) | given | {"subset_seed": request.seed})
-    return narrowed(config, open_source(config), request.pictures)
+    return narrow(config, open_source(config), request.pictures)
 
 
 def seen_in_training(run: Run, config: Config, pack: Pack) -> str:

@@ -4,7 +4,6 @@ import re
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.foreign import is_count, is_number
-from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
 from dcgan_tf.common.scores import (
@@ -15,10 +14,11 @@ from dcgan_tf.common.scores import (
     parse_record,
     title,
 )
+from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.curves import EPOCHS, curves
-from dcgan_tf.report.pictures import one_picture, sample_pictures
-from dcgan_tf.report.reading import Files, as_text
+from dcgan_tf.report.run_files import Files, as_text
 from dcgan_tf.report.settings import REFERENCE, read_settings, settings
+from dcgan_tf.report.thumbnails import one_picture, sample_pictures
 
 SCORES, WARNINGS, NOTES = 400, 30, 30  # on one page; there is seldom a tenth of it
 LOG_BYTES = 2**23  # of a log.txt, which has 100 bytes an epoch

@@ -9,7 +9,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.foreign import is_number
 from dcgan_tf.common.images import evenly
 from dcgan_tf.metrics import collapse
-from dcgan_tf.report.reading import Files, as_text, numbers
+from dcgan_tf.report.run_files import Files, as_text, numbers
 
 LOSSES = ("d_loss", "g_loss", "d_real", "d_fake")
 GUESSING = {"hinge": 1.0}  # d_loss of a D that only guesses; else ln 2, as in models/losses.py

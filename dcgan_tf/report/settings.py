@@ -6,7 +6,7 @@ from pathlib import Path
 from dcgan_tf.common.config import FIELDS, Config, ImageConfig, groups
 from dcgan_tf.common.config_file import find_config, read_config, read_table
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.report.reading import Files
+from dcgan_tf.report.run_files import Files
 
 REFERENCE = "celeba"  # what a command without --config trains
 

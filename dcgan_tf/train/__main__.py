@@ -15,7 +15,7 @@ def main(argv=None):
 def _story(request):
     """The function that does what the request asks for."""
     if request.dry_run:
-        from dcgan_tf.train.plan import print_plan
+        from dcgan_tf.train.dry_run import print_plan
 
         return print_plan
     if request.check:

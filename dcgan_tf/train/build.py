@@ -15,17 +15,17 @@ from dcgan_tf.train import changes
 from dcgan_tf.train.callbacks import logs
 from dcgan_tf.train.callbacks.control import (
     Checkpoint,
-    Looks,
     RestoreMeans,
     StepCounter,
     Stop,
     StopAtNaN,
+    SyncSchedule,
 )
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.midway import AverageIntoG, Midway
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
-from dcgan_tf.train.callbacks.scores import Scores, training_judge
+from dcgan_tf.train.callbacks.scores import Scores, training_scorer
 from dcgan_tf.train.init_from import check_same, init_files
 
 log = logging.getLogger(__name__)
@@ -72,13 +72,13 @@ def callbacks(session, own=()) -> list[keras.callbacks.Callback]:
 
     StepCounter moves `journal.step` and says when values are looked at, for all others. StopAtNaN
     comes before anything is written. MetricsLog measures pictures of SampleGrid and adds to
-    `journal.history`, which Troubles, LossPlot, TensorBoardLog and Checkpoint read, LossPlot to
-    `journal.curve`; Scores comes before TensorBoardLog, which writes them. Checkpoint comes after
+    `journal.history`, which TrainingWarnings, LossPlot, TensorBoardLog and Checkpoint read, LossPlot
+    to `journal.curve`; Scores comes before TensorBoardLog, which writes them. Checkpoint comes after
     all of an epoch that cannot be made again from it, and Stop, which draws the plots, is last.
     A program's `own` come before both.
     """
     run, journal, stop, config = session.run, session.journal, session.stop, session.config
-    looks = Looks(config.checkpoint_steps, session.workers)
+    looks = SyncSchedule(config.checkpoint_steps, session.workers)
     found = [
         RestoreMeans(journal, session.restored),
         Midway(journal, config, session.plan, settle),
@@ -110,10 +110,10 @@ def _writing(session, looks):
         ProgressBar(journal, pace, config.batch_size, epochs, looks),
         grids,
         logs.MetricsLog(run, journal, pace, epochs, diversity, grids),
-        logs.Troubles(journal, _certainty(config, session.plan)),
+        logs.TrainingWarnings(journal, _certainty(config, session.plan)),
     ]
     if config.score_every:
-        judge = training_judge(config, session.pack)
+        judge = training_scorer(config, session.pack)
         count = config.score_samples
         found.append(Scores(run.root, judge, config.score_every, count, journal=journal))
     if config.tensorboard:

@@ -17,7 +17,7 @@ from dcgan_tf.models import xla
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import computing, devices
 from dcgan_tf.train.callbacks.control import CallbackList
-from dcgan_tf.train.plan import look_for_images
+from dcgan_tf.train.dry_run import look_for_images
 
 log = logging.getLogger(__name__)
 

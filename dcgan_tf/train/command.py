@@ -13,8 +13,8 @@ from dcgan_tf.common.config_file import find_config, names, read_config, read_ta
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.hints import typed
 from dcgan_tf.common.runs import Run, started_in
+from dcgan_tf.common.suggestions import typed
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
@@ -214,7 +214,7 @@ def prepare(request):
         from dcgan_tf.common.start_tensorflow import start_tensorflow
 
         on_gpu = start_tensorflow()
-    from dcgan_tf.train.footprint import check_memory
+    from dcgan_tf.train.memory import check_memory
 
     check_memory(request.config, on_gpu)
     return request

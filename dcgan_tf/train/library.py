@@ -10,7 +10,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train.command import Request, prepare
-from dcgan_tf.train.footprint import check_size
+from dcgan_tf.train.memory import check_size
 
 
 def train(

@@ -14,14 +14,14 @@ from dcgan_tf.common.errors import (
     describe,
     is_file_system_error,
 )
-from dcgan_tf.common.hints import path_flag, typed
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run
+from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.page import write_report
-from dcgan_tf.train import claim, devices
+from dcgan_tf.train import devices, run_lock
 from dcgan_tf.train.build import callbacks, redraw
-from dcgan_tf.train.callbacks.redrawn import attempt
+from dcgan_tf.train.callbacks.periodic_image import attempt
 from dcgan_tf.train.session import open_session
 from dcgan_tf.train.signals import StopRequest
 
@@ -48,7 +48,7 @@ def train_in(request) -> tuple[Run, int]:
     """
     epochs = request.config.epochs
     worker = devices.worker(request.config)
-    own = claim.claim(request) if worker[0] == 0 else claim.join(request)
+    own = run_lock.claim(request) if worker[0] == 0 else run_lock.join(request)
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints)
         if found and found[1].epoch >= epochs:
@@ -60,7 +60,7 @@ def train_in(request) -> tuple[Run, int]:
         session = open_session(request, run, stop, worker, found)
         kept = callbacks(session, request.callbacks)
         if session.chief:
-            claim.save_config(run, request.config, session.plan)  # now that nothing is refused
+            run_lock.save_config(run, request.config, session.plan)  # now that nothing is refused
             canvas = grid(np.asarray(session.pack.pixels[:64]))
             with attempt(run.reals):
                 save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))

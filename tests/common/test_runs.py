@@ -19,7 +19,7 @@ from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run, sample_file, sample_files
-from dcgan_tf.train import claim
+from dcgan_tf.train import run_lock
 
 
 def request(*argv):
@@ -111,7 +111,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_free_space(tmp_path):
 def test_check_refuses_a_file(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(UserError, match="this is a file"):
-        claim.check(Run(tmp_path / "a"), resolved())
+        run_lock.check(Run(tmp_path / "a"), resolved())
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
@@ -119,76 +119,76 @@ def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
     """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no config.toml"):
-        claim.check(Run(tmp_path), resolved())
+        run_lock.check(Run(tmp_path), resolved())
 
 
 @pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml"])
 def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
-    claim.check(Run(tmp_path / "new"), resolved())
+    run_lock.check(Run(tmp_path / "new"), resolved())
     if left:
         (tmp_path / left).write_text("")
-    claim.check(Run(tmp_path), resolved())
+    run_lock.check(Run(tmp_path), resolved())
 
 
 def test_check_refuses_another_config_by_its_fields(tmp_path):
     run = saved_run(tmp_path / "a", resolved("--width", 0.5))
     with pytest.raises(UserError) as caught:
-        claim.check(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
+        run_lock.check(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
     assert "width 0.5 -> 0.25; seed 0 -> 1)" in str(caught.value)
 
 
 def test_check_allows_what_may_change(tmp_path):
     config = resolved()
     run = saved_run(tmp_path / "a", config)
-    claim.check(run, config)
-    claim.check(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
+    run_lock.check(run, config)
+    run_lock.check(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
 
 
 def test_check_refuses_a_damaged_config_by_its_file(tmp_path):
     run = saved_run(tmp_path / "a")
     run.config.write_text("epochs = ")
     with pytest.raises(UserError, match=r"config\.toml: not valid TOML"):
-        claim.check(run, resolved())
+        run_lock.check(run, resolved())
 
 
 def test_claim_makes_a_numbered_run_with_config_and_versions(here):
-    with claim.claim(request("--config", "demo", "--seed", 5)) as run:
+    with run_lock.claim(request("--config", "demo", "--seed", 5)) as run:
         assert run.root == Path("runs/0001-demo")
     assert read_config(run.config) == resolved("--config", "demo", "--seed", 5)
     versions = json.loads(run.versions.read_text())
     assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= set(versions)
-    with claim.claim(request("--config", "demo")) as second:
+    with run_lock.claim(request("--config", "demo")) as second:
         assert second.root == Path("runs/0002-demo")
 
 
 def test_claim_refuses_a_live_owner_with_its_own_code(tmp_path):
     wanted = request("--run", tmp_path / "deep" / "a")
-    with claim.claim(wanted), pytest.raises(UserError) as caught, claim.claim(wanted):
+    with run_lock.claim(wanted), pytest.raises(UserError) as caught, run_lock.claim(wanted):
         pass
     assert caught.value.code == IN_USE
-    with claim.claim(wanted):  # the lock of one that ended is not in the way
+    with run_lock.claim(wanted):  # the lock of one that ended is not in the way
         pass
 
 
 @pytest.mark.parametrize("error", [UserError("x"), Interrupted(15), OSError("full")])
 def test_a_run_that_never_began_leaves_no_directory(error, here):
-    with pytest.raises(type(error)), claim.claim(request()):
+    with pytest.raises(type(error)), run_lock.claim(request()):
         raise error
     assert list(here.iterdir()) == []
 
 
 def test_a_run_that_began_is_kept_whatever_stops_it(here):
-    with pytest.raises(UserError), claim.claim(request()) as run:
+    with pytest.raises(UserError), run_lock.claim(request()) as run:
         run.reals.write_bytes(b"")
         raise UserError("x")
-    with pytest.raises(UserError), claim.claim(request("--run", run.root)):
+    with pytest.raises(UserError), run_lock.claim(request("--run", run.root)):
         raise UserError("x")
     assert run.config.is_file()
 
 
 def test_without_git_the_versions_say_so(monkeypatch):
     monkeypatch.setenv("PATH", "")
-    assert claim.versions()["git_commit"] is None
+    assert run_lock.versions()["git_commit"] is None
 
 
 def test_newest_is_the_run_whose_generator_was_written_last(here):

@@ -13,12 +13,12 @@ from PIL import Image
 
 from dcgan_tf.common.directions import read_directions
 from dcgan_tf.data import synthetic
-from dcgan_tf.directions import command, labelled, people
+from dcgan_tf.directions import command, labeled, labeled_data
 from dcgan_tf.directions.__main__ import main
+from dcgan_tf.directions.attribute_classifier import AttributeClassifier
 from dcgan_tf.directions.attributes import conditioned, judge, reach_for
 from dcgan_tf.directions.command import DirectionsRequest
-from dcgan_tf.directions.heads import Head
-from dcgan_tf.directions.strips import REACHES
+from dcgan_tf.directions.traversal import REACHES
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import Sampler
 
@@ -64,7 +64,7 @@ def test_a_head_learns_and_is_the_same_each_time():
     labels = (rng.rand(200, 2) < 0.5).astype(np.int8)
     pixels = rng.randint(0, 200, (200, 16, 16, 1)).astype(np.uint8)
     pixels[labels[:, 0] > 0, 4:8] += 50  # rows, so that mirroring changes nothing
-    heads = [Head(16, 1, 2, seed=3) for _ in range(2)]
+    heads = [AttributeClassifier(16, 1, 2, seed=3) for _ in range(2)]
     for head in heads:
         head.learn(pixels[:150], labels[:150], lambda: None, steps=60)
     first, again = (head.scores(pixels) for head in heads)
@@ -145,7 +145,7 @@ def flags(faces, **changes):
 def test_drawn_faces_have_the_direction_that_they_were_made_with(
     faces, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(labelled, "STEPS", 150)
+    monkeypatch.setattr(labeled, "STEPS", 150)
     main(flags(faces, out=tmp_path))
     printed = capsys.readouterr().out
     assert "refused" in printed and "Coin (AUC 0." in printed
@@ -204,7 +204,7 @@ def test_drawn_faces_have_no_attributes_but_those_of_data_do(demo):
     with refused("--attributes", "trained on demo", "add --data PATH"):
         command.parse_directions(flags(demo, data=None, judge_data=None))
     request = command.parse_directions(flags(demo, data=demo / "own.zip"))
-    config = people._config(request, a_sampler())
+    config = labeled_data._config(request, a_sampler())
     assert (config.dataset, config.crop) == ("folder", "30,55,150,175")
 
 
@@ -220,13 +220,13 @@ def test_a_table_of_other_pictures_is_refused_before_these_are_packed(demo):
         *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", str(others))
     )
     with refused("has none of the 70 pictures, such as x/0.jpg"):
-        people.labelled_pictures(request, a_sampler())
+        labeled_data.labeled_images(request, a_sampler())
     assert not (demo / "packs").exists()
 
 
 def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkeypatch):
-    monkeypatch.setattr(people, "MOST", 3)
-    monkeypatch.setattr(people, "FEWEST", 1)
+    monkeypatch.setattr(labeled_data, "MOST", 3)
+    monkeypatch.setattr(labeled_data, "FEWEST", 1)
     pictures = {f"x/{k}.jpg": face_jpeg(k) for k in range(8)}
     names = ["Even", "Large"]
     rows = [f"{k}.jpg {1 - k % 2} {int(k > 3)}" for k in range(8)]
@@ -235,7 +235,7 @@ def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkey
     request = DirectionsRequest(
         *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", *both)
     )
-    found, own, _ = people.labelled_pictures(request, a_sampler())
+    found, own, _ = labeled_data.labeled_images(request, a_sampler())
     manifest = json.loads(next((demo / "packs").glob("*/manifest.json")).read_text())
     numbers = [int(name[2:-4]) for name in manifest["names"]]
     assert found == names and len(numbers) == 3
@@ -243,8 +243,8 @@ def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkey
 
 
 def test_a_bad_picture_beside_hardly_more_than_are_taken_is_no_matter(demo, monkeypatch):
-    monkeypatch.setattr(people, "MOST", 19)
-    monkeypatch.setattr(people, "FEWEST", 1)
+    monkeypatch.setattr(labeled_data, "MOST", 19)
+    monkeypatch.setattr(labeled_data, "FEWEST", 1)
     pictures = {f"{k}.jpg": face_jpeg(k) for k in range(20)} | {"3.jpg": b"none", "7.jpg": b"none"}
     rows = [f"{k}.jpg {k % 2}" for k in range(20)]
     (demo / "table.txt").write_text("\n".join(["Even", *rows]) + "\n")
@@ -252,7 +252,7 @@ def test_a_bad_picture_beside_hardly_more_than_are_taken_is_no_matter(demo, monk
     request = DirectionsRequest(
         *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", data)
     )
-    _, own, judges = people.labelled_pictures(request, a_sampler())
+    _, own, judges = labeled_data.labeled_images(request, a_sampler())
     assert len(own.labels) + len(judges.labels) == 18
 
 

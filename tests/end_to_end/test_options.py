@@ -135,7 +135,7 @@ def test_what_contradicts_itself_is_refused_with_the_reason(flags, message):
 def test_a_run_that_is_made_with_an_average_says_so_in_its_records(whole):
     _, cwd = whole
     from dcgan_tf.common.runs import Run
-    from dcgan_tf.evaluate.pictures import generated, generator_of
+    from dcgan_tf.evaluate.image_sets import generated, generator_of
 
     run = Run(cwd / "runs/a")
     assert generated(generator_of(run), 16).made_by["weights_of"] == "average of G"

@@ -29,9 +29,9 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate import against, evaluation, judge, protocol, table
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate.pictures import from_pack, generated
+from dcgan_tf.evaluate import evaluation, protocol, reference, score_table, scorer
+from dcgan_tf.evaluate.image_sets import from_pack, generated
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
@@ -69,7 +69,7 @@ def there(trained, tmp_path, monkeypatch):
 def tiny(monkeypatch):
     """The network that every evaluation of this test gets."""
     network = TinyInception()
-    monkeypatch.setattr(judge, "load_inception", lambda path: network)
+    monkeypatch.setattr(scorer, "load_inception", lambda path: network)
     return network
 
 
@@ -165,7 +165,7 @@ def test_list_shows_what_compares_and_names_what_does_not(there, capsys):
     records = [record_of() | full, record_of(layer="pool_3") | full, record_of() | full]
     records[2]["epoch"] = 7
     write_lines(there / "runs/a/evaluation.jsonl", records)
-    table.list_runs(["runs/a"])
+    score_table.list_runs(["runs/a"])
     shown, refused = capsys.readouterr().out.split("not comparable")
     assert "r epoch 1" in shown and "r epoch 7" in shown and shown.count("1.0000") == 2
     assert "1.00e-06" in shown  # not 0.0000
@@ -174,9 +174,9 @@ def test_list_shows_what_compares_and_names_what_does_not(there, capsys):
     other.root.mkdir()
     write_lines(other.evaluation, [record_of(layer="pool_3")])
     with pytest.raises(UserError, match="layer mixed_7 and pool_3"):
-        table.list_runs(["runs/a", "runs/b"])
+        score_table.list_runs(["runs/a", "runs/b"])
     with pytest.raises(UserError, match="no evaluation.jsonl"):
-        table.list_runs(["runs/c"])
+        score_table.list_runs(["runs/c"])
 
 
 # The choice of pictures
@@ -194,7 +194,7 @@ def make_archive(trained, tmp_path_factory):
             subset=subset,
             packs=packs,
         )
-        return against.Archive(config, open_source(config), "own", "rest")
+        return reference.Archive(config, open_source(config), "own", "rest")
 
     return make
 
@@ -207,7 +207,7 @@ def distinct(*pictures):
 def test_rest_is_what_the_subset_leaves_out(make_archive):
     archive = make_archive(24)
     assert archive.left_out == 48
-    choice = against.choose_rest(archive, 20, 20, seed=0)
+    choice = reference.choose_rest(archive, 20, 20, seed=0)
     own = from_pack(archive.pack, archive.rows, "own")
     assert [p.count for p in (choice.reference, choice.held_out, own)] == [20, 20, 24]
     assert distinct(choice.reference, choice.held_out, own) == 64
@@ -215,13 +215,13 @@ def test_rest_is_what_the_subset_leaves_out(make_archive):
 
 def test_floor_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(make_archive):
     archive = make_archive(24)
-    choice = against.choose_subset(archive, 24, 24, seed=0)  # none of its own are left
+    choice = reference.choose_subset(archive, 24, 24, seed=0)  # none of its own are left
     assert distinct(choice.reference, choice.held_out) == 48 and "rest" in choice.held_out.name
-    choice = against.choose_subset(archive, 10, 10, seed=0)
+    choice = reference.choose_subset(archive, 10, 10, seed=0)
     assert distinct(choice.reference, choice.held_out) == 20 and "own" in choice.held_out.name
-    choice = against.choose_subset(make_archive(60), 60, 60, seed=0)
+    choice = reference.choose_subset(make_archive(60), 60, 60, seed=0)
     assert choice.held_out is None and "60 further" in choice.reason and "12" in choice.reason
-    choice = against.choose_rest(make_archive(60), 12, 12, seed=0)  # the floor is of the subset
+    choice = reference.choose_rest(make_archive(60), 12, 12, seed=0)  # the floor is of the subset
     assert choice.held_out.count == 12 and "own" in choice.held_out.name
 
 
@@ -230,7 +230,7 @@ def test_floor_comes_from_others_and_is_null_with_the_reason_where_there_are_too
     [(2000, 8000, 2000), (2000, 0, 1000), (202_599, 0, 10_000), (2000, 1500, 1500), (3, 0, 1)],
 )
 def test_default_count_leaves_a_floor(own, spare, count):
-    assert against.default_count(own, spare) == count
+    assert reference.default_count(own, spare) == count
 
 
 # Features and their cache
@@ -323,18 +323,18 @@ def feature_set(seed, count=40, logits=False, shift=0.0):
 
 def test_scores_are_those_of_the_mathematics_and_fid_768_is_labelled_so():
     real, fake = feature_set(0), feature_set(1, shift=0.5)
-    found, notes = judge.compare(real, fake, "mixed_7", seed=0)
+    found, notes = scorer.compare(real, fake, "mixed_7", seed=0)
     assert list(found) == ["fid_768", *KEYS[:5]]
     assert found["fid_768"] == frechet_distance(real.statistics, fake.statistics)
     wanted = precision_recall(real.features, fake.features)
     assert (found["precision"], found["recall"]) == wanted
     assert found["inception_score"] is None and "softmax" in notes[0]
-    found, notes = judge.compare(real, feature_set(1, logits=True), "pool_3", seed=0)
+    found, notes = scorer.compare(real, feature_set(1, logits=True), "pool_3", seed=0)
     assert found["fid"] > 0 and found["inception_score"] > 1 and not notes
 
 
 def test_too_few_pictures_give_null_and_a_warning_that_says_why():
-    found, notes = judge.compare(feature_set(0, 3), feature_set(1, 3, logits=True), "pool_3", 0)
+    found, notes = scorer.compare(feature_set(0, 3), feature_set(1, 3, logits=True), "pool_3", 0)
     assert found["precision"] is None and found["recall"] is None
     assert found["inception_score"] is None
     assert any(note.startswith("warning: 3 samples in 6 dimensions") for note in notes)
@@ -342,11 +342,11 @@ def test_too_few_pictures_give_null_and_a_warning_that_says_why():
     assert found["kid_std"] is None and any(
         "no standard deviation of KID" in note for note in notes
     )
-    assert found["kid_mean"] is not None and "±" not in table.cell(found, "kid_mean")
+    assert found["kid_mean"] is not None and "±" not in score_table.cell(found, "kid_mean")
 
 
 def test_kid_has_a_spread_where_one_subset_is_all_pictures_and_the_stamp_says_of_what():
-    found, _ = judge.compare(feature_set(0), feature_set(1, shift=0.5), "mixed_7", seed=0)
+    found, _ = scorer.compare(feature_set(0), feature_set(1, shift=0.5), "mixed_7", seed=0)
     assert 0 < found["kid_std"] < found["kid_mean"]
     made_by = {"crop": "center", "size": 8, "channels": 3, "filter": "none"}
     stamps = {}
@@ -403,7 +403,7 @@ def test_what_is_no_record_stands_neither_in_the_way_nor_in_the_list(there, tiny
     record = score(capsys, "--run", "runs/a")
     assert "left out what is no record of scores, line 1, 2, 3, 4, 5" in caplog.text
     assert read_lines(path) == [record]
-    table.list_runs(["runs/a"])
+    score_table.list_runs(["runs/a"])
     assert f"{record['fid_768']:.2f}"[:3] in capsys.readouterr().out
 
 

@@ -19,7 +19,7 @@ from tiny_inception import TinyInception
 from dcgan_tf.common import limits, scores
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate import evaluation, judge, table
+from dcgan_tf.evaluate import evaluation, score_table, scorer
 from dcgan_tf.evaluate.command import parse_evaluation
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES
@@ -70,7 +70,7 @@ def test_what_is_too_large_or_no_file_is_named_with_its_limit(here, flags, words
 
 
 def test_one_picture_a_side_is_refused(here, monkeypatch):
-    monkeypatch.setattr(judge, "load_inception", lambda path: TinyInception())
+    monkeypatch.setattr(scorer, "load_inception", lambda path: TinyInception())
     write_files(here / "A", {"0.jpg": face_jpeg(0)})
     write_files(here / "B", {f"{i}.jpg": face_jpeg(i) for i in range(3)} | {"3.jpg": b"none"})
     with refused("A", "2 or more"):
@@ -127,7 +127,7 @@ def test_scores_are_listed_past_rubbish(tmp_path, capsys, seed):
     assert GOOD in scores.read_records(run.evaluation)
     assert all(scores.is_record(record) for record in scores.read_records(run.evaluation))
     with contextlib.suppress(UserError):  # the newest may have another protocol: named
-        table.list_runs([tmp_path])
+        score_table.list_runs([tmp_path])
     assert "\x1b" not in capsys.readouterr().out
 
 
@@ -137,7 +137,7 @@ def test_scores_are_listed_past_rubbish(tmp_path, capsys, seed):
 def test_a_file_without_records_is_said_to_have_none(tmp_path, caplog, content):
     Run(tmp_path).evaluation.write_bytes(content)
     with refused("no evaluation.jsonl with scores"):
-        table.list_runs([tmp_path])
+        score_table.list_runs([tmp_path])
     assert ("line 1" in caplog.text) == bool(content)
 
 

@@ -34,8 +34,8 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import exploration
 from dcgan_tf.explore import server as server_module
 from dcgan_tf.explore.command import COMMAND, parse_explore
+from dcgan_tf.explore.latent_formula import Recipe, latent, read_recipe
 from dcgan_tf.explore.page import describe
-from dcgan_tf.explore.recipe import Recipe, latent, read_recipe
 from dcgan_tf.explore.server import BODY_BYTES, Refused
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator

@@ -13,8 +13,8 @@ from PIL import Image
 import generate
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.explore import exploration
+from dcgan_tf.explore.latent_formula import Recipe, latent
 from dcgan_tf.explore.page import describe
-from dcgan_tf.explore.recipe import Recipe, latent
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.train.command import parse_training

@@ -21,8 +21,8 @@ from dcgan_tf.explore import runtime as runtime_module
 from dcgan_tf.explore import static
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.exploration import explore
+from dcgan_tf.explore.latent_formula import Recipe, latent
 from dcgan_tf.explore.page import describe, part
-from dcgan_tf.explore.recipe import Recipe, latent
 from dcgan_tf.explore.runtime import CACHE, FILES, VERSION, runtime
 from dcgan_tf.explore.static import static_page, write_static
 from dcgan_tf.models.loading import load_generator

@@ -108,7 +108,7 @@ def test_each_epoch_is_judged_by_the_targets_of_its_steps(caplog):
     assert collapse.troubles(history, certainty) == {"saturated D": 8}
     for last in range(1, 10):
         journal = Journal(10, "", 10 * last, history[:last])
-        logs.Troubles(journal, certainty).on_epoch_end(last - 1)
+        logs.TrainingWarnings(journal, certainty).on_epoch_end(last - 1)
     assert "D is saturated at epoch 8" in caplog.text and len(caplog.records) == 1
 
 
@@ -116,6 +116,6 @@ def test_warning_comes_once_with_the_epoch(caplog):
     history = epochs(0.9, 0.8, 0.1, 0.1)
     for last in (1, 2, 3, 4):
         journal = Journal(10, "", 10 * last, history[:last])
-        logs.Troubles(journal, lambda step: 1.0).on_epoch_end(last - 1)
+        logs.TrainingWarnings(journal, lambda step: 1.0).on_epoch_end(last - 1)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "collapse at epoch 3" in caplog.text

@@ -18,7 +18,7 @@ from tiny_gan import build, fit, tiny
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import open_zip
 from dcgan_tf.models import loading
-from dcgan_tf.models.average import HalfLife
+from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator, load_network
 from dcgan_tf.models.losses import NonSaturating

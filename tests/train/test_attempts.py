@@ -11,20 +11,20 @@ from PIL import Image
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.train import build
-from dcgan_tf.train.callbacks import redrawn
+from dcgan_tf.train.callbacks import periodic_image
 from dcgan_tf.train.callbacks.control import Checkpoint, Stop
 from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog
-from dcgan_tf.train.callbacks.redrawn import Redrawn
+from dcgan_tf.train.callbacks.periodic_image import PeriodicImage
 from dcgan_tf.train.callbacks.samples import SampleGrid
 from dcgan_tf.train.signals import StopRequest
 
 
 @pytest.fixture(autouse=True)
 def nothing_failed_yet(monkeypatch):
-    monkeypatch.setattr(redrawn, "_failing", {})
+    monkeypatch.setattr(periodic_image, "_failing", {})
 
 
-class Plot(Redrawn):
+class Plot(PeriodicImage):
     """Fails as often as it is told, then writes."""
 
     def __init__(self, path, failures):
@@ -84,7 +84,7 @@ def test_the_order_of_the_callbacks(tmp_path):
     before = kinds[: kinds.index(Checkpoint)]
     assert before.index(SampleGrid) < before.index(MetricsLog) < before.index(TensorBoardLog)
     assert kinds[-2:] == [Checkpoint, Stop]
-    assert [c.path.name for c in order if isinstance(c, Redrawn) and c.put_off] == [
+    assert [c.path.name for c in order if isinstance(c, PeriodicImage) and c.put_off] == [
         "losses.png",
         "progress.gif",
     ]

@@ -9,14 +9,14 @@ from dcgan_tf.common.config import MIDWAY, changed_fields
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train import changes, claim
+from dcgan_tf.train import changes, run_lock
 from dcgan_tf.train.changes import Change
 
 
 @pytest.fixture
 def run(tmp_path):
     run = Run(tmp_path)
-    claim.save_config(run, resolved("--g-learning-rate", 1e-3))
+    run_lock.save_config(run, resolved("--g-learning-rate", 1e-3))
     return run
 
 
@@ -24,7 +24,7 @@ def go_on(run, step, **settings):
     """Settings change at `step`, three steps an epoch; config.toml is written as training does."""
     config = replace(read_config(run.config), **settings)
     plan = changes.planned(run.config, config, step, step // 3)
-    claim.save_config(run, config, plan)
+    run_lock.save_config(run, config, plan)
     return config, plan
 
 

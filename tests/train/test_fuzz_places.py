@@ -18,7 +18,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import lock_for
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run, epoch_of, sample_file
-from dcgan_tf.train import changes, claim
+from dcgan_tf.train import changes, run_lock
 
 OBSTACLES = ("folder", "full folder", "loop", "nowhere", "pipe", "link to file", "link to folder")
 
@@ -58,7 +58,7 @@ def attempt(config, root=Path("a")):
     request = SimpleNamespace(config=config, run_dir=root, config_name="celeba")
 
     def train():
-        with claim.claim(request) as run:
+        with run_lock.claim(request) as run:
             for path in (run.metrics, run.reals, run.evaluation):
                 write_text(path, "{}\n")
         return ""
@@ -75,7 +75,7 @@ def config():
 def test_what_stands_in_the_way_is_named_first_and_never_written_through(
     seed, config, here, monkeypatch
 ):
-    monkeypatch.setattr(claim, "versions", dict)
+    monkeypatch.setattr(run_lock, "versions", dict)
     rng = random.Random(seed)
     outside()
     run = Run("a")
@@ -217,7 +217,7 @@ def test_journals_with_a_right_checksum_and_wrong_values_are_damaged(seed, tmp_p
 
 @pytest.mark.parametrize("seed", range(20))
 def test_damaged_config_is_refused_by_its_name(seed, config, here, monkeypatch):
-    monkeypatch.setattr(claim, "versions", dict)
+    monkeypatch.setattr(run_lock, "versions", dict)
     assert attempt(config) == ""
     rng = random.Random(seed)
     path = Run("a").config

@@ -22,7 +22,7 @@ from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config import bound_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.data.pack import open_pack
-from dcgan_tf.train import changes, claim, command, images
+from dcgan_tf.train import changes, command, images, run_lock
 
 IMAGE = {f"{number}.jpg": face_jpeg(number) for number in range(12)}
 FOLDER = ("--dataset", "folder")
@@ -38,7 +38,7 @@ def find(*argv):
 def begin(root, *argv, checkpoint=True):
     """Run: as a training of `train.py ARGV`, started here, leaves it with its pack."""
     request = command.parse_training([*map(str, argv), "--run", str(root)])
-    with claim.claim(request) as run:
+    with run_lock.claim(request) as run:
         if checkpoint:
             pack = open_pack(*images.open_images(request)[:2])
             bound = bound_fields(request.config)

@@ -8,7 +8,7 @@ from keras import layers
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.train import claim
+from dcgan_tf.train import run_lock
 from dcgan_tf.train.init_from import check_same, init_files
 
 
@@ -18,7 +18,7 @@ def trained(here):
     run = Run("runs/a")
     run.root.mkdir(parents=True)
     sizes = ("--width", 0.25, "--latent-dim", 7, "--base-size", 4, "--image-size", 32)
-    claim.save_config(run, resolved(*sizes, "--channels", 1, "--epochs", 9, "--seed", 5))
+    run_lock.save_config(run, resolved(*sizes, "--channels", 1, "--epochs", 9, "--seed", 5))
     for path in (run.generator, run.discriminator):
         path.write_bytes(b"")
     return run

@@ -6,7 +6,7 @@ from tiny_gan import BATCH, PIXELS, build, tiny
 
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.data.pipeline import batches
-from dcgan_tf.models.average import HalfLife
+from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.train.callbacks.midway import AverageIntoG
 
 

@@ -25,9 +25,9 @@ FLAGS = (
 PRELUDE = f"""
 import sys
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
-from dcgan_tf.evaluate import judge
+from dcgan_tf.evaluate import scorer
 from tiny_inception import TinyInception
-judge.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
+scorer.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))
 """
 
 

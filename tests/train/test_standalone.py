@@ -13,7 +13,7 @@ from tiny_inception import TinyInception
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.images import grid
 from dcgan_tf.data.pipeline import batches
-from dcgan_tf.evaluate import judge
+from dcgan_tf.evaluate import scorer
 from dcgan_tf.models.sampling import Sampler, seed_latents, weights_sha256
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
@@ -38,7 +38,7 @@ def fitted(tmp_path_factory):
     model = tiny_gan.build(tiny_gan.tiny(), keras.optimizers.Adam)  # frames that differ clearly
     seen = Seen()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judge, "load_inception", lambda path: TinyInception())
+        patch.setattr(scorer, "load_inception", lambda path: TinyInception())
         model.fit(
             batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0),
             steps_per_epoch=5,
@@ -93,7 +93,7 @@ def test_scores_are_kept_with_the_best_generator_and_go_into_the_logs(fitted):
 
 @pytest.mark.parametrize(("every", "words"), [(1, "every epoch: 16"), (2, "every 2 epochs: 16")])
 def test_scores_say_how_often_they_are_made(every, words, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(judge, "load_inception", lambda path: TinyInception())
+    monkeypatch.setattr(scorer, "load_inception", lambda path: TinyInception())
     caplog.set_level(logging.INFO, "dcgan_tf")
     Scores(tmp_path, tiny_gan.PIXELS, every=every, count=16).on_epoch_begin(0)
     assert f"scores {words} samples against " in caplog.text

@@ -40,7 +40,7 @@ class CallbackList(keras.callbacks.CallbackList):
             callback.on_train_batch_end(batch, logs)
 
 
-class Looks:
+class SyncSchedule:
     """After which steps values are read from the device, for which the host has to wait for it.
 
     One process looks once a second, when it is asked to stop, and where a number of steps says
@@ -78,11 +78,11 @@ class StepCounter(keras.callbacks.Callback):
     Args:
         journal: checkpoints.Journal, whose `step` is counted here alone.
         stop: signals.StopRequest.
-        looks: Looks, told of every step here alone.
+        looks: SyncSchedule, told of every step here alone.
         workers: how many processes train together.
     """
 
-    def __init__(self, journal, stop, looks: Looks, workers: int):
+    def __init__(self, journal, stop, looks: SyncSchedule, workers: int):
         super().__init__()
         self._journal, self._stop, self._looks, self._workers = journal, stop, looks, workers
         self._told = False
@@ -111,7 +111,7 @@ class StopAtNaN(keras.callbacks.Callback):
 
     Args:
         run: runs.Run, whose last good checkpoint the message names.
-        looks: Looks.
+        looks: SyncSchedule.
     """
 
     def __init__(self, run, looks):
@@ -149,7 +149,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     Args:
         stop: signals.StopRequest, looked at after every step.
-        looks: Looks; only then are all values read that belong to a checkpoint.
+        looks: SyncSchedule; only then are all values read that belong to a checkpoint.
     """
 
     def __init__(self, run, journal, config, stop, looks):
@@ -209,7 +209,7 @@ class Stop(keras.callbacks.Callback):
         journal: checkpoints.Journal.
         stop: signals.StopRequest.
         epochs: of the whole training.
-        pictures: the Redrawn callbacks, drawn here and brought up to date before a stop.
+        pictures: the PeriodicImage callbacks, drawn here and brought up to date before a stop.
     """
 
     def __init__(self, journal, stop, epochs: int, pictures=()):

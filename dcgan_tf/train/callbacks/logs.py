@@ -18,7 +18,7 @@ from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
-from dcgan_tf.train.callbacks.redrawn import attempt
+from dcgan_tf.train.callbacks.periodic_image import attempt
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +33,8 @@ def epoch_record(epoch, step, batch_size, logs):
 class MetricsLog(keras.callbacks.Callback):
     """metrics.jsonl and timing.jsonl, one line an epoch, and a line for the person who watches.
 
-    It adds the epoch's record to `journal.history`, from which Troubles, LossPlot, TensorBoardLog
-    and Checkpoint take it: they come after it.
+    It adds the epoch's record to `journal.history`, from which TrainingWarnings, LossPlot,
+    TensorBoardLog and Checkpoint take it: they come after it.
 
     Args:
         run: runs.Run; journal: checkpoints.Journal; pace: progress.Pace.
@@ -110,7 +110,7 @@ def peak_memory():
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-class Troubles(keras.callbacks.Callback):
+class TrainingWarnings(keras.callbacks.Callback):
     """Warns of a collapse, noise and a saturated D, at the first epoch of each."""
 
     def __init__(self, journal, certainty):

@@ -11,7 +11,7 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.plots import figure
 from dcgan_tf.metrics import collapse
 from dcgan_tf.train.callbacks.logs import epoch_record
-from dcgan_tf.train.callbacks.redrawn import Redrawn
+from dcgan_tf.train.callbacks.periodic_image import PeriodicImage
 
 NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
 POINTS = 512  # of a curve, at most; a plot has about as many columns
@@ -103,7 +103,7 @@ class Curve:
         self._state.update(points=joined, stride=2 * self._state["stride"])
 
 
-class LossPlot(Redrawn):
+class LossPlot(PeriodicImage):
     """d_loss and g_loss over the images seen, and D's beliefs, in a PNG that is redrawn.
 
     Args:
@@ -114,7 +114,7 @@ class LossPlot(Redrawn):
         journal: of a run, which goes on where its checkpoint was; MetricsLog has put the epoch's
             record into its history before this callback comes. By default a plot of its own,
             which begins with this fit.
-        looks: control.Looks of a run, whose losses are read only then; by default always.
+        looks: control.SyncSchedule of a run, whose losses are read only then; by default always.
 
     Example:
 

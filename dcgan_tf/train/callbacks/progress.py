@@ -59,7 +59,7 @@ class ProgressBar(keras.callbacks.Callback):
     After half a minute one line everywhere says how long the whole training will take.
 
     Args:
-        looks: control.Looks; the losses are read then.
+        looks: control.SyncSchedule; the losses are read then.
     """
 
     def __init__(self, journal, pace: Pace, batch_size: int, epochs: int, looks):

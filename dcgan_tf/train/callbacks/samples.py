@@ -22,7 +22,7 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.runs import sample_file, sample_files
 from dcgan_tf.models.sampling import seed_latents
-from dcgan_tf.train.callbacks.redrawn import Redrawn, attempt
+from dcgan_tf.train.callbacks.periodic_image import PeriodicImage, attempt
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class SampleGrid(keras.callbacks.Callback):
                 del self._unwritten[path]
 
 
-class ProgressGif(Redrawn):
+class ProgressGif(PeriodicImage):
     """An animation of the sample grids so far, of at most 60 of them, evenly chosen.
 
     It is written after each sample, but not more often than every 20 seconds; at the end and at a

@@ -15,12 +15,12 @@ from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, frechet_name, mismatch, read_records
 from dcgan_tf.data.pack import Pack, archive_or_pack
-from dcgan_tf.evaluate.against import Choice, cache_of, choose_subset, training_archive
-from dcgan_tf.evaluate.judge import Judge, open_inception
-from dcgan_tf.evaluate.pictures import from_array, generated, pick
+from dcgan_tf.evaluate.image_sets import from_array, generated, pick
 from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING
+from dcgan_tf.evaluate.reference import Choice, cache_of, choose_subset, training_archive
+from dcgan_tf.evaluate.scorer import Scorer, open_inception
 from dcgan_tf.train.callbacks.best import is_best, is_own, publish_best, restore_best
-from dcgan_tf.train.callbacks.redrawn import attempt
+from dcgan_tf.train.callbacks.periodic_image import attempt
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Scores(keras.callbacks.Callback):
     Args:
         folder: for evaluation.jsonl, scores.png and best/; made if need be.
         reals: uint8 (n, height, width, channels), of which up to half are compared with and others
-            give the score of real against real; or a Judge, as `training_judge` gives it.
+            give the score of real against real; or a Scorer, as `training_scorer` gives it.
         every: so many epochs.
         count: of pictures that are generated for a score, at least 16.
         inception: where `reals` are pictures: Inception's weights, see load_inception; None takes
@@ -55,7 +55,7 @@ class Scores(keras.callbacks.Callback):
     def __init__(
         self,
         folder: str | os.PathLike,
-        reals: np.ndarray | Judge,
+        reals: np.ndarray | Scorer,
         every: int = 1,
         count: int = 1000,
         inception: str | os.PathLike | None = None,
@@ -77,10 +77,10 @@ class Scores(keras.callbacks.Callback):
     def _open_judge(self):
         """Open what the scores need; it may have to download Inception and to pack pictures."""
         self._judge = self._reals
-        if not isinstance(self._judge, Judge):
+        if not isinstance(self._judge, Scorer):
             inception, layer = open_inception(self._inception)
             choice, subsets = choose(self._reals, self._count), KID_SUBSETS_IN_TRAINING
-            self._judge = Judge(inception, layer, choice, None, subsets=subsets)
+            self._judge = Scorer(inception, layer, choice, None, subsets=subsets)
         choice = self._judge.choice
         floor = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
         held = choice.held_out.count if choice.held_out else 0
@@ -131,7 +131,7 @@ def choose(pixels: np.ndarray, count: int) -> Choice:
     return Choice(from_array(pixels[rows], "the real pictures"), held)
 
 
-def training_judge(config: Config, pack: Pack) -> Judge:
+def training_scorer(config: Config, pack: Pack) -> Scorer:
     """What scores the samples of a run: its training pictures and the network of `--inception`.
 
     The floor may need pictures of the archive that are not in the training pictures' pack.
@@ -143,7 +143,7 @@ def training_judge(config: Config, pack: Pack) -> Judge:
     archive, count = training_archive(config, source, pack), config.score_samples
     choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
     inception, layer = open_inception(config.inception or None)
-    return Judge(inception, layer, choice, cache_of(config), subsets=KID_SUBSETS_IN_TRAINING)
+    return Scorer(inception, layer, choice, cache_of(config), subsets=KID_SUBSETS_IN_TRAINING)
 
 
 def _names(record):

@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 
 from dcgan_tf.common.images import encode, evenly, read_grid
-from dcgan_tf.report.reading import Files, explain
+from dcgan_tf.report.run_files import Files, explain
 
 SIDES = (1100, 700, 400, 200)  # pixels at most; a smaller one where there is little room
 QUALITY = 85

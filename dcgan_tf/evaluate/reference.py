@@ -15,10 +15,10 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
-from dcgan_tf.data.pack import Pack, archive_or_pack, narrowed, open_pack
+from dcgan_tf.data.pack import Pack, archive_or_pack, narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.command import EvaluationRequest
-from dcgan_tf.evaluate.pictures import from_pack, pick
+from dcgan_tf.evaluate.image_sets import from_pack, pick
 from dcgan_tf.metrics.features import Pictures
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class Archive:
         The seeded order that chose the subset is followed further, so only these are packed too.
         """
         names, wanted = self.pack.manifest["names"], len(self.rows) + count
-        pack = open_pack(narrowed(self.config, self.source, wanted), self.source)
+        pack = open_pack(narrow(self.config, self.source, wanted), self.source)
         own = set(names)
         rows = np.array([i for i, n in enumerate(pack.manifest["names"]) if n not in own], np.int64)
         return pack, pick(rows, count, seed)[0]
@@ -173,7 +173,7 @@ def _other_archive(request, config):
     """Another archive whole; of a large one, the seeded choice that is needed."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
-    config = narrowed(config, source, 2 * (request.samples or 10_000))
+    config = narrow(config, source, 2 * (request.samples or 10_000))
     name = f"the pictures of {source.where}"
     return Archive(config, source, name, name)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_gan import BATCH, build, fit, tiny
 
-from dcgan_tf.models.average import HalfLife, Power
+from dcgan_tf.models.ema import HalfLife, Power
 
 
 def test_a_half_life_halves_and_its_ramp_forgets_the_beginning():

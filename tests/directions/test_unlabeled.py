@@ -6,9 +6,9 @@ import pytest
 from helpers import refused
 
 from dcgan_tf.directions.finding import SAMPLES, unlabelled
-from dcgan_tf.directions.strips import REACHES, reach_of
-from dcgan_tf.directions.unlabelled import of_kernel, of_maps
-from dcgan_tf.models.first_layer import first_kernel, first_maps
+from dcgan_tf.directions.first_layer import first_kernel, first_maps
+from dcgan_tf.directions.traversal import REACHES, reach_of
+from dcgan_tf.directions.unlabeled import of_kernel, of_maps
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 LENGTH = 6

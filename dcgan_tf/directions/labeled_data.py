@@ -10,10 +10,10 @@ from dcgan_tf.common.config import Config, ImageConfig
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
-from dcgan_tf.data.pack import narrowed, open_pack
+from dcgan_tf.data.pack import narrow, open_pack
 from dcgan_tf.data.sources import open_source
+from dcgan_tf.directions.attribute_table import read_attributes
 from dcgan_tf.directions.command import DirectionsRequest, owner
-from dcgan_tf.directions.table import read_attributes
 from dcgan_tf.models.sampling import Sampler
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ _OWN = 0.8  # share of other data for the first head
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Pictures with their attributes.
 
     Attributes:
@@ -36,9 +36,9 @@ class Labelled:
     labels: np.ndarray
 
 
-def labelled_pictures(
+def labeled_images(
     request: DirectionsRequest, sampler: Sampler
-) -> tuple[list[str], Labelled, Labelled]:
+) -> tuple[list[str], Labeled, Labeled]:
     """The attributes' names, the pictures of the first head, and those of the head that judges.
 
     Raises:
@@ -60,7 +60,7 @@ def labelled_pictures(
         rows = _split(packs[0].names, rows[0])
         packs, labels = packs * 2, labels * 2
     parts = [
-        Labelled(np.asarray(pack.pixels[chosen]), each[chosen])
+        Labeled(np.asarray(pack.pixels[chosen]), each[chosen])
         for pack, each, chosen in zip(packs, labels, rows, strict=True)
     ]
     for part, pack in zip(parts, packs, strict=True):
@@ -95,7 +95,7 @@ def _split(names, rows):
 
 
 def _pack(config, source):
-    return open_pack(narrowed(config, source, MOST), source)
+    return open_pack(narrow(config, source, MOST), source)
 
 
 def _config(request, sampler):

@@ -7,11 +7,11 @@ import numpy as np
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
+from dcgan_tf.directions.attribute_classifier import STEPS, AttributeClassifier
 from dcgan_tf.directions.attributes import JUDGED, conditioned, judge, reach_for, shifts
 from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.found import Found
-from dcgan_tf.directions.heads import STEPS, Head
-from dcgan_tf.directions.people import labelled_pictures
+from dcgan_tf.directions.labeled_data import labeled_images
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 log = logging.getLogger(__name__)
@@ -27,9 +27,9 @@ def labelled(sampler: Sampler, request: DirectionsRequest) -> tuple[list[Found],
     """A direction for each attribute that both heads can tell, and why others have none.
 
     Raises:
-        UserError: as `labelled_pictures`, or no attribute is left.
+        UserError: as `labeled_images`, or no attribute is left.
     """
-    names, own, others = labelled_pictures(request, sampler)
+    names, own, others = labeled_images(request, sampler)
     flag = f"--attributes {request.attributes}"
     told = _told(names, own, others, flag)
     refused = dict.fromkeys(names, "too few pictures with it, or without")
@@ -96,7 +96,9 @@ def _told(names, own, others, flag):
 
 
 def _learnt(part, seed):
-    head = Head(part.pixels.shape[1], part.pixels.shape[3], part.labels.shape[1], seed)
+    head = AttributeClassifier(
+        part.pixels.shape[1], part.pixels.shape[3], part.labels.shape[1], seed
+    )
     words = ("the first head", "the head that judges")[seed]
     with progress(STEPS, f"training {words}", "steps") as bar:
         head.learn(part.pixels, part.labels, bar.update, STEPS)

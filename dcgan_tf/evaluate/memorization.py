@@ -17,10 +17,10 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.against import Archive, at_epoch, cache_of, check_count, open_archive
 from dcgan_tf.evaluate.command import EvaluationRequest
-from dcgan_tf.evaluate.judge import open_inception
-from dcgan_tf.evaluate.pictures import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.image_sets import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.reference import Archive, at_epoch, cache_of, check_count, open_archive
+from dcgan_tf.evaluate.scorer import open_inception
 from dcgan_tf.metrics.features import Pictures, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
 

@@ -13,7 +13,13 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import batches
-from dcgan_tf.train.callbacks.control import CallbackList, Checkpoint, Looks, StepCounter, StopAtNaN
+from dcgan_tf.train.callbacks.control import (
+    CallbackList,
+    Checkpoint,
+    StepCounter,
+    StopAtNaN,
+    SyncSchedule,
+)
 from dcgan_tf.train.callbacks.loss_plot import NAMES, LossPlot
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.session import Session
@@ -43,7 +49,7 @@ def asked(signum=None):
 
 def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    journal, looks, looked = Journal(1000, ""), Looks(0, 1), []
+    journal, looks, looked = Journal(1000, ""), SyncSchedule(0, 1), []
     pace = Pace(journal, 8, 1)
     kept = [
         StepCounter(journal, asked(), looks, 1),
@@ -92,7 +98,7 @@ def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_is_looked_at_where_something_is_saved(clock, workers):
-    looks = Looks(6, workers)
+    looks = SyncSchedule(6, workers)
     found = []
     for step in range(1, 15):
         clock[0] += 0.3
@@ -113,7 +119,7 @@ def test_the_model_keeps_the_first_loss_that_is_no_number():
 
 
 class Never:
-    """Looks of a fast training: a second is long."""
+    """SyncSchedule of a fast training: a second is long."""
 
     now = False
 
@@ -140,7 +146,7 @@ def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
     model = tiny_gan.build(tiny_gan.tiny())
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
     run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=3)
-    looks, stop = Looks(3, 2), asked()  # of two workers, for they do not look at the clock
+    looks, stop = SyncSchedule(3, 2), asked()  # of two workers, for they do not look at the clock
     kept = [
         StepCounter(journal, stop, looks, 1),
         StopAtNaN(run, looks),
@@ -158,7 +164,7 @@ def test_a_checkpoint_whose_weights_give_the_nan_is_not_called_good(tmp_path):
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
     run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=1)
     run.checkpoints.mkdir()
-    looks, stop = Looks(1, 1), asked()
+    looks, stop = SyncSchedule(1, 1), asked()
     kept = [
         StepCounter(journal, stop, looks, 1),
         StopAtNaN(run, looks),
@@ -175,7 +181,7 @@ def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
     model = tiny_gan.build(tiny_gan.tiny())
     run, journal, config = Run(tmp_path), Journal(9, "", 7), tiny_gan.tiny()
     run.checkpoints.mkdir()
-    checkpoint = Checkpoint(run, journal, config, asked(), Looks(0, 1))
+    checkpoint = Checkpoint(run, journal, config, asked(), SyncSchedule(0, 1))
     checkpoint.set_model(model)
     checkpoint.save()
     journal.step = 8
@@ -199,7 +205,7 @@ def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
     ],
 )
 def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expected, tmp_path):
-    journal, looks, stop, saved = Journal(3, ""), Looks(1, 1), asked(), []
+    journal, looks, stop, saved = Journal(3, ""), SyncSchedule(1, 1), asked(), []
     settings = {"checkpoint_minutes": 0.0, "checkpoint_every": 5, "epochs": 5, **settings}
     checkpoint = Checkpoint(Run(tmp_path), journal, tiny_gan.tiny(**settings), stop, looks)
 

@@ -11,7 +11,7 @@ from dcgan_tf.common.files import digest
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Pictures
-from dcgan_tf.models.average import NAME as AVERAGE
+from dcgan_tf.models.ema import NAME as AVERAGE
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 

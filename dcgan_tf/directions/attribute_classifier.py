@@ -14,7 +14,7 @@ RATE, DECAY, DROPOUT = 2e-3, 1e-3, 0.3
 _AT_ONCE = 256  # pictures that are scored together
 
 
-class Head:
+class AttributeClassifier:
     """Scores of attributes.
 
     Args:

@@ -10,9 +10,9 @@ from tiny_inception import TinyInception
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate import against, judge, memorisation
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate.memorisation import Blurred, find_neighbours, verdict
+from dcgan_tf.evaluate import memorization, reference, scorer
+from dcgan_tf.evaluate.memorization import Blurred, find_neighbours, verdict
 from dcgan_tf.metrics import features
 
 
@@ -52,7 +52,7 @@ def test_planted_copies_are_found_and_each_copy_its_original():
     assert found["verdict"] == "copies" and found["copies"] == pytest.approx(0.3, abs=0.03)
     for space in spaces:
         assert space.nearest[:30].tolist() == list(range(30))
-    assert set(memorisation.suspects(*spaces, count=8)) <= set(range(30))
+    assert set(memorization.suspects(*spaces, count=8)) <= set(range(30))
 
 
 def test_fresh_pictures_are_no_copies():
@@ -67,19 +67,19 @@ def test_smooth_pictures_near_in_pixels_alone_are_no_copies():
     pixels = find_neighbours(Blurred(held_out[:50]), Blurred(held_out), Blurred(training))
     for first, second, share in ((near, far, 0), (near, near, 1)):
         spaces = [
-            memorisation.Neighbours(d, pixels.held_out, pixels.nearest) for d in (first, second)
+            memorization.Neighbours(d, pixels.held_out, pixels.nearest) for d in (first, second)
         ]
         assert verdict(*spaces)["copies"] == share
 
 
 def test_held_out_pictures_that_were_trained_on_give_no_ratio():
     zero, far = np.zeros(20), np.full(20, 3.0)
-    space = memorisation.Neighbours(far, zero, np.zeros(20, int))
+    space = memorization.Neighbours(far, zero, np.zeros(20, int))
     record = verdict(space, space)
     assert record["pixels"]["ratio_of_medians"] is None
     shown = {"samples": 20, "epoch": 1, "layer": "mixed_7", "training": "a", "held_out": "b"}
-    assert "(ratio none)" in memorisation.in_words(record | shown, Run("r"))
-    unknown = memorisation.in_words(record | shown | {"epoch": None}, Run("r"))
+    assert "(ratio none)" in memorization.in_words(record | shown, Run("r"))
+    unknown = memorization.in_words(record | shown | {"epoch": None}, Run("r"))
     assert unknown.startswith("20 samples of r\n")
 
 
@@ -96,12 +96,12 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def there(trained, monkeypatch):
     monkeypatch.chdir(trained)
-    monkeypatch.setattr(judge, "load_inception", lambda path: TinyInception())
+    monkeypatch.setattr(scorer, "load_inception", lambda path: TinyInception())
     return trained
 
 
 def examine(capsys, *flags):
-    memorisation.examine(
+    memorization.examine(
         evaluate.parse_evaluation(["--run", "runs/a", "--memorisation", *flags, "--json"])
     )
     return json.loads(capsys.readouterr().out)
@@ -111,26 +111,26 @@ def test_command_gives_a_verdict_and_a_picture_of_pairs(there, capsys):
     record = examine(capsys)
     assert record["samples"] == 28 and "not trained on" in record["held_out"]
     assert record["verdict"] == "no sign of copying"  # noise of an untrained generator
-    assert json.loads((there / "runs/a/memorisation.json").read_text()) == record
-    with Image.open(there / "runs/a/memorisation.png") as image:
+    assert json.loads((there / "runs/a/memorization.json").read_text()) == record
+    with Image.open(there / "runs/a/memorization.png") as image:
         assert image.size == (2 * (4 * (128 + 6) - 6), 2 * (4 * (64 + 6) - 6))
 
 
 def test_command_convicts_a_generator_that_hands_out_its_training_pictures(
     there, capsys, monkeypatch
 ):
-    archive, _ = against.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
+    archive, _ = reference.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
     pixels = np.asarray(archive.pack.pixels[:28])
     made_by = {"generator_sha256": "thief", "crop": "none"}
     stolen = features.Pictures("stolen", 28, made_by, lambda: iter([pixels]))
-    monkeypatch.setattr(memorisation, "generated", lambda generator, count, seed: stolen)
+    monkeypatch.setattr(memorization, "generated", lambda generator, count, seed: stolen)
     record = examine(capsys)
     assert record["verdict"] == "copies" and record["copies"] == 1
     assert record["pixels"]["median_distance"] == 0
-    with Image.open(there / "runs/a/memorisation.png") as image:
+    with Image.open(there / "runs/a/memorization.png") as image:
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
-    assert memorisation.in_words(record, Run("runs/a")).count("100.0%") >= 2
+    assert memorization.in_words(record, Run("runs/a")).count("100.0%") >= 2
 
 
 def test_without_held_out_pictures_it_says_how_to_get_some(there, capsys):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.scores import FRECHET_NAMES
-from dcgan_tf.evaluate.against import Choice
 from dcgan_tf.evaluate.protocol import (
     KID_SUBSETS,
     NEIGHBOURS,
@@ -14,6 +13,7 @@ from dcgan_tf.evaluate.protocol import (
     Method,
     stamp,
 )
+from dcgan_tf.evaluate.reference import Choice
 from dcgan_tf.metrics.features import FeatureSet, Pictures, device, extract
 from dcgan_tf.metrics.frechet import bias_warning, frechet_distance
 from dcgan_tf.metrics.inception import Inception, load_inception
@@ -69,7 +69,7 @@ def compare(
     return found, notes
 
 
-class Judge:
+class Scorer:
     """Scores pictures against one choice of real ones; what does not change is computed once.
 
     Args:

@@ -11,7 +11,7 @@ from helpers import resolved
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train import claim
+from dcgan_tf.train import run_lock
 
 
 def request(root=None):
@@ -20,7 +20,7 @@ def request(root=None):
 
 def fail(root=None, during=lambda run: None):
     """Claim a directory for a training that ends in an error after `during(run)`."""
-    with pytest.raises(UserError, match="boom"), claim.claim(request(root)) as run:
+    with pytest.raises(UserError, match="boom"), run_lock.claim(request(root)) as run:
         during(run)
         raise UserError("boom", code=DIVERGED)
     return run
@@ -34,7 +34,7 @@ def tree(root):
 def test_files_of_somebody_else_are_refused_and_stay(name, here):
     Path("mine").mkdir()
     Path("mine", name).write_text("a novel")
-    with pytest.raises(UserError, match="no config.toml"), claim.claim(request("mine")):
+    with pytest.raises(UserError, match="no config.toml"), run_lock.claim(request("mine")):
         pass
     assert Path("mine", name).read_text() == "a novel"
     assert tree("mine") == [name]
@@ -65,7 +65,7 @@ def test_folders_made_for_a_run_go_with_it_and_others_stay(here):
 def test_the_current_folder_can_be_a_run(here):
     fail(".")
     assert tree(here) == []
-    with claim.claim(request(".")) as run:
+    with run_lock.claim(request(".")) as run:
         assert run.config.is_file()
 
 
@@ -81,7 +81,7 @@ def test_a_run_with_anything_trained_or_foreign_in_it_is_kept_whole(name, here):
 
 @pytest.mark.parametrize("trained", [False, True])
 def test_too_little_memory_takes_nothing_that_was_trained(trained, here):
-    with pytest.raises(MemoryError), claim.claim(request("faces")) as run:
+    with pytest.raises(MemoryError), run_lock.claim(request("faces")) as run:
         if trained:
             (run.checkpoints / "step_00000003.npz").write_bytes(b"whole")
         raise MemoryError
@@ -106,14 +106,14 @@ def test_runs_itself_may_be_no_folder(kind, here):
     else:
         os.symlink("runs" if kind == "loop" else "gone", "runs")
     for root, word in ((None, "runs is a"), ("runs", "this is a"), ("runs/a", "runs is a")):
-        with pytest.raises(UserError, match=word), claim.claim(request(root)):
+        with pytest.raises(UserError, match=word), run_lock.claim(request(root)):
             pass
     assert tree(here) == ["runs"]
 
 
 @pytest.mark.parametrize("name", ["a\0b", "a\udcffb"])
 def test_names_that_keras_and_tensorflow_cannot_write_are_refused(name, here):
-    with pytest.raises(UserError, match="UTF-8"), claim.claim(request(name)):
+    with pytest.raises(UserError, match="UTF-8"), run_lock.claim(request(name)):
         pass
     assert tree(here) == []
 
@@ -122,7 +122,7 @@ def test_no_lock_is_written_through_a_link(here):
     Path("a").mkdir()
     Path("precious").write_text("x")
     os.symlink("../precious", "a/.lock")
-    with pytest.raises(UserError, match=r"\.lock: a link"), claim.claim(request("a")):
+    with pytest.raises(UserError, match=r"\.lock: a link"), run_lock.claim(request("a")):
         pass
     assert Path("precious").read_text() == "x"
 
@@ -134,7 +134,7 @@ def test_a_disk_without_locks_is_named(monkeypatch, here, capsys):
         raise OSError(errno.ENOLCK, "No locks available")
 
     def main(argv):
-        with claim.claim(request("a")):
+        with run_lock.claim(request("a")):
             pass
 
     monkeypatch.setattr(fcntl, "flock", flock)
@@ -145,10 +145,10 @@ def test_a_disk_without_locks_is_named(monkeypatch, here, capsys):
 
 def test_a_run_may_lie_on_several_disks(here):
     """Folders of a run that are links to folders."""
-    with claim.claim(request("a")) as run:
+    with run_lock.claim(request("a")) as run:
         pass
     Path("disk").mkdir()
     run.checkpoints.rmdir()
     os.symlink("../disk", run.checkpoints)
-    with claim.claim(request("a")) as again:
+    with run_lock.claim(request("a")) as again:
         assert Run(again.root).checkpoints.is_dir()

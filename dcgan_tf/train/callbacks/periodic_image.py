@@ -35,7 +35,7 @@ def attempt(path: Path):
         _failing[path] = said
 
 
-class Redrawn(keras.callbacks.Callback):
+class PeriodicImage(keras.callbacks.Callback):
     """A file that is drawn again and again, and that is up to date when training ends or stops.
 
     Subclasses have `draw`, and call `redraw` when there is something new to see. A drawing that

@@ -6,8 +6,8 @@ import pytest
 from helpers import refused
 from tiny_gan import tiny
 
-from dcgan_tf.models.critic import features_of, pooled_features
 from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 
 @pytest.mark.parametrize("norm", ["batch", "none", "spectral"])

@@ -29,7 +29,7 @@ def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
 
 
 def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkeypatch):
-    from dcgan_tf.train.plan import print_plan
+    from dcgan_tf.train.dry_run import print_plan
 
     config = resolved("--data", "faces.zip", "--subset", 8, "--width", 0.05, "--batch-size", 3)
     versions = json.dumps({"directory": str(here / "project")}).encode()
