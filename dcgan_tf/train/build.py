@@ -71,11 +71,11 @@ def callbacks(session, own=()) -> list[keras.callbacks.Callback]:
     """What a training does beside its steps, in the order in which one needs the other.
 
     StepCounter moves `journal.step` and says when values are looked at, for all others. StopAtNaN
-    comes before anything is written. MetricsLog measures pictures of SampleGrid and adds to
-    `journal.history`, which TrainingWarnings, LossPlot, TensorBoardLog and Checkpoint read, LossPlot
-    to `journal.curve`; Scores comes before TensorBoardLog, which writes them. Checkpoint comes after
-    all of an epoch that cannot be made again from it, and Stop, which draws the plots, is last.
-    A program's `own` come before both.
+    comes before anything is written. MetricsLog measures images of SampleGrid and adds to
+    `journal.history`, which TrainingWarnings, LossPlot, TensorBoardLog and Checkpoint read;
+    LossPlot adds to `journal.curve`; Scores comes before TensorBoardLog, which writes them.
+    Checkpoint comes after all of an epoch that cannot be made again from it, and Stop, which draws
+    the plots, is last. A program's `own` come before both.
     """
     run, journal, stop, config = session.run, session.journal, session.stop, session.config
     looks = SyncSchedule(config.checkpoint_steps, session.workers)
