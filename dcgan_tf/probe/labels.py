@@ -13,10 +13,11 @@ MOST_CLASSES = 1000
 
 
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """The classes of images.
+    """Read the classes of images.
 
     Args:
-        source: sources.open_source; names: of the images, as the source or the pack has them.
+        source: sources.open_source.
+        names: of the images, as the source or the pack has them.
 
     Returns:
         The names of the classes, sorted, and int64 (images,): the class of each.
@@ -33,15 +34,14 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
             raise UserError(
                 "no labels beside the images; put MNIST's *labels* files there, too", flag=flag
             )
-        found = [str(every[int(name)]) for name in names]
+        labels = [str(every[int(name)]) for name in names]
     else:
-        found = [PureWindowsPath(name).parent.name for name in names]
-    classes = sorted(set(found))
+        labels = [PureWindowsPath(name).parent.name for name in names]
+    classes, numbers = np.unique(labels, return_inverse=True)
     if not 2 <= len(classes) <= MOST_CLASSES:
         raise UserError(
-            f"pictures of {len(classes):,} classes, expected 2 to {MOST_CLASSES:,}: "
+            f"images of {len(classes):,} classes, expected 2 to {MOST_CLASSES:,}: "
             "one folder a class, named as the class",
             flag=flag,
         )
-    number = {name: index for index, name in enumerate(classes)}
-    return classes, np.array([number[name] for name in found])
+    return classes.tolist(), numbers

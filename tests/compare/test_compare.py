@@ -60,7 +60,7 @@ def test_what_differs_stands_side_by_side(runs, capsys):
     assert rows["its epoch"] == ["4", "5"]
     assert rows["its recall"] == ["0.2500", "0.5000"]
     assert lines[-2] == [
-        "scores: against 1,000 real ones; real pictures against real ones: FID-768 0.0500"
+        "scores: against 1,000 real ones; real images against real ones: FID-768 0.0500"
     ]
 
 
@@ -141,7 +141,7 @@ def test_the_matplotlib_backend_of_a_notebook_is_not_used(runs, backend):
 def test_a_place_that_is_no_regular_file_is_refused(runs, tmp_path, kind):
     out = tmp_path / "x.png"
     put_special(out, kind)
-    with refused(f"{out}: a file that is no plot"):
+    with refused(f"--out {out}: a file that is no plot"):
         command.parse_compare([*(str(run.root) for run in runs), "--out", str(out)])
 
 

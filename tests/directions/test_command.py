@@ -52,14 +52,6 @@ def test_files_lie_beside_the_generator_and_read_back(model_file):
 
 
 @pytest.mark.slow
-def test_out_is_another_folder(model_file, tmp_path):
-    main(["--model", str(model_file), "--n", "1", "--out", str(tmp_path / "other")])
-    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == [
-        *("directions", "directions.json", "directions.npz")
-    ]
-
-
-@pytest.mark.slow
 def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path):
     sampler = load_generator(model_file)
     vector = np.eye(1, sampler.latent_dim, 3, dtype=np.float32)
@@ -96,6 +88,8 @@ def test_as_a_program(model_file, tmp_path):
 
     done = call("--model", model_file, "--n", "1", "--out", tmp_path / "out")
     assert done.returncode == 0 and "2 directions" in done.stdout, done.stderr
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == ["directions", "directions.json", "directions.npz"]
     assert_refused(call("--model", tmp_path / "none.keras"), "no such file")
     build_discriminator(tiny()).save(tmp_path / "d.keras")
     assert_refused(call("--model", tmp_path / "d.keras"), "expected a generator")

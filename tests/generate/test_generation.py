@@ -4,12 +4,11 @@ import errno
 import hashlib
 import os
 import re
-from dataclasses import FrozenInstanceError, replace
 
 import keras
 import numpy as np
 import pytest
-from helpers import REPO
+from helpers import REPO, refused
 from helpers import generate as generate_process
 from PIL import Image
 from tiny_gan import tiny
@@ -19,8 +18,7 @@ import generate
 from dcgan_tf.common import atomic_write
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
-from dcgan_tf.generate import generation, latents
-from dcgan_tf.generate.command import GenerationRequest
+from dcgan_tf.generate import generation
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
@@ -85,9 +83,10 @@ def test_picture_is_the_generators_answer_to_the_documented_latent(model_file, t
 def test_fill_and_latents_files(model_file, tmp_path):
     np.save(tmp_path / "z.npy", np.full((2, 128), 0.5))
     run_main("--model", model_file, "--latents", tmp_path / "z.npy", "--out", tmp_path / "z")
-    run_main("--model", model_file, "--fill", "0,0.5,1", "--out", tmp_path / "f")
-    names = {path.name for path in (tmp_path / "f/images").iterdir()}
-    assert names == {"fill_0.png", "fill_0.5.png", "fill_1.png"}
+    fill = "0,0.5,1,0.1234567,0.1234568,1e-7,100000000"
+    run_main("--model", model_file, "--fill", fill, "--out", tmp_path / "f")
+    names = {path.stem for path in (tmp_path / "f/images").iterdir()}
+    assert names == {f"fill_{x}" for x in fill.replace("1e-7", "1e-07").split(",")}
     half = picture(tmp_path / "f/images/fill_0.5.png")[0]
     assert np.array_equal(picture(tmp_path / "z/images/latent_000001.png")[0], half)
     assert not np.array_equal(picture(tmp_path / "f/images/fill_1.png")[0], half)
@@ -180,7 +179,7 @@ def test_it_says_what_it_made(model_file, tmp_path, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         f"generator {model_file}, weights {sha256[:12]}",
-        f"3 pictures of seeds 5 to 7 in {tmp_path / 'o/images'}",
+        f"3 images of seeds 5 to 7 in {tmp_path / 'o/images'}",
         "grid.png shows all, enlarged 4 times; "
         "next: look at it, then try --seeds 8-71 or --interpolate 5,8",
         f"wrote {tmp_path / 'o'}",
@@ -197,28 +196,11 @@ def test_the_grid_alone_is_enlarged(scale, factor, model_file, tmp_path):
     np.testing.assert_array_equal(picture(tmp_path / "grid.png")[0], enlarge(small, factor))
 
 
-def test_each_constant_has_a_picture_of_its_own(model_file, tmp_path):
-    fill = "0.1234567,0.1234568,0.1234569,1e-7,100000000"
-    run_main("--model", model_file, "--fill", fill, "--out", tmp_path)
-    names = {path.stem for path in (tmp_path / "images").iterdir()}
-    assert names == {f"fill_{x}" for x in (*fill.split(",")[:3], "1e-07", "100000000")}
-
-
-def test_a_request_is_checked_whenever_it_is_made(model_file):
-    request = GenerationRequest(model=model_file, seeds=[3, 1])
-    assert replace(request, truncation=0.5).seeds == [3, 1]
-    for change in ({"seeds": [1, 1]}, {"truncation": float("nan")}, {"limit": 1}, {"scale": -1}):
-        with pytest.raises(UserError):
-            replace(request, **change)
-    with pytest.raises(FrozenInstanceError):
-        request.frames = 3
-
-
 def test_a_folder_in_the_way_of_the_grid_is_refused_before_a_picture_is_written(
     model_file, tmp_path
 ):
     (tmp_path / "grid.png").mkdir()
-    with pytest.raises(UserError, match="grid.png is a folder"):
+    with refused("grid.png is a folder"):
         run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
     assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
 
@@ -237,11 +219,9 @@ def full_disk(monkeypatch, after):
 
 def test_a_full_disk_says_what_is_whole(model_file, tmp_path, monkeypatch):
     full_disk(monkeypatch, after=40)
-    with pytest.raises(UserError) as error:
+    whole = "40 of 64 images are whole, seed_000000.png to seed_000039.png in "
+    with refused("No space left on device; free some disk space", whole):
         run_main("--model", model_file, "--n", "64", "--out", tmp_path / "o")
-    message = str(error.value)
-    assert "No space left on device; free some disk space" in message and "\n" not in message
-    assert "40 of 64 pictures are whole, seed_000000.png to seed_000039.png in " in message
     assert len(list((tmp_path / "o").rglob("*.*"))) == 40
 
 
@@ -270,9 +250,9 @@ def test_a_long_interpolation_makes_only_what_is_shown(model_file, tmp_path, mon
 
 def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch):
     drawn = []
-    draw = latents.seed_latents
+    draw = generation.seed_latents
     monkeypatch.setattr(
-        latents,
+        generation,
         "seed_latents",
         lambda seeds, length: drawn.append(len(seeds)) or draw(seeds, length),
     )
@@ -299,7 +279,7 @@ def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here,
 
 def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(UserError, match="--force"):
+    with refused("--force"):
         run_main("--model", model_file, "--n", "2", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
     run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
@@ -319,16 +299,15 @@ def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
         (["--fill", "a"], "--fill"),
         (["--interpolate", "4"], "two or more"),
         (["--sedes", "1"], "did you mean --seeds"),
-        (["--run", "nowhere"], "no generator.keras"),
+        (["--run", "nowhere"], "--run nowhere: no such folder"),
         (["--model", "nowhere.keras"], "no such file"),
         ([], "no run with a generator.keras"),
     ],
 )
 def test_bad_flags(argv, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as error:
+    with refused(message):
         run_main(*argv)
-    assert message in str(error.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -345,9 +324,8 @@ def test_bad_flags(argv, message, monkeypatch, tmp_path):
 def test_bad_latents(content, message, model_file, tmp_path):
     path = tmp_path / "z.npy"
     path.write_text("hello") if content is None else np.save(path, content)
-    with pytest.raises(UserError) as error:
+    with refused(message):
         run_main("--model", model_file, "--latents", path, "--out", tmp_path / "out")
-    assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
@@ -357,7 +335,7 @@ def test_files_that_are_no_generator(model_file, tmp_path):
     done = generate_process("--model", tmp_path / "text.keras", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "not a Keras model" in done.stderr
-    with pytest.raises(UserError, match="expected a generator"):
+    with refused("expected a generator"):
         run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")
 
 

@@ -20,7 +20,7 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.models.networks import build_discriminator
 from dcgan_tf.probe import command, probing
 from dcgan_tf.probe.__main__ import main
-from dcgan_tf.probe.probing import pixels_of, split, worst
+from dcgan_tf.probe.probing import average_down, split, worst
 
 
 def stripes(index, upright):
@@ -75,11 +75,11 @@ def test_features_know_what_pixels_do_not(root):
 
 
 def test_the_split_is_by_chance_whole_and_the_same_again():
-    parts = split(1000, 3)
-    assert (sum(rows.astype(int) for rows in parts.values()) == 1).all()
-    assert [rows.sum() for rows in parts.values()] == [200, 160, 640]
-    assert all((split(1000, 3)[name] == rows).all() for name, rows in parts.items())
-    assert (split(1000, 4)["test"] != parts["test"]).any()
+    labels = np.arange(1000) % 2
+    known, test = split(["a", "b"], labels, 3, "")
+    assert sorted([*known, *test]) == list(range(1000)) and len(test) == 200
+    assert all(map(np.array_equal, split(["a", "b"], labels, 3, ""), (known, test)))
+    assert not np.array_equal(split(["a", "b"], labels, 4, "")[1], test)
 
 
 def test_worst_pairs_are_named_with_their_counts():
@@ -91,10 +91,10 @@ def test_worst_pairs_are_named_with_their_counts():
 
 def test_large_pictures_are_averaged_for_the_baseline():
     pixels = np.random.RandomState(0).randint(0, 256, (300, 64, 64, 3)).astype(np.uint8)
-    found = pixels_of(pixels).reshape(300, 32, 32, 3)
+    found = average_down(pixels).reshape(300, 32, 32, 3)
     expected = pixels.reshape(300, 32, 2, 32, 2, 3).mean(axis=(2, 4)) / 255
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert pixels_of(pixels[:, :28, :28]).shape == (300, 28 * 28 * 3)
+    assert average_down(pixels[:, :28, :28]).shape == (300, 28 * 28 * 3)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def small(root, tmp_path, monkeypatch):
     # What is learnt is of no matter here, and of ten pictures nothing is.
     monkeypatch.setattr(probing, "FEWEST", 10)
     monkeypatch.setattr(probing, "features_of", lambda network, pixels, activation: pixels)
-    monkeypatch.setattr(probing, "_check_classes", lambda *args: None)
+    monkeypatch.setattr(probing, "split", lambda *args: ([0], [1]))
     monkeypatch.setattr(probing, "_classify", lambda *args: None)
     monkeypatch.setattr(probing, "_tell", lambda record: None)
 
@@ -171,9 +171,7 @@ def test_it_is_said_of_pictures_that_were_moved_since(small, tmp_path, caplog, m
     small(caplog, "--data", tmp_path / "own")  # which leaves a pack, as the training does
     manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())
     assert read_journal(Run(tmp_path / "run")) == {}
-    monkeypatch.setattr(
-        probing, "read_journal", lambda run: {"pixels_sha256": manifest["pixels_sha256"]}
-    )
+    monkeypatch.setattr(probing, "read_journal", lambda run: manifest)
     (tmp_path / "own").rename(tmp_path / "moved")
     words = "these pictures trained this discriminator"
     assert words in small(caplog, "--data", tmp_path / "moved")
@@ -193,9 +191,9 @@ def test_a_few_bad_pictures_beside_hardly_more_than_were_asked_for(
     assert "skipped 2 of 12" in small(caplog, "--pictures", 11)
 
 
-def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
+def test_images_without_classes_are_refused_before_they_are_packed(root, tmp_path):
     write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(100)})
-    with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
+    with refused(f"--data {tmp_path / 'flat'}", "images of 1 classes"):
         main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
     assert not (tmp_path / "packs").exists()
 
