@@ -1,6 +1,6 @@
 """Attribute classifier: a small network trained on labeled images."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -27,13 +27,7 @@ class AttributeClassifier:
         self._model = _network(side, channels, attributes, seed)
         self._forward = compiled(self._model)
 
-    def train(
-        self,
-        pixels: np.ndarray,
-        labels: np.ndarray,
-        after_step: Callable[[], object],
-        steps: int = STEPS,
-    ):
+    def train(self, pixels: np.ndarray, labels: np.ndarray, after_step: Callable, steps: int):
         """Train on images and their mirror images.
 
         Args:
@@ -42,14 +36,13 @@ class AttributeClassifier:
             after_step: called after each of the `steps`.
         """
         rates = keras.optimizers.schedules.CosineDecay(RATE, steps)
-        self._model.compile(
-            keras.optimizers.AdamW(rates, weight_decay=DECAY),
-            keras.losses.BinaryCrossentropy(from_logits=True),
-            jit_compile=False,
-        )
-        told = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: after_step())
+        optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)  # pyright: ignore
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
+        self._model.compile(optimizer, loss, jit_compile=False)  # pyright: ignore
         batches = _batches(pixels, labels, np.random.RandomState(self._seed))
-        self._model.fit(batches, steps_per_epoch=steps, verbose=0, callbacks=[told])
+        for _ in range(steps):
+            self._model.train_on_batch(*next(batches))
+            after_step()
 
     def scores(self, pixels: np.ndarray) -> np.ndarray:
         """float32 (n, attributes): logits of uint8 images, above 0 for those that have it."""
@@ -61,16 +54,20 @@ def _network(side, channels, attributes, seed):
     images = keras.Input((side, side, channels))
     x, width = keras.layers.Rescaling(1 / 127.5, -1)(images), 32
     while x.shape[1] > 4:
-        normal = keras.initializers.HeNormal(seed=seed + x.shape[1])
-        x = keras.layers.Conv2D(width, 3, 2, "same", use_bias=False, kernel_initializer=normal)(x)
+        x = keras.layers.Conv2D(
+            *(width, 3, 2, "same"),
+            use_bias=False,
+            kernel_initializer=keras.initializers.HeNormal(seed=seed + x.shape[1]),  # pyright: ignore
+        )(x)
         x = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(x))
         width = min(2 * width, 128)
     x = keras.layers.Dropout(DROPOUT, seed=seed)(keras.layers.Flatten()(x))
     glorot = keras.initializers.GlorotUniform(seed=seed)
-    return keras.Model(images, keras.layers.Dense(attributes, kernel_initializer=glorot)(x))
+    logits = keras.layers.Dense(attributes, kernel_initializer=glorot)(x)  # pyright: ignore
+    return keras.Model(images, logits)
 
 
-def _batches(pixels, labels, random) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(pixels, labels, random):
     """Yield batches without end, half of the images mirrored, each once before any comes again."""
     size = min(BATCH, len(pixels))
     while True:

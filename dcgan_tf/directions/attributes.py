@@ -161,7 +161,8 @@ def _aucs(classifier, part):
     """The AUC of each attribute on images that the classifier was not trained on."""
     from sklearn.metrics import roc_auc_score
 
-    return roc_auc_score(part.labels, classifier.scores(part.pixels), average=None)
+    scores = classifier.scores(part.pixels)
+    return roc_auc_score(part.labels, scores, average=None)  # pyright: ignore
 
 
 def _score_samples(sampler, count, scorers):

@@ -100,7 +100,7 @@ def first_kernel(generator: keras.Model) -> np.ndarray:
     """
     layer = next((each for each in layers_of(generator) if hasattr(each, "kernel")), None)
     length = generator.inputs[0].shape[-1]
-    if not isinstance(layer, keras.layers.Dense) or layer.kernel.shape[0] != length:
+    if not isinstance(layer, keras.layers.Dense) or np.shape(layer.kernel)[0] != length:
         found = f"{layer.name!r} ({type(layer).__name__})" if layer is not None else "none"
         raise UserError(
             f"its first layer with weights is {found}, expected a Dense of {length} inputs, the "

@@ -142,7 +142,7 @@ def split(
                 "expected more of each class, or leave its folder out",
                 flag=f"--data {where}",
             )
-    return known, test
+    return np.array(known), np.array(test)
 
 
 def average_down(pixels: np.ndarray) -> np.ndarray:

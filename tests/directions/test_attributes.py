@@ -234,7 +234,7 @@ def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkey
     found, own, _ = read(demo, *both)
     manifest = json.loads(next((demo / "packs").glob("*/manifest.json")).read_text())
     numbers = [int(name[2:-4]) for name in manifest["names"]]
-    assert found == names and len(numbers) == 3 and manifest["crop"] == [30, 55, 150, 175]
+    assert found == names and len(numbers) == 3 and manifest["crop"] == "30,55,150,175"
     np.testing.assert_array_equal(own.labels, [[1 - k % 2, k > 3] for k in numbers])
 
 
@@ -260,11 +260,11 @@ def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
 @pytest.mark.slow
 def test_few_pictures_are_refused_also_for_the_best_generator_of_a_run(faces, tmp_path):
     few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
-    with refused("9 pictures with attributes, expected 64 or more"):
+    with refused("9 images with attributes, expected 64 or more"):
         main(flags(faces, judge_data=few, out=tmp_path))
     best = faces / "run" / "best" / "generator.keras"
     best.parent.mkdir()
     best.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("9 pictures with attributes, expected 64 or more"):
+    with refused("9 images with attributes, expected 64 or more"):
         main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
     assert not (tmp_path / "directions.npz").exists()

@@ -155,7 +155,7 @@ def small(root, tmp_path, monkeypatch):
 def test_it_is_said_where_the_pictures_trained_d_however_they_were_typed(
     small, tmp_path, caplog, monkeypatch
 ):
-    words = "these pictures trained this discriminator"
+    words = "these images trained this discriminator"
     assert words in small(caplog)
     monkeypatch.chdir(tmp_path)
     assert words in small(caplog, "--data", "others/../own")
@@ -173,7 +173,7 @@ def test_it_is_said_of_pictures_that_were_moved_since(small, tmp_path, caplog, m
     assert read_journal(Run(tmp_path / "run")) == {}
     monkeypatch.setattr(probing, "read_journal", lambda run: manifest)
     (tmp_path / "own").rename(tmp_path / "moved")
-    words = "these pictures trained this discriminator"
+    words = "these images trained this discriminator"
     assert words in small(caplog, "--data", tmp_path / "moved")
     assert words not in small(caplog, "--data", tmp_path / "others")
 
