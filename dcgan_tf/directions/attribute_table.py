@@ -1,9 +1,8 @@
 """Read a table of binary attributes, such as CelebA's, and join it to images."""
 
-import contextlib
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -22,15 +21,12 @@ _EXPECTED = (
 
 
 def read_attributes(
-    path: Path, images: Sequence[Sequence[str]]
+    path: Path, images: Sequence[Sequence[str]] = ()
 ) -> tuple[list[str], list[np.ndarray]]:
-    """Read the rows of a table that belong to images.
+    """Read the rows of a table that belong to sets of images, given by their names.
 
-    Args:
-        path: CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, a table like them, or a zip
-            of one.
-        images: sets of images, each the names of its files in order. Folders before a name do not
-            count.
+    A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, one like them, or a zip of
+    one. Folders before a name do not count.
 
     Returns:
         The attributes' names, and for each set int8 (images, attributes): 1, 0, or -1 for an image
@@ -39,13 +35,18 @@ def read_attributes(
     Raises:
         UserError: no such file, no such table, or no row for any image of a set.
     """
+    flag, rows = f"--attributes {path}", {}
     wanted = {_base(name) for each in images for name in each}
-    with _open_table(path) as (names, lines):
-        rows = {
-            _base(key): _parse_row(values, names, key)
-            for key, values in lines
-            if _base(key) in wanted
-        }
+    try:
+        names, lines = _parse_header(_read_text(path).decode("utf-8-sig"))
+        for key, values in lines:
+            if not rows or _base(key) in wanted:  # the first one tells whether it is a table
+                rows[_base(key)] = _parse_row(values, names, key)
+        if not rows:
+            raise BadFile("no table")
+    except (UnicodeDecodeError, BadFile, csv.Error) as error:
+        words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
+        raise UserError(f"{words}; {_EXPECTED}", flag=flag) from None
     missing = np.full(len(names), -1, np.int8)
     for each in images:
         if not any(_base(name) in rows for name in each):
@@ -53,30 +54,9 @@ def read_attributes(
             raise UserError(
                 f"has none of the {len(each):,} images{example}; give the table of these images, "
                 "whose first column are their file names",
-                flag=f"--attributes {path}",
+                flag=flag,
             )
     return names, [np.array([rows.get(_base(name), missing) for name in each]) for each in images]
-
-
-def check_table(path: Path):
-    """Refuse, by its first lines, a file that is no table of attributes.
-
-    Raises:
-        UserError: no such file, or no such table.
-    """
-    with _open_table(path) as (names, lines):
-        key, values = next(lines, ("", []))
-        _parse_row(values, names, key)
-
-
-@contextlib.contextmanager
-def _open_table(path: Path) -> Iterator[tuple[list[str], Iterator[tuple[str, list[str]]]]]:
-    """Give the attributes' names and the lines; any sign that it is no table becomes one error."""
-    try:
-        yield _parse_header(_read_text(path).decode("utf-8-sig"))
-    except (UnicodeDecodeError, BadFile, csv.Error) as error:
-        words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
-        raise UserError(f"{words}; {_EXPECTED}", flag=f"--attributes {path}") from None
 
 
 def _base(name):
@@ -106,7 +86,7 @@ def _parse_header(text):
     names = next(table)
     if "," in lines[0] or len(lines[1].split()) == len(names):  # the first column has a name, too
         names = names[1:]
-    if not 0 < len(names) <= MOST_ATTRIBUTES or len(set(names)) < len(names):
+    if not 0 < len(set(names)) == len(names) <= MOST_ATTRIBUTES:
         raise BadFile(f"{len(names)} attributes, or a name that comes twice")
     if not all(n.strip() and n.isprintable() and len(n) <= NAME_CHARACTERS for n in names):
         raise BadFile("a name of an attribute that is empty, too long or not printable")

@@ -80,9 +80,9 @@ def _attribute_flags(args, model):
 def _check_attributes(path, data, run):
     """Refuse now what would be refused after minutes of preparing images."""
     check_scikit_learn("--attributes")
-    from dcgan_tf.directions.attribute_table import check_table  # imports NumPy
+    from dcgan_tf.directions.attribute_table import read_attributes  # imports NumPy
 
-    check_table(path)
+    read_attributes(path)
     if data is None and run is not None and read_config(run.config).dataset == "demo":
         raise UserError(
             f"{run.root} was trained on demo, drawn faces that no table is of; "

@@ -1,6 +1,6 @@
 """A latent direction, how far it reaches, and latent traversals along it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ class Direction:
     kind: str
     vector: np.ndarray
     reach: float
-    facts: dict = field(default_factory=dict)
+    facts: dict
 
 
 def measure_reach(sampler: Sampler, vector: np.ndarray) -> float:
@@ -31,9 +31,6 @@ def measure_reach(sampler: Sampler, vector: np.ndarray) -> float:
 
     That is where the images from one end to the other differ by `PLAIN` of what those of two seeds
     differ by (root of the mean square over the pixels), or else the last of them.
-
-    Args:
-        vector: float (latent_dim,), of length 1.
     """
     latents = seed_latents(_MEASURED, sampler.latent_dim)
     own = sampler.array(latents)

@@ -43,10 +43,7 @@ def sefa(kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the latent directions along which the first layer's output changes most.
 
     SeFa (Shen & Zhou 2021, arXiv 2007.06600): |d W| over unit d is stationary at the eigenvectors
-    of W W^T, and its square is the eigenvalue.
-
-    Args:
-        kernel: float (latent_dim, units), W.
+    of W W^T, of the kernel W (latent_dim, units), and its square is the eigenvalue.
 
     Returns:
         float32 (count, latent_dim), of length 1, the strongest first; and the share of each in
@@ -110,13 +107,9 @@ def first_kernel(generator: keras.Model) -> np.ndarray:
 
 
 def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
-    """Compute the maps after a generator's first activation, where it stops being linear.
+    """Compute float32 (n, numbers of a map) after a generator's first activation.
 
-    Args:
-        latents: float (n, latent_dim).
-
-    Returns:
-        float32 (n, numbers of a map), in inference mode.
+    That is where it stops being linear, in inference mode.
 
     Raises:
         UserError: it has no activation between its first layer and its image.

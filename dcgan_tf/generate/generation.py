@@ -11,7 +11,7 @@ import numpy as np
 
 from dcgan_tf.common import files, limits, pretrained
 from dcgan_tf.common.atomic_write import sweep
-from dcgan_tf.common.errors import UserError, describe, is_file_system_error, one_line
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.images import (
     GAP,
@@ -61,13 +61,11 @@ class Latents:
     Attributes:
         kind: text key of the PNGs, and beginning of their names.
         keys: the seed, row or constant of each latent, each once.
-        title: all of them, in words.
         rows: float32 (stop - start, latent_dim) for (start, stop).
     """
 
     kind: str
     keys: Sequence
-    title: str
     rows: Callable[[int, int], np.ndarray]
 
     def name(self, row: int) -> str:
@@ -88,12 +86,10 @@ def prepare_latents(request: GenerationRequest, length: int) -> Latents:
         values = request.fill
         _scale(np.array(values), truncation, f"--fill {_plain(max(values, key=abs))}")
         column = truncation * np.array(values, np.float32)[:, None]
-        title = f"the constant latents {', '.join(map(_plain, values[:8]))}"
-        return Latents("fill", values, title, lambda *rows: column[slice(*rows)].repeat(length, 1))
+        return Latents("fill", values, lambda *rows: column[slice(*rows)].repeat(length, 1))
     seeds = request.seeds
     return Latents(
-        *("seed", seeds, _in_words(seeds)),
-        lambda start, stop: truncation * seed_latents(seeds[start:stop], length),
+        "seed", seeds, lambda start, stop: truncation * seed_latents(seeds[start:stop], length)
     )
 
 
@@ -119,7 +115,7 @@ def _read_latents(path, length, limit, truncation):
 
     for start in range(0, len(array), BLOCK):  # all of them, before the first image
         rows(start, start + BLOCK)
-    return Latents("latent", range(len(array)), f"the {len(array):,} latents of {path}", rows)
+    return Latents("latent", range(len(array)), rows)
 
 
 def _scale(values, truncation, where):
@@ -134,15 +130,6 @@ def _scale(values, truncation, where):
 def _plain(value):
     """A number as its shortest text that is still that number and no other: 0, 0.5, 1e-07."""
     return repr(float(value)).removesuffix(".0")
-
-
-def _in_words(seeds):
-    """Seeds in words: "seed 7", "seeds 0 to 63", or "seeds 39, 5, 6, ..."."""
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    if seeds[-1] - seeds[0] == len(seeds) - 1 and list(seeds) == sorted(seeds):
-        return f"seeds {seeds[0]} to {seeds[-1]}"
-    return "seeds " + ", ".join(map(str, seeds[:8])) + (", ..." if len(seeds) > 8 else "")
 
 
 def _generate(request, sampler, text):
@@ -163,7 +150,7 @@ def _generate(request, sampler, text):
     images = next(chunks)  # what cannot be generated is refused before the folder is made
     with (
         _open_out(request, ("grid.png",), ("images",)) as out,
-        _naming_whole(written, count, request),
+        _naming_whole(written, count),
         ThreadPoolExecutor(1) as writer,
         progress(count, "generating") as bar,
     ):
@@ -175,7 +162,7 @@ def _generate(request, sampler, text):
             writing.result()
         canvas, scale = _enlarge(grid(np.stack(shown)), request.scale)
         save_png(out / "grid.png", canvas, text)
-    log.info(f"{counted(count, 'image')} of {latents.title} in {out / 'images'}")
+    log.info(f"{counted(count, 'image')} in {out / 'images'}")
     part = "all" if len(shown) == count else f"the first {len(shown):,} of them"
     words = f", enlarged {scale} times" if scale > 1 else ""
     first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
@@ -187,27 +174,16 @@ def _generate(request, sampler, text):
 
 
 @contextlib.contextmanager
-def _naming_whole(written, count, request):
+def _naming_whole(written, count):
     """Where the work ends early, say which images there are."""
-
-    def whole():
-        if not written:
-            return "no image was written"
-        return (
-            f"{len(written):,} of {counted(count, 'image')} are whole, {written[0].name} to "
-            f"{written[-1].name} in {written[0].parent}; there is nothing else"
-            + ("; --force writes them again" if request.out else "")
-        )
-
     try:
         yield
-    except OSError as error:
-        if not is_file_system_error(error):
-            raise
-        raise UserError(f"{describe(error)}; {whole()}") from None
-    except (KeyboardInterrupt, UserError):
+    except (OSError, KeyboardInterrupt, UserError):
         if written:
-            log.warning(whole())
+            log.warning(
+                f"{len(written):,} of {counted(count, 'image')} are whole, {written[0].name} to "
+                f"{written[-1].name} in {written[0].parent}; --force writes them again"
+            )
         raise
 
 
@@ -228,16 +204,16 @@ def _interpolate(request, sampler, text):
             latents = [_between(corners, step, steps) for step in wanted[start : start + CHUNK]]
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
+    seeds = ",".join(map(str, request.interpolate))
     with _open_out(request, ("interpolation.gif", "strip.png")) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
         save_gif(out / "interpolation.gif", frames, 60, 600)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
-        seeds = ",".join(map(str, request.interpolate))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
     log.info(
-        f"interpolation.gif goes through the {_in_words(request.interpolate)} in {len(gif)} "
-        f"frames, strip.png shows {len(strip)} of its images in a row"
+        f"interpolation.gif goes through the seeds {seeds} in {len(gif)} frames, strip.png shows "
+        f"{len(strip)} of its images in a row"
     )
     return out
 

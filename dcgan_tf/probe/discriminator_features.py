@@ -11,7 +11,7 @@ GRID = 4  # side that each map is pooled to
 _BATCH = 128
 
 
-def pooled_features(discriminator: keras.Model) -> keras.Model:
+def pooled_features(discriminator: keras.Model, flag: str = "") -> keras.Model:
     """Max-pool D's maps after each convolution to at most 4x4, flatten and join them.
 
     Returns:
@@ -19,8 +19,13 @@ def pooled_features(discriminator: keras.Model) -> keras.Model:
         smaller than the grid, which stay as they are, and of some whose side 4 does not divide.
 
     Raises:
-        UserError: it takes no images, or has no convolution.
+        UserError: it takes no square images, or has no convolution; `flag` named it.
     """
+    shapes = [tuple(tensor.shape) for tensor in discriminator.inputs or ()]
+    found = [each for each in discriminator.layers if isinstance(each, keras.layers.Conv2D)]
+    if not found or [len(shape) for shape in shapes] != [4] or shapes[0][1] != shapes[0][2]:
+        words = f"takes {shapes}, or has no convolution; expected a discriminator of square images"
+        raise UserError(words, flag=flag)
     maps = [keras.layers.Flatten()(_pool(each)) for each in _activated(discriminator)]
     joined = keras.layers.Concatenate()(maps) if len(maps) > 1 else maps[0]
     return keras.Model(discriminator.input, joined)
@@ -29,9 +34,6 @@ def pooled_features(discriminator: keras.Model) -> keras.Model:
 def _activated(network):
     """The output after each convolution's normalization and activation: before the next layer
     that has a kernel, flattens or ends the network."""
-    shapes = [len(tensor.shape) for tensor in network.inputs]
-    if shapes != [4] or not any(isinstance(e, keras.layers.Conv2D) for e in network.layers):
-        raise UserError("takes no images, or has no convolution; expected a discriminator")
     found, current = [], None
     for layer in [*network.layers, keras.layers.Flatten()]:
         if hasattr(layer, "kernel") or isinstance(layer, keras.layers.Flatten):
@@ -52,12 +54,9 @@ def _pool(maps):
 
 
 def features_of(network: keras.Model, pixels: np.ndarray, activation: str) -> np.ndarray:
-    """Compute float32 (n, features) of images, in inference mode.
+    """Compute float32 (n, features) of uint8 images by what `pooled_features` gives.
 
-    Args:
-        network: as `pooled_features` gives.
-        pixels: uint8 (n, height, width, channels).
-        activation: "sigmoid" or "tanh", the range that D was trained on (models.pixels).
+    `activation`, "sigmoid" or "tanh", is the range that D was trained on (models.pixels).
     """
     forward = compiled(network)
     parts = in_batches(lambda part: forward(to_float(part, activation)), pixels, _BATCH)

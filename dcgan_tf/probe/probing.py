@@ -3,7 +3,8 @@
 import contextlib
 import json
 import logging
-from pathlib import Path
+from collections.abc import Sequence
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.fetched import Tfds
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
@@ -21,13 +24,13 @@ from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.probe.command import FEWEST, ProbeRequest
 from dcgan_tf.probe.discriminator_features import features_of, pooled_features
-from dcgan_tf.probe.labels import read_labels
 
 log = logging.getLogger(__name__)
 
 TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that chooses C
 PIXEL_SIDE = 32  # the baseline sees larger images averaged down to this
 PAIRS = 5  # of classes that are confused, at most
+MOST_CLASSES = 1000
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, the inverse of the regularization
 
 
@@ -42,11 +45,8 @@ def probe(request: ProbeRequest) -> dict:
     """
     discriminator = load_network(request.model, "--model", ("discriminator",))
     check_finite(discriminator, f"--model {request.model}")
-    config = _config(request, discriminator)
-    try:
-        network = pooled_features(discriminator)
-    except UserError as error:
-        raise UserError(error.message, flag=f"--model {request.model}") from None
+    network = pooled_features(discriminator, f"--model {request.model}")
+    config = _config(request, discriminator.input_shape)
     source = open_source(config)
     if len(source.names) < FEWEST:
         raise UserError(
@@ -83,11 +83,8 @@ def probe(request: ProbeRequest) -> dict:
     return record
 
 
-def _config(request, discriminator):
-    """The config of the images as this discriminator takes them."""
-    shape = getattr(discriminator, "input_shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 4 or shape[1] != shape[2] or None in shape[1:]:
-        raise UserError(f"takes {shape}, expected square images", flag=f"--model {request.model}")
+def _config(request, shape):
+    """The config of the images as a discriminator takes them, (n, side, side, channels)."""
     run = find_again(request.run, read_config(request.run.config))
     given = {"image_size": shape[1], "channels": shape[3], "subset": 0, "subset_seed": request.seed}
     if request.dataset not in (None, run.dataset):
@@ -99,6 +96,37 @@ def _config(request, discriminator):
     return narrow(config, open_source(config), request.pictures)
 
 
+def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
+    """Read the classes of images: the labels of raw files, or the names of folders.
+
+    Returns:
+        The names of the classes, sorted, and int64 (images,): the class of each.
+
+    Raises:
+        UserError: no labels there, labels that do not fit the images, one class or too many.
+    """
+    flag = f"--data {source.where}"
+    if isinstance(source, Tfds):
+        raise UserError("labels are read from files; give a folder instead", flag=flag)
+    if isinstance(source, Arrays):
+        every = source.labels()
+        if every is None:
+            raise UserError(
+                "no labels beside the images; put MNIST's *labels* files there, too", flag=flag
+            )
+        labels = [str(every[int(name)]) for name in names]
+    else:
+        labels = [PureWindowsPath(name).parent.name for name in names]
+    classes, numbers = np.unique(labels, return_inverse=True)
+    if not 2 <= len(classes) <= MOST_CLASSES:
+        raise UserError(
+            f"images of {len(classes):,} classes, expected 2 to {MOST_CLASSES:,}: "
+            "one folder a class, named as the class",
+            flag=flag,
+        )
+    return classes.tolist(), numbers
+
+
 def seen_in_training(run: Run, config: Config, pack: Pack) -> str:
     """Say which images of a pack a run was trained on; "" where none are known.
 
@@ -106,20 +134,13 @@ def seen_in_training(run: Run, config: Config, pack: Pack) -> str:
     since, where the run's own pack was made of the same files.
     """
     own = find_again(run, read_config(run.config))
-    same = False
-    with contextlib.suppress(UserError):  # the run's are gone
-        same = _place(own) == _place(config)
     trained_on = find_pack(own.packs, read_journal(run).get("pixels_sha256"))
-    if trained_on and trained_on.manifest.get("source") == pack.manifest["source"]:
-        same = True
+    same = bool(trained_on) and trained_on.manifest.get("source") == pack.manifest["source"]
+    with contextlib.suppress(UserError):  # the run's are gone
+        same = same or Path(find(own)).resolve() == Path(find(config)).resolve()
     if not same:
         return ""
     return "some of these images" if own.subset else "these images"
-
-
-def _place(config):
-    place = find(config)
-    return place.resolve() if isinstance(place, Path) else place
 
 
 def split(

@@ -15,8 +15,12 @@ from dcgan_tf.common.directions import read_directions
 from dcgan_tf.data import synthetic
 from dcgan_tf.directions import attributes, command, labeled_data
 from dcgan_tf.directions.__main__ import main
-from dcgan_tf.directions.attribute_classifier import AttributeClassifier
-from dcgan_tf.directions.attributes import disentangle, judge, measure_score_reach
+from dcgan_tf.directions.attributes import (
+    AttributeClassifier,
+    disentangle,
+    judge,
+    measure_score_reach,
+)
 from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.traversal import REACHES
 from dcgan_tf.models.loading import load_generator

@@ -11,7 +11,7 @@ from helpers import MNIST, needs_mnist, refused, resolved, write_files
 from PIL import Image
 
 from dcgan_tf.data.sources import Folder, open_source
-from dcgan_tf.probe.labels import read_labels
+from dcgan_tf.probe.probing import read_labels
 
 
 def idx(labels, magic=2049, count=None):
