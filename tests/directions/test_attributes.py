@@ -242,17 +242,6 @@ def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkey
     np.testing.assert_array_equal(own.labels, [[1 - k % 2, k > 3] for k in numbers])
 
 
-def test_a_bad_picture_beside_hardly_more_than_are_taken_is_no_matter(demo, monkeypatch):
-    monkeypatch.setattr(labeled_data, "MOST", 19)
-    monkeypatch.setattr(labeled_data, "FEWEST", 1)
-    pictures = {f"{k}.jpg": face_jpeg(k) for k in range(20)} | {"3.jpg": b"none", "7.jpg": b"none"}
-    rows = [f"{k}.jpg {k % 2}" for k in range(20)]
-    (demo / "table.txt").write_text("\n".join(["Even", *rows]) + "\n")
-    data = str(write_zip(demo / "own.zip", pictures))
-    _, own, judges = read(demo, data)
-    assert len(own.labels) + len(judges.labels) == 18
-
-
 @pytest.mark.slow
 def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
     alone = tmp_path / "alone.keras"

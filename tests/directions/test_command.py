@@ -1,7 +1,6 @@
 """The command as a user calls it: files beside the generator, pictures, one line for mistakes."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -123,14 +122,3 @@ def test_the_explorer_refuses_a_missing_file_of_directions_before_any_work(model
     named = tmp_path / "nope.npz"
     with refused("--directions", "no such file"):
         parse_explore(["--model", str(model_file), "--directions", str(named)])
-
-
-def test_directions_of_another_generator_say_how_theirs_are_made(tmp_path):
-    some = Directions(("a",), np.eye(1, 3, dtype=np.float32), ("kernel",), np.ones(1), "ab" * 32)
-    write_directions(tmp_path / "directions.npz", some)
-    with refused("python -m dcgan_tf.directions, with the --run, --model or --pretrained"):
-        read_directions(
-            tmp_path / "directions.npz",
-            SimpleNamespace(sha256="cd" * 32, latent_dim=3),
-            "--directions",
-        )

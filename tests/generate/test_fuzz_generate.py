@@ -37,6 +37,7 @@ def weights(rows=4):
 
 CONTENT = weights()
 CONFIG = json.dumps({"class_name": "Functional", "config": {}}).encode()
+FILES = [("config.json", CONFIG), ("model.weights.h5", CONTENT)]
 
 
 def archive(path, files, compression=zipfile.ZIP_STORED):
@@ -57,20 +58,20 @@ def changed(path, offset, value, central=False):
 
 
 def encrypted(path, random):
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
+    archive(path, FILES)
     changed(path, 6, b"\x01\x00")
     changed(path, 8, b"\x01\x00", central=True)
 
 
 def unknown_compression(path, random):
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
+    archive(path, FILES)
     method = struct.pack("<H", random.choice([6, 97, 99, 12345]))
     changed(path, 8, method)
     changed(path, 10, method, central=True)
 
 
 def claims_4_gb(path, random):
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
+    archive(path, FILES)
     changed(path, 24, struct.pack("<I", 2**32 - 2), central=True)
 
 
@@ -83,7 +84,7 @@ def bomb(path):
 
 
 def many_names(path, random):
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
+    archive(path, FILES)
     data = path.read_bytes()
     start, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
     name = struct.pack("<4s24xH16x", b"PK\x01\x02", 4) + b"name"
@@ -103,8 +104,7 @@ def without(path, random):
 
 
 def deep(path, random):
-    text = b"[" * 200_000
-    archive(path, [("config.json", text), ("model.weights.h5", CONTENT)])
+    archive(path, [("config.json", b"[" * 200_000), ("model.weights.h5", CONTENT)])
 
 
 def rubbish_weights(path, random):
@@ -113,14 +113,14 @@ def rubbish_weights(path, random):
 
 
 def flipped(path, random):
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
+    archive(path, FILES)
     data = bytearray(path.read_bytes())
     data[random.randint(len(data))] ^= 1 << random.randint(8)
     path.write_bytes(data)
 
 
 def cut(path, random):
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
+    archive(path, FILES)
     data = path.read_bytes()
     path.write_bytes(data[: random.randint(len(data))])
 
@@ -129,29 +129,27 @@ def noise(path, random):
     path.write_bytes(random.bytes(random.randint(5000)))
 
 
-REFUSED = [encrypted, unknown_compression, claims_4_gb, twice, without, deep, cut, noise]
+REFUSED = {
+    encrypted: "is encrypted",
+    unknown_compression: "compression method",
+    claims_4_gb: "",
+    many_names: "1.0 MB, more than the 1.0 MB that are read of its list of names",
+    twice: "",
+    without: "",
+    deep: "",
+    cut: "",
+    noise: "",
+    rubbish_weights: "",
+}
 
 
 @pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("make", [*REFUSED, rubbish_weights], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("make", REFUSED, ids=lambda f: f.__name__)
 def test_a_hostile_keras_file_is_one_line(make, seed, tmp_path):
     path = tmp_path / "g.keras"
     make(path, np.random.RandomState(seed))
     found = one_line(read_structure, path, "--model")
-    assert isinstance(found, str) and found.startswith(f"--model {path}: ")
-
-
-@pytest.mark.parametrize(
-    ("make", "words"),
-    [
-        (encrypted, "is encrypted"),
-        (unknown_compression, "compression method"),
-        (many_names, "1.0 MB, more than the 1.0 MB that are read of its list of names"),
-    ],
-)
-def test_what_zipfile_says_is_passed_on(make, words, tmp_path):
-    make(tmp_path / "g.keras", np.random.RandomState(0))
-    assert words in one_line(read_structure, tmp_path / "g.keras", "--model")
+    assert found.startswith(f"--model {path}: ") and REFUSED[make] in found
 
 
 @pytest.mark.slow
@@ -168,8 +166,7 @@ def test_a_flipped_bit_is_one_line_or_does_not_matter(seed, tmp_path):
 
 
 def test_the_untouched_file_is_read(tmp_path):
-    files = [("config.json", CONFIG), ("model.weights.h5", CONTENT)]
-    structure, _, size = read_structure(archive(tmp_path / "g.keras", files), "--model")
+    structure, _, size = read_structure(archive(tmp_path / "g.keras", FILES), "--model")
     assert structure["class_name"] == "Functional" and size == 4 * 3 * 4
 
 

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import pytest
 from helpers import REPO, refused
-from helpers import generate as generate_process
 from PIL import Image
 from tiny_gan import tiny
 
@@ -45,7 +44,6 @@ def picture(path):
         return np.asarray(image), image.info
 
 
-@pytest.mark.slow
 def test_seeds_name_pictures_whatever_comes_with_them(model_file, tmp_path):
     run_main("--model", model_file, "--n", "40", "--out", tmp_path / "a")
     run_main("--model", model_file, "--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
@@ -130,14 +128,6 @@ def test_many_samplers_that_draw_little_are_no_reason_for_a_warning(model_file, 
     assert not caplog.records
 
 
-def test_order_and_number_do_not_change_a_bit(model_file):
-    sampler = Sampler(keras.saving.load_model(model_file, compile=False))
-    latents = seed_latents(range(70), 128)
-    whole = sampler.array(latents)
-    assert np.array_equal(whole[::-1], sampler.array(latents[::-1]))
-    assert np.array_equal(whole[40:41], sampler.array(latents[40:41]))
-
-
 def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path):
     older = tmp_path / "runs/0009-older"
     older.mkdir(parents=True)
@@ -165,11 +155,6 @@ def test_the_best_generator_of_a_run_writes_into_the_run(model_file, tmp_path):
     run_main("--model", run / "best/generator.keras", "--n", "1")
     assert (run / "generated/0001/grid.png").exists()
     assert not (run / "best/generated").exists()
-    elsewhere = tmp_path / "best"  # a folder of that name that belongs to no run
-    elsewhere.mkdir()
-    (elsewhere / "generator.keras").write_bytes(model_file.read_bytes())
-    run_main("--model", elsewhere / "generator.keras", "--n", "1")
-    assert (elsewhere / "generated/0001/grid.png").exists()
 
 
 def test_it_says_what_it_made(model_file, tmp_path, caplog):
@@ -249,18 +234,6 @@ def test_a_long_interpolation_makes_only_what_is_shown(model_file, tmp_path, mon
     assert sum(made) <= 60 + 9
 
 
-def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch):
-    drawn = []
-    draw = generation.seed_latents
-    monkeypatch.setattr(
-        generation,
-        "seed_latents",
-        lambda seeds, length: drawn.append(len(seeds)) or draw(seeds, length),
-    )
-    run_main("--model", model_file, "--n", "70", "--out", tmp_path)
-    assert drawn == [32, 32, 6]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
@@ -316,8 +289,6 @@ def test_bad_flags(argv, message, monkeypatch, tmp_path):
     ("content", "message"),
     [
         (np.zeros((2, 5)), "expected (n, 128)"),
-        (np.zeros(128), "expected (n, 128)"),
-        (np.full((1, 128), np.nan), "NaN"),
         (np.array([["a"] * 128]), "expected real numbers"),
         (None, "not a whole .npy file of numbers"),
     ],
@@ -330,18 +301,9 @@ def test_bad_latents(content, message, model_file, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_files_that_are_no_generator(model_file, tmp_path):
     (tmp_path / "text.keras").write_text("hello")
-    done = generate_process("--model", tmp_path / "text.keras", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "not a Keras model" in done.stderr
+    with refused("not a Keras model"):
+        run_main("--model", tmp_path / "text.keras")
     with refused("expected a generator"):
         run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")
-
-
-def test_pictures_come_one_by_one(model_file):
-    sampler = Sampler(keras.saving.load_model(model_file, compile=False))
-    pictures = sampler.pictures(seed_latents(range(300), 128))
-    assert next(pictures).shape == (64, 64, 3)  # a generator: nothing waits for the rest
-    assert sum(1 for _ in pictures) == 299
