@@ -16,10 +16,7 @@ MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
 
 
 def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path]:
-    """Read the command line, without importing NumPy.
-
-    Returns:
-        The runs, each once, two at least; the plot's file.
+    """Read the runs, each once, and the plot's file, without importing NumPy.
 
     Raises:
         UserError: an unknown flag, a folder that is no run, fewer than two, no name of a PNG, or

@@ -68,8 +68,8 @@ def _attribute_flags(args, model):
         return {}
     for name in given.keys() - {"crop", "samples"}:
         given[name] = at_home("--" + name.replace("_", "-"), given[name])
-    given["attributes"] = Path(given["attributes"])
-    _check_attributes(given["attributes"], args.data, owner(model))
+    path = given["attributes"] = Path(given["attributes"])
+    _check_attributes(path, args.data, owner(model))
     if args.crop is not None:
         given["crop"] = check_crop(args.crop)
     most = limits.SAMPLES

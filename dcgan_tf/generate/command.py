@@ -42,7 +42,7 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         _check_count("--n", count, limit)
     given = {
         "out": None if args.out is None else Path(at_home("--out", args.out)),
-        "seeds": _distinct_seeds(args.seeds, limit) if args.seeds is not None else range(count),
+        "seeds": range(count) if args.seeds is None else parse_seeds("--seeds", args.seeds, limit),
         "latents": None if args.latents is None else Path(at_home("--latents", args.latents)),
         "fill": _constants(args.fill, limit),
         "truncation": number("--truncation", args.truncation, 1.0, float, 0, limits.TRUNCATION),
@@ -50,6 +50,7 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, limits.SCALE),
         "limit": limit,
     }
+    _check_distinct("--seeds", given["seeds"])
     given["interpolate"] = _way(args.interpolate, given["frames"], limit)
     if given["out"] is not None:
         _check_out(given["out"], args.force)
@@ -93,12 +94,6 @@ def _check_count(flag, count, limit):
         )
 
 
-def _distinct_seeds(text, limit):
-    seeds = parse_seeds("--seeds", text, limit)
-    _check_distinct("--seeds", seeds)
-    return seeds
-
-
 def _constants(text, limit):
     values = () if text is None else text.split(",")
     values = tuple(number("--fill", value, None, float) for value in values)
@@ -117,7 +112,7 @@ def _way(text, frames, limit):
 
 def _check_distinct(flag, values):
     """Each value names a file."""
-    if len(set(values)) < len(values):
+    if not isinstance(values, range) and len(set(values)) < len(values):
         seen = set()
         again = next(value for value in values if value in seen or seen.add(value))
         raise UserError(f"names {again} twice; its image is the same: name each once", flag=flag)

@@ -97,10 +97,7 @@ def _config(request, shape):
 
 
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Read the classes of images: the labels of raw files, or the names of folders.
-
-    Returns:
-        The names of the classes, sorted, and int64 (images,): the class of each.
+    """Read sorted classes, and int64 (images,): labels of raw files, or names of folders.
 
     Raises:
         UserError: no labels there, labels that do not fit the images, one class or too many.
