@@ -250,6 +250,16 @@ def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
         main(flags(faces, run=None, model=alone, out=tmp_path))
 
 
+def test_a_bad_image_beside_hardly_more_than_are_taken_is_no_matter(demo, monkeypatch):
+    monkeypatch.setattr(labeled_data, "MOST", 19)
+    monkeypatch.setattr(labeled_data, "FEWEST", 1)
+    images = {f"{k}.jpg": face_jpeg(k) for k in range(20)} | {"3.jpg": b"none", "7.jpg": b"none"}
+    rows = [f"{k}.jpg {k % 2}" for k in range(20)]
+    (demo / "table.txt").write_text("\n".join(["Even", *rows]) + "\n")
+    _, own, judges = read(demo, str(write_zip(demo / "own.zip", images)))
+    assert len(own.labels) + len(judges.labels) == 18
+
+
 @pytest.mark.slow
 def test_few_pictures_are_refused_also_for_the_best_generator_of_a_run(faces, tmp_path):
     few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})

@@ -28,146 +28,92 @@ def bounded_memory():
 # Archives: every part of a .keras file hostile
 
 
-def weights(rows=4):
+def weights():
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
-        file["layers/dense/vars/0"] = np.zeros((rows, 3), np.float32)
+        file["layers/dense/vars/0"] = np.zeros((4, 3), np.float32)
     return buffer.getvalue()
 
 
 CONTENT = weights()
 CONFIG = json.dumps({"class_name": "Functional", "config": {}}).encode()
 FILES = [("config.json", CONFIG), ("model.weights.h5", CONTENT)]
+RUBBISH = CONTENT[:1000] + np.random.RandomState(0).bytes(3000)
 
 
-def archive(path, files, compression=zipfile.ZIP_STORED):
-    with zipfile.ZipFile(path, "w", compression) as target:
+def archive(files=FILES):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as target:
         for name, content in files:
             target.writestr(name, content)
-    return path
+    return buffer.getvalue()
 
 
-def changed(path, offset, value, central=False):
-    """Write into the header of each entry: at `offset` of the central or of the local one."""
-    data = bytearray(path.read_bytes())
-    mark, start = (b"PK\x01\x02" if central else b"PK\x03\x04"), 0
-    while (start := data.find(mark, start)) >= 0:
-        data[start + offset : start + offset + len(value)] = value
-        start += 4
-    path.write_bytes(data)
+def changed(local, central, value):
+    """An archive with a value in the header of each entry, at these places of the two headers."""
+    data = bytearray(archive())
+    for mark, offset in ((b"PK\x03\x04", local), (b"PK\x01\x02", central)):
+        start = data.find(mark)
+        while start >= 0:
+            data[start + offset : start + offset + len(value)] = value
+            start = data.find(mark, start + 4)
+    return bytes(data)
 
 
-def encrypted(path, random):
-    archive(path, FILES)
-    changed(path, 6, b"\x01\x00")
-    changed(path, 8, b"\x01\x00", central=True)
-
-
-def unknown_compression(path, random):
-    archive(path, FILES)
-    method = struct.pack("<H", random.choice([6, 97, 99, 12345]))
-    changed(path, 8, method)
-    changed(path, 10, method, central=True)
-
-
-def claims_4_gb(path, random):
-    archive(path, FILES)
-    changed(path, 24, struct.pack("<I", 2**32 - 2), central=True)
-
-
-def bomb(path):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
-        target.writestr("config.json", CONFIG)
-        with target.open("model.weights.h5", "w") as entry:
-            for _ in range(600):
-                entry.write(bytes(2**20))
-
-
-def many_names(path, random):
-    archive(path, FILES)
-    data = path.read_bytes()
+def many_names():
+    data = archive()
     start, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
     name = struct.pack("<4s24xH16x", b"PK\x01\x02", 4) + b"name"
     names = data[start:end] + name * (ZIP_INDEX_BYTES // len(name))
     count = 2 + ZIP_INDEX_BYTES // len(name)
     tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, len(names), start, 0)
-    path.write_bytes(data[:start] + names + tail)
+    return data[:start] + names + tail
 
 
-def twice(path, random):
-    with pytest.warns(UserWarning, match="Duplicate name"):
-        archive(path, [("config.json", CONFIG)] * 12 + [("model.weights.h5", CONTENT)])
-
-
-def without(path, random):
-    archive(path, [(random.choice(["config.json", "model.weights.h5"]), CONFIG)])
-
-
-def deep(path, random):
-    archive(path, [("config.json", b"[" * 200_000), ("model.weights.h5", CONTENT)])
-
-
-def rubbish_weights(path, random):
-    noise = CONTENT[:1000] + random.bytes(3000)
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", noise)])
-
-
-def flipped(path, random):
-    archive(path, FILES)
-    data = bytearray(path.read_bytes())
-    data[random.randint(len(data))] ^= 1 << random.randint(8)
-    path.write_bytes(data)
-
-
-def cut(path, random):
-    archive(path, FILES)
-    data = path.read_bytes()
-    path.write_bytes(data[: random.randint(len(data))])
-
-
-def noise(path, random):
-    path.write_bytes(random.bytes(random.randint(5000)))
-
-
-REFUSED = {
-    encrypted: "is encrypted",
-    unknown_compression: "compression method",
-    claims_4_gb: "",
-    many_names: "1.0 MB, more than the 1.0 MB that are read of its list of names",
-    twice: "",
-    without: "",
-    deep: "",
-    cut: "",
-    noise: "",
-    rubbish_weights: "",
-}
-
-
-@pytest.mark.parametrize("seed", range(2))
-@pytest.mark.parametrize("make", REFUSED, ids=lambda f: f.__name__)
-def test_a_hostile_keras_file_is_one_line(make, seed, tmp_path):
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: changed(6, 8, b"\x01\x00"), "is encrypted"),
+        (lambda: changed(8, 10, struct.pack("<H", 99)), "compression method"),
+        (lambda: changed(22, 24, struct.pack("<I", 2**32 - 2)), ""),  # claims 4 GB
+        (many_names, "1.0 MB, more than the 1.0 MB that are read of its list of names"),
+        (lambda: archive([FILES[0]] * 12 + FILES), ""),
+        (lambda: archive(FILES[:1]), ""),
+        (lambda: archive([("config.json", b"[" * 200_000), FILES[1]]), ""),
+        (lambda: archive([FILES[0], ("model.weights.h5", RUBBISH)]), ""),
+        (lambda: archive()[:2000], ""),
+        (lambda: RUBBISH[1000:], ""),
+    ],
+)
+def test_a_hostile_keras_file_is_one_line(make, words, tmp_path):
     path = tmp_path / "g.keras"
-    make(path, np.random.RandomState(seed))
+    path.write_bytes(make())
     found = one_line(read_structure, path, "--model")
-    assert found.startswith(f"--model {path}: ") and REFUSED[make] in found
+    assert found.startswith(f"--model {path}: ") and words in found
 
 
 @pytest.mark.slow
 def test_a_bomb_is_not_unpacked(tmp_path):
-    bomb(tmp_path / "g.keras")
+    with zipfile.ZipFile(tmp_path / "g.keras", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as file:
+        file.writestr(*FILES[0])
+        with file.open("model.weights.h5", "w") as entry:
+            for _ in range(600):
+                entry.write(bytes(2**20))
     assert "unpacks to 629.1 MB" in one_line(read_structure, tmp_path / "g.keras", "--model")
 
 
-@pytest.mark.parametrize("seed", range(10))
-def test_a_flipped_bit_is_one_line_or_does_not_matter(seed, tmp_path):
-    flipped(tmp_path / "g.keras", np.random.RandomState(seed))
-    found = one_line(read_structure, tmp_path / "g.keras", "--model")
-    assert isinstance(found, str) or found[0] == json.loads(CONFIG)
-
-
-def test_the_untouched_file_is_read(tmp_path):
-    structure, _, size = read_structure(archive(tmp_path / "g.keras", FILES), "--model")
+def test_a_flipped_bit_is_one_line_or_does_not_matter(tmp_path):
+    path, random = tmp_path / "g.keras", np.random.RandomState(0)
+    path.write_bytes(archive())
+    structure, _, size = read_structure(path, "--model")
     assert structure["class_name"] == "Functional" and size == 4 * 3 * 4
+    for _ in range(10):
+        data = bytearray(archive())
+        data[random.randint(len(data))] ^= 1 << random.randint(8)
+        path.write_bytes(data)
+        found = one_line(read_structure, path, "--model")
+        assert isinstance(found, str) or found[0] == json.loads(CONFIG)
 
 
 # Latents
@@ -213,30 +159,13 @@ def test_a_hostile_header_is_one_line(index, tmp_path, recwarn):
     assert not list(recwarn)  # each would be a line of its own
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_any_array_is_one_line_or_its_own_numbers(seed, tmp_path):
-    random = np.random.RandomState(seed)
-    kinds = [np.float16, np.float64, ">f4", np.int8, np.uint64, bool, complex, object, "S3"]
-    shape = random.choice([1, LENGTH, 3], size=random.randint(1, 4))
-    shape[-1] = LENGTH if seed % 2 else shape[-1]
-    values = (random.randn(*shape) * 10.0 ** random.choice([0, 3, 39, 300])).astype(np.float64)
-    with np.errstate(all="ignore"):
-        values = values.astype(kinds[random.randint(len(kinds))])
-    if seed % 3 == 0:
-        values = np.asfortranarray(values)
-    np.save(tmp_path / "z.npy", values, allow_pickle=True)
-    found = read(tmp_path / "z.npy")
-    if not isinstance(found, str):
-        rows = found.rows(0, len(found.keys))
-        assert rows.dtype == np.float32 and np.isfinite(rows).all()
-        np.testing.assert_array_equal(rows, values.astype(np.float32))
-
-
-def test_good_arrays_are_taken(tmp_path):
-    values = np.arange(3 * LENGTH).reshape(3, LENGTH)
+@pytest.mark.parametrize("kind", ["<f8", ">f4", "i1", "u8", "f2"])
+def test_good_arrays_are_taken(kind, tmp_path):
+    values = np.asfortranarray(np.arange(3 * LENGTH).reshape(3, LENGTH).astype(kind))
     np.save(tmp_path / "z.npy", values)
     latents = read(tmp_path / "z.npy", limit=3, truncation=0.5)
-    np.testing.assert_array_equal(latents.rows(1, 3), values[1:] / 2)
+    np.testing.assert_array_equal(latents.rows(1, 3), np.float32(values[1:]) / 2)
+    assert latents.rows(0, 3).dtype == np.float32
     assert "--limit raises this" in read(tmp_path / "z.npy", limit=2)
 
 
