@@ -16,10 +16,5 @@ def main(argv: Sequence[str] | None = None):
     compare(runs, out)
 
 
-def run():
-    """The command `python -m dcgan_tf.compare`."""
-    leave(run_command(main))
-
-
 if __name__ == "__main__":
-    run()
+    leave(run_command(main))

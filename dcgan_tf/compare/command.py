@@ -3,29 +3,29 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from PIL import Image
+
 from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import open_regular
 from dcgan_tf.common.runs import Run
-from dcgan_tf.compare.plot import is_plot
 from dcgan_tf.report.command import check_run
 
 MOST = 30  # runs; for more there are no lines that can be told apart
+MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
 
 
 def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path]:
-    """Read the command line, without importing NumPy.
-
-    Returns:
-        The runs, each once, two at least; the plot's file.
+    """Read the runs, each once, and the plot's file, without importing NumPy.
 
     Raises:
         UserError: an unknown flag, a folder that is no run, fewer than two, no name of a PNG, or
-            one of somebody else's file.
+            a file in the way that is no such plot.
     """
     parser = Parser(
         prog="python -m dcgan_tf.compare",
-        description="Print what differs between runs: settings, losses, speed, and scores where "
-        "their stamps compare; and plot their losses and scores over the images seen.",
+        description="Print what differs between runs: settings, losses, speed, and scores of the "
+        "same protocol; and plot their losses and scores over the images seen.",
         epilog="example: python -m dcgan_tf.compare runs/0001-celeba runs/0002-laptop",
         argument_default=None,
     )
@@ -41,28 +41,31 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
             f"got {len(runs)} different runs, expected 2 to {MOST}; "
             "python -m dcgan_tf.report --run DIR shows one"
         )
-    out = _plot(args.out, runs[0])
-    _check_place(out)
+    if args.out is None:
+        out = runs[0].root.resolve().parent / "compare.png"
+    else:
+        out = Path(at_home("--out", args.out))
+    _check_out(out)
     return runs, out
 
 
-def _plot(named, first):
-    if named is None:
-        return first.root.resolve().parent / "compare.png"
-    path = Path(at_home("--out", named))
-    if path.suffix.lower() != ".png":
-        raise UserError("expected the name of a PNG, such as compare.png", flag=f"--out {path}")
-    if not path.parent.is_dir():
-        raise UserError(f"there is no folder {path.parent}; make it", flag=f"--out {path}")
-    return path
-
-
-def _check_place(out):
-    """Refuse to write over what is no plot of this command, as the report does with its page."""
+def _check_out(out):
+    flag = f"--out {out}"
+    if out.suffix.lower() != ".png":
+        raise UserError("expected the name of a PNG, such as compare.png", flag=flag)
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent}; make it", flag=flag)
     if out.is_dir():
-        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/compare.png")
-    if out.exists() and not is_plot(out):
-        raise UserError(
-            f"{out}: a file that is no plot of this command; move it away or name another with "
-            "--out"
-        )
+        raise UserError(f"a folder; expected the name of a file, such as {out}/plot.png", flag=flag)
+    if out.exists() and not _is_plot(out):
+        words = "a file that is no plot of this command; move it away or name another with --out"
+        raise UserError(words, flag=flag)
+
+
+def _is_plot(path):
+    """Whether a file was drawn by this command."""
+    try:
+        with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:
+            return MARK.items() <= image.text.items()
+    except (OSError, ValueError, Image.DecompressionBombError):  # no PNG, or one far too large
+        return False

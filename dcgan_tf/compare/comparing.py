@@ -1,13 +1,14 @@
-"""Common and differing settings of runs, and their results, as a table."""
+"""Differing settings and the results of several runs, as a table and a plot."""
 
 import logging
 from itertools import groupby
 from pathlib import Path
 
 from dcgan_tf.common.log import printable
+from dcgan_tf.common.plots import figure, label
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, mismatch
-from dcgan_tf.compare.plot import draw
+from dcgan_tf.compare.command import MARK
 from dcgan_tf.report.contents import contents
 from dcgan_tf.report.page import compared, tell_apart
 
@@ -16,6 +17,15 @@ log = logging.getLogger(__name__)
 ACROSS = 6  # runs that stand side by side; more stand one below the other
 WIDTH = 28  # characters of a name or a value
 NONE = "-"
+COLORS = 10  # of Matplotlib's default cycle; then the lines are dotted, then dashed
+STYLES = ("-", ":", "--", "-.")
+TRAINING = {  # columns of a run's epochs, of which the last value is shown
+    "epochs": ("epoch", ","),
+    "images seen": ("images_seen", ","),
+    "d_loss, last epoch": ("d_loss", ".3f"),
+    "g_loss, last epoch": ("g_loss", ".3f"),
+    "pixel variation, last epoch": ("diversity", ".2f"),
+}
 
 
 def compare(runs: tuple[Run, ...], out: Path):
@@ -23,51 +33,46 @@ def compare(runs: tuple[Run, ...], out: Path):
     read = [contents(run, 1) for run in runs]
     shown = [found for _, found in read]
     tell_apart(shown)
-    groups = _by_run(shown, compared(shown))
-    log.info(table(shown, groups))
+    groups = _scores_by_run(shown)
+    log.info(_table(shown, groups))
     for files, found in read:
         for note in files.notes:
             log.warning(f"{found['name']}: {note}")
-    draw(shown, groups[0] if groups else {}, out)
+    _draw(shown, groups[0] if groups else {}, out)
     log.info(f"plot: {out}")
 
 
-def _by_run(shown, groups):
-    """list of {run: its scores}, by epoch, for each group that may be put side by side.
+def _scores_by_run(shown):
+    """For each group of scores that compare, {place of the run: its scores}, by epoch.
 
     Groups of several runs come first, the newest of them at the top.
     """
-    found = []
-    for members in groups:
-        scores = {
+    groups = [
+        {
             run: [shown[run]["scores"][place] for _, place in places]
             for run, places in groupby(members, key=lambda member: member[0])
         }
-        found.append(scores)
-    return sorted(found, key=len, reverse=True)
+        for members in compared(shown)
+    ]
+    return sorted(groups, key=len, reverse=True)
 
 
-def table(shown: list[dict], groups: list[dict]) -> str:
-    """The runs side by side, or one below the other where there are many.
-
-    Args:
-        shown: what report's `contents` says of each run.
-        groups: of scores that compare, each {place of the run: its scores}.
-    """
-    rows = [["", *(_ending(found["name"]) for found in shown)]]
+def _table(shown, groups):
+    """The runs side by side, or one below the other where there are many."""
+    rows = [["", *(_shorten(found["name"], end=True) for found in shown)]]
     rows += _settings(shown)
     rows += _training(shown)
     notes, first = [], None
     for number, scores in enumerate(groups, start=1):
         some = next(iter(scores.values()))[0]
-        mark = f" ({number})" if len(groups) > 1 else ""
-        rows += _scores(scores, len(shown), some["name"], mark)
         first = first or some
-        notes.append(_explain(some, mark) + _apart(first, some))
-    rows = [[_short(cell) for cell in row] for row in rows]
+        mark = f" ({number})" if len(groups) > 1 else ""
+        rows += _score_rows(scores, len(shown), some["name"], mark)
+        notes.append(_explain_scores(some, mark, first))
+    rows = [[_shorten(text) for text in row] for row in rows]
     if len(shown) > ACROSS:
         rows = [list(column) for column in zip(*rows, strict=True)]
-    return printable("\n".join([_aligned(rows), *notes]))
+    return printable("\n".join([_align(rows), *notes]))
 
 
 def _settings(shown):
@@ -80,46 +85,38 @@ def _settings(shown):
         }
         for found in shown
     ]
-    names = list(dict.fromkeys(name for own in values for name in own))
+    names = dict.fromkeys(name for own in values for name in own)
     rows = [[name, *(own.get(name, NONE) or '""' for own in values)] for name in names]
     return [row for row in rows if len(set(row[1:])) > 1]
 
 
 def _training(shown):
     """How far each run came, its last losses, its speed."""
-    last = [
-        {name: column[-1] for name, column in found["epochs"].items() if column} for found in shown
+    rows = [
+        [title, *(_number((found["epochs"].get(name) or [None])[-1], form) for found in shown)]
+        for title, (name, form) in TRAINING.items()
     ]
     speeds = [found["speed"] for found in shown]
+    minutes = [speed["seconds"] / 60 if speed else None for speed in speeds]
     return [
-        ["epochs", *(_number(own.get("epoch"), ",") for own in last)],
-        ["images seen", *(_number(own.get("images_seen"), ",") for own in last)],
-        ["d_loss, last epoch", *(_number(own.get("d_loss"), ".3f") for own in last)],
-        ["g_loss, last epoch", *(_number(own.get("g_loss"), ".3f") for own in last)],
-        ["pixel variation, last epoch", *(_number(own.get("diversity"), ".2f") for own in last)],
+        *rows,
         ["images a second", *(_number(own.get("images_per_second"), ",.0f") for own in speeds)],
-        ["minutes", *(_number(_minutes(own), ",.1f") for own in speeds)],
+        ["minutes", *(_number(value, ",.1f") for value in minutes)],
     ]
-
-
-def _minutes(speed):
-    return speed["seconds"] / 60 if speed else None
 
 
 def _number(value, form):
     return NONE if value is None else format(value, form)
 
 
-def _scores(scores, count, name, mark):
-    """Of each run the score with the lowest Fréchet distance, and the newest one's distance."""
+def _score_rows(scores, count, name, mark):
+    """The newest distance of each run, and the score with its lowest one."""
     best = {run: min(own, key=lambda score: score["values"][name]) for run, own in scores.items()}
     newest = {run: own[-1] for run, own in scores.items()}
 
     def row(head, chosen, text):
-        return [
-            head + mark,
-            *(text(chosen[run]) if run in chosen else NONE for run in range(count)),
-        ]
+        cells = (text(chosen[run]) if run in chosen else NONE for run in range(count))
+        return [head + mark, *cells]
 
     return [
         row(f"{LABELS[name]}, newest", newest, lambda score: cell(score["values"], name)),
@@ -133,35 +130,79 @@ def _scores(scores, count, name, mark):
     ]
 
 
-def _explain(score, mark):
-    """What a group of scores was measured against, and what real pictures have."""
+def _explain_scores(score, mark, first):
+    """The reference set and baseline of a group, and why it does not compare with the first."""
     name = score["name"]
-    floor = cell(score["floor"], name)
-    real = "" if floor == NONE else f"; real pictures against real ones: {LABELS[name]} {floor}"
-    which = f"scores{mark}: " if mark else "scores: "
-    return f"{which}against {score['against']}{real}"
+    baseline = cell(score["floor"], name)
+    text = f"scores{mark}: against {score['against']}"
+    if baseline != NONE:
+        text += f"; real images against real ones: {LABELS[name]} {baseline}"
+    why = mismatch({"protocol": dict(first["stamp"])}, {"protocol": dict(score["stamp"])})
+    return text + (f"; not comparable with (1): {why}" if why else "")
 
 
-def _apart(first, score):
-    """Why a score does not stand in one row with the first one, "" where it does."""
-    why = mismatch(*({"protocol": dict(one["stamp"])} for one in (first, score)))
-    return f"; not comparable with (1): {why}" if why else ""
+def _shorten(text, end=False):
+    """At most WIDTH characters; of the names of a sweep the end, in which they differ."""
+    if len(text) <= WIDTH:
+        return text
+    return "..." + text[3 - WIDTH :] if end else text[: WIDTH - 3] + "..."
 
 
-def _ending(name):
-    """A name by its end, in which runs of a sweep differ."""
-    return name if len(name) <= WIDTH else "..." + name[3 - WIDTH :]
-
-
-def _short(text):
-    return text if len(text) <= WIDTH else text[: WIDTH - 3] + "..."
-
-
-def _aligned(rows):
+def _align(rows):
     """Columns as wide as they need be, the first to the left, the others to the right."""
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    return "\n".join(
-        f"{row[0]:{widths[0]}}"
-        + "".join(f"  {c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))
-        for row in rows
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    return "\n".join(lines)
+
+
+def _draw(shown, scores, out):
+    """Draw the losses, and below them the scores of one group that compares.
+
+    Where there are none, or none has a known number of images, D's outputs are drawn instead. The
+    PNG is marked, so that the next plot may take its place.
+    """
+    placed = {run: _place(shown[run]["epochs"], own) for run, own in scores.items()}
+    score = next(iter(scores.values()))[0] if any(placed.values()) else None
+    with figure(out, "d_loss bold, g_loss pale", "images seen", MARK) as (losses, below):
+        for run, found in enumerate(shown):
+            look = {"color": f"C{run % COLORS}", "linestyle": STYLES[run // COLORS % 4]}
+            epochs = found["epochs"]
+            images = epochs["images_seen"]
+            mark = {"marker": "."} if len(images) < 30 else {}
+            losses.plot(images, epochs["d_loss"], label=label(found["name"]), **look, **mark)
+            losses.plot(images, epochs["g_loss"], alpha=0.35, **look, **mark)
+            if not score:
+                gap = [r - f for r, f in zip(epochs["d_real"], epochs["d_fake"], strict=True)]
+                below.plot(images, gap, **look, **mark)
+            elif own := placed.get(run):
+                lowest = f"lowest {min(value for _, value in own):.3g}"
+                below.plot(*zip(*own, strict=True), marker=".", label=lowest, **look)
+        _label_axes(losses, below, score)
+
+
+def _place(epochs, scores):
+    """(images seen, distance) of each score at an epoch of which the run knows the images."""
+    images = dict(zip(epochs["epoch"], epochs["images_seen"], strict=True))
+    return sorted(
+        (images[s["epoch"]], s["values"][s["name"]]) for s in scores if s["epoch"] in images
     )
+
+
+def _label_axes(losses, below, score):
+    """Label the axes, and draw the line that the lower curves are read against."""
+    from matplotlib.ticker import EngFormatter
+
+    gray = {"color": "gray", "linestyle": ":"}
+    losses.set(ylabel="loss", xlim=(0, None))
+    losses.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 1M
+    if not score:
+        below.axhline(0, label="D cannot tell", **gray)
+        below.set(ylabel="D(real) - D(fake)")
+        return
+    if (baseline := score["floor"].get(score["name"])) is not None:
+        below.axhline(baseline, label="real against\nreal", **gray)
+    below.set(ylabel=f"{LABELS[score['name']]}\n(lower is better)")
+    below.set_ylim(bottom=0)

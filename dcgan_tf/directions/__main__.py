@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-from dcgan_tf.common.cli import (
-    leave,
-    run_command,
-)
+from dcgan_tf.common.cli import leave, run_command
 from dcgan_tf.common.log import speak
 from dcgan_tf.directions.command import parse_directions
 
@@ -22,10 +19,5 @@ def main(argv: Sequence[str] | None = None):
     find_directions(request)
 
 
-def run():
-    """The command `python -m dcgan_tf.directions`."""
-    leave(run_command(main))
-
-
 if __name__ == "__main__":
-    run()
+    leave(run_command(main))

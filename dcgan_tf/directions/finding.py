@@ -15,24 +15,19 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.command import DirectionsRequest
-from dcgan_tf.directions.first_layer import first_kernel, first_maps
-from dcgan_tf.directions.found import Found
-from dcgan_tf.directions.traversal import reach_of, save_strip
-from dcgan_tf.directions.unlabeled import of_kernel, of_maps
+from dcgan_tf.directions.traversal import Direction, save_traversals
+from dcgan_tf.directions.unlabeled import find_unlabeled
 from dcgan_tf.models.loading import load_generator
-from dcgan_tf.models.sampling import Sampler, seed_latents
+from dcgan_tf.models.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
-SAMPLES = 1024  # first maps whose principal components are taken
-LATENT_MOST = SAMPLES // 2  # numbers in a latent; more than a regression on them would bear
-
 
 def find_directions(request: DirectionsRequest) -> Directions:
-    """Find what is asked for, write it with its pictures, and say what was found.
+    """Find what is asked for, write it with an image of each, and say what was found.
 
     Returns:
-        What `directions.npz` holds.
+        The content of `directions.npz`.
 
     Raises:
         UserError: a model that is no generator, or one of a kind that has no such directions.
@@ -40,53 +35,24 @@ def find_directions(request: DirectionsRequest) -> Directions:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     try:
-        found = unlabelled(sampler, request.count)
+        found = find_unlabeled(sampler, request.count)
         if request.attributes:
-            from dcgan_tf.directions.labeled import labelled  # with all that reads pictures
+            from dcgan_tf.directions.attributes import find_attributes  # with all that reads images
 
-            of_labels, refused = labelled(sampler, request)
-            found += of_labels
+            of_labels, refused = find_attributes(request.attributes, request, sampler)
         else:
-            of_labels, refused = _known(Run(request.out), sampler)
-            found += of_labels
+            of_labels, refused = _read_known(Run(request.out), sampler)
     except UserError as error:
         flag = error.flag or f"--model {request.model}"
         raise UserError(error.message, flag=flag) from None
-    return _write(request, sampler, found, refused)
+    return _write(request, sampler, found + of_labels, refused)
 
 
-def unlabelled(sampler: Sampler, count: int) -> list[Found]:
-    """The directions that need no labels, `count` of each kind, latent_dim at most.
-
-    Raises:
-        UserError: the generator does not begin with a Dense, or has no activation within.
-    """
-    length = sampler.latent_dim
-    if length > LATENT_MOST:
-        raise UserError(f"has latents of {length:,} numbers, expected {LATENT_MOST:,} at most")
-    count = min(count, length)
-    latents = seed_latents(range(SAMPLES), length)
-    kinds = {
-        "kernel": of_kernel(first_kernel(sampler.model), count),
-        "component": of_maps(first_maps(sampler.model, latents), latents, count),
-    }
-    found = []
-    with progress(2 * count, "how far each direction reaches", "directions") as bar:
-        for kind, (vectors, shares) in kinds.items():
-            for number, (vector, share) in enumerate(zip(vectors, shares, strict=True), 1):
-                facts = {"share": round(float(share), 6)}
-                found.append(
-                    Found(f"{kind} {number}", kind, vector, reach_of(sampler, vector), facts)
-                )
-                bar.update()
-    return found
-
-
-def _known(home, sampler):
+def _read_known(home, sampler):
     """The directions of attributes that lie there already for this generator: they cost minutes.
 
     Returns:
-        (list of Found, dict): as `labelled`; nothing of files that cannot be read.
+        As `find_attributes`; nothing of files that cannot be read.
     """
     try:
         known = read_directions(home.directions, sampler, "--out")
@@ -94,7 +60,7 @@ def _known(home, sampler):
         facts = {record["name"]: record for record in report["directions"]}
         rows = zip(known.names, known.kinds, known.vectors, known.reach, strict=True)
         found = [
-            Found(name, kind, vector, float(reach), _own_facts(facts[name]))
+            Direction(name, kind, vector, float(reach), facts[name])
             for name, kind, vector, reach in rows
             if kind == "attribute"
         ]
@@ -106,12 +72,8 @@ def _known(home, sampler):
     return found, refused
 
 
-def _own_facts(record):
-    return {key: record[key] for key in record.keys() - {"name", "kind", "reach", "picture"}}
-
-
-def gather(found: list[Found], sha256: str) -> Directions:
-    """What was found for the generator of this hash, as one file holds it."""
+def gather(found: list[Direction], sha256: str) -> Directions:
+    """Gather the directions of the generator with this hash, as one file holds them."""
     return Directions(
         tuple(each.name for each in found),
         np.stack([each.vector for each in found]),
@@ -121,29 +83,21 @@ def gather(found: list[Found], sha256: str) -> Directions:
     )
 
 
-def _write(request, sampler, found, refused):
-    """Directions: written, a picture of each first, and the report last."""
+def _write(request, sampler: Sampler, found, refused):
+    """Write an image of each direction, then `directions.npz`, and the report last."""
     directions = gather(found, sampler.sha256)
     home = Run(request.out)
     folder = home.directions_pictures
     make_directory(folder, "--out")
-    files = _file_names([each.name for each in found])
+    records = []
     with progress(len(found), "drawing", "directions") as bar:
-        for each, name in zip(found, files, strict=True):
-            text = {"model_sha256": sampler.sha256, "direction": each.name}
-            save_strip(folder / name, sampler, each.vector, each.reach, text)
+        for each, name in zip(found, _file_names(directions.names), strict=True):
+            save_traversals(folder / name, sampler, each)
+            known = {"name": each.name, "kind": each.kind, "reach": each.reach}
+            known["picture"] = f"{folder.name}/{name}"
+            records.append(known | each.facts | known)  # a kept one's facts have these keys as well
             bar.update()
     write_directions(home.directions, directions)
-    records = [
-        {
-            "name": each.name,
-            "kind": each.kind,
-            "reach": each.reach,
-            "picture": f"{folder.name}/{name}",
-        }
-        | each.facts
-        for each, name in zip(found, files, strict=True)
-    ]
     report = {"generator": sampler.sha256, "directions": records, "refused": refused}
     write_text(home.directions_report, json.dumps(report, indent=1) + "\n")
     log.info(
@@ -154,11 +108,11 @@ def _write(request, sampler, found, refused):
 
 
 def _file_names(names):
-    """list of str: a file for each direction, as it may be called anywhere, and none twice."""
-    files = []
+    """A file name for each direction, allowed on every system, each once."""
+    files = {}
     for name in names:
         stem = re.sub(r"\W+", "_", name).strip("_")[:60] or "direction"
-        taken = {file.lower() for file in files}
         numbered = (stem, *(f"{stem}_{n}" for n in range(2, len(names) + 2)))
-        files.append(next(f"{s}.png" for s in numbered if f"{s}.png".lower() not in taken))
-    return files
+        file = next(f"{each}.png" for each in numbered if f"{each}.png".lower() not in files)
+        files[file.lower()] = file
+    return list(files.values())

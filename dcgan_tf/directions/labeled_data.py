@@ -2,7 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -18,66 +18,59 @@ from dcgan_tf.models.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
-MOST = 25_000  # pictures of a data set that are taken: more make heads hardly better, but slower
-FEWEST = 64  # pictures of one head
-CELEBA_TRAINING = 162_770  # the last picture of CelebA's training people (list_eval_partition.txt)
-_OWN = 0.8  # share of other data for the first head
+MOST = 25_000  # images taken from a data set: more make classifiers slower and no better
+FEWEST = 64  # images for one classifier
+CELEBA_TRAINING = 162_770  # the last image of CelebA's training people (list_eval_partition.txt)
+_OWN = 0.8  # share of other data for the first classifier
 
 
 @dataclass(frozen=True)
-class Labeled:
-    """Pictures with their attributes.
-
-    Attributes:
-        pixels: uint8 (n, side, side, channels); labels: int8 (n, attributes), 1 or 0.
-    """
+class LabeledImages:
+    """Images, uint8 (n, side, side, channels), and attributes, int8 (n, attributes), 1 or 0."""
 
     pixels: np.ndarray
     labels: np.ndarray
 
 
-def labeled_images(
-    request: DirectionsRequest, sampler: Sampler
-) -> tuple[list[str], Labeled, Labeled]:
-    """The attributes' names, the pictures of the first head, and those of the head that judges.
+def read_labeled_images(
+    table: Path, request: DirectionsRequest, sampler: Sampler
+) -> tuple[list[str], LabeledImages, LabeledImages]:
+    """Read the attributes' names, the images of the first classifier, and those of the judge.
 
     Raises:
-        UserError: no such pictures or table, none of them in it, or too few.
+        UserError: no such images or table, none of them in it, or too few.
     """
     config = _config(request, sampler)
     places = [request.data or config.data, *filter(None, [request.judge_data])]
     configs = [replace(config, data=place) for place in places]
     sources = [open_source(each) for each in configs]
-    # A table of other pictures is refused before these are packed, which takes minutes.
-    names, labels = read_attributes(request.attributes, [source.names for source in sources])
-    packs = [_pack(*pair) for pair in zip(configs, sources, strict=True)]
-    labels = [
-        each[_rows_of(pack.names, source.names)]
-        for each, pack, source in zip(labels, packs, sources, strict=True)
-    ]
-    rows = [np.flatnonzero((each >= 0).all(axis=1)) for each in labels]
+    # A table of other images is refused before these are packed, which takes minutes.
+    names, labels = read_attributes(table, [source.names for source in sources])
+    packs, packed, rows = [], [], []
+    for each, source, marks in zip(configs, sources, labels, strict=True):
+        pack = open_pack(narrow(each, source, MOST), source)
+        place = {name: row for row, name in enumerate(source.names)}
+        packs.append(pack)
+        packed.append(marks[[place[name] for name in pack.names]])
+        rows.append(np.flatnonzero((packed[-1] >= 0).all(axis=1)))
     if len(packs) == 1:
-        rows = _split(packs[0].names, rows[0])
-        packs, labels = packs * 2, labels * 2
-    parts = [
-        Labeled(np.asarray(pack.pixels[chosen]), each[chosen])
-        for pack, each, chosen in zip(packs, labels, rows, strict=True)
-    ]
-    for part, pack in zip(parts, packs, strict=True):
-        if len(part.pixels) < FEWEST:
+        rows, packs, packed = _split(packs[0].names, rows[0]), packs * 2, packed * 2
+    for chosen, pack in zip(rows, packs, strict=True):
+        if len(chosen) < FEWEST:
             raise UserError(
-                f"{len(part.pixels):,} pictures with attributes, expected {FEWEST} or more a head",
+                f"{len(chosen):,} images with attributes, expected {FEWEST} or more for each of "
+                "two classifiers",
                 flag=f"--data {pack.where}",
             )
-    log.info(f"a head learns from {len(parts[0].pixels):,} pictures, another, which judges, from "
-             f"{len(parts[1].pixels):,}")  # fmt: skip
-    return names, *parts
-
-
-def _rows_of(some, names):
-    """list[int]: where each of some names stands among all."""
-    place = {name: row for row, name in enumerate(names)}
-    return [place[name] for name in some]
+    own, judges = (
+        LabeledImages(np.asarray(pack.pixels[chosen]), marks[chosen])
+        for pack, marks, chosen in zip(packs, packed, rows, strict=True)
+    )
+    log.info(
+        f"a classifier learns from {len(own.pixels):,} images, another, the judge, from "
+        f"{len(judges.pixels):,}"
+    )
+    return names, own, judges
 
 
 def _split(names, rows):
@@ -87,23 +80,17 @@ def _split(names, rows):
     if FEWEST <= others.sum() <= len(rows) - FEWEST:
         return [rows[~others], rows[others]]
     log.warning(
-        "the head that judges has other pictures than the first, but perhaps of the same people; "
-        "--judge-data names pictures of others"
+        "the judge sees other images than the first classifier, but perhaps of the same people; "
+        "--judge-data names images of others"
     )
-    own = int(_OWN * len(rows))
-    return [rows[:own], rows[own:]]
-
-
-def _pack(config, source):
-    return open_pack(narrow(config, source, MOST), source)
+    return np.split(rows, [int(_OWN * len(rows))])
 
 
 def _config(request, sampler):
-    """Config: how pictures become those that the generator was trained on."""
+    """The config by which images become those that the generator was trained on."""
     height, width, channels = sampler.picture_shape
     if height != width:
-        raise UserError(f"makes pictures of {width}x{height}, expected square ones")
-    size = {"image_size": height, "channels": channels, "subset": 0}
+        raise UserError(f"makes images of {width}x{height}, expected square ones")
     run = owner(request.model)
     if run is not None:
         config = find_again(run, read_config(run.config))
@@ -113,11 +100,9 @@ def _config(request, sampler):
         config = Config(dataset="folder")
     else:
         raise UserError(
-            "has no config.toml beside it, which says how its pictures were cropped; add --crop, "
+            "has no config.toml beside it, which says how its images were cropped; add --crop, "
             "center or left,upper,right,lower"
         )
-    if request.crop:
-        size["crop"] = request.crop
-    if request.packs:
-        size["packs"] = request.packs
-    return ImageConfig(**vars(config) | size)
+    size = {"image_size": height, "channels": channels, "subset": 0}
+    given = {name: value for name in ("crop", "packs") if (value := getattr(request, name))}
+    return ImageConfig(**vars(config) | size | given)

@@ -1,5 +1,6 @@
-"""Latent traversals: how far a direction reaches, and rows of faces along it."""
+"""A latent direction, how far it reaches, and latent traversals along it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -7,28 +8,36 @@ import numpy as np
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
-SEEDS = range(6)  # the rows of a picture
+SEEDS = range(6)  # the rows of an image of traversals
 STEPS = 7  # its columns, from -reach to reach, the seed itself in the middle
 REACHES = (2.0, 3.0, 4.0, 5.0, 6.0)  # along one direction a latent lies within 3 but for 0.3%
-PLAIN = 0.5  # of the difference between two faces of chance: that is seen at a glance
+PLAIN = 0.5  # of the difference between two random faces: that is seen at a glance
 _MEASURED = range(1000, 1016)  # seeds
 
 
-def reach_of(sampler: Sampler, vector: np.ndarray) -> float:
-    """How far along a direction its effect is plain, one of REACHES.
+@dataclass(frozen=True)
+class Direction:
+    """One direction, as common.directions.Directions has it, and its facts for the report."""
 
-    That is where the pictures from one end to the other differ by `PLAIN` of what those of two
-    seeds differ by (root of the mean square over the pixels), or else the last of them.
+    name: str
+    kind: str
+    vector: np.ndarray
+    reach: float
+    facts: dict
 
-    Args:
-        vector: float (latent_dim,), of length 1.
+
+def measure_reach(sampler: Sampler, vector: np.ndarray) -> float:
+    """Measure how far along a direction its effect is plain, one of REACHES.
+
+    That is where the images from one end to the other differ by `PLAIN` of what those of two seeds
+    differ by (root of the mean square over the pixels), or else the last of them.
     """
     latents = seed_latents(_MEASURED, sampler.latent_dim)
     own = sampler.array(latents)
     wanted = PLAIN * _difference(own, np.roll(own, 1, axis=0))
     for reach in REACHES:
-        ends = (sampler.array(latents + step * vector) for step in (-reach, reach))
-        if _difference(*ends) >= wanted:
+        low, high = (sampler.array(latents + step * vector) for step in (-reach, reach))
+        if _difference(low, high) >= wanted:
             return reach
     return REACHES[-1]
 
@@ -37,15 +46,16 @@ def _difference(some, others):
     return np.sqrt(np.square(some.astype(np.float32) - others).mean())
 
 
-def save_strip(path: Path, sampler: Sampler, vector: np.ndarray, reach: float, text: dict):
-    """Write a PNG: a row for each of SEEDS, from -reach to reach in STEPS pictures.
-
-    Args:
-        path: the file; text: of the PNG's text keys.
-    """
-    steps = np.linspace(-reach, reach, STEPS)[:, None] * vector
+def save_traversals(path: Path, sampler: Sampler, direction: Direction):
+    """Write a PNG: a row for each of SEEDS, from -reach to reach in STEPS images."""
+    steps = np.linspace(-direction.reach, direction.reach, STEPS)[:, None] * direction.vector
     latents = seed_latents(SEEDS, sampler.latent_dim)[:, None] + steps
-    pictures = sampler.array(latents.reshape(-1, sampler.latent_dim))
-    canvas = grid(pictures, columns=STEPS)
-    canvas = enlarge(canvas, default_scale(canvas.shape[1]))
-    save_png(path, canvas, text | {"reach": reach, "seeds": f"{SEEDS[0]}-{SEEDS[-1]}"}, sync=False)
+    images = sampler.array(latents.reshape(-1, sampler.latent_dim))
+    canvas = grid(images, columns=STEPS)
+    text = {
+        "model_sha256": sampler.sha256,
+        "direction": direction.name,
+        "reach": direction.reach,
+        "seeds": f"{SEEDS[0]}-{SEEDS[-1]}",
+    }
+    save_png(path, enlarge(canvas, default_scale(canvas.shape[1])), text, sync=False)

@@ -1,52 +1,136 @@
-"""Directions without labels, in closed form (SeFa, GANSpace)."""
+"""Directions without labels, in closed form: SeFa and GANSpace."""
 
+import keras
 import numpy as np
 
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.progress import progress
+from dcgan_tf.directions.traversal import Direction, measure_reach
+from dcgan_tf.models.chain import chain_of, layers_of
+from dcgan_tf.models.sampling import Sampler, compiled, in_batches, seed_latents
 
-def of_kernel(kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The latent directions along which the first layer's output changes most.
+SAMPLES = 1024  # first maps whose principal components are taken
+LATENT_MOST = SAMPLES // 2  # numbers in a latent: a regression on more needs more samples
+_BATCH = 256  # maps that are computed at once
+
+
+def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
+    """Find `count` directions by SeFa and as many by GANSpace, latent_dim at most.
+
+    Raises:
+        UserError: the generator does not begin with a Dense, or has no activation within.
+    """
+    length = sampler.latent_dim
+    if length > LATENT_MOST:
+        raise UserError(f"has latents of {length:,} numbers, expected {LATENT_MOST:,} at most")
+    count = min(count, length)
+    latents = seed_latents(range(SAMPLES), length)
+    kinds = {
+        "kernel": sefa(first_kernel(sampler.model), count),
+        "component": ganspace(first_maps(sampler.model, latents), latents, count),
+    }
+    found = []
+    with progress(2 * count, "how far each direction reaches", "directions") as bar:
+        for kind, (vectors, shares) in kinds.items():
+            for number, (vector, share) in enumerate(zip(vectors, shares, strict=True), 1):
+                reach, facts = measure_reach(sampler, vector), {"share": round(float(share), 6)}
+                found.append(Direction(f"{kind} {number}", kind, vector, reach, facts))
+                bar.update()
+    return found
+
+
+def sefa(kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the latent directions along which the first layer's output changes most.
 
     SeFa (Shen & Zhou 2021, arXiv 2007.06600): |d W| over unit d is stationary at the eigenvectors
-    of W W^T, and its square is the eigenvalue.
-
-    Args:
-        kernel: float (latent_dim, units), W; count: how many, latent_dim at most.
+    of W W^T, of the kernel W (latent_dim, units), and its square is the eigenvalue.
 
     Returns:
         float32 (count, latent_dim), of length 1, the strongest first; and the share of each in
         the sum of all eigenvalues, float (count,).
     """
     kernel = np.asarray(kernel, np.float64)
-    values, vectors = np.linalg.eigh(kernel @ kernel.T)
-    values, vectors = np.maximum(values[::-1], 0), vectors.T[::-1]
-    return _signed(vectors[:count]), values[:count] / max(values.sum(), 1e-300)
+    shares, vectors = _strongest(kernel @ kernel.T, count)
+    return _normalize(vectors), shares
 
 
-def of_maps(maps: np.ndarray, latents: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The latent directions that move the maps along their principal components.
+def ganspace(maps: np.ndarray, latents: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Find the latent directions that move the maps along their principal components.
 
     As GANSpace (Härkönen et al. 2020, arXiv 2004.02546) does where the layer is not the latent
     itself: principal components of the maps, then a linear regression between each component's
-    coordinate and the latent. Of maps that are linear in the latent they are those of `of_kernel`.
+    coordinate and the latent. Of maps that are linear in the latent they are those of `sefa`.
 
     Args:
-        maps: float32 (n, numbers of a map), changed: centred in place; latents: float
-            (n, latent_dim), with n above latent_dim; count: how many, latent_dim at most.
+        maps: float32 (n, numbers of a map), changed: centered in place.
+        latents: float (n, latent_dim), with n above latent_dim.
 
     Returns:
-        float32 (count, latent_dim), of length 1; and the share of each component in the variance
-        of the maps, float (count,).
+        As `sefa`, the share of each component in the variance of the maps.
     """
     maps -= maps.mean(axis=0)
-    values, coordinates = np.linalg.eigh((maps @ maps.T).astype(np.float64))
-    values, coordinates = np.maximum(values[::-1], 0), coordinates[:, ::-1][:, :count]
-    centred = latents - latents.mean(axis=0, dtype=np.float64)
-    slopes = np.linalg.lstsq(centred, coordinates, rcond=None)[0].T
-    return _signed(slopes), values[:count] / max(values.sum(), 1e-300)
+    shares, coordinates = _strongest((maps @ maps.T).astype(np.float64), count)
+    centered = latents - latents.mean(axis=0, dtype=np.float64)
+    slopes = np.linalg.lstsq(centered, coordinates.T, rcond=None)[0].T
+    return _normalize(slopes), shares
 
 
-def _signed(vectors):
+def _strongest(matrix, count):
+    """The shares of the largest eigenvalues of a symmetric matrix, and their eigenvectors."""
+    values, vectors = np.linalg.eigh(matrix)
+    values = np.maximum(values[::-1], 0)
+    return values[:count] / max(values.sum(), 1e-300), vectors.T[::-1][:count]
+
+
+def _normalize(vectors):
     """float32: of length 1, their largest number positive, so that chance turns none."""
     largest = np.abs(vectors).argmax(axis=1)[:, None]
     vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def first_kernel(generator: keras.Model) -> np.ndarray:
+    """Return the matrix that a generator multiplies a latent with, float64 (latent_dim, units).
+
+    Raises:
+        UserError: the first layer that has a kernel is no Dense on the latent itself.
+    """
+    layer = next((each for each in layers_of(generator) if hasattr(each, "kernel")), None)
+    length = generator.inputs[0].shape[-1]
+    if not isinstance(layer, keras.layers.Dense) or np.shape(layer.kernel)[0] != length:
+        found = f"{layer.name!r} ({type(layer).__name__})" if layer is not None else "none"
+        raise UserError(
+            f"its first layer with weights is {found}, expected a Dense of {length} inputs, the "
+            "latent; directions are found only for generators that begin with one"
+        )
+    return np.asarray(layer.kernel, np.float64)
+
+
+def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
+    """Compute float32 (n, numbers of a map) after a generator's first activation.
+
+    That is where it stops being linear, in inference mode.
+
+    Raises:
+        UserError: it has no activation between its first layer and its image.
+    """
+    chain = chain_of(generator)
+    layers = chain or generator.layers
+    first = next((index for index, each in enumerate(layers[:-1]) if _activates(each)), None)
+    if first is None:
+        raise UserError("has no activation before its image, so there is no first map")
+    end = keras.layers.Flatten()
+    if chain:  # of networks in a network too, whose layers know nothing of the latents
+        z = keras.Input(generator.inputs[0].shape[1:])
+        network = keras.Sequential([z, *layers[: first + 1], end])
+    else:
+        network = keras.Model(generator.input, end(layers[first].output))
+    return np.concatenate(list(in_batches(compiled(network), latents, _BATCH)))
+
+
+def _activates(layer) -> bool:
+    """Whether it is an activation, or a layer with one inside."""
+    kinds = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, keras.layers.ELU)
+    activation = getattr(layer, "activation", None)
+    name = getattr(activation, "__name__", None)
+    return isinstance(layer, kinds) or name not in ("linear", None)

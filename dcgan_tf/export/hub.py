@@ -19,7 +19,8 @@ from dcgan_tf.common.pretrained import FOLDER, home_of
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import frechet_name, is_verdict, read_records
 from dcgan_tf.common.suggestions import path_flag
-from dcgan_tf.directions.finding import gather, unlabelled
+from dcgan_tf.directions.finding import gather
+from dcgan_tf.directions.unlabeled import find_unlabeled
 from dcgan_tf.explore.exploration import HINT, licence_of
 from dcgan_tf.explore.page import describe
 from dcgan_tf.explore.runtime import is_kept
@@ -107,7 +108,7 @@ class Hub:
     def _save_directions(self, path):
         """Those that need no labels: seconds."""
         try:
-            found = unlabelled(self._sampler, COUNT)
+            found = find_unlabeled(self._sampler, COUNT)
         except UserError as error:
             log.warning(f"{HUB}: without {DIRECTIONS}: the generator {error}")
             return

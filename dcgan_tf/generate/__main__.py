@@ -20,7 +20,7 @@ def main(argv: Sequence[str] | None = None):
 
 
 def run():
-    """The command `generate.py`, or `dcgan-generate` where the package is installed."""
+    """Run the command and end the process with its exit code."""
     leave(run_command(main))
 
 

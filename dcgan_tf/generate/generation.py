@@ -2,14 +2,17 @@
 
 import contextlib
 import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from dcgan_tf.common import files, limits, pretrained
 from dcgan_tf.common.atomic_write import sweep
-from dcgan_tf.common.errors import UserError, describe, is_file_system_error
+from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.images import (
     GAP,
     GIF_FRAMES,
@@ -23,14 +26,14 @@ from dcgan_tf.common.images import (
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.generate.command import GenerationRequest
-from dcgan_tf.generate.latents import ConstantLatents, FileLatents, SeedLatents, numbers
 from dcgan_tf.models.loading import load_generator
-from dcgan_tf.models.sampling import CHUNK, seed_latents, slerp
+from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
 log = logging.getLogger(__name__)
 
 GIF_WIDTH = 250  # pixels that an animation is enlarged to, or more: a quarter of a grid's bytes
 COLUMNS = 8  # of the strip, from one seed to the next
+BLOCK = 4096  # rows of a file of latents that are checked together
 
 
 def generate(request: GenerationRequest) -> Path:
@@ -51,89 +54,141 @@ def generate(request: GenerationRequest) -> Path:
     return out
 
 
-def _latents(request, length):
+@dataclass(frozen=True)
+class Latents:
+    """Latents in chunks.
+
+    Attributes:
+        kind: text key of the PNGs, and beginning of their names.
+        keys: the seed, row or constant of each latent, each once.
+        rows: float32 (stop - start, latent_dim) for (start, stop).
+    """
+
+    kind: str
+    keys: Sequence
+    rows: Callable[[int, int], np.ndarray]
+
+    def name(self, row: int) -> str:
+        key = self.keys[row]
+        return f"fill_{_plain(key)}" if self.kind == "fill" else f"{self.kind}_{key:06d}"
+
+
+def prepare_latents(request: GenerationRequest, length: int) -> Latents:
+    """Prepare the latents that a request names, of this length, all of them checked.
+
+    Raises:
+        UserError: no such file of latents, of another shape, or numbers that are no latents.
+    """
+    truncation = request.truncation
     if request.latents is not None:
-        return FileLatents(request.latents, length, request.limit, request.truncation)
+        return _read_latents(request.latents, length, request.limit, truncation)
     if request.fill:
-        return ConstantLatents(request.fill, length, request.truncation)
-    return SeedLatents(request.seeds, length, request.truncation)
+        values = request.fill
+        _scale(np.array(values), truncation, f"--fill {_plain(max(values, key=abs))}")
+        column = truncation * np.array(values, np.float32)[:, None]
+        return Latents("fill", values, lambda *rows: column[slice(*rows)].repeat(length, 1))
+    seeds = request.seeds
+    return Latents(
+        "seed", seeds, lambda start, stop: truncation * seed_latents(seeds[start:stop], length)
+    )
+
+
+def _read_latents(path, length, limit, truncation):
+    """The rows of a .npy file, mapped rather than loaded."""
+    where = f"--latents {path}"
+    check_file(path, "--latents", "a .npy file")
+    try:
+        with np.errstate(all="raise"):  # a size that overflows
+            array = np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a header can be wrong in many ways, each with an error of its own
+        message = f"not a whole .npy file of numbers ({one_line(error)})"
+        raise UserError(message, flag=where) from None
+    shape = array.shape
+    if len(shape) != 2 or shape[1] != length or not shape[0]:
+        raise UserError(f"got shape {shape}, expected (n, {length}) for this model", flag=where)
+    if shape[0] > limit:
+        words = f"has {shape[0]:,} latents, at most {limit:,} at once; --limit raises this"
+        raise UserError(words, flag=where)
+
+    def rows(start, stop):
+        return _scale(array[start:stop], truncation, where)
+
+    for start in range(0, len(array), BLOCK):  # all of them, before the first image
+        rows(start, start + BLOCK)
+    return Latents("latent", range(len(array)), rows)
+
+
+def _scale(values, truncation, where):
+    """float32: the values times `truncation`."""
+    try:
+        with np.errstate(over="ignore"):
+            return finite(truncation * finite(values))
+    except ValueError as error:
+        raise UserError(str(error), flag=where) from None
+
+
+def _plain(value):
+    """A number as its shortest text that is still that number and no other: 0, 0.5, 1e-07."""
+    return repr(float(value)).removesuffix(".0")
 
 
 def _generate(request, sampler, text):
-    """Path: the folder with one picture a latent, and a grid of them."""
-    latents = _latents(request, sampler.latent_dim)
-    most = _shown_at_most(sampler.picture_shape, request.scale)
-    shown, made = [], _Made(request, latents)
-    # The files are written while the next pictures are computed.
-    with (
-        made.whole_pictures_named(),
-        ThreadPoolExecutor(1) as writer,
-        progress(latents.count, "generating") as bar,
-    ):
-        writing = None
-        for start in range(0, latents.count, CHUNK):
-            stop = min(start + CHUNK, latents.count)
-            pictures = sampler.array(latents.rows(start, stop))
-            shown.extend(pictures[: max(0, most - len(shown))])
-            if writing:
-                writing.result()
-            writing = writer.submit(made.add, pictures, text)
-            bar.update(stop - start)
-        writing.result()
-        canvas, scale = _enlarged(grid(np.stack(shown)), request.scale)
-        save_png(made.out / "grid.png", canvas, text)
-    log.info(f"{counted(latents.count, 'image')} of {latents.title} in {made.out / 'images'}")
-    part = "all" if len(shown) == latents.count else f"the first {len(shown):,} of them"
-    words = f", enlarged {scale} times" if scale > 1 else ""
-    log.info(f"grid.png shows {part}{words}; next: look at it, then try {_other(request)}")
-    return made.out
+    """Write one image for each latent, and a grid of them."""
+    latents = prepare_latents(request, sampler.latent_dim)
+    count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
+    shown, written = [], []
 
-
-class _Made:
-    """The folder of single pictures; it is made with the first of them."""
-
-    def __init__(self, request, latents):
-        self._request, self._latents = request, latents
-        self.out, self.count = None, 0
-
-    def add(self, pictures, text):
-        """Write the pictures of the next latents, each whole or not at all."""
-        if self.out is None:
-            self.out = _open_out(self._request, ("grid.png",), ("images",))
-        for picture in pictures:
-            path = self.out / "images" / f"{self._latents.name(self.count)}.png"
+    def write(images):
+        for image in images:
+            path = out / "images" / f"{latents.name(len(written))}.png"
+            own = text | {latents.kind: latents.keys[len(written)]}
             # Thousands of small files: waiting for the disk after each would take most of the time.
-            save_png(path, picture, {**text, **self._latents.text(self.count)}, sync=False)
-            self.count += 1
+            save_png(path, image, own, sync=False)
+            written.append(path)
 
-    @contextlib.contextmanager
-    def whole_pictures_named(self):
-        """Where the work ends early, say which pictures there are."""
-        try:
-            with _no_empty_folder(lambda: self.out):
-                yield
-        except OSError as error:
-            if not is_file_system_error(error):
-                raise
-            raise UserError(f"{describe(error)}; {self._whole()}") from None
-        except (KeyboardInterrupt, UserError):
-            if self.count:
-                log.warning(self._whole())
-            raise
+    chunks = (sampler.array(latents.rows(k, k + CHUNK)) for k in range(0, count, CHUNK))
+    images = next(chunks)  # what cannot be generated is refused before the folder is made
+    with (
+        _open_out(request, ("grid.png",), ("images",)) as out,
+        _naming_whole(written, count),
+        ThreadPoolExecutor(1) as writer,
+        progress(count, "generating") as bar,
+    ):
+        while images is not None:
+            writing = writer.submit(write, images)  # while the next ones are computed
+            shown.extend(images[: max(0, most - len(shown))])
+            bar.update(len(images))
+            images = next(chunks, None)
+            writing.result()
+        canvas, scale = _enlarge(grid(np.stack(shown)), request.scale)
+        save_png(out / "grid.png", canvas, text)
+    log.info(f"{counted(count, 'image')} in {out / 'images'}")
+    part = "all" if len(shown) == count else f"the first {len(shown):,} of them"
+    words = f", enlarged {scale} times" if scale > 1 else ""
+    first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
+    log.info(
+        f"grid.png shows {part}{words}; next: look at it, then try --seeds {last + 1}-{last + 64} "
+        f"or --interpolate {first},{last + 1}"
+    )
+    return out
 
-    def _whole(self):
-        if not self.count:
-            return "no picture was written"
-        first, last = self._latents.name(0), self._latents.name(self.count - 1)
-        return (
-            f"{self.count:,} of {counted(self._latents.count, 'image')} are whole, "
-            f"{first}.png to {last}.png in {self.out / 'images'}; there is nothing else"
-            + ("; --force writes them again" if self._request.out else "")
-        )
+
+@contextlib.contextmanager
+def _naming_whole(written, count):
+    """Where the work ends early, say which images there are."""
+    try:
+        yield
+    except (OSError, KeyboardInterrupt, UserError):
+        if written:
+            log.warning(
+                f"{len(written):,} of {counted(count, 'image')} are whole, {written[0].name} to "
+                f"{written[-1].name} in {written[0].parent}; --force writes them again"
+            )
+        raise
 
 
 def _interpolate(request, sampler, text):
-    """Path: the folder with an animation and a strip of the way through the seeds.
+    """Write an animation and a strip of the way through the seeds.
 
     Only the steps that one of them shows are made.
     """
@@ -143,65 +198,59 @@ def _interpolate(request, sampler, text):
     gif = _evenly(pairs * steps + 1, GIF_FRAMES)
     strip = _evenly(pairs * steps + 1, min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
-    pictures = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
+    images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
     with progress(len(wanted), "generating") as bar:
         for start in range(0, len(wanted), CHUNK):
             latents = [_between(corners, step, steps) for step in wanted[start : start + CHUNK]]
-            pictures[start : start + CHUNK] = sampler.array(np.stack(latents))
+            images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
-    out = _open_out(request, ("interpolation.gif", "strip.png"))
-    with _no_empty_folder(lambda: out):
+    seeds = ",".join(map(str, request.interpolate))
+    with _open_out(request, ("interpolation.gif", "strip.png")) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
-        moving = pictures[np.searchsorted(wanted, gif)]
-        images = [to_pillow(enlarge(picture, scale)) for picture in moving]
-        save_gif(out / "interpolation.gif", images, 60, 600)
-        row = grid(pictures[np.searchsorted(wanted, strip)], columns=len(strip))
-        seeds = ",".join(map(str, request.interpolate))
-        save_png(out / "strip.png", _enlarged(row, request.scale)[0], {**text, "seeds": seeds})
+        frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
+        save_gif(out / "interpolation.gif", frames, 60, 600)
+        row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
+        save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
     log.info(
-        f"interpolation.gif goes through the {numbers(request.interpolate)} in {len(gif)} frames, "
-        f"strip.png shows {len(strip)} of its pictures in a row"
+        f"interpolation.gif goes through the seeds {seeds} in {len(gif)} frames, strip.png shows "
+        f"{len(strip)} of its images in a row"
     )
     return out
 
 
 def _between(corners, step, steps):
-    """float32 (length,): the latent of one step of the way, `steps` from seed to seed."""
+    """float32 (latent_dim,): one step of the way, `steps` from seed to seed."""
     pair = min(step // steps, len(corners) - 2)
     return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
 
 
 def _evenly(count, most):
-    """int array: at most `most` of 0 ... count - 1, evenly chosen, with the first and the last."""
+    """At most `most` of 0 ... count - 1, evenly chosen, with the first and the last."""
     return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def _shown_at_most(shape, scale):
-    """int: how many pictures one file shows, so that it can be opened."""
+    """The number of images that one file shows, so that it can be opened."""
     pixels = (shape[0] + GAP) * (shape[1] + GAP) * max(scale, 1) ** 2
     most = limits.GRID_PIXELS // pixels
     if not most and scale > 1:
-        raise UserError(f"one picture would have {pixels:,} pixels", flag=f"--scale {scale}")
+        raise UserError(f"one image would have {pixels:,} pixels", flag=f"--scale {scale}")
     return min(max(most, 1), limits.GRID_PICTURES)
 
 
-def _enlarged(canvas, scale):
-    """The picture as it is shown, and how many times it was enlarged."""
+def _enlarge(canvas, scale):
+    """The image as it is shown, and how many times it was enlarged."""
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
 
 
-def _other(request):
-    """Flags that somebody who saw these pictures may want next."""
-    first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
-    return f"--seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}"
-
-
+@contextlib.contextmanager
 def _open_out(request, names, folders=()):
-    """Path: the folder to write into; made only now, when nothing can be refused any more.
+    """Make the folder to write into, and remove it where the work ends without a file in it.
 
     Args:
-        names: files that will be written there; folders: that will be made there.
+        names: files that will be written there.
+        folders: that are made there.
     """
     out = request.out
     if out is None:
@@ -212,22 +261,16 @@ def _open_out(request, names, folders=()):
         out = files.next_directory(parent)
     else:
         files.make_directory(out, "--out")
-    for name in names:
-        if (out / name).is_dir():
-            raise UserError(f"{out / name} is a folder, in the way of a file", flag=f"--out {out}")
-    for name in folders:
-        files.make_directory(out / name, "--out")
-    return out
-
-
-@contextlib.contextmanager
-def _no_empty_folder(folder):
-    """Take the folder away again where the work ends before there is a file in it."""
     try:
-        yield
+        for name in names:
+            if (out / name).is_dir():
+                flag = f"--out {out}"
+                raise UserError(f"{out / name} is a folder, in the way of a file", flag=flag)
+        for name in folders:
+            files.make_directory(out / name, "--out")
+        yield out
     except BaseException:
-        if folder() is not None:
-            for path in (folder() / "images", folder()):
-                with contextlib.suppress(OSError):
-                    path.rmdir()  # refuses one that has files
+        for path in (*(out / name for name in folders), out):
+            with contextlib.suppress(OSError):
+                path.rmdir()  # refuses one that has files
         raise

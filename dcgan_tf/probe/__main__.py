@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dcgan_tf.common.cli import (
-    leave,
-    run_command,
-)
+from dcgan_tf.common.cli import leave, run_command
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.log import speak
 from dcgan_tf.probe.command import parse_probe
@@ -27,10 +24,5 @@ def main(argv: Sequence[str] | None = None):
     probe(request)
 
 
-def run():
-    """The command `python -m dcgan_tf.probe`."""
-    leave(run_command(main))
-
-
 if __name__ == "__main__":
-    run()
+    leave(run_command(main))

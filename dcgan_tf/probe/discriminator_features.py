@@ -11,61 +11,52 @@ GRID = 4  # side that each map is pooled to
 _BATCH = 128
 
 
-def pooled_features(discriminator: keras.Model) -> keras.Model:
-    """D's maps after each convolution, max-pooled to at most 4x4, flattened and joined.
-
-    Args:
-        discriminator: keras.Model from pictures (n, height, width, channels).
+def pooled_features(discriminator: keras.Model, flag: str = "") -> keras.Model:
+    """Max-pool D's maps after each convolution to at most 4x4, flatten and join them.
 
     Returns:
-        keras.Model: the same pictures to float (n, features): 16 of each channel; fewer of maps
+        A network from the same images to float (n, features): 16 of each channel; fewer of maps
         smaller than the grid, which stay as they are, and of some whose side 4 does not divide.
 
     Raises:
-        UserError: it takes no pictures, or has no convolution.
+        UserError: it takes no square images, or has no convolution; `flag` named it.
     """
-    maps = [keras.layers.Flatten()(_pooled(each)) for each in _activated(discriminator)]
+    shapes = [tuple(tensor.shape) for tensor in discriminator.inputs or ()]
+    found = [each for each in discriminator.layers if isinstance(each, keras.layers.Conv2D)]
+    if not found or [len(shape) for shape in shapes] != [4] or shapes[0][1] != shapes[0][2]:
+        words = f"takes {shapes}, or has no convolution; expected a discriminator of square images"
+        raise UserError(words, flag=flag)
+    maps = [keras.layers.Flatten()(_pool(each)) for each in _activated(discriminator)]
     joined = keras.layers.Concatenate()(maps) if len(maps) > 1 else maps[0]
     return keras.Model(discriminator.input, joined)
 
 
 def _activated(network):
-    """The output after each convolution's normalisation and activation: before the next layer
+    """The output after each convolution's normalization and activation: before the next layer
     that has a kernel, flattens or ends the network."""
-    shapes = [len(tensor.shape) for tensor in network.inputs]
-    convolutions = [each for each in network.layers if isinstance(each, keras.layers.Conv2D)]
-    if shapes != [4] or not convolutions:
-        raise UserError("takes no pictures, or has no convolution; expected a discriminator")
     found, current = [], None
-    for layer in network.layers:
+    for layer in [*network.layers, keras.layers.Flatten()]:
         if hasattr(layer, "kernel") or isinstance(layer, keras.layers.Flatten):
             if current is not None:
                 found.append(current)
-            current = None
-        begins = isinstance(layer, keras.layers.Conv2D)
-        if begins or (current is not None and len(layer.output.shape) == 4):
+            current = layer.output if isinstance(layer, keras.layers.Conv2D) else None
+        elif current is not None and len(layer.output.shape) == 4:
             current = layer.output
-    return found + ([current] if current is not None else [])
+    return found
 
 
-def _pooled(maps):
+def _pool(maps):
     height, width = maps.shape[1:3]
     pool = max(height // GRID, 1), max(width // GRID, 1)
     if height > GRID * pool[0] or width > GRID * pool[1]:
         pool = -(-height // GRID), -(-width // GRID)
-        return keras.layers.MaxPooling2D(pool, padding="same")(maps)
-    return keras.layers.MaxPooling2D(pool)(maps) if max(pool) > 1 else maps
+    return keras.layers.MaxPooling2D(pool, padding="same")(maps) if max(pool) > 1 else maps
 
 
 def features_of(network: keras.Model, pixels: np.ndarray, activation: str) -> np.ndarray:
-    """Features of pictures, in inference mode.
+    """Compute float32 (n, features) of uint8 images by what `pooled_features` gives.
 
-    Args:
-        network: as `pooled_features` gives; pixels: uint8 (n, height, width, channels);
-            activation: "sigmoid" or "tanh", the range that D was trained on (models.pixels).
-
-    Returns:
-        float32 (n, features).
+    `activation`, "sigmoid" or "tanh", is the range that D was trained on (models.pixels).
     """
     forward = compiled(network)
     parts = in_batches(lambda part: forward(to_float(part, activation)), pixels, _BATCH)

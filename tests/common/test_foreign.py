@@ -19,7 +19,7 @@ from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.common.scores import append_record, is_verdict, read_records
 from dcgan_tf.data.pack_files import is_whole, npy_header, read_manifest
-from dcgan_tf.directions.attribute_table import check_table
+from dcgan_tf.directions.attribute_table import read_attributes
 from dcgan_tf.metrics import features
 from dcgan_tf.report.page import page
 from dcgan_tf.storage import storage
@@ -122,18 +122,18 @@ def test_a_table_in_a_zip_that_cannot_be_unpacked_is_refused(tmp_path):
     table = b"a b\nx.jpg 1 -1\n"
     path = write_zip(tmp_path / "lzma.zip", {"t.txt": table}, zipfile.ZIP_LZMA)
     with refused(f"--attributes {path}", "compressed by lzma"):
-        check_table(path)
+        read_attributes(path)
     path = write_zip(tmp_path / "bad.zip", {"t.txt": table * 99}, zipfile.ZIP_DEFLATED)
     content = bytearray(path.read_bytes())
     content[40:50] = bytes(10)
     path.write_bytes(content)
     with refused("damaged in the zip"):
-        check_table(path)
+        read_attributes(path)
     with zipfile.ZipFile(tmp_path / "secret.zip", "w") as archive:
         archive.writestr("t.txt", table)
         archive.filelist[0].flag_bits = 1
     with refused("encrypted"):
-        check_table(tmp_path / "secret.zip")
+        read_attributes(tmp_path / "secret.zip")
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from PIL import Image
 from dcgan_tf.common.images import encode
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.probe.labels import read_labels
+from dcgan_tf.probe.probing import read_labels
 
 SYSTEM = (
     *(".ipynb_checkpoints/a-checkpoint.png", "cats/.ipynb_checkpoints/b-checkpoint.png"),

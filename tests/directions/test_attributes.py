@@ -1,4 +1,4 @@
-"""Directions of labelled attributes: the regression, the judgement, and the whole on drawn faces
+"""Directions of labeled attributes: the regression, the judgment, and the whole on drawn faces
 whose skin and hair are known."""
 
 import io
@@ -13,10 +13,14 @@ from PIL import Image
 
 from dcgan_tf.common.directions import read_directions
 from dcgan_tf.data import synthetic
-from dcgan_tf.directions import command, labeled, labeled_data
+from dcgan_tf.directions import attributes, command, labeled_data
 from dcgan_tf.directions.__main__ import main
-from dcgan_tf.directions.attribute_classifier import AttributeClassifier
-from dcgan_tf.directions.attributes import conditioned, judge, reach_for
+from dcgan_tf.directions.attributes import (
+    AttributeClassifier,
+    disentangle,
+    judge,
+    measure_score_reach,
+)
 from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.traversal import REACHES
 from dcgan_tf.models.loading import load_generator
@@ -27,11 +31,11 @@ SIDE = 16
 BOX = (30, 55, 150, 175)
 
 
-def test_conditioned_parts_what_comes_together():
+def test_disentangle_parts_what_comes_together():
     """Two scores that share a latent number: each keeps its own, and its direction no other's."""
     latents = np.random.RandomState(0).randn(20_000, 5)
     scores = np.stack([latents[:, 0] + latents[:, 2], latents[:, 1] + latents[:, 2]], axis=1)
-    found = conditioned(scores.astype(np.float32), latents)
+    found = disentangle(scores.astype(np.float32), latents)
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
     slopes = np.array([[1, 0, 1, 0, 0], [0, 1, 1, 0, 0]])
@@ -44,18 +48,19 @@ def test_the_reach_is_where_the_score_differs_by_three_deviations():
     latents = np.random.RandomState(0).randn(50_000, 3)
     rest = np.random.RandomState(1).randn(50_000)
     first, second = np.eye(2, 3)
-    assert reach_for(latents[:, 0] * 0.5 + rest * 0.5, latents, first) == pytest.approx(
-        2.1, abs=0.1
-    )
-    assert reach_for(5 * latents[:, 0], latents, first) == REACHES[0]  # 1.5, and no shorter than 2
-    assert reach_for(latents[:, 0], latents, second) == REACHES[-1]  # which changes nothing
+    half = latents[:, 0] * 0.5 + rest * 0.5
+    assert measure_score_reach(half, latents, first) == pytest.approx(2.1, abs=0.1)
+    shortest = measure_score_reach(5 * latents[:, 0], latents, first)
+    assert shortest == REACHES[0]  # 1.5, and no shorter than 2
+    none = measure_score_reach(latents[:, 0], latents, second)
+    assert none == REACHES[-1]  # which changes nothing
 
 
-def test_judgement():
+def test_judge():
     gains = np.array([[2.0, -4, 0], [4, -4, 1], [-1, -4, -1], [3, -4, 0]])
     found = judge(gains, np.array([2.0, 1, 1]), ["a", "b", "c"], 0)
-    assert found.accuracy == 0.75 and found.effect == 1
-    assert list(found.others.items()) == [("b", -4.0), ("c", 0.0)]
+    assert found["accuracy"] == 0.75 and found["effect"] == 1
+    assert list(found["others"].items()) == [("b", -4.0), ("c", 0.0)]
 
 
 @pytest.mark.slow
@@ -66,7 +71,7 @@ def test_a_head_learns_and_is_the_same_each_time():
     pixels[labels[:, 0] > 0, 4:8] += 50  # rows, so that mirroring changes nothing
     heads = [AttributeClassifier(16, 1, 2, seed=3) for _ in range(2)]
     for head in heads:
-        head.learn(pixels[:150], labels[:150], lambda: None, steps=60)
+        head.train(pixels[:150], labels[:150], lambda: None, steps=60)
     first, again = (head.scores(pixels) for head in heads)
     np.testing.assert_allclose(first, again, atol=1e-4)
     right = (first[150:, 0] > 0) == labels[150:, 0]
@@ -145,7 +150,7 @@ def flags(faces, **changes):
 def test_drawn_faces_have_the_direction_that_they_were_made_with(
     faces, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(labeled, "STEPS", 150)
+    monkeypatch.setattr(attributes, "STEPS", 150)
     main(flags(faces, out=tmp_path))
     printed = capsys.readouterr().out
     assert "refused" in printed and "Coin (AUC 0." in printed
@@ -171,11 +176,14 @@ def test_mistakes_are_one_line(faces, tmp_path):
         main(flags(faces, samples=10))
     with refused("--attributes", "no such file"):
         main(flags(faces, attributes=tmp_path / "none.txt"))
+    (tmp_path / "words.txt").write_text("some words\nand more words\n")
+    with refused(f"--attributes {tmp_path / 'words.txt'}", "expected a line of attributes' names"):
+        command.parse_directions(flags(faces, attributes=tmp_path / "words.txt"))
     with refused("--data", "no such file or folder"):
         main(flags(faces, data=tmp_path / "none.zip"))
     same = tmp_path / "same.txt"
     same.write_text(re.sub(" -?1\\b", " 1", (faces / "table.txt").read_text()))
-    with refused("--attributes", "none of Dark, Bald, Coin has 8 pictures with it and without"):
+    with refused("--attributes", "none of Dark, Bald, Coin has 8 images with it and without"):
         main(flags(faces, attributes=same))
     assert not (faces / "run" / "directions.npz").exists()
 
@@ -193,19 +201,10 @@ def demo(tmp_path):
     return tmp_path
 
 
-def test_a_file_that_is_no_table_is_refused_before_any_work(demo):
-    words = demo / "words.txt"
-    words.write_text("some words\nand more words\n")
-    with refused(f"--attributes {words}", "expected a line of attributes' names"):
-        command.parse_directions(flags(demo, attributes=words))
-
-
 def test_drawn_faces_have_no_attributes_but_those_of_data_do(demo):
     with refused("--attributes", "trained on demo", "add --data PATH"):
         command.parse_directions(flags(demo, data=None, judge_data=None))
-    request = command.parse_directions(flags(demo, data=demo / "own.zip"))
-    config = labeled_data._config(request, a_sampler())
-    assert (config.dataset, config.crop) == ("folder", "30,55,150,175")
+    command.parse_directions(flags(demo, data=demo / "own.zip"))
 
 
 def a_sampler():
@@ -214,13 +213,17 @@ def a_sampler():
     return Sampler(keras.Model(latents, keras.layers.Reshape((SIDE, SIDE, 3))(x)))
 
 
+def read(demo, *data):
+    """The names and the labeled images of one data set, or of two."""
+    model, table = demo / "run" / "generator.keras", demo / "table.txt"
+    request = DirectionsRequest(model, demo, 1, table, *data)
+    return labeled_data.read_labeled_images(table, request, a_sampler())
+
+
 def test_a_table_of_other_pictures_is_refused_before_these_are_packed(demo):
     others = write_zip(demo / "others.zip", {f"x/{k}.jpg": b"never read" for k in range(70)})
-    request = DirectionsRequest(
-        *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", str(others))
-    )
-    with refused("has none of the 70 pictures, such as x/0.jpg"):
-        labeled_data.labeled_images(request, a_sampler())
+    with refused("has none of the 70 images, such as x/0.jpg"):
+        read(demo, str(others))
     assert not (demo / "packs").exists()
 
 
@@ -232,28 +235,11 @@ def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkey
     rows = [f"{k}.jpg {1 - k % 2} {int(k > 3)}" for k in range(8)]
     (demo / "table.txt").write_text("\n".join([" ".join(names), *rows]) + "\n")
     both = [str(write_zip(demo / f"{part}.zip", pictures)) for part in ("own", "judges")]
-    request = DirectionsRequest(
-        *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", *both)
-    )
-    found, own, _ = labeled_data.labeled_images(request, a_sampler())
+    found, own, _ = read(demo, *both)
     manifest = json.loads(next((demo / "packs").glob("*/manifest.json")).read_text())
     numbers = [int(name[2:-4]) for name in manifest["names"]]
-    assert found == names and len(numbers) == 3
+    assert found == names and len(numbers) == 3 and manifest["crop"] == "30,55,150,175"
     np.testing.assert_array_equal(own.labels, [[1 - k % 2, k > 3] for k in numbers])
-
-
-def test_a_bad_picture_beside_hardly_more_than_are_taken_is_no_matter(demo, monkeypatch):
-    monkeypatch.setattr(labeled_data, "MOST", 19)
-    monkeypatch.setattr(labeled_data, "FEWEST", 1)
-    pictures = {f"{k}.jpg": face_jpeg(k) for k in range(20)} | {"3.jpg": b"none", "7.jpg": b"none"}
-    rows = [f"{k}.jpg {k % 2}" for k in range(20)]
-    (demo / "table.txt").write_text("\n".join(["Even", *rows]) + "\n")
-    data = str(write_zip(demo / "own.zip", pictures))
-    request = DirectionsRequest(
-        *(demo / "run" / "generator.keras", demo, 1, demo / "table.txt", data)
-    )
-    _, own, judges = labeled_data.labeled_images(request, a_sampler())
-    assert len(own.labels) + len(judges.labels) == 18
 
 
 @pytest.mark.slow
@@ -264,14 +250,24 @@ def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
         main(flags(faces, run=None, model=alone, out=tmp_path))
 
 
+def test_a_bad_image_beside_hardly_more_than_are_taken_is_no_matter(demo, monkeypatch):
+    monkeypatch.setattr(labeled_data, "MOST", 19)
+    monkeypatch.setattr(labeled_data, "FEWEST", 1)
+    images = {f"{k}.jpg": face_jpeg(k) for k in range(20)} | {"3.jpg": b"none", "7.jpg": b"none"}
+    rows = [f"{k}.jpg {k % 2}" for k in range(20)]
+    (demo / "table.txt").write_text("\n".join(["Even", *rows]) + "\n")
+    _, own, judges = read(demo, str(write_zip(demo / "own.zip", images)))
+    assert len(own.labels) + len(judges.labels) == 18
+
+
 @pytest.mark.slow
 def test_few_pictures_are_refused_also_for_the_best_generator_of_a_run(faces, tmp_path):
     few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
-    with refused("9 pictures with attributes, expected 64 or more"):
+    with refused("9 images with attributes, expected 64 or more"):
         main(flags(faces, judge_data=few, out=tmp_path))
     best = faces / "run" / "best" / "generator.keras"
     best.parent.mkdir()
     best.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("9 pictures with attributes, expected 64 or more"):
+    with refused("9 images with attributes, expected 64 or more"):
         main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
     assert not (tmp_path / "directions.npz").exists()

@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 from helpers import refused
 
-from dcgan_tf.directions.finding import SAMPLES, unlabelled
-from dcgan_tf.directions.first_layer import first_kernel, first_maps
-from dcgan_tf.directions.traversal import REACHES, reach_of
-from dcgan_tf.directions.unlabeled import of_kernel, of_maps
+from dcgan_tf.directions.traversal import REACHES, measure_reach
+from dcgan_tf.directions.unlabeled import (
+    SAMPLES,
+    find_unlabeled,
+    first_kernel,
+    first_maps,
+    ganspace,
+    sefa,
+)
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 LENGTH = 6
@@ -45,7 +50,7 @@ def assert_same(found, expected):
 
 def test_the_kernels_directions_are_its_singular_vectors(known):
     directions, strengths, kernel = known
-    found, shares = of_kernel(first_kernel(generator(kernel)), 4)
+    found, shares = sefa(first_kernel(generator(kernel)), 4)
     assert found.dtype == np.float32 and found.shape == (4, LENGTH)
     assert_same(found, directions[:4])
     np.testing.assert_allclose(shares, (strengths**2 / (strengths**2).sum())[:4], rtol=1e-5)
@@ -56,7 +61,7 @@ def test_of_a_linear_map_the_components_are_those_of_the_kernel(known):
     latents = np.random.RandomState(2).randn(400, LENGTH)
     whitened = np.linalg.qr(latents - latents.mean(axis=0))[0]  # chance plays no part
     maps = first_maps(generator(kernel), whitened)
-    found, shares = of_maps(maps, whitened, 4)
+    found, shares = ganspace(maps, whitened, 4)
     assert_same(found, directions[:4])
     np.testing.assert_allclose(shares, (strengths**2 / (strengths**2).sum())[:4], rtol=1e-3)
 
@@ -69,8 +74,8 @@ def test_components_know_what_the_activation_does(known):
     bias = np.repeat([-20.0, 20.0], 20)  # the first direction's numbers are all below zero
     model.get_layer("base").set_weights([kernel, bias])
     latents = seed_latents(range(300), 2)
-    assert abs(of_kernel(first_kernel(model), 1)[0][0, 0]) > 0.999
-    assert abs(of_maps(first_maps(model, latents), latents, 1)[0][0, 1]) > 0.99
+    assert abs(sefa(first_kernel(model), 1)[0][0, 0]) > 0.999
+    assert abs(ganspace(first_maps(model, latents), latents, 1)[0][0, 1]) > 0.99
 
 
 def test_maps_are_those_after_the_first_activation():
@@ -87,7 +92,7 @@ def test_a_generator_that_begins_otherwise_is_refused():
     model = keras.Model(latents, x)
     with refused("'grow' (Conv2DTranspose)", "Dense of 4 inputs"):
         first_kernel(model)
-    with refused("no activation before its picture"):
+    with refused("no activation before its image"):
         first_maps(model, np.zeros((2, 4)))
 
 
@@ -95,17 +100,17 @@ def test_the_strongest_direction_has_the_shortest_reach():
     kernel = np.zeros((LENGTH, 40))
     kernel[0, :20], kernel[1, 20:] = 1.0, 0.01
     sampler = Sampler(generator(kernel))
-    strong, weak = (reach_of(sampler, row) for row in np.eye(LENGTH)[:2])
+    strong, weak = (measure_reach(sampler, row) for row in np.eye(LENGTH)[:2])
     assert strong == REACHES[0] and weak == REACHES[-1]
 
 
 @pytest.mark.slow
 def test_no_more_than_there_are(known):
-    found = unlabelled(Sampler(generator(known[2])), 20)
+    found = find_unlabeled(Sampler(generator(known[2])), 20)
     assert [each.name for each in found][:7] == [
         *(f"kernel {n}" for n in range(1, 7)),
         "component 1",
     ]
     assert len(found) == 2 * LENGTH and SAMPLES > LENGTH
     with refused("latents of 2,000 numbers"):
-        unlabelled(Sampler(generator(np.zeros((2000, 2)))), 1)
+        find_unlabeled(Sampler(generator(np.zeros((2000, 2)))), 1)

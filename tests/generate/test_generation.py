@@ -4,13 +4,11 @@ import errno
 import hashlib
 import os
 import re
-from dataclasses import FrozenInstanceError, replace
 
 import keras
 import numpy as np
 import pytest
-from helpers import REPO
-from helpers import generate as generate_process
+from helpers import REPO, refused
 from PIL import Image
 from tiny_gan import tiny
 
@@ -19,8 +17,7 @@ import generate
 from dcgan_tf.common import atomic_write
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
-from dcgan_tf.generate import generation, latents
-from dcgan_tf.generate.command import GenerationRequest
+from dcgan_tf.generate import generation
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
@@ -47,7 +44,6 @@ def picture(path):
         return np.asarray(image), image.info
 
 
-@pytest.mark.slow
 def test_seeds_name_pictures_whatever_comes_with_them(model_file, tmp_path):
     run_main("--model", model_file, "--n", "40", "--out", tmp_path / "a")
     run_main("--model", model_file, "--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
@@ -61,33 +57,27 @@ def test_seeds_name_pictures_whatever_comes_with_them(model_file, tmp_path):
     assert len(different) == 40
 
 
-def test_png_says_seed_and_model(model_file, tmp_path):
-    run_main("--model", model_file, "--seeds", "3", "--out", tmp_path)
+def test_png_is_the_generators_answer_to_the_documented_latent_and_says_so(model_file, tmp_path):
+    run_main("--model", model_file, "--seeds", "3", "--truncation", "0.5", "--out", tmp_path)
     pixels, info = picture(tmp_path / "images/seed_000003.png")
     generator = keras.saving.load_model(model_file, compile=False)
     weights = b"".join(np.asarray(w, "float32").tobytes() for w in generator.get_weights())
     assert info["model_sha256"] == hashlib.sha256(weights).hexdigest() == weights_sha256(generator)
-    assert info["seed"] == "3"
-    assert pixels.shape == (64, 64, 3)
+    assert info["seed"] == "3" and info["truncation"] == "0.5"
+    latent = 0.5 * np.random.RandomState(3).randn(128).astype("float32")
+    expected = np.asarray(generator(latent[None], training=False))[0] * 255
+    assert np.abs(pixels - expected).max() <= 0.51
     enlarged = picture(tmp_path / "grid.png")[0]
     assert enlarged.shape == (512, 512, 3) and np.array_equal(enlarged[::8, 7::8], pixels)
-
-
-def test_picture_is_the_generators_answer_to_the_documented_latent(model_file, tmp_path):
-    run_main("--model", model_file, "--seeds", "7", "--truncation", "0.5", "--out", tmp_path)
-    latent = 0.5 * np.random.RandomState(7).randn(128).astype("float32")
-    generator = keras.saving.load_model(model_file, compile=False)
-    expected = np.asarray(generator(latent[None], training=False))[0] * 255
-    found = picture(tmp_path / "images/seed_000007.png")[0]
-    assert np.abs(found - expected).max() <= 0.51
 
 
 def test_fill_and_latents_files(model_file, tmp_path):
     np.save(tmp_path / "z.npy", np.full((2, 128), 0.5))
     run_main("--model", model_file, "--latents", tmp_path / "z.npy", "--out", tmp_path / "z")
-    run_main("--model", model_file, "--fill", "0,0.5,1", "--out", tmp_path / "f")
-    names = {path.name for path in (tmp_path / "f/images").iterdir()}
-    assert names == {"fill_0.png", "fill_0.5.png", "fill_1.png"}
+    fill = "0,0.5,1,0.1234567,0.1234568,1e-7,100000000"
+    run_main("--model", model_file, "--fill", fill, "--out", tmp_path / "f")
+    names = {path.stem for path in (tmp_path / "f/images").iterdir()}
+    assert names == {f"fill_{x}" for x in fill.replace("1e-7", "1e-07").split(",")}
     half = picture(tmp_path / "f/images/fill_0.5.png")[0]
     assert np.array_equal(picture(tmp_path / "z/images/latent_000001.png")[0], half)
     assert not np.array_equal(picture(tmp_path / "f/images/fill_1.png")[0], half)
@@ -131,14 +121,6 @@ def test_many_samplers_that_draw_little_are_no_reason_for_a_warning(model_file, 
     assert not caplog.records
 
 
-def test_order_and_number_do_not_change_a_bit(model_file):
-    sampler = Sampler(keras.saving.load_model(model_file, compile=False))
-    latents = seed_latents(range(70), 128)
-    whole = sampler.array(latents)
-    assert np.array_equal(whole[::-1], sampler.array(latents[::-1]))
-    assert np.array_equal(whole[40:41], sampler.array(latents[40:41]))
-
-
 def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path):
     older = tmp_path / "runs/0009-older"
     older.mkdir(parents=True)
@@ -166,11 +148,6 @@ def test_the_best_generator_of_a_run_writes_into_the_run(model_file, tmp_path):
     run_main("--model", run / "best/generator.keras", "--n", "1")
     assert (run / "generated/0001/grid.png").exists()
     assert not (run / "best/generated").exists()
-    elsewhere = tmp_path / "best"  # a folder of that name that belongs to no run
-    elsewhere.mkdir()
-    (elsewhere / "generator.keras").write_bytes(model_file.read_bytes())
-    run_main("--model", elsewhere / "generator.keras", "--n", "1")
-    assert (elsewhere / "generated/0001/grid.png").exists()
 
 
 def test_it_says_what_it_made(model_file, tmp_path, caplog):
@@ -180,7 +157,7 @@ def test_it_says_what_it_made(model_file, tmp_path, caplog):
     said = [record.getMessage() for record in caplog.records]
     assert said == [
         f"generator {model_file}, weights {sha256[:12]}",
-        f"3 pictures of seeds 5 to 7 in {tmp_path / 'o/images'}",
+        f"3 images in {tmp_path / 'o/images'}",
         "grid.png shows all, enlarged 4 times; "
         "next: look at it, then try --seeds 8-71 or --interpolate 5,8",
         f"wrote {tmp_path / 'o'}",
@@ -197,28 +174,11 @@ def test_the_grid_alone_is_enlarged(scale, factor, model_file, tmp_path):
     np.testing.assert_array_equal(picture(tmp_path / "grid.png")[0], enlarge(small, factor))
 
 
-def test_each_constant_has_a_picture_of_its_own(model_file, tmp_path):
-    fill = "0.1234567,0.1234568,0.1234569,1e-7,100000000"
-    run_main("--model", model_file, "--fill", fill, "--out", tmp_path)
-    names = {path.stem for path in (tmp_path / "images").iterdir()}
-    assert names == {f"fill_{x}" for x in (*fill.split(",")[:3], "1e-07", "100000000")}
-
-
-def test_a_request_is_checked_whenever_it_is_made(model_file):
-    request = GenerationRequest(model=model_file, seeds=[3, 1])
-    assert replace(request, truncation=0.5).seeds == [3, 1]
-    for change in ({"seeds": [1, 1]}, {"truncation": float("nan")}, {"limit": 1}, {"scale": -1}):
-        with pytest.raises(UserError):
-            replace(request, **change)
-    with pytest.raises(FrozenInstanceError):
-        request.frames = 3
-
-
 def test_a_folder_in_the_way_of_the_grid_is_refused_before_a_picture_is_written(
     model_file, tmp_path
 ):
     (tmp_path / "grid.png").mkdir()
-    with pytest.raises(UserError, match="grid.png is a folder"):
+    with refused("grid.png is a folder"):
         run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
     assert [path.name for path in tmp_path.iterdir()] == ["grid.png"]
 
@@ -235,13 +195,12 @@ def full_disk(monkeypatch, after):
     monkeypatch.setattr(generation, "save_png", save)
 
 
-def test_a_full_disk_says_what_is_whole(model_file, tmp_path, monkeypatch):
+def test_a_full_disk_says_what_is_whole(model_file, tmp_path, monkeypatch, caplog):
     full_disk(monkeypatch, after=40)
-    with pytest.raises(UserError) as error:
+    with pytest.raises(OSError, match="No space left on device"):
         run_main("--model", model_file, "--n", "64", "--out", tmp_path / "o")
-    message = str(error.value)
-    assert "No space left on device; free some disk space" in message and "\n" not in message
-    assert "40 of 64 pictures are whole, seed_000000.png to seed_000039.png in " in message
+    whole = "40 of 64 images are whole, seed_000000.png to seed_000039.png in "
+    assert whole in caplog.text
     assert len(list((tmp_path / "o").rglob("*.*"))) == 40
 
 
@@ -268,18 +227,6 @@ def test_a_long_interpolation_makes_only_what_is_shown(model_file, tmp_path, mon
     assert sum(made) <= 60 + 9
 
 
-def test_latents_are_drawn_as_they_are_needed(model_file, tmp_path, monkeypatch):
-    drawn = []
-    draw = latents.seed_latents
-    monkeypatch.setattr(
-        latents,
-        "seed_latents",
-        lambda seeds, length: drawn.append(len(seeds)) or draw(seeds, length),
-    )
-    run_main("--model", model_file, "--n", "70", "--out", tmp_path)
-    assert drawn == [32, 32, 6]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
@@ -299,7 +246,7 @@ def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here,
 
 def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
-    with pytest.raises(UserError, match="--force"):
+    with refused("--force"):
         run_main("--model", model_file, "--n", "2", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
     run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
@@ -319,16 +266,15 @@ def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
         (["--fill", "a"], "--fill"),
         (["--interpolate", "4"], "two or more"),
         (["--sedes", "1"], "did you mean --seeds"),
-        (["--run", "nowhere"], "no generator.keras"),
+        (["--run", "nowhere"], "--run nowhere: no such folder"),
         (["--model", "nowhere.keras"], "no such file"),
         ([], "no run with a generator.keras"),
     ],
 )
 def test_bad_flags(argv, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError) as error:
+    with refused(message):
         run_main(*argv)
-    assert message in str(error.value)
     assert not list(tmp_path.iterdir())
 
 
@@ -336,8 +282,6 @@ def test_bad_flags(argv, message, monkeypatch, tmp_path):
     ("content", "message"),
     [
         (np.zeros((2, 5)), "expected (n, 128)"),
-        (np.zeros(128), "expected (n, 128)"),
-        (np.full((1, 128), np.nan), "NaN"),
         (np.array([["a"] * 128]), "expected real numbers"),
         (None, "not a whole .npy file of numbers"),
     ],
@@ -345,24 +289,14 @@ def test_bad_flags(argv, message, monkeypatch, tmp_path):
 def test_bad_latents(content, message, model_file, tmp_path):
     path = tmp_path / "z.npy"
     path.write_text("hello") if content is None else np.save(path, content)
-    with pytest.raises(UserError) as error:
+    with refused(message):
         run_main("--model", model_file, "--latents", path, "--out", tmp_path / "out")
-    assert message in str(error.value)
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 def test_files_that_are_no_generator(model_file, tmp_path):
     (tmp_path / "text.keras").write_text("hello")
-    done = generate_process("--model", tmp_path / "text.keras", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1 and "not a Keras model" in done.stderr
-    with pytest.raises(UserError, match="expected a generator"):
+    with refused("not a Keras model"):
+        run_main("--model", tmp_path / "text.keras")
+    with refused("expected a generator"):
         run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")
-
-
-def test_pictures_come_one_by_one(model_file):
-    sampler = Sampler(keras.saving.load_model(model_file, compile=False))
-    pictures = sampler.pictures(seed_latents(range(300), 128))
-    assert next(pictures).shape == (64, 64, 3)  # a generator: nothing waits for the rest
-    assert sum(1 for _ in pictures) == 299

@@ -7,11 +7,11 @@ import struct
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from helpers import MNIST, needs_mnist, refused, resolved, write_files
+from helpers import refused, resolved, write_files
 from PIL import Image
 
 from dcgan_tf.data.sources import Folder, open_source
-from dcgan_tf.probe.labels import read_labels
+from dcgan_tf.probe.probing import read_labels
 
 
 def idx(labels, magic=2049, count=None):
@@ -24,8 +24,8 @@ def pictures(folder, name, count):
     (folder / f"{name}-images-idx3-ubyte").write_bytes(content)
 
 
-def labels_of(folder, dataset="mnist"):
-    return open_source(resolved("--config", dataset, "--data", folder)).labels()
+def source_of(folder, dataset="mnist"):
+    return open_source(resolved("--config", dataset, "--data", folder))
 
 
 def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
@@ -33,8 +33,8 @@ def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
     pictures(tmp_path, "t10k", 3)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([7, 7]))
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx([3, 4, 5])))
-    np.testing.assert_array_equal(labels_of(tmp_path), [3, 4, 5, 7, 7])
-    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
+    source = source_of(tmp_path)
+    np.testing.assert_array_equal(source.labels(), [3, 4, 5, 7, 7])
     classes, found = read_labels(source, ["000004", "000000"])
     assert classes == ["3", "7"] and found.tolist() == [1, 0]
 
@@ -47,14 +47,14 @@ def test_damaged_label_files_are_refused(tmp_path, content):
     pictures(tmp_path, "t10k", max(claimed, 1))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(content)
     with refused("--data", "not a whole IDX label file"):
-        labels_of(tmp_path)
+        source_of(tmp_path).labels()
 
 
 def test_cifar_labels_belong_to_the_pictures(tmp_path):
     for name, label in (("data_batch_1.bin", 6), ("test_batch.bin", 2)):
         record = bytes([label]) + bytes([label * 10]) * 3072
         (tmp_path / name).write_bytes(record * 2)
-    source = open_source(resolved("--config", "cifar10", "--data", tmp_path))
+    source = source_of(tmp_path, "cifar10")
     assert source.labels().tolist() == [6, 6, 2, 2]
     pixels = [Image.open(io.BytesIO(encoded)) for _, encoded in source.read(range(4))]
     assert [np.unique(p).tolist() for p in pixels] == [[60], [60], [20], [20]]
@@ -65,28 +65,19 @@ def test_folders_are_classes(tmp_path):
     source = Folder(write_files(tmp_path, dict.fromkeys(names, b"")))
     classes, found = read_labels(source, names)
     assert classes == ["cat", "dog"] and found.tolist() == [1, 0, 1]
-    with refused("pictures of 1 classes", "one folder a class"):
+    with refused("images of 1 classes", "one folder a class"):
         read_labels(source, ["1.png", "2.png"])
 
 
 def test_labels_that_are_missing_or_too_few_are_refused(tmp_path):
     pictures(tmp_path, "t10k", 6)
-    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
     with refused("no labels beside the images"):
-        read_labels(source, ["000005"])
+        read_labels(source_of(tmp_path), ["000005"])
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([1, 2, 3, 4, 5, 6]))
-    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
     with refused("no labels beside the images"):  # those are of other pictures
-        read_labels(source, ["000005"])
+        read_labels(source_of(tmp_path), ["000005"])
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([1, 2]))
-    source = open_source(resolved("--config", "mnist", "--data", tmp_path))
     with refused("t10k-labels", "2 labels, expected 6, as many as there are images"):
-        read_labels(source, ["000002"])
+        read_labels(source_of(tmp_path), ["000002"])
     with tfds.testing.mock_data(num_examples=5), refused("give a folder instead"):
-        read_labels(open_source(resolved("--config", "mnist", "--data", "tfds")), ["000000"])
-
-
-@needs_mnist
-def test_mnists_own_labels():
-    labels = labels_of(MNIST)
-    assert labels[:5].tolist() == [7, 2, 1, 0, 4] and len(labels) == 10_000
+        read_labels(source_of("tfds"), ["000000"])

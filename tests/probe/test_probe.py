@@ -13,14 +13,15 @@ from helpers import refused, write_files
 from PIL import Image
 from tiny_gan import tiny
 
-from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.runs import Run
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.networks import build_discriminator
 from dcgan_tf.probe import command, probing
 from dcgan_tf.probe.__main__ import main
-from dcgan_tf.probe.probing import pixels_of, split, worst
+from dcgan_tf.probe.probing import average_down, seen_in_training, split, worst
 
 
 def stripes(index, upright):
@@ -36,7 +37,8 @@ def stripes(index, upright):
 def root(tmp_path_factory):
     """A run with an untrained discriminator, and 60 striped pictures of each of two classes."""
     root = tmp_path_factory.mktemp("probe")
-    config = tiny(dataset="folder", crop="center", d_channels=(16, 32), packs=str(root / "packs"))
+    places = {"data": str(root / "data"), "packs": str(root / "packs")}
+    config = tiny(dataset="folder", crop="center", d_channels=(16, 32), **places)
     (root / "run").mkdir()
     build_discriminator(config).save(root / "run" / "discriminator.keras")
     (root / "run" / "config.toml").write_text(to_toml(config))
@@ -57,9 +59,10 @@ def flags(root, **changes):
 
 
 @pytest.mark.slow
-def test_features_know_what_pixels_do_not(root):
+def test_features_know_what_pixels_do_not(root, caplog):
     """Where a stripe lies changes every pixel's mean to nothing: only filters see its direction."""
     main(flags(root))
+    assert "these images trained this discriminator, without their labels" in caplog.text
     record = json.loads((root / "run" / "probe.json").read_text())
     assert record["classes"] == ["lying", "upright"]
     assert record["counts"] == {"test": 48, "choose": 38, "fit": 154}
@@ -75,11 +78,11 @@ def test_features_know_what_pixels_do_not(root):
 
 
 def test_the_split_is_by_chance_whole_and_the_same_again():
-    parts = split(1000, 3)
-    assert (sum(rows.astype(int) for rows in parts.values()) == 1).all()
-    assert [rows.sum() for rows in parts.values()] == [200, 160, 640]
-    assert all((split(1000, 3)[name] == rows).all() for name, rows in parts.items())
-    assert (split(1000, 4)["test"] != parts["test"]).any()
+    labels = np.arange(1000) % 2
+    known, test = split(["a", "b"], labels, 3, "")
+    assert sorted([*known, *test]) == list(range(1000)) and len(test) == 200
+    assert all(map(np.array_equal, split(["a", "b"], labels, 3, ""), (known, test)))
+    assert not np.array_equal(split(["a", "b"], labels, 4, "")[1], test)
 
 
 def test_worst_pairs_are_named_with_their_counts():
@@ -91,10 +94,10 @@ def test_worst_pairs_are_named_with_their_counts():
 
 def test_large_pictures_are_averaged_for_the_baseline():
     pixels = np.random.RandomState(0).randint(0, 256, (300, 64, 64, 3)).astype(np.uint8)
-    found = pixels_of(pixels).reshape(300, 32, 32, 3)
+    found = average_down(pixels).reshape(300, 32, 32, 3)
     expected = pixels.reshape(300, 32, 2, 32, 2, 3).mean(axis=(2, 4)) / 255
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert pixels_of(pixels[:, :28, :28]).shape == (300, 28 * 28 * 3)
+    assert average_down(pixels[:, :28, :28]).shape == (300, 28 * 28 * 3)
 
 
 @pytest.mark.parametrize(
@@ -123,79 +126,46 @@ def test_a_class_of_too_few_pictures_is_refused(root, tmp_path):
 
 
 @pytest.fixture
-def small(root, tmp_path, monkeypatch):
-    """A function: the warnings of a probe of ten pictures; its run was trained on tmp_path/own."""
-    for folder in ("own", "others"):
-        shift = 100 * (folder == "others")
-        write_files(
-            tmp_path / folder,
-            {f"{'ab'[k % 2]}/{k}.png": stripes(k + shift, upright=k % 2) for k in range(10)},
-        )
+def said(root, tmp_path):
+    """A function: what a run that was trained on tmp_path/own says of a data set."""
+    for folder, first in (("own", 0), ("others", 100)):
+        names = {f"{'ab'[k % 2]}/{k}.png": stripes(first + k, upright=k % 2) for k in range(10)}
+        write_files(tmp_path / folder, names)
     shutil.copytree(root / "run", tmp_path / "run")
-    config = tmp_path / "run" / "config.toml"
+    run = Run(tmp_path / "run")
     places = {"data": str(tmp_path / "own"), "packs": str(tmp_path / "packs")}
-    config.write_text(to_toml(replace(read_config(config), subset=0, **places)))
-    # What is learnt is of no matter here, and of ten pictures nothing is.
-    monkeypatch.setattr(probing, "FEWEST", 10)
-    monkeypatch.setattr(probing, "features_of", lambda network, pixels, activation: pixels)
-    monkeypatch.setattr(probing, "_check_classes", lambda *args: None)
-    monkeypatch.setattr(probing, "_classify", lambda *args: None)
-    monkeypatch.setattr(probing, "_tell", lambda record: None)
+    own = replace(read_config(run.config), subset=0, **places)
+    run.config.write_text(to_toml(own))
 
-    def warned(caplog, *args):
-        caplog.clear()
-        with caplog.at_level("WARNING", "dcgan_tf"):
-            main(["--run", str(tmp_path / "run"), *map(str, args)])
-        return caplog.text
+    def said(data):
+        config = replace(own, data=str(data))
+        return seen_in_training(run, config, open_pack(config, open_source(config)))
 
-    return warned
+    return said
 
 
-@pytest.mark.slow
-def test_it_is_said_where_the_pictures_trained_d_however_they_were_typed(
-    small, tmp_path, caplog, monkeypatch
-):
-    words = "these pictures trained this discriminator"
-    assert words in small(caplog)
+def test_it_is_said_where_the_images_trained_d_however_they_were_typed(said, tmp_path, monkeypatch):
+    assert said(tmp_path / "own") == "these images"
     monkeypatch.chdir(tmp_path)
-    assert words in small(caplog, "--data", "others/../own")
-    assert "some of" not in caplog.text
-    assert words not in small(caplog, "--data", "others")
+    assert said("others/../own") == "these images"
+    assert said("others") == ""
     text = Path("run/config.toml").read_text()
     Path("run/config.toml").write_text(re.sub("^subset = .*", "subset = 5", text, flags=re.M))
-    assert f"some of {words}" in small(caplog, "--data", "own", "--dataset", "folder")
+    assert said("own") == "some of these images"
 
 
-@pytest.mark.slow
-def test_it_is_said_of_pictures_that_were_moved_since(small, tmp_path, caplog, monkeypatch):
-    small(caplog, "--data", tmp_path / "own")  # which leaves a pack, as the training does
+def test_it_is_said_of_images_that_were_moved_since(said, tmp_path, monkeypatch):
+    said(tmp_path / "own")  # which leaves a pack, as the training does
     manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())
-    assert read_journal(Run(tmp_path / "run")) == {}
-    monkeypatch.setattr(
-        probing, "read_journal", lambda run: {"pixels_sha256": manifest["pixels_sha256"]}
-    )
+    monkeypatch.setattr(probing, "read_journal", lambda run: manifest)
     (tmp_path / "own").rename(tmp_path / "moved")
-    words = "these pictures trained this discriminator"
-    assert words in small(caplog, "--data", tmp_path / "moved")
-    assert words not in small(caplog, "--data", tmp_path / "others")
+    assert said(tmp_path / "moved") == "these images"
+    assert said(tmp_path / "others") == ""
 
 
-def test_a_few_bad_pictures_beside_hardly_more_than_were_asked_for(
-    small, tmp_path, caplog, monkeypatch
-):
-    bad = [tmp_path / "own" / name for name in ("a/10.png", "b/11.png")]
-    for path in bad:
-        path.write_bytes(b"none")
-    text = (tmp_path / "run" / "config.toml").read_text()
-    text = re.sub("^max_bad = .*", "max_bad = 0.2", text, flags=re.M)
-    (tmp_path / "run" / "config.toml").write_text(text)
-    monkeypatch.setattr(command, "FEWEST", 11)
-    assert "skipped 2 of 12" in small(caplog, "--pictures", 11)
-
-
-def test_pictures_without_classes_are_refused_before_they_are_packed(root, tmp_path):
+def test_images_without_classes_are_refused_before_they_are_packed(root, tmp_path):
     write_files(tmp_path / "flat", {f"{k}.png": stripes(k, upright=True) for k in range(100)})
-    with refused(f"--data {tmp_path / 'flat'}", "pictures of 1 classes"):
+    with refused(f"--data {tmp_path / 'flat'}", "images of 1 classes"):
         main(flags(root, data=tmp_path / "flat", packs=tmp_path / "packs"))
     assert not (tmp_path / "packs").exists()
 
