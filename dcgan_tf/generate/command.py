@@ -26,6 +26,7 @@ class GenerationRequest:
     frames: int = 25
     scale: int = 0  # which chooses
     limit: int = limits.GENERATED
+    force: bool = False
 
 
 def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
@@ -49,11 +50,12 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         "frames": number("--frames", args.frames, 25, int, 2, most),
         "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, limits.SCALE),
         "limit": limit,
+        "force": args.force,
     }
     _check_distinct("--seeds", given["seeds"])
     given["interpolate"] = _way(args.interpolate, given["frames"], limit)
     if given["out"] is not None:
-        _check_out(given["out"], args.force)
+        check_out(given["out"], args.force)
     # The model comes last: a mistyped flag is told before a model is asked for.
     model = find_generator(args)
     check_file(model, "--model", "a generator's .keras file")
@@ -118,7 +120,8 @@ def _check_distinct(flag, values):
         raise UserError(f"names {again} twice; its image is the same: name each once", flag=flag)
 
 
-def _check_out(out, force):
+def check_out(out: Path, force: bool):
+    """Refuse a folder that has files, unless they may be replaced."""
     if not out.exists():
         return
     if not out.is_dir():

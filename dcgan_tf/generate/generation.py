@@ -25,7 +25,7 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
-from dcgan_tf.generate.command import GenerationRequest
+from dcgan_tf.generate.command import GenerationRequest, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
@@ -261,6 +261,8 @@ def _open_out(request, names, folders=()):
         out = files.next_directory(parent)
     else:
         files.make_directory(out, "--out")
+        # Once more, for the seconds in between: another call may have begun to write there.
+        check_out(out, request.force)
     try:
         for name in names:
             if (out / name).is_dir():

@@ -18,6 +18,7 @@ from dcgan_tf.common import atomic_write
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.generate import generation
+from dcgan_tf.generate.command import parse_generation
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
@@ -242,6 +243,15 @@ def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here,
     expected, read = picture("o/images/seed_000007.png")[0], picture("seed7.png")[0]
     assert expected.shape == read.shape and expected.std() > 5
     assert np.abs(expected.astype(int) - read.astype(int)).max() <= 1
+
+
+def test_files_that_another_call_wrote_meanwhile_are_not_mixed_with_these(model_file, tmp_path):
+    request = parse_generation(["--model", str(model_file), "--n", "2", "--out", str(tmp_path)])
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "seed_000100.png").touch()
+    with refused("has files already", "--force"):
+        generation.generate(request)
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["seed_000100.png"]
 
 
 def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
