@@ -9,8 +9,8 @@
 | transparent | laid on white |
 | color profile other than sRGB | converted to sRGB; a profile that cannot be used is ignored |
 
-Values outside these ranges, NaN, signed 8 bits, and integers so small that nothing but black is
-left of them are refused: their scale is unknown.
+Values outside these ranges, NaN, and integers so small that nothing but black is left of them are
+refused: their scale is unknown.
 """
 
 import functools
@@ -24,7 +24,7 @@ from dcgan_tf.common.foreign import BadFile
 _STRIP = 256  # rows that are converted at once: whole copies at each step need much memory
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
+_TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 
 
 def is_plain(image: Image.Image) -> bool:
@@ -32,7 +32,6 @@ def is_plain(image: Image.Image) -> bool:
     return (
         image.mode in ("RGB", "L")
         and not _is_transparent(image)
-        and not _is_signed(image)
         and (not (profile := image.info.get("icc_profile")) or not _to_srgb(profile, image.mode))
     )
 
@@ -45,8 +44,6 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     """
     if is_plain(image):
         return image
-    if _is_signed(image):
-        raise BadFile("signed 8-bit values, expected unsigned ones")
     gray = _is_numeric(image) or (image.mode in ("1", "L") and not _is_transparent(image))
     plain = Image.new("L" if gray else "RGB", image.size)
     largest = 0  # of integers
@@ -74,10 +71,6 @@ def _tiff_tag(image, number):
     tags = getattr(image, "tag_v2", {})  # of TIFF files alone
     value = tags.get(number)
     return value[0] if isinstance(value, tuple) and value else value
-
-
-def _is_signed(image):
-    return image.mode == "L" and _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 2
 
 
 def _shift(image):
@@ -134,5 +127,5 @@ def _to_srgb(profile, mode):
     levels = np.linspace(0, 255, 16).astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(16, -1, 3)
     colors = Image.fromarray(grid).convert(mode)
-    change = np.int16(transform.apply(colors)) - np.int16(colors.convert("RGB"))
+    change = np.asarray(transform.apply(colors), int) - np.asarray(colors.convert("RGB"), int)
     return transform if np.abs(change).max() > _SAME else None

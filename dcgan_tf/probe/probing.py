@@ -15,8 +15,7 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import Pack, narrow, open_pack
-from dcgan_tf.data.pack_files import read_manifest
+from dcgan_tf.data.pack import Pack, narrow, open_pack, read_manifest
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.loading import check_finite, load_network

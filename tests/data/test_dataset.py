@@ -5,7 +5,7 @@ import pytest
 from helpers import face_jpeg, write_files, write_zip
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.data.dataset import images_dataset
+from dcgan_tf.data.pipeline import images_dataset
 
 FILES = {f"{i}.jpg": face_jpeg(i) for i in range(7)}
 
@@ -50,7 +50,7 @@ def test_grey_and_cropped(here):
         ({"image_size": -1}, "expected a whole number"),
         ({"channels": 2}, "expected one of 1, 3"),
         ({"crop": "1,2"}, "left < right"),
-        ({"subset": 9}, "^subset 9: .* 7 pictures"),
+        ({"subset": 9}, "^subset 9: .* 7 images"),
         ({"packs": 5}, "expected"),
     ],
 )
@@ -61,7 +61,7 @@ def test_wrong_values_are_refused(options, words, here):
 
 
 def test_unknown_settings_are_refused(here):
-    with pytest.raises(TypeError, match="unknown setting 'flips'"):
+    with pytest.raises(TypeError, match="unknown 'flips'"):
         images_dataset("own", flips=True)
 
 

@@ -83,7 +83,7 @@ def test_a_line_break_in_a_name_makes_no_line_of_its_own(tmp_path, caplog):
     config = resolved("--dataset", "folder", "--data", write_files(tmp_path / "d", files))
     open_pack(replace(config, packs=str(tmp_path / "packs")), open_source(config))
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warnings) == 2 and not any("\n" in text for text in warnings)
+    assert len(warnings) == 3 and not any("\n" in text for text in warnings)
 
 
 def test_a_system_folder_that_nobody_may_read_is_no_news(tmp_path, monkeypatch):
@@ -139,12 +139,12 @@ PYTHON = {f"cifar-10-batches-py/data_batch_{i}": b"\x80\2}" for i in range(1, 6)
         ("cifar10", PYTHON, ["5 in all", "can run code", "cifar-10-binary.tar.gz"]),
         ("cifar10", {"x.tar.gz": tar(PYTHON)}, ["can run code", "cifar-10-binary.tar.gz"]),
         ("folder", {"MNIST/raw/t10k-images-idx3-ubyte.gz": b""}, ["--config mnist"]),
-        ("folder", {"data_batch_1.bin": b"", "a.html": b""}, ["--config cifar10"]),
+        ("folder", {"data_batch_1.bin": b"", "a.html": b""}, ["mnist or cifar10"]),
         ("mnist", {"a.txt": b""}, ["train-images-idx3-ubyte.gz", "mnist.npz", "found 1 .txt"]),
         ("folder", {"mnist.npz": zipped({"x_train.npy": b""})}, ["--config mnist"]),
-        ("folder", {"a.ZIP": zipped({}), "b.zip": zipped({})}, ["a zip (a.ZIP, b.zip)", "one zip"]),
+        ("folder", {"a.ZIP": zipped({}), "b.zip": zipped({})}, ["a.ZIP, b.zip: a zip", "one zip"]),
         ("folder", {"a/b/deep.zip": zipped({})}, ["a/b/deep.zip", "give one zip"]),
-        ("folder", {"o.zip": zipped({"i.zip": b""})}, ["o.zip", "(i.zip)", "unpack it"]),
+        ("folder", {"o.zip": zipped({"i.zip": b""})}, ["o.zip", "i.zip: a zip", "unpack it"]),
         ("mnist", {"train.csv": b"", "test.csv": b""}, ["table", "train.csv", "image files"]),
         ("mnist", {"mnist/train-00000.parquet": b""}, ["table", ".parquet"]),
         ("mnist", {"mnist.pkl.gz": b""}, ["pickle", "can run code"]),
@@ -176,7 +176,7 @@ def test_a_place_without_images_names_what_is_there(dataset, files, words, tmp_p
         ("a.zip", b"version https://git-lfs.github.com/spec/v1\n", ["git lfs pull"]),
         ("a.csv", b"label,1x1", ["table"]),
         ("data_batch_1", b"\x80\4", ["can run code", "binary.tar.gz"]),
-        ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["the folder"]),
+        ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["its folder"]),
         ("a.zip", b"something else", ["not a whole zip"]),
     ],
 )

@@ -70,7 +70,7 @@ def clean(place, dataset="folder", **fields):
     """The outcome, or the one line of a refusal."""
     outcome = one_line(read_all, place, dataset, **fields)
     if isinstance(outcome, str):
-        assert outcome.startswith("--data ") and len(outcome) < 600
+        assert outcome.startswith("--data") and len(outcome) < 600
     return outcome
 
 
@@ -191,7 +191,7 @@ ZIPS = {
     **{f"method {m}": lambda m=m: central(zipped(TWO), 10, "<H", m) for m in (1, 6, 9, 12, 99)},
     "claims 4 GB": lambda: central(zipped(TWO), 24 + 0, "<I", 0xFFFFFFF0),
     "unpacks to 64 MB": lambda: zipped([*TWO[:1], ("b.png", bytes(64 << 20))], 8),
-    "bzip2": lambda: zipped([*TWO[:1], ("b.png", bytes(16 << 20))], 12),
+    "bzip2": lambda: zipped([*TWO[:1], ("b.png", bytes(1 << 20))], 12),
     "lzma": lambda: zipped([*TWO[:1], ("b.png", bytes(1 << 20))], 14),
 }
 

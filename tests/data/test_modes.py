@@ -18,7 +18,7 @@ from image_files import (
 )
 from PIL import Image
 
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
 from dcgan_tf.data.eight_bit import to_eight_bit
@@ -27,7 +27,7 @@ from dcgan_tf.data.preprocess import preparing
 
 def prepare(files, channels=3):
     """{name: pixels, or the reason why there are none} of {name: bytes}, all 8x8."""
-    config = Config(dataset="folder", crop="center", image_size=8, channels=channels)
+    config = ImageConfig(dataset="folder", crop="center", image_size=8, channels=channels)
     with preparing(config) as prepare:
         results = dict(prepare(files.items()))
     return {n: str(p) if isinstance(p, BadFile) else p.astype(int) for n, p in results.items()}
@@ -201,7 +201,6 @@ REFUSED = {
     "infinite": (tiff(np.full((8, 8), np.inf), "<f4", bits=32, kind=3), "inf"),
     "negative": (tiff(RAMP - 32768.0, "<i2", bits=16, kind=2), "from -32768 to 32767"),
     "full 32 bits": (tiff(RAMP * 65536.0, "<u4", bits=32), "expected 0 to 65535"),
-    "signed 8 bits": (tiff(RAMP / 257 - 128, "i1", bits=8, kind=2), "signed 8-bit values"),
     "64-bit float": (tiff(RAMP / 65535, "<f8", bits=64, kind=3), "a TIFF of a depth or layout"),
     "8 bits in 16": (tiff(RAMP >> 8, "<u2", bits=16), "at most 255: nothing but black"),
     "8 bits in 32": (tiff(RAMP >> 8, "<i4", bits=32, kind=2), "at most 255"),

@@ -29,7 +29,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.data import pack_files, pack_making, preprocess
+from dcgan_tf.data import pack_making
 from dcgan_tf.data.pack import find_pack, open_pack
 from dcgan_tf.data.pack_making import chosen_order
 from dcgan_tf.data.sources import open_source
@@ -251,7 +251,7 @@ def test_bad_pictures_are_skipped_by_name_and_reason_in_one_warning(packed):
         "truncated.png": (whole[:3000], ""),
         "wrong_bytes.png": (whole[:2000] + b"\0" * 500 + whole[2500:], ""),
         "empty.jpg": (b"", "empty"),
-        "text.jpg": (b"<html>not here</html>", "not a picture"),
+        "text.jpg": (b"<html>not here</html>", "not an image"),
         "exif.jpg": (jpeg_with_damaged_exif(), ""),
     }
     good = {f"good{i}.png": png(picture(i)) for i in range(4)}
@@ -295,17 +295,13 @@ def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [Interrupted(15), UserError("gone"), OSError("disk gone")])
-def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed, monkeypatch):
-    def fail(encoded, config):
-        if encoded == last:
-            raise error
-        return opened(encoded, config)
+def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed):
+    def fail():
+        raise error
 
-    files = {f"{i:02}.png": png(picture(i)) for i in range(20)}
-    opened, last = preprocess.open_image, files["19.png"]
-    monkeypatch.setattr(preprocess, "open_image", fail)
+    packed.before_reading = fail
     with pytest.raises(type(error)) as caught:
-        packed(files)
+        packed({f"{i:02}.png": png(picture(i)) for i in range(20)})
     assert caught.value is error and packed.left() == []
 
 
@@ -355,7 +351,7 @@ def test_a_pack_that_is_reused_warns_and_limits_as_a_new_one_does(packed):
 
 
 def test_no_good_file_stops_the_run_whatever_is_allowed(packed):
-    with pytest.raises(UserError, match="none of 2 pictures"):
+    with pytest.raises(UserError, match="none of 2 images"):
         packed(some_bad(0, 2), max_bad=1.0)
     assert packed.left() == []
 
@@ -482,7 +478,7 @@ def test_an_interrupted_making_leaves_nothing_that_could_be_taken(
 
     archive = faces_zip(tmp_path, 2)
     with monkeypatch.context() as patch, pytest.raises(type(error)):
-        patch.setattr(pack_files, "write_text", fail)  # when all pixels are written
+        patch.setattr(pack_making, "write_text", fail)  # when all pixels are written
         packed(archive, dataset="celeba")
     assert packed.left() == []
     assert len(packed(archive, dataset="celeba").pixels) == 2

@@ -17,11 +17,12 @@ from PIL import Image, ImageFile
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode, picture_suffixes
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data import pack, pack_files
+from dcgan_tf.data import pack, pack_making
 from dcgan_tf.data.pack import open_pack, open_pictures
-from dcgan_tf.data.pack_files import npy_header
+from dcgan_tf.data.pack_making import npy_header
 from dcgan_tf.data.sources import open_source
 
 
@@ -56,7 +57,7 @@ def test_postscript_named_as_a_picture_starts_no_program(own, monkeypatch, tmp_p
     monkeypatch.setenv("PATH", f"{gs}:{os.environ['PATH']}")
     script = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     result = own({"x.jpg": script, "y.png": script})
-    assert result.manifest["skipped"] == {"x.jpg": "not a picture", "y.png": "not a picture"}
+    assert result.manifest["skipped"] == {"x.jpg": "not an image", "y.png": "not an image"}
     assert not (tmp_path / "started").exists()
 
 
@@ -194,14 +195,14 @@ def test_one_flipped_bit_is_seen_and_the_pack_made_again(position, own, caplog):
 def test_a_pack_is_read_through_once_in_a_process(own, monkeypatch):
     first = own({})
     own({})
-    monkeypatch.setattr(pack_files, "_sha256", lambda pixels: pytest.fail("read again"))
+    monkeypatch.setattr(pack, "_sha256", lambda pixels: pytest.fail("read again"))
     assert own({}).path == first.path
 
 
 def as_before(path):
     """Turn a pack into one of the earlier form: raw pixels, and a manifest that says less."""
     npy = path / "pixels.npy"
-    (path / "pixels.u8").write_bytes(npy.read_bytes()[pack_files.HEADER :])
+    (path / "pixels.u8").write_bytes(npy.read_bytes()[pack_making.HEADER :])
     npy.unlink()
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["left_out"]
@@ -224,14 +225,14 @@ def test_packs_of_earlier_versions_are_read(own, caplog):
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1), (3, 64, 64, 3), (10**9, 1024, 1024, 3)])
 def test_the_header_is_numpys_and_always_as_long(shape, tmp_path):
     header = npy_header(shape)
-    assert len(header) == pack_files.HEADER
+    assert len(header) == pack_making.HEADER
     with (tmp_path / "a.npy").open("wb") as file:
         file.write(header)
-        file.truncate(pack_files.HEADER + min(int(np.prod(shape)), 1 << 20))
+        file.truncate(pack_making.HEADER + min(int(np.prod(shape)), 1 << 20))
     with (tmp_path / "a.npy").open("rb") as file:
         assert np.lib.format.read_magic(file) == (1, 0)
         assert np.lib.format.read_array_header_1_0(file) == (shape, False, np.dtype("uint8"))
-        assert file.tell() == pack_files.HEADER
+        assert file.tell() == pack_making.HEADER
 
 
 MANIFESTS = ["[]", "5", "null", '"a"', "{}", "[" * 50_000, "\xff", '{"shape": {}}']
@@ -318,8 +319,8 @@ def test_without_archive_a_damaged_pack_is_refused(trained):
 def test_the_key_of_a_pack_is_as_it_was(here):
     """Held by value: a change would make everybody's packs anew."""
     source = open_source(Config(dataset="demo"))
-    recipe = pack._recipe(Config(dataset="demo"), source)
-    assert set(recipe) == {
+    key = pack.pack_key(Config(dataset="demo"), source)
+    assert set(key) == {
         *("format", "source", "crop", "size", "channels", "filter", "subset", "subset_seed")
     }
-    assert pack.digest(recipe)[:16] == "e0b6a3f530487972"
+    assert digest(key)[:16] == "e0b6a3f530487972"

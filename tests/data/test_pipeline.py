@@ -52,7 +52,7 @@ def test_the_order_is_numpys_frozen_permutation_of_seed_and_epoch():
 
 def test_tensorflow_tunes_and_shares_out_nothing():
     """Its tuning thread can outlive the iterator, and the program then does not end."""
-    options = checked(batches(pictures(), batch_size=BATCH, seed=0), BATCH).options()
+    options = checked(batches(pictures(), batch_size=BATCH, seed=0), (BATCH, 2, 2, 3)).options()
     assert options.autotune.enabled is False
     off = tf.data.experimental.AutoShardPolicy.OFF
     assert options.experimental_distribute.auto_shard_policy == off

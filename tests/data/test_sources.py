@@ -166,7 +166,7 @@ def test_missing_and_empty_data_are_refused(tmp_path):
 def test_a_subset_larger_than_the_data_is_refused_with_the_count(tmp_path):
     path = faces_zip(tmp_path, 3)
     message = refusal("celeba", path, subset=4)
-    assert "--subset 4" in message and "3 pictures" in message
+    assert "subset 4" in message and "3 images" in message
     assert len(opened("celeba", path, subset=3).names) == 3
 
 
@@ -325,7 +325,7 @@ def test_tfds_without_a_network_is_one_line_soon(tmp_path, monkeypatch):
     message = refusal("cifar10", "tfds")
     logging.getLogger("urllib3").removeHandler(handler)
     assert time.monotonic() - start < 20
-    assert "no connection to www.cs.toronto.edu" in message and not stderr.getvalue()
+    assert "www.cs.toronto.edu" in message and not stderr.getvalue()
 
 
 def test_a_tfds_of_which_only_a_part_was_imported_gives_one_line(monkeypatch):
@@ -345,7 +345,7 @@ def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
 @pytest.mark.parametrize("service", ["tfds", "kaggle"])
 def test_tfds_and_kaggle_have_no_pictures_of_ones_own(service):
     message = refusal("folder", service)
-    assert f"--data {service}" in message and "celeba" in message and "folder" in message
+    assert f"data {service}" in message and "celeba" in message and "folder" in message
 
 
 # Kaggle
@@ -398,7 +398,7 @@ def test_without_kagglehub_one_line_says_what_to_install(missing, tmp_path, monk
         monkeypatch.setitem(sys.modules, missing, None)
         monkeypatch.syspath_prepend(tmp_path)
     message = refusal("celeba", "kaggle")
-    assert f"{missing} is not installed" in message and "pip install kagglehub" in message
+    assert missing in message and "pip install --upgrade kagglehub" in message
 
 
 @pytest.mark.parametrize("line", ["raise SystemExit(3)", "x = 1 / 0", "from os import nothing"])

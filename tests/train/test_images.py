@@ -188,8 +188,8 @@ def without_tensorflow(here):
     [
         ("--data nowhere", "--data nowhere: no such file or folder"),
         ("--epochs 1", "no CelebA found"),
-        ("--dataset folder --data empty", "--data empty: no pictures"),
-        ("--dataset folder --data empty.zip", "--data empty.zip: no pictures"),
+        ("--dataset folder --data empty", "--data empty: no images"),
+        ("--dataset folder --data empty.zip", "--data empty.zip: no images"),
         ("--dataset folder --data few --dry-run", "--data few: 1 image, a training needs 8"),
         ("--dataset folder --data few --batch-size 2", "--data few: 1 image, a training needs 8"),
         ("--dataset folder --data twelve --subset 7", "--subset 7: 7 images, a training needs 8"),
@@ -207,7 +207,7 @@ def test_images_are_refused_before_tensorflow_starts(flags, words, without_tenso
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("dcgan_tf.evaluate twelve empty", "empty: no pictures"),
+        ("dcgan_tf.evaluate twelve empty", "empty: no images"),
         ("dcgan_tf.evaluate --run run --data nowhere", "--data nowhere: no such file"),
         ("dcgan_tf.probe --run run --data nowhere", "--data nowhere: no such file"),
     ],
