@@ -166,7 +166,13 @@ class Arrays:
             shape = self._form.read_header(file, size)
             if len(shape) in axes and min(shape) > 0:
                 count = math.prod(shape)
-                _check_size(self._flag(name), before + count)
+                if before + count > limits.RAW_BYTES:
+                    raise UserError(
+                        f"claims {limits.in_words(before + count)} of images, more than the "
+                        f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
+                        "unpack them into images and give --dataset folder",
+                        flag=self._flag(name),
+                    )
                 content = file.read(count + 1)
                 if len(content) == count:
                     return np.frombuffer(content, np.uint8).reshape(shape)
@@ -233,13 +239,3 @@ def _home(name):
     """The folder of a file; of one in a folder of its own name, as Kaggle has them, the next."""
     folder = PurePosixPath(name).parent
     return str(folder.parent if _key(folder.name) == _key(name) else folder)
-
-
-def _check_size(flag, size):
-    if size > limits.RAW_BYTES:
-        raise UserError(
-            f"claims {limits.in_words(size)} of images, more than the "
-            f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
-            "unpack them into images and give --dataset folder",
-            flag=flag,
-        )

@@ -147,7 +147,6 @@ class _Survey:
 
     def __init__(self):
         self._blank, self._different, self._count = [], set(), 0
-        self._low, self._high = 255, 0
 
     def add(self, index, pixels):
         self._count += 1
@@ -155,8 +154,6 @@ class _Survey:
             self._blank.append(index)
         else:
             self._different.add(hash(pixels.tobytes()))
-        self._low = min(self._low, int(pixels.min()))
-        self._high = max(self._high, int(pixels.max()))
 
     def warning(self, config, source):
         """One line, "" where there is nothing to say."""
@@ -178,10 +175,10 @@ class _Survey:
                 f"the crop ({config.crop}) cuts away what they show; "
                 "pad them to squares or give another --crop"
             )
-        if self._high - self._low < BLANK:
-            scale = "; multiply 12-bit values in 16-bit files by 16 first" * (self._high < BLANK)
-            return f"all values lie between {self._low} and {self._high} of 255{scale}"
-        return f"their values span fewer than {BLANK} of 256 levels"
+        return (
+            f"their values span fewer than {BLANK} of 256 levels; "
+            "if they are 12-bit values in 16-bit files, multiply them by 16 first"
+        )
 
 
 def some_of(reasons: Mapping[str, str], count: int) -> str:

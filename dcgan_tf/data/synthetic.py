@@ -96,14 +96,10 @@ class _Layer:
         # The rasterizer would truncate; whole pixels also come out the same on every machine.
         self.draw.polygon(np.rint(placed).astype(int).ravel().tolist(), fill=color)
 
-    def dot(
-        self, x: float, y: float, rx: float, ry: float, color: Color | int, depth: float = 0
-    ) -> None:
+    def dot(self, x, y, rx, ry, color: Color | int, depth: float = 0) -> None:
         self.fill(_CIRCLE * (rx, ry) + (x, y), color, depth)
 
-    def stroke(
-        self, path: np.ndarray, start: float, end: float, color: Color, depth: float = 0
-    ) -> None:
+    def stroke(self, path: np.ndarray, start, end, color: Color, depth: float = 0) -> None:
         """Draw a line with round ends whose width goes from `start` to `end`."""
         along = np.gradient(path, axis=0)
         across = along[:, ::-1] * (-0.5, 0.5) / np.hypot(along[:, :1], along[:, 1:])
