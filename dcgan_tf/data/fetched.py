@@ -16,7 +16,6 @@ from dcgan_tf.common.limits import shorten
 
 log = logging.getLogger(__name__)
 
-FLAG = "--data kaggle"
 _TRIES = 3  # of a connection; TensorFlow Datasets' 10 take three and a half minutes
 _TIMEOUT = (10, 60)  # seconds: until a connection, between two parts of a file
 
@@ -39,7 +38,7 @@ def fetch(dataset: str) -> Path:
         import kagglehub  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         why = f"kagglehub cannot be imported ({error}); run: pip install --upgrade kagglehub"
-        raise UserError(why, flag=FLAG) from None
+        raise UserError(why, flag="--data kaggle") from None
     log.info(f"from Kaggle: {entry.kaggle}, for {entry.terms} ({entry.page})")
     try:
         return Path(kagglehub.dataset_download(entry.kaggle))
@@ -52,7 +51,7 @@ def fetch(dataset: str) -> Path:
             f"consent, accept the terms on {entry.page} and put a token of "
             "kaggle.com/settings/api into KAGGLE_API_TOKEN; or download it there and give --data "
             "archive.zip",
-            flag=FLAG,
+            flag="--data kaggle",
         ) from None
 
 

@@ -97,28 +97,6 @@ def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.RandomState([seed, epoch]).permutation(count)
 
 
-def read_batch(
-    pixels: np.ndarray, step: int, *, batch_size: int, seed: int, shard: int = 0, shards: int = 1
-) -> tuple[np.ndarray, np.ndarray]:
-    """Read one shard of one batch.
-
-    Args:
-        pixels: uint8 (count, height, width, channels).
-        step: number of the batch since the start of the training, from 0.
-        shard, shards: which contiguous part of the batch.
-
-    Returns:
-        uint8 (batch_size / shards, height, width, channels) and int64 (batch_size / shards,), the
-        global sample indices: step * batch_size + position in the batch.
-    """
-    epoch, position = divmod(step, steps_per_epoch(len(pixels), batch_size))
-    order = epoch_order(len(pixels), seed, epoch)
-    part = batch_size // shards
-    start = shard * part
-    rows = order[position * batch_size + start : position * batch_size + start + part]
-    return pixels[rows], np.arange(start, start + part, dtype=np.int64) + step * batch_size
-
-
 def batches(
     pixels: np.ndarray,
     *,
@@ -151,17 +129,23 @@ def batches(
 
 
 def _batch_loader(pixels, batch_size, seed, shards=1) -> Callable:
-    """A function for tf.data's map from the number of a step, and of a shard, to an element."""
-    read = functools.partial(read_batch, pixels, batch_size=batch_size, seed=seed, shards=shards)
-    part = batch_size // shards
+    """A function for tf.data's map from the number of a step, and of a shard, to an element.
+
+    A sample's index is step * batch_size + its position in the batch; a shard is a contiguous part
+    of the batch.
+    """
+    part, steps = batch_size // shards, steps_per_epoch(len(pixels), batch_size)
+
+    def read(step, shard):
+        epoch, position = divmod(int(step), steps)
+        order = epoch_order(len(pixels), seed, epoch)
+        places = np.arange(shard * part, (shard + 1) * part, dtype=np.int64)
+        return pixels[order[position * batch_size + places]], places + step * batch_size
 
     @tf.autograph.experimental.do_not_convert
     def load(step, shard=0):
-        image, index = tf.numpy_function(
-            lambda step, shard: read(int(step), shard=int(shard)),
-            [step, shard],
-            [tf.uint8, tf.int64],
-        )
+        shard = tf.cast(shard, tf.int64)
+        image, index = tf.numpy_function(read, [step, shard], [tf.uint8, tf.int64])
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
         return {"image": image, "index": tf.ensure_shape(index, (part,))}
 

@@ -63,7 +63,7 @@ def _find_usual(name):
         except RuntimeError:  # no home directory: nothing can lie there
             continue
         for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
-            if match.is_file() or _has_files(match):
+            if match.is_file() or any(match.iterdir()):
                 return match
     if name == "folder":
         raise UserError("--dataset folder needs --data DIR, a folder or zip of your images")
@@ -78,14 +78,6 @@ def _find_usual(name):
         f"no {name} found in {', '.join(DATASETS[name].places)}; "
         "give --data FOLDER with its binary files, or --data tfds (downloads it)"
     )
-
-
-def _has_files(folder):
-    """Whether a folder is neither empty nor closed to us."""
-    try:
-        return any(folder.iterdir())
-    except OSError:
-        return False
 
 
 def check_batch(count: int, flag: str, batch_size: int) -> None:

@@ -267,7 +267,7 @@ def open_source(config: Config):
     return source
 
 
-def check_named(config: Config, data: str) -> None:
+def check_named(config: Config, data: str | None) -> None:
     """Refuse what --data, or a place, names in vain, before the seconds that TensorFlow takes."""
     if data and data not in FETCHED:
         open_source(replace(config, data=data, subset=0))
