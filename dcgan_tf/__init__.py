@@ -24,7 +24,7 @@ _ROOMS = {
     "train": "train.library",
     "build_discriminator": "models.networks",
     "build_generator": "models.networks",
-    "images_dataset": "data.dataset",
+    "images_dataset": "data.pipeline",
     "load_generator": "models.loading",
     "LossPlot": "train.callbacks.loss_plot",
     "ProgressGif": "train.callbacks.samples",

@@ -4,14 +4,15 @@ import contextlib
 import gzip
 import hashlib
 import lzma
+import math
 import re
 import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,81 +24,66 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.data.forms import other_names
 
-_AT_ONCE = 2**20  # bytes: gzip hands out what it is asked for in one piece
 _DAMAGED = (
     *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
 )
 
 
-@dataclass(frozen=True)
-class _Form:
-    """One format of raw files.
+class _Form(NamedTuple):
+    """A format of raw files.
 
-    Attributes:
-        names: pattern of the base names of files with images.
-        shape: function of (open file, bytes in it) that reads the header and gives the shape of
-            the uint8 array after it, None for a damaged header.
-        title: of the format.
-        label_name: function from such a base name to that of its labels; None: in the same file.
-        label_shape: as `shape`, for the file of labels.
+    `read_header` takes an open file and its size in bytes and returns the shape of the uint8 array
+    after the header, () for a damaged one. `axes` are the numbers of axes that images have.
     """
 
-    names: str
-    shape: Callable
     title: str
-    label_name: Callable | None = None
-    label_shape: Callable | None = None
+    names: str  # pattern of the base names of files with images
+    read_header: Callable[..., tuple[int, ...]]
+    axes: tuple[int, ...]
+    labels: Callable[[str], str] | None = None  # base name of the labels' file; None: the same file
 
 
-def _idx_shape(magic, axes):
+def _read_idx_header(file, _):
     """http://yann.lecun.com/exdb/mnist: magic, then the length of each axis, big-endian."""
-
-    def shape(file, _):
-        size = 4 * (1 + axes)
-        found, *lengths = struct.unpack(f">{1 + axes}i", file.read(size).ljust(size, b"\0"))
-        return tuple(lengths) if found == magic and min(lengths) > 0 else None
-
-    return shape
+    start = file.read(4)
+    axes = start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else 0
+    lengths = file.read(4 * axes)
+    return struct.unpack(f">{axes}i", lengths) if len(lengths) == 4 * axes else ()
 
 
-def _npy_shape(axes):
-    def shape(file, _):
-        try:
-            version = np.lib.format.read_magic(file)
-            header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-            lengths, fortran, dtype = header(file)
-        except (ValueError, AttributeError):  # an object array's pickle is never reached
-            return None
-        plain = dtype == np.uint8 and not fortran and len(lengths) in axes
-        return lengths if plain and min(lengths) > 0 else None
-
-    return shape
+def _read_npy_header(file, _):
+    try:
+        major, _ = np.lib.format.read_magic(file)
+        shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
+    except (ValueError, AttributeError):
+        return ()
+    return shape if dtype == np.uint8 and not by_columns else ()  # a pickle is never reached
 
 
-def _cifar_shape(_, size):
+def _read_cifar_header(_, size):
     """Records of a label and 32x32 pixels in planar RGB, without a header."""
-    return (size // 3073, 3073) if size and size % 3073 == 0 else None
+    return (size // 3073, 3073) if size % 3073 == 0 else ()
 
 
 _NPY = _Form(
-    r"x_(train|test)\.npy",
-    _npy_shape((3, 4)),
     "uint8 NumPy",
+    r"x_(train|test)\.npy",
+    _read_npy_header,
+    (3, 4),
     lambda name: name.replace("x_", "y_"),
-    _npy_shape((1, 2)),
 )
 _FORMS = {
     "idx": (
         _Form(
-            r".*images.*idx3-ubyte(\.gz)?",
-            _idx_shape(2051, 3),
             "IDX",
+            r".*images.*idx3-ubyte(\.gz)?",
+            _read_idx_header,
+            (3,),
             lambda name: name.replace("images", "labels").replace("idx3", "idx1"),
-            _idx_shape(2049, 1),
         ),
         _NPY,
     ),
-    "cifar": (_Form(r".*_batch.*\.bin", _cifar_shape, "CIFAR-10 binary"), _NPY),
+    "cifar": (_Form("CIFAR-10 binary", r".*_batch.*\.bin", _read_cifar_header, (2,)), _NPY),
 }
 EXAMPLES = {
     "idx": ("train-images-idx3-ubyte.gz", "mnist.npz"),
@@ -106,11 +92,12 @@ EXAMPLES = {
 
 
 class Arrays:
-    """Images in raw files.
+    """Images in raw files, a source as sources.py describes it.
 
     Args:
-        files: the source that lists them, with `where` and `open(name)`.
-        names: their names in it; form: their format.
+        files: the source that lists the files, with `where` and `open(name)`.
+        names: the files' names in it.
+        form: their format.
 
     Raises:
         UserError: a damaged file, sizes that differ, or more than limits.RAW_BYTES.
@@ -118,79 +105,78 @@ class Arrays:
 
     left_out = {}
 
-    def __init__(self, files, names, form):
-        self.where, self._files, self._form, self._parts = files.where, files, form, names
-        raw = self._read(names, form.shape, "image")
-        self._pixels = _from_cifar(raw) if form.shape is _cifar_shape else raw
-        self.names = [f"{index:06d}" for index in range(len(raw))]
-
-    @property
-    def fingerprint(self):
-        return hashlib.sha256(self._pixels).hexdigest()
-
-    def read(self, indices):
-        for index in indices:
-            yield index, encode(Image.fromarray(self._pixels[index]), "PNG")
-
-    def labels(self):
-        """uint8 (n,), or None where a file of images has no file of labels.
-
-        Raises:
-            UserError: a damaged file, or another count than of images.
-        """
-        if not self._form.label_name:
-            return self._read(self._parts, self._form.shape, "label")[:, 0]
-        parts = [self._label_file(name) for name in self._parts]
-        if None in parts:
-            return None
-        labels = []
-        for name, part in zip(self._parts, parts, strict=True):
-            wanted = self._shape(name, self._form.shape, "image")[0]
-            count = self._shape(part, self._form.label_shape, "label")[0]
-            if count != wanted:
-                raise UserError(
-                    f"{count:,} labels, expected {wanted:,}, as many as there are images",
-                    flag=self._flag(part),
-                )
-            labels.append(self._read([part], self._form.label_shape, "label").reshape(-1))
-        return np.concatenate(labels)
-
-    def _label_file(self, name):
-        path = PurePosixPath(name)
-        wanted = path.with_name(self._form.label_name(_key(name)))
-        beside = [n for n in other_names(self._files.left_out) if _home(n) == _home(name)]
-        return min((n for n in beside if _key(n) == wanted.name), key=len, default=None)
-
-    def _read(self, names, shape_of, what):
-        shapes = [self._shape(name, shape_of, what) for name in names]
-        for name, shape in zip(names, shapes, strict=True):
-            if shape[1:] != shapes[0][1:]:
-                sizes = ["x".join(map(str, s[2:0:-1])) for s in (shapes[0], shape)]
+    def __init__(self, files, names: Sequence[str], form: _Form):
+        self.where, self._files, self._form = files.where, files, form
+        parts = {}
+        for name in names:
+            part = self._read(name, form.axes, "image", sum(p.nbytes for p in parts.values()))
+            parts[name] = part
+            first = parts[names[0]]
+            if part.shape[1:] != first.shape[1:]:
+                sizes = ["x".join(map(str, p.shape[2:0:-1])) for p in (first, part)]
                 raise UserError(
                     f"images of two sizes, {sizes[0]} in {names[0]} and {sizes[1]} in {name}; "
                     "give a folder with files of one size",
                     flag=f"--data {self.where}",
                 )
-        _check_size(f"--data {self.where}", sum(map(_count, shapes)))
-        raw, first = np.empty((sum(s[0] for s in shapes), *shapes[0][1:]), np.uint8), 0
-        for name, shape in zip(names, shapes, strict=True):
-            with self._opened(name) as (file, size):
-                shape_of(file, size)  # past the header
-                if not _fill(file, raw[first : first + shape[0]]) or file.read(1):
-                    raise self._not_whole(name, what)
-            first += shape[0]
-        return raw
+        self._counts = {name: len(part) for name, part in parts.items()}
+        raw = np.concatenate([*parts.values()])
+        self._labels = None
+        if not form.labels:  # CIFAR-10: the label, then the planes
+            self._labels, planes = raw[:, 0].copy(), raw[:, 1:].reshape(-1, 3, 32, 32)
+            raw = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
+        self._pixels = raw
+        self.names = [f"{index:06d}" for index in range(len(raw))]
 
-    def _shape(self, name, shape_of, what):
-        with self._opened(name) as (file, size):
-            shape = shape_of(file, size)
-        if not shape:
-            raise self._not_whole(name, what)
-        _check_size(self._flag(name), _count(shape))
-        return shape
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self._pixels.data).hexdigest()
 
-    def _not_whole(self, name, what):
-        return UserError(
+    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        for index in indices:
+            yield index, encode(Image.fromarray(self._pixels[index]), "PNG")
+
+    def labels(self) -> np.ndarray | None:
+        """The labels, uint8 (n,), or None where a file of images has no file of labels.
+
+        Raises:
+            UserError: a damaged file, or not as many labels as images.
+        """
+        if not self._form.labels:
+            return self._labels
+        parts = []
+        for name, count in self._counts.items():
+            wanted = (_home(name), self._form.labels(_key(name)))
+            names = other_names(self._files.left_out)
+            file = min((n for n in names if (_home(n), _key(n)) == wanted), key=len, default=None)
+            if file is None:
+                return None
+            part = self._read(file, (1, 2), "label").reshape(-1)
+            if len(part) != count:
+                raise UserError(
+                    f"{len(part):,} labels, expected {count:,}, as many as there are images",
+                    flag=self._flag(file),
+                )
+            parts.append(part)
+        return np.concatenate(parts)
+
+    def _read(self, name, axes, what, before=0):
+        """The array in a file, after `before` bytes in others."""
+        with self._open(name) as (file, size):
+            shape = self._form.read_header(file, size)
+            if len(shape) in axes and min(shape) > 0:
+                count = math.prod(shape)
+                if before + count > limits.RAW_BYTES:
+                    raise UserError(
+                        f"claims {limits.in_words(before + count)} of images, more than the "
+                        f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
+                        "unpack them into images and give --dataset folder",
+                        flag=self._flag(name),
+                    )
+                content = file.read(count + 1)
+                if len(content) == count:
+                    return np.frombuffer(content, np.uint8).reshape(shape)
+        raise UserError(
             f"not a whole {self._form.title} {what} file; download it again", flag=self._flag(name)
         )
 
@@ -198,11 +184,8 @@ class Arrays:
         return on_one_line(f"--data {Path(self.where, name)}")
 
     @contextlib.contextmanager
-    def _opened(self, name):
-        """Yields a file of the source, unpacked if its name says .gz, and its size in the source.
-
-        What fails becomes one line.
-        """
+    def _open(self, name) -> Iterator:
+        """Yield a file of the source, unpacked if its name says .gz, and its size in the source."""
         try:
             with self._files.open(name) as (file, size):
                 yield (gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file), size
@@ -212,8 +195,8 @@ class Arrays:
             raise UserError("damaged; download it again", flag=self._flag(name)) from None
 
 
-def find_arrays(kind, source):
-    """Arrays | None: the raw files of a data set among the files of a source.
+def find_arrays(kind: str, source) -> Arrays | None:
+    """Open the raw files of a data set among the files of a source.
 
     Args:
         kind: "idx" or "cifar", datasets.Dataset.binary.
@@ -256,33 +239,3 @@ def _home(name):
     """The folder of a file; of one in a folder of its own name, as Kaggle has them, the next."""
     folder = PurePosixPath(name).parent
     return str(folder.parent if _key(folder.name) == _key(name) else folder)
-
-
-def _from_cifar(raw):
-    return np.ascontiguousarray(raw[:, 1:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1))
-
-
-def _count(shape):
-    """The product, in Python's integers, which do not overflow."""
-    return int(np.prod(np.array(shape, object)))
-
-
-def _fill(file, pixels):
-    """bool: whether the file had as many bytes as the array takes."""
-    flat = memoryview(pixels.reshape(-1))
-    for start in range(0, len(flat), _AT_ONCE):
-        part = file.read(min(_AT_ONCE, len(flat) - start))
-        flat[start : start + len(part)] = part
-        if len(part) < min(_AT_ONCE, len(flat) - start):
-            return False
-    return True
-
-
-def _check_size(flag, size):
-    if size > limits.RAW_BYTES:
-        raise UserError(
-            f"claims {limits.in_words(size)} of images, more than the "
-            f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
-            "unpack them into images and give --dataset folder",
-            flag=flag,
-        )

@@ -21,7 +21,7 @@ from PIL import Image, ImageCms
 
 from dcgan_tf.common.foreign import BadFile
 
-_STRIP = 256  # rows that are converted at once: whole copies at each step need much memory
+_STRIP = 256  # rows that are flattened at once: whole copies at each step need much memory
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
@@ -38,7 +38,7 @@ def is_plain(image: Image.Image) -> bool:
 
 
 def to_eight_bit(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB or L, strip by strip.
+    """Convert an image to RGB or L.
 
     Raises:
         BadFile: values of an unknown scale.
@@ -47,27 +47,19 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
         return image
     if _is_signed(image):
         raise BadFile("signed 8-bit values, expected unsigned ones")
-    gray = _is_numeric(image) or (image.mode in ("1", "L") and not _is_transparent(image))
+    profile = image.info.get("icc_profile")
+    if image.mode == "F" or image.mode.startswith("I"):
+        image = Image.fromarray(_scale(np.asarray(image), image))
+    gray = image.mode in ("1", "L") and not _is_transparent(image)
     plain = Image.new("L" if gray else "RGB", image.size)
-    largest = 0  # of integers
     for top in range(0, image.height, _STRIP):
         strip = image.crop((0, top, image.width, min(top + _STRIP, image.height)))
-        if _is_numeric(image):
-            values = np.asarray(strip)
-            largest = max(largest, values.max())
-            strip = Image.fromarray(_scale(values, image))
-        plain.paste(_flatten(strip, image.info.get("icc_profile")).convert(plain.mode), (0, top))
-    if _is_numeric(image) and image.mode != "F" and 0 < largest < 1 << _shift(image):
-        raise BadFile(f"16-bit values of at most {largest}: nothing but black in 8 bits")
+        plain.paste(_flatten(strip, profile).convert(plain.mode), (0, top))
     return plain
 
 
 def _is_transparent(image):
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
-
-
-def _is_numeric(image):
-    return image.mode == "F" or image.mode.startswith("I")
 
 
 def _tiff_tag(image, number):
@@ -80,18 +72,19 @@ def _is_signed(image):
     return image.mode == "L" and _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 2
 
 
-def _shift(image):
-    return 4 if _tiff_tag(image, _TIFF_BITS) == 12 else 8
-
-
 def _scale(values, image):
     """Numbers of 16 or 32 bits as uint8. Pillow's own conversion clips instead of scaling."""
     kind, most = ("floating-point", 1) if image.mode == "F" else ("integer", 65535)
     low, high = values.min(), values.max()
     if not (low >= 0 and high <= most):  # also for NaN
         raise BadFile(f"{kind} values from {low:g} to {high:g}, expected 0 to {most}")
-    gray = np.rint(values * 255) if image.mode == "F" else values >> _shift(image)
-    gray = gray.astype(np.uint8)
+    if image.mode == "F":
+        gray = np.rint(values * 255).astype(np.uint8)
+    else:
+        shift = 4 if _tiff_tag(image, _TIFF_BITS) == 12 else 8
+        if 0 < high < 1 << shift:
+            raise BadFile(f"16-bit values of at most {high}: nothing but black in 8 bits")
+        gray = (values >> shift).astype(np.uint8)
     if _tiff_tag(image, _TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow passes over here
         gray = 255 - gray
     key = image.info.get("transparency")
@@ -134,5 +127,5 @@ def _to_srgb(profile, mode):
     levels = np.linspace(0, 255, 16).astype(np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels), -1).reshape(16, -1, 3)
     colors = Image.fromarray(grid).convert(mode)
-    change = np.int16(transform.apply(colors)) - np.int16(colors.convert("RGB"))
+    change = np.asarray(transform.apply(colors), int) - np.asarray(colors.convert("RGB"), int)
     return transform if np.abs(change).max() > _SAME else None

@@ -5,28 +5,23 @@ import functools
 import io
 import logging
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.files import digest
+from dcgan_tf.common.limits import shorten
 
 log = logging.getLogger(__name__)
 
-FLAG = "--data kaggle"
 _TRIES = 3  # of a connection; TensorFlow Datasets' 10 take three and a half minutes
 _TIMEOUT = (10, 60)  # seconds: until a connection, between two parts of a file
-_LOG_IN = (
-    "where it asks for a login or for consent, accept the terms on {page} and put a token of "
-    "kaggle.com/settings/api into KAGGLE_API_TOKEN (or once: python -c "
-    '"import kagglehub; kagglehub.login()"); or download it there and give --data archive.zip'
-)
 
 
-def fetch(dataset):
-    """The folder that kagglehub keeps a data set in, downloaded now if it is not there yet.
+def fetch(dataset: str) -> Path:
+    """Download a data set with kagglehub, unless it is there, and return its folder.
 
     An interrupted download goes on where it stopped. In Kaggle's and Colab's own notebooks
     kagglehub attaches the data set instead.
@@ -34,45 +29,38 @@ def fetch(dataset):
     Args:
         dataset: a name in DATASETS whose entry has `kaggle`.
 
-    Returns:
-        Path: of the folder, as Kaggle's archive unpacked.
-
     Raises:
         UserError: the package is missing, or the download failed.
         OSError: the disk is full or may not be written to.
     """
     entry = DATASETS[dataset]
     try:
-        import kagglehub
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f"{error.name} is not installed; run: pip install kagglehub", flag=FLAG
-        ) from None
-    except (Exception, SystemExit) as error:  # a package of another version, or half installed
-        raise UserError(
-            f"kagglehub cannot be imported ({one_line(error)}); "
-            "run: pip install --force-reinstall kagglehub",
-            flag=FLAG,
-        ) from None
+        import kagglehub  # pyright: ignore[reportMissingImports]
+    except ImportError as error:
+        why = f"kagglehub cannot be imported ({error}); run: pip install --upgrade kagglehub"
+        raise UserError(why, flag="--data kaggle") from None
     log.info(f"from Kaggle: {entry.kaggle}, for {entry.terms} ({entry.page})")
     try:
         return Path(kagglehub.dataset_download(entry.kaggle))
     except Exception as error:  # kagglehub has no common class for what can fail in a download
         if isinstance(error, OSError) and is_file_system_error(error):
             raise
-        why = limits.shorten(" ".join(str(error).split()) or type(error).__name__, 200)
-        advice = _LOG_IN.format(page=entry.page)
+        why = shorten(" ".join(str(error).split()) or type(error).__name__, 200)
         raise UserError(
-            f"{entry.kaggle} could not be fetched: {why}; {advice}", flag=FLAG
+            f"{entry.kaggle} could not be fetched: {why}; where it asks for a login or for "
+            f"consent, accept the terms on {entry.page} and put a token of "
+            "kaggle.com/settings/api into KAGGLE_API_TOKEN; or download it there and give --data "
+            "archive.zip",
+            flag="--data kaggle",
         ) from None
 
 
 class Tfds:
-    """A data set of TensorFlow Datasets, all splits; downloaded if it must be."""
+    """A data set of TensorFlow Datasets, all splits, a source as sources.py describes it."""
 
     left_out = {}
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: str):
         name = DATASETS[dataset].tfds
         self.where = f"tfds:{name}"
         log.info(f"from TensorFlow Datasets: {name}, downloaded if it is not there yet")
@@ -81,20 +69,27 @@ class Tfds:
         except ModuleNotFoundError:
             raise  # one of ours, not of the download: the caller says what to install
         except (Exception, SystemExit) as error:  # TFDS has no common class for what can fail
-            raise UserError(_tfds_failure(dataset, error), flag="--data tfds") from None
+            quota = (
+                " (CelebA lies on Google Drive, whose daily quota is often used up: try again "
+                f"tomorrow, or take {DATASETS[dataset].page} with --data archive.zip)"
+            )
+            raise UserError(
+                f"{name} could not be loaded: {one_line(error)}{quota * (dataset == 'celeba')}",
+                flag="--data tfds",
+            ) from None
         self.names = [f"{index:06d}" for index in range(len(self._examples))]
         self.fingerprint = digest([info.full_name, len(self.names)])
 
-    def read(self, indices):
-        """Files of TFDS are read from front to back, so the order is that of the data set."""
+    def read(self, indices: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """Read front to back, as the files of TFDS are: in the order of the data set."""
         wanted = set(indices)
         for position, example in enumerate(self._examples):
             if position in wanted:
                 yield position, example["image"].numpy()
 
 
-def _load(name):
-    """What tfds.load returns, without the lines and minutes that a failed download has there."""
+def _load(name) -> Any:
+    """Call tfds.load without the lines and minutes that a failed download has there."""
     import tensorflow_datasets as tfds  # of which a protobuf of another major leaves a part
 
     with contextlib.suppress(ImportError, AttributeError):  # it was written for version 4.9
@@ -114,17 +109,3 @@ def _load(name):
             shuffle_files=False,
             with_info=True,
         )
-
-
-def _tfds_failure(dataset, error):
-    quota = (
-        " (CelebA lies on Google Drive, whose daily quota is often used up: "
-        f"try again tomorrow, or take {DATASETS[dataset].page} with --data archive.zip)"
-        if dataset == "celeba"
-        else ""
-    )
-    host = urlsplit(getattr(getattr(error, "request", None), "url", None) or "").hostname
-    kinds = [kind.__name__ for kind in type(error).__mro__]
-    lost = host and "ConnectionError" in kinds  # of requests
-    why = f"no connection to {host} ({kinds[0]})" if lost else one_line(error)
-    return f"{DATASETS[dataset].tfds} could not be loaded: {why}{quota}"

@@ -3,12 +3,13 @@
 import os
 import re
 from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import PureWindowsPath
 
 from dcgan_tf.common.images import picture_suffixes, starts_as_image
 from dcgan_tf.common.log import on_one_line
 
-NO_PICTURE = "no picture by its name"
+NO_IMAGE = "no picture by its name"  # as manifests have it since the first version
 HIDDEN = "hidden or made by a system: "  # then the folder or file by which it is
 HEAD = 300  # first bytes that tell a form; a tar has its mark at 257
 _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
@@ -22,96 +23,73 @@ _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
     r")(?=[/\\]|$)",
     re.IGNORECASE,
 )
-_HEIC = "HEIC needs one package more: pip install pillow-heif"
-# Kinds of pictures that are not read, or not here, so that nobody looks for them in vain.
+# Image files that are not read, named so that they are not looked for in vain.
 _UNREAD = {
-    **dict.fromkeys((".heic", ".heif"), _HEIC),
-    ".avif": "this Pillow reads no AVIF: pip install --upgrade pillow",
-    **dict.fromkeys(
-        (".jxl", ".jp2", ".j2k", ".psd", ".xcf", ".svg", ".eps", ".ps", ".tga", ".ico", ".exr"),
-        "pictures of this kind are not read: convert them to PNG or JPEG",
-    ),
-    **dict.fromkeys(
-        (".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
-        "a camera's raw file: convert it to PNG or JPEG",
+    r"hei[cf]": "HEIC needs one package more: pip install pillow-heif",
+    "avif": "this Pillow reads no AVIF: pip install --upgrade pillow",
+    "jxl|jp2|j2k|psd|xcf|svg|eps|ps|tga|ico|exr|dng|cr[23]|nef|arw|orf|rw2|raf": (
+        "images of this kind are not read: convert them to PNG or JPEG"
     ),
 }
-_CONVERT = "convert it to image files"
-_NEVER = rb"(?!)"
-# Forms of data without images, the first that fits: base name, first bytes, what, advice.
+_NEVER = r"(?!)"
+# Forms of data without images, the first that fits: base name, first bytes, what it is and needs.
 _FORMS = (
     (
-        r"(?!)",
-        rb"version https://git-lfs",
-        "a pointer of Git LFS, not the file itself",
-        "run: git lfs pull",
+        _NEVER,
+        r"version https://git-lfs",
+        "a pointer of Git LFS, not the file itself; run: git lfs pull",
     ),
     (
         r"data_batch_\d|test_batch|batches\.meta|cifar-100?-python\.tar\.gz",
         _NEVER,
-        "CIFAR's version for Python (pickles can run code and are not read)",
+        "CIFAR's version for Python (pickles can run code and are not read); "
         "take cifar-10-binary.tar.gz from cs.toronto.edu/~kriz/cifar.html",
     ),
     (
-        r".*images.*idx3-ubyte(\.gz)?",
-        rb"\x00\x00\x08\x03",
-        "MNIST's IDX format",
-        "give the folder that holds it, with --config mnist",
-    ),
-    (
-        r".*_batch.*\.bin|cifar-10-binary\.tar\.gz",
-        _NEVER,
-        "CIFAR-10's binary version",
-        "add --config cifar10; of unpacked files give the folder",
-    ),
-    (
-        r"[xy]_(train|test)\.npy|mnist\.npz",
-        _NEVER,
-        "NumPy arrays as Keras has them",
-        "give the .npz with --config mnist or cifar10",
+        r".*images.*idx3-ubyte(\.gz)?|.*_batch.*\.bin|cifar-10-binary\.tar\.gz"
+        r"|[xy]_(train|test)\.npy|mnist\.npz",
+        r"\0\0\x08\x03",
+        "the arrays of MNIST or CIFAR-10; add --config mnist or cifar10, and for a single unpacked "
+        "file give its folder",
     ),
     (
         r".*\.(pkl|pickle|pt|pth|joblib)(\.gz)?",
-        rb"\x80[\x02-\x05]",
-        "a pickle, which can run code and is not read",
-        _CONVERT,
+        r"\x80[\x02-\x05]",
+        "a pickle, which can run code and is not read; convert it to image files",
     ),
     (
         r".*\.(tar|tgz|tar\.\w+|t[bx]z2?|7z|rar|(7z|zip)\.\d+|z\d\d|gz|bz2|xz|zst)",
-        rb"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!|.{257}ustar",
-        "an archive that is not read",
-        "unpack it and give the folder",
+        r"\x1f\x8b|BZh|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf|Rar!|.{257}ustar",
+        "an archive that is not read; unpack it and give the folder",
     ),
     (
-        r".*\.(csv|tsv|parquet|arrow|feather|mat|h5|hdf5|npy|npz|arff|lmdb|mdb|db|beton"
+        r".*\.(csv|tsv|parquet|arrow|feather|mat|h5|hdf5|npy|npz|arff|lmdb|mdb|db"
         r"|array_record.*|tfrecords?.*)|.*\.tfrecord-\d.*",
-        rb"PAR1|ARROW1|MATLAB 5|\x89HDF|SQLite",
-        "a table or array file that is not read",
-        _CONVERT,
+        r"PAR1|ARROW1|MATLAB 5|\x89HDF|SQLite",
+        "a table or array file that is not read; convert it to image files",
     ),
     (
         r".*\.(mp4|avi|mov|mkv|webm|m4v)",
-        rb".{4}ftyp|\x1aE\xdf\xa3",
-        "a video",
-        "make images of it: ffmpeg -i FILE frames/%06d.png",
+        r".{4}ftyp|\x1aE\xdf\xa3",
+        "a video; make images of it: ffmpeg -i FILE frames/%06d.png",
+    ),
+    (
+        r".*\.html?",
+        r"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
+        "a web page; the site asks for a login or consent, or has no such file: "
+        "download it in a browser",
     ),
 )
-_PAGE = (
-    r".*\.html?",
-    rb"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
-    "a web page",
-    "the site asks for a login or consent, or has no such file: download it in a browser",
-)
-_ZIP = (r".*\.zip", _NEVER, "a zip", "give one zip with --data, or unpack it and give the folder")
+_ZIP = (r".*\.zip", _NEVER, "a zip; give one zip with --data, or unpack it and give the folder")
 
 
-def hidden_by(name):
+def hidden_by(name: str) -> str:
     """The hidden or system folder or file of a path below the root, "" without any."""
-    found = _SYSTEM.search(name)
-    return found[1] if found else ""
+    match = _SYSTEM.search(name)
+    return match[1] if match else ""
 
 
-def left_out(name, peek):
+def left_out(name: str, peek: Callable[[], bytes]) -> str:
     """The reason why a file is not taken for an image, "" where it is.
 
     Its name decides; the first bytes, where the name has no suffix.
@@ -124,11 +102,14 @@ def left_out(name, peek):
         return HIDDEN + system
     suffix = os.path.splitext(name.replace("\\", "/"))[1].lower()
     if len(suffix) < 2:
-        return "" if starts_as_image(peek()) else NO_PICTURE
-    return "" if suffix in picture_suffixes() else _UNREAD.get(suffix, NO_PICTURE)
+        return "" if starts_as_image(peek()) else NO_IMAGE
+    if suffix in picture_suffixes():
+        return ""
+    advice = (why for kinds, why in _UNREAD.items() if re.fullmatch(kinds, suffix[1:]))
+    return next(advice, NO_IMAGE)
 
 
-def count_hidden(reasons):
+def count_hidden(reasons: Mapping[str, str]) -> str:
     """One line on the images among the hidden and system files of `left_out`, "" without any."""
     images = [
         why.removeprefix(HIDDEN)
@@ -139,34 +120,35 @@ def count_hidden(reasons):
     return f"left out: {len(images):,} {files} ({_few(Counter(images))})" if images else ""
 
 
-def other_names(reasons):
+def other_names(reasons: Mapping[str, str]) -> list[str]:
     """The names in `left_out` that are neither hidden nor an image of some kind."""
-    return [name for name, why in reasons.items() if why == NO_PICTURE]
+    return [name for name, why in reasons.items() if why == NO_IMAGE]
 
 
-def describe_others(reasons):
+def describe_others(reasons: Mapping[str, str]) -> str:
     """What a place without images holds instead and what to do, for the end of a message."""
     names = sorted(other_names(reasons))
-    for pattern, _, what, advice in (_ZIP, *_FORMS, _PAGE):
-        if found := [n for n in names if _fits(pattern, n)]:
-            return f"; found {what} ({_few(found)}): {advice}"
-    unread = {name: why for name, why in reasons.items() if why != NO_PICTURE}
+    for pattern, _, what in (_ZIP, *_FORMS):
+        if fitting := [name for name in names if _fits(pattern, name)]:
+            return f"; found {_few(fitting)}: {what}"
     if hidden := count_hidden(reasons):
         return f"; {hidden}: name such a folder itself with --data"
-    if unread := {name: why for name, why in unread.items() if not why.startswith(HIDDEN)}:
-        return f"; left out: {_few(unread)}: {next(iter(unread.values()))}"
+    unread = [n for n, why in reasons.items() if why != NO_IMAGE and not why.startswith(HIDDEN)]
+    if unread:
+        return f"; left out: {_few(unread)}: {reasons[unread[0]]}"
     suffixes = Counter(PureWindowsPath(name).suffix or "without a suffix" for name in names)
     kinds = [f"{count:,} {suffix}" for suffix, count in suffixes.most_common()]
     return f"; found {_few(kinds)}" if kinds else "; it is empty"
 
 
-def form_of(name, head):
+def form_of(name: str, head: bytes) -> str:
     """What a file is that is no zip, and what to do; "" where neither name nor bytes tell it."""
     if starts_as_image(head):
         return "a single image; give the folder or a zip that holds many"
-    for pattern, start, what, advice in (_PAGE, *_FORMS):
-        if _fits(pattern, name) or re.match(start, head, re.IGNORECASE | re.DOTALL):
-            return f"{what}; {advice}"
+    text = head.decode("latin-1")
+    for pattern, start, what in (_FORMS[-1], *_FORMS):  # a page that was saved as data.tar.gz
+        if _fits(pattern, name) or re.match(start, text, re.IGNORECASE | re.DOTALL):
+            return what
     return ""
 
 
@@ -174,6 +156,6 @@ def _fits(pattern, name):
     return re.fullmatch(pattern, PureWindowsPath(name).name, re.IGNORECASE | re.DOTALL)
 
 
-def _few(names):
+def _few(names: Iterable[str]) -> str:
     names = [on_one_line(name) for name in names]
     return ", ".join(names[:3]) + (f", ... {len(names):,} in all" if len(names) > 3 else "")

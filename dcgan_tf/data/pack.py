@@ -1,12 +1,16 @@
 """The pack: images prepared once, in one uint8 array on disk; open or make it.
 
-A pack is a folder with `pixels.npy` (uint8, pictures x height x width x channels) and
+A pack is a folder with `pixels.npy` (uint8, images x height x width x channels) and
 `manifest.json`. It is named by a key of everything that its pixels depend on, so every later run
-with the same settings takes it as it is.
+with the same settings takes it as it is. Packs of earlier versions have `pixels.u8`, the same
+bytes without the header.
 """
 
 import contextlib
+import hashlib
 import logging
+import math
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,12 +18,14 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, mark_used
+from dcgan_tf.common.foreign import open_regular, read_json
+from dcgan_tf.common.progress import progress
 from dcgan_tf.data.forms import HIDDEN, count_hidden, other_names
-from dcgan_tf.data.pack_files import is_whole, map_pixels, read_manifest, write_manifest
-from dcgan_tf.data.pack_making import check_skipped, make_pack, some_of
+from dcgan_tf.data.pack_making import check_skipped, make_pack, npy_header, some_of, write_manifest
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 
@@ -29,15 +35,18 @@ FILTER = "bicubic, antialiased"
 # Part of the key: a change in how pixels are made must not reuse old packs. 2 reads values of more
 # than 8 bits and color profiles as eight_bit.py says; the known data sets have neither.
 FORMAT, FORMAT_OF_FOLDERS = 1, 2
+_CHECK_AT_ONCE = 8 * 2**20  # bytes
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_checked = set()  # files whose digest this process has found right
 
 
 @dataclass(frozen=True)
 class Pack:
-    """Prepared pictures.
+    """Prepared images.
 
     Attributes:
         pixels: uint8 (count, height, width, channels), mapped from disk, never loaded whole.
-        manifest: dict: source, crop, size, filter, count, names, skipped, pixels_sha256, ...
+        manifest: source, crop, size, filter, count, names, skipped, pixels_sha256, ...
         path: the folder that holds both.
     """
 
@@ -46,26 +55,26 @@ class Pack:
     path: Path
 
     @property
-    def where(self):
-        """str: where its pictures came from, as sources have it."""
+    def where(self) -> str:
+        """Where its images came from, as sources have it."""
         return self.manifest["where"]
 
     @property
-    def names(self):
-        """list[str]: of its pictures, row by row."""
+    def names(self) -> list[str]:
+        """The names of its images, row by row."""
         return self.manifest["names"]
 
     @property
-    def left_out(self):
-        """dict: {name: reason} of what lay beside the pictures."""
+    def left_out(self) -> dict[str, str]:
+        """The other files of its place, {name: reason}."""
         return self.manifest.get("left_out", {})
 
 
-def open_pictures(config, pixels_sha256=None, named=False):
-    """What `open_pack` takes: the pictures of a config, or the pack that has them already.
+def open_pictures(config: Config, pixels_sha256: str | None = None, named: bool = False):
+    """Open what `open_pack` takes: the source of a config, or the pack that has its images already.
 
     Args:
-        config: config.Config, resolved.
+        config: resolved.
         pixels_sha256: of the pack that a run was trained on. Where the packs have it whole, the
             archive need not be there any more.
         named: whether the command line names `data`: another place than the pack's is opened.
@@ -73,21 +82,21 @@ def open_pictures(config, pixels_sha256=None, named=False):
     Raises:
         UserError: as sources.open_source.
     """
-    pack = find_pack(config.packs, pixels_sha256) if pixels_sha256 else None
+    pack = find_pack(config.packs, pixels_sha256)
     return pack if pack and (not named or _is_of(pack, config)) else open_source(config)
 
 
 def _is_of(pack, config):
-    """bool: whether `data` names what the pack was made of, which may be gone."""
+    """Whether `data` names what the pack was made of, which may be gone."""
     if config.data in FETCHED:
         return str(find(config)) == pack.where
     return str(Path(config.data)) == pack.where and not Path(config.data).exists()
 
 
-def archive_or_pack(config, pixels_sha256):
-    """The source of a config; where that is gone, the pack with these pixels.
+def archive_or_pack(config: Config, pixels_sha256: str | None):
+    """Open the source of a config; where that is gone, the pack with these pixels.
 
-    Unlike `open_pictures` it needs the pack last: an archive has pictures beyond a run's subset.
+    Unlike `open_pictures` it needs the pack last: an archive has images beyond a run's subset.
 
     Raises:
         UserError: as sources.open_source, and there is no such pack either.
@@ -95,49 +104,47 @@ def archive_or_pack(config, pixels_sha256):
     try:
         return open_source(config)
     except UserError:
-        pack = find_pack(config.packs, pixels_sha256) if pixels_sha256 else None
-        if not pack:
-            raise
-        return pack
+        if pack := find_pack(config.packs, pixels_sha256):
+            return pack
+        raise
 
 
-def narrow(config, source, count):
-    """The config with `count` of a source's pictures, chosen by its subset_seed, or with all.
+def narrow(config: Config, source, count: int) -> Config:
+    """The config with `count` of a source's images, chosen by its subset_seed, or with all.
 
-    All where there are hardly more: of those, `count` may not be usable, and nobody asked for a
-    subset who could be told so.
+    All where there are only a few more: `count` of them may not be usable, and the user, who asked
+    for no subset, could not be told so.
     """
     enough = count < (1 - config.max_bad) * len(source.names)
     return replace(config, subset=count if enough else 0)
 
 
-def find_pack(packs, pixels_sha256):
-    """Pack | None: the whole one with these pixels in a folder of packs."""
-    for path in sorted(Path(packs).glob("[!.]*/manifest.json")):  # a dot: still being made
+def find_pack(packs: str | Path, pixels_sha256: str | None) -> Pack | None:
+    """The whole pack with these pixels in a folder of packs."""
+    paths = Path(packs).glob("[!.]*/manifest.json") if pixels_sha256 else ()
+    for path in sorted(paths):  # none with a dot: they are still being made
         with contextlib.suppress(PermissionError):  # another user's
             manifest = read_manifest(path.parent)
             if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
-                return _open(path.parent)
+                mark_used(path)
+                return _read(path.parent)
     return None
 
 
-def open_pack(config, source):
-    """The pack for a config, made now if it is not there yet.
+def open_pack(config: Config, source) -> Pack:
+    """Open the pack for a config; make it if it is not there yet.
 
     Args:
-        config: config.Config, resolved.
+        config: resolved.
         source: sources.open_source(config), or what `open_pictures` gives.
 
-    Returns:
-        Pack.
-
     Raises:
-        UserError: too many bad pictures, none left, or no room on the disk.
+        UserError: too many bad images, none left, or no room on the disk.
     """
     if isinstance(source, Pack):
-        return _tell(source, source.left_out, source.where)
-    recipe = _recipe(config, source)
-    folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(recipe)[:16]}"
+        return _tell(source, source)
+    key = pack_key(config, source)
+    folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(key)[:16]}"
     if not is_whole(folder):
         if folder.exists():
             log.warning(f"{folder}: damaged on the disk, so it is made again")
@@ -145,24 +152,20 @@ def open_pack(config, source):
         # Two runs that need the same pack: the second waits and finds it made.
         with whole_folder(folder, is_whole) as making:
             if making:
-                make_pack(making, config, source, recipe)
-    pack = _open(folder)
+                make_pack(making, config, source, key)
+    mark_used(folder / "manifest.json")
+    pack = _read(folder)
     check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
     if pack.manifest.get("left_out") != source.left_out:
         pack.manifest["left_out"] = source.left_out
         with contextlib.suppress(OSError):  # on a read-only disk
             write_manifest(folder, pack.manifest)
-    return _tell(pack, source.left_out, source.where)
+    return _tell(pack, source)
 
 
-def _open(folder):
-    mark_used(folder / "manifest.json")
-    manifest = read_manifest(folder)
-    return Pack(map_pixels(folder, manifest), manifest, folder)
-
-
-def _recipe(config, source):
-    recipe = {
+def pack_key(config: Config, source) -> dict:
+    """Everything that the pixels of a pack depend on."""
+    key = {
         "format": FORMAT_OF_FOLDERS if config.dataset == "folder" else FORMAT,
         "source": source.fingerprint,
         "crop": config.crop,
@@ -173,17 +176,17 @@ def _recipe(config, source):
         "subset_seed": config.subset_seed if config.subset else 0,
     }
     if config.max_pixels != limits.MEGAPIXELS:  # as it was before there was this setting
-        recipe["max_pixels"] = config.max_pixels
-    return recipe
+        key["max_pixels"] = config.max_pixels
+    return key
 
 
-def _tell(pack, left_out, where):
-    """The pack, after saying what is in it and what is not."""
+def _tell(pack, source):
+    """Say what is in a pack and what is not, and return it."""
     good, skipped = len(pack.pixels), pack.manifest["skipped"]
-    manifest = pack.path / "manifest.json"
+    manifest, left_out = pack.path / "manifest.json", source.left_out
     if skipped:
         log.warning(
-            f"skipped {len(skipped)} of {len(skipped) + good} pictures: {some_of(skipped, 5)} "
+            f"skipped {len(skipped)} of {len(skipped) + good} images: {some_of(skipped, 5)} "
             f"(all in {manifest})"
         )
     others = set(other_names(left_out))
@@ -192,9 +195,64 @@ def _tell(pack, left_out, where):
         log.warning(f"left out {len(named)}: {some_of(named, 5)} (all in {manifest})")
     if hidden := count_hidden(left_out):
         log.info(hidden)
-    if others:
-        log.debug(f"{len(others)} other files there, no images by their names: {[*others][:5]}")
     if pack.manifest.get("warning"):  # not in packs of earlier versions
         log.warning(pack.manifest["warning"])
-    log.info(f"pictures: {good:,}, {where}, prepared in {pack.path}")
+    log.info(f"images: {good:,}, {source.where}, prepared in {pack.path}")
     return pack
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a folder is a pack whose pixels are as they were written.
+
+    Their SHA-256 is computed once in a process, so that damage on the disk is not trained on.
+
+    Raises:
+        OSError: they cannot be read at the moment, which says nothing about them.
+    """
+    try:
+        pack = _read(folder)
+        status = os.stat(pack.pixels.filename)
+    except (*_NOT_THERE, ValueError, TypeError, OverflowError):
+        return False
+    state = (str(folder), status.st_ino, status.st_size, status.st_mtime_ns)
+    if state not in _checked and _sha256(pack.pixels) == pack.manifest["pixels_sha256"]:
+        _checked.add(state)
+    return state in _checked
+
+
+def _read(folder):
+    """Map the pixels of a pack; ValueError or TypeError where they are not of the right size."""
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise ValueError("no manifest")
+    shape = tuple(manifest["shape"])
+    path, header = folder / "pixels.npy", npy_header(shape)
+    if not path.exists():
+        path, header = folder / "pixels.u8", b""
+    with open_regular(path) as file:
+        right = file.read(len(header)) == header
+    if not right or path.stat().st_size != len(header) + math.prod(shape):
+        raise ValueError("not the pixels of this manifest")
+    pixels = np.memmap(path, np.uint8, "r", offset=len(header), shape=shape)
+    return Pack(pixels, manifest, folder)
+
+
+def read_manifest(folder: Path) -> dict | None:
+    """The manifest of a pack; None where there is none of the kind that is written here.
+
+    Raises:
+        OSError: it cannot be read at the moment.
+    """
+    manifest = read_json(folder / "manifest.json", limits.MANIFEST_BYTES)
+    kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
+    right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
+    return manifest if right else None
+
+
+def _sha256(pixels):
+    sha256, flat = hashlib.sha256(), pixels.reshape(-1)
+    with progress(pixels.nbytes >> 20, "checking the prepared images", "MB") as bar:
+        for start in range(0, flat.size, _CHECK_AT_ONCE):
+            sha256.update(flat[start : start + _CHECK_AT_ONCE])
+            bar.update(_CHECK_AT_ONCE >> 20)
+    return sha256.hexdigest()

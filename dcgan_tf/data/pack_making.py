@@ -1,46 +1,54 @@
 """Make a pack: decode, crop and resize every wanted image once."""
 
 import hashlib
+import json
+import math
 import os
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.common.progress import progress
-from dcgan_tf.data.pack_files import HEADER, npy_header, write_manifest
 
+HEADER = 128  # bytes before the pixels in pixels.npy
 BLANK = 16  # of 256 levels: what spans fewer shows nothing
 _MANY = 0.1  # share of the images from which on it is worth a warning
-_LOOKED_AT = 16  # blank images whose crop is looked into
+_SAMPLE = 16  # blank images that are looked at without their crop
 
 
-def chosen_order(count, subset, seed):
-    """Which pictures to try, in which order.
+def chosen_order(count: int, subset: int, seed: int) -> np.ndarray:
+    """Which images to try, in which order.
 
-    Args:
-        count: how many there are; subset: how many are wanted, 0 for all; seed: of the choice.
-
-    Returns:
-        int ndarray: for a subset `numpy.random.RandomState(seed).permutation(count)`, of which the
-        first `subset` usable ones are taken (NumPy keeps that stream frozen); else 0..count-1.
+    For a subset (0: all) it is `numpy.random.RandomState(seed).permutation(count)`, of which the
+    first `subset` usable ones are taken (NumPy keeps that stream frozen); else 0..count-1.
     """
     return np.random.RandomState(seed).permutation(count) if subset else np.arange(count)
 
 
-def make_pack(folder, config, source, recipe):
-    """Write the pack into `folder`."""
+def make_pack(folder: Path, config: Config, source, key: dict) -> None:
+    """Write the pack into `folder`; its manifest begins with `key`."""
     wanted = config.subset or len(source.names)
     shape = (config.image_size, config.image_size, config.channels)
-    _check_room(folder.parent, HEADER + wanted * int(np.prod(shape)))
+    size, free = HEADER + wanted * math.prod(shape), shutil.disk_usage(folder.parent).free
+    if size > free:
+        raise UserError(
+            f"the prepared images need {limits.in_words(size)}, "
+            f"{limits.in_words(free)} are free; free some or name another disk",
+            flag=f"--packs {folder.parent}",
+        )
     try:
         rows, skipped, sha256, warning = _write_pixels(folder, config, source, wanted)
         check_skipped(config, source, len(rows), skipped)
         manifest = {
-            **recipe,
+            **key,
             "dataset": config.dataset,
             "where": str(source.where),
             "shape": [len(rows), *shape],
@@ -63,27 +71,30 @@ def make_pack(folder, config, source, recipe):
         raise UserError(describe(error), flag=f"--packs {folder.parent}") from None
 
 
-def _check_room(folder, size):
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise UserError(
-            f"the prepared pictures need {limits.in_words(size)}, "
-            f"{limits.in_words(free)} are free; free some or name another disk",
-            flag=f"--packs {folder}",
-        )
+def write_manifest(folder: Path, manifest: dict) -> None:
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def npy_header(shape: Sequence[int]) -> bytes:
+    """What comes before the data in a .npy file of uint8, always HEADER bytes long."""
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    length = HEADER - 10
+    return (
+        b"\x93NUMPY\x01\0" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
+    )
 
 
 def _write_pixels(folder, config, source, wanted):
-    """Write rows until there are `wanted` or no pictures are left.
+    """Write rows until there are `wanted` or no images are left.
 
-    A bad picture's place is taken by the next one of the order, so only those are read that are
+    A bad image's place is taken by the next one of the order, so only those are read that are
     needed. Rows are written in the order of the names, replacements after them.
 
     Returns:
         The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, a
         warning about them or "".
     """
-    # Imports TensorFlow, for which nobody should wait whose images are refused.
+    # Imports TensorFlow, which takes seconds: not before an image is refused.
     from dcgan_tf.data.preprocess import preparing
 
     order = chosen_order(len(source.names), config.subset, config.subset_seed)
@@ -111,11 +122,11 @@ def _write_pixels(folder, config, source, wanted):
         file.write(npy_header((len(rows), *shape)))
         file.flush()
         os.fsync(file.fileno())
-    return rows, skipped, sha256.hexdigest(), survey.warning(config, source, len(rows))
+    return rows, skipped, sha256.hexdigest(), survey.warning(config, source)
 
 
-def _read(source, indices):
-    """What a source reads; what fails beside the images stops the making."""
+def _read(source, indices) -> Iterator[tuple]:
+    """Read images of a source; what fails besides them stops the making."""
     try:
         yield from source.read(indices)
     except BadFile as bad:  # not of an image: the archive has gone or become something else
@@ -132,23 +143,21 @@ def is_blank(pixels: np.ndarray) -> bool:
 
 
 class _Survey:
-    """What the rows of a pack show, for a warning before the training."""
+    """Collects what the rows of a pack show, for a warning before the training."""
 
     def __init__(self):
-        self._blank, self._different = [], set()
-        self._low, self._high = 255, 0
+        self._blank, self._different, self._count = [], set(), 0
 
     def add(self, index, pixels):
+        self._count += 1
         if is_blank(pixels):
             self._blank.append(index)
         else:
             self._different.add(hash(pixels.tobytes()))
-        self._low = min(self._low, int(pixels.min()))
-        self._high = max(self._high, int(pixels.max()))
 
-    def warning(self, config, source, count):
+    def warning(self, config, source):
         """One line, "" where there is nothing to say."""
-        blank = len(self._blank)
+        count, blank = self._count, len(self._blank)
         equal = count - blank - len(self._different)
         parts = []
         if blank and blank >= _MANY * count:
@@ -160,50 +169,41 @@ class _Survey:
     def _reason(self, config, source):
         from dcgan_tf.data.preprocess import uncropped
 
-        some = _read(source, self._blank[:_LOOKED_AT])
+        some = _read(source, self._blank[:_SAMPLE])
         if not all(is_blank(uncropped(encoded, config)) for _, encoded in some):
             return (
                 f"the crop ({config.crop}) cuts away what they show; "
                 "pad them to squares or give another --crop"
             )
-        if self._high == self._low:
-            return f"every value is {self._low} of 255"
-        if self._high - self._low < BLANK:
-            scale = "; multiply 12-bit values in 16-bit files by 16 first" * (self._high < BLANK)
-            return f"all values lie between {self._low} and {self._high} of 255{scale}"
-        return f"their values span fewer than {BLANK} of 256 levels"
+        return (
+            f"their values span fewer than {BLANK} of 256 levels; "
+            "if they are 12-bit values in 16-bit files, multiply them by 16 first"
+        )
 
 
-def some_of(reasons, count):
+def some_of(reasons: Mapping[str, str], count: int) -> str:
+    """The first of {name: reason}, for a message."""
     first = list(reasons.items())[:count]
     some = "; ".join(f"{on_one_line(name)}: {reason}" for name, reason in first)
     return some + (", ..." if len(reasons) > count else "")
 
 
-def check_skipped(config, source, good, skipped):
+def check_skipped(config: Config, source, good: int, skipped: Mapping[str, str]) -> None:
+    """Raise UserError where too many images were skipped, or too few are left."""
     bad, some = len(skipped), some_of(skipped, 3)
+    celeba = config.dataset == "celeba" and "expected CelebA's" in str([*skipped.values()])
+    own = "; images of your own? then add --dataset folder" if celeba else ""
+    where = f"--data {source.where}"
     if not good:
-        raise UserError(
-            f"none of {bad} pictures can be used ({some})" + _advice(config, skipped, ""),
-            flag=f"--data {source.where}",
-        )
+        raise UserError(f"none of {bad} images can be used ({some}){own}", flag=where)
     if bad > config.max_bad * (good + bad):
         raise UserError(
-            f"{bad} of {good + bad} pictures cannot be used ({some}), "
-            f"more than --max-bad {config.max_bad}"
-            + _advice(config, skipped, "; mend them or allow more"),
-            flag=f"--data {source.where}",
+            f"{bad} of {good + bad} images cannot be used ({some}), "
+            f"more than --max-bad {config.max_bad}{own or '; mend them or allow more'}",
+            flag=where,
         )
     if good < config.subset:
         raise UserError(
-            f"only {good} pictures of {source.where} can be used ({some})",
+            f"only {good} images of {source.where} can be used ({some})",
             flag=f"--subset {config.subset}",
         )
-
-
-def _advice(config, skipped, else_this):
-    """str: the end of a message about pictures that cannot be used."""
-    others = sum("expected CelebA's" in reason for reason in skipped.values())
-    if config.dataset == "celeba" and others:
-        return "; pictures of your own? then add --dataset folder"
-    return else_this

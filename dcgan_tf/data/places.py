@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import reason
@@ -11,8 +12,8 @@ from dcgan_tf.common.suggestions import typed
 DRAWN = "drawn by this program"
 
 
-def find(config):
-    """Path or str: what --data names, or the first usual place that exists; what `where` will be.
+def find(config: Config) -> Path | str:
+    """What --data names, or the first usual place that exists; what `where` of the source will be.
 
     Raises:
         UserError: nothing there; the message gives the ways to mend it.
@@ -20,8 +21,8 @@ def find(config):
     if config.dataset == "demo":
         if config.data:
             raise UserError(
-                "dataset demo draws its own pictures; drop --data, "
-                "or say what these are with --dataset",
+                "dataset demo draws its own images; drop --data, or say what these are with "
+                "--dataset",
                 flag=f"--data {config.data}",
             )
         return DRAWN
@@ -48,8 +49,8 @@ def _find_named(data):
         path.stat()
     except RuntimeError as error:  # ~nobody, or no home directory
         raise UserError(f"{error}; write the path without ~", flag=f"--data {data}") from None
-    except (OSError, ValueError) as error:
-        missing = isinstance(error, (FileNotFoundError, NotADirectoryError, ValueError))
+    except OSError as error:
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
         why = "no such file or folder" if missing else f"cannot be read ({reason(error)})"
         raise UserError(why, flag=f"--data {data}") from None
     return path
@@ -62,13 +63,13 @@ def _find_usual(name):
         except RuntimeError:  # no home directory: nothing can lie there
             continue
         for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
-            if match.is_file() or _has_files(match):
+            if match.is_file() or any(match.iterdir()):
                 return match
     if name == "folder":
-        raise UserError("--dataset folder needs --data DIR, a folder or zip of your pictures")
+        raise UserError("--dataset folder needs --data DIR, a folder or zip of your images")
     if name == "celeba":
         raise UserError(
-            "no CelebA found in the usual places (README, Data); give it in one of four ways: "
+            "no CelebA found in the usual places (docs/data.md); give it in one of four ways: "
             f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), "
             "--data kaggle or --data tfds (both download it); without any data, try: "
             f"{typed('train')} --config demo"
@@ -79,15 +80,7 @@ def _find_usual(name):
     )
 
 
-def _has_files(folder):
-    """bool: an empty folder, or one that may not be read, is nobody's data."""
-    try:
-        return any(folder.iterdir())
-    except OSError:
-        return False
-
-
-def check_batch(count, flag, batch_size):
+def check_batch(count: int, flag: str, batch_size: int) -> None:
     """Raise UserError, naming `flag`, where `count` images do not fill a batch."""
     if count < batch_size:
         advice = f"use {count} or fewer" if count > 1 else "a batch needs 2 or more: add images"

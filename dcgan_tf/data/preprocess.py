@@ -6,13 +6,15 @@ import os
 import threading
 import warnings
 from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode, open_picture
@@ -22,14 +24,11 @@ _CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encod
 
 
 @contextlib.contextmanager
-def preparing(config):
+def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
     """Yield a function that prepares images in a pool of threads.
 
     It takes an iterable of (key, encoded bytes or BadFile) and gives an iterator of (key, uint8
     (image_size, image_size, channels) or BadFile) in the same order.
-
-    Args:
-        config: config.Config, resolved: dataset, crop, image_size, channels, max_pixels.
     """
     prepare, threads = _Preparer(config), os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
@@ -63,8 +62,8 @@ def _in_order(pool, prepare, chunks, ahead):
             done, size = waiting.popleft()
             total -= size
             yield from done.result()
-    while waiting:
-        yield from waiting.popleft()[0].result()
+    for done, _ in waiting:
+        yield from done.result()
 
 
 class _Preparer:
@@ -111,8 +110,6 @@ class _Preparer:
         Two large images side by side would need the memory of both, and what had to be converted
         is no longer bounded by the size of its file.
         """
-        if isinstance(encoded, BadFile):
-            return encoded
         try:
             image = open_image(encoded, self._config)
             large = image.width * image.height > limits.LARGE_PIXELS
@@ -123,26 +120,29 @@ class _Preparer:
                 return self._decode([plain])[0] if large or plain is not encoded else plain
         except BadFile as bad:
             return bad
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow lets struct.error and others through for damaged files
+            return BadFile(" ".join(str(error).split()) or type(error).__name__)
 
 
-def uncropped(encoded: bytes, config) -> np.ndarray:
+def uncropped(encoded: bytes, config: Config) -> np.ndarray:
     """The uint8 pixels of an image that could be prepared, before its crop."""
     plain = to_plain(open_image(encoded, config), encoded)
     return np.asarray(Image.open(io.BytesIO(plain)))
 
 
-def crop_and_resize(encoded, config):
+def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
     """The pixels that training sees.
 
     INTEGER_ACCURATE decoding and antialiasing keep this within 0.3 gray levels of
     Pillow's `crop(box).resize(size, BICUBIC)`; TensorFlow's defaults are off by more.
 
     Args:
-        encoded: bytes of a JPEG or PNG, scalar string tensor.
-        config: config.Config, resolved: crop, image_size, channels.
+        encoded: a JPEG or PNG, scalar string.
 
     Returns:
-        uint8 tensor (image_size, image_size, channels).
+        uint8 (image_size, image_size, channels).
     """
     pixels = tf.io.decode_jpeg(encoded, config.channels, dct_method="INTEGER_ACCURATE")  # PNG too
     if config.crop_box:
@@ -159,65 +159,48 @@ def crop_and_resize(encoded, config):
     return tf.ensure_shape(pixels, (*size, config.channels))
 
 
-def open_image(encoded, config):
-    """A Pillow image, its pixels not decoded yet."""
+def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
+    """Open an image without decoding its pixels."""
+    if isinstance(encoded, BadFile):
+        raise encoded
     if not encoded:
         raise BadFile("empty")
+    allowed = f"larger than --max-pixels {config.max_pixels:g} megapixels"
     try:
         image = open_picture(io.BytesIO(encoded))
     except Image.DecompressionBombError:
-        raise BadFile(f"larger than --max-pixels {config.max_pixels:g} megapixels") from None
-    except MemoryError:
-        raise
-    except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        if "cannot identify" not in str(error):
-            raise BadFile(_words(error)) from None
-        tiff = encoded.startswith((b"II*\0", b"MM\0*"))  # Pillow does not tell what it lacks
-        kind = (
-            "a TIFF of a depth or layout that is not read; convert it" if tiff else "not a picture"
-        )
-        raise BadFile(kind) from None
-    width, height = image.size
-    if width * height > config.max_pixels * 1e6:
-        raise BadFile(
-            f"{width}x{height}, larger than --max-pixels {config.max_pixels:g} megapixels"
-        )
+        raise BadFile(allowed) from None
+    except UnidentifiedImageError:
+        if encoded.startswith((b"II*\0", b"MM\0*")):  # Pillow does not tell what it lacks
+            raise BadFile("a TIFF of a depth or layout that is not read; convert it") from None
+        raise BadFile("not an image") from None
+    if image.width * image.height > config.max_pixels * 1e6:
+        raise BadFile(f"{image.width}x{image.height}, {allowed}")
     return image
 
 
-def _words(error):
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def to_plain(image, encoded):
-    """bytes: a JPEG or PNG that every decoder reads alike, in RGB or gray; most come as such.
+def to_plain(image: Image.Image, encoded: bytes) -> bytes:
+    """Make a JPEG or PNG that every decoder reads alike, in RGB or gray; most come as such.
 
     What needs more (EXIF orientation, other modes, color profiles, other formats) is converted
     with Pillow and handed on as PNG, which loses nothing.
     """
-    try:
-        # 1 is "as stored"; reading EXIF costs nothing where there is none.
-        turned = image.getexif().get(0x0112, 1) != 1
-        if image.format in ("JPEG", "PNG") and is_plain(image) and not turned:
-            return encoded
-        key = image.info.get("transparency")
-        if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
-            image.info["transparency"] = tuple(value >> 8 for value in key)
-        ImageOps.exif_transpose(image, in_place=True)
-        return encode(to_eight_bit(image), "PNG", compress_level=1)
-    except (BadFile, MemoryError):
-        raise
-    except Exception as error:  # Pillow lets struct.error and others through for damaged files
-        raise BadFile(_words(error)) from None
+    # 1 is "as stored"; reading EXIF costs nothing where there is none.
+    turned = image.getexif().get(0x0112, 1) != 1
+    if image.format in ("JPEG", "PNG") and is_plain(image) and not turned:
+        return encoded
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
+        image.info["transparency"] = tuple(value >> 8 for value in key)
+    ImageOps.exif_transpose(image, in_place=True)
+    return encode(to_eight_bit(image), "PNG", compress_level=1)
 
 
 def _check_size(image, config):
-    """Raise BadFile where a picture, turned upright, is not of the size that is needed."""
+    """Raise BadFile where an image, turned upright, is not of the size that is needed."""
     width, height = image.size
     expected = DATASETS[config.dataset].size
     if expected and image.size != expected:
         raise BadFile(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
-    if config.crop_box:
-        _, _, right, lower = config.crop_box
-        if width < right or height < lower:
-            raise BadFile(f"{width}x{height}, smaller than the crop box {config.crop}")
+    if config.crop_box and (width < config.crop_box[2] or height < config.crop_box[3]):
+        raise BadFile(f"{width}x{height}, smaller than the crop box {config.crop}")

@@ -1,8 +1,8 @@
 """Sources of images. A source knows names and encoded images, not sizes or ranges.
 
-Each source has `names` (sorted, so that a choice of pictures does not depend on how they are
-stored), `fingerprint` (changes when the pictures do), `where` (for messages), `left_out` ({name:
-reason} of what lies there beside them) and `read(indices)`, which yields (index, encoded bytes or
+Each source has `names` (sorted, so that a choice of images does not depend on how they are
+stored), `fingerprint` (changes when the images do), `where` (for messages), `left_out` ({name:
+reason} of the other files there) and `read(indices)`, which yields (index, encoded bytes or
 BadFile) in that order.
 """
 
@@ -13,10 +13,12 @@ import os
 import re
 import tarfile
 import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
@@ -43,53 +45,53 @@ _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 _LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
+Read = Iterator[tuple[int, bytes | BadFile]]
 
 
 class Folder:
-    """All pictures in a folder and the folders below it; links to folders are not followed.
+    """All images in a folder and the folders below it; links to folders are not followed.
 
     Args:
-        root: the folder; limit: bytes of the largest file that is read; where: what it is called
-            in messages, by default `root`.
+        root: the folder.
+        limit: bytes of the largest file that is read.
+        where: what it is called in messages, by default `root`.
     """
 
-    def __init__(self, root, limit=LIMIT, where=None):
+    def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = ""):
         self._root, self._limit = Path(root), limit
         self.where = where or self._root
-        self.left_out = {}
-        names = []
-        for folder, folders, files in os.walk(self._root, onerror=self._unreadable):
+        self.names: list[str] = []
+        self.left_out: dict[str, str] = {}
+        for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
             if below.parts and {*files} >= _RUN:
                 folders[:], files = [], []
-                self._leave_out_folder(Path(folder), "a run: name its samples with --data")
+                self._leave_out(below, "a run: name its samples with --data")
             for name in files:
                 path = (below / name).as_posix()
                 why = left_out(path, functools.partial(self._peek, path))
                 if why:
                     self.left_out[path] = why
                 else:
-                    names.append(path)
+                    self.names.append(path)
             for name in folders:
-                path = Path(folder, name)
-                if path.is_symlink():
-                    self._leave_out_folder(path, "a link to a folder: name that with --data")
-        self.names = sorted(names)
+                if Path(folder, name).is_symlink():
+                    self._leave_out(below / name, "a link to a folder: name that with --data")
+        self.names.sort()
 
-    def _unreadable(self, error):
-        path = Path(error.filename)
+    def _leave_out_unreadable(self, error):
+        path, why = Path(error.filename), f"this folder cannot be read ({reason(error)})"
         if path == self._root:
-            raise UserError(f"this folder cannot be read ({reason(error)})", flag=f"--data {path}")
-        self._leave_out_folder(path, f"this folder cannot be read ({reason(error)})")
+            raise UserError(why, flag=f"--data {path}")
+        self._leave_out(path.relative_to(self._root), why)
 
-    def _leave_out_folder(self, path, why):
-        name = path.relative_to(self._root).as_posix()
-        if not hidden_by(name):  # nobody may read lost+found
-            self.left_out[name + "/"] = why
+    def _leave_out(self, folder, why):
+        if not hidden_by(folder.as_posix()):  # lost+found is unreadable for everybody
+            self.left_out[f"{folder.as_posix()}/"] = why
 
     @contextlib.contextmanager
-    def open(self, name):
-        """Yields a file that is not decoded here, and its size."""
+    def open(self, name: str):
+        """Yield a file that is not decoded here, and its size."""
         path = self._root / name
         try:
             file = open_regular(path)
@@ -104,11 +106,11 @@ class Folder:
         return b""
 
     @property
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         stats = ((name, _stat(self._root / name)) for name in self.names)
         return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
 
-    def read(self, indices):
+    def read(self, indices: Sequence[int]) -> Read:
         for index in indices:
             try:
                 yield index, read_file(self._root / self.names[index], self._limit, _LARGEST)
@@ -124,21 +126,22 @@ def _stat(path):
 
 
 class Zip:
-    """All pictures in a zip, such as the Kaggle archive as it was downloaded.
+    """All images in a zip, such as the Kaggle archive as it was downloaded.
 
     Args:
-        path: the file; limit: bytes of the largest entry that is read.
+        path: the file.
+        limit: bytes of the largest entry that is read.
     """
 
-    def __init__(self, path, limit=LIMIT):
+    def __init__(self, path: Path, limit: int = LIMIT):
         self.where, self._limit = Path(path), limit
         try:
-            with open_zip(path, limits.DATA_ZIP_INDEX_BYTES) as archive:
+            with self._archive() as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
-                last = {info.filename: info for info in files}  # as unzip keeps of equal names
+                self._entries = {info.filename: info for info in files}  # as unzip: the last one
                 whys = {
                     name: left_out(name, functools.partial(_peek, archive, info))
-                    for name, info in last.items()
+                    for name, info in self._entries.items()
                 }
         except (BadFile, OSError) as error:
             bad = as_bad_file(error, path) if isinstance(error, OSError) else error
@@ -146,44 +149,41 @@ class Zip:
                 raise bad from None
             message = f"{bad}; download it again or unpack it"
             raise UserError(message, flag=f"--data {path}") from None
+        self.names = sorted(name for name, why in whys.items() if not why)
         self.left_out = {name: why for name, why in whys.items() if why}
-        self._members = last
-        self._infos = [last[name] for name in sorted(whys.keys() - self.left_out.keys())]
-        for name in {info.filename for info in files if info is not last[info.filename]}:
+        for name in {info.filename for info in files if info is not self._entries[info.filename]}:
             self.left_out.setdefault(f"{name} (again)", "a name comes twice: the last one is taken")
-        self.names = [info.filename for info in self._infos]
-        self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in self._infos])
+        infos = [self._entries[name] for name in self.names]
+        self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in infos])
+
+    def _archive(self):
+        return open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES)
 
     @contextlib.contextmanager
-    def open(self, name):
-        """Yields an entry that is not decoded here, and its size."""
-        info = self._members[name]
-        with (
-            open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES) as archive,
-            open_member(archive, info) as file,
-        ):
+    def open(self, name: str):
+        """Yield an entry that is not decoded here, and its size."""
+        info = self._entries[name]
+        with self._archive() as archive, open_member(archive, info) as file:
             yield file, info.file_size
 
-    def read(self, indices):
-        with open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES) as archive:
+    def read(self, indices: Sequence[int]) -> Read:
+        with self._archive() as archive:
             for index in indices:
+                entry = self._entries[self.names[index]]
                 try:
-                    yield index, read_member(archive, self._infos[index], self._limit, _LARGEST)
+                    yield index, read_member(archive, entry, self._limit, _LARGEST)
                 except BadFile as bad:
                     yield index, bad
 
 
 def _peek(archive, info):
-    with contextlib.suppress(Exception), open_member(archive, info) as file:  # read when its turn
+    with contextlib.suppress(BadFile), open_member(archive, info) as file:
         return file.read(HEAD)
-    return b""
+    return b""  # it is told in its turn
 
 
 class Tar:
-    """The files in a tar, such as CIFAR-10's; images in it are not read.
-
-    Args:
-        path: the file, compressed by gzip or not.
+    """The files in a tar, compressed by gzip or not, such as CIFAR-10's; it has no images.
 
     Raises:
         UserError: no whole tar.
@@ -191,8 +191,8 @@ class Tar:
 
     names = ()
 
-    def __init__(self, path):
-        self.where = Path(path)
+    def __init__(self, path: Path):
+        self.where = path
         try:
             with self._archive() as archive:
                 names = [member.name for member in archive if member.isfile()]
@@ -210,16 +210,16 @@ class Tar:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
             plain = Bounded(gzip.GzipFile(fileobj=file) if packed else file, limits.ZIP_INDEX_BYTES)
-            with tarfile.open(fileobj=plain, mode="r:") as archive:
+            with tarfile.open(fileobj=plain, mode="r:") as archive:  # pyright: ignore
                 yield archive
 
     @contextlib.contextmanager
-    def open(self, name):
-        """Yields a file in it, and its size."""
+    def open(self, name: str):
+        """Yield a file in it, and its size."""
         with self._archive() as archive:
             member = archive.getmember(name)
-            with archive.extractfile(member) as file:
-                yield file, member.size
+            archive.fileobj.most = None  # bounded is what is read of the list
+            yield archive.extractfile(member), member.size
 
 
 class Drawn:
@@ -230,19 +230,16 @@ class Drawn:
     names = [f"{index:06d}.jpg" for index in range(DRAWN_FACES)]
     fingerprint = f"drawing-{DRAWING_VERSION}"
 
-    def read(self, indices):
+    def read(self, indices: Sequence[int]) -> Read:
         for index in indices:
             yield index, encode(draw_face(index), "JPEG", quality=92)
 
 
-def open_source(config):
-    """Open the pictures that a config asks for.
-
-    Returns:
-        A source with at least one picture.
+def open_source(config: Config):
+    """Open the images that a config asks for: a source with at least one.
 
     Raises:
-        UserError: nothing there, nothing usable there, or fewer pictures than --subset.
+        UserError: nothing there, nothing usable there, or fewer images than --subset.
     """
     place = find(config)
     if config.dataset == "demo":
@@ -252,35 +249,36 @@ def open_source(config):
     elif config.data == "kaggle":
         source = Folder(fetch(config.dataset), limits.picture_bytes(config.max_pixels), place)
     else:
-        source = _open_path(config, place)
-    if not source.names:
+        source = _open_path(config, Path(place))
+    count = len(source.names)
+    if not count:
         expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
         raise UserError(
             f"no images there ({expected}){describe_others(source.left_out)}",
             flag=f"--data {source.where}",
         )
-    if config.subset > len(source.names):
+    if config.subset > count:
         own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
         raise UserError(
-            f"larger than the data, {limits.counted(len(source.names), 'picture')} in "
-            f"{source.where}; use {len(source.names)} or fewer{own}",
+            f"larger than the data, {limits.counted(count, 'image')} in {source.where}; "
+            f"use {count} or fewer{own}",
             flag=f"--subset {config.subset}",
         )
     return source
 
 
-def check_named(config, data):
+def check_named(config: Config, data: str | None) -> None:
     """Refuse what --data, or a place, names in vain, before the seconds that TensorFlow takes."""
     if data and data not in FETCHED:
         open_source(replace(config, data=data, subset=0))
 
 
 def _open_path(config, path):
-    kind = DATASETS[config.dataset].binary
+    kind, limit = DATASETS[config.dataset].binary, limits.picture_bytes(config.max_pixels)
     if path.is_file():
-        source = _open_file(path, limits.picture_bytes(config.max_pixels), bool(kind))
+        source = _open_file(path, limit, bool(kind))
     elif path.is_dir():
-        source = Folder(path, limits.picture_bytes(config.max_pixels))
+        source = Folder(path, limit)
     else:
         raise UserError(
             "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"

@@ -4,7 +4,7 @@ Shapes are polygons on a canvas at twice the final size, which is averaged down 
 shading is painted at half the final size, blurred there (where a blur costs little) and pasted
 through a sharp mask.
 
-Face coordinates: x to the right and y down, in pixels of the final picture, from the point
+Face coordinates: x to the right and y down, in pixels of the final image, from the point
 halfway between the eyes. A depth says how many pixels a part moves when the head turns: the nose
 is in front of the eyes (positive), the ears and the hair are behind them (negative).
 """
@@ -17,19 +17,19 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
-DRAWING_VERSION = 1  # bump it whenever the pictures change
+DRAWING_VERSION = 1  # bump it whenever the images change
 
 WIDTH, HEIGHT = 178, 218
 EYES_X, EYES_Y, EYE_GAP = 88.5, 111.0, 19.5  # CelebA's mean: eyes at (69, 111) and (108, 111)
 SHARP, SOFT = 2, 0.5  # zoom of the canvas, and of the layers that get blurred
 HEAD, MOUTH, NOSE = -4.0, 1.5, 5.0  # depths; the eyes' is 0, so that they stay aligned
 
-Colour = tuple[int, int, int]
+Color = tuple[int, ...]  # RGB
 SKINS = [(255, 224, 200), (248, 210, 180), (240, 194, 158), (224, 170, 128)]
 SKINS += [(200, 142, 100), (168, 112, 76), (130, 84, 58), (104, 66, 46)]
 DARK_HAIR = [(30, 26, 28), (50, 35, 28), (78, 50, 35)]
 FAIR_HAIR = [(114, 70, 40), (152, 70, 34), (178, 128, 66), (226, 188, 112)]
-GREY_HAIR = [(150, 148, 150), (212, 210, 206)]
+GRAY_HAIR = [(150, 148, 150), (212, 210, 206)]
 IRISES = [(84, 52, 30), (110, 72, 36), (70, 118, 170), (84, 134, 88), (112, 126, 138)]
 CLOTHES = [(52, 74, 110), (140, 50, 56), (60, 104, 88), (222, 216, 204), (204, 150, 62)]
 BACKDROPS = [(176, 202, 220), (222, 206, 178), (150, 178, 158), (206, 176, 184), (112, 130, 152)]
@@ -63,59 +63,60 @@ _SPLINE = _T @ [[0, 1, 0, 0], [-0.5, 0, 0.5, 0], [1, -2.5, 2, -0.5], [-0.5, 1.5,
 
 
 class _Face(NamedTuple):
-    """What several parts must agree on; each part draws its other traits itself."""
+    """Traits that several parts share; each part draws its other traits itself."""
 
-    centre: tuple[float, float]  # between the eyes, in pixels of the picture
+    center: tuple[float, float]  # between the eyes, in pixels of the image
     scale: float
     tilt: float  # radians
     yaw: float  # -1..1
     light: int  # the lit side: -1 left, 1 right
     soft: bool  # a softer jaw, fuller lashes and lips, longer hair, no beard
     style: str  # of the hair
-    skin: Colour
-    shade: Colour  # the skin in shadow
-    glow: Colour  # the skin in the light
-    hair: Colour
-    brows: Colour
+    skin: Color
+    shade: Color  # the skin in shadow
+    glow: Color  # the skin in the light
+    hair: Color
+    brows: Color
 
 
 class _Layer:
     """An image on which shapes given in face coordinates are filled."""
 
-    def __init__(self, face: _Face, zoom: float, colour: Colour | int):
-        mode = "L" if isinstance(colour, int) else "RGB"
+    def __init__(self, face: _Face, zoom: float, color: Color | int):
+        mode = "L" if isinstance(color, int) else "RGB"
         self.face, self.zoom = face, zoom
-        self.image = Image.new(mode, (int(WIDTH * zoom), int(HEIGHT * zoom)), colour)
+        self.image = Image.new(mode, (int(WIDTH * zoom), int(HEIGHT * zoom)), color)
         self.draw = ImageDraw.Draw(self.image)
         cos, sin = (zoom * face.scale * f(face.tilt) for f in (math.cos, math.sin))
         self.turn = np.array([[cos, sin], [-sin, cos]])
 
-    def fill(self, points: np.ndarray, colour: Colour | int, depth: float = 0) -> None:
+    def fill(self, points: np.ndarray, color: Color | int, depth: float = 0) -> None:
         placed = (points + (depth * self.face.yaw, 0)) @ self.turn
-        placed += np.multiply(self.face.centre, self.zoom)
-        # The rasteriser would truncate; whole pixels also come out the same on every machine.
-        self.draw.polygon(np.rint(placed).astype(int).ravel().tolist(), fill=colour)
+        placed += np.multiply(self.face.center, self.zoom)
+        # The rasterizer would truncate; whole pixels also come out the same on every machine.
+        self.draw.polygon(np.rint(placed).astype(int).ravel().tolist(), fill=color)
 
-    def dot(self, x, y, rx, ry, colour: Colour | int, depth: float = 0) -> None:
-        self.fill(_CIRCLE * (rx, ry) + (x, y), colour, depth)
+    def dot(self, x, y, rx, ry, color: Color | int, depth: float = 0) -> None:
+        self.fill(_CIRCLE * (rx, ry) + (x, y), color, depth)
 
-    def stroke(self, path: np.ndarray, start, end, colour: Colour, depth: float = 0) -> None:
-        """A line with round ends whose width goes from `start` to `end`."""
+    def stroke(self, path: np.ndarray, start, end, color: Color, depth: float = 0) -> None:
+        """Draw a line with round ends whose width goes from `start` to `end`."""
         along = np.gradient(path, axis=0)
         across = along[:, ::-1] * (-0.5, 0.5) / np.hypot(along[:, :1], along[:, 1:])
         across *= np.linspace(start, end, len(path))[:, None]
-        self.fill(np.concatenate([path + across, (path - across)[::-1]]), colour, depth)
-        self.dot(*path[0], start / 2, start / 2, colour, depth)
-        self.dot(*path[-1], end / 2, end / 2, colour, depth)
+        self.fill(np.concatenate([path + across, (path - across)[::-1]]), color, depth)
+        for (x, y), width in ((path[0], start), (path[-1], end)):
+            self.dot(x, y, width / 2, width / 2, color, depth)
 
     def paste(self, soft: _Layer, outline: np.ndarray, depth: float) -> None:
         """Blur `soft` and paste the part of it inside `outline`."""
         mask = _Layer(self.face, self.zoom, 0)
         mask.fill(outline, 255, depth)
-        box = mask.image.getbbox()  # enlarging no more than this is what keeps it fast
+        # Enlarging no more than this is what keeps it fast.
+        box = left, top, right, bottom = mask.image.getbbox() or (0, 0, *mask.image.size)
+        scale, size = soft.zoom / self.zoom, (right - left, bottom - top)
+        source = (left * scale, top * scale, right * scale, bottom * scale)
         blurred = soft.image.filter(ImageFilter.GaussianBlur(2))
-        source = [edge * soft.zoom / self.zoom for edge in box]
-        size = (box[2] - box[0], box[3] - box[1])
         part = blurred.resize(size, Image.Resampling.BILINEAR, box=source)
         self.image.paste(part, box, mask.image.crop(box))
 
@@ -129,12 +130,12 @@ def _curve(points: list, closed: bool = False) -> np.ndarray:
     return dense if closed else np.concatenate([dense, p[-2:-1]])
 
 
-def _mirrored(half: list, middle: list | None = None) -> list:
-    """A shape from its right half (listed away from the middle) and what lies between."""
+def _mirror(half: list, middle: list | None = None) -> list:
+    """Complete a shape from its right half (listed away from the middle) and what lies between."""
     return [(-x, y) for x, y in half[::-1]] + (middle or []) + half
 
 
-def _mix(a: Colour, b: Colour, t: float) -> Colour:
+def _mix(a: Color, b: Color, t: float) -> Color:
     return tuple(round(p + (q - p) * t) for p, q in zip(a, b, strict=True))
 
 
@@ -151,9 +152,9 @@ def _sample_face(rng: np.random.Generator) -> _Face:
     else:
         styles, odds = ["short", "swept", "receding", "bald", "curly"], [0.34, 0.3, 0.1, 0.14, 0.12]
     fair = 0.5 if tone < 3 else 0.06
-    hair = _pick(rng, _pick(rng, [DARK_HAIR, FAIR_HAIR, GREY_HAIR], [0.9 - fair, fair, 0.1]))
+    hair = _pick(rng, _pick(rng, [DARK_HAIR, FAIR_HAIR, GRAY_HAIR], [0.9 - fair, fair, 0.1]))
     return _Face(
-        centre=(EYES_X + rng.triangular(-3, 0, 3), EYES_Y + rng.triangular(-3, 0, 3)),
+        center=(EYES_X + rng.triangular(-3, 0, 3), EYES_Y + rng.triangular(-3, 0, 3)),
         scale=rng.uniform(0.95, 1.03),
         tilt=rng.triangular(-0.09, 0, 0.09),
         yaw=rng.triangular(-1, 0, 1),
@@ -192,7 +193,7 @@ def _head_outline(face: _Face, rng: np.random.Generator) -> np.ndarray:
     jaw = rng.uniform(-3, 1) if face.soft else rng.uniform(-0.5, 3.5)
     chin = rng.uniform(57, 62)
     half = [(20, -54), (37, -36), (42, -8), (40, 20), (31 + jaw, 42), (15 + jaw, chin - 4)]
-    return _curve([*_mirrored(half, [(0, -58)]), (0, chin)], closed=True)
+    return _curve([*_mirror(half, [(0, -58)]), (0, chin)], closed=True)
 
 
 def _hair_outline(face: _Face) -> np.ndarray | None:
@@ -200,7 +201,7 @@ def _hair_outline(face: _Face) -> np.ndarray | None:
         return None
     half = CONTOURS.get(face.style, SHORT)
     contour = [(-x, y) for x, y in half] + half[-2::-1]
-    hairline = _mirrored(HAIRLINES[face.style], PARTINGS.get(face.style))
+    hairline = _mirror(HAIRLINES[face.style], PARTINGS.get(face.style))
     outline = np.concatenate([_curve(contour), _curve(hairline)[::-1]])
     return outline * (face.light, 1)  # part the hair on either side
 
@@ -210,13 +211,13 @@ def _draw_hair_back(canvas: _Layer, face: _Face) -> None:
     if face.style in ("long", "fringe", "bob"):
         end = 45 if face.style == "bob" else 135
         half = [(30, -62), (52, -30), (55, 14), (53, end - 8), (40, end)]
-        canvas.fill(_curve(_mirrored(half), closed=True), dark, HEAD)
+        canvas.fill(_curve(_mirror(half), closed=True), dark, HEAD)
     elif face.style == "bun":
         canvas.dot(0, -74, 20, 17, dark, HEAD)
     elif face.style == "curly":
         size = 15 if face.soft else 10
         half = [(28, -58), (45, -36), (48, -8)] + ([(49, 18), (42, 46)] if face.soft else [])
-        for x, y in _curve(_mirrored(half, [(0, -64)]))[::3]:
+        for x, y in _curve(_mirror(half, [(0, -64)]))[::3]:
             canvas.dot(x, y, size, size, _mix(face.hair, dark, 0.5), HEAD)
 
 
@@ -224,8 +225,8 @@ def _draw_body(canvas: _Layer, face: _Face, rng: np.random.Generator) -> None:
     wide = 21 if face.soft else 26
     shoulders = [(wide - 4, 66), (wide + 8, 78), (60, 90), (84, 112), (90, 160)]
     neck = [(wide * 0.7, 90), (wide, 74), (wide - 2, 62), (wide - 1, 30)]
-    canvas.fill(_curve(_mirrored(shoulders)), _pick(rng, CLOTHES))
-    canvas.fill(_curve(_mirrored(neck, [(0, 98)])), _mix(face.skin, face.shade, 0.75))
+    canvas.fill(_curve(_mirror(shoulders)), _pick(rng, CLOTHES))
+    canvas.fill(_curve(_mirror(neck, [(0, 98)])), _mix(face.skin, face.shade, 0.75))
 
 
 def _draw_head(canvas: _Layer, face: _Face, head: np.ndarray, hair: np.ndarray | None) -> None:
@@ -250,27 +251,27 @@ def _draw_head(canvas: _Layer, face: _Face, head: np.ndarray, hair: np.ndarray |
 
 
 def _draw_beard(canvas: _Layer, face: _Face, head: np.ndarray, rng: np.random.Generator) -> None:
-    kind = _pick(rng, ["none", "full", "goatee", "moustache"], [0.55, 0.24, 0.11, 0.1])
+    kind = _pick(rng, ["none", "full", "goatee", "mustache"], [0.55, 0.24, 0.11, 0.1])
     if face.soft or kind == "none":
         return
-    colour = _mix(face.hair, face.shade, 0.3)
+    color = _mix(face.hair, face.shade, 0.3)
     if kind == "full":
-        edge = _curve(_mirrored([(9, 30), (20, 37), (27, 33), (34, 20), (39, 2)]))
+        edge = _curve(_mirror([(9, 30), (20, 37), (27, 33), (34, 20), (39, 2)]))
         jaw = head[head[:, 1] > 2]
         jaw = jaw[np.argsort(-jaw[:, 0])] * (1.02, 1.04)  # from right to left, round the chin
-        canvas.fill(np.concatenate([edge, jaw]), colour, HEAD / 2)
+        canvas.fill(np.concatenate([edge, jaw]), color, HEAD / 2)
     elif kind == "goatee":
         half = [(10, 30), (20, 36), (20, 50), (12, 61)]
-        canvas.fill(_curve(_mirrored(half), closed=True), colour, MOUTH)
+        canvas.fill(_curve(_mirror(half), closed=True), color, MOUTH)
     else:
         half = [(4, 28), (15, 31), (23, 38), (12, 37), (3, 35)]
-        canvas.fill(_curve(_mirrored(half), closed=True), colour, MOUTH)
+        canvas.fill(_curve(_mirror(half), closed=True), color, MOUTH)
 
 
 def _draw_nose(canvas: _Layer, face: _Face, rng: np.random.Generator) -> None:
     wide, y = rng.uniform(7.5, 10.5), rng.uniform(21, 24)
     half = [(wide - 2, y + 1.5), (wide, y - 3)]
-    canvas.stroke(_curve(_mirrored(half, [(0, y + 4)])), 2.4, 2.4, face.shade, NOSE)
+    canvas.stroke(_curve(_mirror(half, [(0, y + 4)])), 2.4, 2.4, face.shade, NOSE)
     for side in (-1, 1):
         nostril = _mix(face.shade, (60, 20, 20), 0.3)
         canvas.dot(side * wide * 0.45, y + 1.5, 2.7, 1.7, nostril, NOSE)
@@ -293,9 +294,9 @@ def _draw_mouth(canvas: _Layer, face: _Face, rng: np.random.Generator) -> None:
     upper = seam - full * 0.85 * arch**0.7 * (1 - 0.35 * np.exp(-((t * 5) ** 2)))
     lower = floor + full * arch**0.7
 
-    def fill_between(top: np.ndarray, bottom: np.ndarray, colour: Colour) -> None:
+    def fill_between(top: np.ndarray, bottom: np.ndarray, color: Color) -> None:
         outline = [np.stack([t, top], axis=1), np.stack([t, bottom], axis=1)[::-1]]
-        canvas.fill(np.concatenate(outline) * (wide, 1), colour, MOUTH)
+        canvas.fill(np.concatenate(outline) * (wide, 1), color, MOUTH)
 
     fill_between(floor, lower, _mix(lips, (255, 200, 190), 0.15))
     fill_between(upper, seam, _mix(lips, (60, 12, 20), 0.15))
@@ -316,22 +317,22 @@ def _draw_eyes(canvas: _Layer, face: _Face, rng: np.random.Generator) -> None:
     lash = 2.8 if face.soft else 2.2
     t = np.linspace(-1, 1, 15)  # from the nose to the temple
     for side in (-1, 1):
-        centre = (side * EYE_GAP, 0)
+        center = (side * EYE_GAP, 0)
         x = side * wide * (1 - 0.1 * side * face.yaw) * t  # the far eye is narrower
         upper = np.stack([x, -lift * (1 - t**2) ** 0.75 - slant * t], axis=1)
         lower = np.stack([x, drop * (1 - t**2) ** 0.85 - slant * t], axis=1)
-        canvas.fill(np.concatenate([upper, lower[::-1]]) + centre, (250, 248, 244))
+        canvas.fill(np.concatenate([upper, lower[::-1]]) + center, (250, 248, 244))
         rim = _mix(iris, (16, 12, 16), 0.5)
-        for radius, colour in ((5.7, rim), (4.7, iris), (2.6, (18, 14, 18))):
+        for radius, color in ((5.7, rim), (4.7, iris), (2.6, (18, 14, 18))):
             disc = _CIRCLE * radius + (gaze, -0.8)
             lids = [np.interp(disc[:, 0] * side, x * side, lid[:, 1]) for lid in (upper, lower)]
             disc[:, 1] = np.clip(disc[:, 1], *lids)  # the lids cover it
-            canvas.fill(disc + centre, colour)
-        canvas.dot(centre[0] + gaze + 1.6 * face.light, -2.4, 1.6, 1.6, (255, 255, 255))
-        canvas.stroke(upper + centre, lash * 0.7, lash * 1.3, _mix(face.brows, (24, 16, 18), 0.75))
+            canvas.fill(disc + center, color)
+        canvas.dot(center[0] + gaze + 1.6 * face.light, -2.4, 1.6, 1.6, (255, 255, 255))
+        canvas.stroke(upper + center, lash * 0.7, lash * 1.3, _mix(face.brows, (24, 16, 18), 0.75))
         brow = [(-11, -11.5), (-3, -12.5 - arch), (5, -12.5 - arch), (13, -9.5)]
         path = _curve([(side * x, y - lift * 0.4 - raised) for x, y in brow])
-        canvas.stroke(path + centre, thick, thick * 0.5, face.brows)
+        canvas.stroke(path + center, thick, thick * 0.5, face.brows)
 
 
 def _draw_glasses(canvas: _Layer, rng: np.random.Generator) -> None:
@@ -349,15 +350,15 @@ def _draw_glasses(canvas: _Layer, rng: np.random.Generator) -> None:
 def _draw_hair_front(canvas: _Layer, face: _Face, hair: np.ndarray) -> None:
     soft = _Layer(face, SOFT, _mix(face.hair, (12, 8, 12), 0.3))
     soft.fill(hair * (0.93, 0.97) + (3 * face.light, 1), face.hair, HEAD)
-    sheen = _curve(_mirrored([(20, -52), (34, -36)], [(0, -57)])) + (8 * face.light, 0)
+    sheen = _curve(_mirror([(20, -52), (34, -36)], [(0, -57)])) + (8 * face.light, 0)
     soft.stroke(sheen, 5, 5, _mix(face.hair, (255, 236, 214), 0.3), HEAD)
     canvas.paste(soft, hair, HEAD)
 
 
 def draw_face(index: int, seed: int = 0) -> Image.Image:
-    """Face number `index` (0, 1, ...) of the endless set that `seed` (0, 1, ...) names.
+    """Draw face number `index` (0, 1, ...) of the endless set that `seed` (0, 1, ...) names.
 
-    Returns an RGB picture, uint8, 178 wide and 218 high, aligned as CelebA's are: eyes near
+    Returns an RGB image, uint8, 178 wide and 218 high, aligned as CelebA's are: eyes near
     (69, 111) and (108, 111), mouth near (89, 152). It depends on the two arguments alone.
     """
     rng = np.random.default_rng([seed, index])

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import read_journal
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
@@ -20,8 +21,8 @@ ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes m
 
 
 def find_images(request):
-    """The request with its images, opened and counted; without them where they are fetched first,
-    or where a run is finished, which needs none.
+    """Return the request with its images, opened and counted; without them where they are
+    downloaded first, or where a run is finished, which needs none.
 
     Raises:
         UserError: no images, too few, or fewer than a batch. A dry run goes on without any.
@@ -65,7 +66,7 @@ def _is_finished(request):
     return journal and journal["step"] >= request.config.epochs * journal["steps_per_epoch"]
 
 
-def check_count(config, count, where, new):
+def check_count(config: Config, count: int, where: object, new: bool) -> None:
     """Raise UserError where there are too few images for a new training, or for a batch."""
     if new and count < FEWEST:
         flag = f"--subset {config.subset}" if config.subset else f"--data {where}"
@@ -73,7 +74,7 @@ def check_count(config, count, where, new):
     check_batch(count, "--batch-size", config.batch_size)
 
 
-def warn_of_few(config, count):
+def warn_of_few(config: Config, count: int) -> None:
     """Warn where the images, or those that will be seen, are too few for what is asked for."""
     planned = count // config.batch_size * config.batch_size * config.epochs
     if count < FEW:
@@ -81,9 +82,10 @@ def warn_of_few(config, count):
             f"{counted(count, 'image')}: D knows fewer than {FEW:,} by heart soon, and G may copy "
             f"them; add images{_advice(config, count, planned)}"
         )
-    for name in _lengths(config):
+    falls = config.lr_decay != "none" or config.penalty_end < 1
+    for name, has_effect in (("decay_images", falls), ("augment_ramp", config.augment)):
         wanted = getattr(config, name)
-        if planned < 0.9 * wanted:
+        if has_effect and planned < 0.9 * wanted:
             log.warning(
                 f"--{name.replace('_', '-')} {wanted}: {planned / wanted:.0%} of them are seen in "
                 f"{counted(config.epochs, 'epoch')} ({planned:,} images); use {planned}, "
@@ -91,15 +93,8 @@ def warn_of_few(config, count):
             )
 
 
-def _lengths(config):
-    """list[str]: the settings in images seen that have an effect."""
-    falls = config.lr_decay != "none" or config.penalty_end < 1
-    used = {"decay_images": falls, "augment_ramp": config.augment, "average_into_g": True}
-    return [name for name, effect in used.items() if effect]
-
-
-def _advice(config, count, planned):
-    """str: flags with which few images are seen often enough."""
+def _advice(config, count, planned) -> str:
+    """Flags with which few images are seen often enough."""
     flags = [] if config.augment else ["--augment shift,colour,cutout"]
     if planned < ENOUGH_SEEN:
         batch = min(config.batch_size, 8)

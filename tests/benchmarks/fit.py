@@ -22,7 +22,7 @@ def session_of(arguments, name):
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     start_tensorflow()
-    from dcgan_tf.train import claim, devices
+    from dcgan_tf.train import devices, run_lock
     from dcgan_tf.train.build import callbacks
     from dcgan_tf.train.session import open_session
     from dcgan_tf.train.signals import StopRequest
@@ -35,7 +35,7 @@ def session_of(arguments, name):
             *("--run", str(folder / name), "--packs", str(folder / f"{name}-packs")),
         ]
     )
-    with StopRequest() as stop, claim.claim(request) as run:
+    with StopRequest() as stop, run_lock.claim(request) as run:
         session = open_session(request, run, stop, devices.worker(request.config), None)
         yield session, callbacks(session)
 

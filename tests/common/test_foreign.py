@@ -18,7 +18,8 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.common.scores import append_record, is_verdict, read_records
-from dcgan_tf.data.pack_files import is_whole, npy_header, read_manifest
+from dcgan_tf.data.pack import is_whole, read_manifest
+from dcgan_tf.data.pack_making import npy_header
 from dcgan_tf.directions.attribute_table import read_attributes
 from dcgan_tf.metrics import features
 from dcgan_tf.report.page import page

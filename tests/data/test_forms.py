@@ -5,7 +5,6 @@ import gzip
 import hashlib
 import io
 import os
-import random
 import shutil
 import struct
 import tarfile
@@ -15,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import face_jpeg, little_memory, one_line, refused, resolved, write_files, write_zip
+from helpers import face_jpeg, little_memory, refused, resolved, write_files, write_zip
 from PIL import Image
 
 from dcgan_tf.common.images import encode
@@ -83,7 +82,7 @@ def test_a_line_break_in_a_name_makes_no_line_of_its_own(tmp_path, caplog):
     config = resolved("--dataset", "folder", "--data", write_files(tmp_path / "d", files))
     open_pack(replace(config, packs=str(tmp_path / "packs")), open_source(config))
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
-    assert len(warnings) == 2 and not any("\n" in text for text in warnings)
+    assert len(warnings) == 3 and not any("\n" in text for text in warnings)
 
 
 def test_a_system_folder_that_nobody_may_read_is_no_news(tmp_path, monkeypatch):
@@ -139,12 +138,12 @@ PYTHON = {f"cifar-10-batches-py/data_batch_{i}": b"\x80\2}" for i in range(1, 6)
         ("cifar10", PYTHON, ["5 in all", "can run code", "cifar-10-binary.tar.gz"]),
         ("cifar10", {"x.tar.gz": tar(PYTHON)}, ["can run code", "cifar-10-binary.tar.gz"]),
         ("folder", {"MNIST/raw/t10k-images-idx3-ubyte.gz": b""}, ["--config mnist"]),
-        ("folder", {"data_batch_1.bin": b"", "a.html": b""}, ["--config cifar10"]),
+        ("folder", {"data_batch_1.bin": b"", "a.html": b""}, ["mnist or cifar10"]),
         ("mnist", {"a.txt": b""}, ["train-images-idx3-ubyte.gz", "mnist.npz", "found 1 .txt"]),
         ("folder", {"mnist.npz": zipped({"x_train.npy": b""})}, ["--config mnist"]),
-        ("folder", {"a.ZIP": zipped({}), "b.zip": zipped({})}, ["a zip (a.ZIP, b.zip)", "one zip"]),
+        ("folder", {"a.ZIP": zipped({}), "b.zip": zipped({})}, ["a.ZIP, b.zip: a zip", "one zip"]),
         ("folder", {"a/b/deep.zip": zipped({})}, ["a/b/deep.zip", "give one zip"]),
-        ("folder", {"o.zip": zipped({"i.zip": b""})}, ["o.zip", "(i.zip)", "unpack it"]),
+        ("folder", {"o.zip": zipped({"i.zip": b""})}, ["o.zip", "i.zip: a zip", "unpack it"]),
         ("mnist", {"train.csv": b"", "test.csv": b""}, ["table", "train.csv", "image files"]),
         ("mnist", {"mnist/train-00000.parquet": b""}, ["table", ".parquet"]),
         ("mnist", {"mnist.pkl.gz": b""}, ["pickle", "can run code"]),
@@ -176,7 +175,7 @@ def test_a_place_without_images_names_what_is_there(dataset, files, words, tmp_p
         ("a.zip", b"version https://git-lfs.github.com/spec/v1\n", ["git lfs pull"]),
         ("a.csv", b"label,1x1", ["table"]),
         ("data_batch_1", b"\x80\4", ["can run code", "binary.tar.gz"]),
-        ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["the folder"]),
+        ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["its folder"]),
         ("a.zip", b"something else", ["not a whole zip"]),
     ],
 )
@@ -298,26 +297,6 @@ def test_a_tar_whose_header_claims_a_gigabyte_is_refused_unread(tmp_path):
         file.write(pack.flush())
     with little_memory(), refused("not a whole tar"):
         opened(tmp_path / "c.tgz", "cifar10")
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_wrong_bytes_in_a_tar_or_npz_never_fail_otherwise(seed, tmp_path):
-    chance = random.Random(seed)
-    name, make = chance.choice(
-        [
-            ("mnist", lambda: zipped(npz())),
-            ("mnist", lambda: zipped(idx_files())),
-            ("cifar10", lambda: tar(batches(), "w")),
-            ("cifar10", lambda: tar(batches())),
-        ]
-    )
-    raw = bytearray(make())
-    for _ in range(chance.randint(1, 8)):
-        raw[chance.randrange(len(raw))] = chance.randrange(256)
-    (tmp_path / "a").write_bytes(raw)
-    source = one_line(opened, tmp_path / "a", name)
-    if not isinstance(source, str):
-        one_line(source.labels)
 
 
 @pytest.mark.parametrize("content", [tar(batches())[:-40], tar(batches(), "w")[:4000], b"\x1f\x8b"])

