@@ -167,6 +167,7 @@ def test_every_depth_is_scaled_as_stated(name, pixels):
 
 
 REFUSED = {
+    "signed 8 bits": (tiff(RAMP / 257 - 128, "i1", bits=8, kind=2), "signed 8-bit values"),
     "float above 1": (tiff(RAMP / 257, "<f4", bits=32, kind=3), "0 to 255, expected 0 to 1"),
     "float below 0": (tiff(RAMP / 65535 - 0.5, "<f4", bits=32, kind=3), "from -0.5 to 0.5"),
     "NaN": (tiff(np.full((8, 8), np.nan), "<f4", bits=32, kind=3), "nan"),
