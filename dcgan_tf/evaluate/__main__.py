@@ -22,9 +22,9 @@ def main(argv=None):
     for place in request.places:
         without_flag(check_named, Config(dataset="folder"), place)
     start_tensorflow()
-    from dcgan_tf.evaluate import evaluation, memorisation
+    from dcgan_tf.evaluate import evaluation, memorization
 
-    return (memorisation.examine if request.memorisation else evaluation.evaluate)(request)
+    return (memorization.examine if request.memorisation else evaluation.evaluate)(request)
 
 
 def run():

@@ -15,16 +15,14 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common.download import CACHE, fetch
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics.inception_download import (
-    ARCHIVE_BYTES,
-    ARCHIVE_URL,
-    DEFAULT_CACHE,
-    download_archive,
-)
 from dcgan_tf.metrics.inception_shapes import SOFTMAX, weight_shapes
 from dcgan_tf.metrics.inception_weights import read_weights
 
+ARCHIVE_URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+ARCHIVE_BYTES = 88_931_400
+ARCHIVE_NAME = "inception-2015-12-05.tgz"
 DIMENSIONS = {"mixed_7": 768, "pool_3": 2048, "logits": 1008}
 INPUT_SIZE = 299
 # Pictures per call of the network. Fixed, so that features do not depend on the caller's batches;
@@ -36,22 +34,26 @@ GOLDEN_TOLERANCE = 1e-3
 
 def load_inception(
     path: Path | str | None = None,
-    cache_dir: Path | str = DEFAULT_CACHE,
+    cache_dir: Path | str = CACHE,
     url: str = ARCHIVE_URL,
     expected_bytes: int = ARCHIVE_BYTES,
 ) -> "Inception":
-    """The feature network from a file, or from TensorFlow's own archive, downloaded once.
+    """Load the feature network from a file, or from TensorFlow's own archive, downloaded once.
 
     Args:
-        path: an .npz of folded weights, classify_image_graph_def.pb, or inception-2015-12-05.tgz;
-            None takes the archive from `cache_dir`, downloading it from `url` if it is not there.
+        path: inception-2015-12-05.tgz or an .npz of its folded weights; None takes the archive
+            from `cache_dir`, downloaded from `url` if it is not there.
 
-    Returns an Inception. Raises UserError where the file is missing or damaged, the download
-    fails, or the weights are others than those of 2015-12-05 (judged by `mixed_7` features).
+    Raises:
+        UserError: the file is missing or damaged, the download fails, or the weights are not those
+            of 2015-12-05, judged by `mixed_7` features.
     """
     if path is not None:
         return _load(path)
-    archive = download_archive(cache_dir, url, expected_bytes)
+    archive = Path(cache_dir) / ARCHIVE_NAME
+    otherwise = f"get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
+    # Only its size is checked here: `check_golden` checks what the weights compute.
+    archive = fetch(url, archive, None, "the Inception weights", expected_bytes, otherwise)
     try:
         return _load(archive)
     except UserError as error:

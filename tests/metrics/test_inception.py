@@ -1,6 +1,5 @@
-"""The Inception network, its weight readers, the download and the golden check."""
+"""The Inception network, its weight readers and the golden check."""
 
-import http.server
 import io
 import json
 import os
@@ -10,12 +9,12 @@ import threading
 import numpy as np
 import pytest
 import tensorflow as tf
+from downloads import Server, files_in
 from helpers import SHARED
 from reference_graph import ReferenceGraph, evaluate_directly
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics import inception, inception_download
-from dcgan_tf.metrics.inception_download import download_archive
+from dcgan_tf.metrics import inception
 from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, weight_shapes
 from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
@@ -247,40 +246,6 @@ def test_golden_check_on_the_true_weights():
             inception.check_golden(true | {name: true[name] * np.float32(1.02)}, SHARED_NPZ)
 
 
-class Server:
-    """Serves one body on 127.0.0.1, and counts the requests."""
-
-    def __init__(self, body, announced=None, status=200):
-        self.requests = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(handler):
-                self.requests += 1
-                handler.send_response(status)
-                handler.send_header("Content-Length", str(announced or len(body)))
-                handler.end_headers()
-                handler.wfile.write(body)
-
-            def log_message(handler, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/inception-2015-12-05.tgz"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-
-def files_in(folder):
-    """Names of all files but the lock, which stays."""
-    return [name for name in os.listdir(folder) if not name.endswith(".lock")]
-
-
 def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=0) as tar:
@@ -295,68 +260,10 @@ def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
     assert files_in(cache) == ["inception-2015-12-05.tgz"]
 
 
-@pytest.mark.parametrize(
-    ("server", "reason"),
-    [
-        ({"body": b"x" * 900, "announced": 1000}, "900 bytes came, expected 1,000"),
-        ({"body": b"<html>log in first</html>"}, "25 bytes came, expected 1,000"),
-        ({"body": b"x" * 1001}, "1,001 bytes came, expected 1,000"),
-        ({"body": b"x" * 1000, "status": 404}, "404"),
-    ],
-)
-def test_bad_download_leaves_nothing(tmp_path, server, reason):
-    with Server(**server) as served, pytest.raises(UserError, match=reason) as caught:
-        download_archive(tmp_path, served.url, 1000)
-    assert "--inception PATH" in str(caught.value) and served.url in str(caught.value)
-    assert files_in(tmp_path) == []
-
-
-def test_no_network_says_what_to_do(tmp_path):
-    with Server(b"") as server:
-        url = server.url
-    with pytest.raises(UserError, match=r"download failed \(.*--inception PATH"):
-        inception.load_inception(cache_dir=tmp_path, url=url)
-
-
-def test_without_a_home_folder_the_way_out_is_named(monkeypatch):
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)
-    with pytest.raises(UserError, match="no home folder.*--inception PATH"):
-        download_archive()
-
-
-def test_incomplete_cache_is_downloaded_again(tmp_path):
-    write(tmp_path / "inception-2015-12-05.tgz", b"half")
-    with Server(b"x" * 1000) as server:
-        assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
-
-
-def test_what_a_killed_download_left_is_deleted(tmp_path):
-    write(tmp_path / ".writing-0123456789ab-inception-2015-12-05.tgz", b"y" * 5000)
-    with Server(b"x" * 1000) as server:
-        assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
-    assert files_in(tmp_path) == ["inception-2015-12-05.tgz"]
-
-
-def test_a_server_without_an_end_is_left(tmp_path):
-    with Server(b"x" * 500_000) as server, pytest.raises(UserError, match="expected 1,000"):
-        download_archive(tmp_path, server.url, 1000)
-    assert files_in(tmp_path) == []
-
-
 def test_damaged_archive_in_the_cache_is_named_with_what_to_do(tmp_path):
     write(tmp_path / "inception-2015-12-05.tgz", b"x" * 1000)
     with pytest.raises(UserError, match="delete .*inception-2015-12-05.tgz to download it again"):
         inception.load_inception(cache_dir=tmp_path, expected_bytes=1000)
-
-
-def test_weights_come_over_an_encrypted_connection_only(tmp_path, monkeypatch):
-    assert inception_download.ARCHIVE_URL.startswith("https://")
-    plain = io.BytesIO(b"x" * 1000)
-    plain.url = "http://elsewhere/inception-2015-12-05.tgz"
-    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: plain)
-    with pytest.raises(UserError, match="not encrypted"):
-        download_archive(tmp_path, expected_bytes=1000)
-    assert files_in(tmp_path) == []
 
 
 @needs_weights
