@@ -10,7 +10,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
-from dcgan_tf.metrics.features import Pictures
+from dcgan_tf.metrics.features import Images
 from dcgan_tf.models.ema import NAME as AVERAGE
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
@@ -24,8 +24,8 @@ def generator_of(run: Run) -> keras.Model:
     return load_generator(run.generator, "--run").model
 
 
-def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
-    """Pictures of the seeds seed * count ... (seed + 1) * count - 1: 0, 1, ... by default.
+def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
+    """Images of the seeds seed * count ... (seed + 1) * count - 1: 0, 1, ... by default.
 
     Raises:
         UserError: there are no such seeds.
@@ -49,12 +49,12 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
         "seeds": [first, first + count],
     }
     half = {layer.compute_dtype for layer in generator.layers} - {"float32"}
-    if half:  # the same weights make other pictures then
+    if half:  # the same weights make other images then
         made_by["computes_in"] = sorted(half)
-    return Pictures(f"{count:,} generated pictures", count, made_by, read)
+    return Images(f"{count:,} generated images", count, made_by, read)
 
 
-def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
+def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Images:
     """The given rows of a pack, in order."""
     rows = np.sort(np.asarray(rows, np.int64))
     at_once = max(1, min(BATCH, limits.SCORED_BYTES // pack.pixels[:1].nbytes))
@@ -69,11 +69,11 @@ def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
         "rows": digest(rows.tolist()),
         **{key: manifest[key] for key in ("crop", "size", "channels", "filter")},
     }
-    return Pictures(f"{len(rows):,} of {name}", len(rows), made_by, read)
+    return Images(f"{len(rows):,} of {name}", len(rows), made_by, read)
 
 
-def from_array(pixels: np.ndarray, name: str) -> Pictures:
-    """An array of pictures, uint8 (n, height, width, channels), as it is."""
+def from_array(pixels: np.ndarray, name: str) -> Images:
+    """An array of images, uint8 (n, height, width, channels), as it is."""
     made_by = {
         "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
         "crop": "none",
@@ -86,7 +86,7 @@ def from_array(pixels: np.ndarray, name: str) -> Pictures:
         for start in range(0, len(pixels), BATCH):
             yield pixels[start : start + BATCH]
 
-    return Pictures(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
+    return Images(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
 
 
 def pick(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

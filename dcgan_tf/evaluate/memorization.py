@@ -1,7 +1,7 @@
 """Memorization check: the nearest training image of each sample, and a verdict.
 
 How near is too near, real faces say that the generator has never seen: a sample that lies nearer
-to a training picture than 99% of the held-out real faces do, in pixels and in Inception features,
+to a training image than 99% of the held-out real faces do, in pixels and in Inception features,
 is suspicious. Of the held-out faces themselves at most one in a hundred is.
 """
 
@@ -17,11 +17,13 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate.archive import Archive, cache_of, open_archive
 from dcgan_tf.evaluate.command import EvaluationRequest
 from dcgan_tf.evaluate.image_sets import from_pack, generated, generator_of, pick
-from dcgan_tf.evaluate.reference import Archive, at_epoch, cache_of, check_count, open_archive
+from dcgan_tf.evaluate.reference import check_count
+from dcgan_tf.evaluate.score_table import at_epoch
 from dcgan_tf.evaluate.scorer import open_inception
-from dcgan_tf.metrics.features import Pictures, extract
+from dcgan_tf.metrics.features import Images, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
 
 NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
@@ -29,7 +31,7 @@ PAIRS = 8  # shown for each of the two spaces
 
 
 class Blurred:
-    """Pictures as rows of blurred pixels, computed where they are read: for nearest_neighbours.
+    """Images as rows of blurred pixels, computed where they are read: for nearest_neighbours.
 
     The blur (the binomial kernel 1 2 1 applied twice each way, about 1 pixel of standard
     deviation) makes the distance forgive a shift by a pixel and the generator's fine noise.
@@ -52,16 +54,16 @@ class Blurred:
             length = values.shape[axis]
             left, middle, right = (np.take(padded, range(i, i + length), axis) for i in range(3))
             values = (left + 2 * middle + right) / 4
-        # Scaled so that a distance is the root mean square difference in grey levels.
+        # Scaled so that a distance is the root mean square difference in gray levels.
         return values.reshape(len(values), -1) / np.sqrt(np.float32(values[0].size))
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Nearest training pictures in one space.
+    """Nearest training images in one space.
 
     Attributes:
-        samples, held_out: float64, distance of each to its nearest training picture.
+        samples, held_out: float64, distance of each to its nearest training image.
         nearest: int64, which one that is for each sample.
         threshold: the distance that only NEAR of the held-out faces fall below.
     """
@@ -91,7 +93,7 @@ class Neighbours:
 
 
 def _ratio(first, second):
-    """None where the held-out pictures are training pictures themselves."""
+    """None where the held-out images are training images themselves."""
     return float(first / second) if second else None
 
 
@@ -104,7 +106,7 @@ def find_neighbours(samples, held_out, training) -> Neighbours:
 def verdict(pixels: Neighbours, features: Neighbours) -> dict:
     """The verdict in blurred pixels and in Inception features.
 
-    Generated pictures are smoother than real ones, which brings them nearer to everything in
+    Generated images are smoother than real ones, which brings them nearer to everything in
     pixels alone; a copy is near in both. So many near ones are allowed as chance would give.
 
     Returns:
@@ -133,7 +135,7 @@ def examine(request: EvaluationRequest):
     """Do what `--memorisation` asks for.
 
     Raises:
-        UserError: no held-out real pictures to compare with, or bad input.
+        UserError: no held-out real images to compare with, or bad input.
     """
     run = request.run
     generator = generator_of(run)
@@ -162,15 +164,15 @@ def examine(request: EvaluationRequest):
     print(json.dumps(record) if request.json else in_words(record, run))
 
 
-def _open_reals(request) -> tuple[Archive, Pictures]:
-    """The training pictures and held-out ones."""
+def _open_reals(request) -> tuple[Archive, Images]:
+    """The training images and held-out ones."""
     own = request
     if request.against == "data":
         own = replace(request, data=None, against="subset")
     archive, against = open_archive(own)
     if against == "data":
         raise UserError(
-            f"not the pictures that {request.run.root} was trained on; "
+            f"not the images that {request.run.root} was trained on; "
             "add --against data to take them as the held-out ones",
             flag=f"--data {request.data}",
         )
@@ -184,7 +186,7 @@ def _open_reals(request) -> tuple[Archive, Pictures]:
     if count < 2:
         raise UserError(
             f"--memorisation: {request.run.root} was trained on all of {archive.source.where}, so "
-            "no held-out pictures are left; name an archive of others with "
+            "no held-out images are left; name an archive of others with "
             "--against data --data PATH"
         )
     pack, rows = archive.rest(count, request.seed)
@@ -193,7 +195,7 @@ def _open_reals(request) -> tuple[Archive, Pictures]:
 
 
 def _write_pairs(path, samples, training, pixels, features):
-    """A picture of pairs, sample | nearest training picture: above by pixels, below by features."""
+    """An image of pairs, sample | nearest training image: above by pixels, below by features."""
     shown = suspects(pixels, features, min(PAIRS, len(samples)))
     found = [pixels] * (len(shown) // 2) + [features] * (len(shown) // 2)
     pairs = [
@@ -210,14 +212,14 @@ def in_words(record: dict, run: Run) -> str:
     for space in ("pixels", "features"):
         n = record[space]
         ratio = "none" if n["ratio_of_medians"] is None else f"{n['ratio_of_medians']:.2f}"
-        where = "blurred pixels (RMS, grey levels)"
+        where = "blurred pixels (RMS, gray levels)"
         if space == "features":
             where = f"Inception {record['layer']}"
         lines.append(
-            f"nearest training picture in {where}: median distance {n['median_distance']:.4g}, of "
-            f"held-out real pictures {n['held_out_median_distance']:.4g} (ratio "
+            f"nearest training image in {where}: median distance {n['median_distance']:.4g}, of "
+            f"held-out real images {n['held_out_median_distance']:.4g} (ratio "
             f"{ratio}); {n['near']:.1%} of the samples lie nearer than "
-            f"{1 - NEAR:.0%} of the held-out pictures do"
+            f"{1 - NEAR:.0%} of the held-out images do"
         )
     return "\n".join(
         [
@@ -227,7 +229,7 @@ def in_words(record: dict, run: Run) -> str:
             f"both; chance allows {record['allowed']:.1%}",
             f"training: {record['training']}",
             f"held out: {record['held_out']}",
-            f"look at {run.memorisation_pairs}: sample | nearest training picture, the nearest "
+            f"look at {run.memorisation_pairs}: sample | nearest training image, the nearest "
             "pairs in pixels above, in features below",
         ]
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-REALS = 256  # real pictures whose spread is the measure
+REALS = 256  # real images whose spread is the measure
 # Healthy runs of the recipes stay above 0.7 once they have begun to draw; collapsed ones and those
 # that never began lie below 0.2.
 COLLAPSED, VARIED = 0.3, 0.5
@@ -19,32 +19,32 @@ STARTING_STEPS = 1000  # until then a generator may still be learning to tell la
 SATURATED, SATURATED_EPOCHS = 0.9, 3
 
 
-def spread(pictures: np.ndarray) -> float:
+def spread(images: np.ndarray) -> float:
     """Mean over all pairs of the root mean square difference of their pixels.
 
     Args:
-        pictures: uint8 (n, height, width, channels), n at least 2.
+        images: uint8 (n, height, width, channels), n at least 2.
 
     Returns:
-        float, grey levels. All sums are of whole numbers, so it is the same on every machine.
+        float, gray levels. All sums are of whole numbers, so it is the same on every machine.
     """
-    rows = pictures.reshape(len(pictures), -1).astype(np.float64)
+    rows = images.reshape(len(images), -1).astype(np.float64)
     norms = np.sum(rows**2, axis=1)
     squared = norms[:, None] + norms - 2 * rows @ rows.T
     upper = np.triu_indices(len(rows), 1)
     return float(np.sqrt(squared[upper] / rows.shape[1]).mean())
 
 
-def roughness(pictures: np.ndarray) -> float:
+def roughness(images: np.ndarray) -> float:
     """Mean square of the steps between neighboring pixels, relative to an image's variance.
 
     Args:
-        pictures: uint8 (n, height, width, channels).
+        images: uint8 (n, height, width, channels).
 
     Returns:
         float: 2 for white noise, 0.1 for faces; the same on every machine, as `spread` is.
     """
-    values = pictures.astype(np.int32)
+    values = images.astype(np.int32)
     steps = sum(np.square(np.diff(values, axis=axis)).mean() for axis in (1, 2)) / 2
     count = values.shape[1] * values.shape[2]
     squares, sums = (powers.sum((1, 2), np.int64) for powers in (np.square(values), values))
@@ -53,13 +53,13 @@ def roughness(pictures: np.ndarray) -> float:
 
 
 class Diversity:
-    """How the pictures of fixed latents compare with real ones, by their pixels alone.
+    """How the images of fixed latents compare with real ones, by their pixels alone.
 
     `diversity` is their variation among each other: 1 is as varied as the data, 0 is the same
-    picture again and again. Noise is as varied as the data, too: it has a `roughness` far above 1.
+    image again and again. Noise is as varied as the data, too: it has a `roughness` far above 1.
 
     Args:
-        pixels: uint8 (count, height, width, channels), the real pictures.
+        pixels: uint8 (count, height, width, channels), the real images.
     """
 
     def __init__(self, pixels: np.ndarray):
@@ -68,14 +68,14 @@ class Diversity:
         self._spread = max(spread(reals), 1.0) if len(rows) > 1 else 1.0
         self._roughness = max(roughness(reals), 0.001)
 
-    def measure(self, pictures: np.ndarray) -> dict[str, float]:
-        """`diversity` and `roughness` of generated pictures, uint8 (n, height, width, channels).
+    def measure(self, images: np.ndarray) -> dict[str, float]:
+        """`diversity` and `roughness` of generated images, uint8 (n, height, width, channels).
 
         There are at least 2 of them.
         """
         return {
-            "diversity": round(spread(pictures) / self._spread, 6),
-            "roughness": round(roughness(pictures) / self._roughness, 6),
+            "diversity": round(spread(images) / self._spread, 6),
+            "roughness": round(roughness(images) / self._roughness, 6),
         }
 
 
@@ -145,12 +145,12 @@ def warning(kind: str, history: list[dict], epoch: int) -> str:
     if kind == "collapse":
         return (
             f"collapse at epoch {epoch}: the samples' pixel variation is "
-            f"{record['diversity']:.2f} of the real pictures'; {advice}"
+            f"{record['diversity']:.2f} of the real images'; {advice}"
         )
     if kind == "noise":
         return (
             f"noise at epoch {epoch}: neighboring pixels of the samples differ "
-            f"{record['roughness']:.0f} times as much as the real pictures'; {advice}"
+            f"{record['roughness']:.0f} times as much as the real images'; {advice}"
         )
     return (
         f"D is saturated at epoch {epoch}: D(real) {record['d_real']:.2f}, D(fake) "

@@ -34,8 +34,8 @@ ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures that can be read again and again, in order and in bounded memory.
+class Images:
+    """Images that can be read again and again, in order and in bounded memory.
 
     Attributes:
         name: what they are, in words.
@@ -52,13 +52,13 @@ class Pictures:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of some pictures.
+    """The features of some images.
 
     Attributes:
         statistics: frechet.FeatureStatistics.
         features: float32 (count, dimensions); logits: float32 (count, 1008) or None.
-        pixels_sha256: of the pictures, in order.
-        made_by: Pictures.made_by.
+        pixels_sha256: of the images, in order.
+        made_by: Images.made_by.
     """
 
     statistics: FeatureStatistics
@@ -78,20 +78,20 @@ def device() -> str:
 
 
 def extract(
-    pictures: Pictures,
+    images: Images,
     inception,
     layer: str,
     cache: Path | None,
     progress: Callable[[int], None],
 ) -> FeatureSet:
-    """Features of pictures, from the cache if they are there.
+    """Features of images, from the cache if they are there.
 
     Args:
-        pictures: what to compute features of.
+        images: what to compute features of.
         inception: inception.Inception, or anything with its `layers`, `weights_hash`, `features`.
         layer: "pool_3" or "mixed_7"; the logits come along where the weights have them.
         cache: folder, or None to keep nothing.
-        progress: called with the number of pictures done since the last call.
+        progress: called with the number of images done since the last call.
 
     Raises:
         OSError: the disk is full, or the cache cannot be written; nothing half-written stays.
@@ -99,44 +99,44 @@ def extract(
     layers = (layer, "logits") if "logits" in inception.layers else (layer,)
     if cache is None:
         with tempfile.TemporaryDirectory() as folder:
-            _write(Path(folder), pictures, inception, layers, {}, progress)
-            return _read(Path(folder), pictures, layers, mapped=False)
+            _write(Path(folder), images, inception, layers, {}, progress)
+            return _read(Path(folder), images, layers, mapped=False)
     recipe = {
         "format": FORMAT,
-        "pictures": pictures.made_by,
-        "count": pictures.count,
+        "pictures": images.made_by,
+        "count": images.count,
         "layers": {name: inception.weights_hash(name) for name in layers},
         "device": device(),
         "tensorflow": metadata.version("tensorflow"),
     }
     make_directory(cache, "--cache")
     folder = Path(cache) / digest(recipe)[:32]
-    with whole_folder(folder, lambda path: _is_whole(path, pictures, layers)) as making:
+    with whole_folder(folder, lambda path: _is_whole(path, images, layers)) as making:
         if making:
             with _naming(folder):
-                _write(making, pictures, inception, layers, recipe, progress)
+                _write(making, images, inception, layers, recipe, progress)
         else:
-            progress(pictures.count)
+            progress(images.count)
             mark_used(folder / "entry.json")
-    return _read(folder, pictures, layers, mapped=True)
+    return _read(folder, images, layers, mapped=True)
 
 
-def _write(folder, pictures, inception, layers, recipe, progress):
-    """Extract into `folder`. Pictures are made and the network runs in threads of their own while
+def _write(folder, images, inception, layers, recipe, progress):
+    """Extract into `folder`. Images are made and the network runs in threads of their own while
     the statistics are updated here."""
     pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
     with contextlib.ExitStack() as opened, full_float32():
-        for part in inception.features(_hashed(pictures.read(), pixels), layers):
+        for part in inception.features(_hashed(images.read(), pixels), layers):
             for name in layers:
                 if name not in files:
-                    shape = (pictures.count, part[name].shape[1])
+                    shape = (images.count, part[name].shape[1])
                     files[name] = opened.enter_context(_new_array(folder / _file(name), shape))
                 # An ordinary write: where the disk is full, a mapped one would end the process.
                 files[name].write(np.ascontiguousarray(part[name], "<f4"))
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
-    if statistics.count != pictures.count:
-        raise ValueError(f"{statistics.count} pictures came, expected {pictures.count}")
+    if statistics.count != images.count:
+        raise ValueError(f"{statistics.count} images came, expected {images.count}")
     whole = io.BytesIO()
     np.savez(whole, **statistics.state())
     (folder / STATISTICS).write_bytes(whole.getbuffer())
@@ -186,13 +186,13 @@ def _naming(folder):
         raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
-def _is_whole(folder, pictures, layers):
+def _is_whole(folder, images, layers):
     """bool: whether there is an entry in `folder` that can be taken; a damaged one is named."""
     if not folder.is_dir():
         folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
         return False
     try:
-        _read(folder, pictures, layers, mapped=True)
+        _read(folder, images, layers, mapped=True)
         return True
     except Exception as error:  # a damaged file may raise anything
         if is_unreadable(error):
@@ -201,23 +201,23 @@ def _is_whole(folder, pictures, layers):
         return False
 
 
-def _read(folder, pictures, layers, mapped):
+def _read(folder, images, layers, mapped):
     """FeatureSet: an entry; any Exception where it is not whole."""
     entry = read_json(folder / "entry.json")
     # Entries of older versions have no checksums.
     for name in _files(layers) if "sha256" in entry else ():
         if _sha256(folder / name) != entry["sha256"][name]:
             raise ValueError(f"{name} has another checksum")
-    features = _read_array(folder / _file(layers[0]), pictures.count, mapped)
+    features = _read_array(folder / _file(layers[0]), images.count, mapped)
     logits = None
     if "logits" in layers:
-        logits = _read_array(folder / _file("logits"), pictures.count, mapped)
+        logits = _read_array(folder / _file("logits"), images.count, mapped)
     state = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
     statistics = FeatureStatistics.from_state(state)
-    known = (statistics.count, statistics.mean.shape, statistics.centred_factor.shape[1:])
-    if known != (pictures.count, features.shape[1:], features.shape[1:]):
+    known = (statistics.count, statistics.mean.shape, statistics.centered_factor.shape[1:])
+    if known != (images.count, features.shape[1:], features.shape[1:]):
         raise ValueError(f"{STATISTICS} is not of these features")
-    return FeatureSet(statistics, features, logits, str(entry["pixels_sha256"]), pictures.made_by)
+    return FeatureSet(statistics, features, logits, str(entry["pixels_sha256"]), images.made_by)
 
 
 def _read_array(path, count, mapped):

@@ -18,7 +18,7 @@ def kernel_distance(
     that one.
 
     The standard deviation is that over subsets of at most half of either side, for larger ones
-    would hold nearly the same pictures each time. Where the mean is that of all pictures, this is
+    would hold nearly the same images each time. Where the mean is that of all images, this is
     the delete-half jackknife's estimate of its error.
 
     Args:

@@ -1,4 +1,4 @@
-"""Scoring: stamps, the choice of pictures, the cache, the command, and real faces where present."""
+"""Scoring: stamps, the choice of images, the cache, the command, and real faces where present."""
 
 import json
 import shutil
@@ -29,9 +29,10 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.sources import open_source
+from dcgan_tf.evaluate import archive, evaluation, reference, score_table, scorer
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate import evaluation, protocol, reference, score_table, scorer
 from dcgan_tf.evaluate.image_sets import from_pack, generated
+from dcgan_tf.evaluate.protocol import protocol
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
@@ -122,7 +123,7 @@ def test_a_run_has_its_own_crop_and_needs_a_generator(there):
     config = (there / "runs/a/config.toml").read_text()
     large = config.replace("image_size = 64 ", "image_size = 2048 ")
     (there / "runs/a/config.toml").write_text(large)
-    with pytest.raises(UserError, match="runs/a: pictures of 2,048 pixels, 1,024 at most"):
+    with pytest.raises(UserError, match="runs/a: images of 2,048 pixels, 1,024 at most"):
         evaluate.parse_evaluation(["--run", "runs/a"])
     (there / "runs/a/config.toml").write_text(config)
     (there / "runs/a/generator.keras").unlink()
@@ -179,7 +180,7 @@ def test_list_shows_what_compares_and_names_what_does_not(there, capsys):
         score_table.list_runs(["runs/c"])
 
 
-# The choice of pictures
+# The choice of images
 
 
 @pytest.fixture(scope="module")
@@ -194,34 +195,34 @@ def make_archive(trained, tmp_path_factory):
             subset=subset,
             packs=packs,
         )
-        return reference.Archive(config, open_source(config), "own", "rest")
+        return archive.Archive(config, open_source(config), "own", "rest")
 
     return make
 
 
-def distinct(*pictures):
-    """How many different pictures there are in all."""
-    return len({picture.tobytes() for p in pictures for batch in p.read() for picture in batch})
+def distinct(*images):
+    """How many different images there are in all."""
+    return len({image.tobytes() for p in images for batch in p.read() for image in batch})
 
 
 def test_rest_is_what_the_subset_leaves_out(make_archive):
-    archive = make_archive(24)
-    assert archive.left_out == 48
-    choice = reference.choose_rest(archive, 20, 20, seed=0)
-    own = from_pack(archive.pack, archive.rows, "own")
+    faces = make_archive(24)
+    assert faces.left_out == 48
+    choice = reference.choose_reference(faces, 20, 20, seed=0, rest=True)
+    own = from_pack(faces.pack, faces.rows, "own")
     assert [p.count for p in (choice.reference, choice.held_out, own)] == [20, 20, 24]
     assert distinct(choice.reference, choice.held_out, own) == 64
 
 
 def test_floor_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(make_archive):
-    archive = make_archive(24)
-    choice = reference.choose_subset(archive, 24, 24, seed=0)  # none of its own are left
+    faces = make_archive(24)
+    choice = reference.choose_reference(faces, 24, 24, seed=0)  # none of its own are left
     assert distinct(choice.reference, choice.held_out) == 48 and "rest" in choice.held_out.name
-    choice = reference.choose_subset(archive, 10, 10, seed=0)
+    choice = reference.choose_reference(faces, 10, 10, seed=0)
     assert distinct(choice.reference, choice.held_out) == 20 and "own" in choice.held_out.name
-    choice = reference.choose_subset(make_archive(60), 60, 60, seed=0)
+    choice = reference.choose_reference(make_archive(60), 60, 60, seed=0)
     assert choice.held_out is None and "60 further" in choice.reason and "12" in choice.reason
-    choice = reference.choose_rest(make_archive(60), 12, 12, seed=0)  # the floor is of the subset
+    choice = reference.choose_reference(make_archive(60), 12, 12, seed=0, rest=True)
     assert choice.held_out.count == 12 and "own" in choice.held_out.name
 
 
@@ -236,46 +237,46 @@ def test_default_count_leaves_a_floor(own, spare, count):
 # Features and their cache
 
 
-def some_pictures(seed=0, count=40):
+def some_images(seed=0, count=40):
     pixels = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), np.uint8)
     made_by = {"seed": seed, "crop": "center", "size": 8, "channels": 3, "filter": "none"}
-    return features.Pictures("random", count, made_by, lambda: np.array_split(pixels, 3))
+    return features.Images("random", count, made_by, lambda: np.array_split(pixels, 3))
 
 
-def test_features_are_computed_once_and_are_those_of_the_pictures(tmp_path):
-    network, pictures = TinyInception(("mixed_7", "pool_3", "logits")), some_pictures()
+def test_features_are_computed_once_and_are_those_of_the_images(tmp_path):
+    network, images = TinyInception(("mixed_7", "pool_3", "logits")), some_images()
     first, again = (
-        features.extract(pictures, network, "pool_3", tmp_path, lambda n: None) for _ in range(2)
+        features.extract(images, network, "pool_3", tmp_path, lambda n: None) for _ in range(2)
     )
-    assert network.pictures == 40
+    assert network.images == 40
     for found in (first, again):
         assert found.features.shape == (40, 48) and found.logits.shape == (40, 5)
         assert isinstance(found.features, np.memmap)
         np.testing.assert_allclose(found.statistics.mean, found.features.mean(0), rtol=1e-5)
-    pixels = np.concatenate(list(pictures.read()))
+    pixels = np.concatenate(list(images.read()))
     expected = next(TinyInception().features([pixels], ["mixed_7"]))["mixed_7"]
     assert np.array_equal(again.features, expected)
     assert not list(tmp_path.glob(".making*"))
 
 
-def test_cache_key_has_pictures_count_layer_and_weights(tmp_path):
+def test_cache_key_has_images_count_layer_and_weights(tmp_path):
     layers = ("mixed_7", "pool_3")
-    for number, (pictures, network, layer) in enumerate(
+    for number, (images, network, layer) in enumerate(
         [
-            (some_pictures(), TinyInception(layers), "mixed_7"),
-            (some_pictures(1), TinyInception(layers), "mixed_7"),
-            (some_pictures(0, 39), TinyInception(layers), "mixed_7"),
-            (some_pictures(), TinyInception(layers), "pool_3"),
-            (some_pictures(), TinyInception(layers, "another"), "mixed_7"),
+            (some_images(), TinyInception(layers), "mixed_7"),
+            (some_images(1), TinyInception(layers), "mixed_7"),
+            (some_images(0, 39), TinyInception(layers), "mixed_7"),
+            (some_images(), TinyInception(layers), "pool_3"),
+            (some_images(), TinyInception(layers, "another"), "mixed_7"),
         ],
         start=1,
     ):
-        features.extract(pictures, network, layer, tmp_path, lambda n: None)
+        features.extract(images, network, layer, tmp_path, lambda n: None)
         assert len(list(tmp_path.glob("*/entry.json"))) == number
 
 
-def test_cached_pictures_are_those_of_the_precision_that_made_them():
-    """The same weights draw other pictures in half precision."""
+def test_cached_images_are_those_of_the_precision_that_made_them():
+    """The same weights draw other images in half precision."""
     keys = []
     for dtype in ("float32", "mixed_bfloat16"):
         latents = keras.Input((7,))
@@ -287,27 +288,27 @@ def test_cached_pictures_are_those_of_the_precision_that_made_them():
 
 
 def test_broken_off_or_damaged_entries_are_made_again(tmp_path):
-    network, pictures = TinyInception(), some_pictures()
+    network, images = TinyInception(), some_images()
 
     def broken():
-        yield next(iter(pictures.read()))
+        yield next(iter(images.read()))
         raise OSError("gone")
 
-    torn = features.Pictures("torn", pictures.count, pictures.made_by, broken)
+    torn = features.Images("torn", images.count, images.made_by, broken)
     with pytest.raises(OSError, match="gone"):
         features.extract(torn, network, "mixed_7", tmp_path, lambda n: None)
     assert not list(tmp_path.glob("*/"))
-    features.extract(pictures, network, "mixed_7", tmp_path, lambda n: None)
+    features.extract(images, network, "mixed_7", tmp_path, lambda n: None)
     entry = next(tmp_path.glob("*/features.npy"))
     entry.write_bytes(entry.read_bytes()[:1000])
-    before = network.pictures
-    found = features.extract(pictures, network, "mixed_7", tmp_path, lambda n: None)
-    assert network.pictures == before + 40 and found.count == 40
+    before = network.images
+    found = features.extract(images, network, "mixed_7", tmp_path, lambda n: None)
+    assert network.images == before + 40 and found.count == 40
 
 
 def test_without_a_cache_nothing_stays(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    found = features.extract(some_pictures(), TinyInception(), "mixed_7", None, lambda n: None)
+    found = features.extract(some_images(), TinyInception(), "mixed_7", None, lambda n: None)
     assert found.features.sum() > 0 and not list(tmp_path.iterdir())
 
 
@@ -333,26 +334,26 @@ def test_scores_are_those_of_the_mathematics_and_fid_768_is_labelled_so():
     assert found["fid"] > 0 and found["inception_score"] > 1 and not notes
 
 
-def test_too_few_pictures_give_null_and_a_warning_that_says_why():
+def test_too_few_images_give_null_and_a_warning_that_says_why():
     found, notes = scorer.compare(feature_set(0, 3), feature_set(1, 3, logits=True), "pool_3", 0)
     assert found["precision"] is None and found["recall"] is None
     assert found["inception_score"] is None
     assert any(note.startswith("warning: 3 samples in 6 dimensions") for note in notes)
-    assert any("more than 3" in note for note in notes) and any("10 pictures" in n for n in notes)
+    assert any("more than 3" in note for note in notes) and any("10 images" in n for n in notes)
     assert found["kid_std"] is None and any(
         "no standard deviation of KID" in note for note in notes
     )
     assert found["kid_mean"] is not None and "±" not in score_table.cell(found, "kid_mean")
 
 
-def test_kid_has_a_spread_where_one_subset_is_all_pictures_and_the_stamp_says_of_what():
+def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_stamp_says_of_what():
     found, _ = scorer.compare(feature_set(0), feature_set(1, shift=0.5), "mixed_7", seed=0)
     assert 0 < found["kid_std"] < found["kid_mean"]
     made_by = {"crop": "center", "size": 8, "channels": 3, "filter": "none"}
     stamps = {}
     for count in (40, 2000):
         side = replace(feature_set(0, count), made_by=made_by)
-        stamps[count] = protocol.stamp(side, side, protocol.Method("mixed_7", "", 0, 100, "CPU"))
+        stamps[count] = protocol(side, side, "mixed_7", "")
     assert stamps[40]["kid"] == "100 subsets of 40, spread of those of 20"
     assert stamps[2000]["kid"] == "100 subsets of 1000"
 
@@ -371,9 +372,9 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys):
     assert stamp["filter"] and stamp["seed"] == 0 and stamp["versions"]["tensorflow"]
     assert stamp["inception_sha256"] == tiny.weights_hash("mixed_7")
     assert 0 <= first["floor"]["fid_768"] < first["fid_768"]  # an untrained generator
-    assert tiny.pictures == 72  # reals, held out, samples
+    assert tiny.images == 72  # reals, held out, samples
     again = score(capsys, "--run", "runs/a")
-    assert again == first and tiny.pictures == 72  # all cached
+    assert again == first and tiny.images == 72  # all cached
     assert read_lines(there / "runs/a/evaluation.jsonl") == [first, again]
 
 
@@ -381,7 +382,7 @@ def test_an_epoch_that_nothing_tells_is_not_named(there, tiny, capsys):
     for path in (there / "runs/a/metrics.jsonl", *(there / "runs/a/checkpoints").iterdir()):
         path.unlink()
     found = score(capsys, "--run", "runs/a")
-    assert found["epoch"] is None and found["scored"] == "24 generated pictures of runs/a"
+    assert found["epoch"] is None and found["scored"] == "24 generated images of runs/a"
 
 
 def test_progress_is_told_where_there_is_no_terminal(there, tiny, capsys, caplog, monkeypatch):
@@ -414,12 +415,12 @@ def test_table_states_what_it_compares_with(there, tiny, capsys):
     assert "crop 30,55,150,175" in out and "warning: 24 samples in 48 dimensions" in out
 
 
-def test_against_says_which_pictures(there, tiny, capsys):
+def test_against_says_which_images(there, tiny, capsys):
     subset = score(capsys, "--run", "runs/a", "--samples", 12)
     rest = score(capsys, "--run", "runs/a", "--samples", 12, "--against", "rest")
     write_zip(there / "other.zip", {f"{i:03}.jpg": face_jpeg(100 + i) for i in range(30)})
     other = score(capsys, "--run", "runs/a", "--samples", 12, "--data", "other.zip")
-    assert "training pictures" in subset["compared_with"]
+    assert "training images" in subset["compared_with"]
     assert "not trained on" in rest["compared_with"]
     assert "other.zip" in other["compared_with"]
     hashes = {r["protocol"]["reference_sha256"] for r in (subset, rest, other)}
@@ -431,22 +432,22 @@ def test_against_says_which_pictures(there, tiny, capsys):
     args = evaluate.parse_evaluation(
         ["--run", "runs/a", "--data", "other.zip", "--against", "subset"]
     )
-    with pytest.raises(UserError, match="not the pictures|larger than the data"):
+    with pytest.raises(UserError, match="not the images|larger than the data"):
         evaluation.evaluate(args)
 
 
-def test_of_a_run_that_cannot_tell_its_pictures_others_are_taken_for_them_and_it_is_said(
+def test_of_a_run_that_cannot_tell_its_images_others_are_taken_for_them_and_it_is_said(
     there, tiny, capsys, caplog
 ):
     shutil.rmtree(there / "runs/a/checkpoints")
     (there / "runs/a/metrics.jsonl").unlink()
     own = score(capsys, "--run", "runs/a", "--samples", 12)
-    assert "the training pictures" in own["compared_with"] and "taken for" not in caplog.text
-    assert own["scored"] == "12 generated pictures of runs/a"  # of no known epoch
+    assert "the training images" in own["compared_with"] and "taken for" not in caplog.text
+    assert own["scored"] == "12 generated images of runs/a"  # of no known epoch
     write_zip(there / "other.zip", {f"{i:03}.jpg": face_jpeg(100 + i) for i in range(30)})
     other = score(capsys, "--run", "runs/a", "--samples", 12, "--data", "other.zip")
-    assert "other.zip, taken for the training pictures" in other["compared_with"]
-    assert "runs/a: no checkpoint says which pictures it was trained on" in caplog.text
+    assert "other.zip, taken for the training images" in other["compared_with"]
+    assert "runs/a: no checkpoint says which images it was trained on" in caplog.text
 
 
 def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
@@ -469,7 +470,7 @@ def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
 
 def test_floor_is_null_with_the_reason_where_data_is_too_few(there, tiny, capsys):
     record = score(capsys, "--run", "runs/a", "--samples", 60)
-    assert record["floor"] is None and "60 further real pictures" in record["floor_reason"]
+    assert record["floor"] is None and "60 further real images" in record["floor_reason"]
     assert record["protocol"]["reference_count"] == 24
 
 
@@ -501,13 +502,13 @@ def test_two_places_are_scored_on_equal_counts_with_a_floor(places, tiny, capsys
     assert not list(places.glob("**/evaluation.jsonl"))
 
 
-def test_cropped_pictures_beside_raw_ones_need_their_own_crop(places, tiny, capsys):
+def test_cropped_images_beside_raw_ones_need_their_own_crop(places, tiny, capsys):
     from dcgan_tf.common.images import save_png
 
     (places / "G").mkdir()
     for i in range(8):
-        picture = np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8)
-        save_png(places / "G" / f"{i}.png", picture)
+        image = np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8)
+        save_png(places / "G" / f"{i}.png", image)
     flags = ["A", "G", "--crop", "30,55,150,175"]
     with pytest.raises(UserError, match="--scored-crop center"):
         score(capsys, *flags)
@@ -522,14 +523,14 @@ def test_a_place_is_named_as_it_was_given(places, tiny, capsys):
         score(capsys, "A", "C.zip")
 
 
-def test_more_samples_than_pictures_is_refused(places, tiny, capsys):
+def test_more_samples_than_images_is_refused(places, tiny, capsys):
     with pytest.raises(UserError, match="B.zip has 12"):
         score(capsys, "A", "B.zip", "--samples", 13)
 
 
-def test_a_few_bad_pictures_beside_hardly_fewer_good_ones_are_no_matter(here, tiny, capsys):
-    pictures = {f"{i:03}.jpg": face_jpeg(i) for i in range(32)}
-    write_files(here / "A", pictures | {f"{i:03}.jpg": b"none" for i in (3, 9, 20)})
+def test_a_few_bad_images_beside_hardly_fewer_good_ones_are_no_matter(here, tiny, capsys):
+    images = {f"{i:03}.jpg": face_jpeg(i) for i in range(32)}
+    write_files(here / "A", images | {f"{i:03}.jpg": b"none" for i in (3, 9, 20)})
     write_files(here / "B", {f"{i:03}.jpg": face_jpeg(50 + i) for i in range(31)})
     stamp = score(capsys, "A", "B")["protocol"]
     assert (stamp["reference_count"], stamp["scored_count"]) == (29, 29)
@@ -558,8 +559,7 @@ def test_real_faces_score_what_the_mathematics_says(here):
         statistics = FeatureStatistics()
         statistics.update(kept[record["protocol"][side]])
         sides.append(statistics)
-    with pytest.warns(UserWarning, match="24 samples in 768"):
-        assert record["fid_768"] == pytest.approx(frechet_distance(*sides), rel=1e-9)
+    assert record["fid_768"] == pytest.approx(frechet_distance(*sides), rel=1e-9)
     assert 0.3 < record["fid_768"] < 3  # 24 real faces against 24: far above the floor of 2,000
 
 

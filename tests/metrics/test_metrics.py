@@ -1,5 +1,6 @@
 """The scores' mathematics against closed forms, direct implementations and SciPy's numbers."""
 
+import re
 import subprocess
 import sys
 
@@ -81,7 +82,6 @@ def test_frechet_distance_matches_scipy_live():
     assert distance == pytest.approx(expected, abs=accuracy)
 
 
-@pytest.mark.filterwarnings("ignore:.*samples in .* dimensions")
 @pytest.mark.parametrize("batch", [7, 64])
 def test_rank_deficient_distance_is_exact(batch):
     """Features of an 8-dimensional subspace of 300 must give the distance inside it."""
@@ -100,7 +100,6 @@ def test_rank_deficient_distance_is_exact(batch):
     assert frechet_distance(*moments) == pytest.approx(expected, abs=1e-8 * traces)
 
 
-@pytest.mark.filterwarnings("ignore:.*samples in .* dimensions")
 def test_fewer_samples_than_dimensions_with_a_known_answer():
     x = np.random.default_rng(2).normal(size=(40, 500))
     x -= x.mean(0)
@@ -154,8 +153,7 @@ def test_state_survives_a_file(tmp_path):
 def test_too_few_samples_warn_and_say_why():
     x = np.random.default_rng(7).normal(size=(20, 64))
     few, many = statistics_of(x[:10]), of_moments(np.zeros(64), np.eye(64), 999)
-    with pytest.warns(UserWarning, match=r"10 samples in 64 dimensions: .*rank 9.*too high"):
-        frechet_distance(few, many)
+    assert re.search(r"10 samples in 64 dimensions: .*rank 9.*too high", bias_warning(few, many))
     assert bias_warning(many, many) is None
 
 
@@ -198,7 +196,7 @@ def test_kernel_distance_matches_the_definition():
     random = np.random.default_rng(8)
     x, y = random.normal(size=(15, 6)), random.normal(0.3, 1.2, size=(15, 6))
     mean, std = kid.kernel_distance(x, y)
-    assert mean == pytest.approx(direct_mmd(x, y), rel=1e-12)  # of all pictures, whatever the std
+    assert mean == pytest.approx(direct_mmd(x, y), rel=1e-12)  # of all images, whatever the std
     assert std > 0
 
 
@@ -217,7 +215,7 @@ def test_spread_of_the_kernel_distance_is_the_error_of_its_mean():
     ("fewest", "sizes"),
     [(2, (2, None)), (3, (3, None)), (4, (4, 2)), (1999, (1000, 999)), (2000, (1000, 1000))],
 )
-def test_subsets_for_the_spread_are_at_most_half_of_the_pictures(fewest, sizes):
+def test_subsets_for_the_spread_are_at_most_half_of_the_images(fewest, sizes):
     assert kid.subset_sizes(fewest) == sizes
     if fewest < 1000:
         rows = np.random.default_rng(0).normal(size=(fewest, 5))
@@ -286,8 +284,8 @@ def direct_precision_recall(real, fake, k):
         # The nearest of all is the point itself.
         return [np.sort([distance(a, b) for b in side])[k] for a in side]
 
-    def covered(points, centres):
-        pairs = list(zip(centres, radii(centres), strict=True))
+    def covered(points, centers):
+        pairs = list(zip(centers, radii(centers), strict=True))
         return np.mean([any(distance(p, c) <= r for c, r in pairs) for p in points])
 
     return covered(fake, real), covered(real, fake)
@@ -309,7 +307,7 @@ def test_precision_recall_matches_the_direct_form(monkeypatch, block):
     assert metrics.precision_recall(real, fake) == expected
 
 
-def test_repeated_pictures_do_not_hang_on_rounding(monkeypatch):
+def test_repeated_images_do_not_hang_on_rounding(monkeypatch):
     """Five times the same point: balls of radius 0 with a copy in the middle."""
     monkeypatch.setattr(neighbours, "BLOCK_ROWS", 3)
     for seed in range(30):
