@@ -24,7 +24,9 @@ def main(argv=None):
     start_tensorflow()
     from dcgan_tf.evaluate import evaluation, memorization
 
-    return (memorization.examine if request.memorisation else evaluation.evaluate)(request)
+    if request.run and request.memorisation:
+        return memorization.examine(request.run, request)
+    return evaluation.evaluate(request)
 
 
 def run():

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common.checkpoints import read_journal
-from dcgan_tf.common.config import Config, ImageConfig
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import find_again
+from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, archive_or_pack, narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.command import EvaluationRequest
@@ -33,9 +33,7 @@ class Archive:
         pack: pack.open_pack(config, source), where it is open already.
     """
 
-    def __init__(
-        self, config: ImageConfig, source, name: str, rest_name: str, pack: Pack | None = None
-    ):
+    def __init__(self, config: Config, source, name: str, rest_name: str, pack: Pack | None = None):
         self.config, self.source = config, source
         self.name, self.rest_name = name, rest_name
         self.pack = pack or open_pack(config, source)
@@ -43,7 +41,7 @@ class Archive:
 
     @property
     def left_out(self) -> int:
-        """How many images of the source are not among these (some may be unusable)."""
+        """Number of images of the source that are not among these (some may be unusable)."""
         if not self.config.subset:
             return 0
         known = len(self.pack.manifest["names"]) + len(self.pack.manifest["skipped"])
@@ -62,13 +60,13 @@ class Archive:
 
 
 def training_archive(config: Config, source, pack: Pack | None = None) -> Archive:
-    """Archive of the images that a config trains on; `pack` where it is open already."""
+    """Open the images that a config trains on; `pack` where it is open already."""
     rest_name = f"the rest of {source.where}, not trained on"
     return Archive(config, source, f"the training images, {source.where}", rest_name, pack)
 
 
-def open_archive(request: EvaluationRequest) -> tuple[Archive, str]:
-    """The real images of a run, or the other ones that --data names.
+def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
+    """Open the real images of a run, or the other ones that --data names.
 
     Returns:
         Archive and "subset", "rest" or "data": what to compare with.
@@ -76,14 +74,14 @@ def open_archive(request: EvaluationRequest) -> tuple[Archive, str]:
     Raises:
         UserError: --against subset or rest with images that the run was not trained on.
     """
-    config = find_again(request.run, read_config(request.run.config))
+    config = find_again(run, read_config(run.config))
     if request.packs:
         config = replace(config, packs=request.packs)
     if request.against == "data":
         return _other_archive(request, config), "data"
     if request.data:
         config = replace(config, data=request.data)
-    trained_on = read_journal(request.run).get("pixels_sha256")
+    trained_on = read_journal(run).get("pixels_sha256")
     whole = bool(request.data) or request.against == "rest"  # the pack alone would not do
     source = archive_or_pack(replace(config, subset=0), None if whole else trained_on)
     if len(source.names) >= config.subset:
@@ -91,7 +89,7 @@ def open_archive(request: EvaluationRequest) -> tuple[Archive, str]:
         if request.data and trained_on is None:
             archive.name = f"{source.where}, taken for the training images"
             log.warning(
-                f"{request.run.root}: no checkpoint says which images it was trained on, so "
+                f"{run.root}: no checkpoint says which images it was trained on, so "
                 f"those of --data {request.data} are taken for them; of others that is untrue, "
                 "then add --against data"
             )
@@ -100,14 +98,14 @@ def open_archive(request: EvaluationRequest) -> tuple[Archive, str]:
     if request.data and not request.against:
         return _other_archive(request, config), "data"
     raise UserError(
-        f"not the images that {request.run.root} was trained on; "
+        f"not the images that {run.root} was trained on; "
         "name those, or compare with these by --against data",
         flag=f"--data {source.where}",
     )
 
 
 def _other_archive(request, config):
-    """Another archive whole; of a large one, the seeded choice that is needed."""
+    """Open another archive whole; of a large one, the seeded choice that is needed."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
     config = narrow(config, source, 2 * (request.samples or 10_000))
@@ -115,6 +113,6 @@ def _other_archive(request, config):
     return Archive(config, source, name, name)
 
 
-def cache_of(config: ImageConfig, cache: str | None = None) -> Path:
+def cache_of(config: Config, cache: str | None = None) -> Path:
     """Folder for features: `cache`, or features/ beside the packs."""
     return Path(cache) if cache else Path(config.packs).parent / "features"

@@ -6,6 +6,7 @@ from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
+from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import append_record
 from dcgan_tf.data.pack import narrow
 from dcgan_tf.data.sources import open_source
@@ -23,16 +24,15 @@ def evaluate(request: EvaluationRequest) -> None:
     Raises:
         UserError: bad input; the message says how to mend it.
     """
-    record = (score_places if request.places else score_run)(request)
+    record = score_run(request.run, request) if request.run else score_places(request)
     print(json.dumps(record) if request.json else "\n" + table(record))
 
 
-def score_run(request: EvaluationRequest) -> dict:
+def score_run(run: Run, request: EvaluationRequest) -> dict:
     """Score a run's generator, and append the record to its evaluation.jsonl."""
-    run = request.run
     generator = generator_of(run)
     inception, layer = open_inception(request.inception, request.layer)
-    archive, against = open_archive(request)
+    archive, against = open_archive(run, request)
     count, choice = choose(archive, against, request)
     images = generated(generator, count, request.seed)
     cache = cache_of(archive.config, request.cache)

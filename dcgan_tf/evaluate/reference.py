@@ -73,7 +73,7 @@ def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[
     if against == "rest":
         if spare < 2:
             raise UserError(
-                f"--against rest: {request.run.root} was trained on all {own:,} images of {where}; "
+                f"--against rest: all {own:,} images of {where} were trained on; "
                 "use --against subset, or --against data --data PATH"
             )
         own, spare = spare, own

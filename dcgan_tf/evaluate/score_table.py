@@ -1,5 +1,6 @@
 """Tables of scores: one evaluation, or several side by side where protocols match."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
@@ -37,7 +38,7 @@ def table(record: dict) -> str:
     return printable("\n".join(lines))
 
 
-def list_runs(folders: list[str | Path]) -> None:
+def list_runs(folders: Sequence[str | Path]) -> None:
     """Print the scores of runs that may be put side by side, and name the others.
 
     Raises:

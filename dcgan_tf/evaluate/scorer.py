@@ -1,17 +1,25 @@
 """Score a set of images against a reference set: one record with its baseline and protocol."""
 
+import os
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 from dcgan_tf.common.scores import FRECHET_NAMES
-from dcgan_tf.evaluate.protocol import KID_SUBSETS, NEIGHBOURS, SPLITS, protocol
 from dcgan_tf.evaluate.reference import Choice
-from dcgan_tf.metrics.features import FeatureSet, Images, extract
+from dcgan_tf.metrics.features import FeatureSet, Images, device, extract
 from dcgan_tf.metrics.frechet import bias_warning, frechet_distance
 from dcgan_tf.metrics.inception import Inception, check_layer, load_inception
 from dcgan_tf.metrics.inception_score import inception_score, softmax
-from dcgan_tf.metrics.kid import kernel_distance
+from dcgan_tf.metrics.kid import kernel_distance, subset_sizes
 from dcgan_tf.metrics.precision_recall import precision_recall
+
+FORMAT = 1  # part of the protocol: raise it when a change in the code changes scores
+NEIGHBOURS = 3  # k of precision and recall
+SPLITS = 10  # of the Inception Score
+KID_SUBSETS = 100
+KID_SUBSETS_IN_TRAINING = 20  # a fifth: this runs often
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
 def compare(
@@ -56,6 +64,45 @@ def compare(
     return scores, notes
 
 
+def protocol(
+    reference: FeatureSet,
+    scored: FeatureSet,
+    layer: str,
+    inception_sha256: str,
+    seed: int = 0,
+    subsets: int = KID_SUBSETS,
+) -> dict:
+    """Return everything that decides a score, in one flat dict.
+
+    Scores with different protocols are never put side by side: see common/scores.py.
+
+    Args:
+        reference, scored: the real and the scored images.
+        layer: of Inception; inception_sha256: of the weights that this layer depends on.
+        seed: of the choice of images and of KID's subsets; subsets: how many KID draws.
+    """
+    size, spread_size = subset_sizes(min(reference.count, scored.count))
+    kid = f"{subsets} subsets of {size}"
+    return {
+        "reference_sha256": reference.pixels_sha256,
+        "reference_count": reference.count,
+        "scored_sha256": scored.pixels_sha256,
+        "scored_count": scored.count,
+        **{name: reference.made_by[name] for name in ("crop", "size", "channels", "filter")},
+        "scored_crop": scored.made_by["crop"],
+        "weights_of": scored.made_by.get("weights_of"),  # G; null for images from files
+        "generator_sha256": scored.made_by.get("generator_sha256"),
+        "layer": layer,
+        "inception_sha256": inception_sha256,
+        "seed": seed,
+        "kid": kid if spread_size == size else f"{kid}, spread of those of {spread_size}",
+        "neighbours": NEIGHBOURS,
+        "splits": SPLITS,
+        "device": device(),
+        "versions": {"evaluator": FORMAT} | {name: metadata.version(name) for name in PACKAGES},
+    }
+
+
 class Scorer:
     """Scores images against one reference set, whose features are computed once.
 
@@ -77,7 +124,7 @@ class Scorer:
     ):
         self.layer, self.choice, self.cache = layer, choice, cache
         self._inception, self._seed, self._subsets = inception, seed, subsets
-        self._reference = self._baseline = None
+        self._real: tuple[FeatureSet, dict | None] | None = None
 
     @property
     def real_count(self) -> int:
@@ -88,7 +135,7 @@ class Scorer:
     def score(
         self,
         images: Images,
-        progress: Callable[[int], None] = lambda count: None,
+        progress: Callable[[int], object] = lambda count: None,
         keep: bool = True,
     ) -> dict:
         """Score images, as many as the held-out ones.
@@ -101,38 +148,40 @@ class Scorer:
         Returns:
             The scores, `floor` (the baseline), `floor_reason`, `notes` and `protocol`.
         """
-        self._prepare(progress)
+        reference, baseline = self._score_real(progress)
         scored = self._features(images, self.cache if keep else None, progress)
-        scores, notes = self._compare(scored)
+        scores, notes = self._compare(reference, scored)
         weights = self._inception.weights_hash(self.layer)
         return scores | {
-            "floor": self._baseline,
+            "floor": baseline,
             "floor_reason": self.choice.reason,
             "compared_with": self.choice.reference.name,
             "floor_of": self.choice.held_out and self.choice.held_out.name,
             "notes": notes,
-            "protocol": protocol(
-                self._reference, scored, self.layer, weights, self._seed, self._subsets
-            ),
+            "protocol": protocol(reference, scored, self.layer, weights, self._seed, self._subsets),
         }
 
-    def _prepare(self, progress):
+    def _score_real(self, progress):
         """Compute the features of the reference set and the baseline, once."""
-        if self._reference is not None:
-            return
-        self._reference = self._features(self.choice.reference, self.cache, progress)
-        if self.choice.held_out:
-            others = self._features(self.choice.held_out, self.cache, progress)
-            self._baseline = self._compare(others)[0]
+        if self._real is None:
+            reference = self._features(self.choice.reference, self.cache, progress)
+            baseline = None
+            if self.choice.held_out:
+                others = self._features(self.choice.held_out, self.cache, progress)
+                baseline = self._compare(reference, others)[0]
+            self._real = reference, baseline
+        return self._real
 
     def _features(self, images, cache, progress):
         return extract(images, self._inception, self.layer, cache, progress)
 
-    def _compare(self, scored):
-        return compare(self._reference, scored, self.layer, self._seed, self._subsets)
+    def _compare(self, reference, scored):
+        return compare(reference, scored, self.layer, self._seed, self._subsets)
 
 
-def open_inception(path: str | None, wanted: str | None = None) -> tuple[Inception, str]:
+def open_inception(
+    path: str | os.PathLike | None, wanted: str | None = None
+) -> tuple[Inception, str]:
     """Load the network and name the layer whose features are compared.
 
     Args:

@@ -1,9 +1,8 @@
 """Inception features of images and their statistics, cached on disk.
 
-An entry is a folder with `features.npy`, `logits.npy` where the softmax is there, `statistics.npz`
-and `entry.json` with their checksums. It appears by one rename when it is whole, and a damaged one
-is made again. Features are mapped from disk, never loaded whole, so memory stays bounded at any
-count.
+An entry is a folder with `features.npy`, `logits.npy` if the weights reach the softmax,
+`statistics.npz` and `entry.json` with their checksums. It appears by one rename when it is whole,
+and a damaged one is made again. Features are mapped from disk, so memory stays bounded.
 """
 
 import contextlib
@@ -12,7 +11,7 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -25,10 +24,11 @@ from dcgan_tf.common.errors import is_unreadable
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json, read_npz
 from dcgan_tf.metrics.frechet import FeatureStatistics
+from dcgan_tf.metrics.inception import Inception
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # part of the key
+FORMAT = 1
 STATISTICS = "statistics.npz"
 ROWS_AT_ONCE = 4096
 
@@ -38,9 +38,8 @@ class Images:
     """Images that can be read again and again, in order and in bounded memory.
 
     Attributes:
-        name: what they are, in words.
-        count: how many.
-        made_by: dict of what they depend on; the key of their cached features.
+        name: what they are, in words; count: how many.
+        made_by: what they depend on; part of the key of their cached features.
         read: called without arguments, yields uint8 (n, height, width, channels).
     """
 
@@ -55,10 +54,8 @@ class FeatureSet:
     """The features of some images.
 
     Attributes:
-        statistics: frechet.FeatureStatistics.
         features: float32 (count, dimensions); logits: float32 (count, 1008) or None.
-        pixels_sha256: of the images, in order.
-        made_by: Images.made_by.
+        pixels_sha256: of the images, in order; made_by: Images.made_by.
     """
 
     statistics: FeatureStatistics
@@ -79,17 +76,16 @@ def device() -> str:
 
 def extract(
     images: Images,
-    inception,
+    inception: Inception,
     layer: str,
     cache: Path | None,
-    progress: Callable[[int], None],
+    progress: Callable[[int], object],
 ) -> FeatureSet:
-    """Features of images, from the cache if they are there.
+    """Compute features of images, or take them from the cache.
 
     Args:
-        images: what to compute features of.
-        inception: inception.Inception, or anything with its `layers`, `weights_hash`, `features`.
-        layer: "pool_3" or "mixed_7"; the logits come along where the weights have them.
+        inception: the network, or anything with its `layers`, `weights_hash` and `features`.
+        layer: "pool_3" or "mixed_7"; the logits come along if the weights have them.
         cache: folder, or None to keep nothing.
         progress: called with the number of images done since the last call.
 
@@ -101,7 +97,7 @@ def extract(
         with tempfile.TemporaryDirectory() as folder:
             _write(Path(folder), images, inception, layers, {}, progress)
             return _read(Path(folder), images, layers, mapped=False)
-    recipe = {
+    key = {
         "format": FORMAT,
         "pictures": images.made_by,
         "count": images.count,
@@ -110,18 +106,18 @@ def extract(
         "tensorflow": metadata.version("tensorflow"),
     }
     make_directory(cache, "--cache")
-    folder = Path(cache) / digest(recipe)[:32]
+    folder = Path(cache) / digest(key)[:32]
     with whole_folder(folder, lambda path: _is_whole(path, images, layers)) as making:
         if making:
             with _naming(folder):
-                _write(making, images, inception, layers, recipe, progress)
+                _write(making, images, inception, layers, key, progress)
         else:
             progress(images.count)
             mark_used(folder / "entry.json")
     return _read(folder, images, layers, mapped=True)
 
 
-def _write(folder, images, inception, layers, recipe, progress):
+def _write(folder, images, inception, layers, key, progress):
     """Extract into `folder`. Images are made and the network runs in threads of their own while
     the statistics are updated here."""
     pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
@@ -131,17 +127,18 @@ def _write(folder, images, inception, layers, recipe, progress):
                 if name not in files:
                     shape = (images.count, part[name].shape[1])
                     files[name] = opened.enter_context(_new_array(folder / _file(name), shape))
-                # An ordinary write: where the disk is full, a mapped one would end the process.
+                # An ordinary write: on a full disk, a mapped one would end the process.
                 files[name].write(np.ascontiguousarray(part[name], "<f4"))
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
     if statistics.count != images.count:
         raise ValueError(f"{statistics.count} images came, expected {images.count}")
-    whole = io.BytesIO()
-    np.savez(whole, **statistics.state())
+    count, mean, factor = statistics.count, statistics.mean, statistics.centered_factor
+    whole = io.BytesIO()  # a zip that a full disk cuts off would raise another error
+    np.savez(whole, count=np.int64(count), mean=mean, factor=factor)
     (folder / STATISTICS).write_bytes(whole.getbuffer())
     entry = {
-        "recipe": recipe,
+        "recipe": key,
         "pixels_sha256": pixels.hexdigest(),
         "sha256": {name: _sha256(folder / name) for name in _files(layers)},
     }
@@ -155,7 +152,7 @@ def _hashed(batches, sha256):
 
 
 def _new_array(path, shape):
-    """A new .npy file of float32 with its header written: the rows are to follow."""
+    """Open a new .npy file of float32 and write its header; the rows are to follow."""
     file = path.open("wb")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -177,7 +174,7 @@ def _sha256(path):
 
 @contextlib.contextmanager
 def _naming(folder):
-    """Where a write fails, as on a full disk, Python does not say of which file: this does."""
+    """Name the file if a write fails, as on a full disk: Python does not."""
     try:
         yield
     except OSError as error:
@@ -187,7 +184,7 @@ def _naming(folder):
 
 
 def _is_whole(folder, images, layers):
-    """bool: whether there is an entry in `folder` that can be taken; a damaged one is named."""
+    """Whether `folder` has an entry that can be taken; warn of a damaged one."""
     if not folder.is_dir():
         folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
         return False
@@ -202,22 +199,23 @@ def _is_whole(folder, images, layers):
 
 
 def _read(folder, images, layers, mapped):
-    """FeatureSet: an entry; any Exception where it is not whole."""
+    """Read an entry into a FeatureSet; any Exception if it is not whole."""
     entry = read_json(folder / "entry.json")
     # Entries of older versions have no checksums.
     for name in _files(layers) if "sha256" in entry else ():
         if _sha256(folder / name) != entry["sha256"][name]:
             raise ValueError(f"{name} has another checksum")
-    features = _read_array(folder / _file(layers[0]), images.count, mapped)
-    logits = None
-    if "logits" in layers:
-        logits = _read_array(folder / _file("logits"), images.count, mapped)
-    state = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
-    statistics = FeatureStatistics.from_state(state)
-    known = (statistics.count, statistics.mean.shape, statistics.centered_factor.shape[1:])
-    if known != (images.count, features.shape[1:], features.shape[1:]):
+    features, *logits = (_read_array(folder / _file(n), images.count, mapped) for n in layers)
+    statistics = FeatureStatistics.restore(
+        **read_npz(folder / STATISTICS, ("count", "mean", "factor"))
+    )
+    shapes = statistics.mean.shape, statistics.centered_factor.shape[1:]
+    if (statistics.count, *shapes) != (images.count, *[features.shape[1:]] * 2):
         raise ValueError(f"{STATISTICS} is not of these features")
-    return FeatureSet(statistics, features, logits, str(entry["pixels_sha256"]), images.made_by)
+    pixels_sha256 = str(entry["pixels_sha256"])
+    return FeatureSet(
+        statistics, features, logits[0] if logits else None, pixels_sha256, images.made_by
+    )
 
 
 def _read_array(path, count, mapped):
@@ -232,8 +230,8 @@ def _read_array(path, count, mapped):
 
 
 @contextlib.contextmanager
-def full_float32():
-    """A GPU's TF32 has 10 bits of mantissa: features would differ from a CPU's in the 3rd digit."""
+def full_float32() -> Iterator[None]:
+    """Switch off a GPU's TF32, whose 10 bits of mantissa change features in the third digit."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

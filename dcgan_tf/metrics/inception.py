@@ -7,9 +7,11 @@ torchvision's Inception are other networks, and numbers made with them are not F
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import numpy as np
 import tensorflow as tf
@@ -30,17 +32,11 @@ GOLDEN_FILE = Path(__file__).with_name("inception_golden.json")
 GOLDEN_TOLERANCE = 1e-3
 
 
-def load_inception(
-    path: Path | str | None = None,
-    cache_dir: Path | str = CACHE,
-    url: str = ARCHIVE_URL,
-    expected_bytes: int = ARCHIVE_BYTES,
-) -> "Inception":
+def load_inception(path: str | os.PathLike | None = None) -> "Inception":
     """Load the feature network from a file, or from TensorFlow's own archive, downloaded once.
 
     Args:
-        path: inception-2015-12-05.tgz or an .npz of its folded weights; None takes the archive
-            from `cache_dir`, downloaded from `url` if it is not there.
+        path: inception-2015-12-05.tgz or an .npz of its folded weights; None for the download.
 
     Raises:
         UserError: the file is missing or damaged, the download fails, or the weights are not those
@@ -48,10 +44,10 @@ def load_inception(
     """
     if path is not None:
         return _load(path)
-    archive = Path(cache_dir) / ARCHIVE_NAME
     otherwise = f"get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
     # Only its size is checked here: `check_golden` checks what the weights compute.
-    archive = fetch(url, archive, None, "the Inception weights", expected_bytes, otherwise)
+    what, place = "the Inception weights", CACHE / ARCHIVE_NAME
+    archive = fetch(ARCHIVE_URL, place, None, what, ARCHIVE_BYTES, otherwise)
     try:
         return _load(archive)
     except UserError as error:
@@ -64,7 +60,7 @@ def _load(path):
     return Inception(weights)
 
 
-def check_golden(weights: dict[str, np.ndarray], source: Path | str) -> None:
+def check_golden(weights: dict[str, np.ndarray], source: str | os.PathLike) -> None:
     """Raise UserError unless `mixed_7` of the test image is what the true weights give."""
     golden = np.array(json.loads(GOLDEN_FILE.read_text())["mixed_7"])
     # On the CPU: a GPU's TF32 convolutions alone can be off by as much as the tolerance.
@@ -119,7 +115,7 @@ class Inception:
         digest = hashlib.sha256()
         for name in sorted(weight_shapes(layer)):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.weights[name]))
+            digest.update(np.ascontiguousarray(self.weights[name]).data)
         return digest.hexdigest()
 
     def features(
@@ -167,7 +163,7 @@ class Inception:
 
 def _ahead(iterable):
     """Iterate over `iterable` in another thread, one item ahead of the caller."""
-    iterator, end = iter(iterable), object()
+    iterator, end = iter(iterable), cast(Any, object())
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, iterator, end)
         while (item := following.result()) is not end:
@@ -227,7 +223,7 @@ def network(
     return outputs
 
 
-def _convs(weights, x, *names, stride=1, padding="SAME"):
+def _convs(weights, x, *names, stride=1, padding: Literal["SAME", "VALID"] = "SAME"):
     """Convolutions with ReLU, one after the other."""
     for name in names:
         x = tf.nn.conv2d(x, weights[f"{name}/kernel"], stride, padding)

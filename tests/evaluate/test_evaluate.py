@@ -32,7 +32,6 @@ from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate import archive, evaluation, reference, score_table, scorer
 from dcgan_tf.evaluate import command as evaluate
 from dcgan_tf.evaluate.image_sets import from_pack, generated
-from dcgan_tf.evaluate.protocol import protocol
 from dcgan_tf.metrics import features
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 from dcgan_tf.metrics.precision_recall import precision_recall
@@ -122,6 +121,7 @@ def test_a_run_has_its_own_crop_and_needs_a_generator(there):
         evaluate.parse_evaluation(["--run", "runs/a", "--against", "data"])
     config = (there / "runs/a/config.toml").read_text()
     large = config.replace("image_size = 64 ", "image_size = 2048 ")
+    large = large.replace("base_size = 16 ", "base_size = 512 ")
     (there / "runs/a/config.toml").write_text(large)
     with pytest.raises(UserError, match="runs/a: images of 2,048 pixels, 1,024 at most"):
         evaluate.parse_evaluation(["--run", "runs/a"])
@@ -353,7 +353,7 @@ def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_stamp_says_of_w
     stamps = {}
     for count in (40, 2000):
         side = replace(feature_set(0, count), made_by=made_by)
-        stamps[count] = protocol(side, side, "mixed_7", "")
+        stamps[count] = scorer.protocol(side, side, "mixed_7", "")
     assert stamps[40]["kid"] == "100 subsets of 40, spread of those of 20"
     assert stamps[2000]["kid"] == "100 subsets of 1000"
 

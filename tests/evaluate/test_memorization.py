@@ -101,9 +101,9 @@ def there(trained, monkeypatch):
 
 
 def examine(capsys, *flags):
-    memorization.examine(
-        evaluate.parse_evaluation(["--run", "runs/a", "--memorisation", *flags, "--json"])
-    )
+    flags = ["--run", "runs/a", "--memorisation", *flags, "--json"]
+    request = evaluate.parse_evaluation(flags)
+    memorization.examine(request.run, request)
     return json.loads(capsys.readouterr().out)
 
 
@@ -119,7 +119,8 @@ def test_command_gives_a_verdict_and_a_image_of_pairs(there, capsys):
 def test_command_convicts_a_generator_that_hands_out_its_training_images(
     there, capsys, monkeypatch
 ):
-    own, _ = archive.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
+    request = evaluate.parse_evaluation(["--run", "runs/a"])
+    own, _ = archive.open_archive(request.run, request)
     pixels = np.asarray(own.pack.pixels[:28])
     made_by = {"generator_sha256": "thief", "crop": "none"}
     stolen = features.Images("stolen", 28, made_by, lambda: iter([pixels]))

@@ -22,6 +22,7 @@ from dcgan_tf.metrics.inception_weights import (
     weight_shapes,
 )
 
+ARCHIVE = "inception-2015-12-05.tgz"
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
 
@@ -42,7 +43,7 @@ def graph_def():
 
 @pytest.fixture(scope="module")
 def graph_file(graph_def, tmp_path_factory):
-    path = tmp_path_factory.mktemp("graph") / "inception-2015-12-05.tgz"
+    path = tmp_path_factory.mktemp("graph") / ARCHIVE
     return archive_of(path, graph_def.SerializeToString())
 
 
@@ -203,7 +204,6 @@ def test_other_files_are_refused(tmp_path, small_npz, graph_def):
     npz = dict(np.load(small_npz))
     np.savez(tmp_path / "lacking.npz", **{k: v for k, v in npz.items() if k != "conv_3/kernel"})
     np.savez(tmp_path / "shape.npz", **npz | {"conv_3/bias": np.zeros(5, np.float32)})
-    np.savez(tmp_path / "nan.npz", **npz | {"conv_3/bias": np.full(80, np.nan, np.float32)})
     with tarfile.open(tmp_path / "readme.tgz", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("README"))
     other_graph = tf.compat.v1.GraphDef()
@@ -212,7 +212,6 @@ def test_other_files_are_refused(tmp_path, small_npz, graph_def):
         tmp_path / "absent.tgz": "no such file",
         tmp_path / "lacking.npz": r"has no 'conv_3/kernel' \(1 arrays are missing\)",
         tmp_path / "shape.npz": r"'conv_3/bias' is float32 \[5\], expected float32 \[80\]",
-        tmp_path / "nan.npz": "'conv_3/bias' contains NaN",
         tmp_path / "readme.tgz": "holds no classify_image_graph_def.pb",
         write(tmp_path / "text.tgz", b"<html>moved</html>"): "Not a gzipped file",
         archive_of(tmp_path / "empty.tgz", b""): "no batch norm 'conv/batchnorm'",
@@ -259,21 +258,34 @@ def test_golden_check_on_the_true_weights():
             inception.check_golden(true | {name: true[name] * np.float32(1.02)}, SHARED_NPZ)
 
 
-def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
-    body, cache = graph_file.read_bytes(), tmp_path / "cache"
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder that the archive is downloaded into."""
+    monkeypatch.setattr(inception, "CACHE", tmp_path)
+    return tmp_path
+
+
+def test_download_is_loaded_and_cached(graph_file, golden_of_graph, cache, monkeypatch):
+    body = graph_file.read_bytes()
+    assert inception.ARCHIVE_URL.startswith("https://")
+    monkeypatch.setattr(inception, "ARCHIVE_BYTES", len(body))
     with Server(body) as server:
-        arguments = {"cache_dir": cache, "url": server.url, "expected_bytes": len(body)}
-        network = inception.load_inception(**arguments)
-        assert network.layers == ("mixed_7", "pool_3", "logits")
-        inception.load_inception(**arguments)
+        monkeypatch.setattr(inception, "ARCHIVE_URL", server.url)
+        for _ in range(2):
+            assert inception.load_inception().layers == ("mixed_7", "pool_3", "logits")
         assert server.requests == 1
-    assert files_in(cache) == ["inception-2015-12-05.tgz"]
+    assert ARCHIVE in files_in(cache)
 
 
-def test_damaged_archive_in_the_cache_is_named_with_what_to_do(tmp_path):
-    write(tmp_path / "inception-2015-12-05.tgz", b"x" * 1000)
-    with pytest.raises(UserError, match="delete .*inception-2015-12-05.tgz to download it again"):
-        inception.load_inception(cache_dir=tmp_path, expected_bytes=1000)
+def test_a_failed_download_and_a_damaged_archive_say_what_to_do(cache, monkeypatch):
+    monkeypatch.setattr(inception, "ARCHIVE_BYTES", 1000)
+    with Server(b"") as server:
+        monkeypatch.setattr(inception, "ARCHIVE_URL", server.url)
+        with pytest.raises(UserError, match=r"download failed \(.*--inception PATH"):
+            inception.load_inception()
+    write(cache / ARCHIVE, b"x" * 1000)
+    with pytest.raises(UserError, match=f"delete .*{ARCHIVE} to download it again"):
+        inception.load_inception()
 
 
 @needs_weights

@@ -17,9 +17,8 @@ from dcgan_tf.common.scores import LABELS, cell, frechet_name, mismatch, read_re
 from dcgan_tf.data.pack import Pack, archive_or_pack
 from dcgan_tf.evaluate.archive import cache_of, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
-from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING
 from dcgan_tf.evaluate.reference import Choice, choose_reference
-from dcgan_tf.evaluate.scorer import Scorer, open_inception
+from dcgan_tf.evaluate.scorer import KID_SUBSETS_IN_TRAINING, Scorer, open_inception
 from dcgan_tf.train.callbacks.best import is_best, is_own, publish_best, restore_best
 from dcgan_tf.train.callbacks.periodic_image import attempt
 
