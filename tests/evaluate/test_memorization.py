@@ -4,13 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from helpers import SMALL_AT_64, faces_zip, train
 from PIL import Image
 from tiny_inception import TinyInception
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate import archive, memorization, scorer
+from dcgan_tf.evaluate import archive, memorization
 from dcgan_tf.evaluate import command as evaluate
 from dcgan_tf.evaluate.memorization import Blurred, find_neighbours, verdict
 from dcgan_tf.metrics import features
@@ -83,23 +82,6 @@ def test_held_out_images_that_were_trained_on_give_no_ratio():
     assert unknown.startswith("20 samples of r\n")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    cwd = tmp_path_factory.mktemp("memorisation")
-    faces_zip(cwd, 60)
-    flags = [*SMALL_AT_64, "--batch-size", "8", "--sample-count", "4", "--epochs", "1"]
-    done = train("--data", "faces.zip", "--subset", 32, *flags, "--run", "runs/a", cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return cwd
-
-
-@pytest.fixture
-def there(trained, monkeypatch):
-    monkeypatch.chdir(trained)
-    monkeypatch.setattr(scorer, "load_inception", lambda path: TinyInception())
-    return trained
-
-
 def examine(capsys, *flags):
     flags = ["--run", "runs/a", "--memorisation", *flags, "--json"]
     request = evaluate.parse_evaluation(flags)
@@ -107,9 +89,9 @@ def examine(capsys, *flags):
     return json.loads(capsys.readouterr().out)
 
 
-def test_command_gives_a_verdict_and_a_image_of_pairs(there, capsys):
+def test_command_gives_a_verdict_and_an_image_of_pairs(there, tiny, capsys):
     record = examine(capsys)
-    assert record["samples"] == 28 and "not trained on" in record["held_out"]
+    assert record["samples"] == 24 and "not trained on" in record["held_out"]
     assert record["verdict"] == "no sign of copying"  # noise of an untrained generator
     assert json.loads((there / "runs/a/memorisation.json").read_text()) == record
     with Image.open(there / "runs/a/memorisation.png") as image:
@@ -117,13 +99,13 @@ def test_command_gives_a_verdict_and_a_image_of_pairs(there, capsys):
 
 
 def test_command_convicts_a_generator_that_hands_out_its_training_images(
-    there, capsys, monkeypatch
+    there, tiny, capsys, monkeypatch
 ):
     request = evaluate.parse_evaluation(["--run", "runs/a"])
     own, _ = archive.open_archive(request.run, request)
-    pixels = np.asarray(own.pack.pixels[:28])
+    pixels = np.asarray(own.pack.pixels)
     made_by = {"generator_sha256": "thief", "crop": "none"}
-    stolen = features.Images("stolen", 28, made_by, lambda: iter([pixels]))
+    stolen = features.Images("stolen", 24, made_by, lambda: iter([pixels]))
     monkeypatch.setattr(memorization, "generated", lambda generator, count, seed: stolen)
     record = examine(capsys)
     assert record["verdict"] == "copies" and record["copies"] == 1
@@ -134,10 +116,10 @@ def test_command_convicts_a_generator_that_hands_out_its_training_images(
     assert memorization.in_words(record, Run("runs/a")).count("100.0%") >= 2
 
 
-def test_without_held_out_images_it_says_how_to_get_some(there, capsys):
+def test_without_held_out_images_it_says_how_to_get_some(there, tiny, capsys):
     config = there / "runs/a/config.toml"
     text = config.read_text()
-    config.write_text(text.replace("subset = 32 ", "subset = 0 "))
+    config.write_text(text.replace("subset = 24 ", "subset = 0 "))
     try:
         with pytest.raises(UserError, match="trained on all|not the images"):
             examine(capsys)

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import tarfile
 import threading
 
@@ -286,27 +285,3 @@ def test_a_failed_download_and_a_damaged_archive_say_what_to_do(cache, monkeypat
     write(cache / ARCHIVE, b"x" * 1000)
     with pytest.raises(UserError, match=f"delete .*{ARCHIVE} to download it again"):
         inception.load_inception()
-
-
-@needs_weights
-@pytest.mark.skipif("DCGAN_TF_SLOW" not in os.environ, reason="minutes; set DCGAN_TF_SLOW=1 to run")
-def test_floor_of_real_faces():
-    import zipfile
-
-    from PIL import Image
-
-    from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
-
-    network, sides = inception.load_inception(SHARED_NPZ), []
-    for name in ("celeba_train_10k", "celeba_val_2k"):
-        with zipfile.ZipFile(SHARED / "faces" / f"{name}.zip") as archive:
-            names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[:2000]
-            faces = [Image.open(io.BytesIO(archive.read(n))) for n in names]
-            faces = [
-                f.crop((30, 55, 150, 175)).resize((64, 64), Image.Resampling.BICUBIC) for f in faces
-            ]
-        statistics = FeatureStatistics()
-        for chunk in network.features([np.stack(faces)], ("mixed_7",)):
-            statistics.update(chunk["mixed_7"])
-        sides.append(statistics)
-    assert frechet_distance(*sides) == pytest.approx(0.046, abs=0.001)
