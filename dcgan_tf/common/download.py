@@ -1,6 +1,5 @@
 """Download a file once into a cache and check it."""
 
-import hashlib
 import http.client
 import logging
 import urllib.error
@@ -9,8 +8,7 @@ from pathlib import Path
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.files import lock_at, lock_for, make_directory
-from dcgan_tf.common.foreign import open_regular
+from dcgan_tf.common.files import file_sha256, lock_at, lock_for, make_directory
 from dcgan_tf.common.progress import progress
 
 log = logging.getLogger(__name__)
@@ -54,10 +52,7 @@ def is_right(path: Path, sha256: str | None, size: int) -> bool:
     """Whether a file is there, of this size and content."""
     if not path.is_file() or path.stat().st_size != size:
         return False
-    if sha256 is None:
-        return True
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+    return sha256 is None or file_sha256(path) == sha256
 
 
 def _download(url, path, sha256, size, otherwise):
