@@ -27,6 +27,11 @@ def score(capsys, *args):
 
 
 def record_of(**changes):
-    stamp = {"reference_count": 10, "crop": "center", "layer": "mixed_7", "versions": {"numpy": 1}}
-    stamp |= {"scored_sha256": "a" * 64, "generator_sha256": "b" * 64} | changes
-    return {"run": "r", "epoch": 1, "fid_768": 1.0, "floor": None, "protocol": stamp}
+    protocol = {
+        "reference_count": 10,
+        "crop": "center",
+        "layer": "mixed_7",
+        "versions": {"numpy": 1},
+    }
+    protocol |= {"scored_sha256": "a" * 64, "generator_sha256": "b" * 64} | changes
+    return {"run": "r", "epoch": 1, "fid_768": 1.0, "floor": None, "protocol": protocol}

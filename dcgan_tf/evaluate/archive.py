@@ -114,5 +114,5 @@ def _other_archive(request, config):
 
 
 def cache_of(config: Config, cache: str | None = None) -> Path:
-    """Folder for features: `cache`, or features/ beside the packs."""
+    """Folder for features: `cache`, or features/ next to the packs."""
     return Path(cache) if cache else Path(config.packs).parent / "features"

@@ -115,7 +115,7 @@ def _parser():
         ("--json", "the record as one line on stdout"),
     ):
         add(flag, action="store_true", default=False, help=words)
-    add("--cache", metavar="DIR", help="where features are kept; features/ beside the packs")
+    add("--cache", metavar="DIR", help="where features are kept; features/ next to the packs")
     add("--packs", metavar="DIR", help="where prepared images are kept; data/packs or the run's")
     return parser
 

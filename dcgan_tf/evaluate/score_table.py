@@ -10,7 +10,7 @@ from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records, refuse_
 
 
 def table(record: dict) -> str:
-    """Show a record: its baseline beside each score, the protocol in words, and the notes."""
+    """Show a record: its baseline next to each score, the protocol in words, and the notes."""
     protocol = record["protocol"]
     lines = [
         f"{record['scored']}",

@@ -40,7 +40,7 @@ def load_inception(path: str | os.PathLike | None = None) -> "Inception":
 
     Raises:
         UserError: the file is missing or damaged, the download fails, or the weights are not those
-            of 2015-12-05, judged by `mixed_7` features.
+            of 2015-12-05, as `mixed_7` features tell.
     """
     if path is not None:
         return _load(path)

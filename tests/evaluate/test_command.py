@@ -131,12 +131,12 @@ def test_what_is_too_large_or_no_file_is_named_with_its_limit(here, flags, words
 @pytest.mark.parametrize(
     "changes", [{"crop": "1,2,3,4"}, {"reference_count": 9}, {"versions": {"numpy": 2}}]
 )
-def test_different_stamps_are_refused_and_the_field_is_named(changes):
+def test_different_protocols_are_refused_and_the_field_is_named(changes):
     with pytest.raises(UserError, match=next(iter(changes))):
         scores.refuse_mismatch(record_of(), record_of(**changes))
 
 
-def test_what_was_scored_may_differ_and_a_missing_stamp_may_not():
+def test_what_was_scored_may_differ_and_a_missing_protocol_may_not():
     other = record_of(scored_sha256="c" * 64, generator_sha256="d" * 64)
     assert scores.mismatch(record_of(), other) is None
     assert scores.mismatch(record_of(), {"run": "r", "epoch": 2}) is not None

@@ -34,12 +34,16 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys):
     first = score(capsys, "--run", "runs/a")
     assert [key for key in first if key in {"fid", "fid_768", *KEYS}] == ["fid_768", *KEYS]
     assert (first["run"], first["epoch"], first["step"]) == ("a", 1, 3)
-    stamp = first["protocol"]
-    assert (stamp["reference_count"], stamp["scored_count"]) == (24, 24)
-    assert (stamp["crop"], stamp["size"], stamp["layer"]) == ("30,55,150,175", 64, "mixed_7")
-    assert stamp["weights_of"] == "G" and len(stamp["generator_sha256"]) == 64
-    assert stamp["filter"] and stamp["seed"] == 0 and stamp["versions"]["tensorflow"]
-    assert stamp["inception_sha256"] == tiny.weights_hash("mixed_7")
+    protocol = first["protocol"]
+    assert (protocol["reference_count"], protocol["scored_count"]) == (24, 24)
+    assert (protocol["crop"], protocol["size"], protocol["layer"]) == (
+        "30,55,150,175",
+        64,
+        "mixed_7",
+    )
+    assert protocol["weights_of"] == "G" and len(protocol["generator_sha256"]) == 64
+    assert protocol["filter"] and protocol["seed"] == 0 and protocol["versions"]["tensorflow"]
+    assert protocol["inception_sha256"] == tiny.weights_hash("mixed_7")
     assert 0 <= first["floor"]["fid_768"] < first["fid_768"]  # an untrained generator
     assert tiny.images == 72  # reals, held out, samples
     again = score(capsys, "--run", "runs/a")
@@ -130,7 +134,7 @@ def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
     assert [path.name for path in (there / "elsewhere").iterdir()] == []
 
 
-def test_floor_is_null_with_the_reason_where_data_is_too_few(there, tiny, capsys):
+def test_baseline_is_null_with_the_reason_where_data_is_too_few(there, tiny, capsys):
     record = score(capsys, "--run", "runs/a", "--samples", 60)
     assert record["floor"] is None and "60 further real images" in record["floor_reason"]
     assert record["protocol"]["reference_count"] == 24
@@ -150,11 +154,11 @@ def places(here):
     return here
 
 
-def test_two_places_are_scored_on_equal_counts_with_a_floor(places, tiny, capsys):
+def test_two_places_are_scored_on_equal_counts_with_a_baseline(places, tiny, capsys):
     record = score(capsys, "A", "B.zip", "--crop", "30,55,150,175", "--size", 64)
-    stamp = record["protocol"]
-    assert (stamp["reference_count"], stamp["scored_count"]) == (12, 12)
-    assert record["floor"] and record["run"] is None and stamp["weights_of"] is None
+    protocol = record["protocol"]
+    assert (protocol["reference_count"], protocol["scored_count"]) == (12, 12)
+    assert record["floor"] and record["run"] is None and protocol["weights_of"] is None
     same = score(capsys, "A", "A", "--crop", "30,55,150,175", "--size", 64)
     assert (same["fid_768"], same["precision"], same["recall"]) == (0, 1, 1)
     assert same["floor"] is None and "24 further" in same["floor_reason"]
@@ -171,8 +175,8 @@ def test_cropped_images_beside_raw_ones_need_their_own_crop(places, tiny, capsys
     with pytest.raises(UserError, match="--scored-crop center"):
         score(capsys, *flags)
     record = score(capsys, *flags, "--scored-crop", "center")
-    stamp = record["protocol"]
-    assert (stamp["crop"], stamp["scored_crop"]) == ("30,55,150,175", "center")
+    protocol = record["protocol"]
+    assert (protocol["crop"], protocol["scored_crop"]) == ("30,55,150,175", "center")
 
 
 def test_a_place_is_named_as_it_was_given(places, tiny, capsys):
@@ -190,8 +194,8 @@ def test_a_few_bad_images_beside_hardly_fewer_good_ones_are_no_matter(here, tiny
     images = {f"{i:03}.jpg": face_jpeg(i) for i in range(32)}
     write_files(here / "A", images | {f"{i:03}.jpg": b"none" for i in (3, 9, 20)})
     write_files(here / "B", {f"{i:03}.jpg": face_jpeg(50 + i) for i in range(31)})
-    stamp = score(capsys, "A", "B")["protocol"]
-    assert (stamp["reference_count"], stamp["scored_count"]) == (29, 29)
+    protocol = score(capsys, "A", "B")["protocol"]
+    assert (protocol["reference_count"], protocol["scored_count"]) == (29, 29)
 
 
 @pytest.mark.nightly

@@ -1,4 +1,4 @@
-"""Is a generator that copies found out, and one that does not left in peace?"""
+"""The memorization check finds planted copies, and nothing else."""
 
 import json
 

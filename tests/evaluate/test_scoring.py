@@ -47,7 +47,9 @@ def test_rest_is_what_the_subset_leaves_out(make_archive):
     assert distinct(choice.reference, choice.held_out, own) == 64
 
 
-def test_floor_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(make_archive):
+def test_baseline_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(
+    make_archive,
+):
     faces = make_archive(24)
     choice = reference.choose_reference(faces, 24, 24, seed=0)  # none of its own are left
     assert distinct(choice.reference, choice.held_out) == 48 and "rest" in choice.held_out.name
@@ -63,7 +65,7 @@ def test_floor_comes_from_others_and_is_null_with_the_reason_where_there_are_too
     ("own", "spare", "count"),
     [(2000, 8000, 2000), (2000, 0, 1000), (202_599, 0, 10_000), (2000, 1500, 1500), (3, 0, 1)],
 )
-def test_default_count_leaves_a_floor(own, spare, count):
+def test_default_count_leaves_a_baseline(own, spare, count):
     assert reference.default_count(own, spare) == count
 
 
@@ -98,13 +100,13 @@ def test_too_few_images_give_null_and_a_warning_that_says_why():
     assert found["kid_mean"] is not None and "±" not in score_table.cell(found, "kid_mean")
 
 
-def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_stamp_says_of_what():
+def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_protocol_says_of_what():
     found, _ = scorer.compare(feature_set(0), feature_set(1, shift=0.5), "mixed_7", seed=0)
     assert 0 < found["kid_std"] < found["kid_mean"]
     made_by = {"crop": "center", "size": 8, "channels": 3, "filter": "none"}
-    stamps = {}
+    protocols = {}
     for count in (40, 2000):
         side = replace(feature_set(0, count), made_by=made_by)
-        stamps[count] = scorer.protocol(side, side, "mixed_7", "")
-    assert stamps[40]["kid"] == "100 subsets of 40, spread of those of 20"
-    assert stamps[2000]["kid"] == "100 subsets of 1000"
+        protocols[count] = scorer.protocol(side, side, "mixed_7", "")
+    assert protocols[40]["kid"] == "100 subsets of 40, spread of those of 20"
+    assert protocols[2000]["kid"] == "100 subsets of 1000"

@@ -180,7 +180,7 @@ def test_npz_stops_at_mixed_7(small_npz, weights):
     network = inception.Inception(read_weights(small_npz))
     assert network.layers == ("mixed_7",)
     assert inception.Inception(weights).layers == ("mixed_7", "pool_3", "logits")
-    # The stamp of FID-768 does not depend on what else the file holds.
+    # The protocol of FID-768 does not depend on what else the file holds.
     assert network.weights_hash("mixed_7") == inception.Inception(weights).weights_hash("mixed_7")
     with pytest.raises(UserError, match="features pool_3: .* reach only mixed_7; use"):
         network.features([random_images(1)])
