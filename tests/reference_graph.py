@@ -7,7 +7,7 @@ apart from `dcgan_tf.inception`, and a v1 session evaluates it directly, batch n
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES
+from dcgan_tf.metrics.inception_weights import KERNEL_SHAPES
 
 
 class ReferenceGraph:
@@ -159,12 +159,12 @@ class ReferenceGraph:
         self.node("softmax", "Softmax", [x], T=tf.float32)
 
 
-def evaluate_directly(graph_def, pictures):
-    """{layer: features} of uint8 pictures, from the GraphDef itself in a v1 session."""
+def evaluate_directly(graph_def, images):
+    """{layer: features} of uint8 images, from the GraphDef itself in a v1 session."""
     names = ("mixed_7/join:0", "pool_3/_reshape:0", "softmax/logits/MatMul:0")
     with tf.Graph().as_default() as graph, tf.compat.v1.Session(graph=graph) as session:
         tf.import_graph_def(graph_def, name="")
-        feeds = [{"ExpandDims:0": picture[None].astype(np.float32)} for picture in pictures]
+        feeds = [{"ExpandDims:0": image[None].astype(np.float32)} for image in images]
         runs = [session.run(names, feed) for feed in feeds]  # the graph takes one at a time
     mixed_7, pool_3, logits = (np.concatenate(values) for values in zip(*runs, strict=True))
     return {"mixed_7": mixed_7.mean((1, 2)), "pool_3": pool_3, "logits": logits}

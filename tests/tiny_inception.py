@@ -6,7 +6,7 @@ import numpy as np
 
 
 class TinyInception:
-    """Has what features.extract asks of inception.Inception; its features tell pictures apart.
+    """Has what features.extract asks of inception.Inception; its features tell images apart.
 
     Args:
         layers: which it reaches.
@@ -15,14 +15,14 @@ class TinyInception:
 
     def __init__(self, layers=("mixed_7",), name="tiny"):
         self.layers, self._name = layers, name
-        self.pictures = 0  # how many it has been given
+        self.images = 0  # how many it has been given
 
     def weights_hash(self, layer):
         return hashlib.sha256(f"{self._name} {layer}".encode()).hexdigest()
 
     def features(self, batches, layers):
         for batch in batches:
-            self.pictures += len(batch)
+            self.images += len(batch)
             count, height, width, channels = batch.shape
             blocks = batch.reshape(count, 4, height // 4, 4, width // 4, channels)
             means = blocks.astype(np.float32).mean((2, 4)).reshape(count, -1) / 64

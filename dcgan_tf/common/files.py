@@ -11,7 +11,7 @@ import filelock
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.foreign import read_lines
+from dcgan_tf.common.foreign import open_regular, read_lines
 
 
 def lock_for(path: Path) -> Path:
@@ -100,3 +100,9 @@ def next_directory(parent, name=""):
 def digest(value):
     """str: SHA-256 of a JSON-able value."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 (hex) of a file's content."""
+    with open_regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -40,7 +40,7 @@ class BadFile(ValueError):
     """Why a file cannot be used, in a few words."""
 
 
-def open_regular(path: str | os.PathLike) -> BinaryIO:
+def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     """A regular file opened for reading, bytes; a pipe or a device there is never opened.
 
     Raises:

@@ -22,9 +22,11 @@ def main(argv=None):
     for place in request.places:
         without_flag(check_named, Config(dataset="folder"), place)
     start_tensorflow()
-    from dcgan_tf.evaluate import evaluation, memorisation
+    from dcgan_tf.evaluate import evaluation, memorization
 
-    return (memorisation.examine if request.memorisation else evaluation.evaluate)(request)
+    if request.run and request.memorisation:
+        return memorization.examine(request.run, request)
+    return evaluation.evaluate(request)
 
 
 def run():

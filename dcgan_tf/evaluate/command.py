@@ -16,40 +16,24 @@ from dcgan_tf.common.suggestions import typed
 
 @dataclass(frozen=True)
 class EvaluationRequest:
-    """The command line, read and checked.
+    """The command line, read and checked."""
 
-    Attributes:
-        places: folders or zips A (real) and B (scored), or with `listing` the runs; else empty.
-        listing: print the scores that runs already have.
-        run: whose generator is scored, or None.
-        data: where the run's pictures are, or other ones; None as the run has it.
-        against: "subset", "rest", "data", or None for what the data tells.
-        samples: pictures a side, 0 for as many as leave a floor.
-        layer: "pool_3", "mixed_7", or None for the deepest that the weights reach.
-        inception: file of the weights, or None to download them.
-        seed: which pictures are drawn, 0..2**32-1.
-        crop, scored_crop: of A and B, "center" or a box; size: their height and width after it.
-        memorisation: look for copies instead.
-        json: print the record as one line.
-        cache: folder for features, packs: for prepared pictures; None for the usual ones.
-    """
-
-    places: tuple[str, ...] = ()
-    listing: bool = False
-    run: Run | None = None
-    data: str | None = None
-    against: str | None = None
-    samples: int = 0
-    layer: str | None = None
-    inception: str | None = None
-    seed: int = 0
-    crop: str = "center"
-    scored_crop: str = "center"
-    size: int = 64
-    memorisation: bool = False
-    json: bool = False
-    cache: str | None = None
-    packs: str | None = None
+    places: tuple[str, ...] = ()  # folders or zips A (real) and B (scored), or runs to list
+    listing: bool = False  # print the scores that runs already have
+    run: Run | None = None  # whose generator is scored
+    data: str | None = None  # where the run's images are, or other ones; None as the run has it
+    against: str | None = None  # one of AGAINST; None for what the data tells
+    samples: int = 0  # images a side, 0 for as many as leave a baseline
+    layer: str | None = None  # one of LAYERS; None for the deepest that the weights reach
+    inception: str | None = None  # file of the weights, None to download them
+    seed: int = 0  # of the choice of images, 0..2**32-1
+    crop: str = "center"  # of A, "center" or a box
+    scored_crop: str = "center"  # of B
+    size: int = 64  # height and width of A and B after the crop
+    memorisation: bool = False  # look for copies instead
+    json: bool = False  # print the record as one line
+    cache: str | None = None  # folder for features, None for the usual one
+    packs: str | None = None  # folder for prepared images, None for the usual one
 
 
 def without_flag(opens, *args):
@@ -78,92 +62,78 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
     check_choice("--features", args.features, LAYERS)
     check_choice("--against", args.against, AGAINST)
     if args.inception is not None:
-        check_file(Path(args.inception), "--inception", ".tgz, .pb or .npz")
-    common = {
-        "samples": _whole("--samples", args.samples, 0, 2, _most_samples(args)),
-        "seed": _whole("--seed", args.seed, 0, 0, limits.SEED),
-        "layer": args.features,
-        "inception": args.inception,
-        "json": args.json,
-        "cache": args.cache,
-        "packs": args.packs,
-    }
+        check_file(Path(args.inception), "--inception", ".tgz or .npz")
     if args.list:
-        _refuse_beside_list(args)
+        _refuse(args, set(vars(args)) - {"list", "places", "run"}, "does not go with --list")
         folders = args.places + ([args.run] if args.run else [])
-        folders = folders or [str(runs.newest().root)]
-        return EvaluationRequest(tuple(folders), listing=True)
-    return EvaluationRequest(**common, **(_of_places if args.places else _of_run)(args))
+        return EvaluationRequest(tuple(folders or [str(runs.newest().root)]), listing=True)
+    most = limits.HELD_SAMPLES if args.memorisation else limits.SAMPLES
+    return EvaluationRequest(
+        samples=_whole("--samples", args.samples, 0, 2, most),
+        seed=_whole("--seed", args.seed, 0, 0, limits.SEED),
+        layer=args.features,
+        inception=args.inception,
+        json=args.json,
+        cache=args.cache,
+        packs=args.packs,
+        **(_of_places if args.places else _of_run)(args),
+    )
 
 
 def _parser():
     parser = Parser(
         prog=typed("evaluate"),
         description="FID, KID, Inception Score, precision and recall, each with its protocol and "
-        "with what real pictures score against real ones. See docs/evaluation.md.",
+        "with what real images score against real ones. See docs/evaluation.md.",
         epilog=f"example: {typed('evaluate')} A.zip B.zip --crop 30,55,150,175 --json",
         argument_default=None,
     )
     add = parser.add_argument
     add("places", nargs="*", help="instead of a run: folders or zips A (real) and B (scored)")
     add("--run", metavar="DIR", help="the run whose generator is scored; newest if none is named")
-    add(
-        "--data", metavar="PATH", help="where the run's pictures are now, or other ones (--against)"
-    )
+    add("--data", metavar="PATH", help="where the run's images are now, or other ones (--against)")
     add(
         "--against",
         metavar="|".join(AGAINST),
         help="the training subset, the rest of its archive, "
-        "or --data as an archive of its own; subset, unless --data has other pictures",
+        "or --data as an archive of its own; subset, unless --data has other images",
     )
-    add("--samples", metavar="N", help="pictures a side; up to 10,000, as many as leave a floor")
+    add("--samples", metavar="N", help="images a side; up to 10,000, as many as leave a baseline")
     add(
         "--features",
         metavar="|".join(LAYERS),
         help="layer; mixed_7 gives FID-768; pool_3 where the weights reach it",
     )
-    add("--inception", metavar="PATH", help="Inception weights: .tgz, .pb or .npz; else downloaded")
-    add("--seed", metavar="N", help="which pictures are drawn; 0")
+    add("--inception", metavar="PATH", help="Inception weights: .tgz or .npz; else downloaded")
+    add("--seed", metavar="N", help="which images are drawn; 0")
     add("--crop", metavar="BOX", help="A and B: left,upper,right,lower or center; center")
     add("--scored-crop", metavar="BOX", help="B, where it needs another crop than A")
     add("--size", metavar="N", help="A and B: height and width after the crop; 64")
     for flag, words in (
-        ("--memorisation", "each sample's nearest training picture instead"),
+        ("--memorisation", "each sample's nearest training image instead"),
         ("--list", "print the scores that runs already have"),
         ("--json", "the record as one line on stdout"),
     ):
         add(flag, action="store_true", default=False, help=words)
-    add("--cache", metavar="DIR", help="where features are kept; features/ beside the packs")
-    add("--packs", metavar="DIR", help="where prepared pictures are kept; data/packs or the run's")
+    add("--cache", metavar="DIR", help="where features are kept; features/ next to the packs")
+    add("--packs", metavar="DIR", help="where prepared images are kept; data/packs or the run's")
     return parser
 
 
-def _refuse_beside_list(args):
+def _refuse(args, names, why):
+    """Refuse flags that do not go with the rest of the command line."""
     for name, value in vars(args).items():
-        if value not in (None, False) and name not in ("list", "places", "run"):
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag}: does not go with --list, which scores nothing; drop one")
-
-
-def _most_samples(args):
-    return limits.HELD_SAMPLES if args.memorisation else limits.SAMPLES
+        if name in names and value not in (None, False):
+            raise UserError(f"--{name.replace('_', '-')}: {why}; drop one of the two")
 
 
 def _whole(flag, text, default, low, high):
-    """int: the value of a flag between `low` and `high`, `default` where it was not given."""
-    if text is None:
-        return default
-    value = number(flag, text, default, int, low)
-    if value > high:
-        raise UserError(f"{flag}: got {text[:30]}, expected {high:,} or less")
-    return value
+    return default if text is None else number(flag, text, default, int, low, high)
 
 
 def _of_places(args):
-    """dict: what belongs to two places, checked."""
-    for name in ("run", "data", "against"):
-        if getattr(args, name) is not None:
-            raise UserError(f"--{name}: belongs to a run, not to two folders; drop one of the two")
+    """Check and return what belongs to two places."""
+    _refuse(args, ("run", "data", "against"), "belongs to a run, not to two folders")
     if args.memorisation:
         raise UserError("--memorisation: needs a run, with --run DIR")
     if len(args.places) != 2:
@@ -183,11 +153,8 @@ def _of_places(args):
 
 
 def _of_run(args):
-    """dict: what belongs to a run, checked."""
-    for name in ("crop", "scored_crop", "size"):
-        if getattr(args, name) is not None:
-            flag = "--" + name.replace("_", "-")
-            raise UserError(f"{flag}: a run has its own; it belongs to two folders, A and B")
+    """Check and return what belongs to a run."""
+    _refuse(args, ("crop", "scored_crop", "size"), "a run has its own, only two folders need it")
     if args.against == "data" and not args.data:
         raise UserError("--against data: needs --data PATH, the archive to compare with")
     run = runs.existing(runs.Run(args.run)) if args.run else runs.newest()
@@ -199,12 +166,8 @@ def _of_run(args):
             raise UserError(f"--run {run.root}: {words}")
     if (side := read_config(run.config).image_size) > limits.SCORED_SIZE:
         raise UserError(
-            f"--run {run.root}: pictures of {side:,} pixels, {limits.SCORED_SIZE:,} at most can be "
+            f"--run {run.root}: images of {side:,} pixels, {limits.SCORED_SIZE:,} at most can be "
             "scored"
         )
-    return {
-        "run": run,
-        "data": args.data,
-        "against": args.against,
-        "memorisation": args.memorisation,
-    }
+    names = ("data", "against", "memorisation")
+    return {"run": run, **{name: getattr(args, name) for name in names}}

@@ -10,8 +10,8 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
-from dcgan_tf.metrics.features import Pictures
-from dcgan_tf.models.ema import NAME as AVERAGE
+from dcgan_tf.metrics.features import Images
+from dcgan_tf.models.ema import NAME as EMA
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 
@@ -20,16 +20,12 @@ SEEDS = 2**32  # as many as NumPy's RandomState takes
 
 
 def generator_of(run: Run) -> keras.Model:
-    """The generator of a run; UserError where the file has none."""
+    """Load the generator of a run; UserError if the file has none."""
     return load_generator(run.generator, "--run").model
 
 
-def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
-    """Pictures of the seeds seed * count ... (seed + 1) * count - 1: 0, 1, ... by default.
-
-    Raises:
-        UserError: there are no such seeds.
-    """
+def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
+    """Generate images of the seeds seed * count ... (seed + 1) * count - 1; UserError if none."""
     if (seed + 1) * count > SEEDS:
         raise UserError(
             f"--seed {seed}: no such seeds for {count:,} samples, expected "
@@ -44,18 +40,18 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Pictures:
 
     made_by = {
         "generator_sha256": weights_sha256(generator),
-        "weights_of": "average of G" if generator.name == AVERAGE else "G",
+        "weights_of": "average of G" if generator.name == EMA else "G",
         "crop": "none",
         "seeds": [first, first + count],
     }
     half = {layer.compute_dtype for layer in generator.layers} - {"float32"}
-    if half:  # the same weights make other pictures then
+    if half:  # the same weights make other images then
         made_by["computes_in"] = sorted(half)
-    return Pictures(f"{count:,} generated pictures", count, made_by, read)
+    return Images(f"{count:,} generated images", count, made_by, read)
 
 
-def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
-    """The given rows of a pack, in order."""
+def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Images:
+    """Take the given rows of a pack, in order."""
     rows = np.sort(np.asarray(rows, np.int64))
     at_once = max(1, min(BATCH, limits.SCORED_BYTES // pack.pixels[:1].nbytes))
 
@@ -69,13 +65,13 @@ def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Pictures:
         "rows": digest(rows.tolist()),
         **{key: manifest[key] for key in ("crop", "size", "channels", "filter")},
     }
-    return Pictures(f"{len(rows):,} of {name}", len(rows), made_by, read)
+    return Images(f"{len(rows):,} of {name}", len(rows), made_by, read)
 
 
-def from_array(pixels: np.ndarray, name: str) -> Pictures:
-    """An array of pictures, uint8 (n, height, width, channels), as it is."""
+def from_array(pixels: np.ndarray, name: str) -> Images:
+    """Take an array of images, uint8 (n, height, width, channels), as it is."""
     made_by = {
-        "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels)).hexdigest(),
+        "pixels_sha256": hashlib.sha256(np.ascontiguousarray(pixels).data).hexdigest(),
         "crop": "none",
         "size": pixels.shape[1],
         "channels": pixels.shape[3],
@@ -86,7 +82,7 @@ def from_array(pixels: np.ndarray, name: str) -> Pictures:
         for start in range(0, len(pixels), BATCH):
             yield pixels[start : start + BATCH]
 
-    return Pictures(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
+    return Images(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
 
 
 def pick(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

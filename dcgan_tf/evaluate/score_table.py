@@ -1,5 +1,6 @@
 """Tables of scores: one evaluation, or several side by side where protocols match."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
@@ -9,7 +10,7 @@ from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records, refuse_
 
 
 def table(record: dict) -> str:
-    """A record with its floor beside each score, the protocol in words, and what to heed."""
+    """Show a record: its baseline next to each score, the protocol in words, and the notes."""
     protocol = record["protocol"]
     lines = [
         f"{record['scored']}",
@@ -22,10 +23,10 @@ def table(record: dict) -> str:
         for name, label in LABELS.items()
         if name in record
     ]
-    floor = record["floor_of"] or f"none: {record['floor_reason']}"
+    baseline = record["floor_of"] or f"none: {record['floor_reason']}"
     lines += [
         "",
-        f"real against real: {floor}",
+        f"real against real: {baseline}",
         f"protocol: crop {protocol['crop']}, {protocol['size']}x{protocol['size']}, "
         f"{protocol['filter']}; layer {protocol['layer']}, Inception "
         f"{protocol['inception_sha256'][:12]}; {protocol['weights_of'] or 'files'}; "
@@ -37,11 +38,11 @@ def table(record: dict) -> str:
     return printable("\n".join(lines))
 
 
-def list_runs(folders: list[str | Path]) -> None:
-    """Print the scores of one or several runs that may be put side by side, and name the others.
+def list_runs(folders: Sequence[str | Path]) -> None:
+    """Print the scores of runs that may be put side by side, and name the others.
 
     Raises:
-        UserError: a run without scores, or none that matches the first run's newest; fields named.
+        UserError: a run without scores, or none that matches the newest of the first run.
     """
     records = {folder: read_records(Run(folder).evaluation) for folder in folders}
     for folder, found in records.items():
@@ -58,8 +59,8 @@ def list_runs(folders: list[str | Path]) -> None:
                 refused.setdefault(why, []).append(title(record))
             else:
                 lines.append(_row(title(record), {n: cell(record, n) for n in names}, names))
-    floor = {name: cell(newest.get("floor"), name) for name in names}
-    lines.append(_row("real against real", floor, names))
+    baseline = {name: cell(newest.get("floor"), name) for name in names}
+    lines.append(_row("real against real", baseline, names))
     for why, members in refused.items():
         lines.append(f"not comparable, left out: {', '.join(members)} ({why})")
     print(printable("\n".join(lines)))
@@ -67,3 +68,8 @@ def list_runs(folders: list[str | Path]) -> None:
 
 def _row(head, cells, names):
     return f"{head[:28]:28}" + "".join(f"{cells[name]:>20}" for name in names)
+
+
+def at_epoch(record: dict) -> str:
+    """The epoch in checkpoints.identify's record, as the end of a phrase; "" if it has none."""
+    return "" if record["epoch"] is None else f", epoch {record['epoch']}"

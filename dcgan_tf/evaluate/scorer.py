@@ -1,83 +1,116 @@
-"""Score two sets of images: one record with its baseline and protocol."""
+"""Score a set of images against a reference set: one record with its baseline and protocol."""
 
-import warnings
+import os
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.scores import FRECHET_NAMES
-from dcgan_tf.evaluate.protocol import (
-    KID_SUBSETS,
-    NEIGHBOURS,
-    SPLITS,
-    Method,
-    stamp,
-)
 from dcgan_tf.evaluate.reference import Choice
-from dcgan_tf.metrics.features import FeatureSet, Pictures, device, extract
+from dcgan_tf.metrics.features import FeatureSet, Images, device, extract
 from dcgan_tf.metrics.frechet import bias_warning, frechet_distance
-from dcgan_tf.metrics.inception import Inception, load_inception
+from dcgan_tf.metrics.inception import Inception, check_layer, load_inception
 from dcgan_tf.metrics.inception_score import inception_score, softmax
-from dcgan_tf.metrics.kid import kernel_distance
+from dcgan_tf.metrics.kid import kernel_distance, subset_sizes
 from dcgan_tf.metrics.precision_recall import precision_recall
+
+FORMAT = 1  # part of the protocol: raise it when a change in the code changes scores
+NEIGHBOURS = 3  # k of precision and recall
+SPLITS = 10  # of the Inception Score
+KID_SUBSETS = 100
+KID_SUBSETS_IN_TRAINING = 20  # a fifth: this runs often
+PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
 def compare(
     real: FeatureSet, scored: FeatureSet, layer: str, seed: int, subsets: int = KID_SUBSETS
 ) -> tuple[dict, list[str]]:
-    """All scores of one FeatureSet against another.
+    """Compute all scores of one set of features against another.
 
     Args:
-        real, scored: the two sides.
         layer: "pool_3" or "mixed_7"; it decides whether the first score is called FID.
         seed, subsets: of KID.
 
     Returns:
-        The scores (None where they cannot be had), and why, and what is biased.
+        The scores, None for those that cannot be had, and notes: why not, and what is biased.
     """
-    found, notes = {}, []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # its text goes into the notes instead
-        found[FRECHET_NAMES[layer]] = frechet_distance(real.statistics, scored.statistics)
+    kid_mean, kid_std = kernel_distance(real.features, scored.features, subsets, seed=seed)
+    scores = {
+        FRECHET_NAMES[layer]: frechet_distance(real.statistics, scored.statistics),
+        "kid_mean": kid_mean,
+        "kid_std": kid_std,
+        **dict.fromkeys(("inception_score", "precision", "recall")),
+    }
+    notes, fewest = [], min(real.count, scored.count)
     if text := bias_warning(real.statistics, scored.statistics):
         notes.append(f"warning: {text}")
-    found["kid_mean"], found["kid_std"] = kernel_distance(
-        real.features, scored.features, subsets, seed=seed
-    )
-    fewest = min(real.count, scored.count)
-    if found["kid_std"] is None:
-        notes.append(
-            f"no standard deviation of KID: it needs 4 pictures a side, there are {fewest}"
-        )
-    found["inception_score"] = None
+    if kid_std is None:
+        notes.append(f"no standard deviation of KID: it needs 4 images a side, there are {fewest}")
     if scored.logits is None:
         notes.append("no Inception Score: the Inception weights do not reach the softmax")
     elif scored.count < SPLITS:
-        notes.append(f"no Inception Score: it needs {SPLITS} pictures, there are {scored.count}")
+        notes.append(f"no Inception Score: it needs {SPLITS} images, there are {scored.count}")
     else:
-        found["inception_score"] = inception_score(softmax(scored.logits), SPLITS)[0]
-    found["precision"] = found["recall"] = None
+        scores["inception_score"] = inception_score(softmax(scored.logits), SPLITS)[0]
     if fewest <= NEIGHBOURS:
         notes.append(
-            f"no precision and recall: each side needs more than {NEIGHBOURS} pictures, "
+            f"no precision and recall: each side needs more than {NEIGHBOURS} images, "
             f"there are {fewest}"
         )
     else:
-        found["precision"], found["recall"] = precision_recall(
+        scores["precision"], scores["recall"] = precision_recall(
             real.features, scored.features, NEIGHBOURS
         )
-    return found, notes
+    return scores, notes
+
+
+def protocol(
+    reference: FeatureSet,
+    scored: FeatureSet,
+    layer: str,
+    inception_sha256: str,
+    seed: int = 0,
+    subsets: int = KID_SUBSETS,
+) -> dict:
+    """Return everything that decides a score, in one flat dict.
+
+    Scores with different protocols are never put side by side: see common/scores.py.
+
+    Args:
+        reference, scored: the real and the scored images.
+        layer: of Inception; inception_sha256: of the weights that this layer depends on.
+        seed: of the choice of images and of KID's subsets; subsets: how many KID draws.
+    """
+    size, spread_size = subset_sizes(min(reference.count, scored.count))
+    kid = f"{subsets} subsets of {size}"
+    return {
+        "reference_sha256": reference.pixels_sha256,
+        "reference_count": reference.count,
+        "scored_sha256": scored.pixels_sha256,
+        "scored_count": scored.count,
+        **{name: reference.made_by[name] for name in ("crop", "size", "channels", "filter")},
+        "scored_crop": scored.made_by["crop"],
+        "weights_of": scored.made_by.get("weights_of"),  # G; null for images from files
+        "generator_sha256": scored.made_by.get("generator_sha256"),
+        "layer": layer,
+        "inception_sha256": inception_sha256,
+        "seed": seed,
+        "kid": kid if spread_size == size else f"{kid}, spread of those of {spread_size}",
+        "neighbours": NEIGHBOURS,
+        "splits": SPLITS,
+        "device": device(),
+        "versions": {"evaluator": FORMAT} | {name: metadata.version(name) for name in PACKAGES},
+    }
 
 
 class Scorer:
-    """Scores pictures against one choice of real ones; what does not change is computed once.
+    """Scores images against one reference set, whose features are computed once.
 
     Args:
-        inception: the network.
-        layer: "pool_3" or "mixed_7".
-        choice: the real pictures, and those of the floor.
-        cache: folder for the features of real pictures, or None.
-        seed: of KID's subsets, and for the stamp; subsets: how many KID draws.
+        inception: the network; layer: "pool_3" or "mixed_7".
+        choice: the reference set and the real images of the baseline.
+        cache: folder for the features of real images, or None.
+        seed: of KID's subsets, and for the protocol; subsets: how many KID draws.
     """
 
     def __init__(
@@ -91,89 +124,74 @@ class Scorer:
     ):
         self.layer, self.choice, self.cache = layer, choice, cache
         self._inception, self._seed, self._subsets = inception, seed, subsets
-        self._reference = self._floor = None
+        self._real: tuple[FeatureSet, dict | None] | None = None
 
     @property
     def real_count(self) -> int:
-        """How many real pictures there are, for the progress."""
+        """Number of real images, for the progress."""
         held_out = self.choice.held_out
         return self.choice.reference.count + (held_out.count if held_out else 0)
 
     def score(
         self,
-        pictures: Pictures,
-        progress: Callable[[int], None] = lambda count: None,
+        images: Images,
+        progress: Callable[[int], object] = lambda count: None,
         keep: bool = True,
     ) -> dict:
-        """Score pictures, as many as the held-out ones.
+        """Score images, as many as the held-out ones.
 
         Args:
-            pictures: what to score.
-            progress: called with the number of pictures whose features were computed.
+            images: what to score.
+            progress: called with the number of images whose features were computed.
             keep: cache their features too.
 
         Returns:
-            The scores, `floor`, `floor_reason`, `notes` and `protocol`.
+            The scores, `floor` (the baseline), `floor_reason`, `notes` and `protocol`.
         """
-        self._prepare(progress)
-        scored = self._features(pictures, self.cache if keep else None, progress)
-        found, notes = self._compare(scored)
-        method = Method(
-            layer=self.layer,
-            inception_sha256=self._inception.weights_hash(self.layer),
-            seed=self._seed,
-            subsets=self._subsets,
-            device=device(),
-        )
-        return found | {
-            "floor": self._floor,
+        reference, baseline = self._score_real(progress)
+        scored = self._features(images, self.cache if keep else None, progress)
+        scores, notes = self._compare(reference, scored)
+        weights = self._inception.weights_hash(self.layer)
+        return scores | {
+            "floor": baseline,
             "floor_reason": self.choice.reason,
             "compared_with": self.choice.reference.name,
             "floor_of": self.choice.held_out and self.choice.held_out.name,
             "notes": notes,
-            "protocol": stamp(self._reference, scored, method),
+            "protocol": protocol(reference, scored, self.layer, weights, self._seed, self._subsets),
         }
 
-    def _prepare(self, progress):
-        """The real side and the floor, once."""
-        if self._reference is not None:
-            return
-        self._reference = self._features(self.choice.reference, self.cache, progress)
-        if self.choice.held_out:
-            others = self._features(self.choice.held_out, self.cache, progress)
-            self._floor = self._compare(others)[0]
+    def _score_real(self, progress):
+        """Compute the features of the reference set and the baseline, once."""
+        if self._real is None:
+            reference = self._features(self.choice.reference, self.cache, progress)
+            baseline = None
+            if self.choice.held_out:
+                others = self._features(self.choice.held_out, self.cache, progress)
+                baseline = self._compare(reference, others)[0]
+            self._real = reference, baseline
+        return self._real
 
-    def _features(self, pictures, cache, progress):
-        return extract(pictures, self._inception, self.layer, cache, progress)
+    def _features(self, images, cache, progress):
+        return extract(images, self._inception, self.layer, cache, progress)
 
-    def _compare(self, scored):
-        return compare(self._reference, scored, self.layer, self._seed, self._subsets)
+    def _compare(self, reference, scored):
+        return compare(reference, scored, self.layer, self._seed, self._subsets)
 
 
-def open_inception(path: str | None, wanted: str | None = None) -> tuple[Inception, str]:
-    """The network, and the layer whose features are compared.
+def open_inception(
+    path: str | os.PathLike | None, wanted: str | None = None
+) -> tuple[Inception, str]:
+    """Load the network and name the layer whose features are compared.
 
     Args:
-        path: of the weights, None to download them; wanted: the layer, None for the deepest.
+        path: of the weights, None to download them.
+        wanted: the layer, None for the deepest that the weights reach.
 
     Raises:
         UserError: no usable weights, or they do not reach that layer.
     """
     inception = load_inception(path)
-    return inception, best_layer(inception, wanted)
-
-
-def best_layer(inception: Inception, wanted: str | None = None) -> str:
-    """`wanted`, or the deepest feature layer that the weights reach.
-
-    Raises:
-        UserError: the weights do not reach `wanted`.
-    """
-    if wanted and wanted not in inception.layers:
-        raise UserError(
-            f"--features {wanted}: these Inception weights reach {', '.join(inception.layers)}; "
-            "use --features mixed_7, or give inception-2015-12-05.tgz with --inception PATH"
-        )
-    if wanted:
-        return wanted
-    return "pool_3" if "pool_3" in inception.layers else "mixed_7"
+    layer = wanted or ("pool_3" if "pool_3" in inception.layers else "mixed_7")
+    check_layer(layer, inception.layers)
+    return inception, layer

@@ -1,15 +1,15 @@
-"""Three ways in which a GAN fails, seen in the figures of its epochs: collapse, noise, and a
-saturated D.
+"""Detect collapse, noise and a saturated D in the history of a training.
 
-Everything here is a function of the history in metrics.jsonl, so a training that goes on after a
-kill comes to the same conclusions.
+Everything here is a function of metrics.jsonl, so a resumed training comes to the same conclusions.
 """
 
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
-REALS = 256  # real pictures whose spread is the measure
+from dcgan_tf.common.config import Config
+
+REAL_IMAGES = 256  # whose spread is the unit
 # Healthy runs of the recipes stay above 0.7 once they have begun to draw; collapsed ones and those
 # that never began lie below 0.2.
 COLLAPSED, VARIED = 0.3, 0.5
@@ -19,32 +19,32 @@ STARTING_STEPS = 1000  # until then a generator may still be learning to tell la
 SATURATED, SATURATED_EPOCHS = 0.9, 3
 
 
-def spread(pictures: np.ndarray) -> float:
+def spread(images: np.ndarray) -> float:
     """Mean over all pairs of the root mean square difference of their pixels.
 
     Args:
-        pictures: uint8 (n, height, width, channels), n at least 2.
+        images: uint8 (n, height, width, channels), n at least 2.
 
     Returns:
-        float, grey levels. All sums are of whole numbers, so it is the same on every machine.
+        Gray levels. All sums are of whole numbers, so it is the same on every machine.
     """
-    rows = pictures.reshape(len(pictures), -1).astype(np.float64)
+    rows = images.reshape(len(images), -1).astype(np.float64)
     norms = np.sum(rows**2, axis=1)
     squared = norms[:, None] + norms - 2 * rows @ rows.T
     upper = np.triu_indices(len(rows), 1)
     return float(np.sqrt(squared[upper] / rows.shape[1]).mean())
 
 
-def roughness(pictures: np.ndarray) -> float:
+def roughness(images: np.ndarray) -> float:
     """Mean square of the steps between neighboring pixels, relative to an image's variance.
 
     Args:
-        pictures: uint8 (n, height, width, channels).
+        images: uint8 (n, height, width, channels).
 
     Returns:
-        float: 2 for white noise, 0.1 for faces; the same on every machine, as `spread` is.
+        2 for white noise, 0.1 for faces; the same on every machine, as `spread` is.
     """
-    values = pictures.astype(np.int32)
+    values = images.astype(np.int32)
     steps = sum(np.square(np.diff(values, axis=axis)).mean() for axis in (1, 2)) / 2
     count = values.shape[1] * values.shape[2]
     squares, sums = (powers.sum((1, 2), np.int64) for powers in (np.square(values), values))
@@ -53,38 +53,35 @@ def roughness(pictures: np.ndarray) -> float:
 
 
 class Diversity:
-    """How the pictures of fixed latents compare with real ones, by their pixels alone.
+    """Compares the images of fixed latents with real ones, by their pixels alone.
 
-    `diversity` is their variation among each other: 1 is as varied as the data, 0 is the same
-    picture again and again. Noise is as varied as the data, too: it has a `roughness` far above 1.
+    `diversity` is their variation: 1 is as varied as the data, 0 is the same image again and
+    again. Noise is as varied as the data, too: it has a `roughness` far above 1.
 
     Args:
-        pixels: uint8 (count, height, width, channels), the real pictures.
+        pixels: uint8 (count, height, width, channels), the real images.
     """
 
     def __init__(self, pixels: np.ndarray):
-        rows = np.unique(np.linspace(0, len(pixels) - 1, REALS).astype(int))
+        rows = np.unique(np.linspace(0, len(pixels) - 1, REAL_IMAGES).astype(int))
         reals = np.asarray(pixels[rows])
         self._spread = max(spread(reals), 1.0) if len(rows) > 1 else 1.0
         self._roughness = max(roughness(reals), 0.001)
 
-    def measure(self, pictures: np.ndarray) -> dict[str, float]:
-        """`diversity` and `roughness` of generated pictures, uint8 (n, height, width, channels).
-
-        There are at least 2 of them.
-        """
+    def measure(self, images: np.ndarray) -> dict[str, float]:
+        """Return `diversity` and `roughness` of at least 2 images, shaped as the real ones."""
         return {
-            "diversity": round(spread(pictures) / self._spread, 6),
-            "roughness": round(roughness(pictures) / self._roughness, 6),
+            "diversity": round(spread(images) / self._spread, 6),
+            "roughness": round(roughness(images) / self._roughness, 6),
         }
 
 
-def certainty_at(config, changes: Iterable[tuple] = ()) -> Callable[[int], float]:
-    """How far apart D's targets for reals and fakes were, as a function of the steps done.
+def certainty_at(config: Config, changes: Iterable[tuple] = ()) -> Callable[[int], float]:
+    """Return the distance of D's targets for real and fake images, as a function of the step.
 
     Args:
         config: with the newest `label_smoothing` and `label_noise`.
-        changes: (step, epoch, setting, old, new) of each change midway, in their order.
+        changes: (step, epoch, setting, old, new) of each change of a resumed run, in order.
     """
     changes = list(changes)
 
@@ -97,63 +94,59 @@ def certainty_at(config, changes: Iterable[tuple] = ()) -> Callable[[int], float
 
 
 def fully(step: int) -> float:
-    """As certain as D's targets are without smoothing and noise."""
+    """The distance of D's targets without smoothing and noise."""
     return 1.0
 
 
 def troubles(history: list[dict], certainty: Callable[[int], float] = fully) -> dict[str, int]:
-    """The first epoch of each kind of trouble.
+    """Find the first epoch of each kind of trouble.
 
     Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
     1,000 steps. Noise: their roughness is above 4 after it had been below 2, or still is after
-    1,000 steps. Saturation: for three epochs in a row D tells reals from fakes almost always, by
-    0.9 of what its targets allow.
+    1,000 steps. Saturation: for three epochs in a row D(real) - D(fake) is above 0.9 of what its
+    targets allow.
 
     Args:
-        history: records of metrics.jsonl; older runs lack `roughness` or `diversity`, too.
-        certainty: as `certainty_at` gives it; by default 1 at all steps.
+        history: records of metrics.jsonl; older runs lack `roughness` or also `diversity`.
+        certainty: as `certainty_at` returns it; by default 1 at all steps.
 
     Returns:
-        dict {"collapse", "noise" or "saturated D": epoch}.
+        {"collapse", "noise" or "saturated D": epoch}.
     """
-    found, highest, smoothest, saturated = {}, 0.0, np.inf, 0
+    epochs, highest, smoothest, saturated = {}, 0.0, np.inf, 0
     for record in history:
         diversity, rough = record.get("diversity"), record.get("roughness")
         begun = record["step"] >= STARTING_STEPS
         if diversity is not None:
             if diversity < COLLAPSED and (begun or highest >= VARIED):
-                found.setdefault("collapse", record["epoch"])
+                epochs.setdefault("collapse", record["epoch"])
             highest = max(highest, diversity)
         if rough is not None:
             if rough > NOISY and (begun or smoothest < SMOOTH):
-                found.setdefault("noise", record["epoch"])
+                epochs.setdefault("noise", record["epoch"])
             smoothest = min(smoothest, rough)
         apart = record["d_real"] - record["d_fake"] > SATURATED * certainty(record["step"])
         saturated = saturated + 1 if apart else 0
         if saturated == SATURATED_EPOCHS:
-            found.setdefault("saturated D", record["epoch"])
-    return found
+            epochs.setdefault("saturated D", record["epoch"])
+    return epochs
+
+
+_ADVICE = (
+    "look at samples/, go back to an earlier checkpoint or start anew with another --seed or "
+    "smaller learning rates"
+)
+_WARNINGS = {
+    "collapse": "collapse at epoch {epoch}: the samples' pixel variation is {diversity:.2f} of the "
+    f"real images'; {_ADVICE}",
+    "noise": "noise at epoch {epoch}: neighboring pixels of the samples differ {roughness:.0f} "
+    f"times as much as the real images'; {_ADVICE}",
+    "saturated D": "D is saturated at epoch {epoch}: D(real) {d_real:.2f}, D(fake) {d_fake:.2f}, "
+    "G learns little; try a smaller --d-learning-rate or --label-smoothing 0.1",
+}
 
 
 def warning(kind: str, history: list[dict], epoch: int) -> str:
-    """str: one line for the person who watches."""
+    """Say in one line what happened at an epoch of the history, and what to do."""
     record = next(record for record in history if record["epoch"] == epoch)
-    advice = (
-        "look at samples/, go back to an earlier checkpoint or start anew with another --seed or "
-        "smaller learning rates"
-    )
-    if kind == "collapse":
-        return (
-            f"collapse at epoch {epoch}: the samples' pixel variation is "
-            f"{record['diversity']:.2f} of the real pictures'; {advice}"
-        )
-    if kind == "noise":
-        return (
-            f"noise at epoch {epoch}: neighboring pixels of the samples differ "
-            f"{record['roughness']:.0f} times as much as the real pictures'; {advice}"
-        )
-    return (
-        f"D is saturated at epoch {epoch}: D(real) {record['d_real']:.2f}, D(fake) "
-        f"{record['d_fake']:.2f}, G learns little; try a smaller --d-learning-rate or "
-        "--label-smoothing 0.1"
-    )
+    return _WARNINGS[kind].format_map(record)

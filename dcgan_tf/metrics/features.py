@@ -1,9 +1,8 @@
 """Inception features of images and their statistics, cached on disk.
 
-An entry is a folder with `features.npy`, `logits.npy` where the softmax is there, `statistics.npz`
-and `entry.json` with their checksums. It appears by one rename when it is whole, and a damaged one
-is made again. Features are mapped from disk, never loaded whole, so memory stays bounded at any
-count.
+An entry is a folder with `features.npy`, `logits.npy` if the weights reach the softmax,
+`statistics.npz` and `entry.json` with their checksums. It appears by one rename when it is whole,
+and a damaged one is made again. Features are mapped from disk, so memory stays bounded.
 """
 
 import contextlib
@@ -12,7 +11,7 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -22,25 +21,24 @@ import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.errors import is_unreadable
-from dcgan_tf.common.files import digest, make_directory, mark_used
+from dcgan_tf.common.files import digest, file_sha256, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json, read_npz
 from dcgan_tf.metrics.frechet import FeatureStatistics
+from dcgan_tf.metrics.inception import Inception
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1  # part of the key
+FORMAT = 1
 STATISTICS = "statistics.npz"
-ROWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures that can be read again and again, in order and in bounded memory.
+class Images:
+    """Images that can be read again and again, in order and in bounded memory.
 
     Attributes:
-        name: what they are, in words.
-        count: how many.
-        made_by: dict of what they depend on; the key of their cached features.
+        name: what they are, in words; count: how many.
+        made_by: what they depend on; part of the key of their cached features.
         read: called without arguments, yields uint8 (n, height, width, channels).
     """
 
@@ -52,13 +50,11 @@ class Pictures:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of some pictures.
+    """The features of some images.
 
     Attributes:
-        statistics: frechet.FeatureStatistics.
         features: float32 (count, dimensions); logits: float32 (count, 1008) or None.
-        pixels_sha256: of the pictures, in order.
-        made_by: Pictures.made_by.
+        pixels_sha256: of the images, in order; made_by: Images.made_by.
     """
 
     statistics: FeatureStatistics
@@ -78,20 +74,19 @@ def device() -> str:
 
 
 def extract(
-    pictures: Pictures,
-    inception,
+    images: Images,
+    inception: Inception,
     layer: str,
     cache: Path | None,
-    progress: Callable[[int], None],
+    progress: Callable[[int], object],
 ) -> FeatureSet:
-    """Features of pictures, from the cache if they are there.
+    """Compute features of images, or take them from the cache.
 
     Args:
-        pictures: what to compute features of.
-        inception: inception.Inception, or anything with its `layers`, `weights_hash`, `features`.
-        layer: "pool_3" or "mixed_7"; the logits come along where the weights have them.
+        inception: the network, or anything with its `layers`, `weights_hash` and `features`.
+        layer: "pool_3" or "mixed_7"; the logits come along if the weights have them.
         cache: folder, or None to keep nothing.
-        progress: called with the number of pictures done since the last call.
+        progress: called with the number of images done since the last call.
 
     Raises:
         OSError: the disk is full, or the cache cannot be written; nothing half-written stays.
@@ -99,51 +94,52 @@ def extract(
     layers = (layer, "logits") if "logits" in inception.layers else (layer,)
     if cache is None:
         with tempfile.TemporaryDirectory() as folder:
-            _write(Path(folder), pictures, inception, layers, {}, progress)
-            return _read(Path(folder), pictures, layers, mapped=False)
-    recipe = {
+            _write(Path(folder), images, inception, layers, {}, progress)
+            return _read(Path(folder), images, layers, mapped=False)
+    key = {
         "format": FORMAT,
-        "pictures": pictures.made_by,
-        "count": pictures.count,
+        "pictures": images.made_by,
+        "count": images.count,
         "layers": {name: inception.weights_hash(name) for name in layers},
         "device": device(),
         "tensorflow": metadata.version("tensorflow"),
     }
     make_directory(cache, "--cache")
-    folder = Path(cache) / digest(recipe)[:32]
-    with whole_folder(folder, lambda path: _is_whole(path, pictures, layers)) as making:
+    folder = Path(cache) / digest(key)[:32]
+    with whole_folder(folder, lambda path: _is_whole(path, images, layers)) as making:
         if making:
             with _naming(folder):
-                _write(making, pictures, inception, layers, recipe, progress)
+                _write(making, images, inception, layers, key, progress)
         else:
-            progress(pictures.count)
+            progress(images.count)
             mark_used(folder / "entry.json")
-    return _read(folder, pictures, layers, mapped=True)
+    return _read(folder, images, layers, mapped=True)
 
 
-def _write(folder, pictures, inception, layers, recipe, progress):
-    """Extract into `folder`. Pictures are made and the network runs in threads of their own while
+def _write(folder, images, inception, layers, key, progress):
+    """Extract into `folder`. Images are made and the network runs in threads of their own while
     the statistics are updated here."""
     pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
     with contextlib.ExitStack() as opened, full_float32():
-        for part in inception.features(_hashed(pictures.read(), pixels), layers):
+        for part in inception.features(_hashed(images.read(), pixels), layers):
             for name in layers:
                 if name not in files:
-                    shape = (pictures.count, part[name].shape[1])
+                    shape = (images.count, part[name].shape[1])
                     files[name] = opened.enter_context(_new_array(folder / _file(name), shape))
-                # An ordinary write: where the disk is full, a mapped one would end the process.
+                # An ordinary write: on a full disk, a mapped one would end the process.
                 files[name].write(np.ascontiguousarray(part[name], "<f4"))
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
-    if statistics.count != pictures.count:
-        raise ValueError(f"{statistics.count} pictures came, expected {pictures.count}")
-    whole = io.BytesIO()
-    np.savez(whole, **statistics.state())
+    if statistics.count != images.count:
+        raise ValueError(f"{statistics.count} images came, expected {images.count}")
+    count, mean, factor = statistics.count, statistics.mean, statistics.centered_factor
+    whole = io.BytesIO()  # a zip that a full disk cuts off would raise another error
+    np.savez(whole, count=np.int64(count), mean=mean, factor=factor)
     (folder / STATISTICS).write_bytes(whole.getbuffer())
     entry = {
-        "recipe": recipe,
+        "recipe": key,
         "pixels_sha256": pixels.hexdigest(),
-        "sha256": {name: _sha256(folder / name) for name in _files(layers)},
+        "sha256": {name: file_sha256(folder / name) for name in (STATISTICS, *map(_file, layers))},
     }
     write_text(folder / "entry.json", json.dumps(entry, indent=1) + "\n")
 
@@ -155,7 +151,7 @@ def _hashed(batches, sha256):
 
 
 def _new_array(path, shape):
-    """A new .npy file of float32 with its header written: the rows are to follow."""
+    """Open a new .npy file of float32 and write its header; the rows are to follow."""
     file = path.open("wb")
     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -166,18 +162,9 @@ def _file(layer):
     return "logits.npy" if layer == "logits" else "features.npy"
 
 
-def _files(layers):
-    return [STATISTICS, *map(_file, layers)]
-
-
-def _sha256(path):
-    with open_regular(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextlib.contextmanager
 def _naming(folder):
-    """Where a write fails, as on a full disk, Python does not say of which file: this does."""
+    """Name the file if a write fails, as on a full disk: Python does not."""
     try:
         yield
     except OSError as error:
@@ -186,13 +173,13 @@ def _naming(folder):
         raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
-def _is_whole(folder, pictures, layers):
-    """bool: whether there is an entry in `folder` that can be taken; a damaged one is named."""
+def _is_whole(folder, images, layers):
+    """Whether `folder` has an entry that can be taken; warn of a damaged one."""
     if not folder.is_dir():
         folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
         return False
     try:
-        _read(folder, pictures, layers, mapped=True)
+        _read(folder, images, layers, mapped=True)
         return True
     except Exception as error:  # a damaged file may raise anything
         if is_unreadable(error):
@@ -201,23 +188,23 @@ def _is_whole(folder, pictures, layers):
         return False
 
 
-def _read(folder, pictures, layers, mapped):
-    """FeatureSet: an entry; any Exception where it is not whole."""
+def _read(folder, images, layers, mapped):
+    """Read an entry into a FeatureSet; any Exception if it is not whole."""
     entry = read_json(folder / "entry.json")
-    # Entries of older versions have no checksums.
-    for name in _files(layers) if "sha256" in entry else ():
-        if _sha256(folder / name) != entry["sha256"][name]:
+    for name, sha256 in entry.get("sha256", {}).items():  # none in those of older versions
+        if file_sha256(folder / name) != sha256:
             raise ValueError(f"{name} has another checksum")
-    features = _read_array(folder / _file(layers[0]), pictures.count, mapped)
-    logits = None
-    if "logits" in layers:
-        logits = _read_array(folder / _file("logits"), pictures.count, mapped)
-    state = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
-    statistics = FeatureStatistics.from_state(state)
-    known = (statistics.count, statistics.mean.shape, statistics.centred_factor.shape[1:])
-    if known != (pictures.count, features.shape[1:], features.shape[1:]):
+    features, *logits = (_read_array(folder / _file(n), images.count, mapped) for n in layers)
+    statistics = FeatureStatistics.restore(
+        **read_npz(folder / STATISTICS, ("count", "mean", "factor"))
+    )
+    shapes = statistics.mean.shape, statistics.centered_factor.shape[1:]
+    if (statistics.count, *shapes) != (images.count, *[features.shape[1:]] * 2):
         raise ValueError(f"{STATISTICS} is not of these features")
-    return FeatureSet(statistics, features, logits, str(entry["pixels_sha256"]), pictures.made_by)
+    pixels_sha256 = str(entry["pixels_sha256"])
+    return FeatureSet(
+        statistics, features, logits[0] if logits else None, pixels_sha256, images.made_by
+    )
 
 
 def _read_array(path, count, mapped):
@@ -225,15 +212,12 @@ def _read_array(path, count, mapped):
     array = np.load(path, "r" if mapped else None)
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
         raise ValueError(f"{path.name} is {array.dtype} {list(array.shape)}")
-    for start in range(0, count, ROWS_AT_ONCE):
-        if not np.isfinite(array[start : start + ROWS_AT_ONCE]).all():
-            raise ValueError(f"{path.name} contains NaN or infinity")
     return array
 
 
 @contextlib.contextmanager
-def full_float32():
-    """A GPU's TF32 has 10 bits of mantissa: features would differ from a CPU's in the 3rd digit."""
+def full_float32() -> Iterator[None]:
+    """Switch off a GPU's TF32, whose 10 bits of mantissa change features in the third digit."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

@@ -1,7 +1,5 @@
 """Streaming feature statistics and the Fréchet distance in float64 NumPy."""
 
-import warnings
-
 import numpy as np
 
 # Rounding in 2,048 dimensions reaches about 1e-13 of tr S1 + tr S2. Below this fraction a
@@ -10,7 +8,7 @@ COVARIANCE_RESOLUTION = 1e-10
 
 
 class FeatureStatistics:
-    """Count, mean and centred second moment of a stream of features, in float64.
+    """Count, mean and centered second moment of a stream of features, in float64.
 
     The second moment is kept as a triangular factor F with F.T @ F = sum (x - mean)(x - mean).T,
     updated by QR (Chan, Golub and LeVeque 1983 give the step for the mean). Unlike the moment
@@ -18,70 +16,55 @@ class FeatureStatistics:
     than the dimensions. It has at most 3 x dimensions rows, however many samples came.
 
     Attributes:
-        count: int; mean: float64 [dimensions], None before the first sample.
+        count: number of samples.
+        mean: float64 [dimensions], [0] before the first sample.
     """
 
     def __init__(self):
-        self.count = 0
-        self.mean = None
-        self._rows = []
+        self.count, self.mean, self._rows = 0, np.zeros(0), []
 
-    def update(self, features: np.ndarray):
-        """Add features [n, dimensions] of any float type; ValueError on other shapes or NaN."""
-        features = np.asarray(features)
-        if features.ndim != 2:
-            raise ValueError(f"features have shape {features.shape}, expected [n, dimensions]")
-        if self.mean is not None and features.shape[1] != len(self.mean):
-            raise ValueError(f"features have {features.shape[1]} dimensions, not {len(self.mean)}")
+    def update(self, features: np.ndarray) -> None:
+        """Add features [n, dimensions] of any float type; ValueError if one is NaN or infinite."""
         if not np.isfinite(features).all():
             raise ValueError("features contain NaN or infinity")
         if not len(features):
             return
         exact = features.astype(np.float64)
         mean = exact.mean(axis=0)
-        self._add(len(exact), mean, exact - mean)
-
-    def _add(self, count, mean, rows):
-        if self.mean is None:
-            self.mean = np.zeros_like(mean)
-        total = self.count + count
-        shift = mean - self.mean
+        total = self.count + len(exact)
+        before = self.mean if self.count else np.zeros_like(mean)
+        shift = mean - before
         # The one row that the two sets' different means add to the second moment.
-        between = shift * np.sqrt(self.count * count / total)
-        self._rows += [rows, between[None]]
-        self.mean = self.mean + shift * (count / total)
+        between = shift * np.sqrt(self.count * len(exact) / total)
+        self._rows += [exact - mean, between[None]]
+        self.mean = before + shift * (len(exact) / total)
         self.count = total
         if sum(map(len, self._rows)) > 3 * len(mean):
-            self._rows = [self.centred_factor]
+            self._rows = [self.centered_factor]
 
     @property
-    def centred_factor(self) -> np.ndarray:
+    def centered_factor(self) -> np.ndarray:
         """F, float64 [rows, dimensions], with F.T @ F = sum (x - mean)(x - mean).T."""
         rows = np.concatenate(self._rows)
-        return rows if len(rows) <= rows.shape[1] else np.linalg.qr(rows, mode="r")
+        return rows if len(rows) <= rows.shape[1] else np.asarray(np.linalg.qr(rows, mode="r"))
 
     @property
     def covariance(self) -> np.ndarray:
         """The unbiased covariance, float64 [dimensions, dimensions]. Needs two samples."""
-        factor = self.centred_factor
+        factor = self.centered_factor
         return factor.T @ factor / (self.count - 1)
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Everything as a dict of arrays, for np.savez; `from_state` reads it back exactly."""
-        return {"count": np.int64(self.count), "mean": self.mean, "factor": self.centred_factor}
-
     @classmethod
-    def from_state(cls, state) -> "FeatureStatistics":
-        """The statistics that `state` was called on. `state` is a mapping, as np.load returns."""
+    def restore(cls, count: int, mean: np.ndarray, factor: np.ndarray) -> "FeatureStatistics":
+        """Return the statistics that had this count, mean and centered factor, exactly."""
         statistics = cls()
-        statistics.count = int(state["count"])
-        statistics.mean = np.asarray(state["mean"], np.float64)
-        statistics._rows = [np.asarray(state["factor"], np.float64)]
+        statistics.count, statistics.mean = int(count), np.asarray(mean, np.float64)
+        statistics._rows = [np.asarray(factor, np.float64)]
         return statistics
 
 
 def bias_warning(first: FeatureStatistics, second: FeatureStatistics) -> str | None:
-    """Why the Fréchet distance of two FeatureStatistics is biased, or None where both suffice."""
+    """Say why the Fréchet distance is biased, None if both sides have enough samples."""
     count, dimensions = min(first.count, second.count), len(first.mean)
     if count >= dimensions:
         return None
@@ -93,25 +76,22 @@ def bias_warning(first: FeatureStatistics, second: FeatureStatistics) -> str | N
 
 
 def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> float:
-    """Squared Fréchet distance of two Gaussians fitted to features (FID when they are Inception's).
+    """Squared Fréchet distance of two Gaussians fitted to features; FID if they are Inception's.
 
     |m1 - m2|^2 + tr S1 + tr S2 - 2 tr sqrt(S1 S2) (Dowson and Landau 1982; Heusel et al. 2017).
     With S = F.T F / (n - 1), the eigenvalues of S1 S2 are the squared singular values of F1 F2.T,
     so the last trace is the nuclear norm of F1 F2.T / sqrt((n1 - 1)(n2 - 1)). No matrix square
     root is taken, which keeps full accuracy where the covariances have no full rank.
 
-    `first` and `second` are FeatureStatistics of the same dimensions and at least two samples
-    each (ValueError). Returns a float >= 0. Warns (UserWarning, the text of `bias_warning`) where
-    there are fewer samples than dimensions.
+    It is biased below as many samples as dimensions: see `bias_warning`.
+
+    Raises:
+        ValueError: fewer than two samples on a side.
     """
     if min(first.count, second.count) < 2:
         raise ValueError(f"{first.count} and {second.count} samples; each side needs at least 2")
-    if len(first.mean) != len(second.mean):
-        raise ValueError(f"{len(first.mean)} and {len(second.mean)} dimensions cannot be compared")
-    if text := bias_warning(first, second):
-        warnings.warn(text, stacklevel=2)
-    factor_1 = first.centred_factor / np.sqrt(first.count - 1)
-    factor_2 = second.centred_factor / np.sqrt(second.count - 1)
+    factor_1 = first.centered_factor / np.sqrt(first.count - 1)
+    factor_2 = second.centered_factor / np.sqrt(second.count - 1)
     traces = np.sum(factor_1**2) + np.sum(factor_2**2)
     nuclear_norm = np.linalg.svd(factor_1 @ factor_2.T, compute_uv=False).sum()
     # Never negative in theory. For (nearly) equal covariances three large terms cancel and only

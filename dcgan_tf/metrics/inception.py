@@ -1,57 +1,53 @@
 """The Inception network of 2015-12-05 and its features.
 
-One network of ours, plain TensorFlow functions over a dict of constants, whichever file they came
-from (see inception_weights). Keras' and torchvision's Inception are other networks, and numbers
-made with them are not FID.
+Plain TensorFlow functions over a dict of constants (see inception_weights). Keras' and
+torchvision's Inception are other networks, and numbers made with them are not FID.
 """
 
 import functools
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, Literal, cast
 
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common.download import CACHE, fetch
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics.inception_download import (
-    ARCHIVE_BYTES,
-    ARCHIVE_URL,
-    DEFAULT_CACHE,
-    download_archive,
-)
-from dcgan_tf.metrics.inception_shapes import SOFTMAX, weight_shapes
-from dcgan_tf.metrics.inception_weights import read_weights
+from dcgan_tf.metrics.inception_weights import SOFTMAX, read_weights, weight_shapes
 
+ARCHIVE_URL = "https://download.tensorflow.org/models/image/imagenet/inception-2015-12-05.tgz"
+ARCHIVE_BYTES = 88_931_400
+ARCHIVE_NAME = "inception-2015-12-05.tgz"
 DIMENSIONS = {"mixed_7": 768, "pool_3": 2048, "logits": 1008}
 INPUT_SIZE = 299
-# Pictures per call of the network. Fixed, so that features do not depend on the caller's batches;
+# Images per call of the network. Fixed, so that features do not depend on the caller's batches;
 # 8 to 32 run at the same speed on a CPU, a GPU likes more.
 CHUNK = 32
 GOLDEN_FILE = Path(__file__).with_name("inception_golden.json")
 GOLDEN_TOLERANCE = 1e-3
 
 
-def load_inception(
-    path: Path | str | None = None,
-    cache_dir: Path | str = DEFAULT_CACHE,
-    url: str = ARCHIVE_URL,
-    expected_bytes: int = ARCHIVE_BYTES,
-) -> "Inception":
-    """The feature network from a file, or from TensorFlow's own archive, downloaded once.
+def load_inception(path: str | os.PathLike | None = None) -> "Inception":
+    """Load the feature network from a file, or from TensorFlow's own archive, downloaded once.
 
     Args:
-        path: an .npz of folded weights, classify_image_graph_def.pb, or inception-2015-12-05.tgz;
-            None takes the archive from `cache_dir`, downloading it from `url` if it is not there.
+        path: inception-2015-12-05.tgz or an .npz of its folded weights; None for the download.
 
-    Returns an Inception. Raises UserError where the file is missing or damaged, the download
-    fails, or the weights are others than those of 2015-12-05 (judged by `mixed_7` features).
+    Raises:
+        UserError: the file is missing or damaged, the download fails, or the weights are not those
+            of 2015-12-05, as `mixed_7` features tell.
     """
     if path is not None:
         return _load(path)
-    archive = download_archive(cache_dir, url, expected_bytes)
+    otherwise = f"get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
+    # Only its size is checked here: `check_golden` checks what the weights compute.
+    what, place = "the Inception weights", CACHE / ARCHIVE_NAME
+    archive = fetch(ARCHIVE_URL, place, None, what, ARCHIVE_BYTES, otherwise)
     try:
         return _load(archive)
     except UserError as error:
@@ -64,23 +60,33 @@ def _load(path):
     return Inception(weights)
 
 
-def check_golden(weights: dict[str, np.ndarray], source: Path | str) -> None:
-    """Raise UserError unless `mixed_7` of the test picture is what the true weights give."""
+def check_golden(weights: dict[str, np.ndarray], source: str | os.PathLike) -> None:
+    """Raise UserError unless `mixed_7` of the test image is what the true weights give."""
     golden = np.array(json.loads(GOLDEN_FILE.read_text())["mixed_7"])
     # On the CPU: a GPU's TF32 convolutions alone can be off by as much as the tolerance.
     with tf.device("CPU:0"):
-        features = network(weights, preprocess(golden_picture()[None]), ("mixed_7",))["mixed_7"]
+        features = network(weights, preprocess(golden_image()[None]), ("mixed_7",))["mixed_7"]
     error = float(np.abs(features.numpy()[0] - golden).max())
     if not error <= GOLDEN_TOLERANCE:
         raise UserError(
             f"{source}: these are not the weights of inception-2015-12-05: mixed_7 of the test "
-            f"picture is off by {error:.3g}, expected at most {GOLDEN_TOLERANCE:g}; "
+            f"image is off by {error:.3g}, expected at most {GOLDEN_TOLERANCE:g}; "
             "give the right file with --inception PATH"
         )
 
 
-def golden_picture() -> np.ndarray:
-    """The fixed test picture, uint8 [64, 64, 3]: integer arithmetic, the same on every machine."""
+def check_layer(layer: str, reached: Sequence[str]) -> None:
+    """Raise UserError unless the weights reach a layer."""
+    if layer not in reached:
+        raise UserError(
+            f"these Inception weights reach only {', '.join(reached)}; use --features mixed_7 or "
+            f"give {ARCHIVE_NAME} with --inception PATH",
+            flag=f"--features {layer}",
+        )
+
+
+def golden_image() -> np.ndarray:
+    """The fixed test image, uint8 [64, 64, 3]: integer arithmetic, the same on every machine."""
     y, x = np.mgrid[:64, :64]
     checks = ((x // 8 + y // 8) % 2) * 96
     rings = ((x - 20) ** 2 + (y - 40) ** 2) // 5 % 160
@@ -90,12 +96,14 @@ def golden_picture() -> np.ndarray:
 
 
 class Inception:
-    """Features of pictures, chunk by chunk.
+    """Features of images, chunk by chunk.
 
-    Attributes: `weights`, and `layers`, the names in DIMENSIONS that the weights reach.
+    Attributes:
+        weights: as `read_weights` returns them.
+        layers: the names in DIMENSIONS that the weights reach.
     """
 
-    def __init__(self, weights):
+    def __init__(self, weights: dict[str, np.ndarray]):
         self.weights = weights
         self.layers = tuple(
             layer for layer in DIMENSIONS if all(name in weights for name in weight_shapes(layer))
@@ -107,48 +115,47 @@ class Inception:
         digest = hashlib.sha256()
         for name in sorted(weight_shapes(layer)):
             digest.update(name.encode())
-            digest.update(np.ascontiguousarray(self.weights[name]))
+            digest.update(np.ascontiguousarray(self.weights[name]).data)
         return digest.hexdigest()
 
     def features(
         self, batches: Iterable[np.ndarray], layers: Sequence[str] = ("pool_3",)
     ) -> Iterator[dict[str, np.ndarray]]:
-        """Features of a stream of pictures, computed ahead of the caller in another thread.
+        """Compute features of a stream of images, ahead of the caller in another thread.
 
         Args:
-            batches: an iterable of uint8 [any, height, width, 1 or 3] with values 0 to 255, all of
-                one height and width. Consumed in another thread, also ahead of its need.
+            batches: uint8 [any, height, width, 1 or 3] with values 0 to 255, all of one height and
+                width. Consumed in another thread, also ahead of its need.
             layers: what to compute. "mixed_7" [n, 768] (spatial mean) and "pool_3" [n, 2048] are
                 features; "logits" [n, 1008] are those of the softmax without its bias.
 
-        Returns an iterator over dicts {layer: float32 [n, dimensions]} with n <= CHUNK, in the
-        pictures' order; the values do not depend on how the pictures were batched. Raises
-        UserError where the weights do not reach a layer, ValueError on other pictures.
+        Returns:
+            An iterator over {layer: float32 [n, dimensions]} with n <= CHUNK, in the images' order;
+            the values do not depend on how the images were batched.
+
+        Raises:
+            UserError: the weights do not reach a layer.
+            ValueError: images of another shape or dtype.
         """
         for layer in layers:
-            if layer not in self.layers:
-                raise UserError(
-                    f"these Inception weights have no layer {layer!r}, only "
-                    f"{', '.join(self.layers)}; use --features mixed_7 or give "
-                    "classify_image_graph_def.pb with --inception PATH"
-                )
+            check_layer(layer, self.layers)
         compute = self._compiled.get(layers := tuple(layers))
         if compute is None:
             compute = self._compiled[layers] = self._compile(layers)
 
         def run():
-            for pictures, count in _ahead(_chunks(batches)):
-                outputs = compute(pictures)
+            for images, count in _ahead(_chunks(batches)):
+                outputs = compute(images)
                 yield {layer: outputs[layer].numpy()[:count] for layer in layers}
 
         return _ahead(run())
 
     def _compile(self, layers):
         # As a graph TensorFlow fuses bias and ReLU into each convolution: 15% faster than eager.
-        # One signature for all picture sizes, so it is traced once.
+        # One signature for all image sizes, so it is traced once.
         signature = tf.TensorSpec([CHUNK, None, None, 3], tf.uint8)
         return tf.function(
-            lambda pictures: network(self.weights, preprocess(pictures), layers),
+            lambda images: network(self.weights, preprocess(images), layers),
             input_signature=[signature],
             autograph=False,
         )
@@ -156,7 +163,7 @@ class Inception:
 
 def _ahead(iterable):
     """Iterate over `iterable` in another thread, one item ahead of the caller."""
-    iterator, end = iter(iterable), object()
+    iterator, end = iter(iterable), cast(Any, object())
     with ThreadPoolExecutor(1) as thread:
         following = thread.submit(next, iterator, end)
         while (item := following.result()) is not end:
@@ -171,7 +178,7 @@ def _chunks(batches):
         batch = np.asarray(batch)
         if batch.dtype != np.uint8 or batch.ndim != 4 or batch.shape[-1] not in (1, 3):
             raise ValueError(
-                f"pictures are {batch.dtype} {list(batch.shape)}, "
+                f"images are {batch.dtype} {list(batch.shape)}, "
                 "expected uint8 [n, height, width, 1 or 3]"
             )
         while len(batch):
@@ -186,20 +193,22 @@ def _chunks(batches):
         yield np.concatenate([*parts, padding]), count
 
 
-def preprocess(pictures):
-    """uint8 [n, height, width, 3] to the network's float32 [n, 299, 299, 3], in [-1, 1).
+def preprocess(images: np.ndarray | tf.Tensor) -> tf.Tensor:
+    """Convert uint8 [n, height, width, 3] to float32 [n, 299, 299, 3], in [-1, 1).
 
     As the reference graph does it: TensorFlow 1's bilinear resize of 0..255 (no half-pixel
-    centres, no antialiasing), then (x - 128) / 128.
+    centers, no antialiasing), then (x - 128) / 128.
     """
     resized = tf.raw_ops.ResizeBilinear(
-        images=tf.cast(pictures, tf.float32), size=[INPUT_SIZE, INPUT_SIZE]
+        images=tf.cast(images, tf.float32), size=[INPUT_SIZE, INPUT_SIZE]
     )
     return (resized - 128.0) * (1 / 128)
 
 
-def network(weights, x, layers):
-    """The graph itself: {layer: float32 [n, DIMENSIONS[layer]]} for x float32 [n, 299, 299, 3].
+def network(
+    weights: dict[str, np.ndarray], x: tf.Tensor, layers: Sequence[str]
+) -> dict[str, tf.Tensor]:
+    """Compute {layer: float32 [n, DIMENSIONS[layer]]} for x float32 [n, 299, 299, 3].
 
     Only as deep as `layers` needs. Names are those of the reference graph's nodes.
     """
@@ -214,7 +223,7 @@ def network(weights, x, layers):
     return outputs
 
 
-def _convs(weights, x, *names, stride=1, padding="SAME"):
+def _convs(weights, x, *names, stride=1, padding: Literal["SAME", "VALID"] = "SAME"):
     """Convolutions with ReLU, one after the other."""
     for name in names:
         x = tf.nn.conv2d(x, weights[f"{name}/kernel"], stride, padding)

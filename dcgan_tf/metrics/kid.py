@@ -12,17 +12,13 @@ def kernel_distance(
 ) -> tuple[float, float | None]:
     """Kernel Inception Distance: unbiased squared MMD with the kernel (x.y / d + 1)^3.
 
-    Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over random subsets, each drawn
-    without replacement. Unbiased, so equal distributions average 0 and single values can be
-    negative. Subsets are no larger than either side; where one holds both whole there is just
-    that one.
+    Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over random subsets of the features
+    [n, d], each drawn without replacement. Unbiased, so equal distributions average 0 and single
+    values can be negative. If one subset holds both sides whole, there is just that one.
 
-    The standard deviation is that over subsets of at most half of either side, for larger ones
-    would hold nearly the same pictures each time. Where the mean is that of all pictures, this is
-    the delete-half jackknife's estimate of its error.
-
-    Args:
-        first, second: features [n, d] of any float type.
+    The standard deviation is that over subsets of at most half of either side, because larger ones
+    would hold nearly the same images each time. If the mean is that of all images, this is the
+    delete-half jackknife's estimate of its error.
 
     Returns:
         (mean, standard deviation); the latter is None below four samples a side.
@@ -45,11 +41,7 @@ def kernel_distance(
 
 
 def subset_sizes(fewest: int, subset_size: int = 1000) -> tuple[int, int | None]:
-    """Samples in each subset for the mean, and for the standard deviation (None: too few).
-
-    Args:
-        fewest: samples on the smaller side.
-    """
+    """Samples in each subset for the mean, and for the standard deviation (None: too few)."""
     half = fewest // 2
     return min(subset_size, fewest), min(subset_size, half) if half >= 2 else None
 

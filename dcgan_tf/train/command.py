@@ -69,7 +69,7 @@ def parse_training(argv=None):
     settings = base | flags
     settings |= {n: _at_home(flag(n), settings[n]) for n in PATHS if n in settings}
     if flags.get("inception"):
-        check_file(Path(settings["inception"]), "--inception", ".tgz, .pb or .npz")
+        check_file(Path(settings["inception"]), "--inception", ".tgz or .npz")
     if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
         # In config.toml a relative path starts from the directory that the run was started in.
         named = {n: settings[n] for n in ("data", "packs", "inception") if flags.get(n)}

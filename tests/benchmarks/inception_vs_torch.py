@@ -12,7 +12,7 @@ import functools
 import numpy as np
 import turns
 
-from dcgan_tf.metrics.inception_shapes import weight_shapes
+from dcgan_tf.metrics.inception_weights import weight_shapes
 
 BATCH = 32
 COMPARED = 2  # pictures

@@ -171,7 +171,7 @@ def test_cached_features_that_are_no_files_are_damaged(tmp_path, kind, name):
     (tmp_path / name).unlink(missing_ok=True)
     put_special(tmp_path / name, kind)
     with little_memory():
-        assert not features._is_whole(tmp_path, features.Pictures("x", 2, {}, list), ("mixed_7",))
+        assert not features._is_whole(tmp_path, features.Images("x", 2, {}, list), ("mixed_7",))
 
 
 @pytest.mark.parametrize("kind", NO_LINK)

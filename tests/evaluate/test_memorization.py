@@ -1,30 +1,29 @@
-"""Is a generator that copies found out, and one that does not left in peace?"""
+"""The memorization check finds planted copies, and nothing else."""
 
 import json
 
 import numpy as np
 import pytest
-from helpers import SMALL_AT_64, faces_zip, train
 from PIL import Image
 from tiny_inception import TinyInception
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate import archive, memorization
 from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate import memorization, reference, scorer
 from dcgan_tf.evaluate.memorization import Blurred, find_neighbours, verdict
 from dcgan_tf.metrics import features
 
 
-def smooth_pictures(seed, count):
-    """Random pictures with structure: what is left of noise when it is enlarged."""
+def smooth_images(seed, count):
+    """Random images with structure: what is left of noise when it is enlarged."""
     small = np.random.default_rng(seed).integers(0, 256, (count, 4, 4, 3), np.uint8)
     return small.repeat(4, axis=1).repeat(4, axis=2)
 
 
 def verdict_on(samples, held_out, training):
-    def vectors(pictures):
-        return next(TinyInception().features([pictures], ["mixed_7"]))["mixed_7"]
+    def vectors(images):
+        return next(TinyInception().features([images], ["mixed_7"]))["mixed_7"]
 
     spaces = [
         find_neighbours(*(space(p) for p in (samples, held_out, training)))
@@ -33,21 +32,21 @@ def verdict_on(samples, held_out, training):
     return verdict(*spaces), spaces
 
 
-def test_blur_is_the_direct_one_and_keeps_flat_pictures():
-    picture = np.random.default_rng(0).integers(0, 256, (1, 6, 7, 1), np.uint8)
+def test_blur_is_the_direct_one_and_keeps_flat_images():
+    image = np.random.default_rng(0).integers(0, 256, (1, 6, 7, 1), np.uint8)
     kernel = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
-    found = Blurred(picture)[:1].reshape(6, 7) * np.sqrt(42)
-    window = picture[0, 1:6, 1:6, 0]  # around the pixel (3, 3)
+    found = Blurred(image)[:1].reshape(6, 7) * np.sqrt(42)
+    window = image[0, 1:6, 1:6, 0]  # around the pixel (3, 3)
     assert found[3, 3] == pytest.approx((kernel * window).sum(), rel=1e-5)
     flat = Blurred(np.full((2, 5, 5, 3), 77, np.uint8))
     assert len(flat) == 2 and np.allclose(flat[np.array([1])] * np.sqrt(75), 77)
 
 
 def test_planted_copies_are_found_and_each_copy_its_original():
-    training, held_out = smooth_pictures(0, 120), smooth_pictures(1, 100)
+    training, held_out = smooth_images(0, 120), smooth_images(1, 100)
     noise = np.random.default_rng(2).integers(-6, 7, training[:30].shape)
     copies = np.clip(training[:30] + noise, 0, 255).astype(np.uint8)
-    samples = np.concatenate([copies, smooth_pictures(3, 70)])
+    samples = np.concatenate([copies, smooth_images(3, 70)])
     found, spaces = verdict_on(samples, held_out, training)
     assert found["verdict"] == "copies" and found["copies"] == pytest.approx(0.3, abs=0.03)
     for space in spaces:
@@ -55,14 +54,14 @@ def test_planted_copies_are_found_and_each_copy_its_original():
     assert set(memorization.suspects(*spaces, count=8)) <= set(range(30))
 
 
-def test_fresh_pictures_are_no_copies():
-    found, _ = verdict_on(smooth_pictures(3, 100), smooth_pictures(1, 100), smooth_pictures(0, 120))
+def test_fresh_images_are_no_copies():
+    found, _ = verdict_on(smooth_images(3, 100), smooth_images(1, 100), smooth_images(0, 120))
     assert found["verdict"] == "no sign of copying" and found["copies"] <= found["allowed"]
     assert found["pixels"]["ratio_of_medians"] == pytest.approx(1, abs=0.1)
 
 
-def test_smooth_pictures_near_in_pixels_alone_are_no_copies():
-    training, held_out = smooth_pictures(0, 120), smooth_pictures(1, 100)
+def test_smooth_images_near_in_pixels_alone_are_no_copies():
+    training, held_out = smooth_images(0, 120), smooth_images(1, 100)
     near, far = np.full(50, 0.1), np.full(50, 1e6)
     pixels = find_neighbours(Blurred(held_out[:50]), Blurred(held_out), Blurred(training))
     for first, second, share in ((near, far, 0), (near, near, 1)):
@@ -72,7 +71,7 @@ def test_smooth_pictures_near_in_pixels_alone_are_no_copies():
         assert verdict(*spaces)["copies"] == share
 
 
-def test_held_out_pictures_that_were_trained_on_give_no_ratio():
+def test_held_out_images_that_were_trained_on_give_no_ratio():
     zero, far = np.zeros(20), np.full(20, 3.0)
     space = memorization.Neighbours(far, zero, np.zeros(20, int))
     record = verdict(space, space)
@@ -83,62 +82,46 @@ def test_held_out_pictures_that_were_trained_on_give_no_ratio():
     assert unknown.startswith("20 samples of r\n")
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    cwd = tmp_path_factory.mktemp("memorisation")
-    faces_zip(cwd, 60)
-    flags = [*SMALL_AT_64, "--batch-size", "8", "--sample-count", "4", "--epochs", "1"]
-    done = train("--data", "faces.zip", "--subset", 32, *flags, "--run", "runs/a", cwd=cwd)
-    assert done.returncode == 0, done.stderr
-    return cwd
-
-
-@pytest.fixture
-def there(trained, monkeypatch):
-    monkeypatch.chdir(trained)
-    monkeypatch.setattr(scorer, "load_inception", lambda path: TinyInception())
-    return trained
-
-
 def examine(capsys, *flags):
-    memorization.examine(
-        evaluate.parse_evaluation(["--run", "runs/a", "--memorisation", *flags, "--json"])
-    )
+    flags = ["--run", "runs/a", "--memorisation", *flags, "--json"]
+    request = evaluate.parse_evaluation(flags)
+    memorization.examine(request.run, request)
     return json.loads(capsys.readouterr().out)
 
 
-def test_command_gives_a_verdict_and_a_picture_of_pairs(there, capsys):
+def test_command_gives_a_verdict_and_an_image_of_pairs(there, tiny, capsys):
     record = examine(capsys)
-    assert record["samples"] == 28 and "not trained on" in record["held_out"]
+    assert record["samples"] == 24 and "not trained on" in record["held_out"]
     assert record["verdict"] == "no sign of copying"  # noise of an untrained generator
-    assert json.loads((there / "runs/a/memorization.json").read_text()) == record
-    with Image.open(there / "runs/a/memorization.png") as image:
+    assert json.loads((there / "runs/a/memorisation.json").read_text()) == record
+    with Image.open(there / "runs/a/memorisation.png") as image:
         assert image.size == (2 * (4 * (128 + 6) - 6), 2 * (4 * (64 + 6) - 6))
 
 
-def test_command_convicts_a_generator_that_hands_out_its_training_pictures(
-    there, capsys, monkeypatch
+def test_command_convicts_a_generator_that_hands_out_its_training_images(
+    there, tiny, capsys, monkeypatch
 ):
-    archive, _ = reference.open_archive(evaluate.parse_evaluation(["--run", "runs/a"]))
-    pixels = np.asarray(archive.pack.pixels[:28])
+    request = evaluate.parse_evaluation(["--run", "runs/a"])
+    own, _ = archive.open_archive(request.run, request)
+    pixels = np.asarray(own.pack.pixels)
     made_by = {"generator_sha256": "thief", "crop": "none"}
-    stolen = features.Pictures("stolen", 28, made_by, lambda: iter([pixels]))
+    stolen = features.Images("stolen", 24, made_by, lambda: iter([pixels]))
     monkeypatch.setattr(memorization, "generated", lambda generator, count, seed: stolen)
     record = examine(capsys)
     assert record["verdict"] == "copies" and record["copies"] == 1
     assert record["pixels"]["median_distance"] == 0
-    with Image.open(there / "runs/a/memorization.png") as image:
+    with Image.open(there / "runs/a/memorisation.png") as image:
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
     assert memorization.in_words(record, Run("runs/a")).count("100.0%") >= 2
 
 
-def test_without_held_out_pictures_it_says_how_to_get_some(there, capsys):
+def test_without_held_out_images_it_says_how_to_get_some(there, tiny, capsys):
     config = there / "runs/a/config.toml"
     text = config.read_text()
-    config.write_text(text.replace("subset = 32 ", "subset = 0 "))
+    config.write_text(text.replace("subset = 24 ", "subset = 0 "))
     try:
-        with pytest.raises(UserError, match="trained on all|not the pictures"):
+        with pytest.raises(UserError, match="trained on all|not the images"):
             examine(capsys)
     finally:
         config.write_text(text)

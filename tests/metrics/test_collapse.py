@@ -24,14 +24,14 @@ def epochs(*diversities, d_real=0.6, d_fake=0.4, steps=10):
 
 
 def test_spread_is_the_mean_distance_of_all_pairs():
-    pictures = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), np.uint8)
-    pairs = itertools.combinations(pictures.astype(float), 2)
+    images = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), np.uint8)
+    pairs = itertools.combinations(images.astype(float), 2)
     expected = np.mean([np.sqrt(np.mean((a - b) ** 2)) for a, b in pairs])
-    assert collapse.spread(pictures) == pytest.approx(expected, rel=1e-12)
-    assert collapse.spread(np.repeat(pictures[:1], 5, axis=0)) == 0
+    assert collapse.spread(images) == pytest.approx(expected, rel=1e-12)
+    assert collapse.spread(np.repeat(images[:1], 5, axis=0)) == 0
 
 
-def test_diversity_of_the_data_is_1_and_of_one_picture_0():
+def test_diversity_of_the_data_is_1_and_of_one_image_0():
     pixels = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), np.uint8)
     own = collapse.Diversity(pixels).measure(pixels[300:332])
     assert own == {"diversity": pytest.approx(1, abs=0.02), "roughness": pytest.approx(1, abs=0.03)}
@@ -61,12 +61,12 @@ def test_noise_is_as_varied_as_faces_and_told_by_its_roughness(width, color):
 
 
 def test_roughness_is_the_steps_of_neighbors_for_the_variance():
-    pictures = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), np.uint8)
-    values = pictures.astype(float)
+    images = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 3), np.uint8)
+    values = images.astype(float)
     down = np.mean((values[:, 1:] - values[:, :-1]) ** 2)
     right = np.mean((values[:, :, 1:] - values[:, :, :-1]) ** 2)
     expected = (down + right) / 2 / values.var((1, 2)).mean()
-    assert collapse.roughness(pictures) == pytest.approx(expected, rel=1e-12)
+    assert collapse.roughness(images) == pytest.approx(expected, rel=1e-12)
     assert collapse.roughness(np.full((3, 4, 4, 1), 7, np.uint8)) == 0
 
 

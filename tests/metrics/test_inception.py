@@ -1,26 +1,38 @@
-"""The Inception network, its weight readers, the download and the golden check."""
+"""The Inception network, its weight readers and the golden check."""
 
-import http.server
 import io
 import json
-import os
 import tarfile
 import threading
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from downloads import Server, files_in
 from helpers import SHARED
 from reference_graph import ReferenceGraph, evaluate_directly
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.metrics import inception, inception_download
-from dcgan_tf.metrics.inception_download import download_archive
-from dcgan_tf.metrics.inception_shapes import KERNEL_SHAPES, weight_shapes
-from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
+from dcgan_tf.metrics import inception
+from dcgan_tf.metrics.inception_weights import (
+    GRAPH_NAME,
+    KERNEL_SHAPES,
+    read_weights,
+    weight_shapes,
+)
 
+ARCHIVE = "inception-2015-12-05.tgz"
 SHARED_NPZ = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
 needs_weights = pytest.mark.skipif(not SHARED_NPZ.exists(), reason=f"{SHARED_NPZ} is absent")
+
+
+def archive_of(path, graph):
+    """A .tgz with the bytes of a graph in it."""
+    with tarfile.open(path, "w:gz", compresslevel=0) as archive:
+        member = tarfile.TarInfo(f"./{GRAPH_NAME}")
+        member.size = len(graph)
+        archive.addfile(member, io.BytesIO(graph))
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +42,8 @@ def graph_def():
 
 @pytest.fixture(scope="module")
 def graph_file(graph_def, tmp_path_factory):
-    path = tmp_path_factory.mktemp("graph") / GRAPH_NAME
-    path.write_bytes(graph_def.SerializeToString())
-    return path
+    path = tmp_path_factory.mktemp("graph") / ARCHIVE
+    return archive_of(path, graph_def.SerializeToString())
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +66,7 @@ def small_npz(weights, tmp_path_factory):
 @pytest.fixture
 def golden_of_graph(graph_def, monkeypatch, tmp_path):
     """Makes the random graph the true one: its own features, from the session, are golden."""
-    features = evaluate_directly(graph_def, inception.golden_picture()[None])["mixed_7"][0]
+    features = evaluate_directly(graph_def, inception.golden_image()[None])["mixed_7"][0]
     path = tmp_path / "golden.json"
     path.write_text(json.dumps({"mixed_7": features.tolist()}))
     monkeypatch.setattr(inception, "GOLDEN_FILE", path)
@@ -66,7 +77,7 @@ def small_chunk(monkeypatch):
     monkeypatch.setattr(inception, "CHUNK", 2)
 
 
-def pictures(count, size=64, channels=3, seed=0):
+def random_images(count, size=64, channels=3, seed=0):
     shape = (count, size, size, channels)
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
@@ -76,7 +87,7 @@ def collect(chunks, layer):
 
 
 def test_folded_network_equals_the_graph_itself(graph_def, weights, small_chunk):
-    images = np.concatenate([pictures(1), inception.golden_picture()[None]])
+    images = np.concatenate([random_images(1), inception.golden_image()[None]])
     expected = evaluate_directly(graph_def, images)
     layers = ("mixed_7", "pool_3", "logits")
     (chunk,) = inception.Inception(weights).features([images], layers)
@@ -97,8 +108,8 @@ def test_the_table_of_weights():
 
 
 def test_preprocessing_is_tensorflow_1_bilinear():
-    images = pictures(1, size=50).astype(np.float64)
-    position = np.arange(299) * (50 / 299)  # corner to corner, no half-pixel centres
+    images = random_images(1, size=50).astype(np.float64)
+    position = np.arange(299) * (50 / 299)  # corner to corner, no half-pixel centers
     low = np.floor(position).astype(int)
     high, t = np.minimum(low + 1, 49), (position - low)[:, None, None]
     rows = images[0][low] * (1 - t) + images[0][high] * t
@@ -109,7 +120,7 @@ def test_preprocessing_is_tensorflow_1_bilinear():
 
 
 def test_features_do_not_depend_on_batches(weights, small_chunk):
-    images = pictures(5)
+    images = random_images(5)
     network = inception.Inception(weights)
     whole = list(network.features([images], ("mixed_7",)))
     assert [len(chunk["mixed_7"]) for chunk in whole] == [2, 2, 1]
@@ -124,24 +135,25 @@ def test_features_do_not_depend_on_batches(weights, small_chunk):
 
 
 def test_one_channel_is_three_equal_ones(weights, small_chunk):
-    grey = pictures(2, size=28, channels=1)
+    gray = random_images(2, size=28, channels=1)
     network = inception.Inception(weights)
-    (a,) = network.features([grey], ("mixed_7",))
-    (b,) = network.features([np.repeat(grey, 3, axis=-1)], ("mixed_7",))
+    (a,) = network.features([gray], ("mixed_7",))
+    (b,) = network.features([np.repeat(gray, 3, axis=-1)], ("mixed_7",))
     np.testing.assert_array_equal(a["mixed_7"], b["mixed_7"])
 
 
 @pytest.mark.parametrize(
-    "images", [np.zeros((1, 8, 8, 3), np.float32), np.zeros((8, 8, 3), np.uint8), pictures(1, 8, 4)]
+    "images",
+    [np.zeros((1, 8, 8, 3), np.float32), np.zeros((8, 8, 3), np.uint8), random_images(1, 8, 4)],
 )
-def test_other_pictures_are_refused(weights, images):
+def test_other_images_are_refused(weights, images):
     with pytest.raises(ValueError, match="expected uint8"):
         list(inception.Inception(weights).features([images], ("mixed_7",)))
 
 
 def test_errors_of_the_source_arrive(weights, small_chunk):
     def source():
-        yield pictures(2)
+        yield random_images(2)
         raise RuntimeError("the disk is gone")
 
     chunks = inception.Inception(weights).features(source(), ("mixed_7",))
@@ -154,9 +166,9 @@ def test_input_is_prepared_ahead(weights, small_chunk):
     ahead = threading.Event()
 
     def source():
-        yield pictures(2)
+        yield random_images(2)
         ahead.set()
-        yield pictures(2)
+        yield random_images(2)
 
     chunks = inception.Inception(weights).features(source(), ("mixed_7",))
     next(chunks)
@@ -168,10 +180,10 @@ def test_npz_stops_at_mixed_7(small_npz, weights):
     network = inception.Inception(read_weights(small_npz))
     assert network.layers == ("mixed_7",)
     assert inception.Inception(weights).layers == ("mixed_7", "pool_3", "logits")
-    # The stamp of FID-768 does not depend on what else the file holds.
+    # The protocol of FID-768 does not depend on what else the file holds.
     assert network.weights_hash("mixed_7") == inception.Inception(weights).weights_hash("mixed_7")
-    with pytest.raises(UserError, match="no layer 'pool_3', only mixed_7; use --features mixed_7"):
-        network.features([pictures(1)])
+    with pytest.raises(UserError, match="features pool_3: .* reach only mixed_7; use"):
+        network.features([random_images(1)])
 
 
 def test_weights_hash_sees_every_bit(weights):
@@ -187,27 +199,25 @@ def write(path, data):
     return path
 
 
-def test_other_files_are_refused(tmp_path, small_npz, graph_file):
+def test_other_files_are_refused(tmp_path, small_npz, graph_def):
     npz = dict(np.load(small_npz))
     np.savez(tmp_path / "lacking.npz", **{k: v for k, v in npz.items() if k != "conv_3/kernel"})
     np.savez(tmp_path / "shape.npz", **npz | {"conv_3/bias": np.zeros(5, np.float32)})
-    np.savez(tmp_path / "nan.npz", **npz | {"conv_3/bias": np.full(80, np.nan, np.float32)})
-    with tarfile.open(tmp_path / "other.tgz", "w:gz") as archive:
+    with tarfile.open(tmp_path / "readme.tgz", "w:gz") as archive:
         archive.addfile(tarfile.TarInfo("README"))
     other_graph = tf.compat.v1.GraphDef()
     other_graph.node.add(name="conv", op="Relu")
     cases = {
-        tmp_path / "absent.pb": "no such file",
+        tmp_path / "absent.tgz": "no such file",
         tmp_path / "lacking.npz": r"has no 'conv_3/kernel' \(1 arrays are missing\)",
         tmp_path / "shape.npz": r"'conv_3/bias' is float32 \[5\], expected float32 \[80\]",
-        tmp_path / "nan.npz": "'conv_3/bias' contains NaN",
-        tmp_path / "other.tgz": "holds no classify_image_graph_def.pb",
-        write(tmp_path / "text.pb", b"<html>moved</html>"): "damaged or of another kind",
-        write(tmp_path / "empty.pb", b""): "no batch norm 'conv/batchnorm'",
-        write(tmp_path / "other.pb", other_graph.SerializeToString()): "no batch norm",
-        write(tmp_path / "cut.pb", graph_file.read_bytes()[:5_000_000]): "damaged",
+        tmp_path / "readme.tgz": "holds no classify_image_graph_def.pb",
+        write(tmp_path / "text.tgz", b"<html>moved</html>"): "Not a gzipped file",
+        archive_of(tmp_path / "empty.tgz", b""): "no batch norm 'conv/batchnorm'",
+        archive_of(tmp_path / "other.tgz", other_graph.SerializeToString()): "no batch norm",
+        archive_of(tmp_path / "cut_graph.tgz", graph_def.SerializeToString()[:5_000_000]): "Error",
         write(tmp_path / "cut.npz", small_npz.read_bytes()[:5_000_000]): "not a whole zip file",
-        write(tmp_path / "cut.tgz", (tmp_path / "other.tgz").read_bytes()[:40]): "damaged",
+        write(tmp_path / "cut.tgz", (tmp_path / "readme.tgz").read_bytes()[:40]): "no usable",
     }
     for path, reason in cases.items():
         with pytest.raises(UserError, match=reason) as caught:
@@ -220,16 +230,16 @@ def test_other_files_are_refused(tmp_path, small_npz, graph_file):
 def test_graph_without_a_constant_is_refused(graph_def, tmp_path):
     lacking = tf.compat.v1.GraphDef()
     lacking.node.extend(n for n in graph_def.node if n.name != "mixed_10/conv/batchnorm/beta")
-    path = write(tmp_path / "lacking.pb", lacking.SerializeToString())
+    path = archive_of(tmp_path / "lacking.tgz", lacking.SerializeToString())
     with pytest.raises(UserError, match="no constant 'mixed_10/conv/batchnorm/beta'"):
         read_weights(path)
 
 
 def test_golden_check_accepts_and_refuses(golden_of_graph, weights):
-    inception.check_golden(weights, "right.pb")
+    inception.check_golden(weights, "right.tgz")
     wrong = weights | {"mixed_7/tower_2/conv/bias": weights["mixed_7/tower_2/conv/bias"] + 0.01}
-    with pytest.raises(UserError, match="wrong.pb: these are not the weights of inception-2015"):
-        inception.check_golden(wrong, "wrong.pb")
+    with pytest.raises(UserError, match="wrong.tgz: these are not the weights of inception-2015"):
+        inception.check_golden(wrong, "wrong.tgz")
 
 
 def test_another_graph_is_refused(graph_file):
@@ -247,137 +257,31 @@ def test_golden_check_on_the_true_weights():
             inception.check_golden(true | {name: true[name] * np.float32(1.02)}, SHARED_NPZ)
 
 
-class Server:
-    """Serves one body on 127.0.0.1, and counts the requests."""
-
-    def __init__(self, body, announced=None, status=200):
-        self.requests = 0
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(handler):
-                self.requests += 1
-                handler.send_response(status)
-                handler.send_header("Content-Length", str(announced or len(body)))
-                handler.end_headers()
-                handler.wfile.write(body)
-
-            def log_message(handler, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/inception-2015-12-05.tgz"
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """The folder that the archive is downloaded into."""
+    monkeypatch.setattr(inception, "CACHE", tmp_path)
+    return tmp_path
 
 
-def files_in(folder):
-    """Names of all files but the lock, which stays."""
-    return [name for name in os.listdir(folder) if not name.endswith(".lock")]
-
-
-def test_download_is_loaded_and_cached(graph_file, golden_of_graph, tmp_path):
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz", compresslevel=0) as tar:
-        tar.add(graph_file, arcname=f"./{GRAPH_NAME}")
-    body, cache = archive.getvalue(), tmp_path / "cache"
+def test_download_is_loaded_and_cached(graph_file, golden_of_graph, cache, monkeypatch):
+    body = graph_file.read_bytes()
+    assert inception.ARCHIVE_URL.startswith("https://")
+    monkeypatch.setattr(inception, "ARCHIVE_BYTES", len(body))
     with Server(body) as server:
-        arguments = {"cache_dir": cache, "url": server.url, "expected_bytes": len(body)}
-        network = inception.load_inception(**arguments)
-        assert network.layers == ("mixed_7", "pool_3", "logits")
-        inception.load_inception(**arguments)
+        monkeypatch.setattr(inception, "ARCHIVE_URL", server.url)
+        for _ in range(2):
+            assert inception.load_inception().layers == ("mixed_7", "pool_3", "logits")
         assert server.requests == 1
-    assert files_in(cache) == ["inception-2015-12-05.tgz"]
+    assert ARCHIVE in files_in(cache)
 
 
-@pytest.mark.parametrize(
-    ("server", "reason"),
-    [
-        ({"body": b"x" * 900, "announced": 1000}, "900 bytes came, expected 1,000"),
-        ({"body": b"<html>log in first</html>"}, "25 bytes came, expected 1,000"),
-        ({"body": b"x" * 1001}, "1,001 bytes came, expected 1,000"),
-        ({"body": b"x" * 1000, "status": 404}, "404"),
-    ],
-)
-def test_bad_download_leaves_nothing(tmp_path, server, reason):
-    with Server(**server) as served, pytest.raises(UserError, match=reason) as caught:
-        download_archive(tmp_path, served.url, 1000)
-    assert "--inception PATH" in str(caught.value) and served.url in str(caught.value)
-    assert files_in(tmp_path) == []
-
-
-def test_no_network_says_what_to_do(tmp_path):
+def test_a_failed_download_and_a_damaged_archive_say_what_to_do(cache, monkeypatch):
+    monkeypatch.setattr(inception, "ARCHIVE_BYTES", 1000)
     with Server(b"") as server:
-        url = server.url
-    with pytest.raises(UserError, match=r"download failed \(.*--inception PATH"):
-        inception.load_inception(cache_dir=tmp_path, url=url)
-
-
-def test_without_a_home_folder_the_way_out_is_named(monkeypatch):
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)
-    with pytest.raises(UserError, match="no home folder.*--inception PATH"):
-        download_archive()
-
-
-def test_incomplete_cache_is_downloaded_again(tmp_path):
-    write(tmp_path / "inception-2015-12-05.tgz", b"half")
-    with Server(b"x" * 1000) as server:
-        assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
-
-
-def test_what_a_killed_download_left_is_deleted(tmp_path):
-    write(tmp_path / ".writing-0123456789ab-inception-2015-12-05.tgz", b"y" * 5000)
-    with Server(b"x" * 1000) as server:
-        assert download_archive(tmp_path, server.url, 1000).read_bytes() == b"x" * 1000
-    assert files_in(tmp_path) == ["inception-2015-12-05.tgz"]
-
-
-def test_a_server_without_an_end_is_left(tmp_path):
-    with Server(b"x" * 500_000) as server, pytest.raises(UserError, match="expected 1,000"):
-        download_archive(tmp_path, server.url, 1000)
-    assert files_in(tmp_path) == []
-
-
-def test_damaged_archive_in_the_cache_is_named_with_what_to_do(tmp_path):
-    write(tmp_path / "inception-2015-12-05.tgz", b"x" * 1000)
-    with pytest.raises(UserError, match="delete .*inception-2015-12-05.tgz to download it again"):
-        inception.load_inception(cache_dir=tmp_path, expected_bytes=1000)
-
-
-def test_weights_come_over_an_encrypted_connection_only(tmp_path, monkeypatch):
-    assert inception_download.ARCHIVE_URL.startswith("https://")
-    plain = io.BytesIO(b"x" * 1000)
-    plain.url = "http://elsewhere/inception-2015-12-05.tgz"
-    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: plain)
-    with pytest.raises(UserError, match="not encrypted"):
-        download_archive(tmp_path, expected_bytes=1000)
-    assert files_in(tmp_path) == []
-
-
-@needs_weights
-@pytest.mark.skipif("DCGAN_TF_SLOW" not in os.environ, reason="minutes; set DCGAN_TF_SLOW=1 to run")
-def test_floor_of_real_faces():
-    import zipfile
-
-    from PIL import Image
-
-    from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
-
-    network, sides = inception.load_inception(SHARED_NPZ), []
-    for name in ("celeba_train_10k", "celeba_val_2k"):
-        with zipfile.ZipFile(SHARED / "faces" / f"{name}.zip") as archive:
-            names = sorted(n for n in archive.namelist() if n.endswith(".jpg"))[:2000]
-            faces = [Image.open(io.BytesIO(archive.read(n))) for n in names]
-            faces = [
-                f.crop((30, 55, 150, 175)).resize((64, 64), Image.Resampling.BICUBIC) for f in faces
-            ]
-        statistics = FeatureStatistics()
-        for chunk in network.features([np.stack(faces)], ("mixed_7",)):
-            statistics.update(chunk["mixed_7"])
-        sides.append(statistics)
-    assert frechet_distance(*sides) == pytest.approx(0.046, abs=0.001)
+        monkeypatch.setattr(inception, "ARCHIVE_URL", server.url)
+        with pytest.raises(UserError, match=r"download failed \(.*--inception PATH"):
+            inception.load_inception()
+    write(cache / ARCHIVE, b"x" * 1000)
+    with pytest.raises(UserError, match=f"delete .*{ARCHIVE} to download it again"):
+        inception.load_inception()

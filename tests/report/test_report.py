@@ -170,7 +170,7 @@ def test_warnings_and_changes_are_marked(run):
         ("collapse", 3),
         ("saturated D", 5),
     ]
-    assert "0.10 of the real pictures'" in data["troubles"][0]["text"]
+    assert "0.10 of the real images'" in data["troubles"][0]["text"]
     assert data["changes"] == [{"what": "g_learning_rate 0.1 → 0.05", "epoch": 2}]
 
 

@@ -15,10 +15,10 @@ from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, frechet_name, mismatch, read_records
 from dcgan_tf.data.pack import Pack, archive_or_pack
+from dcgan_tf.evaluate.archive import cache_of, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
-from dcgan_tf.evaluate.protocol import KID_SUBSETS_IN_TRAINING
-from dcgan_tf.evaluate.reference import Choice, cache_of, choose_subset, training_archive
-from dcgan_tf.evaluate.scorer import Scorer, open_inception
+from dcgan_tf.evaluate.reference import Choice, choose_reference
+from dcgan_tf.evaluate.scorer import KID_SUBSETS_IN_TRAINING, Scorer, open_inception
 from dcgan_tf.train.callbacks.best import is_best, is_own, publish_best, restore_best
 from dcgan_tf.train.callbacks.periodic_image import attempt
 
@@ -141,7 +141,7 @@ def training_scorer(config: Config, pack: Pack) -> Scorer:
     """
     source = archive_or_pack(config, pack.manifest["pixels_sha256"])
     archive, count = training_archive(config, source, pack), config.score_samples
-    choice = choose_subset(archive, min(count, len(archive.rows)), count, seed=0)
+    choice = choose_reference(archive, min(count, len(archive.rows)), count, seed=0)
     inception, layer = open_inception(config.inception or None)
     return Scorer(inception, layer, choice, cache_of(config), subsets=KID_SUBSETS_IN_TRAINING)
 

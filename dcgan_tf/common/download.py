@@ -1,0 +1,89 @@
+"""Download a file once into a cache and check it."""
+
+import http.client
+import logging
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from dcgan_tf.common.atomic_write import replacing
+from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.files import file_sha256, lock_at, lock_for, make_directory
+from dcgan_tf.common.progress import progress
+
+log = logging.getLogger(__name__)
+
+CACHE = Path("~/.cache/dcgan_tf")
+
+
+def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherwise: str) -> Path:
+    """Return `path` with `~` expanded, downloaded first unless the right file is there already.
+
+    The file appears under its name only when it is complete and checked. Of two processes that
+    need it, the second waits for the first.
+
+    Args:
+        url: where the file is.
+        path: where it is kept.
+        sha256: of its content; None if only the size is known, so the caller checks the content.
+        what: the file in words, such as "the Inception weights".
+        size: in bytes.
+        otherwise: how to do without the download; it ends an error.
+
+    Raises:
+        UserError: no home folder, no such server, another file, or a connection that is not
+            encrypted.
+    """
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise UserError(f"no home folder to keep {what} in ({path}); {otherwise}") from None
+    if is_right(path, sha256, size):
+        return path
+    make_directory(path.parent, f"cache of {what}")
+    with lock_at(lock_for(path)):
+        if not is_right(path, sha256, size):
+            log.info(f"downloading {url} to {path}")
+            _download(url, path, sha256, size, otherwise)
+    return path
+
+
+def is_right(path: Path, sha256: str | None, size: int) -> bool:
+    """Whether a file is there, of this size and content."""
+    if not path.is_file() or path.stat().st_size != size:
+        return False
+    return sha256 is None or file_sha256(path) == sha256
+
+
+def _download(url, path, sha256, size, otherwise):
+    try:
+        with replacing(path) as temporary:
+            received = _copy(url, temporary, size, path.name)
+            if received != size:
+                raise OSError(f"sent another file: {received:,} bytes came, expected {size:,}")
+            if not is_right(temporary, sha256, size):
+                raise OSError("sent another file: its SHA-256 is not the expected one")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
+        raise UserError(
+            f"{url}: download failed ({one_line(error)}); check the network and run again, "
+            f"or {otherwise}"
+        ) from error
+
+
+def _copy(url, path, size, name):
+    """Copy the body of `url` to `path`, ending soon after `size` bytes; return how many came."""
+    received = 0
+    with (
+        urllib.request.urlopen(url, timeout=60) as response,
+        path.open("wb") as file,
+        progress(size, name, "B") as bar,
+    ):
+        if url.startswith("https:") and not response.url.startswith("https:"):
+            raise OSError(f"sent on to {response.url}, which is not encrypted")
+        while received <= size and (part := response.read(1 << 16)):
+            file.write(part)
+            received += len(part)
+            bar.update(len(part))
+    return received

@@ -1,0 +1,112 @@
+"""The choice of a reference set and a baseline, and the scores of features."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.data.sources import open_source
+from dcgan_tf.evaluate import archive, reference, score_table, scorer
+from dcgan_tf.evaluate.image_sets import from_pack
+from dcgan_tf.metrics import features
+from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
+from dcgan_tf.metrics.precision_recall import precision_recall
+
+KEYS = ["kid_mean", "kid_std", "inception_score", "precision", "recall", "floor", "protocol"]
+
+
+@pytest.fixture(scope="module")
+def make_archive(trained, tmp_path_factory):
+    packs = str(tmp_path_factory.mktemp("packs"))
+
+    def make(subset):
+        config = Config(
+            dataset="folder",
+            data=str(trained / "faces.zip"),
+            crop="30,55,150,175",
+            subset=subset,
+            packs=packs,
+        )
+        return archive.Archive(config, open_source(config), "own", "rest")
+
+    return make
+
+
+def distinct(*images):
+    """How many different images there are in all."""
+    return len({image.tobytes() for p in images for batch in p.read() for image in batch})
+
+
+def test_rest_is_what_the_subset_leaves_out(make_archive):
+    faces = make_archive(24)
+    assert faces.left_out == 48
+    choice = reference.choose_reference(faces, 20, 20, seed=0, rest=True)
+    own = from_pack(faces.pack, faces.rows, "own")
+    assert [p.count for p in (choice.reference, choice.held_out, own)] == [20, 20, 24]
+    assert distinct(choice.reference, choice.held_out, own) == 64
+
+
+def test_baseline_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(
+    make_archive,
+):
+    faces = make_archive(24)
+    choice = reference.choose_reference(faces, 24, 24, seed=0)  # none of its own are left
+    assert distinct(choice.reference, choice.held_out) == 48 and "rest" in choice.held_out.name
+    choice = reference.choose_reference(faces, 10, 10, seed=0)
+    assert distinct(choice.reference, choice.held_out) == 20 and "own" in choice.held_out.name
+    choice = reference.choose_reference(make_archive(60), 60, 60, seed=0)
+    assert choice.held_out is None and "60 further" in choice.reason and "12" in choice.reason
+    choice = reference.choose_reference(make_archive(60), 12, 12, seed=0, rest=True)
+    assert choice.held_out.count == 12 and "own" in choice.held_out.name
+
+
+@pytest.mark.parametrize(
+    ("own", "spare", "count"),
+    [(2000, 8000, 2000), (2000, 0, 1000), (202_599, 0, 10_000), (2000, 1500, 1500), (3, 0, 1)],
+)
+def test_default_count_leaves_a_baseline(own, spare, count):
+    assert reference.default_count(own, spare) == count
+
+
+def feature_set(seed, count=40, logits=False, shift=0.0):
+    values = np.random.default_rng(seed).normal(shift, 1, (count, 6)).astype(np.float32)
+    statistics = FeatureStatistics()
+    statistics.update(values)
+    return features.FeatureSet(statistics, values, values[:, :5] if logits else None, "", {})
+
+
+def test_scores_are_those_of_the_mathematics_and_fid_768_is_labelled_so():
+    real, fake = feature_set(0), feature_set(1, shift=0.5)
+    found, notes = scorer.compare(real, fake, "mixed_7", seed=0)
+    assert list(found) == ["fid_768", *KEYS[:5]]
+    assert found["fid_768"] == frechet_distance(real.statistics, fake.statistics)
+    wanted = precision_recall(real.features, fake.features)
+    assert (found["precision"], found["recall"]) == wanted
+    assert found["inception_score"] is None and "softmax" in notes[0]
+    found, notes = scorer.compare(real, feature_set(1, logits=True), "pool_3", seed=0)
+    assert found["fid"] > 0 and found["inception_score"] > 1 and not notes
+
+
+def test_too_few_images_give_null_and_a_warning_that_says_why():
+    found, notes = scorer.compare(feature_set(0, 3), feature_set(1, 3, logits=True), "pool_3", 0)
+    assert found["precision"] is None and found["recall"] is None
+    assert found["inception_score"] is None
+    assert any(note.startswith("warning: 3 samples in 6 dimensions") for note in notes)
+    assert any("more than 3" in note for note in notes) and any("10 images" in n for n in notes)
+    assert found["kid_std"] is None and any(
+        "no standard deviation of KID" in note for note in notes
+    )
+    assert found["kid_mean"] is not None and "±" not in score_table.cell(found, "kid_mean")
+
+
+def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_protocol_says_of_what():
+    found, _ = scorer.compare(feature_set(0), feature_set(1, shift=0.5), "mixed_7", seed=0)
+    assert 0 < found["kid_std"] < found["kid_mean"]
+    made_by = {"crop": "center", "size": 8, "channels": 3, "filter": "none"}
+    protocols = {}
+    for count in (40, 2000):
+        side = replace(feature_set(0, count), made_by=made_by)
+        protocols[count] = scorer.protocol(side, side, "mixed_7", "")
+    assert protocols[40]["kid"] == "100 subsets of 40, spread of those of 20"
+    assert protocols[2000]["kid"] == "100 subsets of 1000"
