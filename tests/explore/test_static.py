@@ -17,14 +17,13 @@ from browser import browser, needs_browser
 from helpers import refused
 
 from dcgan_tf.common.directions import Directions
+from dcgan_tf.explore import page as page_module
 from dcgan_tf.explore import runtime as runtime_module
-from dcgan_tf.explore import static
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.exploration import explore
 from dcgan_tf.explore.latent_formula import Recipe, latent
-from dcgan_tf.explore.page import describe, part
+from dcgan_tf.explore.page import describe, part, static_page, write_static
 from dcgan_tf.explore.runtime import CACHE, FILES, VERSION, runtime
-from dcgan_tf.explore.static import static_page, write_static
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents
@@ -284,7 +283,7 @@ def test_what_is_missing_is_said_and_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with refused("pip install"):
         write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
-    monkeypatch.setattr(static, "to_onnx", lambda model, path: Path(path).write_bytes(b"onnx"))
+    monkeypatch.setattr(page_module, "to_onnx", lambda model, path: Path(path).write_bytes(b"onnx"))
     with refused("--runtime", "no such file"):
         write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
     assert not list(tmp_path.iterdir())

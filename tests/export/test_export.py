@@ -55,7 +55,7 @@ def quick(monkeypatch):
 @pytest.fixture
 def without_onnx(monkeypatch):
     """As where its packages are not installed; a folder for a hub takes half as long then."""
-    monkeypatch.setattr(formats, "_is_installed", lambda name: False)
+    monkeypatch.setattr(formats, "find_spec", lambda name: None)
 
 
 @pytest.fixture
@@ -198,7 +198,7 @@ def test_what_a_format_cannot_hold_is_refused(name, tmp_path):
 @pytest.mark.parametrize("name", ["tf2onnx", "onnx", "onnxruntime"])
 def test_a_missing_package_is_named_before_any_work(name, run, monkeypatch):
     installed = set(ONNX.needs) - {name}
-    monkeypatch.setattr(formats, "_is_installed", lambda other: other in installed)
+    monkeypatch.setattr(formats, "find_spec", lambda other: other in installed)
     with refused("--to onnx", f"ONNX needs {name},", 'pip install ".[onnx]"'):
         export("--run", run.root, "--to", "keras,onnx")
     assert files_in(run.root) == {"config.toml", "generator.keras"}
@@ -551,4 +551,4 @@ def test_a_damaged_config_is_named(run):
 def test_every_data_set_has_words():
     from dcgan_tf.common.datasets import DATASETS
 
-    assert card._DRAWS.keys() == DATASETS.keys()
+    assert card.DRAWS.keys() == DATASETS.keys()
