@@ -63,12 +63,7 @@ _SCORES = """\
 def card(
     model: Path, sampler: Sampler, origin: Origin, licence: str | None, files: list[str]
 ) -> str:
-    """The whole file: metadata in YAML, then the card in Markdown.
-
-    Args:
-        model: the generator's file; licence: an identifier, None where the user said none.
-        files: names of the files beside the card.
-    """
+    """The card of the generator in the file `model`; `files` are the names beside the card."""
     height, width, _ = sampler.picture_shape
     tanh = range_of(sampler.model) == "tanh"
     name, records = name_of(model, origin.run), _scores(origin.run, sampler.sha256)

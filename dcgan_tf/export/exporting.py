@@ -79,11 +79,7 @@ def _place(request):
 
 
 class Exporter:
-    """Writes one generator in formats into a folder, each checked against Keras.
-
-    Args:
-        model: in float32.
-    """
+    """Writes a generator, in float32, in formats into a folder, each checked against Keras."""
 
     def __init__(self, model: keras.Model, folder: Path):
         self._model, self._folder, self._rows = model, folder, []
@@ -92,16 +88,14 @@ class Exporter:
             self._expected = in_tensorflow(model)(self._latents)
 
     def add(self, name: str, prefix: str = ""):
-        """Write and measure one of `FORMATS`.
-
-        Args:
-            prefix: of its path in the folder.
+        """Write one of `FORMATS`, at a path that begins with `prefix`, and measure it.
 
         Raises:
             UserError: it cannot hold the generator, or makes other images.
         """
         form = FORMATS[name]
-        path = self._folder / f"{prefix}{form.file}"
+        file = f"{prefix}{form.file}"
+        path = self._folder / file
         with refusing(form.title):
             form.write(self._model, path)
             forward = form.load(path)
@@ -115,7 +109,6 @@ class Exporter:
         forward(self._latents[:1])  # the first call with another number of latents prepares
         alone = _milliseconds(forward, self._latents[:1])
         off = f"{difference:.1e}" if difference else "0"
-        file = f"{prefix}{form.file}"
         self._rows.append((file, f"{_size(path):,}", off, f"{alone:.2f}", f"{together:.2f}"))
 
     def _difference(self, forward):

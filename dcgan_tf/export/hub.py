@@ -61,9 +61,9 @@ class Hub:
         save_png(folder / "grid.png", enlarge(canvas, default_scale(canvas.shape[1])), text)
         if self._origin.config:
             write_text(folder / "config.toml", to_toml(without_places(self._origin.config)))
-        if not self._copied(DIRECTIONS, self._is_ours, folder):
+        if not self._copied(DIRECTIONS, folder):
             self._save_directions(folder / DIRECTIONS)
-        if not self._copied(EXPLORER, self._shows_ours, folder):
+        if not self._copied(EXPLORER, folder):
             self._save_explorer(folder)
         files = [path.name for path in folder.iterdir()]
         text = card(self._model, self._sampler, self._origin, self._licence, files)
@@ -88,32 +88,25 @@ class Hub:
             )
             return
         path = folder / DIRECTIONS
-        directions = self._directions_in(path) if path.is_file() else None
+        directions = read_directions(path, self._sampler, "") if path.is_file() else None
         name = name_of(self._model, self._origin.run)
         about = describe(name, self._sampler, directions, HINT, licence_of(self._model))
         write_static(folder / EXPLORER, self._sampler, directions, about, folder=None)
 
-    def _copied(self, name, is_ours, folder) -> bool:
+    def _copied(self, name, folder) -> bool:
         """Copy a file of the run, if there is one for this generator."""
         homes = dict.fromkeys((home_of(self._model), self._origin.run.root))
         for path in filter(Path.is_file, (home / name for home in homes)):
-            if is_ours(path):
+            if self._is_ours(path):
                 shutil.copyfile(path, folder / name)
                 return True
             log.warning(f"{path}: made for other weights, left out; make it anew")
         return False
 
-    def _directions_in(self, path):
-        return read_directions(path, self._sampler, "directions")
-
     def _is_ours(self, path):
         try:
-            return bool(self._directions_in(path).names)
-        except UserError:
-            return False
-
-    def _shows_ours(self, path):
-        try:
-            return self._sampler.sha256[:12].encode() in read_file(path, 4 * limits.FILE_BYTES)
-        except BadFile:
+            if path.name == EXPLORER:
+                return self._sampler.sha256[:12].encode() in read_file(path, 4 * limits.FILE_BYTES)
+            return bool(read_directions(path, self._sampler, "").names)
+        except (BadFile, UserError):
             return False

@@ -25,17 +25,14 @@ from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
 from dcgan_tf.report.thumbnails import one_image, sample_grids
 
-SCORES, WARNINGS, NOTES = 400, 30, 30  # on one page; there is seldom a tenth of it
+SCORES, WARNINGS = 400, 30  # on one page; there is seldom a tenth of it
 LOG_BYTES = 2**23  # of a log.txt, which has 100 bytes an epoch
 SHARE = 0.06  # of a run's room for each of the images beside the samples
 REFERENCE = "celeba"  # what a command without --config trains
 
 
 def contents(run: Run, runs: int) -> tuple[Files, dict]:
-    """What a run's files say, without the images.
-
-    Args:
-        runs: how many share the page.
+    """What a run's files say, without the images; `runs` share the page.
 
     Returns:
         Files, with the notes so far, and the dict for the page.
@@ -62,19 +59,14 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
 
 
 def add_images(files: Files, found: dict, room: int):
-    """Put the images of a run into its dict, and its notes, which are complete then.
-
-    Args:
-        room: bytes for them in the page.
-    """
+    """Put the images of a run, of at most `room` bytes, and all notes into its dict."""
     run, own = files.run, int(room * SHARE)
     found["reals"] = one_image(files, run.reals, own)
     found["pairs"] = one_image(files, run.memorisation_pairs, 2 * own)
     used = sum(len(found[name]["src"]) for name in ("reals", "pairs") if found[name])
     best = found["best"]["epoch"] if found["best"] else None
     found["samples"] = sample_grids(files, sample_files(run.samples), best, room - used)
-    more = len(files.notes) - NOTES
-    found["notes"] = files.notes[:NOTES] + ([f"and {more} more of this kind"] if more > 0 else [])
+    found["notes"] = files.notes
 
 
 def _read_config(files) -> Config | None:

@@ -15,7 +15,6 @@ from dcgan_tf.report.run_files import Files, as_text
 LOSSES = ("d_loss", "g_loss", "d_real", "d_fake")
 GUESSING = {"hinge": 1.0}  # d_loss of a D that only guesses; else ln 2, as in models/losses.py
 EPOCHS = 2000  # of the curves on one page; of more an even choice
-MARKS = 100  # changes of settings in a curve
 
 _EPOCH = ("epoch", "step", "images_seen", *LOSSES)
 _PIXELS = ("diversity", "roughness")  # which older runs do not have
@@ -24,10 +23,7 @@ _MEMORY = "peak_memory_mb"
 
 
 def curves(files: Files, config: Config | None, most: int) -> dict:
-    """The curves of a run.
-
-    Args:
-        most: epochs that are shown.
+    """The curves of a run, of at most `most` epochs.
 
     Returns:
         `epochs` and `timing`, columns of metrics.jsonl and timing.jsonl; `steps`, finer columns
@@ -52,7 +48,7 @@ def curves(files: Files, config: Config | None, most: int) -> dict:
         ],
         "changes": [
             {"what": f"{setting} {old} → {new}", "epoch": table["epoch"]}
-            for table in changes[:MARKS]
+            for table in changes
             for setting, old, new in [[as_text(table.get(n)) for n in ("setting", "old", "new")]]
             if is_number(table.get("epoch"))
         ],

@@ -1,14 +1,13 @@
 """The report: one HTML file with style, script, data and images inside."""
 
 import datetime
-import html
 import logging
 from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.pages import LOOK, as_script_data, check_place, fill, policy_hash
+from dcgan_tf.common.pages import check_place, render
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, frechet_name, mismatch
 from dcgan_tf.report.contents import add_images, contents
@@ -86,18 +85,5 @@ def compared(shown: list[dict]) -> list[list[list[int]]]:
 
 
 def _filled(data):
-    """The template with its parts; what the runs say stands in the data alone."""
-    folder = Path(__file__).parent
-    template, style, script = (
-        (folder / name).read_text(encoding="utf-8")
-        for name in ("template.html", "report.css", "report.js")
-    )
-    parts = {
-        "title": html.escape(" and ".join(found["name"] for found in data["runs"])),
-        "style": LOOK + style,
-        "style_hash": policy_hash(LOOK + style),
-        "script": script,
-        "script_hash": policy_hash(script),
-        "data": as_script_data(data),
-    }
-    return fill(template, parts)
+    title = " and ".join(found["name"] for found in data["runs"])
+    return render(Path(__file__).parent, title, ["report.css"], ["report.js"], data)

@@ -35,8 +35,7 @@ def sample_grids(files: Files, found: dict[int, Path], best: int | None, room: i
     """The sample grids that the page shows: the first, the last, the best, others evenly chosen.
 
     Args:
-        found: the files by epoch; best: the epoch with the best score.
-        room: bytes for all of them.
+        found: files by epoch; room: bytes for all of them.
 
     Returns:
         `shown`, a list of {epoch, src, width, height}, and `left_out`, the other epochs.
@@ -90,8 +89,5 @@ def _encode(image, side):
     # In small grids each pixel is seen; halving the colors' resolution would blur them.
     options = {"subsampling": 0} if small.width < 400 else {}
     content = base64.b64encode(encode(small, "JPEG", quality=QUALITY, **options)).decode()
-    return {
-        "src": f"data:image/jpeg;base64,{content}",
-        "width": small.width,
-        "height": small.height,
-    }
+    source = f"data:image/jpeg;base64,{content}"
+    return {"src": source, "width": small.width, "height": small.height}
