@@ -115,7 +115,7 @@ def licence_of(model: Path) -> str:
 def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:
     """Start a server of the page, which listens; `serve_forever` lets it answer.
 
-    `pictures` gives the pixels of generate.py, in a pass of as many as that takes. `drafts` passes
+    `pictures` gives the pixels of generate.py, in passes of the same size. `drafts` passes
     each through the generator alone, some ten times as fast, and may differ by a gray level.
     """
     alone = Sampler(sampler.model, strict=True, chunk=1)
@@ -132,7 +132,7 @@ def _draw(sampler, directions):
 
     def draw(asked):
         if not isinstance(asked, list) or not 1 <= len(asked) <= CHUNK:
-            raise ValueError(f"expected a list of 1 to {CHUNK} pictures")
+            raise ValueError(f"expected a list of 1 to {CHUNK} images")
         latents = np.stack(
             [latent(read_recipe(each), sampler.latent_dim, directions) for each in asked]
         )

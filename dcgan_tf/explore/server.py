@@ -191,4 +191,4 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(text))
 
     def log_message(self, *_):
-        """Each picture of a slider would be a line."""
+        """Log nothing: each image of a slider would be a line."""

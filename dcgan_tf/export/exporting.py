@@ -102,8 +102,8 @@ class Exporter:
             difference = self._difference(forward)
         if not difference <= TOLERANCE:  # NaN, too
             raise UserError(
-                f"{form.title}: its pictures differ from those of Keras by up to {difference:.3g} "
-                f"grey levels of 255, {TOLERANCE} at most; it was not written"
+                f"{form.title}: its images differ from those of Keras by up to {difference:.3g} "
+                f"gray levels of 255, {TOLERANCE} at most; it was not written"
             )
         together = _milliseconds(forward, self._latents)
         forward(self._latents[:1])  # the first call with another number of latents prepares
@@ -122,7 +122,7 @@ class Exporter:
 
     def table(self) -> str:
         """File, bytes, largest difference from Keras, milliseconds per image."""
-        heads = ("", "bytes", "grey levels off", "ms, 1 alone", f"ms, of {len(SEEDS)}")
+        heads = ("", "bytes", "gray levels off", "ms, 1 alone", f"ms, of {len(SEEDS)}")
         width = max(len(file) for file, *_ in self._rows)
         return "\n".join(
             f"{file:{width}}  " + "".join(f"{cell:>17}" for cell in cells)

@@ -155,7 +155,7 @@ def test_other_pictures_are_refused_and_nothing_is_left(run, monkeypatch, tmp_pa
     monkeypatch.setitem(formats.FORMATS, "litert", wrong)
     before = files_in(tmp_path)
     for out in ((), ("--out", tmp_path / "new" / "out")):
-        with refused("LiteRT", "up to 1 grey level", "0.05 at most"):
+        with refused("LiteRT", "up to 1 gray level", "0.05 at most"):
             export("--run", run.root, "--to", "keras,litert", *out)
     assert files_in(tmp_path) == before
     assert not (run.root / "exported").exists() and not (tmp_path / "new").exists()
