@@ -44,7 +44,7 @@ def read_recipe(found) -> Recipe:
         ValueError: it is none; the message says what came and what was expected.
     """
     if not isinstance(found, dict):
-        raise ValueError(f"got {limits.shown(found)}, expected an object with the parts of an image")
+        raise ValueError(f"got {limits.shown(found)}, expected an object of an image's parts")
     if unknown := found.keys() - {*TERMS, "way", "along", "truncation"}:
         raise ValueError(f"unknown part {limits.shown(min(unknown))}")
     along = found.get("along", {})

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.foreign import reason
 
 HOST = "127.0.0.1"
 BODY_BYTES = 2**17  # of a request: 32 recipes with all their seeds
@@ -52,9 +53,8 @@ class PageServer(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             raise UserError(
-                f"cannot be used ({reason}); name another one, or none for a free one",
+                f"cannot be used ({reason(error)}); name another one, or none for a free one",
                 flag=f"--port {port}",
             ) from None
         self.page, self.draw = page, draw

@@ -29,20 +29,13 @@ Forward = Callable[[np.ndarray], np.ndarray]  # latents to images, both float32
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
-
-    Attributes:
-        file: the name of the file or folder.
-        write: from a model in float32 and a path; raises UserError where the format cannot hold it.
-        load: from that path, using nothing else.
-        needs: packages of the extra [onnx], which TensorFlow does not bring.
-    """
+    """One format; `write` takes a model in float32, `load` needs nothing but what it wrote."""
 
     title: str
-    file: str
+    file: str  # or folder
     write: Callable[[keras.Model, Path], None]
     load: Callable[[Path], Forward]
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # packages of the extra [onnx]
 
     def missing(self) -> str:
         """Why it cannot be written here and what to do, "" where it can."""
