@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import re
 from pathlib import Path
@@ -15,6 +16,26 @@ LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what 
 def fill(template: str, parts: dict[str, str]) -> bytes:
     """A template with each {{name}} replaced, in UTF-8; what a part holds is not looked into."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
+
+
+def render(
+    folder: Path, title: str, styles: list[str], scripts: list[str], data, **more: str
+) -> bytes:
+    """A folder's template.html with its styles, scripts and data inside; `more` fills the rest."""
+
+    def read(name):
+        return (folder / name).read_text(encoding="utf-8")
+
+    style, script = LOOK + "".join(map(read, styles)), "".join(map(read, scripts))
+    parts = {
+        "title": html.escape(title),
+        "style": style,
+        "style_hash": policy_hash(style),
+        "script": script,
+        "script_hash": policy_hash(script),
+        "data": as_script_data(data),
+    }
+    return fill(read("template.html"), parts | more)
 
 
 def as_script_data(data) -> str:

@@ -15,25 +15,17 @@ from dcgan_tf.common.suggestions import path_flag
 
 @dataclass(frozen=True)
 class ExploreRequest:
-    """What one call asks for.
-
-    Attributes:
-        model: the generator's .keras file; name: of it, in words; how: the flag that names it.
-        directions: a file that was named, or None; found: where one may lie that was not.
-        port: of the local page, 0 for a free one; browser: whether to open it there.
-        static: the file to write instead, or None; runtime: a folder with onnxruntime-web for it,
-            or None to fetch it.
-    """
+    """What one call asks for."""
 
     model: Path
-    name: str
-    how: str
-    directions: Path | None
-    found: tuple[Path, ...]
-    port: int
-    browser: bool
-    static: Path | None
-    runtime: Path | None
+    name: str  # of the generator
+    how: str  # the flag that names it
+    directions: Path | None  # a file that was named
+    found: tuple[Path, ...]  # where one may lie that was not
+    port: int  # 0: a free one
+    browser: bool  # whether to open the page there
+    static: Path | None  # the file to write instead
+    runtime: Path | None  # a folder with onnxruntime-web for it; None: to be fetched
 
 
 COMMAND = "python -m dcgan_tf.explore"
@@ -53,14 +45,8 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     if args.runtime is not None and args.static is None:
         raise UserError("--runtime: only the page of --static holds it; add --static FILE.html")
     port = number("--port", args.port, 0, int, 0, 65535)
-    named, static, runtime = (
-        None if text is None else Path(at_home(flag, text))
-        for flag, text in (
-            ("--directions", args.directions),
-            ("--static", args.static),
-            ("--runtime", args.runtime),
-        )
-    )
+    named = _path("--directions", args.directions)
+    static, runtime = _path("--static", args.static), _path("--runtime", args.runtime)
     if named is not None:
         check_file(named, "--directions", "a file of directions")
     if static is not None:
@@ -83,20 +69,18 @@ def _parser():
     )
     add_generator_flags(parser)
     add = parser.add_argument
-    add(
-        "--directions",
-        metavar="FILE",
-        help=f"named directions for its sliders [{directions.NAME} beside the generator]",
-    )
+    near = f"[{directions.NAME} beside the generator]"
+    add("--directions", metavar="FILE", help=f"named directions for its sliders {near}")
     add("--port", metavar="N", help="of 127.0.0.1 [a free one]")
     add("--no-browser", action="store_true", help="only print the address")
     add("--static", metavar="FILE", help="write the page as one HTML file that needs no server")
-    add(
-        "--runtime",
-        metavar="DIR",
-        help="for --static: the folder of onnxruntime-web's files [fetched once]",
-    )
+    files = "the folder of onnxruntime-web's files [fetched once]"
+    add("--runtime", metavar="DIR", help=f"for --static: {files}")
     return parser
+
+
+def _path(flag, text):
+    return None if text is None else Path(at_home(flag, text))
 
 
 def _named(args, model):

@@ -17,7 +17,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.explore.command import ExploreRequest
 from dcgan_tf.explore.latent_formula import latent, read_recipe
-from dcgan_tf.explore.page import describe, page
+from dcgan_tf.explore.page import describe, served_page, write_static
 from dcgan_tf.explore.server import PageServer
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler
@@ -25,7 +25,6 @@ from dcgan_tf.models.sampling import CHUNK, Sampler
 log = logging.getLogger(__name__)
 
 HINT = "python -m dcgan_tf.directions"
-LIVE = ("png.js", "by_server.js", "explorer.js")
 
 
 def explore(request: ExploreRequest):
@@ -39,11 +38,9 @@ def explore(request: ExploreRequest):
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler)
     # A page for others does not say where files lie here.
-    hint = HINT if request.static is not None else _hint(request)
+    hint = HINT if request.static is not None else f"{HINT} {request.how}"
     about = describe(request.name, sampler, found, hint, licence_of(request.model))
     if request.static is not None:
-        from dcgan_tf.explore.static import write_static
-
         write_static(request.static, sampler, found, about, request.runtime)
         size = limits.in_words(request.static.stat().st_size)
         log.info(f"explorer: {request.static}, {size}; it opens from disk, without a server")
@@ -52,14 +49,14 @@ def explore(request: ExploreRequest):
         log.info(f"explorer: {server.address}")
         log.info("it answers this machine alone, until Ctrl-C")
         try:
-            with _shown(server.address) if request.browser else contextlib.nullcontext():
+            with open_browser(server.address) if request.browser else contextlib.nullcontext():
                 server.serve_forever()
         except KeyboardInterrupt:
             log.info("closed")
 
 
 @contextlib.contextmanager
-def _shown(address):
+def open_browser(address: str):
     """Open an address in the browser.
 
     Every user of the machine can read command lines, and the address has the token. So the browser
@@ -70,33 +67,24 @@ def _shown(address):
     folder = home if os.access(home, os.W_OK) else None
     handle, name = tempfile.mkstemp(".html", "dcgan_tf-", folder)
     with open(handle, "w", encoding="utf-8") as file:
-        file.write(leading_to(address))
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
+
+    def show():
+        if not webbrowser.open(Path(name).as_uri()):
+            log.info("no browser was found here: open the address in one")
+
     try:
-        threading.Thread(target=_open, args=(Path(name).as_uri(),), daemon=True).start()
+        threading.Thread(target=show, daemon=True).start()
         yield
     finally:
         Path(name).unlink(missing_ok=True)
 
 
-def leading_to(address: str) -> str:
-    """A page that leads to another one."""
-    return f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">'
-
-
-def _open(address):
-    if not webbrowser.open(address):
-        log.info("no browser was found here: open the address in one")
-
-
-def _hint(request):
-    return f"{HINT} {request.how}"
-
-
 def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:
-    """The directions of a generator: those named, or those found; None where there are none.
+    """The directions that were named, or those of the generator; None where there are none.
 
     Raises:
-        UserError: those that were named cannot be used. Of those found a warning says so.
+        UserError: those that were named cannot be used. Others are left out with a warning.
     """
     if request.directions is not None:
         return read_directions(request.directions, sampler, "--directions")
@@ -105,58 +93,52 @@ def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | N
             return read_directions(path, sampler, "")
         except UserError as error:
             log.warning(f"left out: {error}")
-    log.info(f"no directions for sliders yet; they are made by: {_hint(request)}")
+    log.info(f"no directions for sliders yet; they are made by: {HINT} {request.how}")
     return None
 
 
 def licence_of(model: Path) -> str:
-    """What binds a generator, in one sentence, as far as its run tells; "" where nothing does.
-
-    Args:
-        model: the generator's file.
-    """
+    """The terms that bind a generator's file, in one sentence; "" where its run tells none."""
     try:
         bound = origin_of(model).bound
     except UserError:  # a damaged config.toml: the page does without
         return ""
     if not bound:
         return ""
+    source = {"celeba": "CelebA"}.get(bound, bound)
     return (
-        f"For {DATASETS[bound].terms}: the generator learnt from {_WRITTEN.get(bound, bound)}, "
+        f"For {DATASETS[bound].terms}: the generator learnt from {source}, "
         "whose licence says so and holds for what is trained on it too."
     )
 
 
-_WRITTEN = {"celeba": "CelebA"}
-
-
 def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:
-    """A server of the page, which listens already; `serve_forever` lets it answer.
+    """Start a server of the page, which listens; `serve_forever` lets it answer.
 
-    `pictures` gives the pixels of generate.py, in a pass of as many as that takes. `drafts` passes
-    each through the generator alone, some ten times as fast, and may differ by a grey level.
+    `pictures` gives the pixels of generate.py, in passes of the same size. `drafts` passes
+    each through the generator alone, some ten times as fast, and may differ by a gray level.
     """
     alone = Sampler(sampler.model, strict=True, chunk=1)
-    alone.array(np.zeros((1, alone.latent_dim)))  # what TensorFlow has to prepare nobody waits for
+    alone.array(np.zeros((1, alone.latent_dim)))  # compiles before the first request
     draw = {"pictures": _draw(sampler, directions), "drafts": _draw(alone, directions)}
-    return PageServer(port, page(about, LIVE, connect="'self'"), draw)
+    return PageServer(port, served_page(about), draw)
 
 
 _one_at_a_time = threading.Lock()  # two passes at once would only wait for each other's cores
 
 
 def _draw(sampler, directions):
-    """A function of what JSON gave to pixels and headers, for PageServer."""
+    """A function from recipes in JSON to pixels and headers, for PageServer."""
 
     def draw(asked):
         if not isinstance(asked, list) or not 1 <= len(asked) <= CHUNK:
-            raise ValueError(f"expected a list of 1 to {CHUNK} pictures")
+            raise ValueError(f"expected a list of 1 to {CHUNK} images")
         latents = np.stack(
             [latent(read_recipe(each), sampler.latent_dim, directions) for each in asked]
         )
         with _one_at_a_time:
-            pictures = sampler.array(latents)
+            images = sampler.array(latents)
         lengths = np.linalg.norm(latents.astype(float), axis=1)
-        return pictures.tobytes(), {"X-Norms": ",".join(map(repr, map(float, lengths)))}
+        return images.tobytes(), {"X-Norms": ",".join(map(repr, map(float, lengths)))}
 
     return draw

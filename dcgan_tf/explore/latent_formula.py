@@ -26,22 +26,15 @@ AMOUNT = 100.0  # of a direction, as a multiple of its reach, at most
 
 @dataclass(frozen=True)
 class Recipe:
-    """One picture; an empty term is left out of the sum.
+    """One image; an empty term is left out of the sum."""
 
-    Attributes:
-        a, b, c, d: seeds, 0..2**32-1.
-        way: from a - b + c at 0 to d at 1; without d it means nothing.
-        along: amount by the name of a direction, 1 for its whole reach.
-        truncation: factor on the latent of every seed.
-    """
-
-    a: tuple[int, ...] = ()
+    a: tuple[int, ...] = ()  # seeds, 0..2**32-1
     b: tuple[int, ...] = ()
     c: tuple[int, ...] = ()
     d: tuple[int, ...] = ()
-    way: float = 0.0
-    along: Mapping[str, float] = field(default_factory=dict)
-    truncation: float = 1.0
+    way: float = 0.0  # from a - b + c at 0 to d at 1; without d it means nothing
+    along: Mapping[str, float] = field(default_factory=dict)  # amount by name, 1: its whole reach
+    truncation: float = 1.0  # factor on the latent of every seed
 
 
 def read_recipe(found) -> Recipe:
@@ -51,7 +44,7 @@ def read_recipe(found) -> Recipe:
         ValueError: it is none; the message says what came and what was expected.
     """
     if not isinstance(found, dict):
-        raise ValueError(f"got {limits.shown(found)}, expected an object with the picture's parts")
+        raise ValueError(f"got {limits.shown(found)}, expected an object of an image's parts")
     if unknown := found.keys() - {*TERMS, "way", "along", "truncation"}:
         raise ValueError(f"unknown part {limits.shown(min(unknown))}")
     along = found.get("along", {})
@@ -86,7 +79,7 @@ def _number(name, found, low, high):
 
 
 def latent(recipe: Recipe, length: int, directions: Directions | None = None) -> np.ndarray:
-    """The latent that a recipe says.
+    """The latent of a recipe.
 
     Args:
         length: numbers per latent; directions: those that `along` may name.
@@ -95,27 +88,21 @@ def latent(recipe: Recipe, length: int, directions: Directions | None = None) ->
         float32 (length,). Of one seed alone exactly that of `generate.py`.
 
     Raises:
-        ValueError: `along` names what is no direction here; numbers beyond float32.
+        ValueError: `along` names an unknown direction; numbers beyond float32.
     """
-    a, b, c, d = (_mean(getattr(recipe, term), length, recipe.truncation) for term in TERMS)
-    made = a - b + c
+
+    def mean(seeds):
+        if not seeds:
+            return np.zeros(length)
+        return (recipe.truncation * seed_latents(seeds, length)).mean(axis=0, dtype=float)
+
+    made = mean(recipe.a) - mean(recipe.b) + mean(recipe.c)
     if recipe.d:
-        made = slerp(made, d, recipe.way).astype(float)
+        made = slerp(made, mean(recipe.d), recipe.way).astype(float)
     for name, amount in recipe.along.items():
-        place = _place(name, directions)
+        if directions is None or name not in directions.names:
+            raise ValueError(f"no direction {limits.shown(name)} here")
+        place = directions.names.index(name)
         step = float(directions.reach[place]) * directions.vectors[place].astype(float)
         made = made + amount * step
     return finite(made)
-
-
-def _mean(seeds, length, truncation):
-    """float64 (length,): 0 of no seeds."""
-    if not seeds:
-        return np.zeros(length)
-    return (truncation * seed_latents(seeds, length)).mean(axis=0, dtype=float)
-
-
-def _place(name, directions):
-    if directions is None or name not in directions.names:
-        raise ValueError(f"no direction {limits.shown(name)} here")
-    return directions.names.index(name)

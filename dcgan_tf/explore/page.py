@@ -1,66 +1,39 @@
-"""The explorer's page: one HTML file with style and script inside."""
+"""The explorer's page: served, or as one file that needs no server and no network."""
 
+import base64
+import gzip
 import hashlib
-import html
 import json
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from dcgan_tf import __version__
+from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.directions import Directions
-from dcgan_tf.common.pages import LOOK, as_script_data, fill, policy_hash
+from dcgan_tf.common.pages import check_place, policy_hash, render
 from dcgan_tf.explore.latent_formula import AMOUNT, PICKS
+from dcgan_tf.explore.runtime import runtime
+from dcgan_tf.models.onnx_file import to_onnx
+from dcgan_tf.models.pixels import range_of
+from dcgan_tf.models.sampling import Sampler
 
-_FOLDER = Path(__file__).parent
-
-
-def page(
-    about: dict, scripts: tuple[str, ...], connect: str, also: str = "", blocks: str = ""
-) -> bytes:
-    """The page, in UTF-8.
-
-    Args:
-        about: what it says of the generator, from `describe`.
-        scripts: names of the files that are its script, in order.
-        connect: what its Content-Security-Policy lets it connect to; also: what it lets it run
-            beside its script.
-        blocks: further elements with data, as HTML.
-    """
-    style = LOOK + part("explorer.css")
-    script = '"use strict";\n' + "".join(map(part, scripts))
-    return fill(
-        part("template.html"),
-        {
-            "title": html.escape(about["name"]),
-            "style": style,
-            "style_hash": policy_hash(style),
-            "script": script,
-            "script_hash": policy_hash(script),
-            "connect": connect,
-            "also": also,
-            "data": as_script_data(about),
-            "blocks": blocks,
-        },
-    )
-
-
-def part(name: str) -> str:
-    """One of the files that the page is made of."""
-    return (_FOLDER / name).read_text(encoding="utf-8")
+FOLDER = Path(__file__).parent
 
 
 def describe(
-    name: str, sampler, directions: Directions | None, hint: str, licence: str = ""
+    name: str, sampler: Sampler, directions: Directions | None, hint: str, licence: str = ""
 ) -> dict:
-    """What the page knows of its generator, as a dict that JSON can hold.
+    """What the page says of its generator; JSON-serializable.
 
     Args:
         hint: how to get directions, in one line, where there are none.
-        licence: what binds the generator, in one sentence; "" where nothing is known of it.
+        licence: the terms of the generator, in one sentence; "" where nothing is known.
     """
     height, width, channels = sampler.picture_shape
-    listed = zip(*_lists(directions), strict=True) if directions else ()
+    d = directions
+    listed = zip(d.names, d.kinds, d.reach, strict=True) if d else ()
     return {
         "name": name,
         "sha256": sampler.sha256,
@@ -68,8 +41,8 @@ def describe(
         "height": height,
         "width": width,
         "channels": channels,
-        "directions": [{"name": n, "kind": kind, "reach": reach} for n, kind, reach in listed],
-        "directions_sha256": _sha256(directions) if directions else "",
+        "directions": [{"name": n, "kind": k, "reach": float(reach)} for n, k, reach in listed],
+        "directions_sha256": _sha256(d) if d else "",
         "hint": hint,
         "licence": licence,
         "version": __version__,
@@ -79,12 +52,58 @@ def describe(
 
 
 def _sha256(directions):
-    """str: over all that a step along them is made of, so that a link knows others from these."""
+    """Over all that a step along the directions is made of: a link tells others from these."""
     digest = hashlib.sha256(json.dumps(directions.names).encode())
     for numbers in (directions.reach, directions.vectors):
         digest.update(np.asarray(numbers, "<f4").tobytes())
     return digest.hexdigest()
 
 
-def _lists(directions):
-    return directions.names, directions.kinds, [float(reach) for reach in directions.reach]
+def served_page(about: dict) -> bytes:
+    """The page of `PageServer`, in UTF-8; `about` is from `describe`."""
+    scripts = ["png.js", "by_server.js", "explorer.js"]
+    more = {"connect": "'self'", "also": "", "blocks": ""}
+    return render(FOLDER, about["name"], ["explorer.css"], scripts, about, **more)
+
+
+def write_static(
+    out: Path, sampler: Sampler, directions: Directions | None, about: dict, folder: Path | None
+):
+    """Write the page that needs no server, whole or not at all.
+
+    Args:
+        about: from `describe`; folder: with onnxruntime-web, or None to fetch it.
+
+    Raises:
+        UserError: another file is in its place, a package or the runtime is missing, or a layer
+            cannot be written as ONNX.
+    """
+    check_place(out, "explorer", "--static")
+    with tempfile.TemporaryDirectory() as scratch:  # before anything is fetched
+        to_onnx(sampler.model, Path(scratch) / "generator.onnx")
+        model = (Path(scratch) / "generator.onnx").read_bytes()
+    script, glue, binary = runtime(folder).values()
+    library = script.decode().strip()
+    vectors = [] if directions is None else np.asarray(directions.vectors, "<f4")
+    whole = [
+        one | {"vector": base64.b64encode(vector.tobytes()).decode()}
+        for one, vector in zip(about["directions"], vectors, strict=True)
+    ]
+    more = {
+        "connect": "'none'",
+        # The runtime's other half is a module, which a page can only load from an address.
+        "also": f" 'sha256-{policy_hash(library)}' blob: 'wasm-unsafe-eval'",
+        "blocks": f"{_block('glue', glue)}{_block('binary', binary)}{_block('model', model)}"
+        f"<script>{library}</script>\n",
+    }
+    scripts = ["png.js", "latents.js", "in_page.js", "explorer.js"]
+    data = about | {"range": range_of(sampler.model), "directions": whole}
+    text = render(FOLDER, about["name"], ["explorer.css"], scripts, data, **more)
+    with replacing(out) as temporary:
+        temporary.write_bytes(text)
+
+
+def _block(name, content):
+    """An element that holds bytes."""
+    packed = base64.b64encode(gzip.compress(content, mtime=0)).decode()
+    return f'<script type="application/octet-stream" id="{name}">{packed}</script>\n'

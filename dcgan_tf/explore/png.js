@@ -1,3 +1,4 @@
+"use strict";
 // A PNG file with texts, made of the very pixels: what a canvas gives back, browsers may change.
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.foreign import reason
 
 HOST = "127.0.0.1"
 BODY_BYTES = 2**17  # of a request: 32 recipes with all their seeds
@@ -29,27 +30,16 @@ _HEADERS = {
 
 
 class Refused(Exception):
-    """An answer that is none: an HTTP status and one line."""
-
-    def __init__(self, status: HTTPStatus, message: str):
-        super().__init__(message)
-        self.status, self.message = status, message
+    """A request that is refused: `args` are an HTTP status and one line."""
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves one page, and the pictures that it asks for, to those who know the token.
+    """Serves one page, and the images that it asks for, to clients that know the token.
 
-    GET /TOKEN/ is the page. POST /TOKEN/NAME takes JSON and gives what the function of that name
-    makes of it. Any other request is refused: 403 for another Host or Origin or a wrong token, 404,
-    405, 411, 413, 415, and 400 where the function raises a ValueError or a UserError.
-
-    Args:
-        port: 0 for a free one.
-        page: the page, HTML in UTF-8.
-        draw: functions by their names, of what the JSON says to bytes and further headers.
-
-    Attributes:
-        address: what to type in a browser.
+    GET /TOKEN/ is the page. POST /TOKEN/NAME takes JSON and answers with the result of the function
+    `draw[NAME]`: bytes and further headers. Any other request is refused: 403 for another Host or
+    Origin or a wrong token, 404, 405, 411, 413, 415, and 400 where the function raises a
+    ValueError. `address` is what to type in a browser; port 0 is a free one.
 
     Raises:
         UserError: the port is taken.
@@ -63,9 +53,8 @@ class PageServer(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
             raise UserError(
-                f"cannot be used ({reason}); name another one, or none for a free one",
+                f"cannot be used ({reason(error)}); name another one, or none for a free one",
                 flag=f"--port {port}",
             ) from None
         self.page, self.draw = page, draw
@@ -93,7 +82,7 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request, client_address):
-        """A browser that went away in the middle is nothing to report."""
+        """A browser that leaves in the middle is nothing to report."""
 
 
 class _Timed(io.RawIOBase):
@@ -136,8 +125,9 @@ class _Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.OK
         except Refused as refused:
             # What the request still holds is not read, so the connection has to end with it.
-            status, kind, headers = refused.status, "text/plain", {}
-            content = f"{refused.message}\n".encode(errors="backslashreplace")
+            status, message = refused.args
+            kind, headers = "text/plain", {}
+            content = f"{message}\n".encode(errors="backslashreplace")
             self.close_connection = True
         self.connection.settimeout(SECONDS)
         self.send_response(status)
@@ -159,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.FORBIDDEN, "another page may not ask here")
 
     def _route(self):
-        """str: the path behind the token."""
+        """The path behind the token."""
         token, slash, route = self.path.partition("?")[0].removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             raise Refused(HTTPStatus.FORBIDDEN, "the address lacks its token; copy all of it")
@@ -185,7 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.BAD_REQUEST, f"not JSON ({one_line(error)})") from None
         try:
             content, headers = draw(asked)
-        except (ValueError, UserError) as error:
+        except ValueError as error:  # also a UserError
             message = limits.shorten(" ".join(str(error).split()), 500)
             raise Refused(HTTPStatus.BAD_REQUEST, message) from None
         return "application/octet-stream", content, headers
@@ -201,4 +191,4 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(text))
 
     def log_message(self, *_):
-        """Each picture of a slider would be a line."""
+        """Log nothing: each image of a slider would be a line."""

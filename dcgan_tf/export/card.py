@@ -1,19 +1,26 @@
-"""Model card of a generator: README.md with the metadata that model hubs read."""
+"""Model card of a generator: card.md, filled with what its run tells."""
 
 import json
 import re
-from dataclasses import dataclass
+from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.foreign import is_count, read_json, read_lines
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.origin import Origin
-from dcgan_tf.common.scores import LABELS, cell, frechet_name
+from dcgan_tf.common.pages import fill
+from dcgan_tf.common.pretrained import FOLDER
+from dcgan_tf.common.runs import Run
+from dcgan_tf.common.scores import LABELS, cell, frechet_name, is_verdict, read_records
+from dcgan_tf.models.pixels import range_of
+from dcgan_tf.models.sampling import Sampler
 
+CARD = "README.md"
 CELEBA = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
-# What a generator of each data set draws, and where it has its pictures from.
-_DRAWS = {
+# By data set: what a generator draws, and where its training images come from.
+DRAWS = {
     "celeba": ("faces", "CelebA"),
     "folder": ("pictures", "a folder of pictures"),
     "mnist": ("handwritten digits", "MNIST"),
@@ -28,119 +35,109 @@ _FILES = {
     "explorer.html": "a page to play with it, which opens from disk",
     "grid.png": "the picture above",
 }
+_ONNX = """\
+```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("generator.onnx")
+picture = session.run(["pictures"], {"latents": latents})[0][0]  # as above
+```
+
+"""
+_SCORES = """\
+{scored} against {against}:
+
+| score | these pictures | real against real |
+|---|---|---|
+{rows}
+
+{warning}Their stamp; scores with another stamp cannot be compared with these:
+
+```json
+{protocol}
+```
+
+"""
 
 
-@dataclass(frozen=True)
-class Facts:
-    """All that the card tells.
-
-    Attributes:
-        name: of the generator; origin: whose pictures made it.
-        picture_shape: (height, width, channels); latent_dim: numbers in a latent.
-        activation: "sigmoid" or "tanh", which fixes the range of its pictures.
-        parameters: how many; sha256: over the float32 weights.
-        seen: `epoch` and `images_seen` of its training, {} where not known.
-        records: scores of these weights, with their stamps; memorisation: the verdict, or {}.
-        licence: an identifier, None where the user said none.
-        told: {heading: text} of a card that it has already, which says more than can be read here.
-        files: names of what lies beside the card.
-    """
-
-    name: str
-    origin: Origin
-    picture_shape: tuple[int, int, int]
-    latent_dim: int
-    activation: str
-    parameters: int
-    sha256: str
-    seen: dict
-    records: tuple[dict, ...]
-    memorisation: dict
-    licence: str | None
-    told: dict
-    files: tuple[str, ...] = ()
-
-    @property
-    def draws(self) -> str:
-        """What is in its pictures."""
-        return _DRAWS[self.origin.data[0]][0] if self.origin.data else "pictures"
-
-
-def card(facts: Facts) -> str:
-    """The whole file: metadata in YAML, then the card in Markdown."""
-    height, width, _ = facts.picture_shape
-    parts = [
-        _metadata(facts),
-        f"# {_plain(facts.name)}: a generator of {facts.draws} at {width}x{height}\n",
-        _licence(facts) + "\n",
-        "![A grid of generated pictures](grid.png)\n\nGenerated, not chosen: seeds 0 to 63.\n",
-        _use(facts),
-        "\n".join(f"- **{head}**: {text}" for head, text in _points(facts) if text) + "\n",
-        *map(_score, facts.records),
-        f"Made with dcgan_tf {__version__}.\n",
-    ]
-    return "\n".join(parts)
-
-
-def _metadata(facts):
-    """The YAML block; every text in it is written as JSON, which YAML reads as it stands."""
-    tags = ["dcgan", "gan", "image-generation", "tensorflow", *facts.origin.data]
-    tags += ["onnx"] if "generator.onnx" in facts.files else []
-    fields = {"library_name": "keras", "pipeline_tag": "unconditional-image-generation"}
-    fields |= {"tags": tags, **_licence_fields(facts)}
-    if facts.records:
-        fields["model-index"] = [{"name": facts.name, "results": [_results(facts)]}]
-    lines = [f"{name}: {json.dumps(value)}" for name, value in fields.items()]
-    return "\n".join(["---", *lines, "---", ""])
-
-
-def _licence_fields(facts):
-    if facts.origin.bound:
-        name = f"{facts.origin.bound}-{DATASETS[facts.origin.bound].terms}".replace(" ", "-")
-        return {"license": "other", "license_name": name, "license_link": CELEBA}
-    return {"license": facts.licence or "unknown"}
-
-
-def _results(facts):
-    """dict: the scores as a hub lists them, each under its own name."""
-    named = facts.origin.data[0] if facts.origin.data else "unknown"
-    metrics = [
-        {"type": _label(name, record).lower().replace(" ", "-"), "value": record[name]}
-        | {"name": _label(name, record)}
-        for record in facts.records
-        for name in LABELS
-        if record.get(name) is not None
-    ]
-    return {
-        "task": {"type": "unconditional-image-generation"},
-        "dataset": {"name": _DRAWS[named][1] if named in _DRAWS else named, "type": named},
-        "metrics": metrics,
+def card(
+    model: Path, sampler: Sampler, origin: Origin, licence: str | None, files: list[str]
+) -> str:
+    """The card of the generator in the file `model`; `files` are the names beside the card."""
+    height, width, _ = sampler.picture_shape
+    tanh = range_of(sampler.model) == "tanh"
+    name, records = name_of(model, origin.run), _scores(origin.run, sampler.sha256)
+    listed = [name for name in _FILES if name in files]
+    parts = {
+        "metadata": _metadata(name, origin, licence, records, files),
+        "name": _plain(name),
+        "draws": DRAWS[origin.data[0]][0] if origin.data else "pictures",
+        "size": f"{width}x{height}",
+        "licence": _licence(origin, licence),
+        "latent_dim": str(sampler.latent_dim),
+        "to_unit": "(picture + 1) / 2" if tanh else "picture",
+        "onnx": _ONNX if "generator.onnx" in files else "",
+        "files": "; ".join(f"`{name}`, {_FILES[name]}" for name in listed).format(
+            latent_dim=sampler.latent_dim
+        ),
+        "parameters": f"{sampler.model.count_params():,}",
+        "shape": str(sampler.picture_shape),
+        "range": "-1 to 1" if tanh else "0 to 1",
+        "sha256": sampler.sha256[:12],
+        "points": "\n".join(_points(model, origin, sampler.sha256, bool(records))),
+        "scores": "".join(map(_table, records)),
+        "version": __version__,
     }
+    return fill((Path(__file__).parent / "card.md").read_text(encoding="utf-8"), parts).decode()
 
 
-def _label(name, record):
-    """str: the name of a score; of other features than those of FID it says so."""
-    other = frechet_name(record) != "fid" and name not in ("fid_768", "inception_score")
-    return LABELS[name] + ("-768" if other else "")
+def name_of(model: Path, run: Run) -> str:
+    """The name of a generator: its run's, or its file's where it lies alone."""
+    if run.root.parent == FOLDER or run.config.is_file():
+        return run.root.resolve().name
+    return model.stem
 
 
-def _licence(facts):
-    if bound := facts.origin.bound:
-        own = bound == facts.origin.data[0]
+def _metadata(name, origin, licence, records, files):
+    """Lines of YAML; every value is written as JSON, which YAML reads as it stands."""
+    tags = ["dcgan", "gan", "image-generation", "tensorflow", *origin.data]
+    fields: dict = {"tags": tags + ["onnx"] * ("generator.onnx" in files)}
+    if origin.bound:
+        terms = f"{origin.bound}-{DATASETS[origin.bound].terms}".replace(" ", "-")
+        fields |= {"license": "other", "license_name": terms, "license_link": CELEBA}
+    else:
+        fields["license"] = licence or "unknown"
+    if records:
+        kind = origin.data[0] if origin.data else "unknown"
+        results = {
+            "task": {"type": "unconditional-image-generation"},
+            "dataset": {"name": DRAWS.get(kind, ("", kind))[1], "type": kind},
+            "metrics": [
+                {"type": label.lower().replace(" ", "-"), "value": record[score], "name": label}
+                for record in records
+                for score, label in _labels(record).items()
+            ],
+        }
+        fields["model-index"] = [{"name": name, "results": [results]}]
+    return "\n".join(f"{field}: {json.dumps(value)}" for field, value in fields.items())
+
+
+def _licence(origin, licence):
+    if bound := origin.bound:
+        own = bound == origin.data[0]
         how = "it was trained on" if own else "its training began from a network trained on"
         return (
-            f"**For {DATASETS[bound].terms}**: {how} [{_DRAWS[bound][1]}]({CELEBA}), whose "
+            f"**For {DATASETS[bound].terms}**: {how} [{DRAWS[bound][1]}]({CELEBA}), whose "
             "licence says so and holds for what is trained on it too."
         )
-    if facts.licence:
-        text = f"Licence: {facts.licence}."
-    else:
+    text = f"Licence: {licence}."
+    if not licence:
         text = (
             "**Licence not chosen yet.** It is for whoever publishes this generator to choose, "
             "within what the licence of its training pictures allows; that of the code that "
             "trained it (MIT) says nothing about it."
         )
-    if not facts.origin.complete:
+    if not origin.complete:
         text += (
             " What it was trained on, or began from, is not known here in full; that has a licence "
             "as well."
@@ -148,54 +145,24 @@ def _licence(facts):
     return text
 
 
-def _use(facts):
-    to_unit = "(picture + 1) / 2" if facts.activation == "tanh" else "picture"
-    code = [
-        "import keras, numpy as np",
-        "from PIL import Image",
-        "",
-        'generator = keras.saving.load_model("generator.keras", compile=False)',
-        f"latents = np.random.RandomState(7).randn(1, {facts.latent_dim})  # of seed 7",
-        'latents = latents.astype("float32")',
-        "picture = generator.predict(latents, verbose=0)[0]",
-        f'pixels = np.rint(np.clip({to_unit}, 0, 1) * 255).astype("uint8").squeeze()',
-        'Image.fromarray(pixels).save("seed7.png")',
-    ]
-    onnx = [
-        "import onnxruntime",
-        "",
-        'session = onnxruntime.InferenceSession("generator.onnx")',
-        'picture = session.run(["pictures"], {"latents": latents})[0][0]  # as above',
-    ]
-    blocks = [code] + ([onnx] if "generator.onnx" in facts.files else [])
-    return "\n".join("```python\n" + "\n".join(block) + "\n```\n" for block in blocks)
-
-
-def _points(facts):
-    """Headings and texts of the list; an empty text is left out."""
-    files = "; ".join(
-        f"`{name}`, {_FILES[name].format(latent_dim=facts.latent_dim)}"
-        for name in _FILES
-        if name in facts.files
-    )
-    span = "-1 to 1" if facts.activation == "tanh" else "0 to 1"
-    height, width, channels = facts.picture_shape
-    network = (
-        f"{facts.parameters:,} parameters; {facts.latent_dim} standard normal numbers to "
-        f"({height}, {width}, {channels}) in {span}. Weights: SHA-256 {facts.sha256[:12]}... over "
-        "the float32 weights in order"
-    )
-    config = facts.origin.config
-    yield "Files", files
-    yield "Network", network
-    yield "Scores", "" if facts.records else "none were measured of these weights"
-    found = {
+def _points(model, origin, sha256, scored):
+    """Lines of the list; those of a bundled generator's own card say more than its last run."""
+    run, config = origin.run, origin.config
+    faces = "celeba" in origin.data
+    people = "; it has the bias of its data; no picture of it shows a person" if faces else ""
+    points = {
+        "Scores": "" if scored else "none were measured of these weights",
         "Data": _data(config) if config else "not known: no settings lay beside the file",
-        "Training": _training(config, facts.seen) if config else "",
-        "Memorisation": _memorisation(facts.memorisation),
-        "Limits": _limits(facts),
+        "Training": _training(config, _seen(model, run)) if config else "",
+        "Memorisation": _memorisation(run, sha256),
+        "Limits": f"small pictures, some of which fail; no labels: it cannot be asked for "
+        f"something{people}",
     }
-    yield from ((head, facts.told.get(head, text)) for head, text in found.items())
+    if run.root.parent == FOLDER and (run.root / CARD).is_file():
+        text = (run.root / CARD).read_text(encoding="utf-8")
+        own = dict(re.findall(r"^- \*\*(\w+)\*\*: (.*)$", text, re.MULTILINE))
+        points |= {head: own[head] for head in points.keys() & own.keys() - {"Scores"}}
+    return [f"- **{head}**: {text}" for head, text in points.items() if text]
 
 
 def _data(config: Config):
@@ -204,7 +171,7 @@ def _data(config: Config):
     crop = "their largest centred square" if config.crop == "center" else f"the box {config.crop}"
     mirrored = ", mirrored at random" if config.flip else ""
     return (
-        f"{count} of {_DRAWS[config.dataset][1]}{which}; {crop}, at {config.image_size}x"
+        f"{count} of {DRAWS[config.dataset][1]}{which}; {crop}, at {config.image_size}x"
         f"{config.image_size}{mirrored}"
     )
 
@@ -221,8 +188,21 @@ def _training(config: Config, seen):
     )
 
 
-def _memorisation(record):
-    if not record:
+def _seen(model, run):
+    """The last record of metrics.jsonl that this generator has, {} where it is not known."""
+    names = ("epoch", "images_seen")
+    records = [r for r in read_lines(run.metrics) if all(is_count(r.get(n)) for n in names)]
+    if model.absolute() == run.best_generator.absolute():
+        epoch = read_json(run.best_score).get("epoch")
+        records = [record for record in records if record["epoch"] == epoch]
+    elif model.absolute() != run.generator.absolute():
+        return {}
+    return records[-1] if records else {}
+
+
+def _memorisation(run, sha256):
+    record = read_json(run.memorisation)
+    if not is_verdict(record) or record.get("generator_sha256") != sha256:
         return "not looked for"
     return (
         f"{_plain(record['verdict'])}: {record['copies']:.1%} of "
@@ -231,48 +211,45 @@ def _memorisation(record):
     )
 
 
-def _limits(facts):
-    faces = "celeba" in facts.origin.data
-    people = "; it has the bias of its data; no picture of it shows a person" if faces else ""
-    return (
-        f"small pictures, some of which fail; no labels: it cannot be asked for something{people}"
+def _scores(run, sha256):
+    """The newest record of each Fréchet distance that was measured with these very weights."""
+    newest = {}
+    for record in read_records(run.evaluation):
+        if record["protocol"].get("generator_sha256") == sha256:
+            newest[frechet_name(record)] = record
+    return list(newest.values())
+
+
+def _labels(record):
+    """{score: its name} of a record; scores on other features than those of FID say so."""
+    other = frechet_name(record) != "fid"
+    return {
+        name: label + "-768" * (other and name not in ("fid_768", "inception_score"))
+        for name, label in LABELS.items()
+        if record.get(name) is not None
+    }
+
+
+def _table(record):
+    """The scores of one record and their protocol."""
+    protocol, floor = record["protocol"], record.get("floor") or {}
+    count = protocol.get("scored_count")
+    # Of a path the last name is left: where files lie is private.
+    against = re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:.*[/\\])?", "", str(record.get("compared_with")))
+    return _SCORES.format(
+        scored=f"{count:,} of its pictures" if isinstance(count, int) else "Its pictures",
+        against=_plain(against),
+        rows="\n".join(
+            f"| {label} | {cell(record, name)} | {cell(floor, name)} |"
+            for name, label in _labels(record).items()
+        ),
+        warning=""
+        if frechet_name(record) == "fid"
+        else "Scores on 768 features are no FID: no published one compares with them.\n\n",
+        protocol=json.dumps(protocol, indent=1),
     )
 
 
-def _score(record):
-    """A table of the scores of one record, with its stamp."""
-    floor = record.get("floor") or {}
-    rows = [
-        f"| {_label(name, record)} | {cell(record, name)} | {cell(floor, name)} |"
-        for name in LABELS
-        if record.get(name) is not None
-    ]
-    protocol = record["protocol"]
-    count = protocol.get("scored_count")
-    scored = f"{count:,} of its pictures" if isinstance(count, int) else "Its pictures"
-    lines = [
-        f"{scored} against {_plain(_without_paths(record.get('compared_with')))}:",
-        "",
-        "| score | these pictures | real against real |",
-        "|---|---|---|",
-        *rows,
-        "",
-    ]
-    if frechet_name(record) != "fid":
-        lines += ["Scores on 768 features are no FID: no published one compares with them.", ""]
-    lines += ["Their stamp; scores with another stamp cannot be compared with these:", ""]
-    lines += ["```json", json.dumps(protocol, indent=1), "```", ""]
-    return "\n".join(lines)
-
-
-def _without_paths(text):
-    """str: a text in which of a path, with blanks or not, the last name is left.
-
-    Where files lie is nobody's business.
-    """
-    return re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:.*[/\\])?", "", str(text))
-
-
 def _plain(text):
-    """Any text without what Markdown or HTML would take for its own."""
+    """Any text with what Markdown or HTML would take for its own escaped."""
     return "".join(f"&#{ord(c)};" if c in "<>&|`[]*_\\\n" else c for c in str(text))

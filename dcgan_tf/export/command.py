@@ -18,19 +18,12 @@ HUB = "hub"  # a folder with several of them
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What one call asks for.
-
-    Attributes:
-        model: the generator's .keras file.
-        to: some of `FORMATS` and `HUB`, each once.
-        out: the folder that is made, or None for the next free one of the run.
-        licence: an identifier for the hub's card, such as "cc-by-4.0"; None: not said.
-    """
+    """What one call asks for."""
 
     model: Path
-    to: tuple[str, ...]
-    out: Path | None = None
-    licence: str | None = None
+    to: tuple[str, ...]  # some of `FORMATS` and `HUB`, each once
+    out: Path | None  # None: the next free folder of the run
+    licence: str | None  # an identifier for the hub's card, such as "cc-by-4.0"
 
 
 def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
@@ -41,9 +34,13 @@ def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
     """
     args = _parser().parse_args(argv)
     to = _formats(args.to)
-    out = None if args.out is None else _free("--out", Path(at_home("--out", args.out)))
-    if args.license is not None:
-        _check_licence(args.license, to)
+    out = None if args.out is None else _free(Path(at_home("--out", args.out)))
+    if args.license is not None and HUB not in to:
+        raise UserError(f"--license: it stands on the card of --to {HUB}; add that, or leave it")
+    if args.license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", args.license):
+        raise UserError(
+            f"--license: got {limits.shown(args.license)}, expected an identifier such as cc-by-4.0"
+        )
     model = find_generator(args)  # last: who mistyped a flag should not first be sent for a model
     check_file(model, "--model", "a generator's .keras file")
     return ExportRequest(model, to, out, args.license)
@@ -78,21 +75,12 @@ def _formats(text):
     return tuple(dict.fromkeys(names))
 
 
-def _free(flag, path):
+def _free(path):
     """A path where a folder can be made: nothing is there, or an empty folder."""
     if not path.name or path.is_symlink():
-        raise UserError("expected the name of a new folder", flag=f"{flag} {path}")
+        raise UserError("expected the name of a new folder", flag=f"--out {path}")
     if path.exists() and not path.is_dir():
-        raise UserError("this is a file, expected a folder", flag=f"{flag} {path}")
+        raise UserError("this is a file, expected a folder", flag=f"--out {path}")
     if path.is_dir() and any(path.iterdir()):
-        raise UserError("has files already; name another folder", flag=f"{flag} {path}")
+        raise UserError("has files already; name another folder", flag=f"--out {path}")
     return path
-
-
-def _check_licence(text, to):
-    if HUB not in to:
-        raise UserError(f"--license: it stands on the card of --to {HUB}; add that, or leave it")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", text):
-        raise UserError(
-            f"--license: got {limits.shown(text)}, expected an identifier such as cc-by-4.0 or mit"
-        )

@@ -24,47 +24,32 @@ from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.onnx_file import INPUT, OUTPUT, to_onnx
 from dcgan_tf.models.saving import save_network
 
-Forward = Callable[[np.ndarray], np.ndarray]  # latents to pictures, both float32
+Forward = Callable[[np.ndarray], np.ndarray]  # latents to images, both float32
 
 
 @dataclass(frozen=True)
 class Format:
-    """One format.
-
-    Attributes:
-        title: its name for people; file: the file or folder that is written.
-        write: of a keras.Model in float32 and a path; a UserError where the format cannot hold it.
-        load: of that path, the function that makes pictures with nothing but what is there.
-        needs: packages that TensorFlow does not bring; extra: the one of pyproject.toml with them.
-    """
+    """One format; `write` takes a model in float32, `load` needs nothing but what it wrote."""
 
     title: str
-    file: str
+    file: str  # or folder
     write: Callable[[keras.Model, Path], None]
     load: Callable[[Path], Forward]
-    needs: tuple[str, ...] = ()
-    extra: str = ""
+    needs: tuple[str, ...] = ()  # packages of the extra [onnx]
 
     def missing(self) -> str:
         """Why it cannot be written here and what to do, "" where it can."""
-        absent = [name for name in self.needs if not _is_installed(name)]
+        absent = [name for name in self.needs if not find_spec(name)]
         if not absent:
             return ""
         return (
             f"{self.title} needs {' and '.join(absent)}, not installed here; run in the project's "
-            f'folder: pip install ".[{self.extra}]"'
+            'folder: pip install ".[onnx]"'
         )
 
 
-def _is_installed(name):
-    try:
-        return find_spec(name) is not None
-    except ValueError:  # a module that was put in its place without a spec
-        return False
-
-
 def in_tensorflow(model: keras.Model) -> Forward:
-    """A network of Keras in inference mode, compiled once for any number of latents."""
+    """A Keras model in inference mode, compiled once for any number of latents."""
     signature = [tf.TensorSpec((None, model.inputs[0].shape[-1]), tf.float32)]
     forward = tf.function(
         lambda latents: model(latents, training=False), signature, autograph=False
@@ -73,11 +58,7 @@ def in_tensorflow(model: keras.Model) -> Forward:
 
 
 def _write_keras(model, path):
-    save_network(model, path, packed=True)  # those that come with the package have few digits
-
-
-def _load_keras(path):
-    return in_tensorflow(load_network(path))
+    save_network(model, path, packed=True)  # the bundled generator has few digits
 
 
 def _write_saved_model(model, path):
@@ -114,29 +95,22 @@ def _write_litert(model, path):
 
 
 def _load_litert(path):
-    with hushed():  # it greets
-        run = _interpreter()(model_content=path.read_bytes()).get_signature_runner()
-        run(**{INPUT: np.zeros((1, _length(run)), np.float32)})
-    return lambda latents: run(**{INPUT: latents})[OUTPUT]
-
-
-def _interpreter():
-    """LiteRT's interpreter: of its own package where that is installed, else TensorFlow's copy."""
+    """Run by LiteRT's own package where that is installed, else by TensorFlow's copy."""
     try:
-        return import_module("ai_edge_litert.interpreter").Interpreter
+        interpreter = import_module("ai_edge_litert.interpreter").Interpreter
     except ModuleNotFoundError:
         warnings.filterwarnings("ignore", "(?s).*tf.lite.Interpreter is deprecated")
-        return tf.lite.Interpreter
-
-
-def _length(run):
-    return run.get_input_details()[INPUT]["shape_signature"][1]
+        interpreter = tf.lite.Interpreter
+    with hushed():  # it greets at the first call
+        run = interpreter(model_content=path.read_bytes()).get_signature_runner()
+        length = run.get_input_details()[INPUT]["shape_signature"][1]
+        run(**{INPUT: np.zeros((1, length), np.float32)})
+    return lambda latents: run(**{INPUT: latents})[OUTPUT]
 
 
 @contextlib.contextmanager
 def refusing(title: str):
-    """What a converter, or the library that reads its file back, raises as one line; a disk or a
-    memory that fails stays what it is."""
+    """Turn an error of a converter or a reader into one line, but none of the disk or memory."""
     try:
         yield
     except (UserError, MemoryError):
@@ -147,11 +121,12 @@ def refusing(title: str):
         raise UserError(f"cannot be written as {title} ({one_line(error)})") from None
 
 
+_ONNX = ("tf2onnx", "onnx", "onnxruntime")
 FORMATS = {
-    "keras": Format("Keras", "generator.keras", _write_keras, _load_keras),
-    "saved_model": Format("SavedModel", "saved_model", _write_saved_model, _load_saved_model),
-    "onnx": Format(
-        "ONNX", "generator.onnx", to_onnx, _load_onnx, ("tf2onnx", "onnx", "onnxruntime"), "onnx"
+    "keras": Format(
+        "Keras", "generator.keras", _write_keras, lambda path: in_tensorflow(load_network(path))
     ),
+    "saved_model": Format("SavedModel", "saved_model", _write_saved_model, _load_saved_model),
+    "onnx": Format("ONNX", "generator.onnx", to_onnx, _load_onnx, _ONNX),
     "litert": Format("LiteRT", "generator.tflite", _write_litert, _load_litert),
 }

@@ -13,14 +13,10 @@ MOST_RUNS = 8  # on one page: there is room for so many lines in a plot
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What one call asks for.
+    """What one call asks for."""
 
-    Attributes:
-        runs: those that are shown, at least one; out: the page.
-    """
-
-    runs: tuple[Run, ...]
-    out: Path
+    runs: tuple[Run, ...]  # that are shown, at least one
+    out: Path  # the page
 
 
 def parse_report(argv: list[str] | None = None) -> ReportRequest:

@@ -1,14 +1,20 @@
 """The contents of a report page as a JSON-serializable dict."""
 
 import re
+from itertools import pairwise
+from pathlib import Path
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.config import FIELDS, Config, ImageConfig, groups
+from dcgan_tf.common.config_file import find_config, read_config, read_table
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import is_count, is_number
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
 from dcgan_tf.common.scores import (
     FRECHET_NAMES,
     LABELS,
+    NUMBERS,
     frechet_name,
     is_verdict,
     parse_record,
@@ -17,65 +23,115 @@ from dcgan_tf.common.scores import (
 from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
-from dcgan_tf.report.settings import REFERENCE, read_settings, settings
-from dcgan_tf.report.thumbnails import one_picture, sample_pictures
+from dcgan_tf.report.thumbnails import one_image, sample_grids
 
-SCORES, WARNINGS, NOTES = 400, 30, 30  # on one page; there is seldom a tenth of it
+SCORES, WARNINGS = 400, 30  # on one page; there is seldom a tenth of it
 LOG_BYTES = 2**23  # of a log.txt, which has 100 bytes an epoch
-PICTURES = 0.06  # share of a run's room for each of the pictures beside the samples
+SHARE = 0.06  # of a run's room for each of the images beside the samples
+REFERENCE = "celeba"  # what a command without --config trains
 
 
 def contents(run: Run, runs: int) -> tuple[Files, dict]:
-    """What a run's files say, without the pictures.
-
-    Args:
-        runs: how many share the page.
+    """What a run's files say, without the images; `runs` share the page.
 
     Returns:
         Files, with the notes so far, and the dict for the page.
     """
     files = Files(run)
-    versions = files.json(run.versions)
-    config = read_settings(files)
+    config, versions = _read_config(files), files.json(run.versions)
     drawn = curves(files, config, EPOCHS // runs)
-    found = {
+    recipe, rows = _settings(files, config, versions)
+    best = _best(files)
+    done = max(drawn["epochs"]["epoch"], default=0)
+    return files, drawn | {
         "name": printable(run.root.resolve().name),
         "folder": printable(run.root.resolve()),
-        **drawn,
-        "settings": settings(files, config, versions),
+        "planned": config.epochs if config else None,
+        "settings": rows,
         "scores": _scores(files, SCORES // runs),
-        "best": _best(files),
+        "best": best,
         "memorisation": _memorisation(files),
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-    }
-    epochs = drawn["epochs"]["epoch"]
-    done = epochs[-1] if epochs else 0
-    return files, found | {
-        "planned": config.epochs if config else None,
-        "commands": _commands(run, done, config, found),
+        "commands": _commands(run, done, config, recipe, rows, best),
         "missing": _missing(run, config),
     }
 
 
-def add_pictures(files: Files, found: dict, room: int):
-    """Put the pictures of a run into its dict, and its notes, which are complete then.
-
-    Args:
-        room: bytes for them in the page.
-    """
-    run, own = files.run, int(room * PICTURES)
-    found["reals"] = one_picture(files, run.reals, own)
-    found["pairs"] = one_picture(files, run.memorisation_pairs, 2 * own)
+def add_images(files: Files, found: dict, room: int):
+    """Put the images of a run, of at most `room` bytes, and all notes into its dict."""
+    run, own = files.run, int(room * SHARE)
+    found["reals"] = one_image(files, run.reals, own)
+    found["pairs"] = one_image(files, run.memorisation_pairs, 2 * own)
     used = sum(len(found[name]["src"]) for name in ("reals", "pairs") if found[name])
     best = found["best"]["epoch"] if found["best"] else None
-    found["samples"] = sample_pictures(files, sample_files(run.samples), best, room - used)
-    more = len(files.notes) - NOTES
-    found["notes"] = files.notes[:NOTES] + ([f"and {more} more of this kind"] if more > 0 else [])
+    found["samples"] = sample_grids(files, sample_files(run.samples), best, room - used)
+    found["notes"] = files.notes
+
+
+def _read_config(files) -> Config | None:
+    try:
+        return read_config(files.run.config)
+    except (UserError, OSError) as error:
+        files.notes.append(f"the settings cannot be read: {error}")
+        return None
+
+
+def _settings(files, config, versions):
+    """The settings beside those of the recipe that the run began with.
+
+    Returns:
+        The recipe as --config takes it, and for the page: `recipe`, its title; `groups`, a list of
+        {heading, rows} with `name`, `value`, `recipe` (the value there, None where it is the same)
+        and `help` in each row. {} without settings.
+    """
+    if config is None:
+        return REFERENCE, {}
+    named, base = _recipe_name(versions.get("command")), Config()
+    shown = named
+    try:
+        directory = versions.get("directory")
+        there = Path(directory) / named if isinstance(directory, str) else Path(named)
+        found = "\0" not in str(there) and there.is_file()
+        # No network has to fit: a recipe may be complete only with the command's own settings.
+        base = ImageConfig(**read_table(there if found else find_config(named)))
+    except (UserError, OSError) as error:
+        files.notes.append(
+            f"the recipe {named} is not here ({error}), so the settings are compared with the "
+            "defaults"
+        )
+        named, shown = REFERENCE, f"{REFERENCE}, the defaults"
+
+    def row(name):
+        own, other = (_in_words(getattr(one, name)) for one in (config, base))
+        row = {"name": name, "value": own, "help": FIELDS[name].metadata["help"]}
+        return row | {"recipe": None if own == other else other}
+
+    listed = [
+        {"heading": heading, "rows": [row(name) for name in names]}
+        for heading, names in groups().items()
+    ]
+    return named, {"recipe": shown, "groups": listed}
+
+
+def _recipe_name(command):
+    """The value of --config in a command, the last one if there are several."""
+    words = command if isinstance(command, list) else []
+    words = [word for word in words if isinstance(word, str)]
+    found = [b for a, b in pairwise(words) if a == "--config"]
+    found += [word.partition("=")[2] for word in words if word.startswith("--config=")]
+    return found[-1] if found and found[-1] else REFERENCE
+
+
+def _in_words(value):
+    """A value as it is typed after its flag."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _scores(files, most):
-    """list of dict: the newest records of evaluation.jsonl, with what the page shows of each."""
+    """The newest records of evaluation.jsonl, with what the page shows of each."""
     records = files.lines(files.run.evaluation, parse_record)
     if len(records) > most:
         files.notes.append(f"evaluation.jsonl: the last {most} of {len(records)} scores are shown")
@@ -88,11 +144,10 @@ def _score(record):
     return {
         "title": as_text(title(record)),
         "epoch": record.get("epoch"),
-        "scored": as_text(record.get("scored")),
         "against": as_text(record.get("compared_with")),
         "name": frechet_name(record),
-        "values": {name: record.get(name) for name in (*LABELS, "kid_std")},
-        "floor": {name: floor.get(name) for name in (*LABELS, "kid_std")},
+        "values": {name: record.get(name) for name in NUMBERS},
+        "floor": {name: floor.get(name) for name in NUMBERS},
         "floor_of": as_text(record.get("floor_of") or f"none: {record.get('floor_reason')}"),
         "notes": [as_text(note) for note in notes[:10]] if isinstance(notes, list) else [],
         "stamp": [[as_text(name), as_text(value)] for name, value in record["protocol"].items()],
@@ -101,7 +156,7 @@ def _score(record):
 
 
 def _best(files):
-    """dict | None: epoch and score of best/generator.keras, as the file beside it says."""
+    """Epoch and score of best/generator.keras, or None."""
     record = files.json(files.run.best_score)
     name = next((n for n in FRECHET_NAMES.values() if is_number(record.get(n))), None)
     if not name or not is_count(record.get("epoch")):
@@ -110,68 +165,62 @@ def _best(files):
 
 
 def _memorisation(files):
-    """dict: the verdict and its numbers; {} without them."""
+    """The verdict and its numbers; {} without them."""
     record = files.json(files.run.memorisation)
     if record and not is_verdict(record):
-        return files.note(files.run.memorisation, "no verdict of ours, left out") or {}
-    texts = ("verdict", "training", "held_out", "layer")
-    counts = ("copies", "allowed", "samples", "epoch")
+        files.note(files.run.memorisation, "no verdict of ours, left out")
+        return {}
+    texts, counts = ("verdict", "training", "held_out"), ("copies", "allowed", "samples", "epoch")
     return {name: as_text(record[name]) for name in texts if name in record} | {
         name: record[name] for name in counts if is_number(record.get(name))
     }
 
 
 def _warnings(files):
-    """list of str: the last different warnings in log.txt, each once."""
+    """The last different warnings in log.txt, each once."""
     text = (files.content(files.run.log, LOG_BYTES) or b"").decode("utf-8", "replace")
     found = re.findall(r"^\S+ \S+ warning: (.*)$", text, re.MULTILINE)
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, config, found):
-    """list of [what for, command]: how to go on."""
+def _commands(run, done, config, recipe, settings, best):
+    """Pairs [purpose, command]: how to go on."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
-    planned = config.epochs if config else 0
-    more = f" --epochs {2 * done}" if done and done >= planned else ""
-    recipe = path_flag("--config", found["settings"].get("config", REFERENCE))
-    same = " ".join([recipe, *_pictures(config, found["settings"])])
-    commands = [
+    evaluate, start = f"{typed('evaluate')} {named}", path_flag("--init-from", run.root)
+    more = f" --epochs {2 * done}" if done and done >= (config.epochs if config else 0) else ""
+    # The flags for the same images, where the recipe has others.
+    rows = [row for group in settings.get("groups", []) for row in group["rows"]]
+    other = {row["name"] for row in rows if row["recipe"] is not None}
+    same = [
+        path_flag("--config", recipe),
+        *(
+            path_flag(f"--{name}", getattr(config, name))
+            for name in ("dataset", "data", "subset")
+            if name in other
+        ),
+    ]
+    model = path_flag("--model", run.best_generator)
+    return [
         ["Train for twice as long" if more else "Go on training", f"{train} {named}{more}"],
         ["Draw 64 pictures", f"{generate} {named} --n 64"],
         ["Walk from seed to seed", f"{generate} {named} --interpolate 3,17,42"],
-    ]
-    if found["best"]:
-        best = path_flag("--model", run.best_generator)
-        commands.append(["Draw with the best generator", f"{generate} {best} --n 64"])
-    return [
-        *commands,
-        ["Score it", f"{typed('evaluate')} {named}"],
-        ["Look for copied training pictures", f"{typed('evaluate')} {named} --memorisation"],
-        [
-            "Start a new run from these networks",
-            f"{train} {same} {path_flag('--init-from', run.root)}",
-        ],
+        *([["Draw with the best generator", f"{generate} {model} --n 64"]] if best else []),
+        ["Score it", evaluate],
+        ["Look for copied training pictures", f"{evaluate} --memorisation"],
+        ["Start a new run from these networks", f"{train} {' '.join([*same, start])}"],
         ["Write this page again", f"python -m dcgan_tf.report {named}"],
     ]
 
 
-def _pictures(config, told):
-    """list of str: the flags for the same pictures, where the recipe has others."""
-    rows = [row for group in told.get("groups", []) for row in group["rows"]]
-    other = {row["name"] for row in rows if row["recipe"] is not None}
-    names = [name for name in ("dataset", "data", "subset") if name in other]
-    return [path_flag(f"--{name}", getattr(config, name)) for name in names]
-
-
 def _missing(run, config):
-    """dict: what the page lacks, and the line that says how to get it."""
-    named, evaluate = path_flag("--run", run.root), typed("evaluate")
+    """For each part that the page may lack the line that says how to get it."""
+    evaluate = f"{typed('evaluate')} {path_flag('--run', run.root)}"
     every = config.sample_every if config else 1
     return {
         "epochs": "No curves yet: metrics.jsonl is written after the first epoch.",
         "samples": f"No samples yet: the first grid is written after epoch {every}.",
-        "scores": f"No scores yet. Get them with: {evaluate} {named}",
-        "memorisation": f"Not looked for yet. Do it with: {evaluate} {named} --memorisation",
+        "scores": f"No scores yet. Get them with: {evaluate}",
+        "memorisation": f"Not looked for yet. Do it with: {evaluate} --memorisation",
         "timing": "No times: timing.jsonl is written after each epoch.",
         "versions": "No versions: versions.json is written when a training begins.",
         "settings": "The settings are not known: config.toml is missing or damaged.",

@@ -1,23 +1,21 @@
 """The report: one HTML file with style, script, data and images inside."""
 
 import datetime
-import html
 import logging
 from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.pages import LOOK, as_script_data, check_place, fill, policy_hash
+from dcgan_tf.common.pages import check_place, render
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, frechet_name, mismatch
-from dcgan_tf.report.contents import add_pictures, contents
+from dcgan_tf.report.contents import add_images, contents
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 5_000_000  # of a page
-_SPARE = 50_000  # of them, for what is written after the pictures
-_FOLDER = Path(__file__).parent
+_SPARE = 50_000  # of them, for what is written after the images
 
 
 def write_report(runs: tuple[Run, ...], out: Path):
@@ -52,7 +50,7 @@ def page(runs: tuple[Run, ...]) -> bytes:
     }
     room = MOST_BYTES - _SPARE - len(_filled(data))
     for files, found in told:
-        add_pictures(files, found, max(room, 0) // len(told))
+        add_images(files, found, max(room, 0) // len(told))
     return _filled(data)
 
 
@@ -87,18 +85,5 @@ def compared(shown: list[dict]) -> list[list[list[int]]]:
 
 
 def _filled(data):
-    """bytes: the template with its parts; what the runs say stands in the data alone."""
-    style, script = LOOK + _part("report.css"), _part("report.js")
-    parts = {
-        "title": html.escape(" and ".join(found["name"] for found in data["runs"])),
-        "style": style,
-        "style_hash": policy_hash(style),
-        "script": script,
-        "script_hash": policy_hash(script),
-        "data": as_script_data(data),
-    }
-    return fill(_part("template.html"), parts)
-
-
-def _part(name):
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    title = " and ".join(found["name"] for found in data["runs"])
+    return render(Path(__file__).parent, title, ["report.css"], ["report.js"], data)

@@ -6,26 +6,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import one_line
 from dcgan_tf.common.foreign import BadFile, is_count, is_number, json_object, read_file, reason
 from dcgan_tf.common.runs import Run
 
-COUNTS = ("epoch", "step", "images_seen")  # of what metrics.jsonl and timing.jsonl hold
+_COUNTS = ("epoch", "step", "images_seen")  # of the numbers in metrics.jsonl and timing.jsonl
 
 
 @dataclass(frozen=True)
 class Files:
     """The files of one run, read for its page.
 
-    Attributes:
-        run: whose files they are.
-        notes: of what could not be read, a line each; grows as files are read.
+    `notes` has a line for each file that cannot be read; it grows as files are read.
     """
 
     run: Run
     notes: list[str] = field(default_factory=list)
 
-    def note(self, path: Path, why: str):
+    def note(self, path: Path, why: str) -> None:
         """Remember what is wrong with a file of the run."""
         line = f"{path.relative_to(self.run.root)}: {why}"
         if line not in self.notes:
@@ -53,8 +50,25 @@ class Files:
             self.note(path, f"{bad} of {len(found)} lines cannot be read, left out")
         return good
 
+    def epochs(self, path: Path, names: tuple[str, ...], optional: tuple[str, ...]) -> list[dict]:
+        """One record an epoch, the last one of it, in their order; `epoch` is among the names.
+
+        Args:
+            names: finite numbers that every record has; optional: those that it may lack.
+        """
+
+        def parse(line):
+            record = json_object(line)
+            wanted = [*names, *(name for name in optional if record.get(name) is not None)]
+            kinds = {name: is_count if name in _COUNTS else is_number for name in wanted}
+            right = all(kind(record.get(name)) for name, kind in kinds.items())
+            return {name: record[name] for name in wanted} if right else None
+
+        found = {record["epoch"]: record for record in self.lines(path, parse)}
+        return [found[epoch] for epoch in sorted(found)]
+
     def json(self, path: Path) -> dict:
-        """The JSON object that a file holds, {} where it holds none, with a note if it is there."""
+        """The JSON object in a file, {} where it holds none, with a note if it is there."""
         content = self.content(path)
         record = json_object(content or b"")
         if content is not None and not record:
@@ -62,30 +76,7 @@ class Files:
         return record
 
 
-def numbers(names: tuple[str, ...], optional: tuple[str, ...] = ()):
-    """A function from a JSON line to a record of these finite numbers, or to None.
-
-    Args:
-        names: of the numbers that every record has, `epoch` among them; optional: of those that
-            one may lack.
-    """
-
-    def parse(line):
-        record = json_object(line)
-        wanted = [*names, *(name for name in optional if record.get(name) is not None)]
-        kinds = {name: is_count if name in COUNTS else is_number for name in wanted}
-        right = all(kind(record.get(name)) for name, kind in kinds.items())
-        return {name: record[name] for name in wanted} if right else None
-
-    return parse
-
-
 def as_text(value) -> str:
     """Any value of a file as a short text."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return limits.shorten(text, 500)
-
-
-def explain(error: Exception) -> str:
-    """What an exception of Pillow's, NumPy's or ours says, in a line."""
-    return f"{type(error).__name__}: {one_line(error)}"

@@ -33,10 +33,10 @@ from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import exploration
 from dcgan_tf.explore import server as server_module
-from dcgan_tf.explore.command import COMMAND, parse_explore
+from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.latent_formula import Recipe, latent, read_recipe
 from dcgan_tf.explore.page import describe
-from dcgan_tf.explore.server import BODY_BYTES, Refused
+from dcgan_tf.explore.server import BODY_BYTES
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import seed_latents, slerp
@@ -135,6 +135,8 @@ def test_means_differences_and_directions_are_what_they_say(server, sampler, dir
     expected = (rows[0] + rows[1] + rows[2]) / 3 - rows[3] + (rows[4] + rows[5]) / 2
     expected[0] += 6
     expected[1] -= 1.25
+    one = latent(Recipe(a=(5,), truncation=0.7), LENGTH)  # to the bit
+    np.testing.assert_array_equal(one, np.float32(0.7) * seed_latents([5], LENGTH)[0])
     found = latent(recipe, LENGTH, directions)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -149,12 +151,6 @@ def test_means_differences_and_directions_are_what_they_say(server, sampler, dir
     np.testing.assert_array_equal(drawn[0], sampler.generate(latents=[found])[0])
     np.testing.assert_array_equal(drawn[1], sampler.generate(latents=np.zeros((1, LENGTH)))[0])
     assert norms == [pytest.approx(np.linalg.norm(found)), 0]
-
-
-def test_a_term_of_one_seed_has_the_bits_of_its_latent():
-    for seed in range(50):
-        row = np.float32(0.7) * seed_latents([seed], LENGTH)[0]
-        np.testing.assert_array_equal(latent(Recipe(a=(seed,), truncation=0.7), LENGTH), row)
 
 
 def test_the_page_comes_with_the_token_alone(server):
@@ -177,11 +173,11 @@ def test_a_draft_is_nearly_the_picture(server):
     assert np.abs(drafts.astype(int) - exact).max() <= 1
 
 
-@pytest.mark.parametrize("token", ["", "x" * 32, "%C3%A4"])
-@pytest.mark.parametrize(("method", "route"), [("GET", ""), ("POST", "pictures")])
-def test_without_the_token_nothing_comes(server, token, method, route):
-    status, _, body = ask(server, method, route, token=token or "pictures")
-    assert status == 403 and b"token" in body and body.count(b"\n") == 1
+def test_without_the_token_nothing_comes(server):
+    for method, route in (("GET", ""), ("POST", "pictures")):
+        for token in ("pictures", "x" * 32, "%C3%A4"):
+            status, _, body = ask(server, method, route, token=token)
+            assert status == 403 and b"token" in body and body.count(b"\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -193,7 +189,6 @@ def test_without_the_token_nothing_comes(server, token, method, route):
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
-        {"Origin": "https://127.0.0.1"},
     ],
 )
 def test_other_hosts_and_origins_are_refused(server, headers):
@@ -213,28 +208,18 @@ def test_its_own_origin_is_answered(server):
         (404, "no such page", {"method": "GET", "route": "other"}),
         (404, "nothing to post to", {"route": "other"}),
         (405, "expected POST", {"method": "GET", "route": "pictures"}),
-        (405, "expected POST", {"method": "GET", "route": "drafts"}),
         (415, "application/json", {"Content_Type": "text/plain"}),
         (411, "Content-Length", {"Content_Length": None}),
-        (411, "Content-Length", {"Content_Length": "-1"}),
-        (411, "Content-Length", {"Content_Length": "²"}),
         (411, "Content-Length", {"Transfer_Encoding": "chunked"}),
         (413, "131,072", {"Content_Length": str(BODY_BYTES + 1)}),
-        (413, "131,072", {"Content_Length": "9" * 5000}),
         (400, "not JSON (Expecting", {"body": b"{"}),
-        (400, "not JSON", {"body": b"\xff\xff\xff\xff"}),
         (400, "not JSON", {"body": b"[" * 100_000}),
         (400, "expected an object", {"body": b'["\\ud800"]'}),
-        (400, "unknown part", {"body": b'[{"\\ud800": 1}]'}),
-        (400, "got None", {"body": b'[{"along": {"\\udfff": null}}]'}),
-        (400, "list of 1 to 32", {"body": b"{}"}),
         (400, "list of 1 to 32", {"body": b"[]"}),
         (400, "list of 1 to 32", {"body": json.dumps([{}] * 33).encode()}),
     ],
 )
 def test_other_requests_are_refused(server, status, words, asked):
-    if asked.get("Content_Length") == "²":
-        asked = asked | {"Content_Length": "²".encode("latin-1")}
     found, _, body = ask(server, **asked)
     assert found == status and words in body.decode() and len(body) < 600
 
@@ -246,16 +231,11 @@ def test_other_requests_are_refused(server, status, words, asked):
         ({"e": [1]}, "unknown part 'e'"),
         ({"a": 3}, "a: got 3, expected seeds from 0 to 4294967295"),
         ({"a": [-1]}, "expected seeds"),
-        ({"b": [2**32]}, "expected seeds"),
         ({"c": [True]}, "expected seeds"),
-        ({"d": [1.0]}, "expected seeds"),
-        ({"a": [10**400]}, "expected seeds"),
         ({"a": [1] * 65}, "got 65 seeds, expected 64 at most"),
         ({"way": 1.1}, "way: got 1.1, expected a number from 0 to 1"),
         ({"way": float("nan")}, "way: got nan"),
-        ({"truncation": float("inf")}, "truncation: got inf"),
         ({"truncation": "1"}, "truncation: got '1'"),
-        ({"truncation": True}, "truncation: got True"),
         ({"along": [1]}, "along: got [1]"),
         ({"along": {"Smiling": None}}, "Smiling: got None"),
         ({"along": {"Frowning": 1}}, "no direction 'Frowning' here"),
@@ -266,20 +246,14 @@ def test_what_is_no_recipe_is_refused(server, recipe, words):
     assert status == 400 and words in body.decode() and len(body) < 600
 
 
-def test_a_recipe_needs_nothing(directions):
+def test_a_recipe_needs_nothing():
     assert read_recipe({}) == Recipe()
     with pytest.raises(ValueError, match="no direction 'Smiling' here"):
         latent(Recipe(along={"Smiling": 1.0}), LENGTH, None)
-    assert not issubclass(Refused, ValueError)
 
 
 def test_lists_in_lists_are_answered_at_any_depth(server):
-    deep = []
-    for _ in range(10_000):
-        deep = [deep]
-    with pytest.raises(ValueError, match="nested too deep"):
-        read_recipe(deep)
-    for depth in range(950, 1000):
+    for depth in (950, 970, 982, 999, 10_000):
         status, _, body = ask(server, body=b"[" * depth + b"]" * depth)
         assert status == 400 and len(body) < 600
 
@@ -367,11 +341,6 @@ def test_the_browser_gets_a_file_that_leads_to_the_address(run, tmp_path, monkey
     assert not path.exists() and list(tmp_path.iterdir()) == []
 
 
-def test_what_is_asked_is_bounded_and_the_next_is_answered(server):
-    ask(server, body=b"x" * BODY_BYTES)
-    assert ask(server)[0] == 200
-
-
 def test_the_directions_beside_the_generator_are_found(run, sampler, directions, caplog):
     request = parse_explore(["--run", str(run)])
     assert exploration.find_directions(request, sampler) is None
@@ -440,17 +409,16 @@ def test_a_taken_port_is_refused(server, sampler):
     [
         (["--port", "70000", "--pretrained", "faces"], "--port: got '70000'"),
         (["--static", "x.html", "--port", "0", "--pretrained", "faces"], "serves nothing"),
-        (["--static", "x.html", "--no-browser", "--pretrained", "faces"], "serves nothing"),
         (["--runtime", "x", "--pretrained", "faces"], "add --static"),
         (["--static", ".", "--pretrained", "faces"], "a folder"),
-        (["--static", "no/x.html", "--pretrained", "faces"], "there is no folder"),
+        (["--static", "mine.html", "--pretrained", "faces"], "a file that is no explorer"),
         (["--pretrained", "fases"], "did you mean faces"),
         (["--model", "nowhere.keras"], "no such file"),
-        (["--run", "nowhere"], "no such folder"),
         (["--directons", "x"], "did you mean --directions"),
     ],
 )
 def test_mistakes_on_the_command_line_are_one_line(argv, words, here):
+    (here / "mine.html").write_text("<p>mine")
     with refused(words):
         parse_explore(argv)
 
@@ -460,7 +428,6 @@ def test_the_newest_run_is_taken(run, here, monkeypatch):
     with refused("no run with a generator.keras"):
         parse_explore([])
     assert parse_explore(["--pretrained", "faces"]).name == "faces"
-    assert COMMAND == "python -m dcgan_tf.explore"
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The explorer as somebody uses it, in Chromium: clicks, keys, links, saved files."""
 
 import json
+import queue
 import threading
 import time
 
@@ -246,16 +247,19 @@ def test_a_link_with_a_direction_names_the_directions(page, address, about, tmp_
     assert page.run("document.getElementById('trouble').hidden")
 
 
-def test_directions_may_be_named_like_what_every_object_has(sampler, tmp_path):
+def test_directions_may_be_named_like_what_every_object_has(sampler, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = queue.Queue()
+    monkeypatch.setattr(exploration.webbrowser, "open", lambda uri: asked.put(uri) or True)
     names = ("constructor", "__proto__")
     vectors = np.eye(2, 128, dtype=np.float32)
     odd = Directions(names, vectors, ("kernel",) * 2, np.ones(2, np.float32), sampler.sha256)
     with exploration.serve(0, sampler, odd, describe("x", sampler, odd, "")) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        (tmp_path / "there.html").write_text(exploration.leading_to(server.address))
-        with browser(tmp_path / "browser") as page:
-            page.open((tmp_path / "there.html").as_uri())  # as webbrowser.open is given it
+        shown = exploration.open_browser(server.address)
+        with shown, browser(tmp_path / "browser") as page:
+            page.open(asked.get(timeout=60))
             page.wait("location.protocol === 'http:'")
             page.wait(READY.format(exact=EXACT))
             shown = "[...document.querySelectorAll('[data-name]')].map((n) => n.value).join()"

@@ -1,6 +1,5 @@
 """The explorer as one file: opened from disk, asking nobody, with the pixels of Keras."""
 
-import functools
 import hashlib
 import http.server
 import importlib.util
@@ -17,14 +16,13 @@ from browser import browser, needs_browser
 from helpers import refused
 
 from dcgan_tf.common.directions import Directions
+from dcgan_tf.explore import page as page_module
 from dcgan_tf.explore import runtime as runtime_module
-from dcgan_tf.explore import static
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.exploration import explore
 from dcgan_tf.explore.latent_formula import Recipe, latent
-from dcgan_tf.explore.page import describe, part
+from dcgan_tf.explore.page import FOLDER, describe, write_static
 from dcgan_tf.explore.runtime import CACHE, FILES, VERSION, runtime
-from dcgan_tf.explore.static import static_page, write_static
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents
@@ -32,22 +30,15 @@ from dcgan_tf.train.command import parse_training
 
 SEEDS = (0, 1, 7, 12345, 2**31, 2**32 - 1)
 WHERE = os.environ.get("ONNXRUNTIME_WEB") or CACHE.expanduser() / f"onnxruntime-web-{VERSION}"
-needs_packages = [
-    needs_browser,
-    pytest.mark.skipif(
-        not all((Path(WHERE) / name).is_file() for name in FILES),
-        reason=f"onnxruntime-web {VERSION} is not in {WHERE} (or name its folder ONNXRUNTIME_WEB)",
-    ),
-    *(
-        pytest.mark.skipif(not importlib.util.find_spec(name), reason=f"{name} is not installed")
-        for name in ("tf2onnx", "onnx")
-    ),
-]
+needs_runtime = pytest.mark.skipif(
+    not all((Path(WHERE) / name).is_file() for name in FILES)
+    or not all(map(importlib.util.find_spec, ("tf2onnx", "onnx"))),
+    reason=f"needs [onnx] and onnxruntime-web {VERSION} in {WHERE} or ONNXRUNTIME_WEB",
+)
 
 
-def marked(*marks):
-    """A decorator of several marks."""
-    return lambda function: functools.reduce(lambda f, mark: mark(f), marks, function)
+SHOWN = """Array.from(document.getElementById('picture').getContext('2d')
+    .getImageData(0, 0, 64, 64).data).filter((_, place) => place % 4 < 3)"""
 
 
 def small(*flags):
@@ -79,18 +70,17 @@ def test_latents_in_the_browser_are_those_of_numpy(tmp_path):
     sampler = small()
     directions = some_directions(sampler)
     with browser(tmp_path) as page:
-        page.run(part("latents.js") + "; globalThis.found = [seedLatent, latentOf]; 0")
+        page.run(
+            (FOLDER / "latents.js").read_text() + "; globalThis.found = [seedLatent, latentOf]; 0"
+        )
         for length in (1, 100, 101, 700):
             found = page.run(f"{json.dumps(SEEDS)}.map(s => Array.from(found[0](s, {length})))")
             expected = seed_latents(SEEDS, length)
             np.testing.assert_allclose(np.float32(found), expected, rtol=1.2e-7)
             assert (np.float32(found) == expected).mean() > 0.999  # the last bit of a logarithm
-        known = [
-            {"name": name, "reach": float(reach), "vector": vector.tolist()}
-            for name, reach, vector in zip(
-                directions.names, directions.reach, directions.vectors, strict=True
-            )
-        ]
+        columns = directions.names, directions.reach.tolist(), directions.vectors.tolist()
+        names = ("name", "reach", "vector")
+        known = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         found = page.run(
             f"{json.dumps(RECIPES)}.map(r => Array.from(found[1](r, 128, {json.dumps(known)})))"
         )
@@ -115,7 +105,8 @@ def assert_alone(page, path):
 
 
 @pytest.mark.nightly
-@marked(*needs_packages)
+@needs_browser
+@needs_runtime
 @pytest.mark.parametrize("flags", [(), ("--output-activation", "tanh", "--channels", "1")])
 def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
     sampler = small(*flags)
@@ -142,10 +133,7 @@ def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
             assert np.abs(difference).max() <= 2
             assert norm == pytest.approx(np.linalg.norm(one), abs=1e-4)
         opened(page, path, "#a=3,4&b=6&truncation=0.7&along.Smiling=0.5")
-        shown = page.run(
-            "Array.from(document.getElementById('picture').getContext('2d')"
-            ".getImageData(0, 0, 64, 64).data).filter((_, place) => place % 4 < 3)"
-        )
+        shown = page.run(SHOWN)
         recipe = Recipe(a=(3, 4), b=(6,), truncation=0.7, along={"Smiling": 0.5})
         wanted = sampler.generate(latents=latent(recipe, 128, directions)[None])[0].astype(int)
         wanted = np.broadcast_to(wanted, (64, 64, 3)) if channels == 1 else wanted
@@ -158,7 +146,8 @@ def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
 
 
 @pytest.mark.nightly
-@marked(*needs_packages)
+@needs_browser
+@needs_runtime
 def test_the_faces_that_come_with_the_package(tmp_path, here):
     path = tmp_path / "faces.html"
     argv = ["--pretrained", "faces", "--static", str(path), "--runtime", str(WHERE)]
@@ -173,10 +162,7 @@ def test_the_faces_that_come_with_the_package(tmp_path, here):
         page.click("#link")  # which needs no program that runs
         page.wait("document.getElementById('link').textContent === 'Copied'")
         assert page.run("document.getElementById('copied').textContent") == ""
-        shown = page.run(
-            "Array.from(document.getElementById('picture').getContext('2d')"
-            ".getImageData(0, 0, 64, 64).data).filter((_, place) => place % 4 < 3)"
-        )
+        shown = page.run(SHOWN)
         assert np.abs(np.array(shown).reshape(64, 64, 3) - expected.astype(int)).max() <= 2
         assert_alone(page, path)
 
@@ -184,11 +170,13 @@ def test_the_faces_that_come_with_the_package(tmp_path, here):
 # The runtime and the place, without a browser
 
 
-def test_the_page_alone_knows_what_the_served_one_knows():
+def test_the_page_alone_knows_what_the_served_one_knows(tmp_path, files, monkeypatch):
+    monkeypatch.setattr(page_module, "to_onnx", lambda model, path: path.write_bytes(b"onnx"))
     sampler = small()
     directions = some_directions(sampler)
     about = describe("x", sampler, directions, "", "For research only.")
-    text = static_page(sampler, directions, about, b"onnx", dict.fromkeys(FILES, b"0"))
+    write_static(tmp_path / "x.html", sampler, directions, about, files)
+    text = (tmp_path / "x.html").read_bytes()
     data = re.search(rb'<script type="application/json" id="data">(.*?)</script>', text)[1]
     found = json.loads(data)
     assert found | {"directions": about["directions"]} == about | {"range": found["range"]}
@@ -240,20 +228,17 @@ def test_the_runtime_is_fetched_once(site, tmp_path):
     assert runtime(None, tmp_path / "cache", url) == first and len(asked) == 4
 
 
-@pytest.mark.parametrize("change", [b"this is something else", b"", b"x" * 100])
-def test_another_runtime_is_refused(site, files, tmp_path, change):
+def test_another_or_no_runtime_is_refused(site, files, tmp_path):
     url, _ = site
-    (files / "ort.wasm.min.js").write_bytes(change)
-    with refused("sent another file", "--runtime"):
-        runtime(None, tmp_path / "cache", url)
-    assert not list((tmp_path / "cache").rglob("*.js"))
+    path = files / "ort.wasm.min.js"
+    for change in (b"this is something else", b"x" * 100):
+        path.write_bytes(change)
+        with refused("sent another file", "--runtime"):
+            runtime(None, tmp_path / "cache", url)
+        assert not list((tmp_path / "cache").rglob("*.js"))
     with refused("--runtime", "not that of onnxruntime-web"):
         runtime(files)
-
-
-def test_a_runtime_that_is_not_there_is_refused(site, files, tmp_path):
-    url, _ = site
-    (files / "ort.wasm.min.js").unlink()
+    path.unlink()
     with refused("download failed", "404", "npm pack", "--runtime"):
         runtime(None, tmp_path / "cache", url)
     with refused("--runtime", "no such file", "onnxruntime-web"):
@@ -262,34 +247,13 @@ def test_a_runtime_that_is_not_there_is_refused(site, files, tmp_path):
         runtime(None, tmp_path / "other", "http://127.0.0.1:1")
 
 
-def test_no_file_of_somebody_is_written_over(tmp_path):
-    path = tmp_path / "mine.html"
-    path.write_text("<p>mine")
-    sampler = small()
-    about = describe("x", sampler, None, "")
-    for place, words in (
-        (path, "a file that is no explorer"),
-        (tmp_path, "a folder"),
-        (tmp_path / "no/where.html", "there is no folder"),
-    ):
-        with refused(words):
-            write_static(place, sampler, None, about, tmp_path)
-    assert path.read_text() == "<p>mine"
-    assert [p.name for p in tmp_path.iterdir()] == ["mine.html"]
-
-
 def test_what_is_missing_is_said_and_nothing_is_written(tmp_path, monkeypatch):
     sampler = small()
     about = describe("x", sampler, None, "")
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with refused("pip install"):
         write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
-    monkeypatch.setattr(static, "to_onnx", lambda model, path: Path(path).write_bytes(b"onnx"))
+    monkeypatch.setattr(page_module, "to_onnx", lambda model, path: Path(path).write_bytes(b"onnx"))
     with refused("--runtime", "no such file"):
         write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
     assert not list(tmp_path.iterdir())
-
-
-def test_the_pinned_files_are_of_one_version():
-    assert re.search(rf"onnxruntime-web@{re.escape(VERSION)}/dist$", runtime_module.URL)
-    assert all(re.fullmatch(r"[0-9a-f]{64}", digest) for _, digest in FILES.values())

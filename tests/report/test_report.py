@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import REPO, put_special, refused
+from helpers import REPO, refused
 from PIL import Image
 from tiny_run import EPOCHS, HOSTILE, VERDICT, Parts, losses, make_run, score, times
 
@@ -55,7 +55,8 @@ def test_the_numbers_are_those_of_the_files(run):
     records = [losses(epoch) for epoch in range(1, EPOCHS + 1)]
     assert data["epochs"] == {name: [r[name] for r in records] for name in records[0]}
     timing = [times(epoch) for epoch in range(1, EPOCHS + 1)]
-    assert data["timing"] == {name: [r[name] for r in timing] for name in timing[0]}
+    drawn = ("epoch", "images_per_second", "peak_memory_mb")
+    assert data["timing"] == {name: [r[name] for r in timing] for name in drawn}
     assert data["speed"] == {
         "images_per_second": 103.5,
         "seconds": 2.5 * 21,
@@ -109,7 +110,7 @@ def test_hostile_names_and_values_stay_texts(tmp_path):
     assert "img" not in [tag for tag, _ in parts.elements]
     shown = data["runs"][0]
     assert shown["name"] == name and [HOSTILE, HOSTILE] in shown["versions"]
-    assert shown["warnings"] == [HOSTILE] and shown["scores"][0]["scored"] == HOSTILE
+    assert shown["warnings"] == [HOSTILE] and shown["scores"][0]["notes"] == [HOSTILE]
     rows = [row for group in shown["settings"]["groups"] for row in group["rows"]]
     assert HOSTILE in [row["value"] for row in rows]
 
@@ -140,14 +141,6 @@ def test_the_recipe_is_found_by_its_path_or_said_not_to_be_there(run, here, name
     assert differing == (("31", None) if named == "mine.toml" else ("32", "celeba"))
     assert ["gone.toml" in note for note in data["notes"]] == [True] * (named == "gone.toml")
     assert data["settings"]["recipe"].split(",")[0] == (named if named == "mine.toml" else "celeba")
-
-
-def test_a_new_run_takes_the_same_pictures(run):
-    own = {"dataset": "folder", "data": "my pics", "subset": 20, "crop": "center"}
-    run.config.write_text(to_toml(replace(read_config(run.config), **own)))
-    found = dict(write(run)[1]["runs"][0]["commands"])["Start a new run from these networks"]
-    flags = "--dataset folder --data 'my pics' --subset 20"
-    assert found == f"python train.py --config demo {flags} --init-from {run.root}"
 
 
 def test_a_change_of_the_targets_counts_from_its_step_on(run):
@@ -252,15 +245,11 @@ def test_torn_lines_are_counted_and_the_others_shown(run, name):
     ("name", "content", "words"),
     [
         ("config.toml", b"epochs = [", "not valid TOML"),
-        ("config.toml", b"epoch = 3\n", "did you mean epochs?"),
-        ("config.toml", b"\xff\xfe\x00", "not a text file"),
         ("config.toml", b"x = " + b"[" * 100_000, ""),
         ("versions.json", b'{"command": ', "holds no JSON object"),
         ("memorisation.json", b'{"verdict": 3}', "no verdict of ours"),
         ("best/score.json", b"[" * 100_000, "holds no JSON object"),
         ("memorisation.png", b"\x89PNG\r\n\x1a\n", "cannot be opened"),
-        ("reals.png", b"GIF89a", "cannot be opened"),
-        ("samples/epoch_0001.png", None, "cannot be opened"),
         ("samples/epoch_0006.png", None, "cannot be opened"),
         ("samples/epoch_0003.png", b"", "cannot be opened"),
     ],
@@ -274,16 +263,6 @@ def test_damaged_files_become_a_note(run, name, content, words):
     damaged = [int(path.stem[6:])] if path.parent == run.samples else []
     assert data["samples"]["left_out"] == damaged
     assert len(data["samples"]["shown"]) == EPOCHS - len(damaged)
-
-
-@pytest.mark.parametrize("kind", ["folder", "pipe", "loop", "device", "huge"])
-@pytest.mark.parametrize("name", ["metrics.jsonl", "config.toml", "versions.json", "reals.png"])
-def test_what_is_no_regular_file_is_left_out(run, name, kind):
-    (run.root / name).unlink()
-    put_special(run.root / name, kind)
-    data = write(run)[1]["runs"][0]
-    if kind != "loop":  # which leads nowhere, so there is no such file
-        assert any(note.startswith(name) or name in note for note in data["notes"]), data["notes"]
 
 
 def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path):
@@ -310,42 +289,36 @@ def test_the_newest_run_is_taken_where_none_is_named(here):
     assert run.report.is_file()
 
 
-def test_commands_are_typed_as_a_shell_takes_them(tmp_path):
-    commands = dict(write(make_run(tmp_path / "it's mine"))[1]["runs"][0]["commands"])
-    assert commands["Draw 64 pictures"].endswith(f"""'{tmp_path}/it'"'"'s mine' --n 64""")
-    assert commands["Start a new run from these networks"].startswith(
-        f"python train.py --config demo --init-from '{tmp_path}"
-    )
-    assert "best/generator.keras" in commands["Draw with the best generator"]
-
-
 @pytest.mark.parametrize(
-    ("named", "typed"),
+    ("named", "recipe"),
     [
-        ("my own, really.toml", "--config 'my own, really.toml'"),
-        ("a,b.toml", "--config a,b.toml"),
-        ("-x.toml", "--config=-x.toml"),
-        ("gone, with blanks.toml", "--config celeba --dataset demo"),
+        ("my own, really.toml", "--config 'my own, really.toml' --subset 20"),
+        ("-x.toml", "--config=-x.toml --subset 20"),
+        ("gone, with blanks.toml", "--config celeba --dataset demo --subset 20"),
     ],
 )
-def test_a_new_run_is_started_with_the_whole_path_of_the_recipe(run, here, named, typed):
+def test_commands_are_typed_as_a_shell_takes_them(here, named, recipe):
+    run = make_run(here / "it's mine")
+    run.config.write_text(to_toml(replace(read_config(run.config), data="my pics", subset=20)))
     if not named.startswith("gone"):
         (here / named).write_text('dataset = "demo"\n')
     command_line = {"command": ["train.py", f"--config={named}"], "directory": str(here)}
     run.versions.write_text(json.dumps(command_line))
     commands = dict(write(run)[1]["runs"][0]["commands"])
+    quoted = f"""'{here}/it'"'"'s mine'"""
+    assert commands["Draw 64 pictures"] == f"python generate.py --run {quoted} --n 64"
+    assert "best/generator.keras" in commands["Draw with the best generator"]
+    started = recipe.replace("--subset", "--data 'my pics' --subset")
     found = commands["Start a new run from these networks"]
-    assert found == f"python train.py {typed} --subset 3000 --init-from {run.root}"
+    assert found == f"python train.py {started} --init-from {quoted}"
 
 
 def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):
     for flags, words in (
-        (["--run", str(tmp_path / "gone")], ["--run", "no such folder"]),
         (["--run", str(tmp_path)], ["--run", "no run"]),
         (["--run", str(run.config)], ["--run", "no such folder"]),
         (["--run", str(run.root), "--out", str(tmp_path)], [str(tmp_path), "a folder"]),
         (["--run", str(run.root), "--out", str(tmp_path / "x/y.html")], ["no folder"]),
-        (["--run", ""], ["--run", "empty"]),
         (["--runs", "x"], ["did you mean --run"]),
         ([f"--run={tmp_path}/{n}" for n in range(9)], ["9 runs", "8 at most"]),
     ):
