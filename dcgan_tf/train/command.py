@@ -175,6 +175,17 @@ def _parse(name, text) -> Any:
     return value
 
 
+def check_request(request: Request):
+    """Raise UserError for a run or networks that the settings do not fit, as far as files tell."""
+    run = request.run_dir and Run(request.run_dir)
+    if not (run and run.config.is_file()):  # an existing run does not need these networks any more
+        init_files(request.config.init_from)
+    if run and not os.environ.get("TF_CONFIG"):  # of several workers only the chief looks at it
+        from dcgan_tf.train import run_lock  # --help need not wait for what it imports
+
+        run_lock.check_run(run, request.config)
+
+
 def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
@@ -182,17 +193,11 @@ def prepare(request: Request) -> Request:
         The request with its images, opened and counted.
 
     Raises:
-        UserError: a run, networks or images that the settings do not fit, or too little memory.
+        UserError: as check_request, no usable images, or too little memory.
     """
-    # --help need not wait for what these import.
-    from dcgan_tf.train import run_lock
-    from dcgan_tf.train.images import find_images
+    check_request(request)
+    from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 
-    run = request.run_dir and Run(request.run_dir)
-    if not (run and run.config.is_file()):  # an existing run does not need these networks any more
-        init_files(request.config.init_from)
-    if run and not os.environ.get("TF_CONFIG"):  # of several workers only the chief looks at it
-        run_lock.check_run(run, request.config)
     request = find_images(request)
     if "tensorflow" in sys.modules:  # of a program, or a notebook, which has set it as it likes
         import tensorflow as tf

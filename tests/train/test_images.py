@@ -279,14 +279,14 @@ def edit(run, old, new):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5 -> 0.9"),
-        ("\nseed = 0", "\nseed = 1", "seed 0 -> 1"),
-        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512) -> (64, 256, 512)"),
+        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5, you asked for 0.9"),
+        ("\nseed = 0", "\nseed = 1", "seed 0, you asked for 1"),
+        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512), you asked for"),
     ],
 )
 def test_settings_edited_in_config_toml_are_refused_as_flags_are(old, new, words, project):
     edit(project, old, new)
-    with refused(f"--run runs/a: belongs to another config ({words})", "config.toml"):
+    with refused(f"--run runs/a: was trained with other settings ({words}", "config.toml"):
         find("--run", "runs/a")
 
 
