@@ -308,5 +308,5 @@ def test_checkpoints_from_before_they_had_settings_go_on(project):
 
 def test_a_byte_order_mark_is_no_part_of_the_settings(project):
     project.config.write_bytes(b"\xef\xbb\xbf" + project.config.read_bytes())
-    assert changes.planned(project.config, read_config(project.config), 2, 0) == []
+    assert changes.collect(project.config, read_config(project.config), 2, 0) == []
     assert len(find("--run", "runs/a")[1].names) == 12
