@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.parts import set_precision
@@ -96,38 +97,26 @@ def worker(config: Config) -> tuple[int, int]:
         return 0, 1
     text = os.environ.get("TF_CONFIG", "")
     try:
-        if len(text) > _LONGEST_TF_CONFIG:
-            raise ValueError
         cluster, task = (json.loads(text)[key] for key in ("cluster", "task"))
-        for hosts in cluster.values():
-            _check_hosts(hosts)
         chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
+        hosts, index = [*chiefs, *workers], int(task["index"])
         own = {"chief": chiefs, "worker": workers}[task["type"]]
-        index = int(task["index"])
-        if not 0 <= index < len(own):
+        known = all(map(_is_host, hosts)) and len(set(hosts)) == len(hosts)
+        if not known or not 0 <= index < len(own):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise UserError(
-            f"TF_CONFIG: got {shown!r}, expected JSON such as "
+            f"TF_CONFIG: got {limits.shown(text)}, expected JSON such as "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}'
         ) from None
-    number = index if task["type"] == "chief" else index + len(chiefs)
-    return number, len(chiefs) + len(workers)
+    return index if own is chiefs else index + len(chiefs), len(hosts)
 
 
-_LONGEST_TF_CONFIG = 1_000_000  # characters: thousands of hosts
-
-
-def _check_hosts(hosts):
-    """Raise ValueError unless this is a list of different `host:port`."""
-    if not isinstance(hosts, list) or len(set(hosts)) < len(hosts):
-        raise ValueError
-    for host in hosts:
-        name, _, port = host.rpartition(":")
-        if not name.strip() or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-            raise ValueError
+def _is_host(text) -> bool:
+    """Whether this is `host:port`."""
+    match = re.fullmatch(r"\S.*:([0-9]{1,5})", text)
+    return bool(match) and 0 < int(match[1]) < 65536
 
 
 def check_agreement(strategy: tf.distribute.Strategy, **values: str):

@@ -85,7 +85,7 @@ def warm_start(config: Config, model):
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 
-# Parts of a layer's config that do not decide what it computes of its weights, or are their shapes.
+# Parts of a layer's config that do not decide what it computes from its weights, or are shapes.
 _BESIDE = {
     *("name", "trainable", "dtype", "seed", "axis", "momentum", "synchronized", "use_bias"),
     *("filters", "units", "beta_initializer", "gamma_initializer"),

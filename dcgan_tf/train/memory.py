@@ -16,19 +16,11 @@ _ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a fe
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a training takes.
+    """The memory that a training takes at least; really it is one to four times that."""
 
-    Attributes:
-        parameters: of G and D, BatchNorm's moving statistics counted.
-        step_bytes: of one batch: of each layer the convolution's result and the activation's, at
-            least.
-        training_bytes: a weight, two moments and a gradient a parameter, the batch and the program,
-            at least. What a training really takes is one to four times that.
-    """
-
-    parameters: int
-    step_bytes: int
-    training_bytes: int
+    parameters: int  # of G and D, BatchNorm's moving statistics counted
+    step_bytes: int  # of one batch: each layer's convolution and its activation
+    training_bytes: int  # a weight, two moments and a gradient a parameter, batch and program
 
 
 def footprint(config: Config) -> Footprint:

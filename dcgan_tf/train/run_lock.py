@@ -139,7 +139,7 @@ def claim(request: Request) -> Iterator[Run]:
     """
     run, made = _open(request)
     try:
-        with _locked(run):
+        with _lock(run):
             fresh = not run.config.exists()
             try:
                 _begin(run, request.config, fresh)
@@ -155,21 +155,16 @@ def claim(request: Request) -> Iterator[Run]:
                 folder.rmdir()
 
 
-@contextlib.contextmanager
-def _locked(run):
-    lock = lock_at(run.lock)
+def _lock(run):
+    """Lock a run's directory; a context manager that unlocks it."""
     try:
-        lock.acquire(timeout=0)
+        return lock_at(run.lock).acquire(timeout=0)
     except filelock.Timeout:
         raise UserError(
             "another live process is training there; wait for it or choose another directory",
             code=IN_USE,
             flag=_flag(run),
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(run, config, fresh):

@@ -30,14 +30,9 @@ Found = tuple[dict[str, np.ndarray], Journal] | None  # what checkpoints.read_ne
 
 @dataclass(frozen=True)
 class Session:
-    """One training.
+    """One training: its run directory, its devices, its model and its data.
 
     Attributes:
-        run, config: where it writes, and its settings.
-        stop: the request to stop, read after every step.
-        strategy: of the devices that share the work.
-        model: built, with the first weights or those of the checkpoint.
-        pack: the images.
         journal: how far it has come; counts on while it trains.
         restored: the state of the checkpoint that it resumes from, None at the start.
         changes: of learning rates, at earlier steps and at later ones.
@@ -140,7 +135,7 @@ def open_session(
     journal = _open_journal(config, pack, found)
     restored = found[0] if found else None
     session = Session(
-        *(run, config, stop, strategy, model, pack, journal, restored, planned, number, workers)
+        run, config, stop, strategy, model, pack, journal, restored, planned, number, workers
     )
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs} epochs, {planned}",
