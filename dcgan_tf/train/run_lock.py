@@ -22,7 +22,6 @@ from dcgan_tf.common.files import lock_at, lock_for, make_directory, next_direct
 from dcgan_tf.common.log import hush, kept_in
 from dcgan_tf.common.runs import RUNS, Run, has_checkpoint
 from dcgan_tf.train import changes
-from dcgan_tf.train.command import Request
 
 
 def check_run(run: Run, config: Config):
@@ -112,7 +111,7 @@ def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()
 
 
 @contextlib.contextmanager
-def join(request: Request) -> Iterator[Run]:
+def join(request) -> Iterator[Run]:
     """The run directory for a worker that is not the chief: it reads there and writes nothing.
 
     Raises:
@@ -128,11 +127,12 @@ def join(request: Request) -> Iterator[Run]:
 
 
 @contextlib.contextmanager
-def claim(request: Request) -> Iterator[Run]:
+def claim(request) -> Iterator[Run]:
     """Own a run directory while the block runs: make it, or reopen it, and lock it.
 
-    It is that of the request, or the next free `runs/0001-NAME`; config.toml and versions.json are
-    in it. A block that fails before anything was trained leaves nothing behind of what was made.
+    It is that of the request (command.Request), or the next free `runs/0001-NAME`, and holds
+    config.toml and versions.json. A block that fails before anything was trained leaves nothing
+    behind of what was made.
 
     Raises:
         UserError: a run with other settings (exit code 2), or a live owner (exit code 4).
@@ -178,7 +178,7 @@ def _begin(run, config, fresh):
     run.checkpoints.mkdir(exist_ok=True)
 
 
-def _open(request: Request) -> tuple[Run, list[Path]]:
+def _open(request) -> tuple[Run, list[Path]]:
     """The directory to claim, and the directories that were made for it."""
     if request.run_dir:
         run = Run(request.run_dir)
