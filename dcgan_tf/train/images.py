@@ -94,7 +94,7 @@ def warn_of_few(config, count):
 def _lengths(config):
     """list[str]: the settings in images seen that have an effect."""
     falls = config.lr_decay != "none" or config.penalty_end < 1
-    used = {"decay_images": falls, "augment_ramp": config.augment, "average_into_g": True}
+    used = {"decay_images": falls, "augment_ramp": config.augment}
     return [name for name, effect in used.items() if effect]
 
 

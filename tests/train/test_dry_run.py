@@ -23,6 +23,7 @@ DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", 
         (["--run", "runs"], "run runs: this is a file"),
         (["--run", "notes"], r"run notes: has files .* but no config.toml"),
         (["--init-from", "notes"], "init_from notes: expected a run directory"),
+        (["--inception", "none.npz"], "inception .*no such file"),
     ],
 )
 def test_a_dry_run_refuses_what_a_training_would(argv, words, here):

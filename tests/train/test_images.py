@@ -251,10 +251,8 @@ def test_a_course_that_is_not_run_to_its_end_is_told(caplog):
     assert told(caplog, 10_000, "--config", "overnight") == []
     assert told(caplog, 301, "--config", "overnight", "--epochs", 2084)[1:] == []
     ramp = ["--augment", "flip", "--augment-ramp", 10**6]
-    copy = ["--average", "half_life", "--average-into-g", 10**6]
-    lines = told(caplog, 2_000, "--epochs", 1, *ramp, *copy)
-    assert [line.split(" ")[0] for line in lines] == ["--augment-ramp", "--average-into-g"]
-    assert "in 1 epoch (1,984 images)" in lines[0]
+    (line,) = told(caplog, 2_000, "--epochs", 1, *ramp)
+    assert line.startswith("--augment-ramp") and "in 1 epoch (1,984 images)" in line
     assert told(caplog, 2_000, "--augment-ramp", 10**9) == []  # of nothing
 
 
