@@ -21,7 +21,7 @@ from dcgan_tf.models.parts import set_precision
 MEETING_SECONDS = 300  # how long a worker waits for the others at the start
 
 
-def prepare(config: Config):
+def configure(config: Config):
     """Set what TensorFlow and Keras must know before the first operation."""
     set_precision(config)
     if config.deterministic:

@@ -42,7 +42,7 @@ def print_plan(request: Request):
     """
     config = request.config
     print(to_toml(config))
-    devices.prepare(config)
+    devices.configure(config)
     strategy = devices.open_strategy(config)
     for network in build_networks(config):
         text = io.StringIO()
@@ -80,7 +80,7 @@ def measure_speed(request: Request):
         UserError: devices that are not there, or a batch that they cannot share.
     """
     config = request.config
-    devices.prepare(config)
+    devices.configure(config)
     strategy = devices.open_strategy(config)
     for name, text in _describe_machine(config, strategy).items():
         log.info(f"{name + ':':<11}{text}")

@@ -44,7 +44,7 @@ def init_files(named: str) -> list[Path]:
 def with_shape(base: dict, named: str, own: bool) -> dict:
     """Settings `base` with the shape of the networks that `--init-from` names.
 
-    The shape is that of the config.toml beside the files, so of their run. Files without one say
+    The shape is that of the config.toml next to the files, so of their run. Files without one say
     nothing; they are refused when they are loaded, if they are not there or do not fit.
 
     Args:

@@ -70,7 +70,7 @@ def _flag(run):
 
 
 def _foreign(run) -> list[str]:
-    """What there is besides all that a run killed at once, before config.toml, leaves."""
+    """What there is in it except what a run killed at once, before config.toml, leaves."""
     ours = {run.lock, *_left_of(run.config)}
     return sorted(path.name for path in run.root.iterdir() if path not in ours)
 

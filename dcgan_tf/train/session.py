@@ -123,7 +123,7 @@ def open_session(
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
     planned = changes.collect(run.config, config, step, epoch)
     config, source, _ = request.images or open_images(request)
-    devices.prepare(config)
+    devices.configure(config)
     strategy = devices.open_strategy(config)
     with strategy.scope():
         model = DCGAN.from_config(replace(config, init_from=""), **request.given)

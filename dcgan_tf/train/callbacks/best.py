@@ -13,7 +13,7 @@ from dcgan_tf.models.saving import save_network
 
 log = logging.getLogger(__name__)
 
-SCORE = "score.json"  # in the zip that best/generator.keras is, and beside it for people
+SCORE = "score.json"  # in the zip that best/generator.keras is, and next to it for people
 
 
 def is_own(record) -> bool:
@@ -61,7 +61,7 @@ def is_best(best: dict | None, record: dict) -> bool:
 
 
 def publish_best(run: Run, generator: keras.Model, record: dict):
-    """Put the generator into best/ with its score inside, and a copy of the score beside it."""
+    """Put the generator into best/ with its score inside, and a copy of the score next to it."""
     run.best_generator.parent.mkdir(exist_ok=True)
     save_network(generator, run.best_generator, {SCORE: _as_text(record)})
     write_text(run.best_score, _as_text(record))
