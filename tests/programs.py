@@ -122,6 +122,8 @@ def _program(words, cwd, env, out, err):
     os.chdir(cwd)
     os.environ.clear()
     os.environ.update(env)
+    # As start_tensorflow has it, which a program with TensorFlow imported does not call again.
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     sys.stdin = _open(0, os.devnull, os.O_RDONLY, "r")
     sys.stdout = _open(1, out, os.O_WRONLY | os.O_APPEND, "w")
     sys.stderr = _open(2, err, os.O_WRONLY | os.O_APPEND, "w", errors="backslashreplace")

@@ -26,11 +26,11 @@ tf.config.set_logical_device_configuration(cpu, logical)
 import keras
 import train
 from dcgan_tf.train import devices
-from dcgan_tf.train import build
+from dcgan_tf.models import parts
 from dcgan_tf.common.cli import leave, run_command
 devices.MEETING_SECONDS = seconds
 if optimizer == "sgd":
-    build.build_optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
+    parts.build_optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
 leave(run_command(train.main, sys.argv[4:]))
 """
 

@@ -328,7 +328,7 @@ def groups():
 
 # What a resumed run may change although it decides the weights: each change is recorded with its
 # step in config.toml (train/changes.py).
-MIDWAY = ("g_learning_rate", "d_learning_rate", "flip", "label_smoothing", "label_noise")
+MIDWAY = ("g_learning_rate", "d_learning_rate")
 
 
 def check_value(name, value):

@@ -9,22 +9,13 @@ def main(argv=None):
     """Train as the command line asks; the process' exit code."""
     speak()
     request = prepare(parse_training(argv))
-    return _story(request)(request)
+    if request.dry_run or request.check:
+        from dcgan_tf.train.dry_run import measure_speed, print_plan
 
+        return measure_speed(request) if request.check else print_plan(request)
+    from dcgan_tf.train.training import run_training
 
-def _story(request):
-    """The function that does what the request asks for."""
-    if request.dry_run:
-        from dcgan_tf.train.dry_run import print_plan
-
-        return print_plan
-    if request.check:
-        from dcgan_tf.train.check import check
-
-        return check
-    from dcgan_tf.train.training import train
-
-    return train
+    return run_training(request)[1]
 
 
 def run():

@@ -1,4 +1,4 @@
-"""Settings that may change when a run resumes; each change counts from its step on.
+"""Learning rates that changed when a run resumed; each change counts from its step on.
 
 config.toml holds the newest values, and after them one table for each change:
 
@@ -9,12 +9,13 @@ config.toml holds the newest values, and after them one table for each change:
     old = 0.0001
     new = 0.00005
 
-A run that goes on from a checkpoint of an earlier step takes the values that were valid there and
+A run that resumes from a checkpoint of an earlier step takes the values that were valid there and
 makes each change again at its step, so it ends as if it had never been interrupted.
 """
 
 import dataclasses
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,38 +26,38 @@ from dcgan_tf.common.errors import UserError
 
 @dataclass(frozen=True)
 class Change:
-    """One setting, from one step on.
-
-    Attributes:
-        step, epoch: how many were done when it came.
-        setting: one of config.MIDWAY.
-        old, new: its values before and after.
-    """
+    """One learning rate, from one step on; `step` and `epoch` were done when it came."""
 
     step: int
     epoch: int
     setting: str
-    old: float | bool
-    new: float | bool
+    old: float
+    new: float
 
 
 def read(path: Path) -> list[Change]:
     """The changes in a config.toml, in their order; [] in one without any.
 
     Raises:
-        UserError: the tables are damaged.
+        UserError: the tables are damaged, or change a setting that a run may not change any more.
     """
     tables = read_toml(path).get("changes", [])
     try:
         found = [Change(**table) for table in tables]
-        if not all(_is_whole(change) for change in found):
+        others = {str(change.setting) for change in found} - {*MIDWAY}
+        counts = [n for change in found for n in (change.step, change.epoch)]
+        if not others and not all(type(n) is int and n >= 0 for n in counts):
             raise TypeError
     except TypeError:
         names = ", ".join(field.name for field in dataclasses.fields(Change))
         raise UserError(
-            f"{path}: changes: got {str(tables)[:100]}, expected tables with {names} "
-            f"and a setting out of {', '.join(MIDWAY)}; mend the file"
+            f"{path}: changes: got {str(tables)[:100]}, expected tables with {names}; mend the file"
         ) from None
+    if others:
+        raise UserError(
+            f"{path}: changes: this run changed its {', '.join(sorted(others))[:100]}, and only "
+            f"{' and '.join(MIDWAY)} may change in a run; start a new one with --init-from"
+        )
     try:
         for change in found:
             check_value(change.setting, change.old)
@@ -66,13 +67,8 @@ def read(path: Path) -> list[Change]:
     return sorted(found, key=lambda change: change.step)
 
 
-def _is_whole(change):
-    counts = change.step, change.epoch
-    return change.setting in MIDWAY and all(type(n) is int and n >= 0 for n in counts)
-
-
-def planned(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
-    """The changes of a run that goes on with the settings `wanted`, the new ones among them.
+def collect(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
+    """The changes of a run that resumes with the settings `wanted`, the new ones among them.
 
     Args:
         path: the run's config.toml; none yet, or one with older changes.
@@ -80,8 +76,7 @@ def planned(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
     """
     if not path.is_file():
         return []
-    saved, found = read_config(path), []
-    earlier = read(path)
+    saved, earlier, planned = read_config(path), read(path), []
     for name in MIDWAY:
         own = [change for change in earlier if change.setting == name]
         new = getattr(wanted, name)
@@ -91,8 +86,8 @@ def planned(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
             old = own[-1].new if own else first
             if step and new != old:
                 own.append(Change(step, epoch, name, old, new))
-        found += own
-    return sorted(found, key=lambda change: change.step)
+        planned += own
+    return sorted(planned, key=lambda change: change.step)
 
 
 def at(config: Config, changes: list[Change], step: int) -> Config:
@@ -102,7 +97,7 @@ def at(config: Config, changes: list[Change], step: int) -> Config:
     return replace(config, **values)
 
 
-def to_toml(changes: list[Change]) -> str:
+def to_toml(changes: Iterable[Change]) -> str:
     """The tables for config.toml, "" without changes."""
     return "".join(
         "\n[[changes]]\n"

@@ -5,6 +5,7 @@ import os
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home
@@ -23,7 +24,7 @@ RECIPE = "celeba"  # the reference, which train.py follows where no other is nam
 
 @dataclass(frozen=True)
 class Request:
-    """What one call of train.py asks for.
+    """What one call of train.py, or of dcgan_tf.train, asks for.
 
     Attributes:
         config: the settings.
@@ -48,11 +49,8 @@ class Request:
     images: tuple | None = None
 
 
-def parse_training(argv=None):
-    """Read train.py's command line.
-
-    Returns:
-        Request: checked as far as flags and files in TOML can be.
+def parse_training(argv: list[str] | None = None) -> Request:
+    """Read train.py's command line, and check it as far as flags and files in TOML tell.
 
     Raises:
         UserError: an unknown flag or key, a wrong type or value, sizes that do not fit.
@@ -72,14 +70,19 @@ def parse_training(argv=None):
         check_file(Path(settings["inception"]), "--inception", ".tgz or .npz")
     if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
         # In config.toml a relative path starts from the directory that the run was started in.
-        named = {n: settings[n] for n in ("data", "packs", "inception") if flags.get(n)}
-        settings |= {n: os.path.abspath(path) for n, path in named.items() if path not in FETCHED}
+        here = {n: settings[n] for n in ("data", "packs", "inception") if flags.get(n)}
+        settings |= {n: os.path.abspath(path) for n, path in here.items() if path not in FETCHED}
     config = Config(**settings)
-    _check_grid(config)
+    most = limits.GRID_PIXELS // config.image_size**2
+    if config.sample_count > most:
+        raise UserError(
+            f"--sample-count {config.sample_count}: a grid of images of {config.image_size}x"
+            f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
+        )
     return Request(config, config_name, run_dir, dry_run, check, named=frozenset(flags))
 
 
-def _parser():
+def _parser() -> Parser:
     parser = Parser(
         prog=typed("train"),
         usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run | --check] "
@@ -90,7 +93,9 @@ def _parser():
         values={name: f"--config {name}" for name in names()},
     )
     parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
-    parser.add_argument("--run", metavar="DIR", help="the run's directory; an existing run goes on")
+    parser.add_argument(
+        "--run", metavar="DIR", help="the run's directory; an existing run is resumed"
+    )
     instead = parser.add_mutually_exclusive_group()
     for name, words in (
         ("--dry-run", "print the plan, touch nothing"),
@@ -104,32 +109,31 @@ def _parser():
             spec = FIELDS[name]
             # argparse's own formatting would print the suppressed defaults: name them ourselves.
             text = (spec.metadata["help"] + _default_text(getattr(recipe, name))).replace("%", "%%")
+            more: dict[str, Any] = {"metavar": _metavar(spec)}
             if spec.type is bool:
                 more = {"action": argparse.BooleanOptionalAction}
-            else:
-                more = {"metavar": _metavar(spec)}
             group.add_argument(flag(name), dest=name, help=text, **more)
     return parser
 
 
-def _run_dir(text):
+def _run_dir(text) -> Path:
     if not text or "\0" in text:
         raise UserError(f"--run: got {limits.shown(text)}, expected a directory, existing or new")
     return Path(_at_home("--run", text))
 
 
-def _at_home(flag, text):
-    """str: a path (of --init-from two) with the folder that ~ or ~name stands for."""
+def _at_home(flag, text) -> str:
+    """A path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
     return ",".join(path and at_home(flag, path) for path in paths)
 
 
-def _base(named, run_dir, given):
-    """dict, str: the settings that the flags change, and what they are called.
+def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
+    """The settings that the flags change, and their name.
 
-    A run that exists goes on with its own settings. Else it is the recipe that --config names, or
-    the reference recipe; but with other pictures than CelebA the plain defaults, for a recipe's
-    subset is one of its own pictures. Networks that --init-from names bring their shape.
+    An existing run resumes with its own settings. Else it is the recipe that --config names, or
+    the reference recipe; but with other images than CelebA the plain defaults, for a recipe's
+    subset is one of its own images. Networks that --init-from names bring their shape.
     """
     saved = run_dir / "config.toml" if run_dir and not named else None
     if saved and saved.is_file():
@@ -142,22 +146,22 @@ def _base(named, run_dir, given):
     return base, Path(dataset if plain else named or RECIPE).stem
 
 
-def _default_text(default):
+def _default_text(default) -> str:
     if isinstance(default, bool):
         return " [yes]" if default else " [no]"
     text = ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
     return f" [{text}]" if text else ""
 
 
-def _metavar(spec):
+def _metavar(spec) -> str:
     if spec.metadata["choices"]:
         return "|".join(map(str, spec.metadata["choices"]))
     return {int: "N", float: "X", str: "TEXT"}.get(spec.type, "N,N,...")
 
 
-def _parse(name, text):
+def _parse(name, text) -> Any:
     """The value of field `name` from its flag's text."""
-    kind = FIELDS[name].type
+    kind: Any = FIELDS[name].type
     try:
         if kind == tuple[int, ...]:
             value = tuple(int(part) for part in text.split(","))
@@ -171,36 +175,25 @@ def _parse(name, text):
     return value
 
 
-def _check_grid(config):
-    most = limits.GRID_PIXELS // config.image_size**2
-    if config.sample_count > most:
-        raise UserError(
-            f"--sample-count {config.sample_count}: a grid of pictures of {config.image_size}x"
-            f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
-        )
-
-
-def check_request(request):
-    """Raise UserError for a run or networks that the settings do not fit, as far as files in TOML
-    and names tell. A run that exists has begun already, and needs the networks of --init-from no
-    more; of several workers only the chief looks at the run."""
+def check_request(request: Request):
+    """Raise UserError for a run or networks that the settings do not fit, as far as files tell."""
     run = request.run_dir and Run(request.run_dir)
-    if not (run and run.config.is_file()):
+    if not (run and run.config.is_file()):  # an existing run does not need these networks any more
         init_files(request.config.init_from)
-    if run and not os.environ.get("TF_CONFIG"):
+    if run and not os.environ.get("TF_CONFIG"):  # of several workers only the chief looks at it
         from dcgan_tf.train import run_lock  # --help need not wait for what it imports
 
-        run_lock.check(run, request.config)
+        run_lock.check_run(run, request.config)
 
 
-def prepare(request):
+def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
     Returns:
         The request with its images, opened and counted.
 
     Raises:
-        UserError: as check_request and check_memory.
+        UserError: as check_request, no usable images, or too little memory.
     """
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports

@@ -7,17 +7,21 @@ import re
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common import limits
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.parts import set_precision
 
 MEETING_SECONDS = 300  # how long a worker waits for the others at the start
 
 
-def prepare(config):
+def configure(config: Config):
     """Set what TensorFlow and Keras must know before the first operation."""
     set_precision(config)
     if config.deterministic:
@@ -29,11 +33,8 @@ def prepare(config):
         tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
-def open_strategy(config):
-    """The tf.distribute strategy for `--strategy`.
-
-    Returns:
-        tf.distribute.Strategy: TensorFlow's default, which distributes nothing, for one device.
+def open_strategy(config: Config) -> tf.distribute.Strategy:
+    """The strategy for `--strategy`; for one device TensorFlow's default, which shares nothing.
 
     Raises:
         UserError: the devices are not there, or the batch cannot be shared equally among them.
@@ -72,24 +73,22 @@ def _meet_workers():
     last = f"error: not all workers came within {seconds}; see what they printed, start all again"
     command = [sys.executable, "-ISc", "import sys; sys.stdin.read() and sys.exit(sys.argv[1])"]
     with subprocess.Popen([*command, last], stdin=subprocess.PIPE) as speaker:
-        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=speaker.stdin)
+        pipe = speaker.stdin or sys.stderr
+        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=pipe)
         try:
             return tf.distribute.MultiWorkerMirroredStrategy()
         finally:
             faulthandler.cancel_dump_traceback_later()
 
 
-def is_multiworker(config):
-    """bool: whether several processes train together."""
+def is_multiworker(config: Config) -> bool:
+    """Whether several processes train together."""
     given = bool(os.environ.get("TF_CONFIG"))
     return config.strategy == "multiworker" or (config.strategy == "auto" and given)
 
 
-def worker(config) -> tuple[int, int]:
-    """Which of the processes that train together this one is.
-
-    Returns:
-        Its number, 0 for the chief, which alone writes; and how many there are.
+def worker(config: Config) -> tuple[int, int]:
+    """This process' number, 0 for the chief, which alone writes, and how many train together.
 
     Raises:
         UserError: TF_CONFIG is missing, unreadable, or names no hosts that can be reached.
@@ -98,41 +97,29 @@ def worker(config) -> tuple[int, int]:
         return 0, 1
     text = os.environ.get("TF_CONFIG", "")
     try:
-        if len(text) > _LONGEST_TF_CONFIG:
-            raise ValueError
         cluster, task = (json.loads(text)[key] for key in ("cluster", "task"))
-        for hosts in cluster.values():
-            _check_hosts(hosts)
         chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
+        hosts, index = [*chiefs, *workers], int(task["index"])
         own = {"chief": chiefs, "worker": workers}[task["type"]]
-        index = int(task["index"])
-        if not 0 <= index < len(own):
+        known = all(map(_is_host, hosts)) and len(set(hosts)) == len(hosts)
+        if not known or not 0 <= index < len(own):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
-        shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise UserError(
-            f"TF_CONFIG: got {shown!r}, expected JSON such as "
+            f"TF_CONFIG: got {limits.shown(text)}, expected JSON such as "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}'
         ) from None
-    number = index if task["type"] == "chief" else index + len(chiefs)
-    return number, len(chiefs) + len(workers)
+    return index if own is chiefs else index + len(chiefs), len(hosts)
 
 
-_LONGEST_TF_CONFIG = 1_000_000  # characters: thousands of hosts
+def _is_host(text) -> bool:
+    """Whether this is `host:port`."""
+    match = re.fullmatch(r"\S.*:([0-9]{1,5})", text)
+    return bool(match) and 0 < int(match[1]) < 65536
 
 
-def _check_hosts(hosts):
-    """Raise ValueError unless this is a list of different `host:port`."""
-    if not isinstance(hosts, list) or len(set(hosts)) < len(hosts):
-        raise ValueError
-    for host in hosts:
-        name, _, port = host.rpartition(":")
-        if not name.strip() or not re.fullmatch("[0-9]{1,5}", port) or not 0 < int(port) < 65536:
-            raise ValueError
-
-
-def check_agreement(strategy, **values):
+def check_agreement(strategy: tf.distribute.Strategy, **values: str):
     """Raise UserError unless all workers have the same values (texts, compared by a checksum)."""
     own = [float(zlib.crc32(text.encode())) for text in values.values()]
 
@@ -148,14 +135,64 @@ def check_agreement(strategy, **values):
         if one * strategy.num_replicas_in_sync != all_together:
             raise UserError(
                 f"the workers differ in their {name}; give all of them the same flags, the same "
-                "pictures and a --run directory on a disk that they share"
+                "images and a --run directory on a disk that they share"
             )
 
 
-def describe(strategy):
-    """str: the devices in words."""
+def describe(strategy: tf.distribute.Strategy) -> str:
+    """The devices in words."""
     replicas = strategy.num_replicas_in_sync
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     if replicas == 1:
         return f"one {kind}"
     return f"{replicas} {kind}s ({type(strategy).__name__})"
+
+
+def computing(strategy: tf.distribute.Strategy) -> dict:
+    """What the bits of a training depend on besides its settings and data.
+
+    Returns:
+        `devices` in words; on CPUs also `inter_op_threads`, `intra_op_threads` (the numbers that
+        TensorFlow works with), `onednn` (whether its kernels are used) and `instructions` (the
+        widest set that the CPU has).
+    """
+    found = {"devices": describe(strategy)}
+    if tf.config.list_logical_devices("GPU"):
+        return found
+    threading = tf.config.threading
+    return found | {
+        "inter_op_threads": threading.get_inter_op_parallelism_threads() or _threads("INTEROP"),
+        "intra_op_threads": threading.get_intra_op_parallelism_threads() or _threads("INTRAOP"),
+        "onednn": uses_onednn(),
+        "instructions": np.show_config("dicts").get("SIMD Extensions", {}).get("found", [""])[-1],
+    }
+
+
+def _threads(kind) -> int:
+    """What TensorFlow takes from TF_NUM_..._THREADS, or else one for each CPU."""
+    text = os.environ.get(f"TF_NUM_{kind}_THREADS", "")
+    number = int(text) if text.isdecimal() else 0
+    own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return number or own_cpus or 1
+
+
+def multiplies_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
+    """Whether the processor has Intel's AMX for bfloat16, several times as fast as float32.
+
+    Only Linux tells; elsewhere False.
+    """
+    try:
+        return "amx_bf16" in Path(cpuinfo).read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return False
+
+
+def uses_onednn() -> bool:
+    """Whether TensorFlow gives a convolution on the CPU to oneDNN: it is asked to run one."""
+    v1, seen = tf.compat.v1, tf.compat.v1.RunMetadata()
+    with tf.Graph().as_default(), tf.device("/CPU:0"), v1.Session() as session:
+        images = v1.placeholder(tf.float32, (1, 8, 8, 4))
+        made = tf.nn.conv2d(images, tf.ones((3, 3, 4, 4)), 1, "SAME")
+        options = v1.RunOptions(output_partition_graphs=True)
+        session.run(made, {images: np.zeros(images.shape, "float32")}, options, seen)
+    return any(node.op.startswith("_Mkl") for graph in seen.partition_graphs for node in graph.node)

@@ -1,6 +1,7 @@
-"""Networks named by `--init-from`, and their shape."""
+"""Networks named by `--init-from`, their shape and their weights."""
 
 import itertools
+import logging
 from pathlib import Path
 
 from dcgan_tf.common.config import Config
@@ -10,31 +11,22 @@ from dcgan_tf.common.pretrained import PREFIX, run_named
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.chain import chain_of
 
+log = logging.getLogger(__name__)
+
 # What decides the layers of G and D and their sizes.
 SHAPE = (
     *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
     *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
-    *(
-        "d_channels",
-        "d_width",
-        "d_norm",
-        "d_first_batchnorm",
-        "use_bias",
-        "leaky_slope",
-        "batchnorm_momentum",
-        "networks",
-    ),
+    *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "use_bias", "leaky_slope"),
+    *("batchnorm_momentum", "networks"),
 )
 
 
 def init_files(named: str) -> list[Path]:
     """The files of G and D that `--init-from` names, [] for "".
 
-    Args:
-        named: a run's directory, "pretrained:NAME", or "G.keras,D.keras".
-
     Raises:
-        UserError: none of these, or not both networks.
+        UserError: no run's directory, "pretrained:NAME" or "G.keras,D.keras", or not both networks.
     """
     if not named:
         return []
@@ -52,16 +44,13 @@ def init_files(named: str) -> list[Path]:
 def with_shape(base: dict, named: str, own: bool) -> dict:
     """Settings `base` with the shape of the networks that `--init-from` names.
 
-    The shape is that of the config.toml beside the files, so of their run. Files without one say
+    The shape is that of the config.toml next to the files, so of their run. Files without one say
     nothing; they are refused when they are loaded, if they are not there or do not fit.
 
     Args:
         base: of a recipe, whose shape gives way, or of the user's own file.
         named: as for init_files.
         own: whether `base` is the user's own; what it has not at its default stays then.
-
-    Raises:
-        UserError: a damaged config.toml.
     """
     run = run_named(named.split(",")[0], "--init-from")
     config = (run if run.root.is_dir() else Run(run.root.parent)).config
@@ -73,7 +62,30 @@ def with_shape(base: dict, named: str, own: bool) -> dict:
     return base | {name: getattr(trained, name) for name in SHAPE if name not in kept}
 
 
-# Parts of a layer's config that do not decide what it computes of its weights, or are their shapes.
+def warm_start(config: Config, model):
+    """Load the weights of `--init-from` into G and D of a DCGAN; Adam's moments begin anew.
+
+    The moments belong to the images and learning rates of the other training, and two files do
+    not hold them.
+
+    Raises:
+        UserError: no such files, no Keras models, or networks that compute something else.
+    """
+    if not config.init_from:
+        return
+    from dcgan_tf.models.loading import GENERATORS, load_network  # with TensorFlow
+
+    networks = (model.generator, GENERATORS), (model.discriminator, ("discriminator",))
+    for (network, names), path in zip(networks, init_files(config.init_from), strict=True):
+        trained = load_network(path, "--init-from", names)
+        check_same(network, trained, f"--init-from {path}")
+        network.set_weights(trained.get_weights())
+    if model.averaged:
+        model.averaged.set_weights(model.generator.get_weights())
+    log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
+
+
+# Parts of a layer's config that do not decide what it computes from its weights, or are shapes.
 _BESIDE = {
     *("name", "trainable", "dtype", "seed", "axis", "momentum", "synchronized", "use_bias"),
     *("filters", "units", "beta_initializer", "gamma_initializer"),
@@ -88,10 +100,7 @@ _ONLY_TRAINED = ("Dropout", "Identity")
 
 
 def check_same(network, trained, where: str):
-    """Refuse weights that were trained in a network which computes something else of them.
-
-    Args:
-        network, trained: keras.Model; where: what named the latter, for the message.
+    """Refuse weights of a trained network, named by `where`, that computes something else of them.
 
     Raises:
         UserError: other shapes, or the first layer that differs and both its values.
@@ -108,8 +117,8 @@ def check_same(network, trained, where: str):
         raise UserError(f"{message}; {advice}", flag=where)
 
 
-def _difference(own, theirs):
-    """str: what differs between two steps of networks, "" where they are the same."""
+def _difference(own, theirs) -> str:
+    """What differs between two steps of networks, "" where they are the same."""
     (name, wanted), (other, found) = own, theirs
     for key in dict.fromkeys(("kind", *wanted, *found)):
         if wanted.get(key) != found.get(key):
@@ -118,8 +127,8 @@ def _difference(own, theirs):
     return ""
 
 
-def _steps(network):
-    """list of (layer's name, dict): what a network computes, an activation as a step of its own."""
+def _steps(network) -> list[tuple[str, dict]]:
+    """(layer's name, what it computes), an activation as a step of its own."""
     found = []
     for layer in chain_of(network) or network.layers:
         config = {k: v for k, v in layer.get_config().items() if k not in _BESIDE}

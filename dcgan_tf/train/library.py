@@ -5,12 +5,13 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.train.command import Request, prepare
-from dcgan_tf.train.memory import check_size
 
 
 def train(
@@ -24,10 +25,10 @@ def train(
 ) -> Run:
     """Train in a run directory, which then has checkpoints, samples, curves, scores and a report.
 
-    The same call goes on after an interruption, to the same bits: own callbacks begin anew.
+    The same call resumes after an interruption, to the same bits; your callbacks begin anew.
 
     Args:
-        config: the settings; None goes on with those of `run`.
+        config: the settings; None takes those of an existing `run`.
         data: as `config.data`: a folder or a zip of images, tfds or kaggle.
         run: the run directory, new or existing; None makes runs/NNNN-DATASET.
         loss: an object as losses.py describes, or "module:Name".
@@ -54,37 +55,36 @@ def train(
     (True, (2, 16, 16, 3))
     """
     if config is None:
+        if run is None:
+            raise UserError("got None, expected settings, or a run to resume", param="config")
         config = read_config(Run(run).config)
     given = {"loss": loss, "networks": networks}
-    own = {name: _name_of(part) for name, part in given.items() if part is not None}
-    own |= {} if data is None else {"data": data}
-    config = replace(config, **own)
+    given = {name: part for name, part in given.items() if part is not None}
+    named: dict[str, Any] = {name: _name_of(part) for name, part in given.items()}
+    config = replace(config, **named, **({} if data is None else {"data": data}))
     request = Request(
         config=config,
         config_name=config.dataset,
         run_dir=Path(run) if run is not None else None,
-        given={
-            name: part for name, part in given.items() if not isinstance(part, (str, type(None)))
-        },
+        given={name: part for name, part in given.items() if not isinstance(part, str)},
         callbacks=tuple(callbacks),
     )
-    check_size(config)
     request = prepare(request)
     from dcgan_tf.models.parts import precision_of
-    from dcgan_tf.train.training import train_in
+    from dcgan_tf.train.training import run_training
 
     with precision_of(config):
-        root, code = train_in(request)
+        done, code = run_training(request)
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt
     if code:
         raise SystemExit(code)
-    return root
+    return done
 
 
-def _name_of(part):
-    """str: what config.toml says of a part that a program gives: `module:Name`, with `(...)` where
-    that name alone does not make it again."""
+def _name_of(part) -> str:
+    """What config.toml says of a part that a program gives: `module:Name`, with `(...)` where that
+    name alone does not make it again."""
     if isinstance(part, str):
         return part
     kind = part if hasattr(part, "__qualname__") else type(part)

@@ -1,4 +1,4 @@
-"""Memory of a training, counted from its networks before they have weights: too much is refused."""
+"""Memory estimate of a training, counted from its networks before they have weights."""
 
 import math
 import os
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
@@ -15,27 +16,19 @@ _ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a fe
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a training takes.
+    """The memory that a training takes at least; really it is one to four times that."""
 
-    Attributes:
-        parameters: of G and D, BatchNorm's moving statistics counted.
-        step_bytes: of one batch: of each layer the convolution's result and the activation's, at
-            least.
-        training_bytes: a weight, two moments and a gradient a parameter, the batch and the program,
-            at least. What a training really takes is one to four times that.
-    """
-
-    parameters: int
-    step_bytes: int
-    training_bytes: int
+    parameters: int  # of G and D, BatchNorm's moving statistics counted
+    step_bytes: int  # of one batch: each layer's convolution and its activation
+    training_bytes: int  # a weight, two moments and a gradient a parameter, batch and program
 
 
-def footprint(config) -> Footprint:
+def footprint(config: Config) -> Footprint:
     """Build both networks as shapes, in a graph of TensorFlow's first kind, and count."""
     with tf.Graph().as_default():
         generator, discriminator = build_generator(config), build_discriminator(config)
         parameters = generator.count_params() + discriminator.count_params()
-        # Made in G; in D, beside a real one.
+        # A fake is made in G, and seen by D with a real image.
         values = _values(generator) + 2 * _values(discriminator)
     values += config.image_size**2 * config.channels
     step = 2 * values * config.batch_size * _ITEM_BYTES.get(config.precision, 4)
@@ -45,13 +38,13 @@ def footprint(config) -> Footprint:
     return Footprint(parameters, step, 4 * weight * parameters + batch + limits.PROGRAM_BYTES)
 
 
-def _values(network):
-    """int: values in the maps of one image."""
+def _values(network) -> int:
+    """Values in the feature maps of one image."""
     maps = (layer.output.shape for layer in network.layers if hasattr(layer, "kernel"))
     return sum(math.prod(shape[1:]) for shape in maps)
 
 
-def check_memory(config, on_gpu: bool):
+def check_memory(config: Config, on_gpu: bool):
     """Refuse networks or a batch beyond every machine, and on a CPU beyond this one.
 
     How much memory a GPU has is seen only when it is full.
@@ -59,20 +52,23 @@ def check_memory(config, on_gpu: bool):
     if config.networks:  # of which the config tells no sizes
         return
     needed, there = footprint(config), limits.memory()
+    message, setting = "", "batch_size"
     if needed.parameters > limits.PARAMETERS:
-        raise UserError(
-            f"--width {config.width:g}: G and D would have {needed.parameters:,} parameters, more "
-            f"than {limits.PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels"
+        setting = "width"
+        message = (
+            f"G and D would have {needed.parameters:,} parameters, more than "
+            f"{limits.PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels"
         )
-    if needed.step_bytes > limits.STEP_BYTES:
-        raise UserError(
-            f"--batch-size {config.batch_size}: the feature maps of a step would take "
-            f"{limits.in_words(needed.step_bytes)}, more than "
-            f"{limits.in_words(limits.STEP_BYTES)}; use a smaller --batch-size or --width"
+    elif needed.step_bytes > limits.STEP_BYTES:
+        message = (
+            f"the feature maps of a step would take {limits.in_words(needed.step_bytes)}, more "
+            f"than {limits.in_words(limits.STEP_BYTES)}; use a smaller --batch-size or --width"
         )
-    if needed.training_bytes > there and not on_gpu:
-        raise UserError(
-            f"--batch-size {config.batch_size}: this training needs at least "
-            f"{limits.in_words(needed.training_bytes)} of memory and there are "
-            f"{limits.in_words(there)}; use a smaller --batch-size or --width"
+    elif needed.training_bytes > there and not on_gpu:
+        message = (
+            f"this training needs at least {limits.in_words(needed.training_bytes)} of memory and "
+            f"there are {limits.in_words(there)}; use a smaller --batch-size or --width"
         )
+    if message:
+        flag = f"--{setting.replace('_', '-')} {getattr(config, setting):g}"
+        raise UserError(message, flag=flag)

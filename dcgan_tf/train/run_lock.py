@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import filelock
 
 from dcgan_tf.common.atomic_write import is_temporary_for, write_text
-from dcgan_tf.common.config import bound_fields, changed_fields
+from dcgan_tf.common.config import Config, bound_fields, changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, UserError
 from dcgan_tf.common.files import lock_at, lock_for, make_directory, next_directory
@@ -23,22 +24,24 @@ from dcgan_tf.common.runs import RUNS, Run, has_checkpoint
 from dcgan_tf.train import changes
 
 
-def check(run: Run, config):
-    """Raise UserError if training cannot write its files to `run`, or if it is another config's."""
-    check_name(run)
+def check_run(run: Run, config: Config):
+    """Raise UserError if training cannot write its files to `run`, or if it has other settings."""
+    name = str(run.root)
+    if "\0" in name or name != name.encode("utf-8", "ignore").decode():
+        raise UserError("not a name in UTF-8 without null bytes; choose one", flag=_flag(run))
     if os.path.lexists(run.root) and not run.root.is_dir():
         what = _what_is(run.root)
         raise UserError(f"this is {what}, expected a directory or a new name", flag=_flag(run))
-    check_places(run)
+    _check_places(run)
     if run.config.is_file():
         saved = _trained_with(run)
-        changed = changed_fields(saved, config)
-        if changed:
-            pairs = (f"{n} {getattr(saved, n)!r} -> {getattr(config, n)!r}" for n in changed)
+        if changed := changed_fields(saved, config):
+            pairs = "; ".join(
+                f"{n} {getattr(saved, n)!r}, you asked for {getattr(config, n)!r}" for n in changed
+            )
             raise UserError(
-                f"belongs to another config ({'; '.join(pairs)}); "
-                "drop these settings, here or in its config.toml, to go on with that run, or "
-                "choose another directory",
+                f"was trained with other settings ({pairs}); omit them, here or in its "
+                "config.toml, to resume it, or choose another directory",
                 flag=_flag(run),
             )
     elif run.root.is_dir() and (names := _foreign(run)):
@@ -49,9 +52,9 @@ def check(run: Run, config):
         )
 
 
-def _trained_with(run):
-    """Config: that of config.toml, which may have been edited since, with what the newest
-    checkpoint says of the settings."""
+def _trained_with(run: Run) -> Config:
+    """The settings in config.toml, which may have been edited since, with those of the newest
+    checkpoint."""
     saved = read_config(run.config)
     if not has_checkpoint(run):
         return saved
@@ -66,69 +69,50 @@ def _flag(run):
     return f"--run {run.root}"
 
 
-def _foreign(run):
-    """list[str]: what there is beside all that a run killed at once, before config.toml, leaves."""
+def _foreign(run) -> list[str]:
+    """What there is in it except what a run killed at once, before config.toml, leaves."""
     ours = {run.lock, *_left_of(run.config)}
     return sorted(path.name for path in run.root.iterdir() if path not in ours)
 
 
-def _left_of(*paths):
-    """list[Path]: what killed writers of these files in a run's directory left."""
+def _left_of(*paths: Path) -> list[Path]:
+    """What killed writers of these files in a run's directory left."""
     inside = paths[0].parent.iterdir()
     return [left for left in inside if any(is_temporary_for(left, path.name) for path in paths)]
 
 
-def check_name(run: Run):
-    """Raise UserError for a name that TensorFlow and Keras cannot write."""
-    try:
-        fit = b"\0" not in str(run.root).encode("utf-8")
-    except UnicodeEncodeError:
-        fit = False
-    if not fit:
-        raise UserError("not a name in UTF-8 without null bytes; choose one", flag=_flag(run))
-
-
-def check_places(run: Run):
+def _check_places(run: Run):
     """Raise UserError where something else is in the place of what training will write.
 
     It would be found at the end of an epoch, or much later.
     """
-    for path in run.folders():
-        if os.path.lexists(path) and not path.is_dir():
-            raise UserError(
-                f"{path}: {_what_is(path)}, where training needs a folder; move it away"
-            )
-    kept = [*run.samples.glob("epoch_[0-9]*.png"), *run.checkpoints.glob("step_[0-9]*.npz")]
     locks = [run.lock, lock_for(run.evaluation)]
-    for path in [*locks, *run.files(), *kept]:
-        if os.path.lexists(path) and not path.is_file():
-            raise UserError(f"{path}: {_what_is(path)}, where training writes a file; move it away")
+    files = [*run.samples.glob("epoch_[0-9]*.png"), *run.checkpoints.glob("step_[0-9]*.npz")]
+    wanted = dict.fromkeys(run.folders(), "needs a folder")
+    wanted |= dict.fromkeys([*locks, *run.files(), *files], "writes a file")
+    for path, verb in wanted.items():
+        right = path.is_dir() if verb == "needs a folder" else path.is_file()
+        if os.path.lexists(path) and not right:
+            raise UserError(f"{path}: {_what_is(path)}, where training {verb}; move it away")
     for path in locks:
         if path.is_symlink():
             raise UserError(f"{path}: a link, and no lock is written through one; move it away")
 
 
-def _what_is(path):
+def _what_is(path) -> str:
     if not path.exists():
         return "a link that leads nowhere"
     return "a folder" if path.is_dir() else "a file" if path.is_file() else "a special file"
 
 
-def save_config(run: Run, config, plan=()):
-    """Write config.toml: when a run is made, and when it goes on with other settings.
-
-    Args:
-        plan: changes.Change, the changes midway.
-    """
-    write_text(run.config, to_toml(config) + changes.to_toml(plan))
+def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()):
+    """Write config.toml: when a run is made, and when it resumes with other settings."""
+    write_text(run.config, to_toml(config) + changes.to_toml(changed))
 
 
 @contextlib.contextmanager
-def join(request):
+def join(request) -> Iterator[Run]:
     """The run directory for a worker that is not the chief: it reads there and writes nothing.
-
-    Yields:
-        Run.
 
     Raises:
         UserError: no --run, without which the workers cannot know the chief's directory.
@@ -143,23 +127,19 @@ def join(request):
 
 
 @contextlib.contextmanager
-def claim(request):
-    """Own a run directory while the block runs: make it or take it up, and lock it.
+def claim(request) -> Iterator[Run]:
+    """Own a run directory while the block runs: make it, or reopen it, and lock it.
 
-    A block that fails before anything was trained leaves nothing behind of what was made here.
-
-    Args:
-        request: command.Request; without `run_dir` the next free `runs/0001-NAME` is made.
-
-    Yields:
-        Run: with config.toml and versions.json in it.
+    It is that of the request (command.Request), or the next free `runs/0001-NAME`, and holds
+    config.toml and versions.json. A block that fails before anything was trained leaves nothing
+    behind of what was made.
 
     Raises:
-        UserError: another config's directory (exit code 2), or a live owner (exit code 4).
+        UserError: a run with other settings (exit code 2), or a live owner (exit code 4).
     """
     run, made = _open(request)
     try:
-        with _locked(run):
+        with _lock(run):
             fresh = not run.config.exists()
             try:
                 _begin(run, request.config, fresh)
@@ -175,25 +155,20 @@ def claim(request):
                 folder.rmdir()
 
 
-@contextlib.contextmanager
-def _locked(run):
-    lock = lock_at(run.lock)
+def _lock(run):
+    """Lock a run's directory; a context manager that unlocks it."""
     try:
-        lock.acquire(timeout=0)
+        return lock_at(run.lock).acquire(timeout=0)
     except filelock.Timeout:
         raise UserError(
             "another live process is training there; wait for it or choose another directory",
             code=IN_USE,
             flag=_flag(run),
         ) from None
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _begin(run, config, fresh):
-    check(run, config)
+    check_run(run, config)
     if fresh:
         save_config(run, config)
     if not run.versions.exists():
@@ -203,11 +178,11 @@ def _begin(run, config, fresh):
     run.checkpoints.mkdir(exist_ok=True)
 
 
-def _open(request):
-    """Run, list[Path]: the directory to claim, and the directories that were made for it."""
+def _open(request) -> tuple[Run, list[Path]]:
+    """The directory to claim, and the directories that were made for it."""
     if request.run_dir:
         run = Run(request.run_dir)
-        check(run, request.config)
+        check_run(run, request.config)
         return run, make_directory(run.root, "--run")
     made = make_directory(RUNS, "new folder in")
     root = next_directory(RUNS, request.config_name)
@@ -215,9 +190,9 @@ def _open(request):
 
 
 def _undo(run):
-    """Take away what was made before the first step, by exact names; nothing if there is more.
+    """Delete what was made before the first step, by exact names; nothing if there is more.
 
-    So what was trained stays, whatever ends the training, and so does what somebody else put there.
+    So what was trained stays, whatever ends the training, and so do files of other programs.
     """
     files = [run.lock, run.config, run.versions, run.log]
     folders = [folder for folder in run.folders() if folder.is_dir()]
@@ -233,10 +208,10 @@ def _undo(run):
             folder.rmdir()
 
 
-def versions():
-    """dict: what this run was made with."""
+def versions() -> dict:
+    """What this run is made with."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "matplotlib", "tensorflow-datasets")
-    ours = _git("ls-files", Path(__file__).name)  # not the repository of whoever installed this
+    ours = _git("ls-files", Path(__file__).name)  # not a repository in which this is installed
     return {
         "command": sys.argv,
         "directory": os.getcwd(),  # what relative paths in config.toml start from
@@ -250,8 +225,8 @@ def versions():
     }
 
 
-def _git(*words):
-    """str | None: what git says of the code; None where there is no git or no repository."""
+def _git(*words) -> str | None:
+    """What git says of the code; None where there is no git or no repository."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10)

@@ -4,6 +4,8 @@ import logging
 import shutil
 from dataclasses import dataclass, replace
 
+import keras
+import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints, limits
@@ -15,28 +17,25 @@ from dcgan_tf.data.pack import Pack, open_pack
 from dcgan_tf.data.pipeline import batches, steps_per_epoch
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, devices
-from dcgan_tf.train.build import settle, warm_start
 from dcgan_tf.train.callbacks.control import CallbackList
-from dcgan_tf.train.computing import computing
+from dcgan_tf.train.command import Request
 from dcgan_tf.train.images import check_count, open_images, warn_of_few
+from dcgan_tf.train.init_from import warm_start
 from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
 
+Found = tuple[dict[str, np.ndarray], Journal] | None  # what checkpoints.read_newest returns
+
 
 @dataclass(frozen=True)
 class Session:
-    """One training.
+    """One training: its run directory, its devices, its model and its data.
 
     Attributes:
-        run, config: where it writes, and its settings.
-        stop: the wish to stop, looked at after every step.
-        strategy: of the devices that share the work.
-        model: built, with the first weights or those of the checkpoint.
-        pack: the pictures.
         journal: how far it has come; counts on while it trains.
-        restored: the state of the checkpoint that it goes on from, None at the start.
-        plan: the changes of settings, of earlier steps and of later ones (see changes.py).
+        restored: the state of the checkpoint that it resumes from, None at the start.
+        changes: of learning rates, at earlier steps and at later ones.
         number, workers: which of how many processes this one is.
     """
 
@@ -47,8 +46,8 @@ class Session:
     model: DCGAN
     pack: Pack
     journal: Journal
-    restored: dict | None
-    plan: list[changes.Change]
+    restored: dict[str, np.ndarray] | None
+    changes: list[changes.Change]
     number: int
     workers: int
 
@@ -57,57 +56,64 @@ class Session:
         """Whether this process is the one that writes."""
         return self.number == 0
 
-    def fit(self, kept: list):
-        """Train from the journal's step to the last epoch with these callbacks.
+    def fit(self, callbacks: list[keras.callbacks.Callback]):
+        """Train from the journal's step to the last epoch.
 
-        An epoch that was broken off is finished first, in a fit of its own, for Keras can begin
+        An epoch that was interrupted is finished first, in a fit of its own, for Keras can begin
         only at the start of an epoch.
         """
-        broken_off = self.journal.step % self.journal.steps_per_epoch
-        if broken_off:
-            self._fit_epochs(kept, self.journal.epoch + 1, broken_off)
+        done = self.journal.step % self.journal.steps_per_epoch
+        if done:
+            self.fit_epochs(callbacks, self.journal.epoch + 1, done)
         if self.journal.epoch < self.config.epochs and not self.model.stop_training:
-            self._fit_epochs(kept, self.config.epochs)
+            self.fit_epochs(callbacks, self.config.epochs)
+
+    def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int, done: int = 0):
+        """Keras' fit up to epoch `last`; `done` steps of the first epoch are done already."""
+        steps = self.journal.steps_per_epoch - done
+        params = {"model": self.model, "verbose": 0, "epochs": last, "steps": steps}
+        self.model.fit(
+            share_batches(self.strategy, self.config, self.pack.pixels, self.journal.step),
+            initial_epoch=self.journal.epoch,
+            epochs=last,
+            steps_per_epoch=steps,
+            callbacks=CallbackList(callbacks, add_history=True, **params),
+            verbose=0,
+        )
 
     def meet(self, **values: str):
         """Wait for the other workers, and raise UserError unless all have the same values."""
         if self.workers > 1:
             devices.check_agreement(self.strategy, **values)
 
-    def _fit_epochs(self, kept, last, broken_off=0):
-        steps = self.journal.steps_per_epoch - broken_off
-        told = {"model": self.model, "verbose": 0, "epochs": last, "steps": steps}
-        self.model.fit(
-            self.strategy.distribute_datasets_from_function(self._share),
-            initial_epoch=self.journal.epoch,
-            epochs=last,
-            steps_per_epoch=steps,
-            callbacks=CallbackList(kept, add_history=True, **told),
-            verbose=0,
-        )
 
-    def _share(self, context):
-        """This worker's elements: one for each of its devices, in the order of the devices."""
-        shards = self.strategy.num_replicas_in_sync
+def share_batches(strategy: tf.distribute.Strategy, config: Config, pixels, first_step: int = 0):
+    """The batches from a step on, each device's part of them in the order of the devices."""
+    shards = strategy.num_replicas_in_sync
+
+    def share(context):
         count = shards // context.num_input_pipelines
         first = count * context.input_pipeline_id
         return batches(
-            self.pack.pixels,
-            batch_size=self.config.batch_size,
-            seed=self.config.seed,
-            first_step=self.journal.step,
+            pixels,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            first_step=first_step,
             shards=shards,
             own=range(first, first + count),
         )
 
+    return strategy.distribute_datasets_from_function(share)
 
-def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], found) -> Session:
-    """Everything that a training needs, on disk and in memory.
+
+def open_session(
+    request: Request, run: Run, stop: StopRequest, worker: tuple[int, int], found: Found
+) -> Session:
+    """Prepare everything that a training needs, on disk and in memory.
 
     Args:
-        request: command.Request.
-        worker: devices.worker: this process' number, and how many there are.
-        found: checkpoints.read_newest.
+        worker: this process' number, and how many there are.
+        found: the newest checkpoint, None at the start.
 
     Raises:
         UserError: no data, other data than the checkpoint's, devices that are not there, networks
@@ -115,47 +121,38 @@ def open_session(request, run: Run, stop: StopRequest, worker: tuple[int, int], 
     """
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
-    plan = changes.planned(run.config, config, step, epoch)
+    planned = changes.collect(run.config, config, step, epoch)
     config, source, _ = request.images or open_images(request)
-    devices.prepare(config)
+    devices.configure(config)
     strategy = devices.open_strategy(config)
     with strategy.scope():
-        started = changes.at(config, plan, step)
-        model = DCGAN.from_config(replace(started, init_from=""), **request.given)
+        model = DCGAN.from_config(replace(config, init_from=""), **request.given)
     if not found:
         warm_start(config, model)
     if number == 0:
         _check_room(run, model)
     pack = open_pack(config, source)
-    journal, restored = _journal(config, pack, found), found and found[0]
+    journal = _open_journal(config, pack, found)
+    restored = found[0] if found else None
     session = Session(
-        run=run,
-        config=config,
-        stop=stop,
-        strategy=strategy,
-        model=model,
-        pack=pack,
-        journal=journal,
-        restored=restored,
-        plan=plan,
-        number=number,
-        workers=workers,
+        run, config, stop, strategy, model, pack, journal, restored, planned, number, workers
     )
-    session.meet(**_decisive(session))
+    session.meet(
+        config=f"{fixed_fields(config)}, {config.epochs} epochs, {planned}",
+        images=journal.pixels_sha256,
+        step=str(step),
+    )
     if restored:
-        _go_on(session)
-    _record_computing(journal, computing(strategy))
+        checkpoints.restore(model, restored)
+        log.info(f"resuming at step {step} (epochs done: {epoch})")
+        for change in planned:
+            if change.step >= step:
+                log.info(
+                    f"from step {change.step} (epochs done: {change.epoch}) on: "
+                    f"{change.setting} {change.old} -> {change.new}"
+                )
+    _record_computing(journal, devices.computing(strategy))
     return session
-
-
-def _decisive(session):
-    """{what: text} of all that must be the same on every worker."""
-    config, journal = session.config, session.journal
-    return {
-        "config": f"{fixed_fields(config)}, {config.epochs} epochs, {session.plan}",
-        "pictures": journal.pixels_sha256,
-        "step": str(journal.step),
-    }
 
 
 def _check_room(run, model):
@@ -170,35 +167,23 @@ def _check_room(run, model):
         )
 
 
-def _go_on(session):
-    """Take the checkpoint's state, and say from where training goes on and what is new there."""
-    journal, step = session.journal, session.journal.step
-    checkpoints.restore(session.model, session.restored)
-    settle(session.model, changes.at(session.config, session.plan, step))  # the state has old rates
-    log.info(f"going on after step {step} (epochs done: {journal.epoch})")
-    for change in session.plan:
-        if change.step >= step:
-            log.info(
-                f"from step {change.step} (epochs done: {change.epoch}) on: "
-                f"{change.setting} {change.old} -> {change.new}"
-            )
-
-
-def _journal(config, pack, found):
-    """The journal to go on with: a new one, or the checkpoint's if its data are still the same."""
+def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
+    """A new journal, or the checkpoint's if its data are still the same."""
     count, pixels_sha256 = len(pack.pixels), pack.manifest["pixels_sha256"]
     check_count(config, count, pack.where, new=not found)
     if not found:
         warn_of_few(config, count)
         steps = steps_per_epoch(count, config.batch_size)
-        return checkpoints.Journal(steps, pixels_sha256, settings=bound_fields(config))
-    if found[1].pixels_sha256 != pixels_sha256:
+        return Journal(steps, pixels_sha256, settings=bound_fields(config))
+    journal = found[1]
+    if journal.pixels_sha256 != pixels_sha256:
         raise UserError(
-            f"--data {pack.manifest['where']}: other pictures than this run was trained on; "
-            "give it the same ones, or start a new run with --init-from"
+            "other images than this run was trained on; give it the same ones, or start a new run "
+            "with --init-from",
+            flag=f"--data {pack.manifest['where']}",
         )
-    found[1].settings = bound_fields(config)
-    return found[1]
+    journal.settings = bound_fields(config)
+    return journal
 
 
 def _record_computing(journal, now):

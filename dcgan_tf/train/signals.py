@@ -1,4 +1,4 @@
-"""Signals as requests that training looks at between two steps."""
+"""Signals as requests to stop, which training reads between two steps."""
 
 import contextlib
 import os
@@ -26,11 +26,11 @@ class StopRequest:
 
     Attributes:
         signum: the signal that came, None before.
-        agreed: whether all workers know of it (set by callbacks.StepCounter).
+        agreed: whether all workers know of it (set by StepCounter).
     """
 
     def __init__(self):
-        self.signum = None
+        self.signum: int | None = None
         self.agreed = False
         self._deferring = False
         self._before = {}
@@ -70,4 +70,4 @@ class StopRequest:
             self.signum = signum
         if first:
             with contextlib.suppress(OSError):  # closed; print could be what was interrupted
-                os.write(1, b"\nsaving after this step; once more to stop at once\n")
+                os.write(1, b"\nsaving after this step; press again to stop immediately\n")

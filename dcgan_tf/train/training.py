@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.errors import (
     WORKER_LOST,
     Interrupted,
@@ -20,96 +21,13 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
-from dcgan_tf.train.build import callbacks, redraw
-from dcgan_tf.train.callbacks.periodic_image import attempt
-from dcgan_tf.train.session import open_session
+from dcgan_tf.train.build import build_callbacks, redraw
+from dcgan_tf.train.callbacks.base import attempt
+from dcgan_tf.train.command import Request
+from dcgan_tf.train.session import Session, open_session
 from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
-
-
-def train(request) -> int:
-    """The exit code of train_in."""
-    return train_in(request)[1]
-
-
-def train_in(request) -> tuple[Run, int]:
-    """Do what a request asks for.
-
-    Args:
-        request: command.Request.
-
-    Returns:
-        The run; the exit code, 0 when all epochs are done, 128 + signal after a signal.
-
-    Raises:
-        UserError: bad input, another owner of the run, losses that became NaN, a lost worker, a
-            full disk, too little memory.
-    """
-    epochs = request.config.epochs
-    worker = devices.worker(request.config)
-    own = run_lock.claim(request) if worker[0] == 0 else run_lock.join(request)
-    with StopRequest() as stop, own as run:
-        found = checkpoints.read_newest(run.checkpoints)
-        if found and found[1].epoch >= epochs:
-            done = counted(found[1].epoch, "epoch")
-            log.info(f"{run.root} is finished: {done}. A larger --epochs extends it.")
-            if worker[0] == 0:
-                _complete(run, request.config, found[1])
-            return run, 0
-        session = open_session(request, run, stop, worker, found)
-        kept = callbacks(session, request.callbacks)
-        if session.chief:
-            run_lock.save_config(run, request.config, session.plan)  # now that nothing is refused
-            canvas = grid(np.asarray(session.pack.pixels[:64]))
-            with attempt(run.reals):
-                save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
-        log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
-        log.info(f"to stop: Ctrl-C; to go on later: {_resume_command(run)}")
-        stop.defer()
-        journal = session.journal
-        try:
-            with _explained(session):
-                session.fit(kept)
-        except Interrupted as interruption:
-            if session.chief:
-                _report(run)
-            log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
-            log.info(f"to go on: {_resume_command(run)}")
-            return run, interruption.code
-        _leave_together(session)
-        if session.chief:
-            _report(run)
-        log.info(f"done: {counted(journal.epoch, 'epoch')} in {run.root}")
-        log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
-        return run, 0
-
-
-def _report(run):
-    """Write the run's report.html. The training is done and saved, whatever becomes of it."""
-    with attempt(run.report):
-        write_report((run,), run.report)
-
-
-def _complete(run, config, journal):
-    """Make what a kill right after the last checkpoint left undone: the plots and the report."""
-    saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
-    redraw(run, config, journal, saved)
-    if not run.report.exists() or run.report.stat().st_mtime < saved:
-        _report(run)
-
-
-def _leave_together(session):
-    """Wait for the other workers: leaving in the middle of their training would look like an error.
-
-    Whoever has heard of all may leave while its own answer is still on its way to another. That one
-    then misses it, and nothing else: its training is done.
-    """
-    try:
-        session.meet(step=str(session.journal.step))
-    except _LOST as error:
-        log.debug(f"another worker left first: {type(error).__name__}")
-
 
 # What TensorFlow raises in a collective operation when another worker is gone.
 _LOST = (
@@ -121,9 +39,90 @@ _LOST = (
 )
 
 
+def run_training(request: Request) -> tuple[Run, int]:
+    """Train as a request asks.
+
+    Returns:
+        The run; the exit code, 0 when all epochs are done, 128 + signal after a signal.
+
+    Raises:
+        UserError: bad input, another owner of the run, losses that became NaN, a lost worker, a
+            full disk, too little memory.
+    """
+    worker = devices.worker(request.config)
+    own = run_lock.claim(request) if worker[0] == 0 else run_lock.join(request)
+    with StopRequest() as stop, own as run:
+        found = checkpoints.read_newest(run.checkpoints)
+        if found and found[1].epoch >= request.config.epochs:
+            done = counted(found[1].epoch, "epoch")
+            log.info(f"{run.root} is finished: {done}. A larger --epochs extends it.")
+            if worker[0] == 0:
+                _complete(run, request, found[1])
+            return run, 0
+        session = open_session(request, run, stop, worker, found)
+        callbacks = build_callbacks(session, request.callbacks)
+        if session.chief:
+            run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
+            _draw_reals(session)
+        resume = f"{typed('train')} {path_flag('--run', run.root)}"
+        log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
+        log.info(f"to stop: Ctrl-C; to resume later: {resume}")
+        stop.defer()
+        code = 0
+        try:
+            with _explain_errors(session):
+                session.fit(callbacks)
+        except Interrupted as interruption:
+            code = interruption.code
+        else:
+            _leave_together(session)
+        if session.chief:
+            _report(run)
+        journal = session.journal
+        if code:
+            log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
+            log.info(f"to resume: {resume}")
+        else:
+            log.info(f"done: {counted(journal.epoch, 'epoch')} in {run.root}")
+            log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
+        return run, code
+
+
+def _draw_reals(session: Session):
+    path, canvas = session.run.reals, grid(np.asarray(session.pack.pixels[:64]))
+    with attempt(path):
+        save_png(path, enlarge(canvas, default_scale(canvas.shape[1])))
+
+
+def _report(run: Run):
+    """Write the run's report.html. The training is done and saved, whatever becomes of it."""
+    with attempt(run.report):
+        write_report((run,), run.report)
+
+
+def _complete(run: Run, request: Request, journal: Journal):
+    """Make what a kill right after the last checkpoint left undone: the plots and the report."""
+    saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
+    redraw(run, request.config, journal, saved, request.given.get("loss"))
+    if not run.report.exists() or run.report.stat().st_mtime < saved:
+        _report(run)
+
+
+def _leave_together(session: Session):
+    """Wait for the other workers: leaving in the middle of their training would look like an error.
+
+    A worker that has heard from all may leave while its own answer is still on its way to another.
+    That one then misses it, and nothing else: its training is done.
+    """
+    try:
+        session.meet(step=str(session.journal.step))
+    except _LOST as error:
+        log.debug(f"another worker left first: {type(error).__name__}")
+
+
 @contextlib.contextmanager
-def _explained(session):
-    """Turn what the world outside does to a training into one line that says what is whole."""
+def _explain_errors(session: Session):
+    """Turn what the world outside does to a training into one line that names what is saved."""
     run = session.run
     try:
         yield
@@ -132,7 +131,7 @@ def _explained(session):
             raise
         raise UserError(
             f"another worker has ended; {_last_checkpoint(run)}; "
-            "start all workers again with the same command to go on from there",
+            "start all workers again with the same command to resume from there",
             code=WORKER_LOST,
         ) from None
     except OSError as error:
@@ -147,10 +146,6 @@ def _explained(session):
         ) from None
 
 
-def _last_checkpoint(run):
+def _last_checkpoint(run: Run) -> str:
     good = checkpoints.files(run.checkpoints)
     return f"the last checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
-
-
-def _resume_command(run):
-    return f"{typed('train')} {path_flag('--run', run.root)}"

@@ -23,7 +23,7 @@ def session_of(arguments, name):
 
     start_tensorflow()
     from dcgan_tf.train import devices, run_lock
-    from dcgan_tf.train.build import callbacks
+    from dcgan_tf.train.build import build_callbacks
     from dcgan_tf.train.session import open_session
     from dcgan_tf.train.signals import StopRequest
 
@@ -37,24 +37,26 @@ def session_of(arguments, name):
     )
     with StopRequest() as stop, run_lock.claim(request) as run:
         session = open_session(request, run, stop, devices.worker(request.config), None)
-        yield session, callbacks(session)
+        yield session, build_callbacks(session)
 
 
 def prepare_training(arguments):
     session, kept = arguments.stack.enter_context(session_of(arguments, "training"))
 
     def turn():
-        session._fit_epochs(kept, session.journal.epoch + arguments.epochs)
+        session.fit_epochs(kept, session.journal.epoch + arguments.epochs)
         return images(session, arguments)
 
     return {"images": images(session, arguments)}, turn
 
 
 def prepare_steps(arguments):
+    from dcgan_tf.train.session import share_batches
+
     session, _ = arguments.stack.enter_context(session_of(arguments, "steps"))
     model = session.model
     model.make_train_function()
-    batches = iter(session.strategy.distribute_datasets_from_function(session._share))
+    batches = iter(share_batches(session.strategy, session.config, session.pack.pixels))
 
     def turn():
         for _ in range(arguments.epochs * session.journal.steps_per_epoch):

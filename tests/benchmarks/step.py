@@ -46,7 +46,7 @@ def model_of(config):
     from dcgan_tf.models.gan import DCGAN
     from dcgan_tf.train import devices
 
-    devices.prepare(config)
+    devices.configure(config)
     with devices.open_strategy(config).scope():
         return DCGAN.from_config(config)
 

@@ -111,7 +111,7 @@ def test_a_full_disk_is_told_with_the_file_and_the_free_space(tmp_path):
 def test_check_refuses_a_file(tmp_path):
     (tmp_path / "a").write_text("")
     with pytest.raises(UserError, match="this is a file"):
-        run_lock.check(Run(tmp_path / "a"), resolved())
+        run_lock.check_run(Run(tmp_path / "a"), resolved())
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
@@ -119,36 +119,36 @@ def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
     """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no config.toml"):
-        run_lock.check(Run(tmp_path), resolved())
+        run_lock.check_run(Run(tmp_path), resolved())
 
 
 @pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml"])
 def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
-    run_lock.check(Run(tmp_path / "new"), resolved())
+    run_lock.check_run(Run(tmp_path / "new"), resolved())
     if left:
         (tmp_path / left).write_text("")
-    run_lock.check(Run(tmp_path), resolved())
+    run_lock.check_run(Run(tmp_path), resolved())
 
 
 def test_check_refuses_another_config_by_its_fields(tmp_path):
     run = saved_run(tmp_path / "a", resolved("--width", 0.5))
     with pytest.raises(UserError) as caught:
-        run_lock.check(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
-    assert "width 0.5 -> 0.25; seed 0 -> 1)" in str(caught.value)
+        run_lock.check_run(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
+    assert "width 0.5, you asked for 0.25; seed 0, you asked for 1)" in str(caught.value)
 
 
 def test_check_allows_what_may_change(tmp_path):
     config = resolved()
     run = saved_run(tmp_path / "a", config)
-    run_lock.check(run, config)
-    run_lock.check(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
+    run_lock.check_run(run, config)
+    run_lock.check_run(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
 
 
 def test_check_refuses_a_damaged_config_by_its_file(tmp_path):
     run = saved_run(tmp_path / "a")
     run.config.write_text("epochs = ")
     with pytest.raises(UserError, match=r"config\.toml: not valid TOML"):
-        run_lock.check(run, resolved())
+        run_lock.check_run(run, resolved())
 
 
 def test_claim_makes_a_numbered_run_with_config_and_versions(here):

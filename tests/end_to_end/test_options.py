@@ -20,8 +20,8 @@ PAIRED = (
     *("--lr-decay", "cosine", "--decay-images", "80", "--penalty-end", "0.1"),
 )
 SPECTRAL = (
-    *("--loss", "hinge", "--d-norm", "spectral", "--average", "power", "--average-power", "2"),
-    *("--average-into-g", "60", "--lr-decay", "linear", "--decay-images", "80", "--flip"),
+    *("--loss", "hinge", "--d-norm", "spectral", "--average", "half_life", "--flip"),
+    *("--lr-decay", "linear", "--decay-images", "80"),
 )
 
 
@@ -120,7 +120,6 @@ def test_it_starts_from_the_run_s_average(whole, tmp_path):
         (["--loss", "hinge", "--label-noise", "0.1"], "--loss hinge: has no targets"),
         (["--lr-decay", "linear"], "--decay-images: got 0"),
         (["--penalty-end", "0.1"], "--decay-images: got 0"),
-        (["--average", "none", "--average-into-g", "5"], "--average-into-g: there is no average"),
         (["--augment", "flip,rotate"], "--augment: got 'flip,rotate', expected some of flip"),
         (["--augment", "flip,flip"], "--augment: got 'flip,flip'"),
         (["--loss", "wgan"], "--loss: got 'wgan', expected one of non_saturating"),

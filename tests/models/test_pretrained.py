@@ -16,8 +16,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.keras_file import read_structure
 from dcgan_tf.models.loading import load_network
-from dcgan_tf.train.build import warm_start
-from dcgan_tf.train.init_from import with_shape
+from dcgan_tf.train.init_from import warm_start, with_shape
 
 NAMES = pretrained.names()
 

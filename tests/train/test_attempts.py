@@ -3,6 +3,7 @@
 import logging
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import pytest
 from helpers import resolved
@@ -11,17 +12,15 @@ from PIL import Image
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.train import build
-from dcgan_tf.train.callbacks import periodic_image
-from dcgan_tf.train.callbacks.control import Checkpoint, Stop
-from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog
-from dcgan_tf.train.callbacks.periodic_image import PeriodicImage
+from dcgan_tf.train.callbacks import base
+from dcgan_tf.train.callbacks.base import PeriodicImage
+from dcgan_tf.train.callbacks.logs import TensorBoardLog
 from dcgan_tf.train.callbacks.samples import SampleGrid
-from dcgan_tf.train.signals import StopRequest
 
 
 @pytest.fixture(autouse=True)
 def nothing_failed_yet(monkeypatch):
-    monkeypatch.setattr(periodic_image, "_failing", {})
+    monkeypatch.setattr(base, "_failing", {})
 
 
 class Plot(PeriodicImage):
@@ -55,44 +54,39 @@ def test_a_failed_plot_waits_as_long_as_one_that_was_drawn(tmp_path):
     assert plot.failures == 8
 
 
-def test_a_plot_is_drawn_after_the_checkpoint(tmp_path):
-    plot, journal = Plot(tmp_path / "losses.png", 0), Journal(5, "", 5)
-    last = Stop(journal, StopRequest(), 2, [plot])
-    plot.redraw(0)  # as in its own on_epoch_end
-    assert not plot.path.exists()
-    last.on_epoch_end(0)
-    assert plot.path.exists()
+ORDER = """
+RestoreMeans LearningRates StepCounter StopAtNaN
+ProgressBar SampleGrid MetricsLog TrainingWarnings TensorBoardLog
+Callback
+Checkpoint LossPlot ProgressGif Stop
+"""
 
 
 def test_the_order_of_the_callbacks(tmp_path):
     """Nothing of an epoch is lost by a kill after its checkpoint, and no plot comes before it."""
     config = resolved("--config", "demo", "--tensorboard")
-    pack = SimpleNamespace(pixels=np.zeros((4, 8, 8, 3), np.uint8))
     session = SimpleNamespace(
         run=Run(tmp_path),
         config=config,
         stop=None,
         journal=Journal(5, ""),
-        pack=pack,
-        plan=[],
+        pack=SimpleNamespace(pixels=np.zeros((4, 8, 8, 3), np.uint8)),
+        changes=[],
         restored=None,
         workers=1,
         chief=True,
     )
-    order = build.callbacks(session)
-    kinds = [type(callback) for callback in order]
-    before = kinds[: kinds.index(Checkpoint)]
-    assert before.index(SampleGrid) < before.index(MetricsLog) < before.index(TensorBoardLog)
-    assert kinds[-2:] == [Checkpoint, Stop]
-    assert [c.path.name for c in order if isinstance(c, PeriodicImage) and c.put_off] == [
-        "losses.png",
-        "progress.gif",
-    ]
+    own = [keras.callbacks.Callback()]
+    names = [type(callback).__name__ for callback in build.build_callbacks(session, own)]
+    assert names == ORDER.split()
+    session.chief = False  # such a worker writes nothing
+    names = [type(callback).__name__ for callback in build.build_callbacks(session, own)]
+    assert names == [*ORDER.split()[:4], "Callback", "Stop"]
 
 
 def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_path, caplog):
-    pictures = iter(np.full((3, 4, 8, 8, 3), 60, np.uint8) * np.arange(1, 4).reshape(3, 1, 1, 1, 1))
-    sampler = SimpleNamespace(latent_dim=2, array=lambda latents: next(pictures))
+    images = iter(np.full((3, 4, 8, 8, 3), 60, np.uint8) * np.arange(1, 4).reshape(3, 1, 1, 1, 1))
+    sampler = SimpleNamespace(latent_dim=2, array=lambda latents: next(images))
     grids = SampleGrid(tmp_path / "samples", count=4)
     grids.set_model(SimpleNamespace(sampler=sampler))
     grids.set_params({"epochs": 3})
@@ -112,7 +106,8 @@ def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_pa
 def test_tensorboard_that_cannot_write_is_a_warning(tmp_path, caplog):
     folder = tmp_path / "tensorboard"
     folder.write_text("in the way")
-    log = TensorBoardLog(folder, SimpleNamespace(history=[{"diversity": 0.5, "roughness": 1.0}]))
+    journal = SimpleNamespace(history=[{"diversity": 0.5, "roughness": 1.0}])
+    log = TensorBoardLog(folder, journal, resolved())
     log.on_epoch_end(0, {"d_loss": 0.5})
     assert "tensorboard could not be written" in caplog.text
     folder.unlink()

@@ -263,13 +263,14 @@ def edit(run, old, new):
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5"),
-        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512)"),
+        ("beta_1 = 0.5", "beta_1 = 0.9", "beta_1 0.5, you asked for 0.9"),
+        ("\nseed = 0", "\nseed = 1", "seed 0, you asked for 1"),
+        ("g_channels = [128,", "g_channels = [64,", "g_channels (128, 256, 512), you asked for"),
     ],
 )
 def test_settings_edited_in_config_toml_are_refused_as_flags_are(old, new, words, project):
     edit(project, old, new)
-    with refused("--run runs/a: ", words, "config.toml"):
+    with refused(f"--run runs/a: was trained with other settings ({words}", "config.toml"):
         find("--run", "runs/a")
 
 
@@ -291,5 +292,5 @@ def test_checkpoints_from_before_they_had_settings_go_on(project):
 
 def test_a_byte_order_mark_is_no_part_of_the_settings(project):
     project.config.write_bytes(b"\xef\xbb\xbf" + project.config.read_bytes())
-    assert changes.planned(project.config, read_config(project.config), 2, 0) == []
+    assert changes.collect(project.config, read_config(project.config), 2, 0) == []
     assert len(find("--run", "runs/a")[1].names) == 12

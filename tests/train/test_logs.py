@@ -1,5 +1,6 @@
 """metrics.jsonl: the diversity is that of seeds 0 to 31, drawn once if the grid has them too."""
 
+import json
 import types
 
 import numpy as np
@@ -8,16 +9,17 @@ import pytest
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.sampling import CHUNK
+from dcgan_tf.models.sampling import CHUNK, seed_latents
 from dcgan_tf.train.callbacks.logs import MetricsLog
 from dcgan_tf.train.callbacks.progress import Pace
 from dcgan_tf.train.callbacks.samples import SampleGrid
 
+NEVER = types.SimpleNamespace(now=False)
 LOGS = dict.fromkeys(("d_loss", "g_loss", "d_real", "d_fake"), 0.5)
 
 
 class Sampler:
-    """Pictures of one value, the first number of their latent; and how many were drawn."""
+    """Images of one value, the first number of their latent; and how many were drawn."""
 
     latent_dim = 3
 
@@ -42,7 +44,7 @@ class Mean:
 def test_diversity_is_of_the_same_seeds_whatever_the_grid_shows(tmp_path, count, every, drawn):
     run, journal = Run(tmp_path), Journal(5, "")
     grids = SampleGrid(run.samples, count, every, epochs=2)
-    log = MetricsLog(run, journal, Pace(journal, 8, 2), 2, Mean(), grids)
+    log = MetricsLog(run, journal, Pace(journal, 8, 2), 2, Mean(), grids, NEVER)
     model = types.SimpleNamespace(batch_size=8, sampler=Sampler())
     for callback in (grids, log):
         callback.set_model(model)
@@ -52,8 +54,25 @@ def test_diversity_is_of_the_same_seeds_whatever_the_grid_shows(tmp_path, count,
         for callback in (grids, log):
             callback.on_epoch_end(epoch, LOGS)
     found = {record["diversity"] for record in read_lines(run.metrics)}
-    everybody = MetricsLog(run, journal, None, 2, Mean(), SampleGrid(run.samples, 1))
-    everybody.set_model(model)
-    everybody.on_train_begin()
     assert model.sampler.count == drawn
-    assert found == set(Mean().measure(everybody._pictures(0)).values())
+    fixed = seed_latents(range(CHUNK), Sampler.latent_dim)
+    assert found == set(Mean().measure(Sampler().array(fixed)).values())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"[" * 10_000, b"\0" * 100, b'{"epoch": [1]}\n7\nnull\n{"epoch": 1e400}\n', b"{"],
+)
+def test_a_damaged_timing_jsonl_is_made_again(tmp_path, damage):
+    run, journal = Run(tmp_path), Journal(2, "", 2)
+    whole = {"epoch": 1, "seconds": 2.0}
+    run.timing.write_bytes(json.dumps(whole).encode() + b"\n" + damage)
+    grids = types.SimpleNamespace(drawn=None)
+    log = MetricsLog(run, journal, Pace(journal, 8, 2), 2, Mean(), grids, NEVER)
+    log.set_model(types.SimpleNamespace(batch_size=8, sampler=Sampler()))
+    log.on_train_begin()
+    log.on_epoch_begin(1)
+    journal.step = 4
+    log.on_epoch_end(1, LOGS)
+    first, last = read_lines(run.timing)
+    assert first == whole and last["epoch"] == 2 and last["peak_memory_mb"] > 0

@@ -1,16 +1,18 @@
-"""Whose directory it is: what stands in the way, and what is left when a training ends early."""
+"""A run directory: what stands in the way, and what is left when a training ends early."""
 
 import errno
 import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from helpers import resolved
 
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, epoch_of, sample_file
 from dcgan_tf.train import run_lock
 
 
@@ -152,3 +154,50 @@ def test_a_run_may_lie_on_several_disks(here):
     os.symlink("../disk", run.checkpoints)
     with run_lock.claim(request("a")) as again:
         assert Run(again.root).checkpoints.is_dir()
+
+
+def put(path, kind):
+    """Something that training did not make, in the place of `path`."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        os.symlink({"loop": path.name, "nowhere": "gone"}[kind], path)
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("kind", ["folder", "loop", "nowhere", "pipe"])
+def test_what_stands_in_the_way_is_named_before_a_training(kind, known, here, monkeypatch):
+    monkeypatch.setattr(run_lock, "versions", dict)
+    run = Run(Path("a"))
+    if known:
+        with run_lock.claim(request("a")):
+            pass
+    places = [run.metrics, run.generator, run.report, run.tensorboard, run.lock]
+    places += [sample_file(run.samples, 3), run.checkpoints / "step_00000007.npz"]
+    for place in places[:4] if kind == "folder" else places:
+        if kind == "folder" and place in run.folders():
+            continue
+        place.unlink(missing_ok=True)
+        put(place, kind)
+        before = os.lstat(place).st_ino
+        with pytest.raises(UserError) as caught, run_lock.claim(request("a")):
+            pass
+        assert place.name in str(caught.value) or "no config.toml" in str(caught.value)
+        assert os.lstat(place).st_ino == before
+        place.rmdir() if kind == "folder" else place.unlink()
+
+
+NAMES = ("epoch_best.png", "epoch_1.png", "epoch_0001 (copy).png", "epoch_٣٣٣٣.png", "epoch_.png")
+NAMES += ("step_best.npz", "step_2.npz", "step_00000002 (copy).npz", ".writing-step_00000009.npz")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_that_a_person_named_is_no_grid_and_no_checkpoint(name, here):
+    checkpoints.write(here, {"a": np.arange(3)}, checkpoints.Journal(5, "x", 2), keep=3)
+    (here / name).write_bytes(b"not ours")
+    assert epoch_of(here / name) is None
+    assert [path.name for path in checkpoints.files(here)] == ["step_00000002.npz"]
+    assert (here / name).read_bytes() == b"not ours"

@@ -14,7 +14,6 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.train.callbacks import best
 from dcgan_tf.train.callbacks import scores as scoring
-from dcgan_tf.train.command import parse_training
 
 FLAGS = (
     *("--config", "demo", "--subset", "48", *SMALL, "--batch-size", "16"),
@@ -109,15 +108,7 @@ def test_resumed_run_forgets_its_later_lines_but_not_the_command_s_nor_the_best(
     assert read_lines(run.evaluation) == [lines[0], lines[1], lines[3]]
 
 
-DAMAGED = [
-    '{"by": "training"}',
-    '{"by": "training", "epoch": []}',
-    "[]",
-    "7",
-    "{}",
-    '{"epoch": 1',
-    "",
-]
+DAMAGED = ['{"by": "training"}', '{"by": "training", "epoch": []}', "[]", "7", '{"epoch": 1', ""]
 
 
 def test_damaged_lines_are_left_out_with_a_warning(run, caplog):
@@ -198,14 +189,3 @@ def test_plot_leaves_out_what_does_not_compare(run):
     assert one != other_protocol  # named in the title
     assert other_protocol == drawn(line(1, 90, layer="mixed_7"), line(2, 4, "b"))  # not plotted
     assert other_protocol != drawn(line(1, 50), line(2, 4, "b"))
-
-
-def test_settings_may_change_when_a_run_goes_on_and_the_weights_must_exist(tmp_path):
-    from dcgan_tf.common.config import changed_fields
-    from dcgan_tf.common.errors import UserError
-
-    flags = ["--score-every", "5", "--score-samples", "64"]
-    first, second = (parse_training(argv).config for argv in ([], flags))
-    assert changed_fields(first, second) == []
-    with pytest.raises(UserError, match="inception .*no such file"):
-        parse_training(["--inception", str(tmp_path / "none.npz")])

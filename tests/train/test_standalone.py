@@ -48,7 +48,7 @@ def fitted(tmp_path_factory):
             callbacks=[
                 SampleGrid(folder / "new/samples", count=5, every=2),
                 LossPlot(folder / "losses.png"),
-                ProgressGif(folder / "progress.gif"),
+                ProgressGif(folder / "progress.gif", folder / "new/samples"),
                 Scores(folder / "scored", tiny_gan.PIXELS, every=2, count=16),
                 seen,
             ],
@@ -75,7 +75,7 @@ def test_plot_and_animation_are_there(fitted):
     with Image.open(folder / "losses.png") as image:
         assert image.width > 800
     with Image.open(folder / "progress.gif") as gif:
-        assert gif.n_frames == 3
+        assert gif.n_frames == 2
 
 
 def test_scores_are_kept_with_the_best_generator_and_go_into_the_logs(fitted):

@@ -13,15 +13,19 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import batches
+from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.train.callbacks.checkpoint import Checkpoint
 from dcgan_tf.train.callbacks.control import (
     CallbackList,
-    Checkpoint,
+    LearningRates,
     StepCounter,
     StopAtNaN,
     SyncSchedule,
 )
-from dcgan_tf.train.callbacks.loss_plot import NAMES, LossPlot
+from dcgan_tf.train.callbacks.curve import NAMES
+from dcgan_tf.train.callbacks.logs import MetricsLog
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.changes import Change
 from dcgan_tf.train.session import Session
 
 
@@ -49,22 +53,23 @@ def asked(signum=None):
 
 def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    journal, looks, looked = Journal(1000, ""), SyncSchedule(0, 1), []
+    journal, sync, read = Journal(1000, ""), SyncSchedule(0, 1), []
     pace = Pace(journal, 8, 1)
     kept = [
-        StepCounter(journal, asked(), looks, 1),
-        ProgressBar(journal, pace, 8, 1, looks),
-        LossPlot(tmp_path / "losses.png", journal=journal, looks=looks),
+        StepCounter(journal, asked(), sync, 1),
+        ProgressBar(journal, pace, 8, 1, sync),
+        MetricsLog(Run(tmp_path), journal, pace, 1, None, None, sync),
     ]
-    model = types.SimpleNamespace(batch_size=8, metrics=[types.SimpleNamespace(count=0)])
+    sampler = types.SimpleNamespace(latent_dim=2)
+    model = types.SimpleNamespace(batch_size=8, sampler=sampler)
     together = CallbackList(kept, model=model, epochs=1, steps=1000)
     together.on_train_begin()
     together.on_epoch_begin(0)
     step = [0]
     for step[0] in range(1, 401):
         clock[0] += 1 / 64
-        together.on_train_batch_end(step[0] - 1, dict.fromkeys(NAMES, OnDevice(looked, step)))
-    assert sorted(set(looked)) == [1, *range(65, 401, 64)]
+        together.on_train_batch_end(step[0] - 1, dict.fromkeys(NAMES, OnDevice(read, step)))
+    assert sorted(set(read)) == [1, *range(65, 401, 64)]
     assert len(journal.curve["points"]) == 385  # what came later waits for the next look
 
 
@@ -88,7 +93,7 @@ def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
         model=model,
         pack=types.SimpleNamespace(pixels=tiny_gan.PIXELS[: 3 * tiny_gan.BATCH]),
         journal=journal,
-        plan=[],
+        changes=[],
         number=0,
         workers=1,
     ).fit([Seen()])
@@ -97,13 +102,13 @@ def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_all_is_looked_at_where_something_is_saved(clock, workers):
-    looks = SyncSchedule(6, workers)
+def test_all_is_read_where_something_is_saved(clock, workers):
+    sync = SyncSchedule(6, workers)
     found = []
     for step in range(1, 15):
         clock[0] += 0.3
-        looks.count(step, asked_to_stop=step == 11)
-        if looks.now:
+        sync.count(step, asked_to_stop=step == 11)
+        if sync.now:
             found.append(step)
     # One process: the first, each second (every fourth step), each sixth, and the wish to stop.
     assert found == ([1, 5, 6, 10, 11, 12] if workers == 1 else [4, 6, 8, 12])
@@ -146,11 +151,11 @@ def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
     model = tiny_gan.build(tiny_gan.tiny())
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
     run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=3)
-    looks, stop = SyncSchedule(3, 2), asked()  # of two workers, for they do not look at the clock
+    sync, stop = SyncSchedule(3, 2), asked()  # of two workers, for they do not look at the clock
     kept = [
-        StepCounter(journal, stop, looks, 1),
-        StopAtNaN(run, looks),
-        Checkpoint(run, journal, config, stop, looks),
+        StepCounter(journal, stop, sync, 1),
+        StopAtNaN(run, sync),
+        Checkpoint(run, journal, config, stop, sync),
     ]
     data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
     with pytest.raises(UserError, match="NaN at step 2"):
@@ -164,11 +169,11 @@ def test_a_checkpoint_whose_weights_give_the_nan_is_not_called_good(tmp_path):
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
     run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=1)
     run.checkpoints.mkdir()
-    looks, stop = SyncSchedule(1, 1), asked()
+    sync, stop = SyncSchedule(1, 1), asked()
     kept = [
-        StepCounter(journal, stop, looks, 1),
-        StopAtNaN(run, looks),
-        Checkpoint(run, journal, config, stop, looks),
+        StepCounter(journal, stop, sync, 1),
+        StopAtNaN(run, sync),
+        Checkpoint(run, journal, config, stop, sync),
     ]
     data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
     with pytest.raises(UserError, match=r"NaN at step 2 .*no checkpoint yet"):
@@ -205,9 +210,9 @@ def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
     ],
 )
 def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expected, tmp_path):
-    journal, looks, stop, saved = Journal(3, ""), SyncSchedule(1, 1), asked(), []
+    journal, sync, stop, saved = Journal(3, ""), SyncSchedule(1, 1), asked(), []
     settings = {"checkpoint_minutes": 0.0, "checkpoint_every": 5, "epochs": 5, **settings}
-    checkpoint = Checkpoint(Run(tmp_path), journal, tiny_gan.tiny(**settings), stop, looks)
+    checkpoint = Checkpoint(Run(tmp_path), journal, tiny_gan.tiny(**settings), stop, sync)
 
     def save():
         saved.append(journal.step)
@@ -218,7 +223,31 @@ def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expe
         for _ in range(3):
             clock[0] += 20
             journal.step += 1
-            looks.count(journal.step, asked_to_stop=False)
+            sync.count(journal.step, asked_to_stop=False)
             checkpoint.on_train_batch_end(0)
         checkpoint.on_epoch_end(epoch)
     assert saved == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("decay", ["none", "cosine"])
+def test_learning_rates_change_at_their_step_on_a_repeat_too(decay):
+    """Both as a number, and as a schedule that is part of the compiled step."""
+    decays = {"lr_decay": decay, "decay_images": 80, "lr_end": 1.0, "batch_size": tiny_gan.BATCH}
+    config = tiny_gan.tiny(g_learning_rate=1e-30, **decays)
+    model, journal, moved = DCGAN.from_config(config), Journal(9, ""), []
+    rates = LearningRates(journal, config, [Change(2, 0, "g_learning_rate", 1e-2, 1e-30)])
+
+    class Watch(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            journal.step += 1
+            weights = self.model.generator.trainable_weights[0].numpy()
+            moved.append(bool((weights != self.before).any()))
+            self.before = weights
+
+        def on_train_begin(self, logs=None):
+            self.before = self.model.generator.trainable_weights[0].numpy()
+
+    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
+    model.fit(data, callbacks=[rates, Watch()], steps_per_epoch=4, verbose=0)
+    assert moved == [True, True, False, False]

@@ -1,6 +1,6 @@
 """Callbacks that record a run for people: one artifact each.
 
-A training that was killed goes on from its last checkpoint and passes the same epoch ends again;
+A training that was killed resumes from its last checkpoint and passes the same epoch ends again;
 whatever a callback writes is then replaced by the same content.
 """
 
@@ -8,45 +8,56 @@ import dataclasses
 import logging
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
-import keras
+import numpy as np
 import psutil
 import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import write_lines
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.foreign import read_lines
+from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
-from dcgan_tf.train.callbacks.periodic_image import attempt
+from dcgan_tf.train.callbacks.base import GANCallback, attempt
+from dcgan_tf.train.callbacks.control import SyncSchedule
+from dcgan_tf.train.callbacks.curve import Curve, epoch_record
+from dcgan_tf.train.callbacks.progress import Pace
+from dcgan_tf.train.callbacks.samples import SampleGrid
 
 log = logging.getLogger(__name__)
 
 
-def epoch_record(epoch, step, batch_size, logs):
-    """dict: what metrics.jsonl says of an epoch, which is counted from 0."""
-    record = {"epoch": epoch + 1, "step": step, "images_seen": step * batch_size}
-    names = ("d_loss", "g_loss", "d_real", "d_fake")
-    return record | {name: round(float(logs[name]), 6) for name in names}
+class MetricsLog(GANCallback):
+    """metrics.jsonl and timing.jsonl, one line for each epoch, and a line on the screen.
 
-
-class MetricsLog(keras.callbacks.Callback):
-    """metrics.jsonl and timing.jsonl, one line an epoch, and a line for the person who watches.
-
-    It adds the epoch's record to `journal.history`, from which TrainingWarnings, LossPlot,
-    TensorBoardLog and Checkpoint take it: they come after it.
+    It alone records into the journal: the losses within epochs into `curve`, the epoch's record
+    into `history`.
 
     Args:
-        run: runs.Run; journal: checkpoints.Journal; pace: progress.Pace.
         epochs: of the whole training.
-        diversity: collapse.Diversity of the data.
+        diversity: of the data; its measure of the samples is part of the record.
         grids: the SampleGrid that comes before this callback.
     """
 
-    def __init__(self, run, journal, pace, epochs: int, diversity, grids):
+    def __init__(
+        self,
+        run: Run,
+        journal: Journal,
+        pace: Pace,
+        epochs: int,
+        diversity: collapse.Diversity,
+        grids: SampleGrid,
+        sync: SyncSchedule,
+    ):
         super().__init__()
         self._run, self._journal, self._pace = run, journal, pace
         self._epochs, self._diversity, self._grids = epochs, diversity, grids
+        self._sync, self._curve = sync, Curve(journal)
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
@@ -56,9 +67,15 @@ class MetricsLog(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self._started, self._first_step = time.perf_counter(), self._journal.step
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_train_batch_end(self, batch, logs: dict):
+        self._curve.add(logs)
+        if self._sync.now:
+            self._curve.read()
+
+    def on_epoch_end(self, epoch, logs: dict):
+        self._curve.end_epoch(logs)
         record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
-        record |= self._diversity.measure(self._pictures(epoch))
+        record |= self._diversity.measure(self._images(epoch))
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
         speed = self._write_timing(epoch)
@@ -69,19 +86,16 @@ class MetricsLog(keras.callbacks.Callback):
             f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s{left}"
         )
 
-    def _pictures(self, epoch):
+    def _images(self, epoch) -> np.ndarray:
         """uint8 (CHUNK, ...): of seeds 0, 1, ...; from the epoch's grid where it has so many."""
-        drawn, pictures = self._grids.drawn or (None, ())
-        if drawn == epoch and len(pictures) >= CHUNK:
-            return pictures[:CHUNK]
+        if self._grids.drawn:
+            drawn, images = self._grids.drawn
+            if drawn == epoch and len(images) >= CHUNK:
+                return images[:CHUNK]
         return self.model.sampler.array(self._latents)
 
-    def _write_timing(self, epoch):
-        """Add or replace the epoch's line.
-
-        Returns:
-            float: images per second.
-        """
+    def _write_timing(self, epoch) -> float:
+        """Add or replace the epoch's line; return the images per second."""
         seconds = time.perf_counter() - self._started
         speed = (self._journal.step - self._first_step) * self.model.batch_size / seconds
         timing = {
@@ -97,8 +111,8 @@ class MetricsLog(keras.callbacks.Callback):
         return speed
 
 
-def peak_memory():
-    """int: the most that this process, or its GPU, has held at once, in bytes."""
+def peak_memory() -> int:
+    """The most that this process, or its GPU, has held at once, in bytes."""
     gpus = tf.config.list_logical_devices("GPU")
     if gpus:
         return tf.config.experimental.get_memory_info(gpus[0].name.replace("/device:", ""))["peak"]
@@ -110,10 +124,10 @@ def peak_memory():
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-class TrainingWarnings(keras.callbacks.Callback):
+class TrainingWarnings(GANCallback):
     """Warns of a collapse, noise and a saturated D, at the first epoch of each."""
 
-    def __init__(self, journal, certainty):
+    def __init__(self, journal: Journal, certainty: Callable[[int], float]):
         super().__init__()
         self._journal, self._certainty = journal, certainty
 
@@ -124,26 +138,12 @@ class TrainingWarnings(keras.callbacks.Callback):
                 log.warning(collapse.warning(kind, history, first))
 
 
-def _hyperparameters(config):
-    """dict: the settings as TensorBoard takes them, without where things lie on this machine."""
-    values = dataclasses.asdict(without_places(config))
-    return {
-        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
-        for name, value in values.items()
-        if name not in ("data", "packs", "inception")
-    }
-
-
-class TensorBoardLog(keras.callbacks.Callback):
-    """Scalars after each epoch, and the settings for the tab HPARAMS; the pictures are in samples/
+class TensorBoardLog(GANCallback):
+    """Scalars after each epoch, and the settings for the tab HPARAMS; the images are in samples/
     and need no second copy.
-
-    Args:
-        folder: Path; journal: checkpoints.Journal.
-        config: config.Config, or None for no settings.
     """
 
-    def __init__(self, folder, journal, config=None):
+    def __init__(self, folder: Path, journal: Journal, config: Config):
         super().__init__()
         self._folder, self._journal, self._config = folder, journal, config
         self._writer = None
@@ -156,16 +156,24 @@ class TensorBoardLog(keras.callbacks.Callback):
             self._writer.flush()
 
     def on_train_begin(self, logs=None):
-        if self._config is None:
-            return
         from tensorboard.plugins.hparams.api import hparams  # a second that only this needs
 
         self._write(0, lambda: hparams(_hyperparameters(self._config)))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch, logs: dict):
         last = self._journal.history[-1]
         values = logs | {name: last[name] for name in ("diversity", "roughness")}
         self._write(
             epoch + 1,
             lambda: [tf.summary.scalar(name, value) for name, value in values.items()],
         )
+
+
+def _hyperparameters(config) -> dict:
+    """The settings as TensorBoard takes them, without where things lie on this machine."""
+    values = dataclasses.asdict(without_places(config))
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+        for name, value in values.items()
+        if name not in ("data", "packs", "inception")
+    }

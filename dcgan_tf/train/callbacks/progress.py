@@ -4,10 +4,12 @@ import logging
 import sys
 import time
 
-import keras
 from tqdm import tqdm
 
+from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.progress import EVERY, duration
+from dcgan_tf.train.callbacks.base import GANCallback
+from dcgan_tf.train.callbacks.control import SyncSchedule
 
 log = logging.getLogger(__name__)
 
@@ -20,51 +22,49 @@ class Pace:
     The first step does not count: TensorFlow still compiles in it.
 
     Args:
-        journal: checkpoints.Journal.
-        batch_size: pictures a step.
         epochs: of the whole training.
     """
 
-    def __init__(self, journal, batch_size: int, epochs: int):
+    def __init__(self, journal: Journal, batch_size: int, epochs: int):
         self._journal, self._batch_size, self._epochs = journal, batch_size, epochs
-        self._began = self._first = None
+        self._began, self._first = None, 0
 
     def count_step(self):
-        """Called after every step, when the journal knows of it."""
+        """Take note of the first step; called after every step, when the journal has counted it."""
         if self._began is None:
             self._began, self._first = time.monotonic(), self._journal.step
 
     @property
-    def seconds(self):
-        """float: since the first step."""
+    def seconds(self) -> float:
+        """Since the first step."""
         return 0.0 if self._began is None else time.monotonic() - self._began
 
     @property
-    def images_per_second(self):
-        """float, 0 as long as it is not known; with all that is done between the steps."""
-        done = 0 if self._first is None else self._journal.step - self._first
+    def images_per_second(self) -> float:
+        """With all that is done between the steps; 0 as long as it is not known."""
+        done = 0 if self._began is None else self._journal.step - self._first
         return done * self._batch_size / max(self.seconds, 1e-9)
 
     @property
-    def left(self):
-        """str: the time to go in words, "" as long as it is not known and after the last step."""
+    def left(self) -> str:
+        """The time to go in words, "" as long as it is not known and after the last step."""
         steps = self._epochs * self._journal.steps_per_epoch - self._journal.step
         speed = self.images_per_second
         return duration(steps * self._batch_size / speed) if speed and steps > 0 else ""
 
 
-class ProgressBar(keras.callbacks.Callback):
-    """One bar per epoch on a terminal; elsewhere, and in log.txt, a line about once a minute.
+class ProgressBar(GANCallback):
+    """One bar for each epoch on a terminal; elsewhere, and in log.txt, a line about once a minute.
 
-    After half a minute one line everywhere says how long the whole training will take.
-
-    Args:
-        looks: control.SyncSchedule; the losses are read then.
+    After half a minute one line everywhere says how long the whole training will take. The losses
+    are read when `sync` says so.
     """
 
-    def __init__(self, journal, pace: Pace, batch_size: int, epochs: int, looks):
+    def __init__(
+        self, journal: Journal, pace: Pace, batch_size: int, epochs: int, sync: SyncSchedule
+    ):
         super().__init__()
-        self._journal, self._pace, self._looks = journal, pace, looks
+        self._journal, self._pace, self._sync = journal, pace, sync
         self._batch_size, self._epochs = batch_size, epochs
         self._bar, self._next = None, ESTIMATE
 
@@ -81,19 +81,19 @@ class ProgressBar(keras.callbacks.Callback):
             leave=False,
         )
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs: dict):
         self._pace.count_step()
-        if self._bar is not None and self._looks.now:
-            losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
-            losses |= {"to go": left} if (left := self._pace.left) else {}
-            self._bar.set_postfix(losses, refresh=False)
         if self._bar is not None:
+            if self._sync.now:
+                losses = {name: f"{float(logs[name]):.3f}" for name in ("d_loss", "g_loss")}
+                losses |= {"to go": left} if (left := self._pace.left) else {}
+                self._bar.set_postfix(losses, refresh=False)
             self._bar.update(self._batch_size)
-        if self._looks.now and self._pace.seconds >= self._next and self._pace.left:
-            self._tell(logs)
+        if self._sync.now and self._pace.seconds >= self._next and self._pace.left:
+            self._log_estimate(logs)
 
-    def _tell(self, logs):
-        """The estimate for all to see, later lines where there is no bar, and in log.txt."""
+    def _log_estimate(self, logs):
+        """The first one everywhere, later ones where there is no bar, and in log.txt."""
         speed = f"{self._pace.images_per_second:.0f} images/s"
         if self._next == ESTIMATE:
             log.info(f"about {self._pace.left} to go ({speed})")

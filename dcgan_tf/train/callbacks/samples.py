@@ -2,12 +2,8 @@
 
 import logging
 import os
-import shutil
-import tempfile
-import weakref
 from pathlib import Path
 
-import keras
 from PIL import Image
 
 from dcgan_tf.common.images import (
@@ -22,25 +18,25 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.runs import sample_file, sample_files
 from dcgan_tf.models.sampling import seed_latents
-from dcgan_tf.train.callbacks.periodic_image import PeriodicImage, attempt
+from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage, attempt
 
 log = logging.getLogger(__name__)
 
-GIF_SIDE = 300  # pixels, at most, where a single picture is not larger
+GIF_SIDE = 300  # pixels, at most, where a single image is not larger
 GIF_SECONDS = 20  # writing 60 frames takes one
 
 
-class SampleGrid(keras.callbacks.Callback):
-    """Pictures of seeds 0, 1, ... after every k epochs: what `generate.py` makes of these seeds.
+class SampleGrid(GANCallback):
+    """Images of seeds 0, 1, ... after every k epochs: what `generate.py` makes of these seeds.
 
     Args:
         folder: for epoch_0001.png, ...; made if need be.
-        count: of pictures.
+        count: of images.
         every: so many epochs, and after the last one.
         epochs: of the whole training; by default those of this fit.
 
     Attributes:
-        drawn: (epoch, uint8 pictures (count, height, width, channels)) of the last grid, the epoch
+        drawn: (epoch, uint8 images (count, height, width, channels)) of the last grid, the epoch
             counted from 0; None before the first.
 
     Example:
@@ -67,9 +63,9 @@ class SampleGrid(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         done = epoch + 1
         if done % self._every == 0 or done == (self._epochs or self.params["epochs"]):
-            pictures = self.model.sampler.array(self._latents)
-            self.drawn = epoch, pictures
-            canvas = grid(pictures)
+            images = self.model.sampler.array(self._latents)
+            self.drawn = epoch, images
+            canvas = grid(images)
             scale = default_scale(canvas.shape[1])
             text = {"epoch": done, "scale": scale}
             self._unwritten[sample_file(self.folder, done)] = enlarge(canvas, scale), text
@@ -92,38 +88,27 @@ class ProgressGif(PeriodicImage):
 
     Args:
         path: the GIF.
-        samples: folder of a SampleGrid that comes before this callback. By default it draws its
-            own 16 pictures after each epoch.
+        samples: the folder of a SampleGrid that comes before this callback.
 
     Attributes:
         done: epochs done; grids of later ones are not shown, for they will be made again.
+
     Example:
 
     >>> from dcgan_tf import ProgressGif
     >>> callback = ProgressGif("progress.gif", samples="samples")  # after a SampleGrid("samples")
     """
 
-    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike | None = None):
+    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike):
         super().__init__(path)
-        self._grids, self.done, self._refused = None, 0, set()
-        if samples is None:
-            samples = tempfile.mkdtemp()
-            weakref.finalize(self, shutil.rmtree, samples, ignore_errors=True)
-            self._grids = SampleGrid(samples, count=16)
-        self._samples = Path(samples)
+        self._samples, self._refused, self.done = Path(samples), set(), 0
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
         step = self.model.shown.output_shape[2] + GAP
         self._side = max(GIF_SIDE // step, 1) * step - GAP
-        if self._grids:
-            self._grids.set_model(self.model)
-            self._grids.set_params(self.params)
-            self._grids.on_train_begin()
 
     def on_epoch_end(self, epoch, logs=None):
-        if self._grids:
-            self._grids.on_epoch_end(epoch)
         before, self.done = self.done, epoch + 1
         if any(before < number <= self.done for number in sample_files(self._samples)):
             self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
@@ -135,8 +120,8 @@ class ProgressGif(PeriodicImage):
         if frames:  # a changed --sample-count changes the size: keep those like the last
             save_gif(self.path, [f for f in frames if f.size == frames[-1].size])
 
-    def _frame(self, path):
-        """Image | None: the corner of a grid; None, with a warning, where the file is damaged."""
+    def _frame(self, path) -> Image.Image | None:
+        """The corner of a grid; None, with a warning, where the file is damaged."""
         try:
             return corner(path, self._side)
         except Exception as error:  # Pillow raises many kinds of them
@@ -151,8 +136,7 @@ class ProgressGif(PeriodicImage):
 def corner(path: Path, side: int) -> Image.Image:
     """The upper left of a grid, at most `side` of its own pixels, enlarged to at most GIF_SIDE.
 
-    Raises:
-        an exception of Pillow's: it is no PNG, or damaged, or of more than 89 million pixels.
+    Pillow raises many kinds of exceptions for what is no PNG, damaged, or endlessly large.
     """
     plain = read_grid(path)
     cut = plain.crop((0, 0, min(side, plain.width), min(side, plain.height)))

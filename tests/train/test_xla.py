@@ -12,16 +12,14 @@ from helpers import REPO, resolved, write_files
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import xla
 from dcgan_tf.models.xla import why_no_xla
-from dcgan_tf.train import computing
+from dcgan_tf.train import devices
 
 
 def card(name, *capability):
     return {"device_name": name, "compute_capability": capability}
 
 
-@pytest.mark.parametrize(
-    "capability", [(7, 5), (8, 0), (8, 6), (8, 9), (9, 0)], ids=["T4", "A100", "A10", "L4", "H100"]
-)
+@pytest.mark.parametrize("capability", [(7, 5), (8, 6), (9, 0)], ids=["T4", "A10", "H100"])
 def test_auto_uses_xla_on_cards_with_which_it_works(capability):
     assert why_no_xla("auto", 1, [card("a card", *capability)]) == ""
 
@@ -30,9 +28,7 @@ def test_auto_uses_xla_on_cards_with_which_it_works(capability):
     ("replicas", "gpus", "words"),
     [
         (1, [card("Tesla V100", 7, 0)], "Tesla V100 has 7.0; --jit on"),
-        (1, [card("Tesla P100", 6, 0)], "Tesla P100 has 6.0"),
         (1, [card("RTX 5090", 12, 0)], "compute capabilities 7.5 to 9.x, and RTX 5090 has 12.0"),
-        (1, [card("B200", 10, 0)], "B200 has 10.0"),
         (1, [{"device_name": "MI300"}], "MI300 names no compute capability"),
         (1, [{}], "this GPU names no compute capability"),
         (1, [], "it halves the speed of this step on a CPU"),
@@ -77,26 +73,21 @@ def in_a_new_process(code, cwd, **env):
     return done.stdout.strip()
 
 
-# In the place of the real ones: their import is the moment at which the setting must be there.
-STUBS = {
-    "tensorflow.py": b"import os; print(os.environ.get('TF_ENABLE_ONEDNN_OPTS'))\n"
-    b"class config: list_physical_devices = staticmethod(lambda kind: [])\n",
-    "keras.py": b"class config:\n"
-    b"    set_image_data_format = set_floatx = set_epsilon = staticmethod(lambda value: None)\n",
-}
+# In the place of the real one: its import is the moment at which the setting must be there.
+STUB = b"import os, sys; print(os.environ.get('TF_ENABLE_ONEDNN_OPTS')); sys.exit()"
 
 
 @pytest.mark.parametrize(
     ("machine", "own", "expected"),
     [
         *(("x86_64", None, "1"), ("AMD64", None, "1"), ("x86_64", "0", "0")),
-        *(("arm64", None, "None"), ("aarch64", None, "None"), ("aarch64", "1", "1")),
+        *(("arm64", None, "None"), ("aarch64", "1", "1")),
     ],
 )
 def test_onednn_is_asked_for_on_x86_and_a_user_s_own_setting_stays(
     machine, own, expected, tmp_path
 ):
-    write_files(tmp_path, STUBS)
+    write_files(tmp_path, {"tensorflow.py": STUB})
     code = (
         f"import platform; platform.machine = lambda: {machine!r}\n"
         "from dcgan_tf.common.start_tensorflow import start_tensorflow\n"
@@ -109,10 +100,10 @@ def test_onednn_is_asked_for_on_x86_and_a_user_s_own_setting_stays(
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is TensorFlow's choice on x86")
 def test_what_is_recorded_of_onednn_is_what_a_convolution_meets(tmp_path):
-    assert computing.uses_onednn()  # conftest.py asks for it as the commands do
+    assert devices.uses_onednn()  # conftest.py asks for it as the commands do
     code = (
         "import tensorflow as tf\n"
-        "from dcgan_tf.train.computing import computing\n"
+        "from dcgan_tf.train.devices import computing\n"
         "found = computing(tf.distribute.get_strategy())\n"
         "print(found['onednn'], found['intra_op_threads'], found['inter_op_threads'])\n"
     )

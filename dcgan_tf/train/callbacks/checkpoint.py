@@ -1,0 +1,86 @@
+"""Keras callbacks that save the state of a run and restore it within an epoch."""
+
+import time
+
+import numpy as np
+
+from dcgan_tf.common import checkpoints
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.runs import Run
+from dcgan_tf.models.saving import save_network
+from dcgan_tf.train.callbacks.base import GANCallback
+from dcgan_tf.train.callbacks.control import SyncSchedule, diverged
+from dcgan_tf.train.signals import StopRequest
+
+
+class RestoreMeans(GANCallback):
+    """Restores the means of an epoch that was interrupted, which Keras resets when it begins.
+
+    Args:
+        state: of the checkpoint that training resumes from, None at the start.
+    """
+
+    def __init__(self, journal: Journal, state: dict[str, np.ndarray] | None):
+        super().__init__()
+        self._journal, self._state = journal, state
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._state is not None and self._journal.step % self._journal.steps_per_epoch:
+            checkpoints.restore(self.model, self._state, ("metrics/",))
+        self._state = None
+
+
+class Checkpoint(GANCallback):
+    """Saves everything: at epoch ends, every N steps or M minutes, and when asked to stop.
+
+    It comes after all that cannot be made again from a checkpoint: the metrics, samples and scores
+    of an epoch are on disk before its checkpoint is. The plots come after it.
+    """
+
+    def __init__(
+        self, run: Run, journal: Journal, config: Config, stop: StopRequest, sync: SyncSchedule
+    ):
+        super().__init__()
+        self._run, self._journal, self._config, self._stop = run, journal, config, stop
+        self._sync = sync
+        self._saved, self._saved_step = time.monotonic(), journal.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        # At the end of an epoch, on_epoch_end comes next and knows more.
+        within = self._journal.step % self._journal.steps_per_epoch
+        if self._sync.now and within and self._is_due():
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        done = epoch + 1
+        due = done % self._config.checkpoint_every == 0 or done >= self._config.epochs
+        if due or self._is_due():
+            self.save()
+
+    def on_train_end(self, logs=None):
+        if self._journal.step != self._saved_step:  # a callback of the user's own ended it
+            self.save()
+
+    def _is_due(self):
+        steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
+        due = steps and self._journal.step % steps == 0
+        due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
+        return due or self._stop.agreed
+
+    def save(self):
+        """Write the networks for other programs, then the checkpoint, unless there is a NaN in it.
+
+        The losses of a step do not tell: its update comes after them.
+        """
+        state, step = checkpoints.state_of(self.model), self._journal.step
+        for name, values in state.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise diverged(f"{name} became NaN by step {step}", self._run, step)
+        save_network(self.model.shown, self._run.generator)
+        if self.model.averaged:
+            save_network(self.model.generator, self._run.raw_generator)
+        save_network(self.model.discriminator, self._run.discriminator)
+        keep = self._config.keep_checkpoints
+        checkpoints.write(self._run.checkpoints, state, self._journal, keep)
+        self._saved, self._saved_step = time.monotonic(), step
