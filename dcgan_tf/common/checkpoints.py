@@ -1,8 +1,8 @@
 """Checkpoints: the whole state of a training in one file, published by one rename.
 
 A checkpoint is `step_00001234.npz`: every variable of G, D, both optimizers and the metrics, and
-the journal. NumPy alone can open it. It is either whole or not there; one that a disk has damaged
-fails its checksum, and the one before it is taken.
+the journal. NumPy alone can open it. One that a disk has damaged fails its checksum, and the one
+before it is taken.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ JOURNAL, SHA256 = "journal", "sha256"
 
 @dataclass
 class Journal:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         steps_per_epoch: whole batches in the data.
         pixels_sha256: of the data.
-        step: how many steps are done.
+        step: number of steps done.
         history: one record for each finished epoch, as in metrics.jsonl.
-        computing: computing.computing of the last steps; {} in files from before it was recorded.
-        curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
-        settings: config.bound_fields, with which it was trained; {} in older checkpoints.
+        computing: computing.computing of the last steps; {} in older checkpoints, as the next two.
+        curve: the state of loss_plot.Curve.
+        settings: config.bound_fields, with which it was trained.
     """
 
     steps_per_epoch: int
@@ -50,13 +50,13 @@ class Journal:
     settings: dict = field(default_factory=dict)
 
     @property
-    def epoch(self):
-        """int: how many epochs are done."""
+    def epoch(self) -> int:
+        """Number of epochs done."""
         return self.step // self.steps_per_epoch
 
 
-def variables(model):
-    """dict: every variable that the rest of a training depends on, by name."""
+def variables(model) -> dict:
+    """Name every variable that the rest of a training depends on."""
     parts = {
         "generator": model.generator.variables,
         "discriminator": model.discriminator.variables,
@@ -72,17 +72,13 @@ def variables(model):
     }
 
 
-def state_of(model):
-    """dict of ndarray: the values of `variables(model)`."""
+def state_of(model) -> dict[str, np.ndarray]:
+    """Read the values of `variables(model)`."""
     return {name: variable.numpy() for name, variable in variables(model).items()}
 
 
-def restore(model, state, parts=("",)):
-    """Set the variables of `model` whose names start with one of `parts` to `state`.
-
-    Raises:
-        UserError: names or shapes differ, so the state is of another model.
-    """
+def restore(model, state: dict[str, np.ndarray], parts: tuple[str, ...] = ("",)):
+    """Set the variables of `model` whose names start with one of `parts` to `state`."""
     own = {_place(name): variable for name, variable in variables(model).items()}
     state = {_place(name): value for name, value in state.items()}
     if own.keys() != state.keys() or any(own[n].shape != state[n].shape for n in own):
@@ -93,13 +89,13 @@ def restore(model, state, parts=("",)):
 
 
 def _place(name):
-    """str: a variable's name without that of its layer, which Keras numbers through a process."""
+    """Drop the layer from a variable's name: Keras numbers layers through a process."""
     part, number, _ = name.split("/", 2)
     return f"{part}/{number}" if part.endswith("optimizer") else name
 
 
-def digest_of(state):
-    """str: SHA-256 over names, types, shapes and values."""
+def digest_of(state: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and values."""
     sha256 = hashlib.sha256()
     for name, value in sorted(state.items()):
         sha256.update(f"{name} {value.dtype} {value.shape}".encode())
@@ -107,12 +103,8 @@ def digest_of(state):
     return sha256.hexdigest()
 
 
-def write(folder, state, journal, keep):
-    """Publish a checkpoint and delete all but the newest `keep`.
-
-    Returns:
-        Path: the file.
-    """
+def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: int) -> Path:
+    """Publish a checkpoint and delete all but the newest `keep`."""
     path = folder / f"step_{journal.step:08d}.npz"
     text = json.dumps(dataclasses.asdict(journal))
     state = {**state, JOURNAL: np.array(text)}
@@ -124,7 +116,7 @@ def write(folder, state, journal, keep):
 
 
 def files(folder: Path) -> list[Path]:
-    """The checkpoints there are, oldest first; what a person named otherwise is none."""
+    """List the checkpoints, oldest first; files with other names are none."""
     try:
         inside = [folder / name for name in os.listdir(folder)]
     except (FileNotFoundError, NotADirectoryError):
@@ -134,7 +126,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def step_of(path: Path) -> int | None:
-    """The step of a checkpoint by its name; None where that is another's."""
+    """Read the step of a checkpoint from its name; None where it is no checkpoint."""
     match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
     step = int(match[1]) if match else None
     return step if match and path.name == f"step_{step:08d}.npz" and path.is_file() else None
@@ -165,7 +157,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
 
 
 def _array(archive, entry):
-    """The ndarray in one `.npy` of an archive, if it claims neither more nor less than is there."""
+    """Read one `.npy` of an archive, if it claims neither more nor less than is there."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
     if entry.file_size > archive.start_dir:
@@ -174,7 +166,7 @@ def _array(archive, entry):
 
 
 def _journal(text):
-    """Journal: of its JSON, with a reason where it is none."""
+    """Read a Journal from its JSON; ValueError with the reason where it is none."""
     journal = Journal(**json.loads(str(text)))
     counts = journal.step, journal.steps_per_epoch
     if not all(type(n) is int for n in counts) or journal.step < 0 or journal.steps_per_epoch < 1:
@@ -217,7 +209,7 @@ def read_newest(folder):
 
 
 def read_journal(run) -> dict:
-    """`step`, `steps_per_epoch`, `pixels_sha256` of the newest checkpoint, {} without one."""
+    """Read the journal of the newest checkpoint as a dict, {} without one."""
     for path in reversed(files(run.checkpoints)):
         try:
             with open_zip(path) as archive:
@@ -231,7 +223,7 @@ def read_journal(run) -> dict:
 
 
 def identify(run) -> dict:
-    """`run`, `epoch`, `step` of the generator; null where no checkpoint tells."""
+    """Tell `run`, `epoch`, `step` of the generator; None where no checkpoint tells."""
     journal = read_journal(run)
     step = journal.get("step")
     epoch = step // journal["steps_per_epoch"] if journal else None

@@ -363,7 +363,7 @@ def expected(name: str) -> str:
     if spec.type in (bool, str):
         return "true or false" if spec.type is bool else "a text in UTF-8 without null bytes"
     words = {int: "a whole number", float: "a number"}
-    text = words.get(spec.type, f"1 to {limits.LAYERS} whole numbers such as 128,256")
+    text = words.get(spec.type, f"1 to {limits.LAYERS} whole numbers such as 128,256, each")
     high = bounds["high"] or limits.COUNT
     if bounds["above"] is not None:
         return f"{text} above {bounds['above']}, {high} at most"
