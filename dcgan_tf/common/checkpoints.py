@@ -147,7 +147,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
         expected = str(content.pop(SHA256))
         if digest_of(content) != expected:
             raise ValueError("its checksum does not match")
-        return content, _journal(content.pop(JOURNAL))
+        return content, Journal(**json.loads(str(content.pop(JOURNAL))))
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
         if is_unreadable(error):
             if isinstance(error, OSError):  # a failing read does not say of which file
@@ -165,24 +165,10 @@ def _array(archive, entry):
     return read_array(archive.read(entry))
 
 
-def _journal(text):
-    """Read a Journal from its JSON; ValueError with the reason where it is none."""
-    journal = Journal(**json.loads(str(text)))
-    counts = journal.step, journal.steps_per_epoch
-    if not all(type(n) is int for n in counts) or journal.step < 0 or journal.steps_per_epoch < 1:
-        raise ValueError(f"step {counts[0]!r} of {counts[1]!r} an epoch")
-    if not isinstance(journal.history, list) or not isinstance(journal.settings, dict):
-        raise ValueError("its history is no list, or its settings are no table")
-    return journal
-
-
-def read_newest(folder):
-    """The newest checkpoint that is whole.
+def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
+    """Read the newest checkpoint that is whole; None where there is no checkpoint yet.
 
     Damaged ones are set aside as `*.damaged`, with a message.
-
-    Returns:
-        (dict of ndarray, Journal), or None where there is no checkpoint yet.
 
     Raises:
         UserError: there are checkpoints, but none is whole.
@@ -214,7 +200,7 @@ def read_journal(run) -> dict:
         try:
             with open_zip(path) as archive:
                 text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
-            return dataclasses.asdict(_journal(text))
+            return dataclasses.asdict(Journal(**json.loads(str(text))))
         except Exception as error:
             if is_unreadable(error):  # it may be whole: no other is the newest
                 break

@@ -41,7 +41,9 @@ class _Terminal(logging.Handler):
         from tqdm import tqdm  # its import takes a while that --help need not wait for
 
         stream = getattr(sys, self._stream_name)
-        tqdm.write(_text(record), file=stream)
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        text = _text(record).encode(encoding, "backslashreplace").decode(encoding)
+        tqdm.write(text, file=stream)
         stream.flush()
 
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from helpers import REPO, refused, resolved, write_files
 
-from dcgan_tf.common import files, generator_flags, runs
+from dcgan_tf.common import files, pretrained, runs
 from dcgan_tf.common.atomic_write import replacing, write_lines, write_text
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
@@ -233,7 +233,7 @@ def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     assert runs.existing(Run("runs/notes")).root == Path("runs/notes")
     listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
     with refused(f"nope: no such folder; there are {listed} and 2 more"):
-        generator_flags.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
+        pretrained.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
 
 
 def test_newest_where_runs_is_a_file(here):
