@@ -109,7 +109,8 @@ def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: in
     text = json.dumps(dataclasses.asdict(journal))
     state = {**state, JOURNAL: np.array(text)}
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **state, **{SHA256: np.array(digest_of(state))})
+        content: dict = {**state, SHA256: np.array(digest_of(state))}
+        np.savez(file, **content)
     for old in files(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
@@ -121,15 +122,15 @@ def files(folder: Path) -> list[Path]:
         inside = [folder / name for name in os.listdir(folder)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = {step_of(path): path for path in inside}
-    return [found[step] for step in sorted(found.keys() - {None})]
+    found = [(step, path) for path in inside if (step := step_of(path)) is not None]
+    return [path for _, path in sorted(found)]
 
 
 def step_of(path: Path) -> int | None:
     """Read the step of a checkpoint from its name; None where it is no checkpoint."""
     match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
-    step = int(match[1]) if match else None
-    return step if match and path.name == f"step_{step:08d}.npz" and path.is_file() else None
+    step = int(match[1]) if match else -1
+    return step if path.name == f"step_{step:08d}.npz" and path.is_file() else None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:

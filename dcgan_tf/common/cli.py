@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from dcgan_tf.common import limits
@@ -19,7 +20,7 @@ from dcgan_tf.common.streams import open_streams
 from dcgan_tf.common.suggestions import unknown
 
 
-def run_command(main, argv=None) -> int:
+def run_command(main: Callable[..., int | None], argv=None) -> int:
     """Run `main(argv)` and turn what can stop it into one line on stderr and an exit code."""
     open_streams()
     # Only files are drawn. A backend that is not installed, such as the one of a notebook whose
@@ -53,7 +54,7 @@ def _finish(main, argv):
     try:
         code = main(argv) or 0
     except SystemExit as stop:  # argparse ends --help so
-        code = stop.code or 0
+        code = int(stop.code or 0)
     sys.stdout.flush()  # a disk that is full says so here rather than when Python ends
     return code
 
@@ -65,12 +66,8 @@ _OUT_OF_MEMORY = (
 
 
 def _is_out_of_memory(error):
-    """Know also TensorFlow's and the dynamic linker's errors, without importing them."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "ResourceExhaustedError"
-        or (isinstance(error, ImportError) and "map segment" in str(error))
-    )
+    """Know also TensorFlow's error, without importing it."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
 def leave(code: int):
@@ -154,8 +151,6 @@ def at_home(flag: str, text: str) -> str:
     """Read a path from a flag, with the folder that ~ or ~name stands for."""
     if not text:
         raise UserError("got an empty text, expected a path", flag=flag)
-    if "\0" in text:
-        raise UserError(f"{flag}: got {limits.shown(text)}, expected a path without null bytes")
     path = os.path.expanduser(text)
     if path.startswith("~"):
         raise UserError(

@@ -93,7 +93,9 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
 
 
 def _texts(array):
-    texts = tuple(map(str, array)) if array.ndim == 1 and array.dtype.kind == "U" else ()
+    texts: tuple[str, ...] = (
+        tuple(map(str, array)) if array.ndim == 1 and array.dtype.kind == "U" else ()
+    )
     if not all(text.isprintable() and 0 < len(text) <= NAME_CHARACTERS for text in texts or ("",)):
         raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short printable texts")
     return texts

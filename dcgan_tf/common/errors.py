@@ -100,7 +100,7 @@ def is_unreadable(error: Exception) -> bool:
 def describe(error: OSError) -> str:
     """Describe an error of the file system: what failed, where, and what to do."""
     place = f"{error.filename}: " if error.filename else ""
-    advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
+    advice = _FILE_SYSTEM_ERRORS.get(error.errno or 0, "check the path")
     return f"{place}{error.strerror}; {advice}"
 
 

@@ -45,11 +45,13 @@ def make_directory(path: Path, flag: str) -> list[Path]:
     Raises:
         UserError: the operating system refuses, or a file is in the way; `flag` is named.
     """
+    check_way(path, f"{flag} {path}")
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise UserError(f"{flag} {path}: {_not_made(path, error)}; choose another place") from None
+    except OSError as error:
+        words = f"cannot make this folder ({error.strerror}); choose another place"
+        raise UserError(words, flag=f"{flag} {path}") from None
     return missing[::-1]
 
 
@@ -58,15 +60,6 @@ def check_way(path: Path, flag: str):
     for place in (path.absolute(), *path.absolute().parents):
         if os.path.lexists(place) and not place.is_dir():
             raise UserError(f"{place} is no folder, expected one; choose another place", flag=flag)
-
-
-def _not_made(path, error):
-    for place in (path, *path.parents):
-        if place.is_symlink() and not place.exists():
-            return f"{place} is a link that leads nowhere"
-        if place.exists() and not place.is_dir():
-            return f"{place} is a file, expected a folder"
-    return f"cannot make this folder ({getattr(error, 'strerror', error)})"
 
 
 def mark_used(path: Path):

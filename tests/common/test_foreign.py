@@ -22,7 +22,7 @@ from dcgan_tf.data.pack_files import is_whole, npy_header, read_manifest
 from dcgan_tf.directions.attribute_table import check_table
 from dcgan_tf.metrics import features
 from dcgan_tf.report.page import page
-from dcgan_tf.storage import storage
+from dcgan_tf.storage.__main__ import entries
 
 NO_LINK = [kind for kind in SPECIAL if kind not in ("loop", "broken link")]
 
@@ -158,7 +158,7 @@ def test_a_pack_whose_files_are_none_is_not_whole(pack, kind, name):
         assert not is_whole(pack)
         assert (read_manifest(pack) is None) == (name == "manifest.json")
         with contextlib.suppress(UserError):  # no pack is there
-            assert [entry.kind for entry in storage.entries(pack.parent)] == ["pack"]
+            assert [entry.kind for entry in entries(pack.parent)] == ["pack"]
 
 
 @pytest.mark.parametrize("kind", NO_LINK)
