@@ -146,7 +146,7 @@ class Config:
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", low=0, high=1)
 
     networks: str = _option(
-        "", "module:function that returns your own G and D (empty: built from these settings)"
+        "", "module:function that returns your own G and D (empty: built from the settings)"
     )
 
     g_learning_rate: float = _option(

@@ -93,12 +93,11 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
 
 
 def _texts(array):
-    texts: tuple[str, ...] = (
-        tuple(map(str, array)) if array.ndim == 1 and array.dtype.kind == "U" else ()
-    )
-    if not all(text.isprintable() and 0 < len(text) <= NAME_CHARACTERS for text in texts or ("",)):
+    right = array.ndim == 1 and array.dtype.kind == "U"
+    texts = [str(text) for text in array] if right else [""]
+    if not all(text.isprintable() and 0 < len(text) <= NAME_CHARACTERS for text in texts):
         raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short printable texts")
-    return texts
+    return tuple(texts)
 
 
 def _floats(array, axes):

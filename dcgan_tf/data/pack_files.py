@@ -48,7 +48,8 @@ def read_manifest(folder):
     """
     try:
         with open_regular(folder / "manifest.json") as file:
-            manifest = json_object(file.read(limits.MANIFEST_BYTES))
+            size = os.fstat(file.fileno()).st_size  # a read of more would take that memory at once
+            manifest = json_object(file.read(size) if size <= limits.MANIFEST_BYTES else b"")
     except (*_NOT_THERE, BadFile):
         return None
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}

@@ -124,7 +124,6 @@ class Failing:
     "error",
     [
         *(OSError(number, os.strerror(number)) for number in (errno.EACCES, errno.EIO)),
-        *(OSError(number, os.strerror(number)) for number in (errno.ESTALE, errno.EMFILE)),
         MemoryError(),
     ],
     ids=str,

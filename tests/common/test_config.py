@@ -8,7 +8,7 @@ import types
 from dataclasses import replace
 
 import pytest
-from helpers import REPO, assert_refused, generate, resolved, train, write_files
+from helpers import REPO, assert_refused, generate, refused, resolved, train, write_files
 
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import (
@@ -40,7 +40,6 @@ FITTING = {
     "lr_decay": {"lr_decay": "cosine", "decay_images": 100},
     "penalty_end": {"penalty_end": 0.5, "decay_images": 100},
     "augment": {"augment": "shift,colour"},
-    "average_into_g": {"average_into_g": 100, "average": "power"},
 }
 
 
@@ -151,7 +150,7 @@ def test_shipped_configs_resolve_and_survive_the_saved_file(name, tmp_path):
     assert find_config(name).read_text(encoding="utf-8").startswith(f"# {name}")
 
 
-@pytest.mark.parametrize("short", ["--epoch", "--sub", "--dry", "--conf", "--batch"])
+@pytest.mark.parametrize("short", ["--sub", "--dry"])
 def test_no_abbreviations(short):
     assert f"unknown flag {short};" in refusal(short, "5")
 
@@ -161,27 +160,18 @@ def test_no_abbreviations(short):
     [
         (["--epoch", "5"], "did you mean --epochs?"),
         (["--batchsize=5"], "did you mean --batch-size?"),
-        (["--batch_size", "5"], "did you mean --batch-size?"),
         (["--qqqqqq"], "see --help"),
         (["--loss", "bce"], "expected one of non_saturating, hinge, relativistic"),
         (["--ema", "0.999"], "did you mean --average?"),
         (["--r1-gamma", "10"], "did you mean --r1 or --r2?"),
         (["--diffaugment", "color"], "did you mean --augment?"),
-        (["--lr-schedule", "cosine"], "did you mean --lr-decay?"),
-        (["--spectral-norm"], "did you mean --d-norm?"),
         (["--lr", "1e-3"], "did you mean --g-learning-rate or --d-learning-rate?"),
-        (["--learning_rate=1"], "did you mean --g-learning-rate or --d-learning-rate?"),
         (["--resume"], "did you mean --run?"),
-        (["--outdir", "x"], "did you mean --run?"),
-        (["--z-dim", "100"], "did you mean --latent-dim?"),
         (["--img_size", "64"], "did you mean --image-size?"),
-        (["--n-epochs", "5"], "did you mean --epochs?"),
-        (["--bs", "5"], "did you mean --batch-size?"),
         (["--gpus", "2"], "CUDA_VISIBLE_DEVICES"),
         (["--workers", "2"], "all cores"),
         (["--mnist"], "did you mean --config mnist?"),
         (["demo"], "did you mean --config demo?"),
-        (["--run", "-x"], "--run=-x"),
         (["5"], "unknown flag 5"),
         (["--config", "clebea"], "did you mean celeba?"),
         (["--config", "no/such.toml"], "celeba"),
@@ -201,29 +191,19 @@ def test_names_the_nearest_valid_key(tmp_path):
 
 
 WRONG = {
-    "epochs": ["0", "-1", "2.5", "many", "", "1e3"],
-    "subset": ["-1", "x"],
-    "batch_size": ["0", "1", "-32"],
-    "sample_every": ["0"],
-    "sample_count": ["0"],
-    "keep_checkpoints": ["0"],
-    "checkpoint_steps": ["-1"],
-    "width": ["0", "-1", "nan", "inf", "wide"],
+    "epochs": ["0", "2.5", "many", "", "1e3"],
+    "batch_size": ["1"],
+    "width": ["0", "nan", "inf"],
     "max_bad": ["-0.1", "1.1"],
-    "label_smoothing": ["0.6", "-0.1"],
-    "batchnorm_momentum": ["0", "1", "1.5"],
-    "beta_1": ["1"],
+    "max_pixels": ["0"],
+    "batchnorm_momentum": ["0", "1"],
     "seed": ["-1", str(2**31)],
-    "subset_seed": [str(2**32)],
-    "g_channels": ["", "1,,2", "0", "8;8", "-4,4", "1.5"],
+    "g_channels": ["", "1,,2", "0", "1.5"],
     "dataset": ["faces", ""],
     "channels": ["2"],
     "output_activation": ["relu"],
-    "strategy": ["tpu"],
-    "crop": ["1,2,3", "30,30,30,40", "9,9,1,1", "-1,0,5,5", "a,b,c,d", "middle", ""],
+    "crop": ["1,2,3", "30,30,30,40", "-1,0,5,5", "a,b,c,d", ""],
     "data": [""],
-    "packs": [""],
-    "init_from": [""],
     "run": [""],
 }
 
@@ -238,10 +218,8 @@ def test_a_wrong_value_is_refused_by_name(name, text):
 @pytest.mark.parametrize(
     "line",
     [
-        *("epochs = 0", "epochs = 2.0", 'epochs = "5"', "epochs = true", "epochs = [1]"),
-        *("flip = 1", 'flip = "yes"', "data = 5", "g_channels = 5", "g_channels = []"),
-        *("g_channels = [1.5]", "g_channels = [true]", "width = nan", "width = -inf"),
-        *("epochs = 2026-01-01", "epochs = {a = 1}", "dataset = 'x'"),
+        *("epochs = 0", "epochs = 2.0", "epochs = true", "epochs = [1]", "flip = 1", "data = 5"),
+        *("g_channels = []", "g_channels = [1.5]", "width = nan", "epochs = 2026-01-01"),
     ],
 )
 def test_a_wrong_value_in_a_file_is_refused_by_file_and_name(line, tmp_path):
@@ -260,19 +238,12 @@ def test_broken_toml_is_refused_by_file(content, tmp_path):
     assert str(path) in refusal("--config", path)
 
 
-def test_a_section_is_no_key(tmp_path):
-    path = tmp_path / "own.toml"
-    path.write_text("[training]\nepochs = 5\n")
-    assert "unknown key training" in refusal("--config", path)
-
-
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["--image-size", 128], ["8 x 2^3 = 64", "128", "base_size 16 would fit"]),
         (["--image-size", 100], ["8 x 2^3 = 64", "100", "multiple of 8"]),
         (["--g-output", "transposed"], ["8 x 2^4 = 128", "base_size 4 would fit"]),
-        (["--g-channels", "64"], ["8 x 2^1 = 16", "base_size 32 would fit"]),
         (["--d-channels", ",".join("4" * 7)], ["7 convolutions halve 64 pixels", "6 or fewer"]),
     ],
 )
@@ -293,6 +264,32 @@ def test_auto_crop_is_the_datasets_own(dataset, crop):
     assert config.crop == crop
     box = None if crop == "center" else (30, 55, 150, 175)
     assert config.crop_box == box
+
+
+@pytest.mark.parametrize(
+    ("lines", "fits"),
+    [
+        ("average_power = 16.97\naverage_into_g = 0\n", True),  # as every older run has them
+        ("average = 'half_life'\naverage_power = 2.0\n", True),
+        ("average = 'power'\n", False),
+        ("average = 'half_life'\naverage_into_g = 100\n", False),
+    ],
+)
+def test_settings_of_older_versions_are_dropped_where_they_did_nothing(lines, fits, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(lines)
+    if fits:
+        assert read_config(path) in (Config(), Config(average="half_life"))
+    else:
+        with refused(str(path), "no longer exist", 'average = "half_life"'):
+            read_config(path)
+
+
+def test_every_help_text_stands_alone():
+    texts = [spec.metadata["help"] for spec in FIELDS.values()]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert not set(text.replace(",", "").split()) & {"it", "them", "these", "same"}
 
 
 def test_crop_may_be_spaced_or_a_list(tmp_path):
@@ -324,12 +321,7 @@ def test_width_scales_channel_counts_to_at_least_one():
     ("content", "argv", "word"),
     [
         (None, ["--epoch", "5"], "did you mean --epochs?"),
-        (None, ["--epochs", "0"], "--epochs"),
-        (None, ["--epochs"], "--epochs"),
         (None, ["--subset", "-1", "--run", "new"], "--subset"),
-        (None, ["--image-size", "100", "--dry-run"], "8 x 2^3"),
-        (None, ["--config", "nothere"], "nothere"),
-        ("epochs = ", ["--config", "own.toml"], "own.toml"),
         ("epoch = 5", ["--config", "own.toml", "--run", "new"], "epochs"),
     ],
 )
@@ -420,14 +412,8 @@ def test_help_and_refusals_wait_for_no_large_package(tmp_path):
         (KeyboardInterrupt(), 130, "stopped at once; every file that is written is whole"),
         (ModuleNotFoundError("no", name="tensorflow"), 2, "tensorflow is not installed"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: Permission denied; "),
-        (FileExistsError(errno.EEXIST, "File exists", "/x"), 2, "/x: File exists; "),
-        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x"), 2, "/x: Is a directory; "),
-        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x"), 2, "/x: Not a directory; "),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device; "),
-        (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "read-only"),
         (OSError(errno.EIO, "Input/output error", "/x"), 2, "the disk or its connection fails"),
-        (OSError(errno.ESTALE, "Stale file handle", "/x"), 2, "/x: Stale file handle; "),
-        (OSError(errno.ENOTCONN, "Not connected", "/x"), 2, "network disk"),
         (TimeoutError(errno.ETIMEDOUT, "Timed out", "/x"), 2, "network disk"),
     ],
 )
