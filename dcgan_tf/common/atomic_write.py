@@ -150,9 +150,7 @@ def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path 
         if is_whole(path):
             yield None
             return
-        # Damaged, or it would have been taken; and what older versions left half made.
-        for folder in (path, path.with_name(f"{_MAKING}{path.name}")):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
         with new_folder(path) as temporary:
             yield temporary
 

@@ -172,27 +172,15 @@ def existing(run: Run, flag: str = "--run") -> Run:
 
 
 def newest() -> Run:
-    """Find the run whose generator was written last; one that cannot be read is left out."""
-    written = {}
-    for root in _entries(RUNS):
-        run = Run(root)
-        try:
-            if run.generator.is_file():
-                written[run] = run.generator.stat().st_mtime_ns
-        except OSError as error:
-            log.warning(f"{root}: left out, it cannot be read ({error.strerror})")
+    """Find the run whose generator was written last."""
+    written = [run for root in _entries(RUNS) if (run := Run(root)).generator.is_file()]
     if not written:
         raise UserError(
             f"no run with a generator.keras in {RUNS.absolute()}; "
             f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
-    return max(written, key=lambda run: written[run])
+    return max(written, key=lambda run: run.generator.stat().st_mtime_ns)
 
 
 def _entries(folder):
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror}); name a --run") from None
+    return sorted(folder.iterdir()) if folder.is_dir() else []
