@@ -319,8 +319,8 @@ def groups() -> dict[str, list[str]]:
     return found
 
 
-# Settings that a resumed run may change although they decide the weights: config.toml records
-# each change with its step (train/changes.py).
+# What a resumed run may change although it decides the weights: each change is recorded with its
+# step in config.toml (train/changes.py).
 MIDWAY = ("g_learning_rate", "d_learning_rate")
 
 

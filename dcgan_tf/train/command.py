@@ -188,9 +188,9 @@ def check_request(request):
     if not (run and run.config.is_file()):
         init_files(request.config.init_from)
     if run and not os.environ.get("TF_CONFIG"):
-        from dcgan_tf.train import run_lock  # --help need not wait for what it imports
+        from dcgan_tf.train import claim  # --help need not wait for what it imports
 
-        run_lock.check(run, request.config)
+        claim.check(run, request.config)
 
 
 def prepare(request):

@@ -1,5 +1,6 @@
 """Hostile run directories, from seeds: one clear line or a clean result, and nothing is harmed."""
 
+import json
 import os
 import random
 import struct
@@ -13,6 +14,7 @@ from helpers import little_memory, one_line, resolved
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import lock_for
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run, epoch_of, sample_file
@@ -197,6 +199,20 @@ def test_harmed_checkpoint_is_passed_over_or_unharmed(seed, tmp_path):
         found, journal = checkpoints.read_newest(tmp_path)
     assert np.array_equal(found["a"], state["a"])
     assert journal.step == 1 or how == "bit"  # of a field that zip readers do not look at
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_journals_with_a_right_checksum_and_wrong_values_are_damaged(seed, tmp_path):
+    rng = random.Random(seed)
+    values = {"steps_per_epoch": 5, "pixels_sha256": "x", "step": 2, "history": []}
+    values[rng.choice(["steps_per_epoch", "step", "history"])] = rng.choice(
+        [-1, 1.5, "3", None, {}, True]
+    )
+    state = {"a": np.arange(3), "journal": np.array(json.dumps(values))}
+    sha256 = np.array(checkpoints.digest_of(state))
+    np.savez(tmp_path / "step_00000002.npz", **state, sha256=sha256)
+    with pytest.raises(UserError, match="no checkpoint .* is whole"):
+        checkpoints.read_newest(tmp_path)
 
 
 @pytest.mark.parametrize("seed", range(20))
