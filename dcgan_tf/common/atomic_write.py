@@ -94,7 +94,7 @@ def sweep(folder: Path):
         ours = re.match(rf"\.writing-{_TOKEN}-", path.name) and path.is_file()
         if not ours or path.is_symlink():
             continue
-        with contextlib.suppress(OSError):  # somebody else's, or deleted by another process
+        with contextlib.suppress(OSError):  # of another user, or deleted by another process
             file = os.open(path, os.O_RDWR)
             try:
                 dead = _try_lock(file)
@@ -106,14 +106,13 @@ def sweep(folder: Path):
 
 def _rename(temporary: Path, path: Path):
     """Move a file or folder, and try for a second where another program holds what is there."""
-    for wait in _WAITS:
+    for wait in (*_WAITS, None):
         try:
             return os.replace(temporary, path)
         except OSError as error:
-            if error.errno not in _HELD:
-                raise
+            if wait is None or error.errno not in _HELD:
+                raise _name_file(error, path) from error
         time.sleep(wait)
-    return os.replace(temporary, path)
 
 
 def _name_file(error, path):
@@ -122,8 +121,8 @@ def _name_file(error, path):
         free = shutil.disk_usage(path.parent).free
         reason = f"{os.strerror(error.errno)} ({limits.in_words(free)} are free there)"
         return OSError(error.errno, reason, str(path))
-    ours = error.filename and Path(error.filename).name.startswith(".writing-")
-    if error.errno is None or (error.filename and not ours):
+    temporary = (".writing-", _MAKING)
+    if error.errno is None or not Path(error.filename or _MAKING).name.startswith(temporary):
         return error
     return OSError(error.errno, error.strerror or str(error), str(path))
 
@@ -170,7 +169,7 @@ def new_folder(path: Path) -> Iterator[Path]:
     """
     for lock in path.parent.glob(f"{_MAKING}*.lock"):
         if is_unfinished(left := lock.with_suffix("")):
-            with contextlib.suppress(OSError, filelock.Timeout):  # somebody else's, or it lives
+            with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or it lives
                 delete_unfinished(left)
     temporary = path.with_name(f"{_MAKING}{secrets.token_hex(6)}-{path.name}")
     with filelock.FileLock(_lock_of(temporary)):
@@ -179,10 +178,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             yield temporary
             with contextlib.suppress(OSError):  # onto an empty one Windows renames nothing
                 path.rmdir()
-            try:
-                _rename(temporary, path)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(path)) from error
+            _rename(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
             _lock_of(temporary).unlink(missing_ok=True)
@@ -193,7 +189,7 @@ def _lock_of(folder):
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether `new_folder` was making a folder: its name and the lock beside it say so."""
+    """Whether `new_folder` was making a folder: its name and its lock say so."""
     ours = re.match(rf"\{_MAKING}{_TOKEN}-", folder.name)
     return bool(ours) and _lock_of(folder).is_file() and not folder.is_symlink()
 

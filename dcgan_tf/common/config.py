@@ -12,25 +12,14 @@ from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.resolve import check_crop, check_settings
 
+# `own`: module:Name is one of the choices; `may_change`: when a run resumes; `group`: the heading
+# in --help and config.toml that begins with the field.
+_NO_LIMITS = {"low": None, "above": None, "high": None, "choices": None}
+_PLAIN = _NO_LIMITS | {"own": False, "may_change": False, "group": None}
 
-def _option(
-    default,
-    help,
-    *,
-    low=None,
-    above=None,
-    high=None,
-    choices=None,
-    own=False,
-    may_change=False,
-    group=None,
-):
-    """Declare a field: its limits, whether it takes module:Name too, whether a resumed run may
-    change it, and the heading that begins with it in --help and config.toml.
-    """
-    limited = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
-    more = {"help": help, "may_change": may_change, "group": group}
-    return field(default=default, metadata=limited | more)
+
+def _option(default, help: str, **more):
+    return field(default=default, metadata=_PLAIN | {"help": help} | more)
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,9 @@ GENERATED = 100_000  # images of one generate.py; --limit raises it
 GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
 TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
 SCALE = 64  # pixels that one pixel is enlarged to
-GRID_PICTURES = 1024  # in grid.png and strip.png; more would be an image that nobody opens
+GRID_PICTURES = 1024  # in grid.png and strip.png; a larger one is of no use
 NETWORK_BYTES = 2**32  # of a .keras file, unpacked: 4 GiB; the reference recipe's has 16 MB
-EXPANSION = 10  # times its size that a .keras file may unpack to; weights hardly shrink
+EXPANSION = 10  # times its size that a .keras file may unpack to; weights compress little
 SMALL_BYTES = 2**29  # what it may unpack to in any case: 512 MiB
 CONFIG_JSON_BYTES = 2**24  # of the description of a network: 16 MiB
 
@@ -80,7 +80,7 @@ def unpacks_to_too_much(claimed: int, size: int) -> bool:
     return claimed > min(NETWORK_BYTES, max(SMALL_BYTES, EXPANSION * size))
 
 
-# Pictures and data files
+# Images and data files
 
 MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
 MEGAPIXELS_MOST = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no more

@@ -59,7 +59,7 @@ def start_tensorflow() -> bool:
 
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
-            # Otherwise the first process takes all of a GPU's memory, and no other fits beside it.
+            # Otherwise the first process takes all of a GPU's memory, and no other can start.
             tf.config.experimental.set_memory_growth(gpu, True)
         if not gpus:
             # One operation at a time: how two of oneDNN's that run side by side split their sums
