@@ -216,7 +216,7 @@ class Config:
     )
     jit: str = _option(
         "auto",
-        "compile with XLA; auto: on for one GPU that supports it, else off",
+        "XLA compilation; auto: on for a single GPU with XLA support",
         choices=("auto", "on", "off"),
         may_change=True,
     )
