@@ -151,6 +151,8 @@ def at_home(flag: str, text: str) -> str:
     """Read a path from a flag, with the folder that ~ or ~name stands for."""
     if not text:
         raise UserError("got an empty text, expected a path", flag=flag)
+    if "\0" in text:  # from Python; no operating system passes one on
+        raise UserError(f"{flag}: got {limits.shown(text)}, expected a path without null bytes")
     path = os.path.expanduser(text)
     if path.startswith("~"):
         raise UserError(

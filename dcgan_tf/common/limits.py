@@ -58,7 +58,7 @@ def shown(value) -> str:
     try:
         return shorten(repr(value))
     except (ValueError, RecursionError):  # thousands of digits, or of brackets
-        return "a value that is too long"
+        return "something too long, or nested too deep"
 
 
 # Networks and checkpoints in files, and images made with them

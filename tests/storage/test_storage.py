@@ -109,7 +109,7 @@ def test_nothing_there_is_no_error(here, caplog):
     assert "0 of them" in caplog.text
 
 
-@pytest.mark.parametrize("place", ["", "~nobody-here/packs"])
+@pytest.mark.parametrize("place", ["", "a\0b", "~nobody-here/packs"])
 def test_a_place_that_is_no_path_clears_nothing(place, kept, monkeypatch):
     monkeypatch.chdir(kept)  # where "" would be all packs
     with pytest.raises(UserError, match="place"):
