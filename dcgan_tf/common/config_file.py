@@ -130,5 +130,9 @@ def read_toml(path: str | Path) -> dict:
         return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
     except BadFile as bad:
         raise UserError(f"{path}: {bad}; expected a config file") from None
-    except ValueError as error:  # no TOML, or not in UTF-8
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
+    except RecursionError:
+        raise UserError(f"{path}: nested too deep; expected lines such as epochs = 5") from None
+    except ValueError as error:
         raise UserError(f"{path}: not valid TOML: {one_line(error)}; mend the file") from None
