@@ -43,7 +43,7 @@ class BadFile(ValueError):
     """Why a file cannot be used, in a few words."""
 
 
-def open_regular(path: str | os.PathLike) -> BinaryIO:
+def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     """Open a regular file for reading bytes; a pipe or a device is never opened.
 
     Raises:
