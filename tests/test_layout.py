@@ -70,4 +70,4 @@ def test_the_foundation_and_the_flags_start_without_tensorflow(name):
 def test_the_imports_are_seen():
     assert [len(packages) for packages in STEPS] == [1, 3, 7, 3]
     assert imported("train/dry_run.py") >= {"train/devices.py", "models/parts.py"}
-    assert "common/generator_flags.py" in imported("generate/command.py")
+    assert "common/pretrained.py" in imported("generate/command.py")

@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
@@ -27,19 +28,17 @@ def is_temporary_for(path: Path, name: str) -> bool:
 
 
 @contextlib.contextmanager
-def replacing(path, sync=True):
-    """Write a file whole or not at all: yields a temporary path beside it, then moves it there.
+def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
+    """Write a file whole or not at all: yield a temporary path in its folder, then move it there.
 
     Each writer has a temporary file of its own, locked while it lives: of several the last one
     wins. The first one in a folder deletes what dead writers left there.
 
     Args:
-        path: the file to write or replace.
         sync: wait until the disk has it, so that a power cut cannot leave it empty.
 
     Raises:
-        OSError: the file cannot be written; `filename` is `path`, and where the disk is full the
-            message says how much of it is free.
+        OSError: it cannot be written; `filename` is `path`, and a full disk's free space is named.
     """
     path = Path(path)
     if path.is_dir():  # os.replace would say so as well, after all the work
@@ -62,7 +61,7 @@ def replacing(path, sync=True):
     except OSError as error:
         with contextlib.suppress(OSError):  # it would count as space that is not free
             temporary.unlink(missing_ok=True)
-        raise _placed(error, path) from error
+        raise _name_file(error, path) from error
     finally:
         if lock is not None:
             os.close(lock)
@@ -95,7 +94,7 @@ def sweep(folder: Path):
         ours = re.match(rf"\.writing-{_TOKEN}-", path.name) and path.is_file()
         if not ours or path.is_symlink():
             continue
-        with contextlib.suppress(OSError):  # somebody else's, or deleted by another process
+        with contextlib.suppress(OSError):  # of another user, or deleted by another process
             file = os.open(path, os.O_RDWR)
             try:
                 dead = _try_lock(file)
@@ -107,111 +106,97 @@ def sweep(folder: Path):
 
 def _rename(temporary: Path, path: Path):
     """Move a file or folder, and try for a second where another program holds what is there."""
-    for wait in _WAITS:
+    for wait in (*_WAITS, None):
         try:
             return os.replace(temporary, path)
         except OSError as error:
-            if error.errno not in _HELD:
-                raise
+            if wait is None or error.errno not in _HELD:
+                raise _name_file(error, path) from error
         time.sleep(wait)
-    return os.replace(temporary, path)
 
 
-def _placed(error, path):
-    """OSError: the same with the name of the file, and with the free space if that was short."""
+def _name_file(error, path):
+    """Add the name of the file to an OSError, and the free space if that was short."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = shutil.disk_usage(path.parent).free
         reason = f"{os.strerror(error.errno)} ({limits.in_words(free)} are free there)"
         return OSError(error.errno, reason, str(path))
-    ours = error.filename and Path(error.filename).name.startswith(".writing-")
-    if error.errno is None or (error.filename and not ours):
+    temporary = (".writing-", _MAKING)
+    if error.errno is None or not Path(error.filename or _MAKING).name.startswith(temporary):
         return error
     return OSError(error.errno, error.strerror or str(error), str(path))
 
 
-def write_text(path, text):
+def write_text(path: str | os.PathLike, text: str):
     """Write a text file whole or not at all, UTF-8."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_lines(path, records):
+def write_lines(path: str | os.PathLike, records: list[dict]):
     """Write dicts as JSON, one a line, whole or not at all."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 @contextlib.contextmanager
-def whole_folder(path, is_whole):
-    """Make a folder whole or not at all.
+def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path | None]:
+    """Make a folder whole or not at all; what is there and not whole is deleted.
 
-    Yields a temporary folder beside it, which becomes `path` when the block ends, or None where
-    the folder is whole already. Programs that need the same one at once wait for each other.
-
-    Args:
-        path: the folder; what is there and not whole is deleted.
-        is_whole: function of a path: whether the folder there can be taken as it is.
+    Yields a temporary folder, which becomes `path` when the block ends, or None where the folder
+    is whole already. Programs that need the same one at once wait for each other.
     """
     with filelock.FileLock(f"{path}.lock"):
         if is_whole(path):
             yield None
             return
-        # Damaged, or it would have been taken; and what older versions left half made.
-        for folder in (path, path.with_name(f"{_MAKING}{path.name}")):
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
         with new_folder(path) as temporary:
             yield temporary
 
 
 @contextlib.contextmanager
-def new_folder(path):
-    """Make a folder whole or not at all: yields a temporary one beside it, then moves it there.
+def new_folder(path: Path) -> Iterator[Path]:
+    """Make a folder whole or not at all: yield a temporary one next to it, then move it there.
 
-    A lock beside the temporary folder marks it as ours, and its writer as alive. What dead writers
+    A lock next to the temporary folder marks it as ours, and its writer as alive. What dead writers
     left is deleted first, so that its room on the disk counts as free.
 
     Args:
-        path: where nothing is yet, or an empty folder; its parent is there.
+        path: where nothing is yet, or an empty folder; its parent exists.
 
     Raises:
-        OSError: what is there has files by now, as of another program that made it meanwhile.
+        OSError: another program has put files there meanwhile.
     """
     for lock in path.parent.glob(f"{_MAKING}*.lock"):
         if is_unfinished(left := lock.with_suffix("")):
-            with contextlib.suppress(OSError, filelock.Timeout):  # somebody else's, or it lives
+            with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or it lives
                 delete_unfinished(left)
     temporary = path.with_name(f"{_MAKING}{secrets.token_hex(6)}-{path.name}")
-    with filelock.FileLock(_lock_beside(temporary)):
+    with filelock.FileLock(_lock_of(temporary)):
         try:
             temporary.mkdir()
             yield temporary
             with contextlib.suppress(OSError):  # onto an empty one Windows renames nothing
                 path.rmdir()
-            try:
-                _rename(temporary, path)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, str(path)) from error
+            _rename(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            _lock_beside(temporary).unlink(missing_ok=True)
+            _lock_of(temporary).unlink(missing_ok=True)
 
 
-def _lock_beside(folder):
+def _lock_of(folder):
     return folder.with_name(f"{folder.name}.lock")
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether `new_folder` was making a folder: its name and the lock beside it say so."""
+    """Whether `new_folder` was making a folder: its name and its lock say so."""
     ours = re.match(rf"\{_MAKING}{_TOKEN}-", folder.name)
-    return bool(ours) and _lock_beside(folder).is_file() and not folder.is_symlink()
+    return bool(ours) and _lock_of(folder).is_file() and not folder.is_symlink()
 
 
 def delete_unfinished(folder: Path):
-    """Delete a folder that a dead program was making, and its lock.
-
-    Raises:
-        filelock.Timeout: the program lives.
-    """
-    lock = _lock_beside(folder)
+    """Delete a folder that a dead program was making; filelock.Timeout where it lives."""
+    lock = _lock_of(folder)
     with filelock.FileLock(lock, timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Checkpoints: the whole state of a training in one file, published by one rename.
 
 A checkpoint is `step_00001234.npz`: every variable of G, D, both optimizers and the metrics, and
-the journal. NumPy alone can open it. It is either whole or not there; one that a disk has damaged
-fails its checksum, and the one before it is taken.
+the journal. NumPy alone can open it. One that a disk has damaged fails its checksum, and the one
+before it is taken.
 """
 
 import contextlib
@@ -29,16 +29,16 @@ JOURNAL, SHA256 = "journal", "sha256"
 
 @dataclass
 class Journal:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         steps_per_epoch: whole batches in the data.
         pixels_sha256: of the data.
-        step: how many steps are done.
+        step: number of steps done.
         history: one record for each finished epoch, as in metrics.jsonl.
-        computing: computing.computing of the last steps; {} in files from before it was recorded.
-        curve: the state of loss_plot.Curve; {} in checkpoints that are older than it.
-        settings: config.bound_fields, with which it was trained; {} in older checkpoints.
+        computing: computing.computing of the last steps; {} in older checkpoints, as the next two.
+        curve: the state of loss_plot.Curve.
+        settings: config.bound_fields, with which it was trained.
     """
 
     steps_per_epoch: int
@@ -50,13 +50,13 @@ class Journal:
     settings: dict = field(default_factory=dict)
 
     @property
-    def epoch(self):
-        """int: how many epochs are done."""
+    def epoch(self) -> int:
+        """Number of epochs done."""
         return self.step // self.steps_per_epoch
 
 
-def variables(model):
-    """dict: every variable that the rest of a training depends on, by name."""
+def variables(model) -> dict:
+    """Name every variable that the rest of a training depends on."""
     parts = {
         "generator": model.generator.variables,
         "discriminator": model.discriminator.variables,
@@ -72,17 +72,13 @@ def variables(model):
     }
 
 
-def state_of(model):
-    """dict of ndarray: the values of `variables(model)`."""
+def state_of(model) -> dict[str, np.ndarray]:
+    """Read the values of `variables(model)`."""
     return {name: variable.numpy() for name, variable in variables(model).items()}
 
 
-def restore(model, state, parts=("",)):
-    """Set the variables of `model` whose names start with one of `parts` to `state`.
-
-    Raises:
-        UserError: names or shapes differ, so the state is of another model.
-    """
+def restore(model, state: dict[str, np.ndarray], parts: tuple[str, ...] = ("",)):
+    """Set the variables of `model` whose names start with one of `parts` to `state`."""
     own = {_place(name): variable for name, variable in variables(model).items()}
     state = {_place(name): value for name, value in state.items()}
     if own.keys() != state.keys() or any(own[n].shape != state[n].shape for n in own):
@@ -93,13 +89,13 @@ def restore(model, state, parts=("",)):
 
 
 def _place(name):
-    """str: a variable's name without that of its layer, which Keras numbers through a process."""
+    """Drop the layer from a variable's name: Keras numbers layers through a process."""
     part, number, _ = name.split("/", 2)
     return f"{part}/{number}" if part.endswith("optimizer") else name
 
 
-def digest_of(state):
-    """str: SHA-256 over names, types, shapes and values."""
+def digest_of(state: dict[str, np.ndarray]) -> str:
+    """SHA-256 over names, types, shapes and values."""
     sha256 = hashlib.sha256()
     for name, value in sorted(state.items()):
         sha256.update(f"{name} {value.dtype} {value.shape}".encode())
@@ -107,37 +103,34 @@ def digest_of(state):
     return sha256.hexdigest()
 
 
-def write(folder, state, journal, keep):
-    """Publish a checkpoint and delete all but the newest `keep`.
-
-    Returns:
-        Path: the file.
-    """
+def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: int) -> Path:
+    """Publish a checkpoint and delete all but the newest `keep`."""
     path = folder / f"step_{journal.step:08d}.npz"
     text = json.dumps(dataclasses.asdict(journal))
     state = {**state, JOURNAL: np.array(text)}
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(file, **state, **{SHA256: np.array(digest_of(state))})
+        content: dict = {**state, SHA256: np.array(digest_of(state))}
+        np.savez(file, **content)
     for old in files(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
 
 
 def files(folder: Path) -> list[Path]:
-    """The checkpoints there are, oldest first; what a person named otherwise is none."""
+    """List the checkpoints, oldest first; files with other names are none."""
     try:
         inside = [folder / name for name in os.listdir(folder)]
     except (FileNotFoundError, NotADirectoryError):
         return []
-    found = {step_of(path): path for path in inside}
-    return [found[step] for step in sorted(found.keys() - {None})]
+    found = [(step, path) for path in inside if (step := step_of(path)) is not None]
+    return [path for _, path in sorted(found)]
 
 
 def step_of(path: Path) -> int | None:
-    """The step of a checkpoint by its name; None where that is another's."""
+    """Read the step of a checkpoint from its name; None where it is no checkpoint."""
     match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
-    step = int(match[1]) if match else None
-    return step if match and path.name == f"step_{step:08d}.npz" and path.is_file() else None
+    step = int(match[1]) if match else -1
+    return step if path.name == f"step_{step:08d}.npz" and path.is_file() else None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
@@ -155,7 +148,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
         expected = str(content.pop(SHA256))
         if digest_of(content) != expected:
             raise ValueError("its checksum does not match")
-        return content, _journal(content.pop(JOURNAL))
+        return content, Journal(**json.loads(str(content.pop(JOURNAL))))
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
         if is_unreadable(error):
             if isinstance(error, OSError):  # a failing read does not say of which file
@@ -165,7 +158,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
 
 
 def _array(archive, entry):
-    """The ndarray in one `.npy` of an archive, if it claims neither more nor less than is there."""
+    """Read one `.npy` of an archive, if it claims neither more nor less than is there."""
     if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
         raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
     if entry.file_size > archive.start_dir:
@@ -173,24 +166,10 @@ def _array(archive, entry):
     return read_array(archive.read(entry))
 
 
-def _journal(text):
-    """Journal: of its JSON, with a reason where it is none."""
-    journal = Journal(**json.loads(str(text)))
-    counts = journal.step, journal.steps_per_epoch
-    if not all(type(n) is int for n in counts) or journal.step < 0 or journal.steps_per_epoch < 1:
-        raise ValueError(f"step {counts[0]!r} of {counts[1]!r} an epoch")
-    if not isinstance(journal.history, list) or not isinstance(journal.settings, dict):
-        raise ValueError("its history is no list, or its settings are no table")
-    return journal
-
-
-def read_newest(folder):
-    """The newest checkpoint that is whole.
+def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
+    """Read the newest checkpoint that is whole; None where there is no checkpoint yet.
 
     Damaged ones are set aside as `*.damaged`, with a message.
-
-    Returns:
-        (dict of ndarray, Journal), or None where there is no checkpoint yet.
 
     Raises:
         UserError: there are checkpoints, but none is whole.
@@ -217,12 +196,12 @@ def read_newest(folder):
 
 
 def read_journal(run) -> dict:
-    """`step`, `steps_per_epoch`, `pixels_sha256` of the newest checkpoint, {} without one."""
+    """Read the journal of the newest checkpoint as a dict, {} without one."""
     for path in reversed(files(run.checkpoints)):
         try:
             with open_zip(path) as archive:
                 text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
-            return dataclasses.asdict(_journal(text))
+            return dataclasses.asdict(Journal(**json.loads(str(text))))
         except Exception as error:
             if is_unreadable(error):  # it may be whole: no other is the newest
                 break
@@ -231,7 +210,7 @@ def read_journal(run) -> dict:
 
 
 def identify(run) -> dict:
-    """`run`, `epoch`, `step` of the generator; null where no checkpoint tells."""
+    """Tell `run`, `epoch`, `step` of the generator; None where no checkpoint tells."""
     journal = read_journal(run)
     step = journal.get("step")
     epoch = step // journal["steps_per_epoch"] if journal else None

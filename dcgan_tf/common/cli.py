@@ -4,6 +4,7 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from dcgan_tf.common import limits
@@ -19,12 +20,8 @@ from dcgan_tf.common.streams import open_streams
 from dcgan_tf.common.suggestions import unknown
 
 
-def run_command(main, argv=None):
-    """Run `main(argv)` and turn what can stop it into one line on stderr and an exit code.
-
-    Returns:
-        int: 0, or the code that the caller should exit with.
-    """
+def run_command(main: Callable[..., int | None], argv=None) -> int:
+    """Run `main(argv)` and turn what can stop it into one line on stderr and an exit code."""
     open_streams()
     # Only files are drawn. A backend that is not installed, such as the one of a notebook whose
     # cell runs this command, would end Matplotlib's import.
@@ -57,31 +54,27 @@ def _finish(main, argv):
     try:
         code = main(argv) or 0
     except SystemExit as stop:  # argparse ends --help so
-        code = stop.code or 0
+        code = int(stop.code or 0)
     sys.stdout.flush()  # a disk that is full says so here rather than when Python ends
     return code
 
 
 _OUT_OF_MEMORY = (
-    "too little memory for this; use a smaller --batch-size, --width or number of pictures, "
+    "too little memory for this; use a smaller --batch-size, --width or number of images, "
     "or close other programs"
 )
 
 
 def _is_out_of_memory(error):
-    """bool: also of TensorFlow's and the dynamic linker's errors, known without importing them."""
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "ResourceExhaustedError"
-        or (isinstance(error, ImportError) and "map segment" in str(error))
-    )
+    """Know also TensorFlow's error, without importing it."""
+    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
-def leave(code):
+def leave(code: int):
     """End the process with this exit code.
 
     One of several workers ends without Python's farewell: after an error TensorFlow's server
-    threads wait there for the other workers, for ever.
+    threads wait there for the other workers, without end.
     """
     for stream in (sys.stdout, sys.stderr):
         try:
@@ -94,7 +87,7 @@ def leave(code):
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Shows defaults, except None, which says nothing."""
+    """Show defaults, except None and False, which say nothing."""
 
     def _get_help_string(self, action):
         return action.help if action.default in (None, False) else super()._get_help_string(action)
@@ -104,7 +97,7 @@ class Parser(argparse.ArgumentParser):
     """argparse with this project's errors: one line, nearest valid name, no abbreviations.
 
     Args:
-        values: texts that people take for flags, such as a recipe's name, and what to write.
+        values: values that people take for flags, such as a recipe's name, and what to write.
     """
 
     def __init__(self, values=(), **kwargs):
@@ -112,17 +105,10 @@ class Parser(argparse.ArgumentParser):
         self._values = dict(values)
 
     def error(self, message):
-        match = re.fullmatch(r"argument (?:.*/)?(--\S+): expected one argument", message)
-        if match:
-            message = f"{match[1]}: expected a value (one that begins with - as {match[1]}=-x)"
         raise UserError(f"{limits.shorten(message, 300)}; see --help")
 
-    def parse_args(self, argv=None, namespace=None):
-        argv = sys.argv[1:] if argv is None else argv
-        for text in argv:
-            if re.fullmatch(r"--[\w-]+=--", text):  # of which older versions of argparse make []
-                self.error(f"argument {text[:-3]}: expected one argument")
-        parsed, extra = self.parse_known_args(argv, namespace)
+    def parse_args(self, args=None, namespace=None):
+        parsed, extra = self.parse_known_args(args, namespace)
         if extra:
             known = [name for name in self._option_string_actions if name.startswith("--")]
             name = extra[0].split("=")[0]
@@ -133,19 +119,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
-    """The value of a flag's text, `default` where it was not given.
+    """Read a flag's value as a finite number.
 
     Args:
-        kind: int or float; low, high: the smallest and the largest value that is taken.
-
-    Raises:
-        UserError: no finite number of this kind, or outside of the limits.
+        text: what was typed; None for `default`.
+        kind: int or float.
+        low, high: the smallest and the largest value that is taken.
     """
     try:
         value = default if text is None else kind(text)
         if not low <= value <= high or abs(value) == float("inf"):
             raise ValueError
-    except ValueError:  # also for more digits than Python reads
+    except ValueError:
         words = {int: "a whole number", float: "a number"}[kind]
         words += f", {low} or more" if low > -float("inf") else ""
         words += f", {high} at most" if high < float("inf") else ""
@@ -162,15 +147,11 @@ def check_scikit_learn(what: str):
         )
 
 
-def at_home(flag, text):
-    """str: the path that a flag names, with the folder that ~ or ~name stands for.
-
-    Raises:
-        UserError: no such user, no home folder, a null byte or nothing at all.
-    """
+def at_home(flag: str, text: str) -> str:
+    """Read a path from a flag, with the folder that ~ or ~name stands for."""
     if not text:
         raise UserError("got an empty text, expected a path", flag=flag)
-    if "\0" in text:
+    if "\0" in text:  # from Python; no operating system passes one on
         raise UserError(f"{flag}: got {limits.shown(text)}, expected a path without null bytes")
     path = os.path.expanduser(text)
     if path.startswith("~"):
@@ -181,14 +162,10 @@ def at_home(flag, text):
     return path
 
 
-def parse_seeds(flag, text, most=limits.GENERATED):
-    """list[int]: "0-3,100" as 0, 1, 2, 3, 100.
-
-    Raises:
-        UserError: something else, seeds that are none, or more than `most` of them.
-    """
+def parse_seeds(flag: str, text: str, most: int = limits.GENERATED) -> list[int]:
+    """Read seeds, "0-3,100" as 0, 1, 2, 3, 100; UserError where there are more than `most`."""
     spans = [_span(part) for part in text.split(",")]
-    if None in spans:
+    if not all(spans):
         raise UserError(
             f"{flag}: got {limits.shown(text)}, expected seeds from 0 to {limits.SEED} "
             "such as 0-63,100"
@@ -202,12 +179,12 @@ def parse_seeds(flag, text, most=limits.GENERATED):
 
 
 def _span(text):
-    """range | None: "4-7" or "4" as the seeds that it names."""
+    """Read "4-7" or "4" as a range of seeds; an empty one where it is neither."""
     match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-    return range(first, last + 1) if first <= last <= limits.SEED else None
+    return range(first, last + 1) if first <= last <= limits.SEED else range(0)
 
 
-def check_choice(flag, value, choices):
+def check_choice(flag: str, value: str | None, choices):
     if value is not None and value not in choices:
         raise UserError(f"{flag}: got {limits.shown(value)}, expected one of {', '.join(choices)}")

@@ -1,8 +1,6 @@
 """Read and write settings as TOML; find the recipes in configs/."""
 
-import contextlib
 import json
-import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +12,13 @@ from dcgan_tf.common.foreign import BadFile, read_file
 from dcgan_tf.common.pretrained import PREFIX
 from dcgan_tf.common.suggestions import unknown
 
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Inside the package where that is installed, else next to it.
+CONFIGS = next(p for p in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if p.is_dir())
 
-def to_toml(config):
-    """str: the whole config as TOML, one commented line a field, under the headings of --help."""
+
+def to_toml(config: Config) -> str:
+    """The whole config as TOML, one commented line a field, under the headings of --help."""
     blocks = []
     for heading, members in groups().items():
         lines = (
@@ -28,53 +30,32 @@ def to_toml(config):
 
 
 def _toml_value(value):
-    """A value as TOML. A path that is no UTF-8, which no TOML can hold, is written by its bytes."""
-    if isinstance(value, tuple):
-        return json.dumps(list(value))
-    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if text.encode("utf-8", "replace").decode() == text:
-        return text
-    return f'{{ bytes = "{os.fsencode(value).hex()}" }}'
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")  # which JSON allows and TOML does not
 
 
 def _from_toml(name, value):
     """The value of field `name` from what TOML holds; unchanged where it is of the wrong kind."""
-    kind = FIELDS[name].type
     if isinstance(value, list) and all(type(item) in (int, str) for item in value):
-        return ",".join(map(str, value)) if kind is str else tuple(value)
-    if kind is str and isinstance(value, dict) and list(value) == ["bytes"]:
-        with contextlib.suppress(TypeError, ValueError):  # then it is refused as a table
-            return os.fsdecode(bytes.fromhex(value["bytes"]))
+        return ",".join(map(str, value)) if FIELDS[name].type is str else tuple(value)
     return value
 
 
-def _configs():
-    """Path: the folder of the configs: in the package if that is installed, else beside it."""
-    package = Path(__file__).resolve().parents[1]
-    installed = package / "configs"
-    return installed if installed.is_dir() else package.parent / "configs"
-
-
-CONFIGS = _configs()
-
-
-def names():
-    """list[str]: the configs that come with the project."""
+def names() -> list[str]:
+    """The recipes that come with the project."""
     return sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
-def find_config(named):
-    """Path: the file of a config given by name (`demo`) or by path (`my/own.toml`)."""
+def find_config(named: str | Path) -> Path:
+    """The file of a config given by name (`demo`) or by path (`my/own.toml`)."""
     for path in (CONFIGS / f"{named}.toml", Path(named)):
-        if path.is_file():
+        if path.exists():
             return path
-    if Path(named).exists():
-        raise UserError(f"--config {limits.shorten(named)}: not a file; expected a file in TOML")
-    raise UserError(f"{unknown('config', named, names())}; there are {', '.join(names())}")
+    raise UserError(f"{unknown('config', str(named), names())}; there are {', '.join(names())}")
 
 
-def load_recipe(name, **changes):
-    """Config: a recipe by its name, such as "faces", or a TOML file, with some fields changed.
+def load_recipe(name: str | Path, **changes) -> Config:
+    """Load a recipe by its name, such as "faces", or from a TOML file, with some fields changed.
 
     Raises:
         UserError: no such recipe, an unknown field, a wrong value, settings that do not fit.
@@ -91,8 +72,8 @@ def load_recipe(name, **changes):
     return Config(**read_table(find_config(name)) | changes)
 
 
-def read_config(path):
-    """Config: a TOML file, which states only what differs from the defaults, on top of them.
+def read_config(path: str | Path) -> Config:
+    """Read a TOML file, which states only what differs from the defaults.
 
     Raises:
         UserError: as read_table, or settings that do not fit each other.
@@ -104,14 +85,15 @@ def read_config(path):
         raise UserError(f"{path}: {error}") from None
 
 
-def read_table(path):
-    """dict: the fields that a TOML file states, each checked for itself.
+def read_table(path: str | Path) -> dict:
+    """Read the fields that a TOML file states, and check each for itself.
 
     Raises:
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
     """
     table = read_toml(path)
     table.pop("changes", None)  # of a run; train/changes.py reads them
+    _drop_removed(path, table)
     for key, value in table.items():
         if key not in FIELDS:
             raise UserError(f"{path}: {unknown('key', key, FIELDS)}")
@@ -123,16 +105,26 @@ def read_table(path):
     return table
 
 
-def without_places(config):
-    """Config: the same without paths, which say nothing on another machine than the one they were
-    given on; networks that it started from stay only if they come with the package."""
+def _drop_removed(path, table):
+    """Drop settings of older versions that have no effect, and refuse those that have."""
+    into_g = table.pop("average_into_g", 0)
+    table.pop("average_power", None)
+    if table.get("average") == "power" or into_g != 0:
+        raise UserError(
+            f'{path}: average = "power" and average_into_g no longer exist; take '
+            'average = "half_life", or an older version of this project'
+        )
+
+
+def without_places(config: Config) -> Config:
+    """Drop the paths, which mean nothing on another machine, except those of bundled networks."""
     started = config.init_from if config.init_from.startswith(PREFIX) else ""
     own = {name: getattr(Config, name) for name in ("data", "packs", "inception")}
     return replace(config, **own, init_from=started)
 
 
-def read_toml(path):
-    """dict: what a file holds, UserError where it holds no TOML."""
+def read_toml(path: str | Path) -> dict:
+    """Read a file as TOML; UserError where it is none."""
     try:
         content = read_file(path, limits.CONFIG_BYTES)
         return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
@@ -142,5 +134,5 @@ def read_toml(path):
         raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
     except RecursionError:
         raise UserError(f"{path}: nested too deep; expected lines such as epochs = 5") from None
-    except ValueError as error:  # also for an integer of more digits than Python reads
+    except ValueError as error:
         raise UserError(f"{path}: not valid TOML: {one_line(error)}; mend the file") from None

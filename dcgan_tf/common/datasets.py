@@ -8,16 +8,16 @@ FETCHED = ("tfds", "kaggle")  # what --data names that is no path
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a data set.
+    """What is known of a data set; empty where it does not apply.
 
     Attributes:
         crop: what --crop auto stands for: "left,upper,right,lower" or "center".
-        size: (width, height) that every picture must have, pixels; None: any.
-        tfds: its name in TensorFlow Datasets; "" where it is not there.
-        kaggle: its handle on Kaggle, "owner/name"; "" where it is not there.
-        terms: what its licence allows, said before it is fetched.
+        size: (width, height) that every image must have, pixels; None: any.
+        tfds: its name in TensorFlow Datasets.
+        kaggle: its handle on Kaggle, "owner/name".
+        terms: what its license allows, said before it is fetched.
         places: where people put what they download, looked at in this order; `*` is one folder.
-        binary: which reader of data/binary.py takes its raw files; "" where it has none.
+        binary: which reader of data/binary.py takes its raw files.
         page: where it is to be had.
     """
 
@@ -39,19 +39,11 @@ DATASETS = {
         kaggle="jessicali9530/celeba-dataset",
         terms="non-commercial research only",
         places=(
-            "data/img_align_celeba.zip",
-            "data/celeba*.zip",
-            "data/archive.zip",
-            "data/img_align_celeba",
-            "data/celeba",
-            "data/CelebA",
-            "img_align_celeba.zip",
-            "img_align_celeba",
-            "archive.zip",
-            "~/Downloads/img_align_celeba.zip",
-            "~/Downloads/archive.zip",
-            "/kaggle/input/*/img_align_celeba",
-            "/kaggle/input/*/*/*/img_align_celeba",
+            *("data/img_align_celeba.zip", "data/celeba*.zip", "data/archive.zip"),
+            *("data/img_align_celeba", "data/celeba", "data/CelebA"),
+            *("img_align_celeba.zip", "img_align_celeba", "archive.zip"),
+            *("~/Downloads/img_align_celeba.zip", "~/Downloads/archive.zip"),
+            *("/kaggle/input/*/img_align_celeba", "/kaggle/input/*/*/*/img_align_celeba"),
         ),
         page="kaggle.com/datasets/jessicali9530/celeba-dataset",
     ),

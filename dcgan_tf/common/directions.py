@@ -1,16 +1,20 @@
 """Named directions in the latent space of one generator, and their file.
 
 `directions.npz` holds `names` (n,) of str, `vectors` (n, latent_dim) of float32, each of length 1,
-`kinds` (n,) of str, `reach` (n,) of float32, and `generator`, the SHA-256 of the weights they are
-of: to go along a direction is to add up to `reach` times its vector, forth or back, to a latent.
+`kinds` (n,) of str, `reach` (n,) of float32, and `generator`, the SHA-256 of its weights. To go
+along a direction is to add up to `reach` times its vector, forwards or backwards, to a latent.
 """
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, read_npz
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAME = "directions.npz"
 KINDS = ("kernel", "component", "attribute")  # of the first kernel, of its maps, of labels
@@ -25,21 +29,20 @@ class Directions:
         names: each once, such as `Smiling` or `kernel 1`.
         vectors: float32 (n, latent_dim), each of length 1.
         kinds: one of `KINDS` for each.
-        reach: float32 (n,), how far along a direction its effect is plain, as a length in the
-            latent space.
+        reach: float32 (n,), the length in the latent space at which the effect is plain.
         generator: SHA-256 of the generator's weights (models.sampling.weights_sha256).
     """
 
     names: tuple[str, ...]
-    vectors: "numpy.ndarray"  # noqa: F821 (the module starts without NumPy)
+    vectors: "np.ndarray"
     kinds: tuple[str, ...]
-    reach: "numpy.ndarray"  # noqa: F821
+    reach: "np.ndarray"
     generator: str
 
 
 def write_directions(path: Path, directions: Directions):
-    """Keep directions in a file, whole or not at all."""
-    import numpy as np
+    """Write directions to a file, whole or not at all."""
+    import numpy as np  # --help starts without it
 
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(
@@ -53,19 +56,18 @@ def write_directions(path: Path, directions: Directions):
 
 
 def read_directions(path: Path, sampler, flag: str) -> Directions:
-    """The directions of a file, made for this generator.
+    """Read the directions of a file, made for this generator.
 
     Args:
-        path: of the file; sampler: models.sampling.Sampler of the generator they are wanted for;
-            flag: what named the file, for the message.
+        sampler: models.sampling.Sampler of the generator they are wanted for.
+        flag: what named the file, for the message.
 
     Raises:
         UserError: no such file, another kind of file, directions of another generator.
     """
     where = f"{flag} {path}".strip()
     try:
-        names = [field.name for field in fields(Directions)]
-        arrays = read_npz(path, names)
+        arrays = read_npz(path, [field.name for field in fields(Directions)])
         found = Directions(
             _texts(arrays["names"]),
             _floats(arrays["vectors"], 2),
@@ -91,12 +93,11 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
 
 
 def _texts(array):
-    if array.ndim != 1 or array.dtype.kind != "U" or array.itemsize > 4 * NAME_CHARACTERS:
-        raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short texts")
-    texts = tuple(map(str, array))
-    if not all(text and text.isprintable() for text in texts):
-        raise BadFile("got a text that is empty or not printable")
-    return texts
+    right = array.ndim == 1 and array.dtype.kind == "U"
+    texts = [str(text) for text in array] if right else [""]
+    if not all(text.isprintable() and 0 < len(text) <= NAME_CHARACTERS for text in texts):
+        raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short printable texts")
+    return tuple(texts)
 
 
 def _floats(array, axes):

@@ -18,12 +18,9 @@ class UserError(ValueError):
 
     Args:
         message: one line that names what came, what was expected and what to do.
-        code: the process' exit code.
-        flag: what on the command line it is about, such as "--data DIR"; it begins the line.
-        param: or the parameter or setting, such as "batch_size".
-
-    Attributes:
-        message, code, flag: as given.
+        code: exit code of the process.
+        flag: what it is about on the command line, such as "--data DIR"; it begins the line.
+        param: instead of `flag`, the parameter or setting, such as "batch_size".
 
     Example:
 
@@ -32,7 +29,7 @@ class UserError(ValueError):
     ...     Config(batch_size=1)
     ... except UserError as error:  # a ValueError
     ...     print(error)
-    batch_size: got 1, expected a whole number, 2 or more, 65536 at most
+    batch_size: got 1, expected a whole number between 2 and 65536
     """
 
     def __init__(self, message, code=BAD_INPUT, flag="", param=""):
@@ -70,8 +67,8 @@ _FILE_SYSTEM_ERRORS = {
     errno.EEXIST: "a file is in the way: choose another place",
     errno.EISDIR: "a folder is in the way: choose another place",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "a link leads in a circle: mend it or choose another place",
-    errno.EBUSY: "another program holds it, or it is a mount point: choose another place",
+    errno.ELOOP: "a link leads in a circle: choose another place",
+    errno.EBUSY: "another program holds it: choose another place",
     errno.ENOTEMPTY: "a folder with files is in the way: choose another place",
     errno.ENOTSUP: "this file system cannot do that: choose another place",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
@@ -85,8 +82,8 @@ _FILE_SYSTEM_ERRORS = {
 }
 
 
-def is_file_system_error(error):
-    """bool: whether an OSError says that the user's disk, path or permission is in the way."""
+def is_file_system_error(error: OSError) -> bool:
+    """Whether an OSError says that the user's disk, path or permission is in the way."""
     return error.errno in _FILE_SYSTEM_ERRORS
 
 
@@ -100,15 +97,15 @@ def is_unreadable(error: Exception) -> bool:
     return isinstance(error, MemoryError)
 
 
-def describe(error):
-    """One line for an OSError of the file system: what failed, where, and what to do."""
+def describe(error: OSError) -> str:
+    """Describe an error of the file system: what failed, where, and what to do."""
     place = f"{error.filename}: " if error.filename else ""
-    advice = _FILE_SYSTEM_ERRORS.get(error.errno, "check the path")
+    advice = _FILE_SYSTEM_ERRORS.get(error.errno or 0, "check the path")
     return f"{place}{error.strerror}; {advice}"
 
 
-def one_line(error):
-    """str: the first line of what an exception says, of 200 characters or so; else its kind."""
+def one_line(error: BaseException) -> str:
+    """Take the first line of what an exception says, 200 characters of it; else its kind."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     first = (text.strip().splitlines() or [type(error).__name__])[0]
     first = "".join(c if c.isprintable() else " " for c in first)  # without a terminal's colours

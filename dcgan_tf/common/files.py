@@ -1,10 +1,11 @@
-"""JSON lines changed in place, locks, numbered folders."""
+"""Edit JSON lines in place, lock files, make numbered folders."""
 
 import contextlib
 import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -15,24 +16,20 @@ from dcgan_tf.common.foreign import open_regular, read_lines
 
 
 def lock_for(path: Path) -> Path:
-    """Where the lock of a file lies that several programs change."""
+    """Name the lock of a file that several programs change."""
     return path.with_name(f".{path.name}.lock")
 
 
 def lock_at(path: Path) -> filelock.FileLock:
-    """A lock on `path`, which the operating system frees when its process dies, however it dies.
-
-    Raises:
-        UserError: a link or a folder of that name, which no lock is written through.
-    """
+    """Make a lock on `path`, which the operating system frees when its process dies."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise UserError(f"{path}: not a plain file, so it is no lock of ours; move it away")
     return filelock.FileLock(path)
 
 
 @contextlib.contextmanager
-def editing_lines(path):
-    """The records of a JSON-lines file, to be changed in place: written whole when the block ends.
+def editing_lines(path: Path) -> Iterator[list[dict]]:
+    """Yield the records of a JSON-lines file, which is written whole when the block ends.
 
     Two programs that add lines at once wait for each other.
     """
@@ -42,51 +39,37 @@ def editing_lines(path):
         write_lines(path, records)
 
 
-def make_directory(path, flag):
-    """Make a directory and its parents, where they are not there yet.
-
-    Returns:
-        list[Path]: those that were made, the outermost first.
+def make_directory(path: Path, flag: str) -> list[Path]:
+    """Make a directory and its parents where they are missing; return those, the outermost first.
 
     Raises:
         UserError: the operating system refuses, or a file is in the way; `flag` is named.
     """
+    check_way(path, f"{flag} {path}")
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
         path.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the path
-        raise UserError(f"{flag} {path}: {_not_made(path, error)}; choose another place") from None
+    except OSError as error:
+        words = f"cannot make this folder ({error.strerror}); choose another place"
+        raise UserError(words, flag=f"{flag} {path}") from None
     return missing[::-1]
 
 
 def check_way(path: Path, flag: str):
-    """Refuse a file that is in the way of a folder which is made only after minutes of work.
-
-    Raises:
-        UserError: it, or a folder that it lies in, is no folder; `flag` is named.
-    """
+    """Refuse a file that is in the way of a folder which is made only after minutes of work."""
     for place in (path.absolute(), *path.absolute().parents):
         if os.path.lexists(place) and not place.is_dir():
             raise UserError(f"{place} is no folder, expected one; choose another place", flag=flag)
 
 
-def _not_made(path, error):
-    for place in (path, *path.parents):
-        if place.is_symlink() and not place.exists():
-            return f"{place} is a link that leads nowhere"
-        if place.exists() and not place.is_dir():
-            return f"{place} is a file, expected a folder"
-    return f"cannot make this folder ({getattr(error, 'strerror', error)})"
-
-
-def mark_used(path):
-    """Set a file's times to now: what is kept for later runs shows when it was last of use."""
+def mark_used(path: Path):
+    """Set a file's times to now, which tells `dcgan_tf.storage` when it was last used."""
     with contextlib.suppress(OSError):  # on a read-only disk
         os.utime(path)
 
 
-def next_directory(parent, name=""):
-    """Path: a new directory `0001-name`; mkdir is atomic, so two runs never get the same one."""
+def next_directory(parent: Path, name: str = "") -> Path:
+    """Make a new directory `0001-name`; mkdir is atomic, so two runs never get the same one."""
     make_directory(parent, "new folder in")
     while True:
         taken = (re.match(r"([0-9]{1,9})(?![0-9])", path.name) for path in parent.iterdir())
@@ -97,8 +80,8 @@ def next_directory(parent, name=""):
             return root
 
 
-def digest(value):
-    """str: SHA-256 of a JSON-able value."""
+def digest(value) -> str:
+    """SHA-256 of a value that JSON can hold."""
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 

@@ -1,8 +1,8 @@
 """Read files that others can have made: regular, of bounded size, of the expected types.
 
-A command that opens a named pipe waits for ever, /dev/zero and a sparse file fill the memory, and
-so does a zip of a few megabytes. Every file that this process did not write itself is therefore
-read by a function of this module, which raises BadFile with the reason in a few words.
+A command that opens a named pipe waits without end; /dev/zero, a sparse file or a zip of a few
+megabytes fills the memory. So every file that this process did not write itself is read by a
+function of this module, which raises BadFile with the reason in a few words.
 """
 
 import contextlib
@@ -14,10 +14,13 @@ import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -26,7 +29,6 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-_COMPRESSIONS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 # What the operating system says of the file itself. Other errors, such as a disk that fails or too
 # many open files, say nothing about it: another try may go well, so they end the command.
 _OF_THE_FILE = {
@@ -34,6 +36,7 @@ _OF_THE_FILE = {
     *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EINVAL),
 }
 _READ = "that are read"
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 class BadFile(ValueError):
@@ -41,10 +44,10 @@ class BadFile(ValueError):
 
 
 def open_regular(path: str | os.PathLike) -> io.BufferedReader:
-    """A regular file opened for reading, bytes; a pipe or a device there is never opened.
+    """Open a regular file for reading bytes; a pipe or a device is never opened.
 
     Raises:
-        BadFile: it is of another kind. OSError: there is none, or it cannot be read.
+        BadFile: it is of another kind. OSError: it is missing, or cannot be read.
     """
     try:
         kind = os.stat(path).st_mode
@@ -56,11 +59,8 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     return open(path, "rb", opener=lambda p, flags: os.open(p, flags | _NO_WAIT))
 
 
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-
-
 def reason(error: Exception) -> str:
-    """Why the operating system refused, without the path."""
+    """Tell why the operating system refused, without the path."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     return getattr(error, "strerror", None) or one_line(error)
@@ -70,10 +70,8 @@ def check_file(path: Path, flag: str, expected: str):
     """Refuse what is no regular file before another library opens it.
 
     Args:
-        path: the file; flag: what named it; expected: what it should be, in words.
-
-    Raises:
-        UserError: not there, no regular file, or not to be read.
+        flag: what named the file.
+        expected: what it should be, in words.
     """
     try:
         open_regular(path).close()
@@ -83,11 +81,11 @@ def check_file(path: Path, flag: str, expected: str):
 
 
 def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str = _READ) -> bytes:
-    """The content of a regular file of at most `most` bytes.
+    """Read a regular file of at most `most` bytes.
 
     Raises:
-        BadFile: there is none, it may not be read, or it is of another kind or larger; `limit`
-            ends that message. Errors of the disk or the process stay OSErrors.
+        BadFile: it is missing, may not be read, or is of another kind or larger; `limit` ends that
+            message. Errors of the disk or the process stay OSErrors.
     """
     try:
         with open_regular(path) as file:
@@ -99,7 +97,7 @@ def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str
 
 
 def as_bad_file(error: Exception, path, words: str = "cannot be read") -> Exception:
-    """The exception to raise: BadFile, or an OSError that names the file where the disk fails."""
+    """Turn an exception into BadFile, or into an OSError that names the file if the disk fails."""
     code = getattr(error, "errno", None)
     if code is None or code in _OF_THE_FILE:
         return BadFile(f"{words} ({limits.shorten(reason(error), 200)})")
@@ -112,16 +110,16 @@ def _check_bytes(size, most, limit):
 
 
 def json_object(text: str | bytes) -> dict:
-    """A JSON object; {} where the text is anything else."""
+    """Parse a JSON object; {} where the text is anything else."""
     try:
         record = json.loads(text)
-    except (ValueError, RecursionError):  # cut off, no UTF-8, numbers or nesting without end
+    except (ValueError, RecursionError):  # cut off, no UTF-8, endless numbers or nesting
         return {}
     return record if isinstance(record, dict) else {}
 
 
 def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
-    """The JSON object in a file; {} where there is no such file, or nothing of the kind in it."""
+    """Read the JSON object in a file; {} where there is none."""
     try:
         return json_object(read_file(path, most))
     except BadFile:
@@ -129,11 +127,10 @@ def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
 
 
 def lines_of(path: Path) -> list[bytes]:
-    """The lines of a file; [] where there is no regular file.
+    """Read the lines of a file; [] where there is no regular file.
 
     Raises:
-        UserError: it may not be read, or it is far larger than any run's, so it must not be
-            written over either.
+        UserError: it may not be read, or is far too large: it must not be written over either.
     """
     try:
         return read_file(path).splitlines()
@@ -144,7 +141,7 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 def read_lines(path: Path) -> list[dict]:
-    """The JSON objects of a file, one a line, as `lines_of`; lines that hold none are dropped."""
+    """Read the JSON objects of a file, one a line, as `lines_of`; other lines are dropped."""
     return [record for line in lines_of(path) if (record := json_object(line))]
 
 
@@ -163,13 +160,13 @@ def is_count(value) -> bool:
 def open_zip(
     file: str | os.PathLike | BinaryIO, most: int = limits.ZIP_INDEX_BYTES
 ) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose list of names is no larger than what is expected of it.
+    """Open a zip whose list of names has at most `most` bytes.
 
     `zipfile` makes an object of several hundred bytes of each name, so a list of a few hundred
     megabytes would fill the memory before an entry could be looked at.
 
     Args:
-        file: a path, or a file open for reading bytes, which stays open; most: bytes of its list.
+        file: a path, or a file open for reading bytes, which stays open.
 
     Raises:
         BadFile: no regular file, no whole zip, or a longer list. OSError: it cannot be read.
@@ -177,7 +174,7 @@ def open_zip(
     with contextlib.ExitStack() as stack:
         if isinstance(file, str | os.PathLike):
             file = stack.enter_context(open_regular(file))
-        bounded = Bounded(file, most)
+        bounded: Any = Bounded(file, most)
         try:
             archive = stack.enter_context(zipfile.ZipFile(bounded))
         except (OSError, MemoryError):
@@ -216,7 +213,7 @@ def open_member(archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo) -> Itera
         raise BadFile(f"holds no {entry}") from None
     if info.flag_bits & 1:
         raise BadFile("encrypted")
-    if info.compress_type not in _COMPRESSIONS:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         kind = zipfile.compressor_names.get(info.compress_type, f"method {info.compress_type}")
         raise BadFile(f"compressed by {kind}; expected stored or deflated")
     try:
@@ -234,11 +231,7 @@ def read_member(
     most: int = limits.FILE_BYTES,
     limit: str = _READ,
 ) -> bytes:
-    """An entry of a zip of at most `most` bytes.
-
-    Raises:
-        BadFile: as open_member, or larger.
-    """
+    """Read an entry of a zip of at most `most` bytes; BadFile as open_member, or larger."""
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
     _check_bytes(info.file_size if info else 0, most, limit)
     with open_member(archive, info or entry) as file:
@@ -247,13 +240,13 @@ def read_member(
     return content
 
 
-def read_array(content: bytes) -> "numpy.ndarray":  # noqa: F821 (the module starts without NumPy)
-    """The array in a .npy file, as a view of its bytes: it claims no more than is there.
+def read_array(content: bytes) -> "np.ndarray":
+    """View the array in a .npy file, which claims no more than is there.
 
     Raises:
         BadFile: no such file, or one of objects, which only unpickling could read.
     """
-    import numpy as np
+    import numpy as np  # --help starts without it
 
     stream, form = io.BytesIO(content), np.lib.format
     readers = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
@@ -265,11 +258,7 @@ def read_array(content: bytes) -> "numpy.ndarray":  # noqa: F821 (the module sta
         raise BadFile(f"no whole .npy ({reason(error)})") from None
 
 
-def read_npz(path: Path, names: Sequence[str]) -> dict[str, "numpy.ndarray"]:  # noqa: F821
-    """Arrays of an .npz by their names.
-
-    Raises:
-        BadFile: no .npz, or one without these arrays.
-    """
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, "np.ndarray"]:
+    """Read arrays of an .npz by their names; BadFile where it is none, or lacks one."""
     with open_zip(io.BytesIO(read_file(path))) as archive:
         return {name: read_array(read_member(archive, f"{name}.npy")) for name in names}

@@ -3,7 +3,11 @@
 import contextlib
 import functools
 import io
+import os
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, PngImagePlugin, features
@@ -11,10 +15,10 @@ from PIL import Image, PngImagePlugin, features
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_regular
 
-GIF_FRAMES = 60  # more would make a file that no page wants to show
-GAP = 2  # pixels between the pictures of a grid
+GIF_FRAMES = 60  # more would make a file that no page shows
+GAP = 2  # pixels between the images of a grid
 PNG_LEVEL = 2  # of zlib; the usual 6 takes up to twice as long for a twentieth of the bytes
-GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 pictures of 64 have 526
+GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 images of 64 have 526
 
 # All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
 # for PostScript it starts a program. HEIF is there with the package pillow-heif.
@@ -32,10 +36,10 @@ FORMATS = {
 
 
 @functools.cache
-def picture_formats():
-    """tuple[str]: the names of FORMATS that this installation can open."""
+def picture_formats() -> tuple[str, ...]:
+    """Name those of FORMATS that this installation can open."""
     with contextlib.suppress(ImportError):
-        import pillow_heif
+        import pillow_heif  # pyright: ignore[reportMissingImports]
 
         pillow_heif.register_heif_opener()
     Image.init()
@@ -44,38 +48,27 @@ def picture_formats():
 
 
 @functools.cache
-def picture_suffixes():
-    """tuple[str]: the suffixes, in lower case, of files that are taken for pictures."""
+def picture_suffixes() -> tuple[str, ...]:
+    """The suffixes, in lower case, of files that are taken for images."""
     return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
 
 
-def starts_as_image(head):
-    """bool: whether a file with these first bytes, 16 or more, is in one of `picture_formats`."""
-    accepts = [Image.OPEN[name][1] for name in picture_formats()]
+def starts_as_image(head: bytes) -> bool:
+    """Whether a file with these first bytes, 16 or more, is in one of `picture_formats`."""
+    accepts = [accept for name in picture_formats() if (accept := Image.OPEN[name][1])]
     return len(head) >= 16 and any(accept(head) is True for accept in accepts)
 
 
-def open_picture(file):
-    """Image: as Pillow opens it, of one of `picture_formats`; its pixels are not decoded yet.
-
-    Args:
-        file: a path, or a binary file.
-
-    Raises:
-        PIL.UnidentifiedImageError: of no such format. What else Pillow raises for damaged files.
-    """
+def open_picture(file: str | os.PathLike | BinaryIO) -> Image.Image:
+    """Open an image of one of `picture_formats` with Pillow; its pixels are not decoded yet."""
     return Image.open(file, formats=picture_formats())
 
 
-def grid(images, columns=None, gap=GAP):
-    """Lay pictures out in rows on white.
+def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> np.ndarray:
+    """Lay images, uint8 (n, height, width, channels), out in rows on white.
 
     Args:
-        images: uint8, (n, height, width, channels).
-        columns: pictures a row; by default what makes the grid square.
-
-    Returns:
-        uint8, (grid height, grid width, channels).
+        columns: images a row; by default what makes the grid square.
     """
     count, height, width, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
@@ -88,11 +81,8 @@ def grid(images, columns=None, gap=GAP):
     return canvas
 
 
-def read_grid(path):
-    """A grid as it was written with its `scale`, at its own pixels again.
-
-    Returns:
-        Image: of one pixel for each that the pictures have.
+def read_grid(path: Path) -> Image.Image:
+    """Read a grid, one pixel for each that its images have, whatever its `scale`.
 
     Raises:
         BadFile: no regular file. An exception of Pillow's: it is no PNG, or damaged, or of more
@@ -107,33 +97,26 @@ def read_grid(path):
             return image.resize(side, Image.Resampling.NEAREST)
 
 
-def default_scale(width, wanted=GRID_WIDTH):
-    """int: the smallest whole factor that makes `width` pixels at least `wanted`."""
+def default_scale(width: int, wanted: int = GRID_WIDTH) -> int:
+    """The smallest whole factor that makes `width` pixels at least `wanted`."""
     return -(-wanted // width)
 
 
-def enlarge(image, scale):
-    """Each pixel as a square of scale x scale, so that small pictures can be looked at.
-
-    Args:
-        image: uint8, (height, width, channels); scale: int, 1 or more.
-
-    Returns:
-        uint8, (height * scale, width * scale, channels).
-    """
+def enlarge(image: np.ndarray, scale: int) -> np.ndarray:
+    """Make each pixel of (height, width, channels) a square of scale x scale."""
     return image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def to_pillow(image):
-    """Image: from uint8 (height, width, 1 or 3)."""
+def to_pillow(image: np.ndarray) -> Image.Image:
+    """Convert uint8 (height, width, 1 or 3)."""
     return Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image)
 
 
-def save_png(path, image, text=None, sync=True):
+def save_png(path: Path, image: np.ndarray, text: dict | None = None, sync: bool = True):
     """Write uint8 (height, width, 1 or 3) as PNG, whole or not at all.
 
     Args:
-        text: dict of PNG text keys, such as {"seed": "17"}.
+        text: PNG text keys, such as {"seed": "17"}.
         sync: as for atomic_write.replacing.
     """
     info = PngImagePlugin.PngInfo()
@@ -143,23 +126,23 @@ def save_png(path, image, text=None, sync=True):
         to_pillow(image).save(temporary, pnginfo=info, compress_level=PNG_LEVEL)
 
 
-def evenly(items, most=GIF_FRAMES):
-    """list: at most `most` of `items`, evenly chosen, with the first and the last."""
+def evenly(items: Sequence, most: int = GIF_FRAMES) -> list:
+    """Choose at most `most` of `items` evenly, with the first and the last."""
     chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
     return [items[i] for i in chosen]
 
 
-def save_gif(path, frames, milliseconds=120, hold=1500):
-    """Write pictures as a looping GIF, whole or not at all; the last one is held.
+def save_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120, hold: int = 1500):
+    """Write images of one size as a looping GIF, whole or not at all.
 
     Args:
-        frames: sequence of Pillow images of one size; of more than GIF_FRAMES an even choice.
-        milliseconds: how long each frame shows.
-        hold: how long the last frame shows, milliseconds.
+        frames: of more than GIF_FRAMES an even choice is written.
+        milliseconds: duration of each frame.
+        hold: duration of the last frame, milliseconds.
     """
     frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]
-    # One palette for all, from the last frame: with one each the colours flicker.
+    # One palette for all, from the last frame: with one each the colors flicker.
     palette = frames[-1].convert("RGB").quantize(256)
     indexed = [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     with replacing(path) as temporary:
@@ -168,8 +151,8 @@ def save_gif(path, frames, milliseconds=120, hold=1500):
         )
 
 
-def encode(image, kind, **options):
-    """bytes: a Pillow image as an encoded file."""
+def encode(image: Image.Image, kind: str, **options) -> bytes:
+    """Encode a Pillow image as a file."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

@@ -1,34 +1,33 @@
 """Messages on the terminal and their copy in log.txt.
 
-Every module logs to `logging.getLogger(__name__)`, below "dcgan_tf": `info` for the person who
-watches, `warning` for what they must know, `debug` for log.txt alone. A command decides where that
-goes; in a program of your own it goes where your logging sends it.
+Every module logs to `logging.getLogger(__name__)`, below "dcgan_tf": `info` for progress,
+`warning` for what the user must know, `debug` for log.txt alone. A command decides where that goes;
+in a program of your own it goes where your logging sends it.
 """
 
 import contextlib
 import datetime
 import logging
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 _LOGGER = logging.getLogger("dcgan_tf")
 
 
-def printable(text):
-    """str: the text with control characters escaped, so that no file name steers a terminal."""
+def printable(text) -> str:
+    """Escape control characters, so that no file name steers a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
 
 
-def on_one_line(name):
-    """str: the name of a file as a message has it: a line break in it is escaped, too."""
+def on_one_line(name) -> str:
+    """Escape line breaks in a file's name too."""
     return printable(name).replace("\n", "\\n")
 
 
-class _Lines(logging.Formatter):
-    """One or more plain lines; a warning says that it is one."""
-
-    def format(self, record):
-        text = printable(record.getMessage())
-        return f"warning: {text}" if record.levelno >= logging.WARNING else text
+def _text(record):
+    text = printable(record.getMessage())
+    return f"warning: {text}" if record.levelno >= logging.WARNING else text
 
 
 class _Terminal(logging.Handler):
@@ -36,7 +35,6 @@ class _Terminal(logging.Handler):
 
     def __init__(self, stream_name):
         super().__init__(logging.INFO)
-        self.setFormatter(_Lines())
         self._stream_name = stream_name
 
     def emit(self, record):
@@ -44,7 +42,7 @@ class _Terminal(logging.Handler):
 
         stream = getattr(sys, self._stream_name)
         encoding = getattr(stream, "encoding", None) or "utf-8"
-        text = self.format(record).encode(encoding, "backslashreplace").decode(encoding)
+        text = _text(record).encode(encoding, "backslashreplace").decode(encoding)
         tqdm.write(text, file=stream)
         stream.flush()
 
@@ -54,16 +52,15 @@ class _Kept(logging.Handler):
 
     def __init__(self, path):
         super().__init__(logging.DEBUG)
-        self.setFormatter(_Lines())
         self._path = path
 
     def emit(self, record):
         now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M:%S")
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write("".join(f"{now} {line}\n" for line in self.format(record).splitlines()))
+            file.write("".join(f"{now} {line}\n" for line in _text(record).splitlines()))
 
 
-def speak(stream_name="stdout"):
+def speak(stream_name: str = "stdout"):
     """Show what is logged on `sys.stdout` or `sys.stderr`; called by a command when it starts."""
     hush()
     _LOGGER.setLevel(logging.DEBUG)
@@ -71,14 +68,14 @@ def speak(stream_name="stdout"):
 
 
 def hush():
-    """Show nothing any more: of several workers the chief speaks for all."""
+    """Show nothing any more, as all workers but the first do."""
     for handler in [h for h in _LOGGER.handlers if isinstance(h, _Terminal)]:
         _LOGGER.removeHandler(handler)
 
 
 @contextlib.contextmanager
-def kept_in(path):
-    """Keep what is logged while the block runs in a file, too."""
+def kept_in(path: Path) -> Iterator[None]:
+    """Write what is logged while the block runs to a file, too."""
     handler = _Kept(path)
     _LOGGER.addHandler(handler)
     try:

@@ -1,13 +1,11 @@
-"""The data that trained a generator, as its run tells, and the license they bring."""
+"""The data that trained a generator, as its run tells, and the license of that data."""
 
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pretrained import PREFIX, run_named
 from dcgan_tf.common.runs import Run, run_of, started_in
 
@@ -17,8 +15,8 @@ class Origin:
     """What a generator learned from.
 
     Attributes:
-        run: its run directory, or the folder that it lies in; config: the settings there, None
-            where there are none.
+        run: its run directory, or the folder that it lies in.
+        config: the settings there, None where there are none.
         data: names of data sets, of its own training and of those that it started from.
         complete: whether these are all; False where a training that it started from is not here.
     """
@@ -30,16 +28,12 @@ class Origin:
 
     @property
     def bound(self) -> str:
-        """The data set whose licence binds what is trained on it, "" where none is known."""
+        """The data set whose license binds what is trained on it, "" where none is known."""
         return next((name for name in self.data if DATASETS[name].terms), "")
 
 
 def origin_of(model: Path) -> Origin:
-    """The origin of a generator's file.
-
-    Raises:
-        UserError: a config.toml beside it that cannot be read.
-    """
+    """Trace the origin of a generator's file; UserError where its config.toml cannot be read."""
     run = run_of(model)
     config = read_config(run.config) if run.config.is_file() else None
     data, complete = _data_sets(run, seen=())
@@ -47,34 +41,34 @@ def origin_of(model: Path) -> Origin:
 
 
 def _data_sets(run, seen):
-    """The data sets of a run and of those before it, and whether all of them were found."""
+    """List the data sets of a run and of those before it; tell whether all of them were found."""
     root = run.root.resolve()
     if root in seen or not run.config.is_file():
         return [], False
     config = read_config(run.config)
-    if not config.init_from:
-        return [config.dataset], True
     data, complete = [config.dataset], True
-    for earlier in _started_from(run, config.init_from):
+    for name in _started_from(run, config.init_from):
         try:
-            before, known = _data_sets(earlier(), (*seen, root))
-        except (UserError, OSError, ValueError):  # networks of that name are gone, a damaged config
+            before, known = _data_sets(_find(run, name), (*seen, root))
+        except (OSError, ValueError):  # networks of that name are gone, a damaged config
             before, known = [], False
         data, complete = [*data, *before], complete and known
     return data, complete
 
 
 def _started_from(run, named):
-    """Functions that give the runs that --init-from named, from where the command was typed."""
-    typed_in = started_in(run)
-    files = named.split(",")
-    if named.startswith(PREFIX) or len(files) == 1 or (typed_in / named).is_dir():
-        files = [named]
+    """Split G.keras,D.keras, unless that is the name of one run."""
+    files = [name.strip() for name in named.split(",") if name]
+    one = named.startswith(PREFIX) or (_typed_in(run) / named).is_dir()
+    return [named] if named and one else files
 
-    def found(name):
-        if name.startswith(PREFIX):
-            return run_named(name, "--init-from")
-        path = typed_in / name
-        return Run(path) if path.is_dir() else run_of(path)
 
-    return [partial(found, name.strip()) for name in files]
+def _find(run, name):
+    if name.startswith(PREFIX):
+        return run_named(name, "--init-from")
+    path = _typed_in(run) / name
+    return Run(path) if path.is_dir() else run_of(path)
+
+
+def _typed_in(run):
+    return started_in(run) or Path()

@@ -14,7 +14,7 @@ LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what 
 
 
 def fill(template: str, parts: dict[str, str]) -> bytes:
-    """A template with each {{name}} replaced, in UTF-8; what a part holds is not looked into."""
+    """Replace each {{name}} of a template, once, and encode it in UTF-8."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 
@@ -39,24 +39,23 @@ def render(
 
 
 def as_script_data(data) -> str:
-    """JSON that stands in a script element: nothing in it can end the element or begin another."""
+    """Write JSON for a script element, in which nothing can end it or begin another."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text
+    return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def policy_hash(text: str) -> str:
-    """What a Content-Security-Policy names a style or a script by."""
+    """Hash a style or a script as a Content-Security-Policy names it."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 def check_place(out: Path, kind: str, flag: str):
-    """Refuse a place where a page cannot be written without loss of somebody's file.
+    """Refuse a place where a page cannot be written without the loss of another file.
 
     Args:
-        out: the file; kind: of the page, as its template names it: "report" or "explorer";
-            flag: what names the file.
+        out: the file.
+        kind: of the page, as its template names it: "report" or "explorer".
+        flag: the flag that names the file.
 
     Raises:
         UserError: a folder, no folder around it, or a file that is no such page.
@@ -65,15 +64,15 @@ def check_place(out: Path, kind: str, flag: str):
         raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/{kind}.html")
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
-    if out.exists() and not _is_page(out, kind):
+    if not out.exists():
+        return
+    mark = f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
+    try:
+        with open_regular(out) as file:
+            ours = mark in file.read(1000)
+    except BadFile:  # a pipe or a device
+        ours = False
+    if not ours:
         raise UserError(
             f"{out}: a file that is no {kind}; move it away or name another with {flag}"
         )
-
-
-def _is_page(path, kind):
-    try:
-        with open_regular(path) as file:
-            return f'<meta name="generator" content="dcgan_tf {kind}">'.encode() in file.read(1000)
-    except BadFile:
-        return False

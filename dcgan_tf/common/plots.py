@@ -1,4 +1,4 @@
-"""Plots as files: two panels, one above the other."""
+"""Plots as PNG files: two panels, one above the other."""
 
 import contextlib
 import gc
@@ -16,14 +16,14 @@ SIZE, DPI = (10, 6.5), 100  # inches, pixels per inch
 def figure(
     path: str | os.PathLike, title: str, xlabel: str, text: dict[str, str] | None = None
 ) -> Iterator[tuple]:
-    """Two panels on one x axis, to be drawn into; written as a PNG, whole or not at all.
+    """Write a PNG with two panels on one x axis, whole or not at all.
 
     Args:
-        path: the file, replaced when the block ends; title: above both; xlabel: below both;
-            text: PNG text keys.
+        path: the file, replaced when the block ends.
+        text: PNG text keys.
 
     Yields:
-        (Axes, Axes): the upper one is larger.
+        Two matplotlib Axes to draw into; the upper one is larger.
     """
     # Without a home it says that its cache is a temporary one, which changes nothing here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -42,7 +42,7 @@ def figure(
         panels[1].set_xlabel(xlabel)
         for axes in panels:
             axes.grid(alpha=0.3)
-            axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # beside it, hiding nothing
+            axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # outside, hiding nothing
         with replacing(path) as temporary:
             drawn.savefig(temporary, dpi=DPI, metadata=text)
     # A figure is half a megabyte of circular references; Python would let dozens pile up.
@@ -51,5 +51,5 @@ def figure(
 
 
 def label(name: str) -> str:
-    """A name for a legend, which leaves out those that begin with an underscore."""
+    """Make a name one that a legend shows, which leaves out those that begin with an underscore."""
     return f" {name}" if name.startswith("_") else name

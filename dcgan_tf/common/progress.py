@@ -11,13 +11,9 @@ EVERY = 60.0  # seconds between the next ones
 
 
 def progress(total: int, desc: str, unit: str = "img"):
-    """A context manager whose `update(count=1)` is told what was done since its last call.
+    """Show progress while a block runs: a tqdm bar on a terminal, else Lines.
 
-    Args:
-        total: how many there are to do; desc: what is done, such as "preparing"; unit: of what.
-
-    Returns:
-        tqdm.tqdm where stderr is a terminal, else Lines.
+    `update(count)` adds what was done since its last call.
     """
     if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
         return Lines(total, desc, unit)
@@ -27,7 +23,7 @@ def progress(total: int, desc: str, unit: str = "img"):
 
 
 class Lines:
-    """Logs done and total, speed and the time that is left: early once, then every minute."""
+    """Log done and total, speed and the time that is left: early once, then every minute."""
 
     def __init__(self, total, desc, unit):
         self.total, self.desc, self.unit, self.n = total, desc, unit, 0

@@ -9,9 +9,10 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/au
 
 def check_settings(config):
     """Raise UserError for what no field of a config.Config can tell alone."""
-    _check_sizes(config)
+    if not config.networks:
+        _check_sizes(config)
     kinds = config.augment_kinds
-    if not all(kind in AUGMENTATIONS for kind in kinds) or len(set(kinds)) < len(kinds):
+    if not set(kinds) <= set(AUGMENTATIONS) or len(set(kinds)) < len(kinds):
         raise UserError(
             f"got {limits.shown(config.augment)}, expected some of {','.join(AUGMENTATIONS)}",
             param="augment",
@@ -34,27 +35,23 @@ def check_settings(config):
             "say after how many images it is at its end",
             param="decay_images",
         )
-    if config.average_into_g and config.average == "none":
-        raise UserError(
-            "there is no average; use average half_life or power", param="average_into_g"
-        )
 
 
 def _check_sizes(config):
-    """Raise UserError where G makes other sizes than image_size, or D halves it too often."""
-    if config.networks:
-        return
-    if 2 ** len(config.d_channels) > config.image_size:
+    """Refuse a G that makes other sizes than image_size, and a D that halves it too often."""
+    side, factor = config.image_size, 2**config.g_doublings
+    if 2 ** len(config.d_channels) > side:
         raise UserError(
-            f"{len(config.d_channels)} convolutions halve {config.image_size} pixels "
-            f"to less than one; use {config.image_size.bit_length() - 1} or fewer",
+            f"{len(config.d_channels)} convolutions halve {side} pixels "
+            f"to less than one; use {side.bit_length() - 1} or fewer",
             param="d_channels",
         )
-    made = config.g_sizes[-1]
-    if made != config.image_size:
+    if config.base_size * factor != side:
+        advice = f"image_size must be a multiple of {factor} with {config.g_doublings} doublings"
         raise UserError(
-            f"base_size {config.base_size} x 2^{config.g_doublings} = {made}, "
-            f"but image_size is {config.image_size}; {_size_advice(config)}",
+            f"base_size {config.base_size} x 2^{config.g_doublings} = {config.base_size * factor}, "
+            f"but image_size is {side}; "
+            + (f"{advice} in G" if side % factor else f"base_size {side // factor} would fit"),
             param="image_size",
         )
     if not 0 < config.batchnorm_momentum < 1:
@@ -64,8 +61,8 @@ def _check_sizes(config):
         )
 
 
-def check_crop(text, param="crop"):
-    """str: "center", or a crop box in its plain spelling; UserError where it is neither."""
+def check_crop(text: str, param: str = "crop") -> str:
+    """Normalize a crop, "center" or a box; UserError where it is neither."""
     if text == "center":
         return text
     try:
@@ -79,10 +76,3 @@ def check_crop(text, param="crop"):
             param=param,
         )
     return f"{left},{upper},{right},{lower}"
-
-
-def _size_advice(config):
-    factor = 2**config.g_doublings
-    if config.image_size % factor == 0:
-        return f"base_size {config.image_size // factor} would fit"
-    return f"image_size must be a multiple of {factor} with {config.g_doublings} doublings in G"

@@ -1,15 +1,20 @@
-"""The run directory: every path in it is defined here."""
+"""The run directory: every path in it, and the runs that there are."""
 
 import logging
 import os
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.suggestions import typed
+
+if TYPE_CHECKING:
+    from dcgan_tf.common.config import Config
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +22,9 @@ RUNS = Path("runs")
 
 
 class Run:
-    """The paths of one run. Making the object touches nothing.
+    """The paths of one run. Making the object touches nothing."""
 
-    Args:
-        root: the run's directory.
-    """
-
-    def __init__(self, root):
+    def __init__(self, root: str | os.PathLike):
         self.root = Path(root)
         self.config = self.root / "config.toml"
         self.versions = self.root / "versions.json"
@@ -68,37 +69,33 @@ class Run:
 
 
 def sample_file(folder: Path, epoch: int) -> Path:
-    """The sample grid of an epoch, counted from 1."""
+    """Name the sample grid of an epoch, counted from 1."""
     return folder / f"epoch_{epoch:04d}.png"
 
 
 def sample_files(folder: Path) -> dict[int, Path]:
-    """The sample grids there are, by epoch; other files in that folder are none."""
-    found = {epoch_of(path): path for path in folder.glob("epoch_*.png")}
-    return {epoch: found[epoch] for epoch in sorted(found.keys() - {None})}
+    """Find the sample grids in a folder, by epoch; files with other names are none."""
+    found = [(epoch, path) for path in folder.glob("epoch_*.png") if (epoch := epoch_of(path))]
+    return dict(sorted(found))
 
 
 def epoch_of(path: Path) -> int | None:
-    """The epoch of a sample grid by its name, `epoch_0012.png`; None where that is another's."""
+    """Read the epoch of a sample grid from its name, `epoch_0012.png`; None where it is none."""
     match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
-    epoch = int(match[1]) if match else None
-    return epoch if match and path == sample_file(path.parent, epoch) and path.is_file() else None
+    epoch = int(match[1]) if match else 0
+    return epoch if epoch and path == sample_file(path.parent, epoch) and path.is_file() else None
 
 
-def find_again(run, config, named=()):
-    """The config of a run that goes on, with the places that its relative paths mean.
+def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Config":
+    """Find the places that the relative paths of a resumed run mean, and make them absolute.
 
     They start from the directory that the run was started in, or, if nothing is there, from the
     current one. If all was moved or copied together, they start from where that directory lies
     now. This is a guess, so it needs checkpoints, which tell whether the images are the run's.
 
     Args:
-        run: Run.
-        config: config.Config, with its paths as the user wrote them.
+        config: the settings, with paths as the user wrote them.
         named: fields that the command line names, which start from the current directory alone.
-
-    Returns:
-        config.Config: each path that was found elsewhere as an absolute one. A line tells of it.
     """
     starts, found = list(_starts(run)), {}
     for name in ("data", "packs", "inception", "init_from"):
@@ -114,7 +111,7 @@ def find_again(run, config, named=()):
 
 
 def _starts(run):
-    """(folder, whether it is a guess) of the folders that relative paths may start from."""
+    """Yield the folders that relative paths may start from, and whether each is a guess."""
     root, known, begun = run.root.resolve(), has_checkpoint(run), started_in(run)
     home = _recorded(run, "run")
     if known and begun and home not in (None, root):
@@ -126,7 +123,7 @@ def _starts(run):
 
 
 def _start_from(starts, text):
-    """str: the first place of a relative path that exists; `text` if it is that, or if none is."""
+    """Find the first place of a relative path that exists; `text` if it is that, or if none is."""
     if not text or text.startswith("~") or os.path.isabs(text):
         return text
     found = (start / text for start, guess in starts if not (guess and _in_run(start / text)))
@@ -136,18 +133,17 @@ def _start_from(starts, text):
 
 
 def _in_run(path):
-    """bool: whether a path is a run's directory or lies in one."""
     path = path.resolve()
     runs = map(Run, (path, *path.parents))
     return any(run.config.is_file() and run.checkpoints.is_dir() for run in runs)
 
 
-def has_checkpoint(run) -> bool:
+def has_checkpoint(run: Run) -> bool:
     return any(run.checkpoints.glob("step_*.npz"))
 
 
-def started_in(run) -> Path | None:
-    """The directory that a run was started in, None where that is not known."""
+def started_in(run: Run) -> Path | None:
+    """Read the directory that a run was started in; None where that is not known."""
     return _recorded(run, "directory")
 
 
@@ -157,7 +153,7 @@ def _recorded(run, name):
 
 
 def run_of(model: Path) -> Run:
-    """The run whose generator, or best generator, a file is; its folder as one where it is none."""
+    """Find the run whose generator, or best generator, a file is; else take its folder as one."""
     folder = model.absolute().parent
     above = Run(folder.parent)
     if above.best_generator.parent == folder and above.config.is_file():
@@ -166,7 +162,7 @@ def run_of(model: Path) -> Run:
 
 
 def existing(run: Run, flag: str = "--run") -> Run:
-    """The run, where there is a folder; UserError, which names the runs that there are."""
+    """Refuse a run without a folder, and name the runs that there are."""
     if run.root.is_dir():
         return run
     known = [str(path) for path in _entries(RUNS) if Run(path).config.is_file()]
@@ -176,31 +172,15 @@ def existing(run: Run, flag: str = "--run") -> Run:
 
 
 def newest() -> Run:
-    """The run whose generator was written last. One that may not be read is named and left out.
-
-    Raises:
-        UserError: there is no run with a generator yet.
-    """
-    written = {}
-    for root in _entries(RUNS):
-        run = Run(root)
-        try:
-            if run.generator.is_file():
-                written[run] = run.generator.stat().st_mtime_ns
-        except OSError as error:
-            log.warning(f"{root}: left out, it cannot be read ({error.strerror})")
+    """Find the run whose generator was written last."""
+    written = [run for root in _entries(RUNS) if (run := Run(root)).generator.is_file()]
     if not written:
         raise UserError(
             f"no run with a generator.keras in {RUNS.absolute()}; "
             f"train first ({typed('train')} --config demo), or name one with --run or --model"
         )
-    return max(written, key=written.get)
+    return max(written, key=lambda run: run.generator.stat().st_mtime_ns)
 
 
 def _entries(folder):
-    try:
-        return sorted(folder.iterdir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror}); name a --run") from None
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -1,7 +1,7 @@
 """Recorded scores of a run (evaluation.jsonl), and which of them compare.
 
-Each record has a stamp, its `protocol`, a flat dict. Two may be put side by side if all fields of
-their stamps are equal except those of SUBJECT, which say what was scored.
+Each record has a `protocol`, a flat dict. Two records may be compared if all fields of their
+protocols are equal except those of SUBJECT, which say what was scored.
 """
 
 import logging
@@ -27,12 +27,9 @@ NUMBERS = (*LABELS, "kid_std")
 
 
 def read_records(path: Path) -> list[dict]:
-    """The records of an evaluation.jsonl, [] where there is none; what is none is left out.
+    """Read the records of an evaluation.jsonl, [] where there is none.
 
-    A line that is no record of scores is named in a warning.
-
-    Raises:
-        UserError: the file cannot be read, or is far larger than any run's.
+    A line that is no record of scores is left out and named in a warning.
     """
     records, bad = [], []
     for number, line in enumerate(lines_of(path), start=1):
@@ -57,7 +54,7 @@ def append_record(path: Path, record: dict) -> None:
 
 
 def parse_record(text: bytes) -> dict | None:
-    """A record in JSON, None where it is no JSON or lacks what every record has."""
+    """Parse a record in JSON, None where it is no JSON or lacks what every record has."""
     record = json_object(text)
     return record if is_record(record) else None
 
@@ -66,14 +63,13 @@ def is_record(record) -> bool:
     """Whether this has a Fréchet distance, a protocol, and numbers where scores belong."""
     if not isinstance(record, dict) or not isinstance(record.get("protocol"), dict):
         return False
-    floor = record.get("floor")
+    baseline, epoch = record.get("floor"), record.get("epoch")
     names = [name for name in FRECHET_NAMES.values() if is_number(record.get(name))]
     return bool(
         names
         and _has_numbers(record)
-        and (floor is None or (_has_numbers(floor) and is_number(floor.get(names[0]))))
-        and (_is_whole(record.get("epoch")) or record.get("by") is None)
-        and (record.get("epoch") is None or _is_whole(record["epoch"]))
+        and (baseline is None or (_has_numbers(baseline) and is_number(baseline.get(names[0]))))
+        and (is_count(epoch) or (epoch is None and record.get("by") is None))
         and isinstance(record.get("run"), str | None)
     )
 
@@ -91,32 +87,24 @@ def _has_numbers(scores):
     return all(value is None or is_number(value) for value in values)
 
 
-def _is_whole(value):
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-
-
 def frechet_name(record: dict) -> str | None:
-    """Which a record has: "fid" or "fid_768", None where it has neither."""
+    """Tell which a record has: "fid" or "fid_768", None where it has neither."""
     return next((name for name in FRECHET_NAMES.values() if name in record), None)
 
 
-def differences(first: dict, second: dict) -> list[str]:
-    """The fields in which two stamps differ though they must not, `versions` last."""
-    names = [name for name in {**first, **second} if name not in SUBJECT]
-    return [name for name in names if first.get(name) != second.get(name)]
-
-
 def mismatch(first: dict, second: dict) -> str | None:
-    """Why two records of evaluation.jsonl must not be compared, None if they may."""
+    """Tell why two records of evaluation.jsonl must not be compared, None if they may."""
     one, other = (record.get("protocol") or {} for record in (first, second))
     pairs = [
-        f"{n} {_short(one.get(n))} and {_short(other.get(n))}" for n in differences(one, other)
+        f"{name} {_short(one.get(name))} and {_short(other.get(name))}"
+        for name in one | other
+        if name not in SUBJECT and one.get(name) != other.get(name)
     ]
     return "; ".join(pairs) or None
 
 
 def refuse_mismatch(first: dict, second: dict) -> None:
-    """Raise UserError, naming the fields, unless two records may be put side by side."""
+    """Raise UserError, naming the fields, unless two records may be compared."""
     if text := mismatch(first, second):
         raise UserError(
             f"{title(first)} and {title(second)} have different protocols: {text}; "
@@ -125,9 +113,9 @@ def refuse_mismatch(first: dict, second: dict) -> None:
 
 
 def cell(record: dict | None, name: str) -> str:
-    """One score as a table shows it."""
-    value = (record or {}).get(name)
-    if value is None:
+    """Write one score as a table shows it."""
+    value = record.get(name) if record else None
+    if record is None or value is None:
         return "-"
     if name == "kid_mean":  # of equal distributions it is a millionth: no fixed decimals
         spread = record.get("kid_std")
@@ -136,7 +124,7 @@ def cell(record: dict | None, name: str) -> str:
 
 
 def title(record: dict) -> str:
-    """What was scored, in a few words."""
+    """Tell what was scored, in a few words."""
     if record.get("run") is None:
         return str(record.get("scored"))
     epoch = record.get("epoch")

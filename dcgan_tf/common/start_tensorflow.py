@@ -1,5 +1,4 @@
-"""Import TensorFlow without its greeting, a dozen lines that look like errors and are none, and
-without the user's settings of Keras."""
+"""Import TensorFlow without its greeting, which looks like errors, and Keras with its defaults."""
 
 import contextlib
 import gc
@@ -35,7 +34,7 @@ for line in sys.stdin.buffer:
 """
 
 
-def start_tensorflow():
+def start_tensorflow() -> bool:
     """Import TensorFlow and find its devices; what it writes to stderr is filtered.
 
     Without a GPU operations run one after the other, which makes what they compute exact; a user's
@@ -44,20 +43,23 @@ def start_tensorflow():
     Warnings that matter, such as a GPU whose libraries are missing, still come through.
 
     Returns:
-        bool: whether there is a GPU.
+        Whether there is a GPU.
 
     Raises:
-        UserError: a processor without AVX, or too little memory for TensorFlow.
+        UserError: a processor without AVX, on which TensorFlow would abort.
     """
-    _check_machine()
-    _ask_for_onednn()
+    _check_processor()
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        # Off by default on processors without AVX512_VNNI or AVX_VNNI, where this step is about
+        # twice as fast with it.
+        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with stderr_through(_FILTER, *_HARMLESS), _own_keras():
+    with stderr_through(_FILTER, *_HARMLESS), _default_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
-            # Otherwise the first process takes all of a GPU's memory, and no other fits beside it.
+            # Otherwise the first process takes all of a GPU's memory, and no other can start.
             tf.config.experimental.set_memory_growth(gpu, True)
         if not gpus:
             # One operation at a time: how two of oneDNN's that run side by side split their sums
@@ -67,34 +69,17 @@ def start_tensorflow():
     return bool(gpus)
 
 
-def _ask_for_onednn():
-    """TensorFlow leaves oneDNN off on x86 processors without AVX512_VNNI or AVX_VNNI, where this
-    step is about twice as fast with it. A user's own setting stays."""
-    if platform.machine().lower() in ("x86_64", "amd64"):
-        os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-
-def _check_machine():
-    if _lacks_avx():
+def _check_processor():
+    try:
+        about = _CPU.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # no Linux
+        return
+    flags = re.search(r"^flags\s*:(.*)$", about, re.MULTILINE)  # x86 alone calls them so
+    if flags and "avx" not in flags[1].split():
         raise UserError(
             "this processor has no AVX, with which TensorFlow is built: use another machine, or "
             "let a virtual one have it (QEMU: -cpu host)"
         )
-    if (memory := limits.memory()) < limits.PROGRAM_BYTES:
-        raise UserError(
-            f"there are {limits.in_words(memory)} of memory and TensorFlow alone needs "
-            f"{limits.in_words(limits.PROGRAM_BYTES)}"
-        )
-
-
-def _lacks_avx():
-    """TensorFlow would abort with words about how to compile it."""
-    try:
-        about = _CPU.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # no Linux
-        return False
-    flags = re.search(r"^flags\s*:(.*)$", about, re.MULTILINE)  # x86 alone calls them so
-    return flags is not None and "avx" not in flags[1].split()
 
 
 _KERAS = {
@@ -103,23 +88,26 @@ _KERAS = {
     "floatx": "float32",
     "epsilon": 1e-7,
 }
-_NOT_OURS = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
+_UNUSED = ("KERAS_BACKEND", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KERAS_NNX_ENABLED")
 
 
 @contextlib.contextmanager
-def _own_keras():
-    """Import Keras as this project needs it, whatever ~/.keras/keras.json and KERAS_* say.
+def _default_keras():
+    """Import Keras with its defaults, and warn where ~/.keras/keras.json or KERAS_* differ.
 
     Another backend, image format or float type there, or rubbish, would change what a run computes
     or end it. So Keras looks for its settings in a folder where there are none.
     """
-    for name in ("KERAS_BACKEND", *_NOT_OURS):
+    for name in _UNUSED:
         found = os.environ.pop(name, None)
         if found not in (None, _KERAS["backend"]):
             log.warning(f"{name}={limits.shorten(found)} is not used here")
     os.environ["KERAS_BACKEND"] = _KERAS["backend"]
     home = os.environ.get("KERAS_HOME")
-    _name_other_settings(Path(home or "~/.keras"))
+    path = Path(os.path.expanduser(home or "~/.keras")) / "keras.json"
+    settings = read_json(path)
+    if others := [name for name, ours in _KERAS.items() if settings.get(name, ours) != ours]:
+        log.warning(f"{path}: its {', '.join(others)} is not used here")
     with tempfile.TemporaryDirectory() as nowhere:
         os.environ["KERAS_HOME"] = nowhere
         try:
@@ -133,14 +121,3 @@ def _own_keras():
             del os.environ["KERAS_HOME"]
             if home is not None:
                 os.environ["KERAS_HOME"] = home
-
-
-def _name_other_settings(folder):
-    """Warn where the user's Keras is set otherwise, so that nobody counts on it."""
-    try:
-        path = folder.expanduser() / "keras.json"
-    except RuntimeError:  # no home: Keras does not see it either
-        return
-    found = read_json(path)
-    if others := [name for name, ours in _KERAS.items() if found.get(name, ours) != ours]:
-        log.warning(f"{path}: its {', '.join(others)} is not used here")

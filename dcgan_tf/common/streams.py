@@ -1,45 +1,34 @@
-"""Make stdout and stderr safe to print to: open, encodable, tolerant of a closed pipe."""
+"""Make stdout and stderr safe to print to, and filter what C++ libraries write to stderr."""
 
 import contextlib
 import errno
 import io
 import logging
 import os
-import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 
 
 def open_streams():
-    """Mend stdout and stderr of this process, where they are its own and no test's or notebook's.
+    """Let the work go on when the reader of stdout or stderr leaves, as in `train.py | head -1`.
 
-    A closed one leads nowhere. A character that the encoding lacks is shown escaped. A reader that
-    leaves, as in `train.py | head -1`, and a terminal that is closed change nothing: the work goes
-    on, and its exit code is that of the work.
+    A terminal may be closed as well. A character that the encoding lacks is shown escaped. Streams
+    that a test or a notebook has replaced stay as they are.
     """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:  # closed: the next file that is opened would get its number and its text
-            os.open(os.devnull, os.O_RDWR)
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
-        if stream is None or stream is getattr(sys, f"__{name}__"):
-            setattr(sys, name, _lasting(stream, number))
-
-
-def _lasting(stream, number):
-    if os.name == "nt" and stream is not None and stream.isatty():  # a console is no file there
-        stream.reconfigure(errors="backslashreplace")
-        return stream
-    if stream is not None:
-        stream.flush()
-    return io.TextIOWrapper(
-        io.BufferedWriter(_Pipe(number, "w", closefd=False)),
-        encoding=getattr(stream, "encoding", "utf-8"),
-        errors="backslashreplace",
-        line_buffering=True,
-    )
+        if stream is None:  # closed before the start, or there is no console
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "w"))
+        elif os.name == "nt" and stream.isatty():  # a console is no file there
+            stream.reconfigure(errors="backslashreplace")
+        elif stream is getattr(sys, f"__{name}__"):
+            stream.flush()
+            buffer = io.BufferedWriter(_Pipe(number, "w", closefd=False))
+            lasting = io.TextIOWrapper(
+                buffer, stream.encoding, errors="backslashreplace", line_buffering=True
+            )
+            setattr(sys, name, lasting)
 
 
 class _Pipe(io.FileIO):
@@ -49,20 +38,16 @@ class _Pipe(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if not isinstance(error, BrokenPipeError) and not self._is_closed_terminal(error):
+            if error.errno not in (errno.EPIPE, errno.EIO):  # the latter of a closed terminal
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
             os.close(nowhere)
             return super().write(data)
 
-    def _is_closed_terminal(self, error):
-        # A closed one is no terminal any more, but it is still a device, unlike a broken disk.
-        return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(self.fileno()).st_mode)
-
 
 @contextlib.contextmanager
-def stderr_through(program: str, *arguments: str):
+def stderr_through(program: str, *arguments: str) -> Iterator[int]:
     """Send what libraries in C++ write to stderr through a Python program while the block runs.
 
     It is a process of its own, so that the last words of one that aborts get through.
@@ -76,9 +61,10 @@ def stderr_through(program: str, *arguments: str):
     kept = os.dup(2)
     try:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=kept) as shown:
-            os.dup2(shown.stdin.fileno(), 2)
+            pipe = shown.stdin.fileno()  # pyright: ignore[reportOptionalMemberAccess]
+            os.dup2(pipe, 2)
             try:
-                yield shown.stdin.fileno()
+                yield pipe
             finally:
                 os.dup2(kept, 2)
     finally:
@@ -93,11 +79,11 @@ if not text.endswith(b"\\0"):
 
 
 @contextlib.contextmanager
-def hushed():
-    """Drop what libraries in C++ write to this process' stderr while the block runs, unless it ends
-    the process, and the logging to stderr that others begin there.
+def hushed() -> Iterator[None]:
+    """Drop what libraries in C++ write to stderr while the block runs, unless it ends the process.
 
-    Only for work whose result is checked afterwards, and whose errors are exceptions.
+    The logging to stderr that others begin there is dropped too. Only for work whose result is
+    checked afterwards, and whose errors are exceptions.
     """
     handlers = list(logging.root.handlers)
     try:

@@ -10,8 +10,7 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
-from dcgan_tf.common.pretrained import home_of
+from dcgan_tf.common.pretrained import add_generator_flags, find_generator, home_of
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.common.runs import Run, run_of
 

@@ -8,8 +8,8 @@ from dcgan_tf.common import directions, pretrained
 from dcgan_tf.common.cli import Parser, at_home, number
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
 from dcgan_tf.common.pages import check_place
+from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 from dcgan_tf.common.suggestions import path_flag
 
 

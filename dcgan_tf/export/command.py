@@ -9,7 +9,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.generator_flags import add_generator_flags, find_generator
+from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 from dcgan_tf.common.suggestions import meant
 
 FORMATS = ("keras", "saved_model", "onnx", "litert")

@@ -1,20 +1,148 @@
-"""Run the command `python -m dcgan_tf.storage`."""
+"""List and delete cached packs and features: `python -m dcgan_tf.storage`.
 
-from dcgan_tf.common.cli import leave, run_command
+Only folders that hold nothing but the files of a pack or of features are touched. A place that is
+named may be a link to a folder of them; links in it are never followed.
+"""
+
+import logging
+import os
+import time
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.atomic_write import delete_unfinished, is_unfinished
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.log import speak
-from dcgan_tf.storage import storage
-from dcgan_tf.storage.command import parse_storage
+
+log = logging.getLogger(__name__)
+
+PLACES = ("data/packs", "data/features")
+FILES = {
+    "pack": {"manifest.json", "pixels.npy", "pixels.u8"},
+    "features": {"entry.json", "features.npy", "logits.npy", "statistics.npz"},
+}
+RECORDS = {"pack": ("manifest.json", "pixels_sha256"), "features": ("entry.json", "recipe")}
+
+
+def parse_storage(argv=None) -> Namespace:
+    """Read the command line: places, a list of Path; unused, days; clear."""
+    parser = Parser(
+        prog="python -m dcgan_tf.storage",
+        description="List prepared images (packs) and features with their sizes and when they "
+        "were last used; with --clear, delete what is listed. All of it is made again when needed.",
+        epilog="example: python -m dcgan_tf.storage --unused 30 --clear",
+    )
+    add = parser.add_argument
+    add("places", nargs="*", help=f"folders of them, or one of them; {' and '.join(PLACES)}")
+    add("--unused", metavar="DAYS", help="only what was not used for so many days")
+    add("--clear", action="store_true", help="delete what is listed")
+    args = parser.parse_args(argv)
+    args.unused = number("--unused", args.unused, 0.0, float, 0)
+    given = [Path(at_home("place", place)) for place in args.places]
+    args.places = given or [path for path in map(Path, PLACES) if path.is_dir()]
+    return args
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One folder that was made for later runs.
+
+    Attributes:
+        kind: "pack", "features" or "unfinished".
+        size: bytes.
+        used: when it was last used, seconds since 1970.
+        what: what is in it, in words.
+    """
+
+    path: Path
+    kind: str
+    size: int
+    used: float
+    what: str
+
+
+def entries(place: Path) -> list[Entry]:
+    """Find packs and features in a folder, or take the folder itself where it is one.
+
+    Raises:
+        UserError: no folder, or one that is not of this kind.
+    """
+    if not place.is_dir():
+        raise UserError(f"{place}: no such folder; expected one of packs or of features")
+    own = None if place.is_symlink() else _entry(place)
+    if own:
+        return [own]
+    inside = sorted(place.iterdir())
+    found = [_entry(path) for path in inside if path.is_dir() and not path.is_symlink()]
+    if not any(found) and any(path.suffix != ".lock" for path in inside):
+        raise UserError(f"{place}: neither packs nor features in it, so nothing here is touched")
+    return [entry for entry in found if entry]
+
+
+def _entry(path):
+    """Read the entry in a folder; None where anything else is in it."""
+    try:
+        files = {file.name: file.stat(follow_symlinks=False) for file in os.scandir(path)}
+    except OSError:
+        return None
+    size = sum(status.st_size for status in files.values())
+    used = max((status.st_mtime for status in files.values()), default=path.stat().st_mtime)
+    if is_unfinished(path):
+        return Entry(path, "unfinished", size, used, "unfinished")
+    for kind, (name, key) in RECORDS.items():
+        if name in files and files.keys() <= FILES[kind]:
+            record = read_json(path / name, limits.MANIFEST_BYTES)
+            if key in record:
+                return Entry(path, kind, size, used, _words(kind, record))
+    return None
+
+
+def _words(kind, record):
+    if kind == "pack":
+        return f"images {record.get('shape')}, {record.get('where')}"
+    recipe = record["recipe"]
+    return f"features of {recipe.get('count') if isinstance(recipe, dict) else '?'} images"
+
+
+def _delete(entry):
+    """Delete the files of an entry, then its folder, unless a program is making it just now."""
+    try:
+        if entry.kind == "unfinished":
+            return delete_unfinished(entry.path)
+        with filelock.FileLock(f"{entry.path}.lock", timeout=0):
+            for file in list(os.scandir(entry.path)):
+                os.unlink(file.path)
+            os.rmdir(entry.path)
+    except filelock.Timeout:
+        raise UserError(f"{entry.path}: being made by another program; wait for it") from None
 
 
 def main(argv=None):
-    """List, and clear where that was asked for."""
+    """List what there is, and delete it where that is asked for."""
     args = parse_storage(argv)
     speak()
-    return storage.show(args.places, args.unused, args.clear)
+    latest = time.time() - args.unused * 86_400
+    found = [entry for place in args.places for entry in entries(place) if entry.used <= latest]
+    for entry in sorted(found, key=lambda entry: entry.used):
+        day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
+        log.info(f"{limits.in_words(entry.size):>12}  {day}  {entry.path}  {entry.what}")
+        if args.clear:
+            _delete(entry)
+    total = limits.in_words(sum(entry.size for entry in found))
+    if args.clear:
+        log.info(f"deleted: {len(found)}, {total}; each is made again when a run needs it")
+    else:
+        log.info(f"{len(found)} of them, {total}, with the day of their last use")
 
 
 def run():
-    """The command `python -m dcgan_tf.storage`."""
+    """Run as a program."""
     leave(run_command(main))
 
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 
-import filelock
 import pytest
 from helpers import REPO, write_files
 
@@ -119,16 +118,6 @@ def test_a_file_that_another_program_holds_is_tried_for_a_second(
     assert not list(tmp_path.glob(".writing*"))
 
 
-def test_another_error_is_not_waited_for(tmp_path, monkeypatch):
-    def full(*paths):
-        raise OSError(errno.ENOSPC, "full")
-
-    monkeypatch.setattr(os, "replace", full)
-    monkeypatch.setattr("time.sleep", lambda seconds: pytest.fail("waited"))
-    with pytest.raises(OSError, match="are free there"):
-        write_text(tmp_path / "a", "new")
-
-
 def test_a_folder_of_a_dead_maker_goes_and_one_of_a_living_stays(tmp_path, writer):
     dead, alive = (writer(f'new_folder(pathlib.Path("{name}"))') for name in ("0001", "0002"))
     dead.send_signal(signal.SIGKILL)
@@ -158,15 +147,6 @@ def test_a_folder_that_cannot_be_made_leaves_nothing(tmp_path):
         (folder / "half").touch()
         raise ValueError
     assert names(tmp_path) == []
-
-
-def test_a_living_one_is_not_deleted_by_hand(tmp_path, writer):
-    writer('new_folder(pathlib.Path("o"))')
-    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
-    assert atomic_write.is_unfinished(folder)
-    with pytest.raises(filelock.Timeout):
-        atomic_write.delete_unfinished(folder)
-    assert names(folder) == ["half"]
 
 
 def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):

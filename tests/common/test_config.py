@@ -4,11 +4,10 @@ import errno
 import json
 import subprocess
 import sys
-import types
 from dataclasses import replace
 
 import pytest
-from helpers import REPO, assert_refused, generate, resolved, train, write_files
+from helpers import REPO, assert_refused, refused, resolved, train, write_files
 
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import (
@@ -40,7 +39,6 @@ FITTING = {
     "lr_decay": {"lr_decay": "cosine", "decay_images": 100},
     "penalty_end": {"penalty_end": 0.5, "decay_images": 100},
     "augment": {"augment": "shift,colour"},
-    "average_into_g": {"average_into_g": 100, "average": "power"},
 }
 
 
@@ -110,12 +108,6 @@ def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
     assert resolved("--run", tmp_path, "--config", "celeba") == resolved()
 
 
-def test_all_pictures_where_they_are_asked_for_or_are_no_recipes():
-    assert resolved("--subset", 0) == Config()
-    assert resolved("--dataset", "folder").subset == 0
-    assert resolved("--config", "celeba", "--dataset", "folder").subset == 2000
-
-
 @pytest.mark.parametrize("name", FIELDS)
 def test_every_field_is_a_flag_and_survives_the_saved_file(name, tmp_path):
     values = other_values(name)
@@ -137,7 +129,9 @@ def test_the_saved_file_has_the_headings_of_help(capsys):
     with pytest.raises(SystemExit):
         parse_training(["--help"])
     shown, saved = capsys.readouterr().out, to_toml(Config())
-    assert [n for names in groups().values() for n in names] == list(FIELDS)
+    assert [n for members in groups().values() for n in members] == list(FIELDS)
+    assert all(flag(name) in shown for name in FIELDS)
+    assert all(name in shown for name in names())
     for text, mark in ((shown, "{}:\n"), (saved, "# {}\n")):
         places = [text.index(mark.format(heading)) for heading in groups()]
         assert places == sorted(places)
@@ -151,7 +145,7 @@ def test_shipped_configs_resolve_and_survive_the_saved_file(name, tmp_path):
     assert find_config(name).read_text(encoding="utf-8").startswith(f"# {name}")
 
 
-@pytest.mark.parametrize("short", ["--epoch", "--sub", "--dry", "--conf", "--batch"])
+@pytest.mark.parametrize("short", ["--sub", "--dry"])
 def test_no_abbreviations(short):
     assert f"unknown flag {short};" in refusal(short, "5")
 
@@ -161,27 +155,18 @@ def test_no_abbreviations(short):
     [
         (["--epoch", "5"], "did you mean --epochs?"),
         (["--batchsize=5"], "did you mean --batch-size?"),
-        (["--batch_size", "5"], "did you mean --batch-size?"),
         (["--qqqqqq"], "see --help"),
         (["--loss", "bce"], "expected one of non_saturating, hinge, relativistic"),
         (["--ema", "0.999"], "did you mean --average?"),
         (["--r1-gamma", "10"], "did you mean --r1 or --r2?"),
         (["--diffaugment", "color"], "did you mean --augment?"),
-        (["--lr-schedule", "cosine"], "did you mean --lr-decay?"),
-        (["--spectral-norm"], "did you mean --d-norm?"),
         (["--lr", "1e-3"], "did you mean --g-learning-rate or --d-learning-rate?"),
-        (["--learning_rate=1"], "did you mean --g-learning-rate or --d-learning-rate?"),
         (["--resume"], "did you mean --run?"),
-        (["--outdir", "x"], "did you mean --run?"),
-        (["--z-dim", "100"], "did you mean --latent-dim?"),
         (["--img_size", "64"], "did you mean --image-size?"),
-        (["--n-epochs", "5"], "did you mean --epochs?"),
-        (["--bs", "5"], "did you mean --batch-size?"),
         (["--gpus", "2"], "CUDA_VISIBLE_DEVICES"),
         (["--workers", "2"], "all cores"),
         (["--mnist"], "did you mean --config mnist?"),
         (["demo"], "did you mean --config demo?"),
-        (["--run", "-x"], "--run=-x"),
         (["5"], "unknown flag 5"),
         (["--config", "clebea"], "did you mean celeba?"),
         (["--config", "no/such.toml"], "celeba"),
@@ -191,39 +176,20 @@ def test_names_the_nearest_valid_name(argv, nearest):
     assert nearest in refusal(*argv)
 
 
-def test_names_the_nearest_valid_key(tmp_path):
-    path = tmp_path / "own.toml"
-    path.write_text("epoch = 5\n")
-    message = refusal("--config", path)
-    assert str(path) in message and "unknown key epoch; did you mean epochs?" in message
-    path.write_text("lr = 1e-3\n")
-    assert "did you mean g_learning_rate or d_learning_rate?" in refusal("--config", path)
-
-
 WRONG = {
-    "epochs": ["0", "-1", "2.5", "many", "", "1e3"],
-    "subset": ["-1", "x"],
-    "batch_size": ["0", "1", "-32"],
-    "sample_every": ["0"],
-    "sample_count": ["0"],
-    "keep_checkpoints": ["0"],
-    "checkpoint_steps": ["-1"],
-    "width": ["0", "-1", "nan", "inf", "wide"],
+    "epochs": ["0", "2.5", "many", "", "1e3"],
+    "batch_size": ["1"],
+    "width": ["0", "nan", "inf"],
     "max_bad": ["-0.1", "1.1"],
-    "label_smoothing": ["0.6", "-0.1"],
-    "batchnorm_momentum": ["0", "1", "1.5"],
-    "beta_1": ["1"],
+    "max_pixels": ["0"],
+    "batchnorm_momentum": ["0", "1"],
     "seed": ["-1", str(2**31)],
-    "subset_seed": [str(2**32)],
-    "g_channels": ["", "1,,2", "0", "8;8", "-4,4", "1.5"],
+    "g_channels": ["", "1,,2", "0", "1.5"],
     "dataset": ["faces", ""],
     "channels": ["2"],
     "output_activation": ["relu"],
-    "strategy": ["tpu"],
-    "crop": ["1,2,3", "30,30,30,40", "9,9,1,1", "-1,0,5,5", "a,b,c,d", "middle", ""],
+    "crop": ["1,2,3", "30,30,30,40", "-1,0,5,5", "a,b,c,d", ""],
     "data": [""],
-    "packs": [""],
-    "init_from": [""],
     "run": [""],
 }
 
@@ -238,10 +204,8 @@ def test_a_wrong_value_is_refused_by_name(name, text):
 @pytest.mark.parametrize(
     "line",
     [
-        *("epochs = 0", "epochs = 2.0", 'epochs = "5"', "epochs = true", "epochs = [1]"),
-        *("flip = 1", 'flip = "yes"', "data = 5", "g_channels = 5", "g_channels = []"),
-        *("g_channels = [1.5]", "g_channels = [true]", "width = nan", "width = -inf"),
-        *("epochs = 2026-01-01", "epochs = {a = 1}", "dataset = 'x'"),
+        *("epochs = 0", "epochs = 2.0", "epochs = true", "epochs = [1]", "flip = 1", "data = 5"),
+        *("g_channels = []", "g_channels = [1.5]", "width = nan", "epochs = 2026-01-01"),
     ],
 )
 def test_a_wrong_value_in_a_file_is_refused_by_file_and_name(line, tmp_path):
@@ -260,19 +224,12 @@ def test_broken_toml_is_refused_by_file(content, tmp_path):
     assert str(path) in refusal("--config", path)
 
 
-def test_a_section_is_no_key(tmp_path):
-    path = tmp_path / "own.toml"
-    path.write_text("[training]\nepochs = 5\n")
-    assert "unknown key training" in refusal("--config", path)
-
-
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
         (["--image-size", 128], ["8 x 2^3 = 64", "128", "base_size 16 would fit"]),
         (["--image-size", 100], ["8 x 2^3 = 64", "100", "multiple of 8"]),
         (["--g-output", "transposed"], ["8 x 2^4 = 128", "base_size 4 would fit"]),
-        (["--g-channels", "64"], ["8 x 2^1 = 16", "base_size 32 would fit"]),
         (["--d-channels", ",".join("4" * 7)], ["7 convolutions halve 64 pixels", "6 or fewer"]),
     ],
 )
@@ -281,18 +238,35 @@ def test_sizes_that_do_not_fit_are_refused_with_the_arithmetic(argv, words):
     assert all(word in message for word in words), message
 
 
+def test_auto_crop_is_the_datasets_own():
+    assert resolved("--dataset", "celeba").crop_box == (30, 55, 150, 175)
+    assert resolved("--dataset", "folder").crop_box is None
+
+
 @pytest.mark.parametrize(
-    ("dataset", "crop"),
+    ("lines", "fits"),
     [
-        *(("celeba", CELEBA_CROP), ("demo", CELEBA_CROP)),
-        *(("folder", "center"), ("mnist", "center"), ("cifar10", "center")),
+        ("average_power = 16.97\naverage_into_g = 0\n", True),  # as every older run has them
+        ("average = 'half_life'\naverage_power = 2.0\n", True),
+        ("average = 'power'\n", False),
+        ("average = 'half_life'\naverage_into_g = 100\n", False),
     ],
 )
-def test_auto_crop_is_the_datasets_own(dataset, crop):
-    config = resolved("--dataset", dataset)
-    assert config.crop == crop
-    box = None if crop == "center" else (30, 55, 150, 175)
-    assert config.crop_box == box
+def test_settings_of_older_versions_are_dropped_where_they_did_nothing(lines, fits, tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text(lines)
+    if fits:
+        assert read_config(path) in (Config(), Config(average="half_life"))
+    else:
+        with refused(str(path), "no longer exist", 'average = "half_life"'):
+            read_config(path)
+
+
+def test_every_help_text_stands_alone():
+    texts = [spec.metadata["help"] for spec in FIELDS.values()]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert not set(text.replace(",", "").split()) & {"it", "them", "these", "same"}
 
 
 def test_crop_may_be_spaced_or_a_list(tmp_path):
@@ -314,22 +288,12 @@ def test_a_resumed_run_may_change_only_what_changes_no_result(name):
     assert set(changed) == set(values) - free
 
 
-def test_width_scales_channel_counts_to_at_least_one():
-    config = Config(width=0.25)
-    assert [config.scaled(n) for n in (128, 64, 1)] == [32, 16, 1]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "argv", "word"),
     [
         (None, ["--epoch", "5"], "did you mean --epochs?"),
-        (None, ["--epochs", "0"], "--epochs"),
-        (None, ["--epochs"], "--epochs"),
         (None, ["--subset", "-1", "--run", "new"], "--subset"),
-        (None, ["--image-size", "100", "--dry-run"], "8 x 2^3"),
-        (None, ["--config", "nothere"], "nothere"),
-        ("epochs = ", ["--config", "own.toml"], "own.toml"),
         ("epoch = 5", ["--config", "own.toml", "--run", "new"], "epochs"),
     ],
 )
@@ -339,23 +303,6 @@ def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(content, argv, wor
     before = sorted(tmp_path.iterdir())
     assert_refused(train(*argv, cwd=tmp_path), word)
     assert sorted(tmp_path.iterdir()) == before
-
-
-@pytest.mark.slow
-def test_generate_refuses_in_one_line_too(tmp_path):
-    assert_refused(generate("--seed", "3", cwd=tmp_path), "did you mean --seeds?")
-    assert_refused(generate("--n", "0", cwd=tmp_path), "--n")
-    assert_refused(generate(cwd=tmp_path), "no run with a generator.keras")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_help_names_every_flag_and_config(tmp_path):
-    done = train("--help", cwd=tmp_path, env={"COLUMNS": "200"})
-    assert (done.returncode, done.stderr) == (0, "")
-    assert all(flag(name) in done.stdout for name in FIELDS)
-    assert ", ".join(names()) in done.stdout
-    assert not list(tmp_path.iterdir())
 
 
 LARGE = {
@@ -420,14 +367,8 @@ def test_help_and_refusals_wait_for_no_large_package(tmp_path):
         (KeyboardInterrupt(), 130, "stopped at once; every file that is written is whole"),
         (ModuleNotFoundError("no", name="tensorflow"), 2, "tensorflow is not installed"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: Permission denied; "),
-        (FileExistsError(errno.EEXIST, "File exists", "/x"), 2, "/x: File exists; "),
-        (IsADirectoryError(errno.EISDIR, "Is a directory", "/x"), 2, "/x: Is a directory; "),
-        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "/x"), 2, "/x: Not a directory; "),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device; "),
-        (OSError(errno.EROFS, "Read-only file system", "/x"), 2, "read-only"),
         (OSError(errno.EIO, "Input/output error", "/x"), 2, "the disk or its connection fails"),
-        (OSError(errno.ESTALE, "Stale file handle", "/x"), 2, "/x: Stale file handle; "),
-        (OSError(errno.ENOTCONN, "Not connected", "/x"), 2, "network disk"),
         (TimeoutError(errno.ETIMEDOUT, "Timed out", "/x"), 2, "network disk"),
     ],
 )
@@ -441,9 +382,3 @@ def test_what_can_stop_a_command_becomes_one_line_and_a_code(error, code, words,
 def test_a_bug_keeps_its_traceback(error):
     with pytest.raises(type(error)):
         run_command(lambda argv: (_ for _ in ()).throw(error))
-
-
-def test_a_command_that_ends_well_gives_its_code():
-    assert run_command(lambda argv: None) == 0
-    assert run_command(lambda argv: 143) == 143
-    assert run_command(lambda argv: types.SimpleNamespace(argv=argv).argv, 7) == 7

@@ -52,28 +52,19 @@ def test_directions_of_another_generator_are_refused(path):
     "change",
     [
         {"vectors": np.full((2, 5), np.nan)},
-        {"vectors": np.zeros(2)},
         {"names": np.array(["one"])},
         {"reach": np.array(["far", "near"])},
         {"names": np.array([{"a": 1}, None])},  # which only an unpickled file could hold
         {"names": np.array(["same", "same"])},
-        {"names": np.array(["one", ""])},
         {"names": np.array(["one", "\x1b[31m"])},
         {"names": np.array(["one", "x" * 10**6])},
         {"names": np.frombuffer(b"\xff" * 8, "<U1")},  # code points that there are none of
-        {"names": np.array([b"one", b"two"])},
         {"kinds": np.array(["kernel", "other"])},
-        {"kinds": np.array(["kernel"])},
         {"vectors": np.eye(2, 4)},
         {"vectors": 2 * np.eye(2, 5)},
-        {"vectors": np.full((2, 5), 1e38, np.float32)},
         {"vectors": np.eye(2, 5).astype(complex)},
-        {"vectors": np.eye(2, 5).astype(int)},
-        {"vectors": np.zeros((2, 5), [("a", "f4")])},
         {"reach": np.array([1.0, 0.0])},
-        {"reach": np.array([1.0, 1e30])},
         {"reach": np.array([1.0, np.nan])},
-        {"generator": np.array(["ab" * 32] * 2)},
         {"generator": np.array(3)},
     ],
 )

@@ -6,26 +6,22 @@ import hashlib
 import io
 import json
 import os
-import zipfile
 
 import numpy as np
 import pytest
-from helpers import SPECIAL, little_memory, put_special, refused, write_zip
+from helpers import SPECIAL, little_memory, put_special, refused
 from tiny_run import VERDICT, make_run
 
 from dcgan_tf.common import files, foreign
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.common.runs import Run, started_in
-from dcgan_tf.common.scores import append_record, is_verdict, read_records
+from dcgan_tf.common.runs import started_in
+from dcgan_tf.common.scores import append_record, is_verdict
 from dcgan_tf.data.pack import is_whole, read_manifest
-from dcgan_tf.data.pack_making import npy_header
-from dcgan_tf.directions.attribute_table import read_attributes
-from dcgan_tf.metrics import features
 from dcgan_tf.report.page import page
-from dcgan_tf.storage import storage
+from dcgan_tf.storage.__main__ import entries
 
-NO_LINK = [kind for kind in SPECIAL if kind not in ("loop", "broken link")]
+NO_LINK = ("pipe", "huge")  # of what test_no_reader_waits tries, through other readers
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
@@ -79,7 +75,6 @@ def test_what_is_no_object_is_none(tmp_path, text):
         (0, True, True),
         (2**53, True, False),
         (-1, True, False),
-        (1.0, True, False),
         (1e-299, True, False),  # what a D that is sure of itself says
         (True, False, False),
         (1e200, False, False),
@@ -119,30 +114,12 @@ def test_what_is_no_whole_array_is_refused(content):
 # Through the places that read
 
 
-def test_a_table_in_a_zip_that_cannot_be_unpacked_is_refused(tmp_path):
-    table = b"a b\nx.jpg 1 -1\n"
-    path = write_zip(tmp_path / "lzma.zip", {"t.txt": table}, zipfile.ZIP_LZMA)
-    with refused(f"--attributes {path}", "compressed by lzma"):
-        read_attributes(path)
-    path = write_zip(tmp_path / "bad.zip", {"t.txt": table * 99}, zipfile.ZIP_DEFLATED)
-    content = bytearray(path.read_bytes())
-    content[40:50] = bytes(10)
-    path.write_bytes(content)
-    with refused("damaged in the zip"):
-        read_attributes(path)
-    with zipfile.ZipFile(tmp_path / "secret.zip", "w") as archive:
-        archive.writestr("t.txt", table)
-        archive.filelist[0].flag_bits = 1
-    with refused("encrypted"):
-        read_attributes(tmp_path / "secret.zip")
-
-
 @pytest.fixture
 def pack(tmp_path):
     folder = tmp_path / "packs/own-8-0123456789abcdef"
     folder.mkdir(parents=True)
     pixels = bytes(2 * 8 * 8 * 3)
-    (folder / "pixels.npy").write_bytes(npy_header((2, 8, 8, 3)) + pixels)
+    np.save(folder / "pixels.npy", np.zeros((2, 8, 8, 3), np.uint8))
     manifest = {"shape": [2, 8, 8, 3], "skipped": {}, "names": ["a", "b"], "where": "own"}
     manifest["pixels_sha256"] = hashlib.sha256(pixels).hexdigest()
     (folder / "manifest.json").write_text(json.dumps(manifest))
@@ -159,19 +136,7 @@ def test_a_pack_whose_files_are_none_is_not_whole(pack, kind, name):
         assert not is_whole(pack)
         assert (read_manifest(pack) is None) == (name == "manifest.json")
         with contextlib.suppress(UserError):  # no pack is there
-            assert [entry.kind for entry in storage.entries(pack.parent)] == ["pack"]
-
-
-@pytest.mark.parametrize("kind", NO_LINK)
-@pytest.mark.parametrize("name", ["entry.json", "statistics.npz", "features.npy"])
-def test_cached_features_that_are_no_files_are_damaged(tmp_path, kind, name):
-    entry = {"recipe": {}, "pixels_sha256": "0"}  # as older versions wrote it
-    (tmp_path / "entry.json").write_text(json.dumps(entry))
-    np.save(tmp_path / "features.npy", np.zeros((2, 3), np.float32))
-    (tmp_path / name).unlink(missing_ok=True)
-    put_special(tmp_path / name, kind)
-    with little_memory():
-        assert not features._is_whole(tmp_path, features.Images("x", 2, {}, list), ("mixed_7",))
+            assert [entry.kind for entry in entries(pack.parent)] == ["pack"]
 
 
 @pytest.mark.parametrize("kind", NO_LINK)
@@ -183,27 +148,12 @@ def test_a_run_whose_files_are_none_is_read_without_them(tmp_path, kind):
         put_special(path, kind)
     with little_memory(5e7):
         assert b"left out" in page((run,))
-        assert started_in(run).as_posix() == "."
+        assert started_in(run) is None
 
 
-@pytest.mark.parametrize("value", ["many", None, [], float("nan"), 1e-299])
+@pytest.mark.parametrize("value", ["many", None, 1e-299])
 @pytest.mark.parametrize("name", ["copies", "allowed", "samples", "verdict"])
 def test_a_verdict_has_numbers_where_numbers_belong(name, value):
     right = isinstance(value, float) and value == value and name in ("copies", "allowed")
     assert is_verdict(VERDICT | {name: value}) == (right or (name, value) == ("verdict", "many"))
     assert is_verdict(VERDICT)
-
-
-@pytest.mark.parametrize("name", ["step", "images_seen", "epoch", "d_loss", "d_real"])
-@pytest.mark.parametrize("value", [1e-299, 1e299, -1e-299])
-def test_a_page_is_written_of_numbers_that_are_hardly_any(tmp_path, name, value):
-    run = make_run(tmp_path / "one", epochs=2)
-    lines = [json.loads(line) | {name: value} for line in run.metrics.read_text().splitlines()]
-    run.metrics.write_text("\n".join(map(json.dumps, lines)))
-    assert page((run,))
-
-
-def test_scores_that_cannot_be_read_are_named(tmp_path):
-    run = Run(tmp_path)
-    put_special(run.evaluation, "pipe")
-    assert read_records(run.evaluation) == []

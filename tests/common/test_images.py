@@ -118,12 +118,6 @@ def test_gif_keeps_the_colours_of_its_last_frame(tmp_path):
         np.testing.assert_allclose(np.asarray(gif.convert("RGB")), np.asarray(last), atol=4)
 
 
-def test_a_gif_of_one_frame(tmp_path):
-    save_gif(tmp_path / "a.gif", list(bars(1, 8)))
-    with Image.open(tmp_path / "a.gif") as gif:
-        assert gif.n_frames == 1
-
-
 def test_a_long_gif_keeps_first_and_last_of_an_even_choice(tmp_path):
     save_gif(tmp_path / "a.gif", list(bars(250, 256)))
     numbers = [number for number, _ in read_gif(tmp_path / "a.gif")]

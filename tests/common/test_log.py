@@ -34,15 +34,6 @@ def test_log_keeps_what_was_said_and_what_was_not(tmp_path, capsys):
     assert kept(tmp_path / "log.txt") == expected
 
 
-def test_another_stream_replaces_the_first_and_hush_ends_it(capsys):
-    speak()
-    speak("stderr")
-    log.info("here")
-    hush()
-    log.info("nowhere")
-    assert capsys.readouterr() == ("", "here\n")
-
-
 def test_names_cannot_steer_the_terminal(tmp_path, capsys):
     speak()
     name = "\x1b]0;owned\x07.jpg"

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from helpers import REPO, refused, resolved, write_files
 
-from dcgan_tf.common import files, generator_flags, runs
+from dcgan_tf.common import files, pretrained, runs
 from dcgan_tf.common.atomic_write import replacing, write_lines, write_text
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
@@ -32,12 +31,6 @@ def saved_run(root, config=None):
     root.mkdir()
     (root / "config.toml").write_text(to_toml(config or resolved()), encoding="utf-8")
     return Run(root)
-
-
-def test_threads_never_share_a_directory(tmp_path):
-    with ThreadPoolExecutor(8) as pool:
-        made = list(pool.map(lambda _: files.next_directory(tmp_path / "runs", "x"), range(40)))
-    assert sorted(path.name for path in made) == [f"{n:04d}-x" for n in range(1, 41)]
 
 
 def test_processes_never_share_a_directory(tmp_path):
@@ -59,17 +52,6 @@ def test_numbers_go_on_after_the_highest(tmp_path):
         (tmp_path / name).mkdir()
     assert files.next_directory(tmp_path, "celeba").name == "0008-celeba"
     assert files.next_directory(tmp_path).name == "0009"
-
-
-def test_replacing_writes_whole(tmp_path):
-    path = tmp_path / "a.png"
-    path.write_text("old")
-    with replacing(path) as temporary:
-        assert temporary.suffix == ".png" and temporary.parent == tmp_path
-        temporary.write_text("new")
-        assert path.read_text() == "old"
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
@@ -203,27 +185,6 @@ def test_newest_is_the_run_whose_generator_was_written_last(here):
     assert runs.newest().root.name == "0002-b"
 
 
-def test_newest_leaves_out_what_is_no_run_and_names_what_it_may_not_read(here, monkeypatch, caplog):
-    for name in ("0001-a", "0002-closed", "0003-odd"):
-        (here / "runs" / name).mkdir(parents=True)
-        (here / "runs" / name / "generator.keras").write_bytes(b"")
-    (here / "runs/0003-odd/generator.keras").unlink()
-    (here / "runs/0003-odd/generator.keras").mkdir()
-    os.symlink("0004-loop", here / "runs/0004-loop")
-    (here / "runs/notes.txt").write_text("x")
-    is_file = Path.is_file
-
-    def closed(path):  # root may read everything, and tests may run as root
-        if "closed" in str(path):
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return is_file(path)
-
-    monkeypatch.setattr(Path, "is_file", closed)
-    assert runs.newest().root.name == "0001-a"
-    (said,) = caplog.messages
-    assert "runs/0002-closed: left out, it cannot be read (Permission denied)" in said
-
-
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     with refused("--run runs/nope: no such folder; there is no run in runs"):
         runs.existing(Run("runs/nope"))
@@ -233,13 +194,7 @@ def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     assert runs.existing(Run("runs/notes")).root == Path("runs/notes")
     listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
     with refused(f"nope: no such folder; there are {listed} and 2 more"):
-        generator_flags.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
-
-
-def test_newest_where_runs_is_a_file(here):
-    (here / "runs").write_text("x")
-    with pytest.raises(UserError, match="no run with a generator.keras"):
-        runs.newest()
+        pretrained.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
 
 
 def test_lines_survive_and_torn_ones_are_dropped(tmp_path):

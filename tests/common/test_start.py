@@ -1,4 +1,4 @@
-"""How a command starts, whatever the environment holds: streams, Keras' settings, the clock."""
+"""How a command starts, whatever the environment holds: streams, Keras' settings."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import sys
 import pytest
 from helpers import REPO
 
-from dcgan_tf.common import limits, start_tensorflow
+from dcgan_tf.common import start_tensorflow
 from dcgan_tf.common.errors import UserError
 
 PYTHON = f'"{sys.executable}"'
@@ -52,8 +52,7 @@ ASCII, UTF_8 = {"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C.UTF-8"}
 @pytest.mark.parametrize(
     ("streams", "env"),
     [
-        *((">&-", ASCII), ("2>&-", UTF_8), (">&- 2>&-", ASCII), ("<&- >&- 2>&-", UTF_8)),
-        *(("| head -1", ASCII), ("2>&1 | head -1", UTF_8), (">/dev/null", ASCII)),
+        *((">&- 2>&-", ASCII), ("| head -1", ASCII), ("2>&1 | head -1", UTF_8)),
         *(("2> >(head -1 >/dev/null) | true", UTF_8), ("| true", {"LC_ALL": "C"})),
     ],
 )
@@ -98,12 +97,9 @@ def test_a_full_disk_behind_stdout_is_said(tmp_path):
     ("command", "code"),
     [
         ("$TRAIN --help | head -1; exit ${PIPESTATUS[0]}", 0),
-        ("$TRAIN --help >&- 2>&-", 0),
         ("$TRAIN --epoch 5 2>&-", 2),
-        ("$TRAIN --epoch 5 >&-", 2),
         ("$TRAIN --data $'\\xff' --subset x", 2),
         ("COLUMNS=rubbish $TRAIN --help", 0),
-        ("COLUMNS=1 LINES=-5 TERM=none $TRAIN --help", 0),
     ],
 )
 def test_without_home_terminal_or_streams(command, code, tmp_path):
@@ -141,27 +137,20 @@ def test_what_keras_is_set_to_elsewhere_changes_nothing(tmp_path):
     ]
 
 
+def stop():
+    raise ZeroDivisionError
+
+
 @pytest.mark.parametrize(
-    ("about", "refused"),
-    [
-        ("processor\t: 0\nflags\t\t: fpu sse4_2 avx512f\n", True),
-        ("processor\t: 0\nflags\t\t: fpu avx sse4_2\nflags\t\t: fpu\n", False),
-        ("processor\t: 0\nFeatures\t: fp asimd\n", False),
-    ],
+    ("flags", "refused"), [("flags\t\t: fpu sse4_2 avx512f", True), ("Features\t: fp", False)]
 )
 def test_a_processor_for_which_tensorflow_is_not_built_is_named(
-    about, refused, tmp_path, monkeypatch
+    flags, refused, tmp_path, monkeypatch
 ):
-    (tmp_path / "cpuinfo").write_text(about)
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\n{flags}\n")
     monkeypatch.setattr(start_tensorflow, "_CPU", tmp_path / "cpuinfo")
-    monkeypatch.setattr(limits, "memory", lambda: 0)  # asked next
-    with pytest.raises(UserError, match="no AVX.*QEMU" if refused else "of memory"):
-        start_tensorflow.start_tensorflow()
-
-
-def test_too_little_memory_for_tensorflow_is_named(monkeypatch):
-    monkeypatch.setattr(limits, "memory", lambda: 300_000_000)
-    with pytest.raises(UserError, match="300.0 MB of memory and TensorFlow alone needs 536.9 MB"):
+    monkeypatch.setattr(start_tensorflow.platform, "machine", stop)  # asked next
+    with pytest.raises(UserError if refused else ZeroDivisionError, match="no AVX.*QEMU|"):
         start_tensorflow.start_tensorflow()
 
 

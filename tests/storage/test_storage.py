@@ -9,8 +9,7 @@ import pytest
 from helpers import write_files
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.storage.__main__ import main
-from dcgan_tf.storage.storage import entries
+from dcgan_tf.storage.__main__ import entries, main
 
 PACK = {
     "manifest.json": b'{"pixels_sha256": "0", "shape": [2, 4, 4, 3], "where": "faces.zip"}',
@@ -46,8 +45,8 @@ def test_all_is_listed_with_size_and_content(kept, caplog):
     caplog.set_level(logging.INFO, "dcgan_tf")
     assert main([]) is None
     text = caplog.text
-    assert "celeba-64-1" in text and "pictures [2, 4, 4, 3], faces.zip" in text
-    for words in ("2.0 MB", "9 pictures", "unfinished", "4 of them"):
+    assert "celeba-64-1" in text and "images [2, 4, 4, 3], faces.zip" in text
+    for words in ("2.0 MB", "9 images", "unfinished", "4 of them"):
         assert words in text
     assert "holiday" not in text and "link" not in text and "celeba-64-3" not in text
     assert len(list(kept.iterdir())) == 11
