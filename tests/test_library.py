@@ -1,4 +1,4 @@
-"""What others import: `fit` on any pictures, plain logs, Keras' callbacks, saving, loading."""
+"""What others import: `fit` on any images, plain logs, Keras' callbacks, saving, loading."""
 
 import csv
 import dataclasses
@@ -30,7 +30,7 @@ KEYS = ["d_loss", "g_loss", "d_real", "d_fake"]
 
 
 def plain(count=16, drop_remainder=True):
-    """uint8 pictures in batches, as a user has them."""
+    """uint8 images in batches, as a user has them."""
     return tf.data.Dataset.from_tensor_slices(PIXELS[:count]).batch(BATCH, drop_remainder)
 
 
@@ -124,8 +124,8 @@ def test_pictures_alone_draw_what_numbered_ones_draw():
 @pytest.mark.slow
 def test_each_epoch_of_plain_pictures_draws_other_latents():
     model, drawn = build(tiny()), []
-    count = model._count
-    model._count = lambda own: drawn.append(count(own)) or drawn[-1]
+    count = model.count_images
+    model.count_images = lambda own: drawn.append(count(own)) or drawn[-1]
     model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), run_eagerly=True)
     model.fit(plain(), epochs=2, verbose=0)
     assert np.array_equal(np.concatenate(drawn), np.arange(4 * BATCH))
@@ -146,7 +146,7 @@ def shuffled(batch):
         (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
         (lambda: plain().map(lambda x: x[..., :1]), "a batch is .8, 64, 64, 1., expected .8, 64"),
-        (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the pictures"),
+        (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the images"),
         (lambda: plain().map(lambda x: {"image": x}), 'expected "image" and int64 "index"'),
         (lambda: plain().map(lambda x: x[..., 0]), "expected images"),
     ],
@@ -160,7 +160,7 @@ def test_data_that_would_draw_wrong_noise_are_refused(data, words):
 class LeastSquares:
     """A user's own loss (Mao et al. 2017)."""
 
-    def discriminator(self, real_logits, fake_logits, draws):
+    def discriminator(self, real_logits, fake_logits, rng):
         return tf.reduce_mean((real_logits - 1) ** 2 + fake_logits**2) / 2
 
     def generator(self, fake_logits):
@@ -171,10 +171,10 @@ class LeastSquares:
 def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     seen = []
 
-    def darker(pictures, draws):
-        return pictures * draws.uniform(noise.FLIPS, 1)[..., None, None]
+    def darker(images, rng):
+        return images * rng.uniform(noise.FLIPS, 1)[..., None, None]
 
-    def r1(real_slopes, fake_slopes, draws):
+    def r1(real_slopes, fake_slopes, rng):
         seen.append(fake_slopes.shape)
         return tf.reduce_mean(tf.reduce_sum(real_slopes**2, [1, 2, 3]))
 
@@ -198,7 +198,7 @@ def test_a_model_from_a_config_has_all_of_it():
     model = DCGAN.from_config(config)
     assert type(model.loss_terms) is dcgan_tf.Hinge and model.penalty.r1 == 1.0
     assert model.augment is flip and model.d_augment.kinds == ("shift",)
-    assert model.average.images == 4000 and model.averaged is not None and model.fresh_fakes
+    assert model.ema.images == 4000 and model.ema_generator is not None and model.fresh_fakes
     assert (model.batch_size, model.seed) == (8, 7)
     rates = [float(each.learning_rate) for each in (model.g_optimizer, model.d_optimizer)]
     assert rates == pytest.approx([3e-4, 2e-4]) and model.g_optimizer.beta_1 == 0.3
@@ -367,7 +367,7 @@ def test_the_example_of_the_readme_runs(here):
         if "images_dataset" in code
     )
     assert len(example.strip().splitlines()) <= 15
-    write_files(here / "pictures", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
+    write_files(here / "images", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
     code = example.replace("width=0.25", "width=0.05")
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -30,7 +30,7 @@ def networks(synchronized=False, **settings):
 def watched(monkeypatch):
     """list: the layers that a faster form computes, as they come."""
     seen = []
-    for name in ("_normalized", "_convolved"):
+    for name in ("_normalize", "_convolve_by_columns"):
         original = getattr(module, name)
 
         def spy(layer, *args, original=original):

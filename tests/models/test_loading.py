@@ -17,7 +17,6 @@ from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import open_zip
-from dcgan_tf.models import loading
 from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator, load_network
@@ -263,14 +262,14 @@ class OwnLoss(NonSaturating):
     """A loss that the program which loads the file does not know."""
 
 
-@pytest.mark.parametrize("average", [None, HalfLife(4)])
-def test_of_a_whole_dcgan_the_generator_is_taken_that_it_shows(average, tmp_path):
-    model = build(tiny(), average=average, loss=OwnLoss())
+@pytest.mark.parametrize("ema", [None, HalfLife(4)])
+def test_from_a_whole_dcgan_the_ema_is_taken_if_there_is_one(ema, tmp_path):
+    model = build(tiny(), ema=ema, loss=OwnLoss())
     fit(model)
     model.save(tmp_path / "gan.keras")
     sampler = load_generator(tmp_path / "gan.keras")
     np.testing.assert_array_equal(sampler.generate(n=2), model.sampler.generate(n=2))
-    assert sampler.sha256 == weights_sha256(model.shown)
+    assert sampler.sha256 == weights_sha256(model.inference_generator)
 
 
 def of_hdf5(path):
@@ -315,7 +314,7 @@ def test_dcgan_trains_a_generator_however_keras_wrote_it_down(make, tmp_path):
     height, width, channels = generator.outputs[0].shape[1:]
     shape = keras.Input((height, width, channels))
     discriminator = keras.Sequential([shape, layers.Flatten(), layers.Dense(1)])
-    model = DCGAN(generator, discriminator, batch_size=4, average=HalfLife(4))
+    model = DCGAN(generator, discriminator, batch_size=4, ema=HalfLife(4))
     model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
     before = generator.get_weights()
     pixels = np.random.RandomState(0).randint(0, 256, (8, height, width, channels), np.uint8)
@@ -376,49 +375,20 @@ def test_a_config_of_giants_is_refused_before_there_are_weights(good, tmp_path):
         load_network(repacked(tmp_path / "g.keras", files), "--model")
 
 
-def test_weights_that_claim_40_gb_are_refused(good, tmp_path):
-    files = entries(good)
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        file.create_dataset("layers/dense/vars/0", (10_000_000_000,), "float32", chunks=(1024,))
-    files["model.weights.h5"] = buffer.getvalue()
-    with pytest.raises(UserError, match=r"its weights claim 40\.0 GB"):
-        load_network(repacked(tmp_path / "g.keras", files), "--model")
-
-
 def test_weights_in_another_file_are_refused(good, tmp_path):
     files = entries(good)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
     files["model.weights.h5"] = buffer.getvalue()
-    with pytest.raises(UserError, match="layers of its weights lies in another place"):
+    with pytest.raises(UserError, match="ExternalLink"):
         load_network(repacked(tmp_path / "g.keras", files), "--model")
-
-
-def test_a_network_that_the_memory_is_too_small_for(good, monkeypatch):
-    monkeypatch.setattr(loading.limits, "memory", lambda: 1000)
-    with pytest.raises(UserError, match="needs about .* of memory for 32 pictures"):
-        load_network(good, "--model")
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_largest_map_is_found_in_networks_of_networks_too(nested, tmp_path, monkeypatch):
-    model = keras.Sequential([keras.Input((5,))])
-    end = layers.UpSampling2D(64), layers.Activation("tanh"), layers.AveragePooling2D(64)
-    parts = layers.Dense(48), layers.Reshape((4, 4, 3)), *end
-    for layer in [keras.Sequential(parts)] if nested else parts:
-        model.add(layer)
-    model.save(tmp_path / "g.keras")
-    monkeypatch.setattr(loading.limits, "memory", lambda: 8 * 32 * (4 * 64) ** 2 * 3 - 1)
-    with refused("needs about 50.3 MB of memory for 32 pictures"):
-        load_network(tmp_path / "g.keras", "--model")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "g.keras")
-    with pytest.raises(UserError, match="pipe or device"):
+    with pytest.raises(UserError, match="pipe"):
         load_generator(tmp_path / "g.keras", "--model")
 
 

@@ -13,7 +13,7 @@ from dcgan_tf.train.callbacks.midway import AverageIntoG
 @pytest.mark.slow
 @pytest.mark.parametrize(("images", "step"), [(0, None), (1, 1), (BATCH, 1), (BATCH + 1, 2)])
 def test_g_becomes_its_average_before_the_step_after_so_many_images(images, step):
-    model, journal = build(tiny(), average=HalfLife(1000, ramp=0)), Journal(4, "")
+    model, journal = build(tiny(), ema=HalfLife(1000, ramp=0)), Journal(4, "")
     callback = AverageIntoG(journal, tiny(average_into_g=images, batch_size=BATCH))
     callback.set_model(model)
     became = []

@@ -191,8 +191,8 @@ class Checkpoint(keras.callbacks.Callback):
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 step = self._journal.step
                 raise _diverged(f"{name} became NaN by step {step}", self._run, step)
-        save_network(self.model.shown, self._run.generator)
-        if self.model.averaged:
+        save_network(self.model.inference_generator, self._run.generator)
+        if self.model.ema_generator:
             save_network(self.model.generator, self._run.raw_generator)
         save_network(self.model.discriminator, self._run.discriminator)
         keep = self._config.keep_checkpoints

@@ -98,7 +98,7 @@ class Scores(keras.callbacks.Callback):
         record = self._score(epoch + 1)
         add_record(self._run, record)
         if is_best(self._best, record):
-            publish_best(self._run, self.model.shown, record)
+            publish_best(self._run, self.model.inference_generator, record)
             self._best = record
         with attempt(self._run.scores):
             draw_scores(self._run, record, self._best)
@@ -108,7 +108,7 @@ class Scores(keras.callbacks.Callback):
 
     def _score(self, epoch):
         """dict: one line of evaluation.jsonl."""
-        pictures = generated(self.model.shown, self._count)
+        pictures = generated(self.model.inference_generator, self._count)
         with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
             scores = self._judge.score(pictures, bar.update, keep=False)
         self._first = 0
