@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.chain import outputs_of
 from dcgan_tf.models.pixels import check_logits
 
 _MARK = "DCGAN: "
@@ -16,7 +17,8 @@ def check_networks(generator: keras.Model, discriminator: keras.Model):
     """Raise UserError unless D takes what G makes and gives one logit for it."""
     if not getattr(discriminator, "inputs", None):
         return  # a subclassed model has no known shapes
-    made, taken = tuple(generator.output_shape[1:]), tuple(discriminator.input_shape[1:])
+    made = tuple(outputs_of(generator)[0].shape[1:])
+    taken = tuple(discriminator.input_shape[1:])
     if len(made) != len(taken) or any(t not in (None, m) for m, t in zip(made, taken, strict=True)):
         raise UserError(f"the generator makes {made} and the discriminator takes {taken}")
     if discriminator.output_shape[1:] != (1,):

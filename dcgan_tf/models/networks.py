@@ -108,7 +108,8 @@ class SpectralConv2D(layers.Conv2D):
     D then changes by no more than the image does (Miyato et al. 2018). Keras' own wrapper
     overwrites the kernel in each step and keeps a vector whose first value is random. These layers
     compute the norm anew from the kernel: a resumed training has nothing more to restore, and all
-    devices agree. Files with them open after `import dcgan_tf`, which registers them once Keras is there.
+    devices agree. Files with them open after `import dcgan_tf`, which registers them once Keras is
+    there.
     """
 
     def convolution_op(self, inputs, kernel):

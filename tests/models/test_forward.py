@@ -208,9 +208,9 @@ def trained(network):
 )
 def test_where_nothing_is_learnt_normalization_is_part_of_the_convolution(recipe, monkeypatch):
     folded = []
-    original = module._folded
+    original = module._fold
     monkeypatch.setattr(
-        module, "_folded", lambda *args: folded.append(args[0].name) or original(*args)
+        module, "_fold", lambda *args: folded.append(args[0].name) or original(*args)
     )
     random = np.random.default_rng(6)
     g, d = map(trained, networks(**recipe))
