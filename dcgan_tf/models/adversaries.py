@@ -45,10 +45,11 @@ class Adversaries(keras.Model):
         self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
         # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
         # all read the same number, so all stop after the same step.
-        self.wants_stop = tf.Variable(0.0, trainable=False)
+        self.wants_stop = tf.Variable(tf.zeros(()), trainable=False)
         first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self.stop_wished = tf.Variable(0.0, trainable=False, aggregation=first)
-        self.diverged = tf.Variable([0.0] * 3, trainable=False, dtype="float64", aggregation=first)
+        self.stop_wished = tf.Variable(tf.zeros(()), trainable=False, aggregation=first)
+        zeros = tf.zeros(3, tf.float64)
+        self.diverged = tf.Variable(zeros, trainable=False, aggregation=first)
 
     def compile(
         self,

@@ -20,7 +20,7 @@ NUMBERS = 8  # random numbers of an image, before those that decide which kinds 
 def flip(images: tf.Tensor, rng: noise.BatchRNG) -> tf.Tensor:
     """Mirror each image, (n, height, width, channels), left-right with probability 1/2."""
     coin = rng.uniform(noise.FLIPS, 1, images.dtype)
-    return tf.where(coin[..., None, None] < 0.5, images[:, :, ::-1], images)
+    return tf.where(coin[:, :, None, None] < 0.5, images[:, :, ::-1], images)
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")

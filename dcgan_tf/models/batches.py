@@ -28,7 +28,7 @@ def check_networks(generator: keras.Model, discriminator: keras.Model):
     check_logits(discriminator)
 
 
-def check_dataset(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> tf.data.Dataset:
+def check_dataset(dataset: tf.data.Dataset | None, shape: tuple[int, ...]) -> tf.data.Dataset:
     """Check a data set and add checks to its pipeline, for batches that would get wrong noise.
 
     Args:

@@ -40,7 +40,7 @@ class HalfLife(Serializable):
         half_life = tf.constant(float(self.images))
         if self.ramp:
             half_life = tf.minimum(half_life, self.ramp * tf.cast(images_seen, tf.float32))
-        return 0.5 ** (batch_size / half_life)
+        return tf.pow(0.5, batch_size / half_life)
 
 
 def copy_of(generator: keras.Model) -> keras.Model:

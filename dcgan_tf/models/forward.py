@@ -11,6 +11,7 @@ one of plain Keras layers, on disk too.
 """
 
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -31,7 +32,7 @@ def infer(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
     return _run(network, inputs, training=False)
 
 
-def _run(network, inputs, training):
+def _run(network, inputs, training) -> Any:
     layers = chain_of(network)
     if layers is None:  # the layers' order alone does not say what such a network computes
         return network(inputs, training=training)
@@ -88,7 +89,7 @@ def _fold(layer, norm, inputs):
     return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
 
 
-def _convolve(layer, inputs, kernel):
+def _convolve(layer, inputs, kernel) -> Any:
     """Apply the layer with this kernel and without a bias."""
     inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, kernel))
     if type(layer) is keras.layers.Conv2D:
@@ -108,7 +109,7 @@ def _fuses(layer) -> bool:
     """Whether TensorFlow's fused operation computes this layer: batch normalization of maps."""
     return (
         type(layer) is keras.layers.BatchNormalization
-        and layer.input_spec.ndim == 4
+        and layer.input_spec.ndim == 4  # pyright: ignore
         and layer.axis in (-1, 3)
         and layer.center
         and layer.scale
@@ -145,7 +146,7 @@ def _batch_norm(inputs, gamma, beta, epsilon):
     return outputs, mean, _biased(variance, _count(inputs))
 
 
-def _synchronized(inputs, gamma, beta, epsilon):
+def _synchronized(inputs, gamma, beta, epsilon) -> Any:
     """Normalize over the images of all devices, which have equally many each.
 
     TensorFlow's operation sees this device alone. So it measures here, the devices exchange means,

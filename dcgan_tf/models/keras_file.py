@@ -3,7 +3,7 @@
 import io
 import json
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
@@ -58,25 +58,15 @@ def refuse(error: Exception, path: Path, where: str) -> NoReturn:
 def _refuse_hdf5(path):
     """Refuse Keras' older formats and say how to convert them."""
     with path.open("rb") as file:
-        if file.read(len(HDF5)) != HDF5:
-            return
-        file.seek(0)
-        import h5py
-
-        with h5py.File(file, "r") as content:
-            whole = "model_config" in content.attrs
-    if whole:
-        raise UserError(
-            "a network in Keras' older format, .h5; expected a .keras file: in Python, "
-            'keras.saving.load_model("OLD.h5", compile=False).save("NEW.keras")'
-        )
-    raise UserError(
-        "weights alone, no network; expected a .keras file: in Python, build the network that they "
-        'belong to, network.load_weights("OLD.weights.h5"), network.save("NEW.keras")'
-    )
+        if file.read(len(HDF5)) == HDF5:
+            raise UserError(
+                "a file in Keras' older format or of weights alone; expected a .keras file: in "
+                'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
+                'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")'
+            )
 
 
-def _strip_compile(part):
+def _strip_compile(part) -> Any:
     """Leave losses and optimizers, which may be of another program, out of a config."""
     if isinstance(part, list):
         return [_strip_compile(item) for item in part]
@@ -91,7 +81,7 @@ def _extract_group(weights, parts):
 
     buffer = io.BytesIO()
     with h5py.File(io.BytesIO(weights), "r") as whole, h5py.File(buffer, "w") as file:
-        group = whole[next(name for name in parts if name in whole)]
+        group: Any = whole[next(name for name in parts if name in whole)]
         for name in group:
             group.copy(name, file)
     return buffer.getvalue()

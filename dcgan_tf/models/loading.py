@@ -1,14 +1,11 @@
 """Load networks from `.keras` files; recognize a generator by its input and output."""
 
-import copy
-import math
 import re
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan_tf.common import limits, pretrained
 from dcgan_tf.common.errors import UserError
@@ -19,7 +16,10 @@ from dcgan_tf.models.sampling import Sampler
 
 # In a whole DCGAN's file, the EMA first; "averaged" is its name on disk (gan.py).
 GENERATORS = ("averaged", "ema_generator", "generator")
-GENERATOR = "one input (n, latent_dim), one output (n, height, width, 1 or 3)"
+GENERATOR = (
+    "one input (n, latent_dim), one output (n, height, width, 1 or 3) of at most "
+    f"{limits.SIDE} pixels a side"
+)
 
 
 def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
@@ -40,7 +40,6 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
     where = f"{flag} {path}".strip()
     structure, weights = read_structure(path, flag, parts)
     try:
-        _check_size(copy.deepcopy(structure), len(weights))  # Keras changes it while it builds
         network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         outputs_of(network)
         # Not Keras' load_model, which builds the losses of the networks in a network.
@@ -87,7 +86,7 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     path = run.generator if run.root.is_dir() else Path(path)
     model = _with_flat_latents(load_network(path, flag, GENERATORS))
     where = f"{flag} {path}".strip()
-    if missing := not_a_generator(model):
+    if missing := why_no_generator(model):
         raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
     check_finite(model, where)
     try:
@@ -151,58 +150,22 @@ def _without_policies(part):
     return {key: _without_policies(value) for key, value in part.items()}
 
 
-def not_a_generator(model: keras.Model) -> str:
+def why_no_generator(model: keras.Model) -> str:
     """Say why a network is no generator; "" if it is one."""
-    inputs, outputs = model.inputs, model.outputs
-    if len(inputs) != 1:
-        return f"has {len(inputs)} inputs"
-    if len(outputs) != 1:
-        return f"has {len(outputs)} outputs"
-    return _wrong_input(inputs[0]) or _wrong_output(outputs[0])
-
-
-def _wrong_input(latents):
-    if len(latents.shape) != 2:
-        return f"takes {_words(latents.shape)}"
-    if latents.shape[1] is None:
-        return "takes latents of any length"
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        return f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
+    latents, images = model.inputs[0], model.outputs[0]
     if latents.shape[0] is not None:
         return f"takes {latents.shape[0]} latents at once, no other number"
-    return "" if _is_float(latents) else f"takes {latents.dtype}, not float"
-
-
-def _wrong_output(images):
-    _, *size = images.shape
-    if len(size) != 3:
+    if len(latents.shape) != 2 or latents.shape[1] is None:
+        return f"takes {_words(latents.shape)}"
+    size = images.shape[1:]
+    if len(size) != 3 or None in size or size[2] not in (1, 3) or max(size) > limits.SIDE:
         return f"gives {_words(images.shape)}"
-    if None in size:
-        return f"gives images of any size, {_words(images.shape)}"
-    if size[2] not in (1, 3):
-        first = size[0] in (1, 3)
-        what = "channels first" if first else f"{size[2]} channels"
-        return f"gives images with {what}, {_words(images.shape)}"
-    if max(size) > limits.SIDE:
-        return f"gives {_words(images.shape)}, more than {limits.SIDE} pixels a side"
-    return "" if _is_float(images) else f"gives {images.dtype}, not float"
-
-
-def _is_float(tensor):
-    return keras.backend.is_float_dtype(tensor.dtype)
+    if not all(keras.backend.is_float_dtype(tensor.dtype) for tensor in (latents, images)):
+        return f"takes {latents.dtype} and gives {images.dtype}, not float"
+    return ""
 
 
 def _words(shape):
-    return (
-        "(" + ", ".join(["n", *("any" if size is None else str(size) for size in shape[1:])]) + ")"
-    )
-
-
-def _check_size(structure, weights_bytes):
-    """Refuse a damaged config that claims more parameters than the file has, before they exist.
-
-    In a graph of TensorFlow 1's kind variables have shapes and no values.
-    """
-    with tf.Graph().as_default():
-        model = keras.saving.deserialize_keras_object(structure, safe_mode=True)
-        parameters = sum(math.prod(weight.shape) for weight in getattr(model, "weights", []))
-    if parameters > weights_bytes:  # a byte each is the least
-        raise UserError(f"has {parameters:,} parameters, but {weights_bytes:,} bytes of weights")
+    return f"({', '.join(['n', *('any' if size is None else str(size) for size in shape[1:])])})"

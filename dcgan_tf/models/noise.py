@@ -34,7 +34,7 @@ class BatchRNG:
         self._positions = index % batch_size
         self.images_seen = self.step * batch_size
 
-    def normal(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
+    def normal(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
         """Draw a standard normal vector for each sample, (n, length) in all.
 
         Args:
@@ -47,7 +47,7 @@ class BatchRNG:
         both = tf.concat([radius * tf.sin(angle), radius * tf.cos(angle)], axis=1)
         return self._share(tf.cast(both[:, :length], dtype))
 
-    def uniform(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
+    def uniform(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
         """Like `normal`, uniform in [0, 1)."""
         return self._share(self._fractions(stream, length, dtype))
 
@@ -56,11 +56,11 @@ class BatchRNG:
         # another shape a sine may be rounded differently.
         return tf.gather(whole, self._positions)
 
-    def _fractions(self, stream, length, dtype="float32"):
+    def _fractions(self, stream, length, dtype: tf.DType | str = "float32"):
         key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self.step)
         # Philox by name: the default generator depends on the device. And bits, not floats: XLA
         # makes other floats from the same key than TensorFlow, but the same bits.
         shape = (self._batch_size, length)
-        bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+        bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")  # pyright: ignore
         kept = MANTISSA_BITS.get(tf.as_dtype(dtype).name, 23)  # one more might round up to 1
         return tf.cast(tf.bitwise.bitwise_and(bits, 2**kept - 1), dtype) * 2.0**-kept

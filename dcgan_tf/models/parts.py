@@ -81,7 +81,7 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
         synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
         return build_generator(config, synchronized), build_discriminator(config, synchronized)
     networks = import_object(config.networks, "networks") if given is None else given
-    generator, discriminator = networks() if callable(networks) else networks
+    generator, discriminator = networks() if callable(networks) else networks  # pyright: ignore
     made, size = generator.output_shape[1:], config.image_size
     if made != (size, size, config.channels):
         raise UserError(
