@@ -11,7 +11,6 @@ import sys
 from importlib import import_module
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import REPO, face_jpeg, write_files
@@ -67,22 +66,6 @@ def test_an_unknown_name_is_refused():
 
 
 @pytest.mark.slow
-def test_history_and_logs_are_plain_numbers():
-    seen = []
-
-    class Look(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            seen.append({name: float(value) for name, value in logs.items()})
-
-    model = build(tiny())
-    history = model.fit(plain(), epochs=2, verbose=0, callbacks=[Look()]).history
-    assert sorted(history) == sorted(KEYS) and all(len(values) == 2 for values in history.values())
-    assert all(type(value) is float for values in history.values() for value in values)
-    assert [sorted(logs) for logs in seen] == [sorted(KEYS)] * 4
-    assert seen[-1] == pytest.approx({name: values[-1] for name, values in history.items()})
-
-
-@pytest.mark.slow
 def test_keras_own_callbacks_work(tmp_path):
     best = tmp_path / "best.keras"
     own = [
@@ -94,6 +77,8 @@ def test_keras_own_callbacks_work(tmp_path):
     ]
     history = build(tiny()).fit(plain(), epochs=5, verbose=0, callbacks=own).history
     assert len(history["g_loss"]) == 2  # stopped early
+    assert set(KEYS) <= history.keys()
+    assert all(type(value) is float for values in history.values() for value in values)
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["g_loss"]) for row in rows] == pytest.approx(history["g_loss"])
@@ -114,21 +99,11 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(tmp_path):
 
 @pytest.mark.slow
 def test_pictures_alone_draw_what_numbered_ones_draw():
-    steps = 2
+    steps = {"steps": 1, "epochs": 2}  # an epoch does not begin with the first latents anew
     numbered = batches(PIXELS[:16], batch_size=BATCH, seed=0)
     alone = numbered.map(lambda batch: batch["image"])
     labelled = numbered.map(lambda batch: (batch["image"], batch["index"]))
-    assert len({weights_after(data, steps)[0] for data in (numbered, alone, labelled)}) == 1
-
-
-@pytest.mark.slow
-def test_each_epoch_of_plain_pictures_draws_other_latents():
-    model, drawn = build(tiny()), []
-    count = model.count_images
-    model.count_images = lambda own: drawn.append(count(own)) or drawn[-1]
-    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), run_eagerly=True)
-    model.fit(plain(), epochs=2, verbose=0)
-    assert np.array_equal(np.concatenate(drawn), np.arange(4 * BATCH))
+    assert len({weights_after(data, **steps)[0] for data in (numbered, alone, labelled)}) == 1
 
 
 def shuffled(batch):
@@ -142,10 +117,8 @@ def shuffled(batch):
         (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
         (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), "float32, expected uint8"),
         (lambda: plain().unbatch().batch(4), "another shape .a short last one.., expected .8, 64"),
-        (lambda: plain().unbatch().batch(4, drop_remainder=True), "a batch is .4, 64, 64, 3."),
         (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
-        (lambda: plain().map(lambda x: x[..., :1]), "a batch is .8, 64, 64, 1., expected .8, 64"),
         (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the images"),
         (lambda: plain().map(lambda x: {"image": x}), 'expected "image" and int64 "index"'),
         (lambda: plain().map(lambda x: x[..., 0]), "expected images"),

@@ -107,11 +107,6 @@ def deep(path, random):
     archive(path, [("config.json", text), ("model.weights.h5", CONTENT)])
 
 
-def rubbish_weights(path, random):
-    noise = CONTENT[:1000] + random.bytes(3000)
-    archive(path, [("config.json", CONFIG), ("model.weights.h5", noise)])
-
-
 def flipped(path, random):
     archive(path, [("config.json", CONFIG), ("model.weights.h5", CONTENT)])
     data = bytearray(path.read_bytes())
@@ -133,7 +128,7 @@ REFUSED = [encrypted, unknown_compression, claims_4_gb, twice, without, deep, cu
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("make", [*REFUSED, rubbish_weights], ids=lambda f: f.__name__)
+@pytest.mark.parametrize("make", REFUSED, ids=lambda f: f.__name__)
 def test_a_hostile_keras_file_is_one_line(make, seed, tmp_path):
     path = tmp_path / "g.keras"
     make(path, np.random.RandomState(seed))
@@ -169,8 +164,8 @@ def test_a_flipped_bit_is_one_line_or_does_not_matter(seed, tmp_path):
 
 def test_the_untouched_file_is_read(tmp_path):
     files = [("config.json", CONFIG), ("model.weights.h5", CONTENT)]
-    structure, _, size = read_structure(archive(tmp_path / "g.keras", files), "--model")
-    assert structure["class_name"] == "Functional" and size == 4 * 3 * 4
+    structure, _ = read_structure(archive(tmp_path / "g.keras", files), "--model")
+    assert structure["class_name"] == "Functional"
 
 
 # Latents

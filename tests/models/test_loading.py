@@ -20,7 +20,7 @@ from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator, load_network
 from dcgan_tf.models.losses import NonSaturating
-from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.networks import build_discriminator
 from dcgan_tf.models.pixels import range_of, to_uint8
 from dcgan_tf.models.sampling import Sampler, seed_latents, weights_sha256
 from dcgan_tf.models.saving import save_network
@@ -76,7 +76,6 @@ def test_range_is_found_wherever_the_activation_is(make, name):
         ([], "'reshape"),
         ([layers.Conv2D(3, 1, name="last")], "'last' (Conv2D, linear)"),
         ([SIGMOID, layers.Rescaling(2.0)], "(Rescaling, rescaling)"),
-        ([SIGMOID, layers.Activation("relu")], "(Activation, relu)"),
         ([layers.ReLU()], "(ReLU, relu)"),
     ],
 )
@@ -145,7 +144,6 @@ FOREIGN = {
     "vectors": (lambda: of_maps((8,), layers.Dense(5, "tanh")), "gives (n, 5)"),
     "no end": (lambda: network(layers.Conv2D(3, 1)), "the range of its pixels is unknown"),
     "2 channels": (lambda: network(layers.Conv2D(2, 1, activation="tanh")), "gives (n, 4, 4, 2)"),
-    "5 channels": (lambda: network(layers.Conv2D(5, 1, activation="tanh")), "gives (n, 4, 4, 5)"),
     "channels first": (
         lambda: network(layers.Activation("tanh"), layers.Permute((3, 1, 2))),
         "gives (n, 3, 4, 4)",
@@ -423,15 +421,6 @@ def test_pixels_that_are_nan_are_an_error(good):
     model = network(layers.Rescaling(1e30), layers.Rescaling(1e30), layers.Rescaling(0.0), SIGMOID)
     with pytest.raises(UserError, match="NaN or infinite pixels"):
         Sampler(model, strict=True).generate(range(2))
-
-
-def test_every_recipe_opens(tmp_path):
-    for name in ("celeba", "radford", "mnist"):
-        config = tiny(name)
-        build_generator(config).save(tmp_path / "generator.keras")
-        sampler = load_generator(tmp_path)
-        assert sampler.latent_dim == config.latent_dim
-        assert sampler.picture_shape == (config.image_size, config.image_size, config.channels)
 
 
 class Failing(io.FileIO):

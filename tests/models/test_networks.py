@@ -12,8 +12,7 @@ import pytest
 import tensorflow as tf
 from helpers import REPO
 from programs import run_program
-from tiny_gan import build as build_gan
-from tiny_gan import fit, tiny
+from tiny_gan import tiny
 
 from dcgan_tf.common.config_file import find_config, names, read_config
 from dcgan_tf.models.networks import (
@@ -257,14 +256,3 @@ def test_a_spectral_d_changes_no_faster_than_its_image():
     # Each 4x4 convolution of stride 2 sees a pixel 4 times, so its norm is at most 2.
     most = 2 ** len(config.d_channels) * np.linalg.norm((one - other).reshape(16, -1), axis=1)
     assert (apart <= most).all()
-
-
-@pytest.mark.slow
-def test_a_spectral_d_trains_and_its_file_opens(tmp_path):
-    model = build_gan(tiny(d_norm="spectral"))
-    fit(model)
-    path = tmp_path / "discriminator.keras"
-    model.discriminator.save(path)
-    pictures = np.random.RandomState(0).rand(2, 64, 64, 3)
-    again = keras.saving.load_model(path)
-    np.testing.assert_array_equal(again(pictures), model.discriminator(pictures))
