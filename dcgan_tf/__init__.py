@@ -15,7 +15,7 @@ _ROOMS = {
     "DCGAN": "models.gan",
     "Augment": "models.augment",
     "GradientPenalty": "models.penalties",
-    "HalfLife": "models.average",
+    "HalfLife": "models.ema",
     "Hinge": "models.losses",
     "NonSaturating": "models.losses",
     "Relativistic": "models.losses",
@@ -46,7 +46,7 @@ def __dir__():
 
 
 class _AfterKeras(abc.MetaPathFinder):
-    """Register the layers of models/layers.py, which files of D may have, once Keras is imported.
+    """Register the layers of models/networks.py, which files of D may have, once Keras is imported.
 
     Importing them here would import TensorFlow, and Keras imports no module that a file names.
     """
@@ -58,13 +58,13 @@ class _AfterKeras(abc.MetaPathFinder):
 
             def and_register(module):
                 execute(module)
-                import_module("dcgan_tf.models.layers")
+                import_module("dcgan_tf.models.networks")
 
             spec.loader.exec_module = and_register
         return spec
 
 
 if "keras" in sys.modules:
-    import_module("dcgan_tf.models.layers")
+    import_module("dcgan_tf.models.networks")
 else:
     sys.meta_path.insert(0, _AfterKeras())

@@ -1,4 +1,4 @@
-"""What others import: `fit` on any pictures, plain logs, Keras' callbacks, saving, loading."""
+"""What others import: `fit` on any images, plain logs, Keras' callbacks, saving, loading."""
 
 import csv
 import dataclasses
@@ -11,7 +11,6 @@ import sys
 from importlib import import_module
 
 import keras
-import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import REPO, face_jpeg, write_files
@@ -30,7 +29,7 @@ KEYS = ["d_loss", "g_loss", "d_real", "d_fake"]
 
 
 def plain(count=16, drop_remainder=True):
-    """uint8 pictures in batches, as a user has them."""
+    """uint8 images in batches, as a user has them."""
     return tf.data.Dataset.from_tensor_slices(PIXELS[:count]).batch(BATCH, drop_remainder)
 
 
@@ -67,22 +66,6 @@ def test_an_unknown_name_is_refused():
 
 
 @pytest.mark.slow
-def test_history_and_logs_are_plain_numbers():
-    seen = []
-
-    class Look(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            seen.append({name: float(value) for name, value in logs.items()})
-
-    model = build(tiny())
-    history = model.fit(plain(), epochs=2, verbose=0, callbacks=[Look()]).history
-    assert sorted(history) == sorted(KEYS) and all(len(values) == 2 for values in history.values())
-    assert all(type(value) is float for values in history.values() for value in values)
-    assert [sorted(logs) for logs in seen] == [sorted(KEYS)] * 4
-    assert seen[-1] == pytest.approx({name: values[-1] for name, values in history.items()})
-
-
-@pytest.mark.slow
 def test_keras_own_callbacks_work(tmp_path):
     best = tmp_path / "best.keras"
     own = [
@@ -94,6 +77,8 @@ def test_keras_own_callbacks_work(tmp_path):
     ]
     history = build(tiny()).fit(plain(), epochs=5, verbose=0, callbacks=own).history
     assert len(history["g_loss"]) == 2  # stopped early
+    assert set(KEYS) <= history.keys()
+    assert all(type(value) is float for values in history.values() for value in values)
     with (tmp_path / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [float(row["g_loss"]) for row in rows] == pytest.approx(history["g_loss"])
@@ -114,21 +99,11 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(tmp_path):
 
 @pytest.mark.slow
 def test_pictures_alone_draw_what_numbered_ones_draw():
-    steps = 2
+    steps = {"steps": 1, "epochs": 2}  # an epoch does not begin with the first latents anew
     numbered = batches(PIXELS[:16], batch_size=BATCH, seed=0)
     alone = numbered.map(lambda batch: batch["image"])
     labelled = numbered.map(lambda batch: (batch["image"], batch["index"]))
-    assert len({weights_after(data, steps)[0] for data in (numbered, alone, labelled)}) == 1
-
-
-@pytest.mark.slow
-def test_each_epoch_of_plain_pictures_draws_other_latents():
-    model, drawn = build(tiny()), []
-    count = model._count
-    model._count = lambda own: drawn.append(count(own)) or drawn[-1]
-    model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), run_eagerly=True)
-    model.fit(plain(), epochs=2, verbose=0)
-    assert np.array_equal(np.concatenate(drawn), np.arange(4 * BATCH))
+    assert len({weights_after(data, **steps)[0] for data in (numbered, alone, labelled)}) == 1
 
 
 def shuffled(batch):
@@ -142,11 +117,9 @@ def shuffled(batch):
         (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
         (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), "float32, expected uint8"),
         (lambda: plain().unbatch().batch(4), "another shape .a short last one.., expected .8, 64"),
-        (lambda: plain().unbatch().batch(4, drop_remainder=True), "a batch is .4, 64, 64, 3."),
         (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
-        (lambda: plain().map(lambda x: x[..., :1]), "a batch is .8, 64, 64, 1., expected .8, 64"),
-        (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the pictures"),
+        (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the images"),
         (lambda: plain().map(lambda x: {"image": x}), 'expected "image" and int64 "index"'),
         (lambda: plain().map(lambda x: x[..., 0]), "expected images"),
     ],
@@ -160,7 +133,7 @@ def test_data_that_would_draw_wrong_noise_are_refused(data, words):
 class LeastSquares:
     """A user's own loss (Mao et al. 2017)."""
 
-    def discriminator(self, real_logits, fake_logits, draws):
+    def discriminator(self, real_logits, fake_logits, rng):
         return tf.reduce_mean((real_logits - 1) ** 2 + fake_logits**2) / 2
 
     def generator(self, fake_logits):
@@ -171,10 +144,10 @@ class LeastSquares:
 def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     seen = []
 
-    def darker(pictures, draws):
-        return pictures * draws.uniform(noise.FLIPS, 1)[..., None, None]
+    def darker(images, rng):
+        return images * rng.uniform(noise.FLIPS, 1)[..., None, None]
 
-    def r1(real_slopes, fake_slopes, draws):
+    def r1(real_slopes, fake_slopes, rng):
         seen.append(fake_slopes.shape)
         return tf.reduce_mean(tf.reduce_sum(real_slopes**2, [1, 2, 3]))
 
@@ -198,7 +171,7 @@ def test_a_model_from_a_config_has_all_of_it():
     model = DCGAN.from_config(config)
     assert type(model.loss_terms) is dcgan_tf.Hinge and model.penalty.r1 == 1.0
     assert model.augment is flip and model.d_augment.kinds == ("shift",)
-    assert model.average.images == 4000 and model.averaged is not None and model.fresh_fakes
+    assert model.ema.images == 4000 and model.ema_generator is not None and model.fresh_fakes
     assert (model.batch_size, model.seed) == (8, 7)
     rates = [float(each.learning_rate) for each in (model.g_optimizer, model.d_optimizer)]
     assert rates == pytest.approx([3e-4, 2e-4]) and model.g_optimizer.beta_1 == 0.3
@@ -367,7 +340,7 @@ def test_the_example_of_the_readme_runs(here):
         if "images_dataset" in code
     )
     assert len(example.strip().splitlines()) <= 15
-    write_files(here / "pictures", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
+    write_files(here / "images", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
     code = example.replace("width=0.25", "width=0.05")
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -63,7 +63,7 @@ def variables(model) -> dict:
         "g_optimizer": model.g_optimizer.variables,
         "d_optimizer": model.d_optimizer.variables,
         "metrics": [variable for metric in model.metrics for variable in metric.variables],
-        "averaged": model.averaged.variables if model.averaged else [],
+        "averaged": model.ema_generator.variables if model.ema_generator else [],
     }
     return {
         f"{part}/{number:03d}/{variable.name}": variable

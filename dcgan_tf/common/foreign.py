@@ -180,6 +180,9 @@ def open_zip(
         except (OSError, MemoryError):
             raise
         except Exception as error:  # zipfile raises struct's and its own errors, and others
+            if bounded.failure:
+                name = getattr(file, "name", "the zip")
+                raise as_bad_file(bounded.failure, name) from None
             raise BadFile(f"not a whole zip file ({reason(error)})") from None
         bounded.most = None
         yield archive
@@ -190,6 +193,7 @@ class Bounded:
 
     def __init__(self, file, most):
         self._file, self.most = file, most
+        self.failure: OSError | None = None  # of the disk, which zipfile calls a bad zip file
 
     def __getattr__(self, name):
         return getattr(self._file, name)
@@ -197,7 +201,11 @@ class Bounded:
     def read(self, count=-1):
         if self.most is not None:
             _check_bytes(count, self.most, "that are read of its list of names")
-        return self._file.read(count)
+        try:
+            return self._file.read(count)
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 @contextlib.contextmanager

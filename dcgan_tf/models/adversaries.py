@@ -1,4 +1,4 @@
-"""Keras' compile, fit, saving and loading for two networks with an optimizer each."""
+"""Keras' compile, fit, metrics, saving and loading for two networks with an optimizer each."""
 
 import keras
 import tensorflow as tf
@@ -6,7 +6,7 @@ import tensorflow as tf
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import parts
-from dcgan_tf.models.batches import check_batch, checked, refusal_in
+from dcgan_tf.models.batches import check_batch, check_dataset, refusal_in
 from dcgan_tf.models.optimizers import Pair
 
 _NO_TEST = (
@@ -15,8 +15,41 @@ _NO_TEST = (
 )
 
 
+class EpochMean(keras.metrics.Metric):
+    """Mean over the steps of an epoch of a value that is the same on all devices.
+
+    Keras' own Mean keeps a share of its sum on each device. Reading it is then a collective
+    operation, which one worker cannot do alone, and spreading a restored sum over three devices
+    rounds it; this one is a single number everywhere.
+    """
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        options = {"trainable": False, "aggregation": "only_first_replica"}
+        self.total = keras.Variable("zeros", (), self.dtype, name="total", **options)
+        self.count = keras.Variable("zeros", (), self.dtype, name="count", **options)
+
+    def update_state(self, value):
+        self.total.assign_add(tf.cast(value, self.dtype))
+        self.count.assign_add(1)
+
+    def result(self):
+        return keras.ops.divide_no_nan(self.total, self.count)
+
+
 class Adversaries(keras.Model):
-    """What DCGAN has from Keras, for its `generator` and its `discriminator`."""
+    """The Keras side of DCGAN, which has a `generator` and a `discriminator`."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
+        # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
+        # all read the same number, so all stop after the same step.
+        self.wants_stop = tf.Variable(tf.zeros(()), trainable=False)
+        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
+        self.stop_wished = tf.Variable(tf.zeros(()), trainable=False, aggregation=first)
+        zeros = tf.zeros(3, tf.float64)
+        self.diverged = tf.Variable(zeros, trainable=False, aggregation=first)
 
     def compile(
         self,
@@ -47,10 +80,10 @@ class Adversaries(keras.Model):
         self.d_optimizer.build(self.discriminator.trainable_variables)
 
     def fit(self, x=None, **kwargs):
-        """As keras.Model.fit, on a tf.data.Dataset of batches that the class describes.
+        """Train as keras.Model.fit does, on a tf.data.Dataset of batches for DCGAN.
 
         Raises:
-            ValueError: no dataset, pictures that are not uint8, a batch of another size than
+            ValueError: no dataset, images that are not uint8, a batch of another size than
                 `batch_size` or that the devices cannot share equally, or an index that is not a
                 batch's own range of numbers (a shuffled one would draw latents twice).
         """
@@ -60,16 +93,16 @@ class Adversaries(keras.Model):
                 f"batch_size {self.batch_size}: cannot be shared equally by {replicas} devices; "
                 f"make it a multiple of {replicas}"
             )
-        # What is distributed already was made for the devices, as the training does.
+        # A distributed dataset was made by the training, which checks its batches itself.
         if not isinstance(x, tf.distribute.DistributedDataset):
-            x = checked(x, self._batch_shape)
+            x = check_dataset(x, self._batch_shape)
         if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
         for callback in getattr(given, "callbacks", None) or keras.tree.flatten(given):
             if getattr(callback, "monitor", None) in ("d_loss", "g_loss"):  # a loss is minimized
                 callback.mode = "min" if callback.mode == "auto" else callback.mode
-        kwargs.setdefault("shuffle", False)  # a dataset is shuffled by who makes it
+        kwargs.setdefault("shuffle", False)  # the dataset does that
         try:
             return super().fit(x, **kwargs)
         except tf.errors.InvalidArgumentError as error:
@@ -78,11 +111,15 @@ class Adversaries(keras.Model):
             raise
 
     @property
+    def metrics(self):
+        return self.means
+
+    @property
     def _batch_shape(self):
         return self.batch_size, *self.generator.output_shape[1:]
 
     def train_on_batch(self, x, **kwargs):
-        """One step on a batch as those of `fit`; returns what keras.Model.train_on_batch does."""
+        """Take one step on a batch as `fit` has them; returns what keras.Model does."""
         check_batch(tf.nest.map_structure(tf.type_spec_from_value, x), self._batch_shape)
         return super().train_on_batch(x, **kwargs)
 
@@ -91,27 +128,69 @@ class Adversaries(keras.Model):
 
     test_on_batch = evaluate
 
+    def count_images(self, share):
+        """Global indices of this device's `share` of a batch, by how many steps D has taken."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
+        return first + tf.range(tf.cast(share, tf.int64)) + tf.cast(replica * share, tf.int64)
+
+    def apply_gradients(self, optimizer, gradients, weights):
+        # A bias before BatchNorm has no gradient (forward.py).
+        pairs = list(zip(gradients, weights, strict=True))
+        gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in pairs]
+        replicas = self.distribute_strategy.num_replicas_in_sync
+        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            # It decides whether to skip a step by the first device's gradients, and would skip on
+            # some devices only: give all the same.
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        optimizer.apply_gradients(zip(gradients, weights, strict=True))
+
+    def update_means(self, step, *values) -> dict:
+        """Add this step's values, averaged over all devices, and return the logs."""
+        context = tf.distribute.get_replica_context()
+        # The wish to stop travels with the losses: a reduction of its own would cost one more
+        # exchange between the devices in every step.
+        values = tf.stack([*values, tf.cast(self.wants_stop, values[0].dtype)])
+        values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
+        self.stop_wished.assign(tf.cast(values[-1], tf.float32))
+        self._note_divergence(step, values[:2])
+        logs = {}
+        for mean, value in zip(self.means, tf.unstack(values[:-1]), strict=True):
+            mean.update_state(value)
+            logs[mean.name] = mean.result()
+        # Keras averages the logs of several workers over their first axis, so they need one there.
+        strategy = self.distribute_strategy
+        workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+        if workers and strategy.extended._in_multi_worker_mode():  # as Keras asks
+            return {name: value[None] for name, value in logs.items()}
+        return logs
+
+    def _note_divergence(self, step, losses):
+        """Keep the first losses that are NaN or infinite, for callbacks that read seldom."""
+        # Reading a loss in every step would make the host wait for the GPU.
+        current = tf.concat([tf.cast([step], tf.float64), tf.cast(losses, tf.float64)], 0)
+        first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(losses))
+        self.diverged.assign(tf.where(first, current, self.diverged))
+
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
         """Both networks are built. Keras' own check reduces a batch over the workers, and
         TensorFlow cannot reduce a dict (Keras 3.15, TensorFlow 2.21)."""
 
-    def get_config(self):
-        parts = ("generator", "discriminator", "augment", "d_augment", "penalty", "average")
-        kept = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in parts}
-        plain = ("batch_size", "seed", "fresh_fakes")
-        return {
-            **{name: getattr(self, name) for name in plain},
-            **kept,
-            "loss": keras.saving.serialize_keras_object(self.loss_terms),
-        }
+    def get_config(self) -> dict:
+        plain = {name: getattr(self, name) for name in ("batch_size", "seed", "fresh_fakes")}
+        objects = {"loss": self.loss_terms}
+        for name in ("generator", "discriminator", "augment", "d_augment", "penalty", "ema"):
+            objects[name] = getattr(self, name)
+        return plain | {n: keras.saving.serialize_keras_object(v) for n, v in objects.items()}
 
     @classmethod
     def from_config(cls, config: Config | dict, **given):
-        """A DCGAN from a Config, complete and compiled; Keras loads one from a dict.
+        """Make a DCGAN from a Config, complete and compiled; Keras loads one from a dict.
 
         Args:
-            config: all of it counts that says what a step does; data, files, `strategy` (call this
-                in the scope of yours) and `deterministic` are for dcgan_tf.train.
+            config: every setting of a step counts; data, files, `strategy` (call this in the scope
+                of yours) and `deterministic` are for dcgan_tf.train.
             given: arguments of DCGAN in place of those of the config, such as a loss of your own,
                 or `networks`, (generator, discriminator).
         """
@@ -124,9 +203,10 @@ class Adversaries(keras.Model):
                 model = cls(**parts.model_parts(config, given))
                 model.compile(**parts.compile_parts(config))
             return model
-        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+        new = {"ema" if name == "average" else name: value for name, value in config.items()}
+        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in new.items()})
 
-    def get_compile_config(self):
+    def get_compile_config(self) -> dict:
         names = ("g_optimizer", "d_optimizer")
         return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
 

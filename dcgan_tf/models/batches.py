@@ -1,24 +1,24 @@
-"""Check what DCGAN takes: two networks that fit each other, and batches of uint8 images.
+"""Check the networks and the batches that DCGAN gets: uint8 images, numbered or not.
 
-The checks run in the input pipeline, on the CPU, so that they cost the step nothing.
+The numbers are checked in the input pipeline, on the CPU, so that they cost the step nothing.
 """
 
 import keras
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.chain import outputs_of
 from dcgan_tf.models.pixels import check_logits
 
 _MARK = "DCGAN: "
-# These functions need no conversion, which takes time and leaves files behind where it is killed.
-_as_it_is = tf.autograph.experimental.do_not_convert
 
 
 def check_networks(generator: keras.Model, discriminator: keras.Model):
     """Raise UserError unless D takes what G makes and gives one logit for it."""
     if not getattr(discriminator, "inputs", None):
-        return  # a subclassed model says nothing of its shapes
-    made, taken = tuple(generator.output_shape[1:]), tuple(discriminator.input_shape[1:])
+        return  # a subclassed model has no known shapes
+    made = tuple(outputs_of(generator)[0].shape[1:])
+    taken = tuple(discriminator.input_shape[1:])
     if len(made) != len(taken) or any(t not in (None, m) for m, t in zip(made, taken, strict=True)):
         raise UserError(f"the generator makes {made} and the discriminator takes {taken}")
     if discriminator.output_shape[1:] != (1,):
@@ -28,8 +28,8 @@ def check_networks(generator: keras.Model, discriminator: keras.Model):
     check_logits(discriminator)
 
 
-def checked(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> tf.data.Dataset:
-    """The same batches, refused where DCGAN would draw wrong noise for them.
+def check_dataset(dataset: tf.data.Dataset | None, shape: tuple[int, ...]) -> tf.data.Dataset:
+    """Check a data set and add checks to its pipeline, for batches that would get wrong noise.
 
     Args:
         dataset: of uint8 images of `shape`, of (images, labels), whose labels are dropped, or of
@@ -38,8 +38,8 @@ def checked(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> tf.data.Dataset
         shape: (batch_size, height, width, channels) of the model.
 
     Raises:
-        ValueError: at once, if elements are of another kind; what only a look at the numbers
-            tells is raised while the data are read (see `refusal_in`).
+        ValueError: at once, if elements are of another kind; wrong numbers are an error of the
+            pipeline (see `refusal_in`).
     """
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(
@@ -47,24 +47,22 @@ def checked(dataset: tf.data.Dataset, shape: tuple[int, ...]) -> tf.data.Dataset
             "in an array: tf.data.Dataset.from_tensor_slices(images).shuffle(len(images))"
             f".batch({shape[0]}, drop_remainder=True)"
         )
-    if isinstance(dataset.element_spec, tuple):
-        dataset = dataset.map(_as_it_is(lambda images, *labels: images))
-    check_batch(dataset.element_spec, shape)
-    if not isinstance(dataset.element_spec, dict):
-        return dataset.map(_as_it_is(lambda images: _of_shape(images, shape)))
 
-    @_as_it_is
-    def check(batch):
-        return {
-            "image": _of_shape(batch["image"], shape),
-            "index": _in_order(batch["index"], shape[0]),
-        }
+    # AutoGraph takes time, and leaves files behind where it is killed.
+    @tf.autograph.experimental.do_not_convert
+    def check(images, *labels):
+        if isinstance(images, dict):
+            index = _check_order(images["index"], shape[0])
+            return {"image": _check_shape(images["image"], shape), "index": index}
+        return _check_shape(images, shape)
 
+    spec = dataset.element_spec
+    check_batch(spec[0] if isinstance(spec, tuple) else spec, shape)
     return dataset.map(check)
 
 
 def check_batch(spec, shape: tuple[int, ...]):
-    """Raise ValueError for batches that are known to be of another kind by their TensorSpec."""
+    """Raise ValueError for batches that are of another kind by their TensorSpec."""
     images = spec.get("image") if isinstance(spec, dict) else spec
     if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
         raise ValueError(
@@ -84,14 +82,14 @@ def check_batch(spec, shape: tuple[int, ...]):
         raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"')
 
 
-def _wrong_shape(found, shape):
+def _wrong_shape(got, shape):
     return (
-        f"a batch is {found}, expected {shape}: images of the size of the networks, batch_size "
+        f"a batch is {got}, expected {shape}: images of the size of the networks, batch_size "
         f"at a time, with dataset.batch({shape[0]}, drop_remainder=True)"
     )
 
 
-def _of_shape(images, shape):
+def _check_shape(images, shape):
     message = f"{_MARK}{_wrong_shape('of another shape (a short last one?)', shape)}"
     fits = [
         tf.debugging.assert_equal(size, expected, message)
@@ -102,20 +100,19 @@ def _of_shape(images, shape):
         return tf.ensure_shape(tf.identity(images), shape)
 
 
-def _in_order(index, batch_size):
+def _check_order(index, batch_size):
     message = (
         f"{_MARK}the indices of a batch are not k * {batch_size}, k * {batch_size} + 1, ...: "
-        "shuffle the pictures before they are numbered and batched"
+        "shuffle the images before they are numbered and batched"
     )
     first = index[0] // batch_size * batch_size
-    own = first + tf.range(batch_size, dtype=tf.int64)
-    check = tf.debugging.assert_equal(index, own, message)
-    with tf.control_dependencies([check]):
+    expected = first + tf.range(batch_size, dtype=tf.int64)
+    with tf.control_dependencies([tf.debugging.assert_equal(index, expected, message)]):
         return tf.ensure_shape(tf.identity(index), (batch_size,))
 
 
 def refusal_in(error: Exception) -> str | None:
-    """str | None: the sentence of one of the checks in a TensorFlow error, if it is one of them."""
+    """Extract the sentence of one of these checks from a TensorFlow error, if there is one."""
     _, mark, rest = str(error).partition(_MARK)
     if not mark:
         return None

@@ -6,7 +6,7 @@ from dcgan_tf.common.errors import UserError
 
 
 def outputs_of(network) -> list:
-    """The symbolic outputs of a built network.
+    """Return the symbolic outputs of a built network.
 
     Raises:
         UserError: a subclassed network, whose layers Keras does not know, or one without a shape.
@@ -26,18 +26,15 @@ def outputs_of(network) -> list:
 
 
 def origin(tensor) -> tuple:
-    """The layer that made a symbolic tensor, and its call, a node with `input_tensors`."""
+    """Return the layer that made a symbolic tensor, and its call, a node with `input_tensors`."""
     layer, call, _ = tensor._keras_history
     return layer, layer._inbound_nodes[call]
 
 
 def chain_of(network) -> list | None:
-    """The layers of a network in which each takes what the one before returns, and that once.
+    """List the layers of a network in which each is called once, on the output of the one before.
 
-    Networks used as layers are taken apart; input layers are left out.
-
-    Returns:
-        list of layers, or None for every other network.
+    Networks used as layers are taken apart; input layers are left out. None for other networks.
     """
     if not _is_plain(network) or not _is_single(network):
         return None
@@ -57,7 +54,7 @@ def chain_of(network) -> list | None:
 
 
 def layers_of(network) -> Iterator:
-    """Layers and operations in their order, those of networks used as layers as well."""
+    """Iterate over layers and operations in order, including those of nested networks."""
     for layer in getattr(network, "operations", None) or getattr(network, "layers", []):
         if hasattr(layer, "layers"):
             yield from layers_of(layer)
@@ -65,13 +62,13 @@ def layers_of(network) -> Iterator:
             yield layer
 
 
-def _is_plain(network):
-    """bool: one of Keras' own kinds of network; a subclass may compute anything in its call."""
+def _is_plain(network) -> bool:
+    """Whether Keras' own call runs the network; a subclass may compute anything in its call."""
     return hasattr(network, "layers") and type(network).__module__.startswith("keras.")
 
 
-def _is_single(network):
-    """bool: one tensor goes in and one comes out, and no list or dict of one."""
+def _is_single(network) -> bool:
+    """Whether one tensor goes in and one comes out, and no list or dict of one."""
     if type(network).__name__ == "Sequential":
         return bool(getattr(network, "outputs", None))
     ends = getattr(network, "input", None), getattr(network, "output", None)

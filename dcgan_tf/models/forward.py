@@ -1,16 +1,17 @@
 """Faster forward passes for layers that Keras computes slowly, with equal results.
 
-In training two layers cost far more than their arithmetic. Keras normalises a batch in some eight
+In training two layers cost far more than their arithmetic. Keras normalizes a batch in some eight
 passes over the map and as many again for the gradient, where TensorFlow has one operation for each,
-and two or three where several devices have to exchange means in between; and the bias of the
-convolution before, which normalization takes away, is neither added nor given a gradient. A
-convolution to the 3 channels of a picture leaves most of a processor's vector units idle: written
-as one matrix product, whose columns are then shifted into place and added, it does not. Where
-nothing is learnt, BatchNorm is a factor and a sum for each channel, which the convolution before it
-computes on its way. The network itself stays one of plain Keras layers, on disk too.
+and two or three where several devices exchange means in between; and the bias of the convolution
+before, which normalization takes away, is neither added nor given a gradient. A convolution to the
+3 channels of an image leaves most of a processor's vector units idle; one matrix product, whose
+columns are then shifted into place and added, does not. In inference BatchNorm is a factor and a
+sum for each channel, which the convolution before it computes on its way. The network itself stays
+one of plain Keras layers, on disk too.
 """
 
 import inspect
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -22,55 +23,40 @@ PRECISIONS = ("float32", "bfloat16")  # of the maps; weights and statistics are 
 
 
 def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
-    """`network(inputs, training=True)`, up to rounding.
-
-    Layers without a faster form, and networks that are no chain of layers, are called as they are.
-    """
-    layers = chain_of(network)
-    if layers is None:
-        return network(inputs, training=True)
-    outputs = inputs
-    while layers:
-        layer = layers.pop(0)
-        if layers and _precedes(layer, layers[0]) and _fuses(layers[0]):
-            outputs = _convolution(layer, outputs, layer.kernel)
-            outputs = _normalized(layers.pop(0), outputs, layer.bias if layer.use_bias else 0.0)
-        elif _fuses(layer):
-            outputs = _normalized(layer, outputs)
-        elif _multiplies(layer):
-            outputs = _convolved(layer, outputs)
-        else:
-            outputs = _called(layer, outputs, training=True)
-    return outputs
+    """Compute `network(inputs, training=True)`, up to rounding."""
+    return _run(network, inputs, training=True)
 
 
 def infer(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
-    """`network(inputs, training=False)`, up to rounding.
+    """Compute `network(inputs, training=False)`, up to rounding."""
+    return _run(network, inputs, training=False)
 
-    Layers without a faster form, and networks that are no chain of layers, are called as they are.
-    """
+
+def _run(network, inputs, training) -> Any:
     layers = chain_of(network)
-    if layers is None:
-        return network(inputs, training=False)
+    if layers is None:  # the layers' order alone does not say what such a network computes
+        return network(inputs, training=training)
     outputs = inputs
     while layers:
         layer = layers.pop(0)
-        if layers and _precedes(layer, layers[0]):
-            outputs = _folded(layer, layers.pop(0), outputs)
-        elif _multiplies(layer):
-            outputs = _convolved(layer, outputs)
+        has_norm = bool(layers) and _is_convolution_with_norm(layer, layers[0])
+        if has_norm and not training:
+            outputs = _fold(layer, layers.pop(0), outputs)
+        elif has_norm and _fuses(layers[0]):
+            outputs = _convolve(layer, outputs, layer.kernel)
+            outputs = _normalize(layers.pop(0), outputs, layer.bias if layer.use_bias else 0.0)
+        elif training and _fuses(layer):
+            outputs = _normalize(layer, outputs)
+        elif _has_few_channels(layer):
+            outputs = _convolve_by_columns(layer, outputs)
         else:
-            outputs = _called(layer, outputs, training=False)
+            has_mode = "training" in inspect.signature(layer.call).parameters
+            outputs = layer(outputs, **({"training": training} if has_mode else {}))
     return outputs
 
 
-def _called(layer, inputs, training):
-    has_mode = "training" in inspect.signature(layer.call).parameters
-    return layer(inputs, **({"training": training} if has_mode else {}))
-
-
-def _precedes(layer, norm):
-    """bool: a convolution, and the batch normalization of its very outputs."""
+def _is_convolution_with_norm(layer, norm) -> bool:
+    # Exact types: a subclass, such as a spectral one, may compute something else.
     return (
         type(layer) in (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
         and type(norm) is keras.layers.BatchNormalization
@@ -82,12 +68,13 @@ def _precedes(layer, norm):
     )
 
 
-def _is_known(layer):
-    """bool: in one of the precisions that the faster forms are written for."""
+def _is_known(layer) -> bool:
+    """Whether the faster forms below are written for the layer's precision."""
     return layer.compute_dtype in PRECISIONS and layer.variable_dtype == "float32"
 
 
-def _folded(layer, norm, inputs):
+def _fold(layer, norm, inputs):
+    """Convolve with a kernel and a bias that contain the normalization by moving statistics."""
     factor = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     if norm.scale:
         factor *= norm.gamma
@@ -98,12 +85,12 @@ def _folded(layer, norm, inputs):
         bias += norm.beta
     if type(layer) is keras.layers.Conv2DTranspose:
         factor = factor[:, None]  # its kernel is (rows, columns, out, in)
-    outputs = _convolution(layer, inputs, layer.kernel * factor)
+    outputs = _convolve(layer, inputs, layer.kernel * factor)
     return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
 
 
-def _convolution(layer, inputs, kernel):
-    """What the layer does with this kernel, without a bias."""
+def _convolve(layer, inputs, kernel) -> Any:
+    """Apply the layer with this kernel and without a bias."""
     inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, kernel))
     if type(layer) is keras.layers.Conv2D:
         return layer.convolution_op(inputs, kernel)
@@ -118,11 +105,11 @@ def _convolution(layer, inputs, kernel):
     )
 
 
-def _fuses(layer):
-    """bool: a batch normalization that TensorFlow's operation computes."""
+def _fuses(layer) -> bool:
+    """Whether TensorFlow's fused operation computes this layer: batch normalization of maps."""
     return (
         type(layer) is keras.layers.BatchNormalization
-        and layer.input_spec.ndim == 4
+        and layer.input_spec.ndim == 4  # pyright: ignore
         and layer.axis in (-1, 3)
         and layer.center
         and layer.scale
@@ -132,11 +119,11 @@ def _fuses(layer):
     )
 
 
-def _normalized(layer, inputs, bias=0.0):
-    """`inputs` and the `bias` that they lack, normalized.
+def _normalize(layer, inputs, bias=0.0):
+    """Normalize `inputs`, to which `bias` was not yet added, and update the moving statistics.
 
-    Normalization takes away what is added to a channel, so the bias only moves the mean that is
-    kept, and has no gradient.
+    Normalization removes what is added to a channel, so the bias only moves the moving mean, and
+    has no gradient.
     """
     normalize = _synchronized if layer.synchronized else _batch_norm
     inputs = tf.cast(inputs, layer.compute_dtype)
@@ -148,7 +135,7 @@ def _normalized(layer, inputs, bias=0.0):
 
 
 def _batch_norm(inputs, gamma, beta, epsilon):
-    """The maps normalized over this device's pictures, and the mean and variance of these."""
+    """Normalize over this device's images; return the maps, their mean and their variance."""
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
         inputs,
         tf.convert_to_tensor(gamma),
@@ -156,16 +143,16 @@ def _batch_norm(inputs, gamma, beta, epsilon):
         epsilon=epsilon,
         is_training=True,
     )
-    return outputs, mean, _of_all(variance, _count(inputs))
+    return outputs, mean, _biased(variance, _count(inputs))
 
 
-def _synchronized(inputs, gamma, beta, epsilon):
-    """The maps normalized over the pictures of all devices, which have equally many each.
+def _synchronized(inputs, gamma, beta, epsilon) -> Any:
+    """Normalize over the images of all devices, which have equally many each.
 
-    TensorFlow's operation knows of this device alone. So it measures here, the devices exchange
-    means, and in its other mode, with statistics that are given, it applies them. The gradient by
-    the inputs is such a pass as well: with d the gradient by the outputs, x' the normalized inputs
-    and E the mean over all pictures it is gamma / deviation (d - E[d] - x' E[d x']).
+    TensorFlow's operation sees this device alone. So it measures here, the devices exchange means,
+    and in its inference mode, with given statistics, it applies them. The gradient by the inputs is
+    such a pass as well: with d the gradient by the outputs, x' the normalized inputs and E the mean
+    over all images it is gamma / deviation (d - E[d] - x' E[d x']).
     """
     fused = tf.raw_ops.FusedBatchNormV3
 
@@ -173,13 +160,15 @@ def _synchronized(inputs, gamma, beta, epsilon):
     def normalize(inputs, gamma, beta):
         ones, count = tf.ones_like(gamma), _count(inputs)
         own = fused(x=inputs, scale=ones, offset=ones, mean=[], variance=[], epsilon=epsilon)
-        own_variance = _of_all(own.batch_variance, count)
+        own_variance = _biased(own.batch_variance, count)
+        # Means of x and of x^2 can be averaged over devices, variances cannot.
         moments = tf.stack([own.batch_mean, own_variance + tf.square(own.batch_mean)])
         mean, square = tf.unstack(_mean_over_devices(moments))
-        variance = tf.maximum(square - tf.square(mean), 0.0)
+        variance = tf.maximum(square - tf.square(mean), 0.0)  # rounding may go below 0
         factor = tf.math.rsqrt(variance + epsilon)
 
-        def applied(scale, offset):
+        def apply(scale, offset):
+            """The map scale * x' + offset in one pass."""
             return fused(
                 x=inputs,
                 scale=scale,
@@ -191,7 +180,9 @@ def _synchronized(inputs, gamma, beta, epsilon):
             ).y
 
         def gradient(upstream, *_):
-            """By inputs, gamma and beta; the latter two are sums over this device's pictures."""
+            """By inputs, gamma and beta; the latter two are sums over this device's images."""
+            # Its gradient by the inputs is wrong here (this device's statistics) and not used; the
+            # two sums over the maps are what it is called for.
             sums = tf.raw_ops.FusedBatchNormGradV3(
                 y_backprop=upstream,
                 x=inputs,
@@ -202,26 +193,27 @@ def _synchronized(inputs, gamma, beta, epsilon):
                 epsilon=epsilon,
             )
             by_beta = sums.offset_backprop
-            # Sum of d x', whose x' has here the mean and the deviation of this device.
+            # Sum of d x' for this device's mean and deviation, then for those of all devices.
             by_gamma = sums.scale_backprop * tf.sqrt(own_variance + epsilon)
             by_gamma = (by_gamma + (own.batch_mean - mean) * by_beta) * factor
+            # Averaged over all devices: an image moves the statistics of all others.
             means = _mean_over_devices(tf.stack([by_beta, by_gamma]) / count)
             shift, slope = tf.unstack(-gamma * factor * means)
-            by_inputs = upstream * tf.cast(gamma * factor, upstream.dtype) + applied(slope, shift)
+            by_inputs = upstream * tf.cast(gamma * factor, upstream.dtype) + apply(slope, shift)
             return by_inputs, by_gamma, by_beta
 
-        return (applied(gamma, beta), mean, variance), gradient
+        return (apply(gamma, beta), mean, variance), gradient
 
     return normalize(inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
 def _count(maps):
-    """float32 scalar: how many numbers a channel has."""
+    """Numbers per channel, a float32 scalar."""
     return tf.cast(tf.size(maps) // maps.shape[-1], tf.float32)
 
 
-def _of_all(variance, count):
-    """The variance with n in its denominator, as Keras keeps it, of that with n - 1."""
+def _biased(variance, count):
+    """Convert a variance with n - 1 in its denominator to one with n, as Keras keeps it."""
     return variance * tf.maximum(count - 1, 1) / count
 
 
@@ -229,8 +221,8 @@ def _mean_over_devices(values):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
-def _multiplies(layer):
-    """bool: a convolution to few channels, and a processor to compute it."""
+def _has_few_channels(layer) -> bool:
+    """Whether a convolution is faster by columns: few channels, on a CPU."""
     return (
         type(layer) is keras.layers.Conv2D
         and layer.filters <= FEW_CHANNELS
@@ -244,7 +236,7 @@ def _multiplies(layer):
     )
 
 
-def _convolved(layer, inputs):
+def _convolve_by_columns(layer, inputs):
     inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, layer.kernel))
     outputs = _by_columns(inputs, kernel)
     if layer.use_bias:
@@ -254,11 +246,10 @@ def _convolved(layer, inputs):
 
 @tf.custom_gradient
 def _by_columns(inputs, kernel):
-    """(n, h, w, in) and (rows, columns, in, out), both odd, to (n, h, w, out).
+    """Convolve (n, h, w, in) with a kernel (rows, columns, in, out), both odd, to (n, h, w, out).
 
-    One number for each pixel, place in the kernel and output, as planes: so shifting and adding
-    them reads the memory in order. First all columns of a row of the kernel are shifted as one,
-    then the sums of the rows, column by column.
+    One matrix product gives a number for each pixel, place in the kernel and output. They are kept
+    as planes (h, w), so that shifting and adding them reads the memory in order.
     """
     rows, columns, channels, filters = kernel.shape
     height, width = inputs.shape[1:3]
@@ -267,25 +258,27 @@ def _by_columns(inputs, kernel):
     pixels = tf.reshape(inputs, (-1, channels))
     weights = tf.reshape(tf.transpose(kernel, (0, 1, 3, 2)), (-1, channels))
 
-    def gradient(of_outputs):
-        planes = tf.transpose(of_outputs, (3, 0, 1, 2))
-        planes = tf.stack([_shifted(planes, 0, j) for j in right])
-        planes = tf.stack([_shifted(planes, i, 0) for i in down])
+    def gradient(upstream):
+        # The same planes the other way round: shifted apart, then one matrix product for each.
+        planes = tf.transpose(upstream, (3, 0, 1, 2))
+        planes = tf.stack([_shift(planes, 0, j) for j in right])
+        planes = tf.stack([_shift(planes, i, 0) for i in down])
         planes = tf.reshape(planes, (rows * columns * filters, -1))
-        of_inputs = tf.reshape(tf.matmul(planes, weights, transpose_a=True), tf.shape(inputs))
-        of_kernel = tf.reshape(tf.matmul(planes, pixels), (rows, columns, filters, channels))
-        return of_inputs, tf.transpose(of_kernel, (0, 1, 3, 2))
+        by_inputs = tf.reshape(tf.matmul(planes, weights, transpose_a=True), tf.shape(inputs))
+        by_kernel = tf.reshape(tf.matmul(planes, pixels), (rows, columns, filters, channels))
+        return by_inputs, tf.transpose(by_kernel, (0, 1, 3, 2))
 
     planes = tf.matmul(weights, pixels, transpose_b=True)
-    planes = tf.cast(planes, tf.float32)  # of which many are added
+    planes = tf.cast(planes, tf.float32)  # many are added: bfloat16 would lose digits
     planes = tf.reshape(planes, (rows, columns, filters, -1, height, width))
-    planes = tf.add_n([_shifted(planes[n], -i, 0) for n, i in enumerate(down)])
-    planes = tf.add_n([_shifted(planes[n], 0, -j) for n, j in enumerate(right)])
+    # Rows and columns apart: rows + columns shifts instead of rows * columns.
+    planes = tf.add_n([_shift(planes[n], -i, 0) for n, i in enumerate(down)])
+    planes = tf.add_n([_shift(planes[n], 0, -j) for n, j in enumerate(right)])
     return tf.cast(tf.transpose(planes, (1, 2, 3, 0)), inputs.dtype), gradient
 
 
-def _shifted(planes, down, right):
-    """Planes (…, h, w), moved down and to the right (up, left where negative), zeros in the gap."""
+def _shift(planes, down, right):
+    """Move planes (…, h, w) down and right (up and left if negative), with zeros in the gap."""
     height, width = planes.shape[-2:]
     part = planes[
         ..., max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)

@@ -5,49 +5,49 @@ import functools
 import keras
 import tensorflow as tf
 
-from dcgan_tf.models import noise
+from dcgan_tf.models import losses, noise
 from dcgan_tf.models.adversaries import Adversaries
 from dcgan_tf.models.batches import check_networks
 from dcgan_tf.models.ema import copy_of, update
-from dcgan_tf.models.epoch_mean import EpochMean
 from dcgan_tf.models.forward import forward
-from dcgan_tf.models.losses import NonSaturating
 from dcgan_tf.models.pixels import range_of, to_float
 from dcgan_tf.models.sampling import Sampler
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
 class DCGAN(Adversaries):
-    """A deep convolutional GAN (Radford et al. 2015) for `fit` on uint8 pictures.
+    """A deep convolutional GAN (Radford et al. 2015) for `fit` on uint8 images.
 
     A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as the pipeline
-    makes them, or pictures alone. The index keys all noise: a training that goes on after a kill,
-    or on another number of devices, draws the same. Pictures alone are counted by D's steps.
+    makes them, or images alone. All random numbers are keyed by the index: a training that resumes
+    after a kill, or on another number of devices, draws the same. Images alone are counted by D's
+    steps.
 
-    Metrics are means over the epoch: `d_loss`, `g_loss`, and the mean of sigmoid(logit), D's
-    belief that a picture is real, over reals (`d_real`) and over fakes (`d_fake`).
+    Metrics are means over the epoch: `d_loss`, `g_loss`, and D(x), the mean of sigmoid(logit),
+    over reals (`d_real`) and over fakes (`d_fake`).
 
     Args:
-        generator: (n, latent_dim) to pictures, ending in a sigmoid ([0, 1]) or a tanh ([-1, 1]).
-        discriminator: pictures to logits (n, 1).
-        batch_size: pictures per step over all devices; other batches are refused.
-        seed: of latents and of all other noise.
-        loss: has `discriminator(real_logits, fake_logits, draws)` and `generator(fake_logits)`,
+        generator: (n, latent_dim) to images, ending in a sigmoid ([0, 1]) or a tanh ([-1, 1]).
+        discriminator: images to logits (n, 1).
+        batch_size: images per step over all devices; other batches are refused.
+        seed: of latents and of all other random numbers.
+        loss: has `discriminator(real_logits, fake_logits, rng)` and `generator(fake_logits)`,
             which return scalars (more in losses.py); by default losses.NonSaturating().
-        augment: called with (real pictures as floats in G's range, draws) for what D sees of them.
-        d_augment: called with (pictures, draws, stream) for what D sees of reals and of fakes;
+        augment: called with (real images as floats in G's range, rng) for what D sees of them.
+        d_augment: called with (images, rng, stream) for what D sees of reals and of fakes;
             differentiable, so that G learns through it. A loss that pairs has one stream for both.
-        penalty: called with the gradients of the logits by the reals and by the fakes, and draws,
+        penalty: called with the gradients of the logits by the reals and by the fakes, and rng,
             for a scalar that is added to D's loss (penalties.py).
-        average: called with (images seen, batch size) for the share of the averaged G that stays
-            in a step (average.py); None keeps no average.
-        fresh_fakes: draw new fakes for G's step, at the price of another pass through G.
+        ema: called with (images seen, batch size) for the decay of G's EMA in a step (ema.py);
+            None keeps no EMA.
+        fresh_fakes: draw new fakes for G's step, which costs another pass through G.
 
     Attributes:
         generator, discriminator: the networks that are trained.
-        averaged: keras.Model, the average of G; None without.
-        shown: the network to make pictures with: `averaged`, or `generator` without an average.
-        sampler: sampling.Sampler of `shown`.
+        ema_generator: keras.Model, the EMA of G; None without.
+        inference_generator: the network to generate with: `ema_generator`, or without an EMA
+            `generator`.
+        sampler: sampling.Sampler of `inference_generator`.
         diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
             counted from 1, its d_loss and its g_loss; zeros as long as there was none.
 
@@ -74,7 +74,7 @@ class DCGAN(Adversaries):
         augment=None,
         d_augment=None,
         penalty=None,
-        average=None,
+        ema=None,
         fresh_fakes: bool = False,
         **kwargs,
     ):
@@ -83,163 +83,106 @@ class DCGAN(Adversaries):
         self.generator, self.discriminator = generator, discriminator
         self.batch_size, self.seed = batch_size, seed
         self._range = range_of(generator)
-        self.loss_terms = loss or NonSaturating()
+        self.loss_terms = loss or losses.NonSaturating()
         self.augment, self.d_augment, self.penalty = augment, d_augment, penalty
-        self.average = average
-        self.averaged = copy_of(generator) if average else None
+        self.ema = ema
+        self.ema_generator = copy_of(generator) if ema else None
         self.fresh_fakes = fresh_fakes
-        self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
-        # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
-        # all see the same, so that all stop after the same step.
-        self.wants_stop = tf.Variable(0.0, trainable=False)
-        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self.stop_wished = tf.Variable(0.0, trainable=False, aggregation=first)
-        self.diverged = tf.Variable([0.0] * 3, trainable=False, dtype="float64", aggregation=first)
         self.built = True  # both networks are; without this Keras tries and fails under a strategy
 
     @property
-    def metrics(self):
-        return self.means
+    def averaged(self) -> keras.Model | None:
+        """Old name of `ema_generator`: Keras saves by name, and files have this one."""
+        return self.ema_generator
 
     @property
-    def shown(self):
-        return self.averaged or self.generator
+    def inference_generator(self) -> keras.Model:
+        return self.ema_generator or self.generator
 
     @functools.cached_property
-    def sampler(self):
-        return Sampler(self.shown)
+    def sampler(self) -> Sampler:
+        return Sampler(self.inference_generator)
 
     def call(self, latents, training=False):
-        network = self.generator if training else self.shown
+        network = self.generator if training else self.inference_generator
         return network(latents, training=training)
 
-    def train_step(self, data):
+    def train_step(self, data) -> dict:
         """One step of D on reals and fakes, then one of G against the new D.
 
         Args:
-            data: this device's share of a batch, {"image", "index"} or pictures alone.
+            data: this device's share of a batch, {"image", "index"} or images alone.
 
         Returns:
-            dict of tensors: the metrics' values so far.
+            The metrics' values so far, as tensors.
         """
         if isinstance(data, tuple):  # from train_on_batch
             data = data[0]
         if not isinstance(data, dict):
-            data = {"image": data, "index": self._count(tf.shape(data)[0])}
-        draws = noise.Draws(self.seed, data["index"], self.batch_size)
-        reals = to_float(tf.cast(data["image"], self.generator.outputs[0].dtype), self._range)
+            data = {"image": data, "index": self.count_images(tf.shape(data)[0])}
+        rng = noise.BatchRNG(self.seed, data["index"], self.batch_size)
+        latent_dim, dtype = self.generator.input_shape[-1], self.generator.outputs[0].dtype
+        reals = to_float(tf.cast(data["image"], dtype), self._range)
         if self.augment:
-            reals = self.augment(reals, draws)
+            reals = self.augment(reals, rng)
         # The networks are called with training=True, or BatchNorm would never learn its statistics.
         with tf.GradientTape() as g_tape:
-            fakes = forward(self.generator, self._latents(draws, noise.LATENTS))
-        d_loss, d_real, d_fake = self._train_discriminator(reals, tf.stop_gradient(fakes), draws)
+            fakes = forward(self.generator, rng.normal(noise.LATENTS, latent_dim, dtype))
+        d_loss, d_real, d_fake = self._train_discriminator(reals, tf.stop_gradient(fakes), rng)
         if self.fresh_fakes:
-            latents = self._latents(draws, noise.FRESH_LATENTS)
+            latents = rng.normal(noise.FRESH_LATENTS, latent_dim, dtype)
             with tf.GradientTape() as g_tape:
                 fakes = forward(self.generator, latents)
-        g_loss = self._train_generator(fakes, g_tape, reals, draws)
-        if self.averaged:
-            seen = draws.images_seen + self.batch_size
-            update(self.averaged, self.generator, self.average(seen, self.batch_size))
-        step = draws.images_seen // self.batch_size + 1
-        return self._update_means(step, d_loss, g_loss, d_real, d_fake)
+        g_loss = self._train_generator(fakes, g_tape, reals, rng)
+        if self.ema and self.ema_generator:
+            decay = self.ema(rng.images_seen + self.batch_size, self.batch_size)
+            update(self.ema_generator, self.generator, decay)
+        return self.update_means(rng.step + 1, d_loss, g_loss, d_real, d_fake)
 
-    def _train_discriminator(self, reals, fakes, draws):
-        reals, fakes = self._seen(reals, fakes, draws)
+    def _train_discriminator(self, reals, fakes, rng):
+        reals, fakes = self._augment_both(reals, fakes, rng)
         with tf.GradientTape() as tape:
-            with tf.GradientTape(persistent=True) as slopes:
-                slopes.watch([reals, fakes])
+            # Inside the other tape, so that D's weights learn from the penalty's gradients as well.
+            with tf.GradientTape(persistent=True) as pixel_tape:
+                pixel_tape.watch([reals, fakes])
                 # Two passes: in one BatchNorm would mix the statistics of reals and fakes, D would
                 # tell them apart by that alone, and G's step, with only fakes, would fool it.
                 real_logits = forward(self.discriminator, reals)
                 fake_logits = forward(self.discriminator, fakes)
-            loss = self.loss_terms.discriminator(real_logits, fake_logits, draws)
+            loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
             if self.penalty:
-                of_reals = slopes.gradient(real_logits, reals)
-                loss += self.penalty(of_reals, slopes.gradient(fake_logits, fakes), draws)
-            scaled = self.d_optimizer.scale_loss(self._share(loss))
+                by_reals = pixel_tape.gradient(real_logits, reals)
+                loss += self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)
+            # Gradients are summed over devices, so each device takes its share of the mean loss.
+            share = loss / self.distribute_strategy.num_replicas_in_sync
+            scaled = self.d_optimizer.scale_loss(share)
         weights = self.discriminator.trainable_variables
-        self._apply(self.d_optimizer, tape.gradient(scaled, weights), weights)
-        return loss, *self._beliefs(real_logits, fake_logits)
+        self.apply_gradients(self.d_optimizer, tape.gradient(scaled, weights), weights)
+        means = getattr(self.loss_terms, "mean_probabilities", losses.mean_probabilities)
+        return loss, *means(real_logits, fake_logits)
 
-    def _train_generator(self, fakes, g_tape, reals, draws):
+    def _train_generator(self, fakes, g_tape, reals, rng):
         # The chain rule in two parts, D's and G's: G's pass from before D's step is used again, and
-        # no gradients of D's weights are computed only to be thrown away.
+        # no gradients by D's weights are computed only to be thrown away.
         with tf.GradientTape() as tape:
             tape.watch(fakes)
-            reals, seen = self._seen(reals, fakes, draws)
-            logits = [forward(self.discriminator, seen)]
-            if self._pairs:
+            reals, augmented = self._augment_both(reals, fakes, rng)
+            logits = [forward(self.discriminator, augmented)]
+            if getattr(self.loss_terms, "pairs", False):
                 logits.append(forward(self.discriminator, reals))
             loss = self.loss_terms.generator(*logits)
-            scaled = self.g_optimizer.scale_loss(self._share(loss))
+            share = loss / self.distribute_strategy.num_replicas_in_sync
+            scaled = self.g_optimizer.scale_loss(share)
         weights = self.generator.trainable_variables
         gradients = g_tape.gradient(fakes, weights, output_gradients=tape.gradient(scaled, fakes))
-        self._apply(self.g_optimizer, gradients, weights)
+        self.apply_gradients(self.g_optimizer, gradients, weights)
         return loss
 
-    @property
-    def _pairs(self):
-        return getattr(self.loss_terms, "pairs", False)
-
-    def _seen(self, reals, fakes, draws):
-        """What D sees of both: the same change for a real and a fake that the loss compares."""
+    def _augment_both(self, reals, fakes, rng):
+        """Augment what D sees: a real and a fake that the loss compares get the same change."""
         if not self.d_augment:
             return reals, fakes
-        own = noise.AUGMENT_REALS if self._pairs else noise.AUGMENT_FAKES
-        reals = self.d_augment(reals, draws, noise.AUGMENT_REALS)
-        return reals, self.d_augment(fakes, draws, own)
-
-    def _beliefs(self, real_logits, fake_logits):
-        if beliefs := getattr(self.loss_terms, "beliefs", None):
-            return beliefs(real_logits, fake_logits)
-        return [tf.reduce_mean(tf.sigmoid(logits)) for logits in (real_logits, fake_logits)]
-
-    def _apply(self, optimizer, gradients, weights):
-        # A bias before BatchNorm has none (models/forward.py).
-        pairs = list(zip(gradients, weights, strict=True))
-        gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in pairs]
-        replicas = self.distribute_strategy.num_replicas_in_sync
-        if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            # It decides whether to skip a step by the first device's gradients: give all the same.
-            context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
-        optimizer.apply_gradients(zip(gradients, weights, strict=True))
-
-    def _share(self, loss):
-        """This device's share of the loss: gradients are summed over devices, not averaged."""
-        return loss / self.distribute_strategy.num_replicas_in_sync
-
-    def _count(self, own):
-        """Global indices of this device's `own` pictures, by how many steps D has taken."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
-        return first + tf.range(tf.cast(own, tf.int64)) + tf.cast(replica * own, tf.int64)
-
-    def _latents(self, draws, stream):
-        return draws.normal(stream, self.generator.input_shape[-1], self.generator.outputs[0].dtype)
-
-    def _update_means(self, step, *values):
-        """Add this step's values, averaged over all devices, and return the logs."""
-        context = tf.distribute.get_replica_context()
-        values = tf.stack([*values, tf.cast(self.wants_stop, values[0].dtype)])
-        values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
-        self.stop_wished.assign(tf.cast(values[-1], tf.float32))
-        self._note_divergence(step, values[:2])
-        logs = {}
-        for mean, value in zip(self.means, tf.unstack(values[:-1]), strict=True):
-            mean.update_state(value)
-            logs[mean.name] = mean.result()
-        # Keras averages the logs of several workers over their first axis, so they need one there.
-        strategy = self.distribute_strategy
-        workers = isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
-        if workers and strategy.extended._in_multi_worker_mode():  # as Keras asks
-            return {name: value[None] for name, value in logs.items()}
-        return logs
-
-    def _note_divergence(self, step, losses):
-        """Keep the first losses that are no numbers: who looks now and then misses none."""
-        found = tf.concat([tf.cast([step], tf.float64), tf.cast(losses, tf.float64)], 0)
-        first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(losses))
-        self.diverged.assign(tf.where(first, found, self.diverged))
+        pairs = getattr(self.loss_terms, "pairs", False)
+        stream = noise.AUGMENT_REALS if pairs else noise.AUGMENT_FAKES
+        reals = self.d_augment(reals, rng, noise.AUGMENT_REALS)
+        return reals, self.d_augment(fakes, rng, stream)

@@ -1,8 +1,9 @@
-"""Inspect a `.keras` file before Keras opens it: its size in memory, its layers."""
+"""Inspect a `.keras` file before Keras opens it: its entries, their size, its layers."""
 
 import io
 import json
 from pathlib import Path
+from typing import Any, NoReturn
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
@@ -12,16 +13,16 @@ CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[dict, bytes, int]:
+def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[dict, bytes]:
     """Check a `.keras` file and read what describes its network.
 
     Args:
-        path: the file; flag: what named it, for the message.
+        flag: what named the file, for the message.
         parts: where the file holds a whole GAN, the names of the network in it, the best first.
 
     Returns:
-        The network's config as Keras serializes it, without losses and optimizers; its weights as
-        an HDF5 file; and how many bytes of numbers these are.
+        The network's config as Keras serializes it, without losses and optimizers, and its weights
+        as an HDF5 file.
 
     Raises:
         UserError: no file, no `.keras` file, a damaged one, or one that would fill the memory.
@@ -33,12 +34,11 @@ def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[
         _refuse_hdf5(path)
         with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
-            config = _uncompiled(json.loads(archive.read(CONFIG)))
+            config = _strip_compile(json.loads(archive.read(CONFIG)))
             weights = archive.read(WEIGHTS)
-        size = _weights_bytes(weights)
         if parts and isinstance(network := config["config"].get(parts[-1]), dict):
-            return network, _group(weights, parts), size
-        return config, weights, size
+            return network, _extract_group(weights, parts)
+        return config, weights
     except UserError as error:
         raise UserError(error.message, flag=where) from None
     # zipfile raises NotImplementedError and RuntimeError too, json RecursionError, h5py almost any.
@@ -46,8 +46,8 @@ def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[
         refuse(error, path, where)
 
 
-def refuse(error: Exception, path: Path, where: str):
-    """Raise what an error says of a file: not a network's, or a disk or a memory that fails."""
+def refuse(error: Exception, path: Path, where: str) -> NoReturn:
+    """Raise what an error means for a file: no network in it, or a failing disk or memory."""
     if isinstance(error, MemoryError):
         raise error
     if isinstance(error, OSError) and is_file_system_error(error):
@@ -56,42 +56,32 @@ def refuse(error: Exception, path: Path, where: str):
 
 
 def _refuse_hdf5(path):
-    """Say of Keras' older formats how to come to a `.keras` file."""
+    """Refuse Keras' older formats and say how to convert them."""
     with path.open("rb") as file:
-        if file.read(len(HDF5)) != HDF5:
-            return
-        file.seek(0)
-        import h5py
-
-        with h5py.File(file, "r") as content:
-            whole = "model_config" in content.attrs
-    if whole:
-        raise UserError(
-            "a network in Keras' older format, .h5; expected a .keras file: in Python, "
-            'keras.saving.load_model("OLD.h5", compile=False).save("NEW.keras")'
-        )
-    raise UserError(
-        "weights alone, no network; expected a .keras file: in Python, build the network that they "
-        'belong to, network.load_weights("OLD.weights.h5"), network.save("NEW.keras")'
-    )
+        if file.read(len(HDF5)) == HDF5:
+            raise UserError(
+                "a file in Keras' older format or of weights alone; expected a .keras file: in "
+                'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
+                'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")'
+            )
 
 
-def _uncompiled(part):
-    """A part of a config without losses and optimizers, which may be of another program."""
+def _strip_compile(part) -> Any:
+    """Leave losses and optimizers, which may be of another program, out of a config."""
     if isinstance(part, list):
-        return [_uncompiled(item) for item in part]
+        return [_strip_compile(item) for item in part]
     if not isinstance(part, dict):
         return part
-    return {key: _uncompiled(value) for key, value in part.items() if key != "compile_config"}
+    return {key: _strip_compile(value) for key, value in part.items() if key != "compile_config"}
 
 
-def _group(weights, parts):
-    """bytes: an HDF5 file of the first of these groups that is there."""
+def _extract_group(weights, parts):
+    """Copy the first of these groups that is there to an HDF5 file of its own."""
     import h5py
 
     buffer = io.BytesIO()
     with h5py.File(io.BytesIO(weights), "r") as whole, h5py.File(buffer, "w") as file:
-        group = whole[next(name for name in parts if name in whole)]
+        group: Any = whole[next(name for name in parts if name in whole)]
         for name in group:
             group.copy(name, file)
     return buffer.getvalue()
@@ -104,40 +94,10 @@ def _check_entries(archive, size):
         if names.count(name) != 1:
             raise UserError(f"not a Keras model file (it has {names.count(name)} {name}, not one)")
     unpacked = sum(entry.file_size for entry in entries)
-    _check_claim(unpacked, size, "unpacks to")
-    if archive.getinfo(CONFIG).file_size > limits.CONFIG_JSON_BYTES:
-        raise UserError(f"its {CONFIG} has more than {limits.CONFIG_JSON_BYTES:,} bytes")
-
-
-def _check_claim(claimed, size, words):
-    if limits.unpacks_to_too_much(claimed, size):
+    if limits.unpacks_to_too_much(unpacked, size):
         raise UserError(
-            f"{words} {limits.in_words(claimed)}, far more than a network in a file of "
+            f"unpacks to {limits.in_words(unpacked)}, far more than a network in a file of "
             f"{size:,} bytes needs; it is damaged or made to fill the memory"
         )
-
-
-def _weights_bytes(content):
-    """int: bytes of all arrays; what lies in other files or is computed is refused."""
-    import h5py  # slow to import, and --help needs none of it
-
-    total = 0
-
-    def visit(name, link):
-        """str | None: the name of what lies elsewhere, which ends the visit."""
-        nonlocal total
-        if not isinstance(link, h5py.HardLink):
-            return name
-        found = file[name]
-        if isinstance(found, h5py.Dataset):
-            if found.external or found.is_virtual:
-                return name
-            total += found.size * found.dtype.itemsize
-        return None
-
-    with h5py.File(io.BytesIO(content), "r") as file:
-        elsewhere = file.visititems_links(visit)
-    if elsewhere:
-        raise UserError(f"{elsewhere} of its weights lies in another place; save it again")
-    _check_claim(total, len(content), "its weights claim")
-    return total
+    if archive.getinfo(CONFIG).file_size > limits.CONFIG_JSON_BYTES:
+        raise UserError(f"its {CONFIG} has more than {limits.CONFIG_JSON_BYTES:,} bytes")

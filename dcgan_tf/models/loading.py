@@ -1,44 +1,45 @@
 """Load networks from `.keras` files; recognize a generator by its input and output."""
 
-import copy
-import math
 import re
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan_tf.common import limits, pretrained
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.chain import layers_of, outputs_of
+from dcgan_tf.models.chain import outputs_of
 from dcgan_tf.models.keras_file import read_structure, refuse
-from dcgan_tf.models.sampling import CHUNK, Sampler
+from dcgan_tf.models.sampling import Sampler
 
-GENERATORS = ("averaged", "generator")  # in a whole DCGAN's file, the one that is shown first
-GENERATOR = "one input (n, latent_dim), one output (n, height, width, 1 or 3)"
+# In a whole DCGAN's file, the EMA first; "averaged" is its name on disk (gan.py).
+GENERATORS = ("averaged", "ema_generator", "generator")
+GENERATOR = (
+    "one input (n, latent_dim), one output (n, height, width, 1 or 3) of at most "
+    f"{limits.SIDE} pixels a side"
+)
 
 
 def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
     """Load a network from a `.keras` file; no code in it is executed.
 
     Args:
-        path: the file; flag: what named it, for the message; parts: see `read_structure`.
+        flag: what named the file, for the message.
+        parts: see `read_structure`.
 
     Returns:
-        keras.Model, not compiled, whatever it was compiled with.
+        The network, not compiled.
 
     Raises:
-        UserError: there is no such file, it is no Keras model, or the memory is too small for it.
+        UserError: there is no such file, or it is no Keras model.
         OSError: the disk or its connection fails.
     """
     path = Path(path)
     where = f"{flag} {path}".strip()
-    structure, weights, weights_bytes = read_structure(path, flag, parts)
+    structure, weights = read_structure(path, flag, parts)
     try:
-        _check_size(copy.deepcopy(structure), weights_bytes)  # Keras changes it while it builds
         network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         outputs_of(network)
         # Not Keras' load_model, which builds the losses of the networks in a network.
@@ -63,13 +64,12 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     """Open a trained generator: `load_generator("runs/demo").generate(range(64))`.
 
     Args:
-        path: a run's directory, a generator's `.keras` file, or the name of one that comes with
-            the package, such as "faces".
+        path: a run's directory, a generator's `.keras` file, or the name of a bundled generator,
+            such as "faces".
         flag: what named it, for the message.
 
     Returns:
-        Sampler: its `generate` gives uint8 pictures (n, height, width, channels), whatever the
-        recipe; `latent_dim` is the length of a latent.
+        Sampler: its `generate` gives uint8 images (n, height, width, channels).
 
     Raises:
         UserError: no such file, no generator (the message says what is missing), NaN weights.
@@ -84,9 +84,9 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     if str(path) in pretrained.names() and not run.generator.is_file():
         run = pretrained.pretrained(str(path), flag)
     path = run.generator if run.root.is_dir() else Path(path)
-    model = _of_flat_latents(load_network(path, flag, GENERATORS))
+    model = _with_flat_latents(load_network(path, flag, GENERATORS))
     where = f"{flag} {path}".strip()
-    if missing := not_a_generator(model):
+    if missing := why_no_generator(model):
         raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
     check_finite(model, where)
     try:
@@ -95,11 +95,11 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         raise UserError(error.message, flag=where) from None
 
 
-def _of_flat_latents(model):
-    """A network as a functional one of any number of latents (n, latent_dim), to plain images.
+def _with_flat_latents(model):
+    """Wrap a network as a functional one from any number of latents (n, latent_dim) to images.
 
-    A Sequential that was built by a call takes only as many latents as that had; those of other
-    libraries are maps of one pixel; of some networks the one input or output is a dict.
+    A Sequential that was built by a call takes only as many latents as that had; generators from
+    other libraries take maps of one pixel; in some networks the one input or output is a dict.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         return model
@@ -117,11 +117,7 @@ def _of_flat_latents(model):
 
 
 def check_finite(network: keras.Model, where: str):
-    """Refuse a network whose weights are no numbers.
-
-    Args:
-        where: the flag and the file that named it, for the message.
-    """
+    """Refuse a network with NaN weights; `where` is the flag and the file, for the message."""
     if not all(np.isfinite(np.asarray(w, np.float32)).all() for w in network.get_weights()):
         raise UserError(
             "has weights that are NaN or infinite: its training went wrong; take an earlier one",
@@ -130,9 +126,9 @@ def check_finite(network: keras.Model, where: str):
 
 
 def in_float32(model: keras.Model) -> keras.Model:
-    """A network that computes in float32, of the same weights: itself, where it does already.
+    """Return a network that computes in float32, with the same weights; itself if it does already.
 
-    Half precision is for training; other runtimes know little of it.
+    Half precision is for training; other runtimes support little of it.
     """
     config = keras.saving.serialize_keras_object(model)
     plain = _without_policies(config)
@@ -144,7 +140,7 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def _without_policies(part):
-    """A part of a network's config in which every layer's dtype is float32."""
+    """Set the dtype of every layer in a network's config to float32."""
     if isinstance(part, list):
         return [_without_policies(item) for item in part]
     if not isinstance(part, dict):
@@ -154,71 +150,22 @@ def _without_policies(part):
     return {key: _without_policies(value) for key, value in part.items()}
 
 
-def not_a_generator(model: keras.Model) -> str:
-    """What keeps a network from being a generator, in words; "" where nothing does."""
-    inputs, outputs = model.inputs, model.outputs
-    if len(inputs) != 1:
-        return f"has {len(inputs)} inputs"
-    if len(outputs) != 1:
-        return f"has {len(outputs)} outputs"
-    return _wrong_input(inputs[0]) or _wrong_output(outputs[0])
-
-
-def _wrong_input(latents):
-    if len(latents.shape) != 2:
-        return f"takes {_words(latents.shape)}"
-    if latents.shape[1] is None:
-        return "takes latents of any length"
+def why_no_generator(model: keras.Model) -> str:
+    """Say why a network is no generator; "" if it is one."""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        return f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
+    latents, images = model.inputs[0], model.outputs[0]
     if latents.shape[0] is not None:
         return f"takes {latents.shape[0]} latents at once, no other number"
-    return "" if _is_float(latents) else f"takes {latents.dtype}, not float"
-
-
-def _wrong_output(pictures):
-    _, *size = pictures.shape
-    if len(size) != 3:
-        return f"gives {_words(pictures.shape)}"
-    if None in size:
-        return f"gives pictures of any size, {_words(pictures.shape)}"
-    if size[2] not in (1, 3):
-        first = size[0] in (1, 3)
-        what = "channels first" if first else f"{size[2]} channels"
-        return f"gives pictures with {what}, {_words(pictures.shape)}"
-    if max(size) > limits.SIDE:
-        return f"gives {_words(pictures.shape)}, more than {limits.SIDE} pixels a side"
-    return "" if _is_float(pictures) else f"gives {pictures.dtype}, not float"
-
-
-def _is_float(tensor):
-    return keras.backend.is_float_dtype(tensor.dtype)
+    if len(latents.shape) != 2 or latents.shape[1] is None:
+        return f"takes {_words(latents.shape)}"
+    size = images.shape[1:]
+    if len(size) != 3 or None in size or size[2] not in (1, 3) or max(size) > limits.SIDE:
+        return f"gives {_words(images.shape)}"
+    if not all(keras.backend.is_float_dtype(tensor.dtype) for tensor in (latents, images)):
+        return f"takes {latents.dtype} and gives {images.dtype}, not float"
+    return ""
 
 
 def _words(shape):
-    return (
-        "(" + ", ".join(["n", *("any" if size is None else str(size) for size in shape[1:])]) + ")"
-    )
-
-
-def _check_size(structure, weights_bytes):
-    """Refuse a network that the memory is too small for, before there are any weights.
-
-    In a graph of TensorFlow's first kind variables have shapes and nothing else.
-    """
-    with tf.Graph().as_default():
-        model = keras.saving.deserialize_keras_object(structure, safe_mode=True)
-        parameters = sum(math.prod(weight.shape) for weight in getattr(model, "weights", []))
-        largest = max((_numbers(layer) for layer in layers_of(model)), default=0)
-    if parameters > weights_bytes:  # a byte each is the least
-        raise UserError(f"has {parameters:,} parameters, but {weights_bytes:,} bytes of weights")
-    needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
-    if needed > limits.memory():
-        raise UserError(
-            f"needs about {limits.in_words(needed)} of memory for {CHUNK} pictures, "
-            f"this machine has {limits.in_words(limits.memory())}"
-        )
-
-
-def _numbers(layer):
-    """The most numbers that a layer or operation gives for one image, of all its calls."""
-    outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
-    return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)
+    return f"({', '.join(['n', *('any' if size is None else str(size) for size in shape[1:])])})"

@@ -14,11 +14,13 @@ Example:
 0.693
 """
 
+import dataclasses
+
 import keras
 import tensorflow as tf
 
 from dcgan_tf.models import noise
-from dcgan_tf.models.label_smoothing import fake_targets, real_targets
+from dcgan_tf.models.serializable import Serializable
 
 
 def discriminator_loss(
@@ -27,27 +29,19 @@ def discriminator_loss(
     real_targets: tf.Tensor,
     fake_targets: tf.Tensor,
 ) -> tf.Tensor:
-    """Mean of BCE on reals and BCE on fakes: ln 2 where D knows nothing.
+    """Mean of BCE on reals and BCE on fakes, a scalar: ln 2 for a D that guesses.
 
     Args:
-        real_logits, fake_logits: float (n, 1), D's answers.
+        real_logits, fake_logits: float (n, 1), D's outputs.
         real_targets, fake_targets: the same shape, in [0, 1]; 1 and 0 without smoothing and noise.
-
-    Returns:
-        Scalar tensor.
     """
     return (_bce(real_targets, real_logits) + _bce(fake_targets, fake_logits)) / 2
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """BCE of the fakes against "real", -log D(G(z)): unlike log(1 - D(G(z))) it still has a
-    gradient when D is sure.
+    """BCE of the fakes against "real", -log D(G(z)), a scalar.
 
-    Args:
-        fake_logits: float (n, 1).
-
-    Returns:
-        Scalar tensor.
+    Unlike log(1 - D(G(z))) it keeps a gradient when D is sure.
     """
     return _bce(tf.ones_like(fake_logits), fake_logits)
 
@@ -56,17 +50,34 @@ def _bce(targets, logits):
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
 
 
-@keras.saving.register_keras_serializable("dcgan_tf")
-class NonSaturating:
-    """Both losses as DCGAN wants them; label smoothing and label noise act on D's targets.
+def mean_probabilities(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
+    """Two scalars: D(x) and D(G(z)), means of the probability "real" over both batches."""
+    return tf.reduce_mean(tf.sigmoid(real_logits)), tf.reduce_mean(tf.sigmoid(fake_logits))
 
-    A loss of your own is any object with these two methods. One that has `pairs = True` compares
-    each fake with a real picture: its `generator` is called with (fake_logits, real_logits). One
-    that has `beliefs(real_logits, fake_logits)` says what D believes of both. `guessing` is the
-    d_loss of a D that only guesses, for the plot: ln 2 where a loss does not say.
+
+def move_targets(
+    logits: tf.Tensor, start: float, by: float, rng: noise.BatchRNG, stream: int
+) -> tf.Tensor:
+    """D's targets, (n, 1) in [0, 1]: `start`, moved by up to `by`, uniformly (label noise)."""
+    targets = tf.fill((tf.shape(logits)[0], 1), tf.constant(start, logits.dtype))
+    if not by:
+        return targets
+    return tf.clip_by_value(targets + by * rng.uniform(stream, 1, logits.dtype), 0.0, 1.0)
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+@dataclasses.dataclass(eq=False)
+class NonSaturating(Serializable):
+    """Both losses of the DCGAN; label smoothing and label noise act on D's targets.
+
+    A loss of your own is any object with these two methods. With `pairs = True` it compares each
+    fake with a real image: its `generator` is called with (fake_logits, real_logits). With
+    `mean_probabilities(real_logits, fake_logits)` it gives d_real and d_fake, which are otherwise
+    means of the sigmoid. `guessing` is the d_loss of a D that guesses, for the plot (default ln 2).
 
     Args:
-        label_smoothing, label_noise: as in label_smoothing.py.
+        label_smoothing: real targets are 1 minus this (Salimans et al. 2016, one-sided).
+        label_noise: real targets move down, fake targets up from 0, by up to this.
 
     Example:
 
@@ -75,33 +86,27 @@ class NonSaturating:
     0.1
     """
 
-    def __init__(self, label_smoothing: float = 0.0, label_noise: float = 0.0):
-        self.label_smoothing = label_smoothing
-        self.label_noise = label_noise
+    label_smoothing: float = 0.0
+    label_noise: float = 0.0
 
-    def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
-        """Scalar: what D minimises, from logits (n, 1) and the batch's random numbers."""
-        real = real_targets(real_logits, draws, self.label_smoothing, self.label_noise)
-        fake = fake_targets(fake_logits, draws, self.label_noise)
+    def discriminator(self, real_logits, fake_logits, rng: noise.BatchRNG) -> tf.Tensor:
+        """D's loss, a scalar, from logits (n, 1) and the batch's random numbers."""
+        start, away = 1.0 - self.label_smoothing, self.label_noise
+        real = move_targets(real_logits, start, -away, rng, noise.REAL_TARGETS)
+        fake = move_targets(fake_logits, 0.0, away, rng, noise.FAKE_TARGETS)
         return discriminator_loss(real_logits, fake_logits, real, fake)
 
     def generator(self, fake_logits: tf.Tensor) -> tf.Tensor:
-        """Scalar: what G minimises."""
+        """G's loss, a scalar."""
         return generator_loss(fake_logits)
-
-    def get_config(self) -> dict:
-        return {"label_smoothing": self.label_smoothing, "label_noise": self.label_noise}
-
-    @classmethod
-    def from_config(cls, config: dict):
-        return cls(**config)
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
-class Hinge:
-    """D wants reals above 1 and fakes below -1 and cares no further; G pushes its logits up.
+@dataclasses.dataclass(eq=False)
+class Hinge(Serializable):
+    """D pushes reals above 1 and fakes below -1 and no further; G pushes its logits up.
 
-    d_loss is the mean of both parts, so a D that only guesses has 1.
+    d_loss is the mean of both parts, so it is 1 for a D that guesses.
 
     Example:
 
@@ -112,30 +117,24 @@ class Hinge:
 
     guessing = 1.0
 
-    def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
+    def discriminator(self, real_logits, fake_logits, rng: noise.BatchRNG) -> tf.Tensor:
         """Scalar: (mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))) / 2."""
-        parts = tf.nn.relu(1 - real_logits), tf.nn.relu(1 + fake_logits)
-        return sum(tf.reduce_mean(part) for part in parts) / 2
+        real, fake = tf.nn.relu(1 - real_logits), tf.nn.relu(1 + fake_logits)
+        return (tf.reduce_mean(real) + tf.reduce_mean(fake)) / 2
 
     def generator(self, fake_logits: tf.Tensor) -> tf.Tensor:
         """Scalar: mean -D(G(z))."""
         return -tf.reduce_mean(fake_logits)
 
-    def get_config(self) -> dict:
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict):
-        return cls()
-
 
 @keras.saving.register_keras_serializable("dcgan_tf")
-class Relativistic:
-    """D says of each pair of a real and a fake which is the real one; G wants it to be wrong.
+@dataclasses.dataclass(eq=False)
+class Relativistic(Serializable):
+    """D tells in each pair of a real and a fake which is the real one; G tries to fool it.
 
     Only differences of logits count, so D cannot win by calling everything real, and a G that
-    makes the same picture again and again loses against all real ones that differ (the reason why
-    it keeps variety). Both losses are ln 2 where D only guesses.
+    repeats one image loses against all real ones that differ, which keeps its variety. Both losses
+    are ln 2 for a D that guesses.
 
     Example:
 
@@ -146,7 +145,7 @@ class Relativistic:
 
     pairs = True
 
-    def discriminator(self, real_logits, fake_logits, draws: noise.Draws) -> tf.Tensor:
+    def discriminator(self, real_logits, fake_logits, rng: noise.BatchRNG) -> tf.Tensor:
         """Scalar: mean softplus(-(D(x) - D(G(z)))) over the pairs."""
         return tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits))
 
@@ -154,14 +153,7 @@ class Relativistic:
         """Scalar: mean softplus(-(D(G(z)) - D(x))) over the pairs."""
         return tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
 
-    def beliefs(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
+    def mean_probabilities(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
         """Two scalars: the mean probability that D gives the real and the fake of a pair."""
         real = tf.reduce_mean(tf.sigmoid(real_logits - fake_logits))
         return real, 1 - real
-
-    def get_config(self) -> dict:
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict):
-        return cls()

@@ -5,23 +5,25 @@ Channel counts are those of the config times its `width`; the latent is never sc
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
-from dcgan_tf.models.layers import SpectralConv2D, SpectralDense
+from dcgan_tf.common.config import Config
+
+SQUARINGS = 6  # of the Gram matrix: as good as 64 steps of the power method
 
 _CHANNELS_LAST = {"data_format": "channels_last"}  # whatever a user's keras.json says
 
 
-def build_generator(config, synchronized=False):
-    """G: latents to pictures.
+def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
+    """Build G, which maps latents to images.
 
     Args:
-        config: config.Config, resolved.
         synchronized: BatchNorm over all devices' shares of a batch, for more than one device.
 
     Returns:
-        keras.Model: float (n, latent_dim) to float32 (n, image_size, image_size, channels) in the
-        range of `output_activation`.
+        float (n, latent_dim) to float32 (n, image_size, image_size, channels) in the range of
+        `output_activation`.
 
     Example:
 
@@ -43,19 +45,15 @@ def build_generator(config, synchronized=False):
         x = block.transposed(config.channels, name="to_picture")(x)
     else:
         x = block.convolution(config.channels, 5, strides=1, name="to_picture")(x)
-    pictures = layers.Activation(config.output_activation, dtype=_output_dtype(), name="picture")(x)
-    return keras.Model(latents, pictures, name="generator")
+    x = layers.Activation(config.output_activation, dtype=_output_dtype(), name="picture")(x)
+    return keras.Model(latents, x, name="generator")
 
 
-def build_discriminator(config, synchronized=False):
-    """D: pictures to logits, above 0 for real.
-
-    With spectral normalisation its layers are those of layers.py; BatchNorm then has no place.
-
-    Args and errors as for `build_generator`.
+def build_discriminator(config: Config, synchronized: bool = False) -> keras.Model:
+    """Build D, which maps images to logits, above 0 for real.
 
     Returns:
-        keras.Model: float (n, image_size, image_size, channels) to float32 (n, 1).
+        float (n, image_size, image_size, channels) to float32 (n, 1).
 
     Example:
 
@@ -65,8 +63,7 @@ def build_discriminator(config, synchronized=False):
     """
     block = _Blocks(config, 2, "leaky_relu", synchronized, config.d_norm == "spectral")
     shape = (config.image_size, config.image_size, config.channels)
-    pictures = keras.Input(shape, name="pictures")
-    x = pictures
+    x = images = keras.Input(shape, name="pictures")
     for number, channels in enumerate(config.d_channels, 1):
         x = block.convolution(config.d_scaled(channels), 4, strides=2, name=f"down{number}")(x)
         if config.d_norm == "batch" and (number > 1 or config.d_first_batchnorm):
@@ -75,11 +72,62 @@ def build_discriminator(config, synchronized=False):
             x = block.activate(x, f"down{number}")
     x = layers.Flatten(name="flatten", **_CHANNELS_LAST)(x)
     logits = block.dense(1, name="logit", dtype=_output_dtype())(x)
-    return keras.Model(pictures, logits, name="discriminator")
+    return keras.Model(images, logits, name="discriminator")
+
+
+def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
+    """Largest singular value of a float matrix (m, n), with the gradient for fixed vectors.
+
+    The power method on the Gram matrix, which is squared instead of applied again and again.
+    """
+    # Constants for the gradient: the singular vectors' own change cancels to first order.
+    gram = tf.stop_gradient(tf.matmul(matrix, matrix, transpose_a=True))
+    power = gram / tf.linalg.trace(gram)
+    for _ in range(SQUARINGS):
+        power = tf.matmul(power, power)
+        power /= tf.linalg.trace(power)
+    # Every column is a multiple of the wanted vector by now; the largest loses least to rounding.
+    column = power[:, tf.argmax(tf.linalg.diag_part(power))]
+    right = tf.matmul(gram, column[:, None])
+    right = tf.stop_gradient(right / tf.norm(right))
+    left = tf.stop_gradient(tf.matmul(matrix, right))
+    left /= tf.norm(left)
+    return tf.reduce_sum(left * tf.matmul(matrix, right))
+
+
+def _divide_by_norm(kernel, dtype):
+    """Divide a kernel, whose last axis is the output, by its largest singular value."""
+    matrix = tf.reshape(tf.convert_to_tensor(kernel), (-1, kernel.shape[-1]))
+    return keras.ops.cast(kernel / largest_singular_value(matrix), dtype)
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class SpectralConv2D(layers.Conv2D):
+    """keras.layers.Conv2D with spectral normalization.
+
+    D then changes by no more than the image does (Miyato et al. 2018). Keras' own wrapper
+    overwrites the kernel in each step and keeps a vector whose first value is random. These layers
+    compute the norm anew from the kernel: a resumed training has nothing more to restore, and all
+    devices agree. Files with them open after `import dcgan_tf`, which registers them once Keras is
+    there.
+    """
+
+    def convolution_op(self, inputs, kernel):
+        return super().convolution_op(inputs, _divide_by_norm(kernel, self.compute_dtype))
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class SpectralDense(layers.Dense):
+    """keras.layers.Dense with spectral normalization, as in SpectralConv2D."""
+
+    def call(self, inputs, training=None):
+        outputs = keras.ops.matmul(inputs, _divide_by_norm(self.kernel, self.compute_dtype))
+        outputs = outputs if self.bias is None else outputs + self.bias
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 def _output_dtype():
-    """Pictures and logits are never half precision: the losses are computed from them."""
+    """Images and logits are never half precision: the losses are computed from them."""
     return keras.config.dtype_policy().variable_dtype
 
 

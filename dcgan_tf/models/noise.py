@@ -1,23 +1,23 @@
-"""Random numbers of a training step, keyed by (seed, stream, global sample index).
+"""Random numbers for a training step, keyed by (seed, stream, global sample index).
 
 Nothing here has a state: a step that is repeated after a crash draws the same numbers, and a batch
-that is spread over several devices draws the numbers that it would have drawn on one.
+that is split over several devices draws the numbers that it would have drawn on one.
 """
 
 import math
 
 import tensorflow as tf
 
-# Streams of independent draws; one of your own is any number from 9 on.
+# Independent streams; a stream of your own is any number from 9 on.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
 AUGMENT_REALS, AUGMENT_FAKES = range(5, 7)
-HOLES = 2  # added to the last two: what fills the pictures' holes
+HOLES = 2  # added to the last two: what fills the holes in images
 
 MANTISSA_BITS = {"float16": 10, "bfloat16": 7}  # 23 otherwise
 
 
-class Draws:
-    """The random numbers of one batch, or of one device's share of it.
+class BatchRNG:
+    """Random number generator for one batch, or for one device's share of it.
 
     Args:
         seed: int.
@@ -25,44 +25,42 @@ class Draws:
         batch_size: samples per step over all devices.
 
     Attributes:
-        images_seen: int64 scalar tensor, how many before this batch.
+        images_seen: int64 scalar tensor, images before this batch.
     """
 
-    def __init__(self, seed: int, index: tf.Tensor, batch_size: int):
+    def __init__(self, seed: int, index, batch_size: int):
         self._seed, self._batch_size = seed, batch_size
-        self._step = index[0] // batch_size
+        self.step = index[0] // batch_size
         self._positions = index % batch_size
-        self.images_seen = self._step * batch_size
+        self.images_seen = self.step * batch_size
 
-    def normal(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
-        """Standard normal vectors, (n, length), one for each sample.
+    def normal(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
+        """Draw a standard normal vector for each sample, (n, length) in all.
 
         Args:
             stream: one of this module's constants, or a number of your own.
-            length: numbers per sample.
-            dtype: a float dtype.
         """
         # Two uniform numbers become two normal ones (Box and Muller 1958).
         radius, angle = tf.split(self._fractions(stream, length + length % 2), 2, axis=1)
         radius = tf.sqrt(-2 * tf.math.log(tf.maximum(radius, 1e-7)))
         angle *= 2 * math.pi
         both = tf.concat([radius * tf.sin(angle), radius * tf.cos(angle)], axis=1)
-        return self._own(tf.cast(both[:, :length], dtype))
+        return self._share(tf.cast(both[:, :length], dtype))
 
-    def uniform(self, stream: int, length: int, dtype="float32") -> tf.Tensor:
-        """As `normal`, uniform in [0, 1)."""
-        return self._own(self._fractions(stream, length, dtype))
+    def uniform(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
+        """Like `normal`, uniform in [0, 1)."""
+        return self._share(self._fractions(stream, length, dtype))
 
-    def _own(self, whole):
-        # The whole batch is computed on every device (it is small) and each takes its own samples:
-        # in an array of another shape a sine may be rounded otherwise.
+    def _share(self, whole):
+        # Every device computes the whole (small) batch and takes its own samples: in an array of
+        # another shape a sine may be rounded differently.
         return tf.gather(whole, self._positions)
 
-    def _fractions(self, stream, length, dtype="float32"):
-        key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self._step)
+    def _fractions(self, stream, length, dtype: tf.DType | str = "float32"):
+        key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self.step)
         # Philox by name: the default generator depends on the device. And bits, not floats: XLA
-        # makes other floats of the same key than TensorFlow, but the same bits.
+        # makes other floats from the same key than TensorFlow, but the same bits.
         shape = (self._batch_size, length)
-        bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")
+        bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")  # pyright: ignore
         kept = MANTISSA_BITS.get(tf.as_dtype(dtype).name, 23)  # one more might round up to 1
         return tf.cast(tf.bitwise.bitwise_and(bits, 2**kept - 1), dtype) * 2.0**-kept

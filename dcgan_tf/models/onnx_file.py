@@ -23,10 +23,6 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
     The file takes `latents`, float32 (n, latent_dim), and gives `pictures`, float32 (n, height,
     width, channels) in the range of the generator's own output; n is free.
 
-    Args:
-        generator: keras.Model with one input and one output; it need not have been called yet.
-        path: the file to write or replace.
-
     Raises:
         UserError: a package is missing, or a layer that ONNX cannot express.
         OSError: the file cannot be written.
@@ -36,19 +32,19 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
     length = generator.inputs[0].shape[-1]
     signature = [tf.TensorSpec((None, length), tf.float32, name=INPUT)]
 
-    # A function of our own rather than Keras' export, which fails on a model that was never
-    # called, and has no say in the names.
+    # Not Keras' export, which fails on a model that was never called and does not let us choose the
+    # names.
     @tf.function(autograph=False)
     def forward(latents):
         return {OUTPUT: generator(latents, training=False)}
 
     try:
-        with hushed():  # the optimiser of the graph greets there
+        with hushed():  # the graph optimizer prints there
             model, _ = tf2onnx.convert.from_function(forward, signature, opset=OPSET)
         model.graph.name = "generator"
         for end in (model.graph.input[0], model.graph.output[0]):
             end.type.tensor_type.shape.dim[0].dim_param = "n"
-        # What it has no words for tf2onnx leaves in the graph under TensorFlow's name.
+        # tf2onnx leaves what it cannot express in the graph under TensorFlow's name.
         onnx.checker.check_model(model, full_check=True)
     except MemoryError:
         raise
@@ -59,7 +55,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
 
 
 def _packages():
-    """The modules tf2onnx, with its converter, and onnx."""
+    """Import tf2onnx, with its converter, and onnx."""
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:
         onnx, tf2onnx = import_module("onnx"), import_module("tf2onnx")

@@ -13,8 +13,8 @@ from dcgan_tf.models.schedules import falling
 
 
 def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Adam with the betas of `config`."""
-    return Adam(learning_rate_of(config, learning_rate), config.beta_1, config.beta_2)
+    """Build Adam with the betas and the learning rate schedule of `config`."""
+    return Adam(learning_rate_of(config, learning_rate), config.beta_1, config.beta_2)  # pyright: ignore[reportArgumentType]
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
@@ -24,7 +24,7 @@ class Adam(keras.optimizers.Adam):
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
         # What all weights share is computed once: some two hundred operations fewer in a step.
         dtype = trainable_variables[0].dtype
-        steps = tf.cast(self.iterations + 1, dtype)
+        steps = tf.cast(self.iterations + 1, dtype)  # pyright: ignore
         shared = {"lr": tf.cast(learning_rate, dtype)}
         for name, beta in (("beta1", self.beta_1), ("beta2", self.beta_2)):
             shared[name] = tf.constant(beta, dtype)
@@ -45,26 +45,25 @@ class Adam(keras.optimizers.Adam):
 
 
 class Pair:
-    """G's and D's optimizers, as Keras' callbacks and `summary` look for several.
+    """G's and D's optimizers, in the form in which Keras' callbacks and `summary` look for several.
 
     Args:
         g_optimizer, d_optimizer: keras.optimizers.Optimizer, or its name.
         scaled: give each a loss scale, without which small gradients vanish in half precision.
-
-    Attributes:
-        optimizers: list of both.
     """
 
     def __init__(self, g_optimizer, d_optimizer, scaled: bool):
-        self.optimizers = [keras.optimizers.get(each) for each in (g_optimizer, d_optimizer)]
-        one, other = self.optimizers
-        if one is other:
+        pair = [keras.optimizers.get(each) for each in (g_optimizer, d_optimizer)]
+        if pair[0] is pair[1]:
             raise ValueError(
                 "g_optimizer is d_optimizer; give each network an optimizer of its own"
             )
+        with_scale = keras.optimizers.LossScaleOptimizer
         if scaled:
-            one, other = self.optimizers = [_scaled(each) for each in self.optimizers]
-        one.name, other.name = "generator", "discriminator"  # under which callbacks log the rates
+            pair = [each if isinstance(each, with_scale) else with_scale(each) for each in pair]
+        for each, name in zip(pair, ("generator", "discriminator"), strict=True):
+            each.name = name  # under which callbacks log the rates  # pyright: ignore
+        self.optimizers: list = pair
 
     @property
     def built(self) -> bool:
@@ -75,13 +74,8 @@ class Pair:
         return [variable for each in self.optimizers for variable in each.variables]
 
 
-def _scaled(optimizer):
-    kind = keras.optimizers.LossScaleOptimizer
-    return optimizer if isinstance(optimizer, kind) else kind(optimizer)
-
-
 def learning_rate_of(config: Config, learning_rate: float):
-    """float, or its course over the steps where the config lets it fall."""
+    """Return a float, or its schedule over the steps where the config lets it fall."""
     if config.lr_decay == "none":
         return float(learning_rate)
     steps = config.decay_images / config.batch_size
@@ -96,7 +90,7 @@ class Falling(keras.optimizers.schedules.LearningRateSchedule):
         learning_rate: at the start.
         course: as in schedules.falling.
         steps: until the end is reached.
-        end: the share that is left then.
+        end: final learning rate as a fraction of the initial one.
     """
 
     def __init__(self, learning_rate: float, course: str, steps: float, end: float):

@@ -12,7 +12,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models import losses
 from dcgan_tf.models.augment import Augment, flip
-from dcgan_tf.models.ema import HalfLife, Power
+from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.optimizers import build_optimizer
 from dcgan_tf.models.penalties import GradientPenalty
@@ -40,15 +40,19 @@ def set_precision(config: Config):
 
 
 def model_parts(config: Config, given: dict) -> dict:
-    """The arguments of DCGAN(...).
-
-    Args:
-        given: those that are there already, and take the place of what the config asks for;
-            `networks` as for build_networks.
-    """
+    """Make the arguments of DCGAN(...); those `given`, and `networks`, replace the config's."""
     given = dict(given)
     generator, discriminator = build_networks(config, given.pop("networks", None))
     activation = range_of(generator)
+    d_augment = penalty = ema = None
+    if config.augment:
+        chance, ramp = config.augment_probability, config.augment_ramp
+        d_augment = Augment(config.augment_kinds, chance, ramp, activation)
+    if config.r1 or config.r2:
+        end, images = config.penalty_end, config.decay_images
+        penalty = GradientPenalty(config.r1, config.r2, activation, end, images)
+    if config.average != "none":
+        ema = HalfLife(config.average_half_life, config.average_ramp)
     parts = {
         "generator": generator,
         "discriminator": discriminator,
@@ -56,16 +60,16 @@ def model_parts(config: Config, given: dict) -> dict:
         "seed": config.seed,
         "loss": given.get("loss") or build_loss(config),
         "augment": build_augment(config),
-        "d_augment": _build_d_augment(config, activation),
-        "penalty": _build_penalty(config, activation),
-        "average": _build_average(config),
+        "d_augment": d_augment,
+        "penalty": penalty,
+        "ema": ema,
         "fresh_fakes": config.fresh_fakes,
     }
     return parts | given
 
 
 def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model]:
-    """G and D: `given` ones, or what `config.networks` names, or those that the config describes.
+    """Build G and D: `given` ones, those of `config.networks`, or those that the config describes.
 
     Args:
         given: (generator, discriminator), or a function that returns them.
@@ -76,8 +80,8 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
     if given is None and not config.networks:
         synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
         return build_generator(config, synchronized), build_discriminator(config, synchronized)
-    networks = own_object(config.networks, "networks") if given is None else given
-    generator, discriminator = networks() if callable(networks) else networks
+    networks = import_object(config.networks, "networks") if given is None else given
+    generator, discriminator = networks() if callable(networks) else networks  # pyright: ignore
     made, size = generator.output_shape[1:], config.image_size
     if made != (size, size, config.channels):
         raise UserError(
@@ -88,8 +92,8 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
     return generator, discriminator
 
 
-def own_object(text: str, param: str):
-    """What "module:Name" names, in the current directory or on Python's path.
+def import_object(text: str, param: str):
+    """Import what "module:Name" names, from the current directory or Python's path.
 
     Raises:
         UserError: it cannot be imported, or was given by a program.
@@ -112,7 +116,7 @@ def own_object(text: str, param: str):
 
 
 def compile_parts(config: Config) -> dict:
-    """The arguments of DCGAN.compile."""
+    """Make the arguments of DCGAN.compile."""
     return {
         "g_optimizer": build_optimizer(config, config.g_learning_rate),
         "d_optimizer": build_optimizer(config, config.d_learning_rate),
@@ -121,38 +125,16 @@ def compile_parts(config: Config) -> dict:
 
 
 def build_loss(config: Config):
-    """The loss that `config.loss` names."""
+    """Build the loss that `config.loss` names."""
     if config.loss == "non_saturating":
         return losses.NonSaturating(config.label_smoothing, config.label_noise)
     if config.loss == "hinge":
         return losses.Hinge()
     if config.loss == "relativistic":
         return losses.Relativistic()
-    return own_object(config.loss, "loss")()
+    return import_object(config.loss, "loss")()
 
 
 def build_augment(config: Config):
-    """What real images alone go through."""
+    """Choose the augmentation of real images alone."""
     return flip if config.flip else None
-
-
-def _build_penalty(config, activation):
-    if not config.r1 and not config.r2:
-        return None
-    end, images = config.penalty_end, config.decay_images
-    return GradientPenalty(config.r1, config.r2, activation, end, images)
-
-
-def _build_d_augment(config, activation):
-    if not config.augment:
-        return None
-    probability, ramp = config.augment_probability, config.augment_ramp
-    return Augment(config.augment_kinds, probability, ramp, activation)
-
-
-def _build_average(config):
-    if config.average == "none":
-        return None
-    if config.average == "power":
-        return Power(config.average_power)
-    return HalfLife(config.average_half_life, config.average_ramp)

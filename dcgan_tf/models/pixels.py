@@ -11,7 +11,7 @@ _PASSING = {"Cropping2D", "Dropout", "Flatten", "Identity", "Permute", "Reshape"
 
 
 def range_of(model) -> str:
-    """The activation at a network's end, which says what its numbers mean as pixels.
+    """Find the activation at a network's end, which sets the range of its pixels.
 
     Args:
         model: keras.Model, built, with one output; the activation may be a layer of its own, part
@@ -44,7 +44,7 @@ def check_logits(discriminator):
 
 
 def _last_activation(model):
-    """The layer that decides the values of a network's output, and its activation's name."""
+    """Find the layer that sets the range of a network's output, and its activation's name."""
     layer, node = origin(outputs_of(model)[0])
     while True:
         if getattr(layer, "layers", None) and getattr(layer, "outputs", None):  # a nested network
@@ -59,27 +59,13 @@ def _last_activation(model):
 
 
 def to_float(pixels, activation: str):
-    """Map 0..255 to the range of G's output activation.
-
-    Args:
-        pixels: float array or tensor, 0..255.
-        activation: "sigmoid" for [0, 1], "tanh" for [-1, 1].
-
-    Returns:
-        The same shape and dtype.
-    """
+    """Map floats 0..255 to [0, 1] for the activation "sigmoid" of G, to [-1, 1] for "tanh"."""
     return pixels / 255.0 if activation == "sigmoid" else pixels / 127.5 - 1.0
 
 
 def to_uint8(values: np.ndarray, activation: str) -> np.ndarray:
-    """Map a network's range to 0..255; the exact inverse of `to_float` for all 256 values.
-
-    Args:
-        values: float array in [0, 1] (sigmoid) or [-1, 1] (tanh); beyond is clipped.
-
-    Returns:
-        uint8 ndarray of the same shape.
-    """
+    """Map G's range to 0..255, clipped; the exact inverse of `to_float` for all 256 values."""
+    # Rounded, not truncated: truncation is off by one for half of the values.
     values = np.asarray(values, "float32")
     scaled = values * 255.0 if activation == "sigmoid" else (values + 1.0) * 127.5
     return np.rint(np.clip(scaled, 0, 255)).astype(np.uint8)

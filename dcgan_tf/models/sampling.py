@@ -12,19 +12,13 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
 
-CHUNK = 32  # every pass through G has this many, so that a picture never depends on its company
+CHUNK = 32  # every pass through G has this many, so an image never depends on the others
 
 
 def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
-    """One standard normal latent for each seed.
+    """Draw a standard normal latent for each seed (0 to 2**32-1), float32 (n, length).
 
-    Args:
-        seeds: ints, 0..2**32-1.
-        length: numbers per latent.
-
-    Returns:
-        float32 (number of seeds, length): row k is `numpy.random.RandomState(seed).randn(length)`,
-        a stream that NumPy keeps frozen.
+    Row k is `numpy.random.RandomState(seed).randn(length)`, a stream that NumPy keeps frozen.
     """
     seeds = list(seeds)
     latents = np.empty((len(seeds), length), np.float32)
@@ -36,14 +30,10 @@ def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
 
 
 def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
-    """Spherical interpolation (Shoemake 1985), which stays where normal latents lie.
+    """Interpolate spherically (Shoemake 1985) between latents (length,): `start` at t = 0.
 
-    Args:
-        start, end: float (length,).
-        t: 0..1.
-
-    Returns:
-        float32 (length,): `start` at 0, `end` at 1.
+    A straight line between normal latents passes nearer to 0 than any of them lies, and G's images
+    lose contrast there.
     """
     start, end = np.asarray(start, float), np.asarray(end, float)
     cosine = np.dot(start, end) / max(np.linalg.norm(start) * np.linalg.norm(end), 1e-12)
@@ -55,14 +45,7 @@ def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
 
 
 def finite(latents) -> np.ndarray:
-    """Latents as float32.
-
-    Args:
-        latents: real numbers, of any shape.
-
-    Raises:
-        ValueError: they are complex, dates, objects or text; NaN, infinite or beyond float32.
-    """
+    """Convert latents to float32; ValueError if they are no finite real numbers."""
     latents = np.asarray(latents)
     if latents.dtype.kind not in "fiu":
         raise ValueError(f"got {latents.dtype}, expected real numbers")
@@ -74,19 +57,16 @@ def finite(latents) -> np.ndarray:
 
 
 def compiled(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A network in inference mode as one graph."""
+    """Compile a network in inference mode to one graph."""
     # No lambda: TensorFlow counts calls by code, and would warn of several networks' tracing.
     return tf.function(functools.partial(infer, network), autograph=False)
 
 
 def in_batches(forward: Callable, inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
-    """Yield what `forward` makes of `size` inputs at a time.
+    """Yield what `forward`, such as `compiled` gives, makes of `size` inputs (n, ...) at a time.
 
-    The last ones are filled up with zeros: passes of one size are compiled once, and what comes of
-    an input does not depend on what comes with it.
-
-    Args:
-        forward: of float32 (size, ...), such as `compiled` gives; inputs: numbers (n, ...).
+    The last batch is filled up with zeros: passes of one size are compiled once, and the output for
+    an input does not depend on the others.
     """
     for start in range(0, len(inputs), size):
         part = np.asarray(inputs[start : start + size])
@@ -96,21 +76,17 @@ def in_batches(forward: Callable, inputs: np.ndarray, size: int) -> Iterator[np.
 
 
 class Sampler:
-    """Draws pictures from a generator in inference mode (BatchNorm's moving statistics).
+    """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: keras.Model that ends in a sigmoid or a tanh.
-        strict: whether a model that fails or makes NaN is a UserError; without it Keras' error, or
-            pixels that mean nothing.
+        model: keras.Model that ends in a sigmoid or a tanh (else a UserError).
+        strict: raise UserError for a model that fails or makes NaN; otherwise Keras' error, or
+            meaningless pixels.
         chunk: latents of each pass through the model. Passes of another size differ by rounding.
 
     Attributes:
-        model: as given.
-        latent_dim: int, numbers per latent.
+        latent_dim: numbers per latent.
         picture_shape: (height, width, channels).
-
-    Raises:
-        UserError: the model ends in something else.
     """
 
     def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
@@ -123,11 +99,11 @@ class Sampler:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """The model's `weights_sha256`, as it was when it was first asked for."""
+        """`weights_sha256` of the model at the first call."""
         return weights_sha256(self.model)
 
     def generate(self, n=None, latents=None, *, seeds=None, truncation: float = 1.0) -> np.ndarray:
-        """Make images of seeds or of latents.
+        """Generate images from seeds or from latents.
 
         >>> from dcgan_tf import load_generator
         >>> faces = load_generator("faces")
@@ -138,15 +114,15 @@ class Sampler:
         True
 
         Args:
-            n: number of images, of the seeds 0 to n - 1; the seeds themselves are taken as well.
+            n: number of images, from the seeds 0 to n - 1; or the seeds themselves.
             latents: real numbers (m, latent_dim), instead.
-            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead; image k is the same
-                whatever comes with it.
+            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead; an image does
+                not depend on the others.
             truncation: factor on the latents: below 1 for images nearer to the mean.
 
         Returns:
-            uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (of gray images
-            [..., 0]), whatever the range of the model.
+            uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (gray images:
+            [..., 0]).
 
         Raises:
             ValueError: not one of the three, or latents of another shape, kind or range.
@@ -163,26 +139,18 @@ class Sampler:
         return self.array(latents)
 
     def pictures(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the picture of each latent, in order, in bounded memory.
-
-        Args:
-            latents: float (n, latent_dim).
-
-        Yields:
-            uint8 (height, width, channels).
-        """
+        """Yield the image, uint8 (height, width, channels), of each latent, in bounded memory."""
         for values in in_batches(self._values, latents, self._chunk):
             yield from to_uint8(values, self._range)
 
     def array(self, latents: np.ndarray) -> np.ndarray:
-        """uint8 (n, height, width, channels): all pictures at once, for a grid."""
-        pictures = np.empty((len(latents), *self.picture_shape), np.uint8)
-        for index, picture in enumerate(self.pictures(latents)):
-            pictures[index] = picture
-        return pictures
+        """Generate all images at once, uint8 (n, height, width, channels)."""
+        images = np.empty((len(latents), *self.picture_shape), np.uint8)
+        for index, image in enumerate(self.pictures(latents)):
+            images[index] = image
+        return images
 
     def _values(self, latents):
-        """float (chunk, height, width, channels): what the model gives."""
         if not self._strict:
             return self._forward(latents)
         try:
@@ -200,7 +168,7 @@ class Sampler:
 
 
 def _seeds(n, seeds):
-    """The seeds that are asked for; `n` may be a number of them or, as it once was, themselves."""
+    """Seeds from `n`, which may be their number or, as in old programs, themselves."""
     if seeds is None:
         seeds = range(n) if hasattr(n, "__index__") and n >= 0 else n
     if not isinstance(seeds, Iterable):
@@ -212,7 +180,7 @@ def _seeds(n, seeds):
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """SHA-256 over the float32 weights in order (two saves of one model differ as files)."""
+    """Hash the float32 weights in order: two files of one model may differ in other bytes."""
     sha256 = hashlib.sha256()
     for weight in model.get_weights():
         sha256.update(np.ascontiguousarray(weight, np.float32).tobytes())

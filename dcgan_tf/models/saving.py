@@ -3,6 +3,8 @@
 import json
 import zipfile
 
+import keras
+
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_zip
 
@@ -10,15 +12,13 @@ from dcgan_tf.common.foreign import open_zip
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 
 
-def save_network(network, path, beside=None, packed=False):
+def save_network(network: keras.Model, path, beside: dict[str, str] | None = None, packed=False):
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
 
     The same network gives the same bytes: no date is in the file, and no address of an object.
 
     Args:
-        network: keras.Model, built.
-        path: the file to write or replace.
-        beside: dict {name: text} of further entries in the file, which Keras passes over.
+        beside: {name: text} of further entries in the file, which Keras ignores.
         packed: deflate the entries; it makes weights smaller only if they have few digits.
 
     Raises:
@@ -27,7 +27,7 @@ def save_network(network, path, beside=None, packed=False):
     with replacing(path) as temporary:
         network.save(temporary)
         with open_zip(temporary) as archive:
-            entries = {name: archive.read(name) for name in archive.namelist()}
+            entries: dict = {name: archive.read(name) for name in archive.namelist()}
         metadata = json.loads(entries["metadata.json"])
         metadata.pop("date_saved", None)
         entries["metadata.json"] = json.dumps(metadata)
@@ -41,7 +41,7 @@ def save_network(network, path, beside=None, packed=False):
 
 
 def _portable(part, shared):
-    """A part of config.json without the newest keys; shared objects are numbered as they come."""
+    """Leave the newest keys out of config.json, and number shared objects as they come."""
     if isinstance(part, list):
         return [_portable(item, shared) for item in part]
     if not isinstance(part, dict):

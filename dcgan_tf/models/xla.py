@@ -8,13 +8,13 @@ from dcgan_tf.common.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN that is older than
-# those with which it works; on newer ones (RTX 50: 12.0) it ends the process.
+# Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN too old for it; on
+# newer ones (RTX 50: 12.0) it ends the process.
 XLA_CAPABILITIES = (7, 5), (9, 99)
 
 
 def use_jit(config, strategy) -> bool:
-    """Whether XLA compiles the step; on a GPU for which auto leaves it off, a line says why.
+    """Decide whether XLA compiles the step; log why where auto leaves it off on a GPU.
 
     Raises:
         UserError: on with several devices, which TensorFlow cannot do.
@@ -33,12 +33,12 @@ def use_jit(config, strategy) -> bool:
 
 
 def why_no_xla(jit: str, replicas: int, gpus: list[dict]) -> str:
-    """Why XLA does not compile the step, "" where it does.
+    """Say why XLA does not compile the step; "" if it does.
 
     Args:
         jit: the setting, auto, on or off.
         replicas: devices that share a batch.
-        gpus: of each GPU what gpu_details says.
+        gpus: as from gpu_details.
     """
     if jit != "auto":
         return "" if jit == "on" else "--jit off"
@@ -60,10 +60,7 @@ def why_no_xla(jit: str, replicas: int, gpus: list[dict]) -> str:
 
 
 def gpu_details() -> list[dict]:
-    """Of each GPU that is used: `device_name` and `compute_capability`, (major, minor), if known.
-
-    [] without a GPU.
-    """
+    """List `device_name` and `compute_capability`, (major, minor), if known, of each GPU in use."""
     if not tf.config.list_logical_devices("GPU"):
         return []
     gpus = tf.config.get_visible_devices("GPU")

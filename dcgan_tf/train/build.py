@@ -89,7 +89,11 @@ def redraw(run: Run, config: Config, journal: Journal, after: float, loss=None):
             continue
         shape = SimpleNamespace(output_shape=(None, config.image_size, config.image_size))
         loss = loss or parts.build_loss(config)
-        image.set_model(SimpleNamespace(batch_size=config.batch_size, loss_terms=loss, shown=shape))
+        image.set_model(
+            SimpleNamespace(
+                batch_size=config.batch_size, loss_terms=loss, inference_generator=shape
+            )
+        )
         image.on_train_begin()
         if isinstance(image, ProgressGif):
             image.done = journal.epoch

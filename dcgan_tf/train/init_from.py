@@ -80,8 +80,8 @@ def warm_start(config: Config, model):
         trained = load_network(path, "--init-from", names)
         check_same(network, trained, f"--init-from {path}")
         network.set_weights(trained.get_weights())
-    if model.averaged:
-        model.averaged.set_weights(model.generator.get_weights())
+    if model.ema_generator:
+        model.ema_generator.set_weights(model.generator.get_weights())
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 

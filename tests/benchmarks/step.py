@@ -74,9 +74,10 @@ def start(arguments, model=None):
             arrays |= {f"{name}{i:03}": w.numpy() for i, w in enumerate(found)}
         for step in range(CHECKED):
             data = random_batch(recipe(arguments), step)
-            draws = noise.Draws(model.seed, data["index"], model.batch_size)
+            rng = noise.BatchRNG(model.seed, data["index"], model.batch_size)
+            latents = rng.normal(noise.LATENTS, model.generator.input_shape[-1])
             floats = to_float(data["image"].astype(np.float32), model._range)
-            arrays |= {f"reals{step}": floats, f"latents{step}": model._latents(draws, 0)}
+            arrays |= {f"reals{step}": floats, f"latents{step}": latents}
         np.savez(path, **arrays)
     with np.load(path) as file:
         kept = dict(file)

@@ -9,7 +9,7 @@ from helpers import face_jpeg, write_files, write_zip
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.data.pipeline import batches, epoch_order, images_dataset, steps_per_epoch
-from dcgan_tf.models.batches import checked
+from dcgan_tf.models.batches import check_dataset
 
 COUNT, BATCH, STEPS = 26, 6, 4  # a rest of 2 pictures an epoch
 
@@ -54,7 +54,9 @@ def test_the_order_is_numpys_frozen_permutation_of_seed_and_epoch():
 
 def test_tensorflow_tunes_and_shares_out_nothing():
     """Its tuning thread can outlive the iterator, and the program then does not end."""
-    options = checked(batches(pictures(), batch_size=BATCH, seed=0), (BATCH, 2, 2, 3)).options()
+    options = check_dataset(
+        batches(pictures(), batch_size=BATCH, seed=0), (BATCH, 2, 2, 3)
+    ).options()
     assert options.autotune.enabled is False
     off = tf.data.experimental.AutoShardPolicy.OFF
     assert options.experimental_distribute.auto_shard_policy == off

@@ -106,8 +106,7 @@ def test_a_bomb_is_not_unpacked(tmp_path):
 def test_a_flipped_bit_is_one_line_or_does_not_matter(tmp_path):
     path, random = tmp_path / "g.keras", np.random.RandomState(0)
     path.write_bytes(archive())
-    structure, _, size = read_structure(path, "--model")
-    assert structure["class_name"] == "Functional" and size == 4 * 3 * 4
+    assert read_structure(path, "--model")[0]["class_name"] == "Functional"
     for _ in range(10):
         data = bytearray(archive())
         data[random.randint(len(data))] ^= 1 << random.randint(8)

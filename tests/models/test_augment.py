@@ -13,12 +13,12 @@ COUNT = 64
 PICTURES = np.random.RandomState(0).uniform(-1, 1, (COUNT, 16, 16, 3)).astype("float32")
 
 
-def draws(images_seen=0):
-    return noise.Draws(5, tf.range(images_seen, images_seen + COUNT, dtype=tf.int64), COUNT)
+def rng(images_seen=0):
+    return noise.BatchRNG(5, tf.range(images_seen, images_seen + COUNT, dtype=tf.int64), COUNT)
 
 
 def changed(*kinds, stream=noise.AUGMENT_REALS, images_seen=0, pictures=PICTURES, **named):
-    return Augment(kinds, **named)(tf.constant(pictures), draws(images_seen), stream).numpy()
+    return Augment(kinds, **named)(tf.constant(pictures), rng(images_seen), stream).numpy()
 
 
 def test_flip_mirrors_half():
@@ -82,7 +82,7 @@ def test_one_stream_gives_equal_changes_and_another_does_not():
 def test_a_gradient_passes_through():
     pictures = tf.Variable(PICTURES)
     with tf.GradientTape() as tape:
-        values = Augment(KINDS)(pictures, draws(), noise.AUGMENT_FAKES)
+        values = Augment(KINDS)(pictures, rng(), noise.AUGMENT_FAKES)
     gradient = tape.gradient(values, pictures).numpy()
     assert np.isfinite(gradient).all() and (gradient != 0).mean() > 0.5
 
@@ -93,9 +93,9 @@ def test_a_loss_that_pairs_gives_the_real_and_the_fake_the_same_change(loss, str
     seen = set()
 
     class Spy(Augment):
-        def __call__(self, pictures, draws, stream):
+        def __call__(self, pictures, rng, stream):
             seen.add(stream)
-            return super().__call__(pictures, draws, stream)
+            return super().__call__(pictures, rng, stream)
 
     fit(build(tiny(), loss=loss, d_augment=Spy()))
     assert len(seen) == streams

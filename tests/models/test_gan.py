@@ -11,8 +11,12 @@ from tiny_gan import BATCH, PIXELS, build, fit, tiny
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
 from dcgan_tf.models.augment import flip
-from dcgan_tf.models.label_smoothing import fake_targets, real_targets
-from dcgan_tf.models.losses import NonSaturating, discriminator_loss, generator_loss
+from dcgan_tf.models.losses import (
+    NonSaturating,
+    discriminator_loss,
+    generator_loss,
+    move_targets,
+)
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.pixels import to_float
 
@@ -42,8 +46,8 @@ def textbook_steps(config, steps, smoothing=0.0, fresh=False):
         return -tf.reduce_mean(target * tf.math.log(p) + (1 - target) * tf.math.log(1 - p))
 
     for batch in batches(PIXELS, batch_size=BATCH, seed=0).take(steps):
-        draws = noise.Draws(5, batch["index"], BATCH)
-        latents = draws.normal(noise.LATENTS, config.latent_dim, "float64")
+        rng = noise.BatchRNG(5, batch["index"], BATCH)
+        latents = rng.normal(noise.LATENTS, config.latent_dim, "float64")
         reals = to_float(tf.cast(batch["image"], tf.float64), config.output_activation)
         with tf.GradientTape() as tape:
             real = bce(1 - smoothing, discriminator(reals, training=True))
@@ -52,7 +56,7 @@ def textbook_steps(config, steps, smoothing=0.0, fresh=False):
         weights = discriminator.trainable_variables
         d_sgd.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
         if fresh:
-            latents = draws.normal(noise.FRESH_LATENTS, config.latent_dim, "float64")
+            latents = rng.normal(noise.FRESH_LATENTS, config.latent_dim, "float64")
         with tf.GradientTape() as tape:
             fakes = generator(latents, training=True)
             loss = bce(1.0, discriminator(fakes, training=True))
@@ -106,8 +110,8 @@ def test_fit_reports_the_four_means_and_moves_every_weight():
 
 
 def latents(seed=1, stream=noise.LATENTS, index=range(16, 24), batch_size=BATCH, length=5):
-    draws = noise.Draws(seed, tf.constant(index, tf.int64), batch_size)
-    return draws.normal(stream, length).numpy()
+    rng = noise.BatchRNG(seed, tf.constant(index, tf.int64), batch_size)
+    return rng.normal(stream, length).numpy()
 
 
 def test_latents_depend_on_seed_step_and_sample_alone():
@@ -126,8 +130,8 @@ def test_latents_depend_on_seed_step_and_sample_alone():
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
 def test_xla_draws_the_same_numbers(dtype):
     def draw():
-        draws = noise.Draws(3, tf.range(24, 32, dtype=tf.int64), BATCH)
-        return draws.normal(noise.LATENTS, 5, dtype), draws.uniform(noise.FLIPS, 1000, dtype)
+        rng = noise.BatchRNG(3, tf.range(24, 32, dtype=tf.int64), BATCH)
+        return rng.normal(noise.LATENTS, 5, dtype), rng.uniform(noise.FLIPS, 1000, dtype)
 
     plain, compiled = tf.function(draw)(), tf.function(draw, jit_compile=True)()
     for ours, theirs in zip(plain, compiled, strict=True):
@@ -140,20 +144,18 @@ def test_xla_draws_the_same_numbers(dtype):
 
 
 def test_targets_stay_between_0_and_1():
-    draws, logits = noise.Draws(0, tf.range(8, dtype=tf.int64), 8), tf.zeros((8, 1))
-
-    real = real_targets(logits, draws, 0.5, 0.5).numpy()
-    assert real.max() <= 0.5 and real.min() >= 0 and len(np.unique(real)) == 8
-    fake = fake_targets(logits, draws, 0.5).numpy()
-    assert fake.min() >= 0 and fake.max() <= 0.5 and len(np.unique(fake)) == 8
-    assert (real_targets(logits, draws, 0.0, 0.0).numpy() == 1).all()
-    assert (fake_targets(logits, draws, 0.0).numpy() == 0).all()
+    rng, logits = noise.BatchRNG(0, tf.range(8, dtype=tf.int64), 8), tf.zeros((8, 1))
+    for start, by in ((0.5, -0.5), (0.2, -0.5), (0.0, 0.5)):
+        targets = move_targets(logits, start, by, rng, noise.REAL_TARGETS).numpy()
+        low, high = max(min(start, start + by), 0), max(start, start + by)
+        assert low <= targets.min() and targets.max() <= high and len(np.unique(targets)) > 3
+    assert (move_targets(logits, 0.9, 0, rng, 0).numpy() == np.float32(0.9)).all()
 
 
 def test_flip_mirrors_about_half_of_the_pictures_and_nothing_else():
-    draws = noise.Draws(0, tf.range(8, dtype=tf.int64), 8)
+    rng = noise.BatchRNG(0, tf.range(8, dtype=tf.int64), 8)
     plain = to_float(PIXELS[:8].astype("float32"), "sigmoid")
-    flipped = flip(plain, draws).numpy()
+    flipped = flip(plain, rng).numpy()
     mirrored = [np.array_equal(f, p[:, ::-1]) for f, p in zip(flipped, plain, strict=True)]
     same = [np.array_equal(f, p) for f, p in zip(flipped, plain, strict=True)]
     assert all(m != s for m, s in zip(mirrored, same, strict=True))

@@ -2,7 +2,6 @@
 
 import errno
 import io
-import json
 import os
 import zipfile
 
@@ -17,12 +16,11 @@ from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import open_zip
-from dcgan_tf.models import loading
 from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator, load_network
 from dcgan_tf.models.losses import NonSaturating
-from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.networks import build_discriminator
 from dcgan_tf.models.pixels import range_of, to_uint8
 from dcgan_tf.models.sampling import Sampler, seed_latents, weights_sha256
 from dcgan_tf.models.saving import save_network
@@ -78,7 +76,6 @@ def test_range_is_found_wherever_the_activation_is(make, name):
         ([], "'reshape"),
         ([layers.Conv2D(3, 1, name="last")], "'last' (Conv2D, linear)"),
         ([SIGMOID, layers.Rescaling(2.0)], "(Rescaling, rescaling)"),
-        ([SIGMOID, layers.Activation("relu")], "(Activation, relu)"),
         ([layers.ReLU()], "(ReLU, relu)"),
     ],
 )
@@ -135,29 +132,28 @@ def any_length():
 
 
 FOREIGN = {
-    "two inputs": (two_inputs, "has 2 inputs"),
-    "two outputs": (two_outputs, "has 2 outputs"),
-    "any length": (any_length, "takes latents of any length"),
+    "two inputs": (two_inputs, "has 2 inputs and 1 outputs"),
+    "two outputs": (two_outputs, "has 1 inputs and 2 outputs"),
+    "any length": (any_length, "takes (n, any)"),
     "maps": (lambda: of_maps((2, 2, 8), layers.Conv2DTranspose(3, 4)), "takes (n, 2, 2, 8)"),
     "fixed batch": (fixed_batch, "takes 4 latents at once"),
     "integer latents": (
         lambda: network(layers.Activation("tanh"), dtype="int32"),
-        "takes int32, not float",
+        "takes int32 and gives float32, not float",
     ),
     "vectors": (lambda: of_maps((8,), layers.Dense(5, "tanh")), "gives (n, 5)"),
     "no end": (lambda: network(layers.Conv2D(3, 1)), "the range of its pixels is unknown"),
-    "2 channels": (lambda: network(layers.Conv2D(2, 1, activation="tanh")), "with 2 channels"),
-    "5 channels": (lambda: network(layers.Conv2D(5, 1, activation="tanh")), "with 5 channels"),
+    "2 channels": (lambda: network(layers.Conv2D(2, 1, activation="tanh")), "gives (n, 4, 4, 2)"),
     "channels first": (
         lambda: network(layers.Activation("tanh"), layers.Permute((3, 1, 2))),
-        "channels first, (n, 3, 4, 4)",
+        "gives (n, 3, 4, 4)",
     ),
     "integers": (integers, "gives uint8, not float"),
     "NaN": (with_nan, "NaN or infinite"),
     "unbuilt": (unbuilt, "is not built"),
     "large": (
         lambda: network(layers.Activation("tanh"), layers.UpSampling2D(1025)),
-        "more than 4096 pixels a side",
+        "gives (n, 4100, 4100, 3)",
     ),
     "discriminator": (
         lambda: build_discriminator(tiny()),
@@ -263,14 +259,14 @@ class OwnLoss(NonSaturating):
     """A loss that the program which loads the file does not know."""
 
 
-@pytest.mark.parametrize("average", [None, HalfLife(4)])
-def test_of_a_whole_dcgan_the_generator_is_taken_that_it_shows(average, tmp_path):
-    model = build(tiny(), average=average, loss=OwnLoss())
+@pytest.mark.parametrize("ema", [None, HalfLife(4)])
+def test_from_a_whole_dcgan_the_ema_is_taken_if_there_is_one(ema, tmp_path):
+    model = build(tiny(), ema=ema, loss=OwnLoss())
     fit(model)
     model.save(tmp_path / "gan.keras")
     sampler = load_generator(tmp_path / "gan.keras")
     np.testing.assert_array_equal(sampler.generate(n=2), model.sampler.generate(n=2))
-    assert sampler.sha256 == weights_sha256(model.shown)
+    assert sampler.sha256 == weights_sha256(model.inference_generator)
 
 
 def of_hdf5(path):
@@ -284,15 +280,11 @@ def of_weights(path):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    ("write", "words"),
-    [(of_hdf5, ["older format", '.save("NEW.keras")']), (of_weights, ["weights alone", "build"])],
-)
-@pytest.mark.parametrize("name", ["g.h5", "g.keras"])
-def test_of_older_formats_it_is_said_how_to_come_to_a_keras_file(write, words, name, tmp_path):
-    write(tmp_path / name)
-    with refused("expected a .keras file", *words):
-        load_generator(tmp_path / name, "--model")
+@pytest.mark.parametrize("write", [of_hdf5, of_weights])
+def test_for_older_formats_the_conversion_is_named(write, tmp_path):
+    write(tmp_path / "g.keras")
+    with refused("expected a .keras file", "weights alone", '.save("NEW.keras")'):
+        load_generator(tmp_path / "g.keras", "--model")
 
 
 def test_a_subclassed_generator_is_refused_by_name(tmp_path):
@@ -315,7 +307,7 @@ def test_dcgan_trains_a_generator_however_keras_wrote_it_down(make, tmp_path):
     height, width, channels = generator.outputs[0].shape[1:]
     shape = keras.Input((height, width, channels))
     discriminator = keras.Sequential([shape, layers.Flatten(), layers.Dense(1)])
-    model = DCGAN(generator, discriminator, batch_size=4, average=HalfLife(4))
+    model = DCGAN(generator, discriminator, batch_size=4, ema=HalfLife(4))
     model.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1))
     before = generator.get_weights()
     pixels = np.random.RandomState(0).randint(0, 256, (8, height, width, channels), np.uint8)
@@ -363,62 +355,21 @@ def repacked(path, files, compression=zipfile.ZIP_STORED):
     return path
 
 
-def test_a_config_of_giants_is_refused_before_there_are_weights(good, tmp_path):
-    files = entries(good)
-    structure = files["config.json"].replace(b'"units": 48', b'"units": 48000000000')
-    assert structure != files["config.json"]
-    end = json.loads(structure)
-    for layer in end["config"]["layers"]:
-        if layer["class_name"] == "Reshape":
-            layer["config"]["target_shape"] = [40000, 400000, 3]
-    files["config.json"] = json.dumps(end).encode()
-    with pytest.raises(UserError, match="parameters, but"):
-        load_network(repacked(tmp_path / "g.keras", files), "--model")
-
-
-def test_weights_that_claim_40_gb_are_refused(good, tmp_path):
-    files = entries(good)
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        file.create_dataset("layers/dense/vars/0", (10_000_000_000,), "float32", chunks=(1024,))
-    files["model.weights.h5"] = buffer.getvalue()
-    with pytest.raises(UserError, match=r"its weights claim 40\.0 GB"):
-        load_network(repacked(tmp_path / "g.keras", files), "--model")
-
-
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
 def test_weights_in_another_file_are_refused(good, tmp_path):
     files = entries(good)
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
     files["model.weights.h5"] = buffer.getvalue()
-    with pytest.raises(UserError, match="layers of its weights lies in another place"):
+    with pytest.raises(UserError, match="not a Keras model file"):
         load_network(repacked(tmp_path / "g.keras", files), "--model")
-
-
-def test_a_network_that_the_memory_is_too_small_for(good, monkeypatch):
-    monkeypatch.setattr(loading.limits, "memory", lambda: 1000)
-    with pytest.raises(UserError, match="needs about .* of memory for 32 pictures"):
-        load_network(good, "--model")
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_largest_map_is_found_in_networks_of_networks_too(nested, tmp_path, monkeypatch):
-    model = keras.Sequential([keras.Input((5,))])
-    end = layers.UpSampling2D(64), layers.Activation("tanh"), layers.AveragePooling2D(64)
-    parts = layers.Dense(48), layers.Reshape((4, 4, 3)), *end
-    for layer in [keras.Sequential(parts)] if nested else parts:
-        model.add(layer)
-    model.save(tmp_path / "g.keras")
-    monkeypatch.setattr(loading.limits, "memory", lambda: 8 * 32 * (4 * 64) ** 2 * 3 - 1)
-    with refused("needs about 50.3 MB of memory for 32 pictures"):
-        load_network(tmp_path / "g.keras", "--model")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "g.keras")
-    with pytest.raises(UserError, match="pipe or device"):
+    with pytest.raises(UserError, match="pipe"):
         load_generator(tmp_path / "g.keras", "--model")
 
 
@@ -470,15 +421,6 @@ def test_pixels_that_are_nan_are_an_error(good):
     model = network(layers.Rescaling(1e30), layers.Rescaling(1e30), layers.Rescaling(0.0), SIGMOID)
     with pytest.raises(UserError, match="NaN or infinite pixels"):
         Sampler(model, strict=True).generate(range(2))
-
-
-def test_every_recipe_opens(tmp_path):
-    for name in ("celeba", "radford", "mnist"):
-        config = tiny(name)
-        build_generator(config).save(tmp_path / "generator.keras")
-        sampler = load_generator(tmp_path)
-        assert sampler.latent_dim == config.latent_dim
-        assert sampler.picture_shape == (config.image_size, config.image_size, config.channels)
 
 
 class Failing(io.FileIO):

@@ -32,7 +32,7 @@ def test_the_relativistic_loss_looks_at_the_difference_of_each_pair():
     assert float(loss.generator(FAKES, REALS)) == pytest.approx(softplus(apart).mean())
     shifted = loss.discriminator(REALS + 7, FAKES + 7, None)
     assert float(shifted) == pytest.approx(softplus(-apart).mean(), rel=1e-5)
-    real, fake = map(float, loss.beliefs(REALS, FAKES))
+    real, fake = map(float, loss.mean_probabilities(REALS, FAKES))
     assert real == pytest.approx((1 / (1 + np.exp(-apart))).mean()) and fake == 1 - real
 
 

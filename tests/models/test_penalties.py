@@ -6,13 +6,13 @@ import pytest
 import tensorflow as tf
 from tiny_gan import BATCH, PIXELS, build, tiny
 
-from dcgan_tf.models.noise import Draws
+from dcgan_tf.models.noise import BatchRNG
 from dcgan_tf.models.penalties import GradientPenalty, mean_square
 
 
-def draws(images_seen=0):
+def rng(images_seen=0):
     index = tf.range(images_seen, images_seen + 8, dtype=tf.int64)
-    return Draws(0, index, 8)
+    return BatchRNG(0, index, 8)
 
 
 def test_the_slope_of_a_linear_d_is_the_length_of_its_weights():
@@ -23,22 +23,22 @@ def test_the_slope_of_a_linear_d_is_the_length_of_its_weights():
         logits = tf.reshape(pictures, (5, -1)) @ weights
     slopes = tape.gradient(logits, pictures)
     assert float(mean_square(slopes)) == pytest.approx(float((weights**2).sum()), rel=1e-5)
-    both = GradientPenalty(0.5, 2.0)(slopes, slopes, draws())
+    both = GradientPenalty(0.5, 2.0)(slopes, slopes, rng())
     assert float(both) == pytest.approx((0.25 + 1.0) * float((weights**2).sum()), rel=1e-5)
 
 
 def test_in_0_to_1_a_slope_counts_as_it_would_in_minus_1_to_1():
     slopes = tf.constant(np.random.RandomState(1).randn(8, 4, 4, 3), tf.float32)
-    wide = GradientPenalty(1, 1, "tanh")(slopes, slopes, draws())
+    wide = GradientPenalty(1, 1, "tanh")(slopes, slopes, rng())
     # The same D of pictures x = (y + 1) / 2 changes twice as fast with x as with y.
-    narrow = GradientPenalty(1, 1, "sigmoid")(2 * slopes, 2 * slopes, draws())
+    narrow = GradientPenalty(1, 1, "sigmoid")(2 * slopes, 2 * slopes, rng())
     assert float(narrow) == pytest.approx(float(wide))
 
 
 def test_the_weight_falls_exponentially_with_the_images_seen_and_then_stays():
     slopes = tf.ones((8, 4, 4, 3))
     penalty = GradientPenalty(1, 0, end=0.01, images=800)
-    values = [float(penalty(slopes, slopes, draws(seen))) for seen in (0, 400, 800, 8000)]
+    values = [float(penalty(slopes, slopes, rng(seen))) for seen in (0, 400, 800, 8000)]
     assert np.allclose(values, 24 * np.array([1, 0.1, 0.01, 0.01]))
 
 

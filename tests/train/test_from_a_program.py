@@ -21,7 +21,7 @@ OWN_LOSS = """
 import tensorflow as tf
 
 class LeastSquares:
-    def discriminator(self, real_logits, fake_logits, draws):
+    def discriminator(self, real_logits, fake_logits, rng):
         return tf.reduce_mean((real_logits - 1) ** 2 + fake_logits**2) / 2
 
     def generator(self, fake_logits):

@@ -77,8 +77,8 @@ class Checkpoint(GANCallback):
         for name, values in state.items():
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise diverged(f"{name} became NaN by step {step}", self._run, step)
-        save_network(self.model.shown, self._run.generator)
-        if self.model.averaged:
+        save_network(self.model.inference_generator, self._run.generator)
+        if self.model.ema_generator:
             save_network(self.model.generator, self._run.raw_generator)
         save_network(self.model.discriminator, self._run.discriminator)
         keep = self._config.keep_checkpoints

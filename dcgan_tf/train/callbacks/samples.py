@@ -105,7 +105,7 @@ class ProgressGif(PeriodicImage):
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
-        step = self.model.shown.output_shape[2] + GAP
+        step = self.model.inference_generator.output_shape[2] + GAP
         self._side = max(GIF_SIDE // step, 1) * step - GAP
 
     def on_epoch_end(self, epoch, logs=None):

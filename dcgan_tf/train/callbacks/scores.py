@@ -105,7 +105,7 @@ class Scores(GANCallback):
         record = self._score(self._scorer, epoch + 1)
         add_record(self._run, record)
         if is_best(self._best, record):
-            publish_best(self._run, self.model.shown, record)
+            publish_best(self._run, self.model.inference_generator, record)
             self._best = record
         with attempt(self._run.scores):
             draw_scores(self._run, record, self._best or record)
@@ -116,7 +116,7 @@ class Scores(GANCallback):
 
     def _score(self, scorer, epoch) -> dict:
         """One line of evaluation.jsonl."""
-        images = generated(self.model.shown, self._count)
+        images = generated(self.model.inference_generator, self._count)
         with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
             scores = scorer.score(images, bar.update, keep=False)
         self._first = 0
