@@ -1,18 +1,21 @@
 """Load networks from `.keras` files; recognize a generator by its input and output."""
 
+import copy
+import math
 import re
 import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from dcgan_tf.common import limits, pretrained
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.chain import outputs_of
+from dcgan_tf.models.chain import layers_of, outputs_of
 from dcgan_tf.models.keras_file import read_structure, refuse
-from dcgan_tf.models.sampling import Sampler
+from dcgan_tf.models.sampling import CHUNK, Sampler
 
 # In a whole DCGAN's file, the EMA first; "averaged" is its name on disk (gan.py).
 GENERATORS = ("averaged", "ema_generator", "generator")
@@ -40,6 +43,7 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
     where = f"{flag} {path}".strip()
     structure, weights = read_structure(path, flag, parts)
     try:
+        _check_size(copy.deepcopy(structure), len(weights))  # Keras changes it while it builds
         network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         outputs_of(network)
         # Not Keras' load_model, which builds the losses of the networks in a network.
@@ -169,3 +173,28 @@ def why_no_generator(model: keras.Model) -> str:
 
 def _words(shape):
     return f"({', '.join(['n', *('any' if size is None else str(size) for size in shape[1:])])})"
+
+
+def _check_size(structure, weights_bytes):
+    """Refuse a network that would fill the memory, before there are any weights.
+
+    In a graph of TensorFlow's first kind variables have shapes and nothing else.
+    """
+    with tf.Graph().as_default():
+        model = keras.saving.deserialize_keras_object(structure, safe_mode=True)
+        parameters = sum(math.prod(weight.shape) for weight in getattr(model, "weights", []))
+        largest = max((_values(layer) for layer in layers_of(model)), default=0)
+    if parameters > weights_bytes:  # a byte each is the least
+        raise UserError(f"has {parameters:,} parameters, but {weights_bytes:,} bytes of weights")
+    needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
+    if needed > limits.memory():
+        raise UserError(
+            f"needs about {limits.in_words(needed)} of memory for {CHUNK} images, "
+            f"this machine has {limits.in_words(limits.memory())}"
+        )
+
+
+def _values(layer):
+    """The most values that a layer or operation gives for one image, of all its calls."""
+    outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
+    return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)

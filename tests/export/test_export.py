@@ -212,7 +212,7 @@ def test_a_missing_package_is_named_before_any_work(name, run, monkeypatch):
         (["--out", "full"], ["--out full", "has files already"]),
         (["--out", "."], ["--out .", "expected the name of a new folder"]),
         (["--out", "file"], ["--out file", "this is a file"]),
-        (["--out", "file/under"], ["--out file/under", "file is a file"]),
+        (["--out", "file/under"], ["--out file/under", "is no folder"]),
     ],
 )
 def test_mistakes_are_refused_in_a_line(argv, words, run, here):

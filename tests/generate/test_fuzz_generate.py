@@ -78,10 +78,8 @@ def many_names():
         (lambda: changed(8, 10, struct.pack("<H", 99)), "compression method"),
         (lambda: changed(22, 24, struct.pack("<I", 2**32 - 2)), ""),  # claims 4 GB
         (many_names, "1.0 MB, more than the 1.0 MB that are read of its list of names"),
-        (lambda: archive([FILES[0]] * 12 + FILES), ""),
         (lambda: archive(FILES[:1]), ""),
         (lambda: archive([("config.json", b"[" * 200_000), FILES[1]]), ""),
-        (lambda: archive([FILES[0], ("model.weights.h5", RUBBISH)]), ""),
         (lambda: archive()[:2000], ""),
         (lambda: RUBBISH[1000:], ""),
     ],

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import zipfile
 
@@ -14,6 +15,7 @@ from helpers import refused
 from keras import layers
 from tiny_gan import build, fit, tiny
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import open_zip
 from dcgan_tf.models.ema import HalfLife
@@ -446,3 +448,41 @@ def test_a_disk_that_fails_is_not_a_damaged_file(good, monkeypatch):
     with pytest.raises(OSError) as caught:
         load_generator(good, "--model")
     assert caught.value.errno == errno.ESTALE and caught.value.filename == str(good)
+
+
+def test_a_config_of_giants_is_refused_before_there_are_weights(good, tmp_path):
+    files = entries(good)
+    structure = files["config.json"].replace(b'"units": 48', b'"units": 48000000000')
+    assert structure != files["config.json"]
+    end = json.loads(structure)
+    for layer in end["config"]["layers"]:
+        if layer["class_name"] == "Reshape":
+            layer["config"]["target_shape"] = [40000, 400000, 3]
+    files["config.json"] = json.dumps(end).encode()
+    with pytest.raises(UserError, match="parameters, but"):
+        load_network(repacked(tmp_path / "g.keras", files), "--model")
+
+
+def test_a_network_that_the_memory_is_too_small_for(good, monkeypatch):
+    monkeypatch.setattr(limits, "memory", lambda: 1000)
+    with pytest.raises(UserError, match="needs about .* of memory for 32 images"):
+        load_network(good, "--model")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_the_largest_map_is_found_in_networks_of_networks_too(nested, tmp_path, monkeypatch):
+    model = keras.Sequential([keras.Input((5,))])
+    end = layers.UpSampling2D(64), layers.Activation("tanh"), layers.AveragePooling2D(64)
+    parts = layers.Dense(48), layers.Reshape((4, 4, 3)), *end
+    for layer in [keras.Sequential(parts)] if nested else parts:
+        model.add(layer)
+    model.save(tmp_path / "g.keras")
+    monkeypatch.setattr(limits, "memory", lambda: 8 * 32 * (4 * 64) ** 2 * 3 - 1)
+    with refused("needs about 50.3 MB of memory for 32 images"):
+        load_network(tmp_path / "g.keras", "--model")
+
+
+def test_weights_that_are_no_weights_are_refused(good, tmp_path):
+    files = entries(good) | {"model.weights.h5": b"rubbish " * 1000}
+    with refused("not a Keras model file"):
+        load_network(repacked(tmp_path / "g.keras", files), "--model")
