@@ -23,9 +23,8 @@ def write_sample(folder, epoch, size=8, count=4, scale=1):
 def animation(folder, size=8, epochs=100):
     """A ProgressGif of the grids in folder / "samples", as fit would have begun with it."""
     gif = ProgressGif(folder / "progress.gif", folder / "samples")
-    gif.set_model(
-        types.SimpleNamespace(inference_generator=types.SimpleNamespace(output_shape=(0, size, size, 3)))
-    )
+    generator = types.SimpleNamespace(output_shape=(0, size, size, 3))
+    gif.set_model(types.SimpleNamespace(inference_generator=generator))
     gif.set_params({"epochs": epochs})
     gif.on_train_begin()
     return gif
