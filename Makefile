@@ -30,9 +30,10 @@ quick: .venv/installed  ## the tests that are not marked slow (45 seconds)
 nightly: .venv/installed  ## the tests that `make test` leaves out: long, or of other tools
 	$(PYTEST) -m nightly
 
-lint: .venv/installed  ## look for mistakes and for code that is not formatted
+lint: .venv/installed  ## check for mistakes, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/pyright
 
 format: .venv/installed  ## format the code, and mend what the linter can
 	$(BIN)/ruff check --fix .

@@ -195,9 +195,8 @@ def _read(folder, images, layers, mapped):
         if file_sha256(folder / name) != sha256:
             raise ValueError(f"{name} has another checksum")
     features, *logits = (_read_array(folder / _file(n), images.count, mapped) for n in layers)
-    statistics = FeatureStatistics.restore(
-        **read_npz(folder / STATISTICS, ("count", "mean", "factor"))
-    )
+    arrays = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
+    statistics = FeatureStatistics.restore(int(arrays["count"]), arrays["mean"], arrays["factor"])
     shapes = statistics.mean.shape, statistics.centered_factor.shape[1:]
     if (statistics.count, *shapes) != (images.count, *[features.shape[1:]] * 2):
         raise ValueError(f"{STATISTICS} is not of these features")

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dcgan_tf.common import runs
 from dcgan_tf.common.cli import Parser, at_home, check_choice, check_scikit_learn, number
@@ -43,7 +44,7 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
     args = _parser().parse_args(argv)
     check_scikit_learn("the probe")
     check_choice("--dataset", args.dataset, LABELED)
-    given = {
+    given: dict[str, Any] = {
         name: at_home(f"--{name}", getattr(args, name))
         for name in ("data", "packs")
         if getattr(args, name) is not None
