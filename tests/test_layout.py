@@ -71,3 +71,31 @@ def test_the_imports_are_seen():
     assert [len(packages) for packages in STEPS] == [1, 3, 7, 3]
     assert imported("train/dry_run.py") >= {"train/devices.py", "models/parts.py"}
     assert "common/pretrained.py" in imported("generate/command.py")
+
+
+def names_in(path):
+    """Every name that a module binds at its top, conditional ones as well."""
+    tree, names = ast.parse(path.read_text(encoding="utf-8")), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name) for alias in node.names}
+    return names
+
+
+SCRIPTS = [*REPO.glob("dcgan_tf/**/*.py"), *REPO.glob("tests/**/*.py"), *REPO.glob("docs/*.py")]
+
+
+def test_every_import_finds_its_name_inside_functions_as_well():
+    for path in SCRIPTS:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            module = getattr(node, "module", None) or ""
+            if not isinstance(node, ast.ImportFrom) or not module.startswith("dcgan_tf."):
+                continue
+            target = REPO / module.replace(".", "/")
+            for alias in node.names:
+                here = (target / f"{alias.name}.py").is_file() or (target / alias.name).is_dir()
+                assert here or alias.name in names_in(target.with_suffix(".py")), (path, alias.name)

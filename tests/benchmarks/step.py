@@ -33,7 +33,7 @@ def recipe(arguments, whole=False):
     if config.d_norm == "spectral":
         raise SystemExit("error: --recipe: spectral normalisation has no counterpart here")
     plain = {"flip": False, "augment": "", "average": "none", "loss": "non_saturating"}
-    plain |= {"r1": 0.0, "r2": 0.0, "average_into_g": 0, "lr_decay": "none", "fresh_fakes": False}
+    plain |= {"r1": 0.0, "r2": 0.0, "lr_decay": "none", "fresh_fakes": False}
     plain |= {"label_smoothing": 0.0, "label_noise": 0.0}
     return config if whole else replace(config, **plain)
 
