@@ -1,6 +1,7 @@
 """The packages as docs/architecture.md lists them, and imports that go one way."""
 
 import ast
+import functools
 import re
 
 import pytest
@@ -73,6 +74,7 @@ def test_the_imports_are_seen():
     assert "common/pretrained.py" in imported("generate/command.py")
 
 
+@functools.cache
 def names_in(path):
     """Every name that a module binds at its top, conditional ones as well."""
     tree, names = ast.parse(path.read_text(encoding="utf-8")), set()
