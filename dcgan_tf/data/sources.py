@@ -9,6 +9,7 @@ BadFile) in that order.
 import contextlib
 import functools
 import gzip
+import hashlib
 import os
 import re
 import tarfile
@@ -33,7 +34,7 @@ from dcgan_tf.common.foreign import (
     read_member,
     reason,
 )
-from dcgan_tf.common.images import encode, picture_suffixes
+from dcgan_tf.common.images import encode, evenly, picture_suffixes
 from dcgan_tf.data.binary import EXAMPLES, find_arrays
 from dcgan_tf.data.fetched import Tfds, fetch
 from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
@@ -43,6 +44,7 @@ from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
+_SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files of a folder, and of each its middle, that its key has
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 _LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
 Read = Iterator[tuple[int, bytes | BadFile]]
@@ -55,10 +57,13 @@ class Folder:
         root: the folder.
         limit: bytes of the largest file that is read.
         where: what it is called in messages, by default `root`.
+        dataset: config.dataset.
     """
 
-    def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = ""):
+    def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
         self._root, self._limit = Path(root), limit
+        # CelebA's JPEGs differ in size, which keeps the keys that their packs have.
+        self._told_by_size = (".jpg",) if dataset == "celeba" else ()
         self.where = where or self._root
         self.names: list[str] = []
         self.left_out: dict[str, str] = {}
@@ -108,7 +113,15 @@ class Folder:
     @property
     def fingerprint(self) -> str:
         stats = ((name, _stat(self._root / name)) for name in self.names)
-        return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+        files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
+        return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
+
+    def _sample(self, name):
+        with contextlib.suppress(BadFile, OSError), self.open(name) as (file, size):
+            file.seek(max(0, (size - _SAMPLE_BYTES) // 2))
+            return hashlib.sha256(file.read(_SAMPLE_BYTES)).hexdigest()
+        return ""  # it is told in its turn
 
     def read(self, indices: Sequence[int]) -> Read:
         for index in indices:
@@ -247,7 +260,8 @@ def open_source(config: Config):
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
-        source = Folder(fetch(config.dataset), limits.picture_bytes(config.max_pixels), place)
+        limit = limits.picture_bytes(config.max_pixels)
+        source = Folder(fetch(config.dataset), limit, place, config.dataset)
     else:
         source = _open_path(config, Path(place))
     count = len(source.names)
@@ -278,7 +292,7 @@ def _open_path(config, path):
     if path.is_file():
         source = _open_file(path, limit, bool(kind))
     elif path.is_dir():
-        source = Folder(path, limit)
+        source = Folder(path, limit, dataset=config.dataset)
     else:
         raise UserError(
             "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"
