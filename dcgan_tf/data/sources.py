@@ -69,7 +69,10 @@ class Folder:
         self.left_out: dict[str, str] = {}
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
-            if below.parts and {*files} >= _RUN:
+            if {*files} >= _RUN:
+                if not below.parts:
+                    words = "a run's directory, no data; give a folder of images"
+                    raise UserError(words, flag=f"--data {root}")
                 folders[:], files = [], []
                 self._leave_out(below, "a run: name its samples with --data")
             for name in files:

@@ -67,7 +67,10 @@ def test_samples_of_runs_are_no_data(tmp_path):
     write_files(tmp_path, dict.fromkeys(("a.png", "runs/config.toml", *run), png()))
     source = opened(tmp_path)
     assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
-    assert opened(tmp_path / "runs/1").names == ["samples/epoch_0001.png"]
+    root = tmp_path / "runs/1"
+    with refused(f"--data {root}: a run's directory, no data; give a folder of images"):
+        opened(root)
+    assert opened(root / "samples").names == ["epoch_0001.png"]
 
 
 def test_where_all_images_are_hidden_the_message_says_so(tmp_path):
