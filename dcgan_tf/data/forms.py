@@ -80,6 +80,7 @@ _FORMS = (
         "download it in a browser",
     ),
 )
+_USUAL = r".*\.(csv|tsv|html?)|thumbs\.db"  # lists and pages that lie beside images
 _ZIP = (r".*\.zip", _NEVER, "a zip; give one zip with --data, or unpack it and give the folder")
 
 
@@ -120,6 +121,18 @@ def count_hidden(reasons: Mapping[str, str]) -> str:
     return f"left out: {len(images):,} {files} ({_few(Counter(images))})" if images else ""
 
 
+def count_archives(reasons: Mapping[str, str]) -> str:
+    """One line on the files of other forms of data in `left_out`, "" without any."""
+    names = [name for name in other_names(reasons) if not _fits(_USUAL, name)]
+    names = [name for name in names if any(_fits(form[0], name) for form in (_ZIP, *_FORMS))]
+    if not names:
+        return ""
+    suffixes = Counter(sorted(_suffix(name.lower()) for name in names))
+    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
+    what = "archives, arrays or videos" if len(names) > 1 else "archive, array or video"
+    return f"left out: {len(names):,} {what} ({kinds}): unpack or convert what has images"
+
+
 def other_names(reasons: Mapping[str, str]) -> list[str]:
     """The names in `left_out` that are neither hidden nor an image of some kind."""
     return [name for name, why in reasons.items() if why == NO_IMAGE]
@@ -136,7 +149,7 @@ def describe_others(reasons: Mapping[str, str]) -> str:
     unread = [n for n, why in reasons.items() if why != NO_IMAGE and not why.startswith(HIDDEN)]
     if unread:
         return f"; left out: {_few(unread)}: {reasons[unread[0]]}"
-    suffixes = Counter(PureWindowsPath(name).suffix or "without a suffix" for name in names)
+    suffixes = Counter(map(_suffix, names))
     kinds = [f"{count:,} {suffix}" for suffix, count in suffixes.most_common()]
     return f"; found {_few(kinds)}" if kinds else "; it is empty"
 
@@ -154,6 +167,10 @@ def form_of(name: str, head: bytes) -> str:
 
 def _fits(pattern, name):
     return re.fullmatch(pattern, PureWindowsPath(name).name, re.IGNORECASE | re.DOTALL)
+
+
+def _suffix(name):
+    return on_one_line(PureWindowsPath(name).suffix) or "without a suffix"
 
 
 def _few(names: Iterable[str]) -> str:

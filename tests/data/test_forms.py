@@ -56,6 +56,27 @@ def test_hidden_and_system_files_are_left_out_with_a_line_that_counts_them(kind,
     assert read_labels(source, source.names)[0] == ["@user", "cats", "dogs"]
 
 
+BESIDE = ("part2.zip", "x/part3.ZIP", "more.tar.gz", "x.npz", "clip.mp4")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_archives_beside_images_are_told_in_one_warning(kind, tmp_path, caplog):
+    usual = ("list_attr.csv", "Thumbs.db", "readme.txt", "index.html", ".git/x.zip")
+    files = {name: png(i) for i, name in enumerate(OWN)}
+    write = write_files if kind == "folder" else write_zip
+    for name, others in (("all", BESIDE + usual), ("images", usual)):
+        write(tmp_path / name, files | dict.fromkeys(others, b"x"))
+        config = resolved(
+            "--dataset", "folder", "--data", tmp_path / name, "--packs", tmp_path / "p"
+        )
+        open_pack(config, open_source(config))
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text for text in warnings if text.startswith("left out")] == [
+        "left out: 5 archives, arrays or videos (2 .zip, 1 .gz, 1 .mp4, 1 .npz): "
+        "unpack or convert what has images"
+    ]
+
+
 def test_backslashes_in_a_zip_are_folders_too(tmp_path):
     names = ["cats\\1.png", "dogs\\2.png", "cats\\.ipynb_checkpoints\\1-checkpoint.png"]
     source = opened(write_zip(tmp_path / "a.zip", {name: png() for name in names}))
