@@ -126,10 +126,12 @@ class _Preparer:
             return BadFile(" ".join(str(error).split()) or type(error).__name__)
 
 
-def uncropped(encoded: bytes, config: Config) -> np.ndarray:
-    """The uint8 pixels of an image that could be prepared, before its crop."""
-    plain = to_plain(open_image(encoded, config), encoded)
-    return np.asarray(Image.open(io.BytesIO(plain)))
+def before_resizing(encoded: bytes, config: Config) -> tuple[str, np.ndarray, np.ndarray]:
+    """The Pillow mode of an image that could be prepared, its uint8 pixels, those in its crop."""
+    image = open_image(encoded, config)
+    mode, plain = image.mode, to_plain(image, encoded)
+    pixels = np.asarray(Image.open(io.BytesIO(plain)))
+    return mode, pixels, np.asarray(_crop(pixels, config))
 
 
 def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
@@ -145,18 +147,21 @@ def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
         uint8 (image_size, image_size, channels).
     """
     pixels = tf.io.decode_jpeg(encoded, config.channels, dct_method="INTEGER_ACCURATE")  # PNG too
-    if config.crop_box:
-        left, upper, right, lower = config.crop_box
-        pixels = pixels[upper:lower, left:right]
-    else:
-        height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
-        side = tf.minimum(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
+    pixels = _crop(pixels, config)
     size = (config.image_size, config.image_size)
     pixels = tf.image.resize(pixels, size, "bicubic", antialias=True)  # float32
     pixels = tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
     return tf.ensure_shape(pixels, (*size, config.channels))
+
+
+def _crop(pixels, config):
+    if config.crop_box:
+        left, upper, right, lower = config.crop_box
+        return pixels[upper:lower, left:right]
+    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
 
 
 def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
