@@ -38,7 +38,7 @@ from dcgan_tf.common.images import encode, evenly, picture_suffixes
 from dcgan_tf.data.binary import EXAMPLES, find_arrays
 from dcgan_tf.data.fetched import Tfds, fetch
 from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
-from dcgan_tf.data.places import DRAWN, find
+from dcgan_tf.data.places import DRAWN, FEWEST, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
@@ -276,9 +276,11 @@ def open_source(config: Config):
         )
     if config.subset > count:
         own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
+        few = f"add images: a training needs {FEWEST} or more"
+        advice = few if count < FEWEST else f"use {count} or fewer"
         raise UserError(
             f"larger than the data, {limits.counted(count, 'image')} in {source.where}; "
-            f"use {count} or fewer{own}",
+            f"{advice}{own}",
             flag=f"--subset {config.subset}",
         )
     return source
