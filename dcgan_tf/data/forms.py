@@ -123,14 +123,10 @@ def count_hidden(reasons: Mapping[str, str]) -> str:
 
 def count_archives(reasons: Mapping[str, str]) -> str:
     """One line on the files of other forms of data in `left_out`, "" without any."""
-    names = [name for name in other_names(reasons) if not _fits(_USUAL, name)]
-    names = [name for name in names if any(_fits(form[0], name) for form in (_ZIP, *_FORMS))]
-    if not names:
-        return ""
-    suffixes = Counter(sorted(_suffix(name.lower()) for name in names))
-    kinds = ", ".join(f"{count:,} {suffix}" for suffix, count in suffixes.most_common(5))
-    what = "archives, arrays or videos" if len(names) > 1 else "archive, array or video"
-    return f"left out: {len(names):,} {what} ({kinds}): unpack or convert what has images"
+    names = [name.lower() for name in sorted(other_names(reasons)) if not _fits(_USUAL, name)]
+    kinds = _kinds(name for name in names if any(_fits(form[0], name) for form in (_ZIP, *_FORMS)))
+    what = f"archives, arrays or videos ({', '.join(kinds[:5])})"
+    return f"left out: {what}; unpack or convert what has images" if kinds else ""
 
 
 def other_names(reasons: Mapping[str, str]) -> list[str]:
@@ -149,8 +145,7 @@ def describe_others(reasons: Mapping[str, str]) -> str:
     unread = [n for n, why in reasons.items() if why != NO_IMAGE and not why.startswith(HIDDEN)]
     if unread:
         return f"; left out: {_few(unread)}: {reasons[unread[0]]}"
-    suffixes = Counter(map(_suffix, names))
-    kinds = [f"{count:,} {suffix}" for suffix, count in suffixes.most_common()]
+    kinds = _kinds(names)
     return f"; found {_few(kinds)}" if kinds else "; it is empty"
 
 
@@ -162,15 +157,17 @@ def form_of(name: str, head: bytes) -> str:
     for pattern, start, what in (_FORMS[-1], *_FORMS):  # a page that was saved as data.tar.gz
         if _fits(pattern, name) or re.match(start, text, re.IGNORECASE | re.DOTALL):
             return what
-    return ""
+    is_text = re.fullmatch(r"[\t-\r -~\x80-\xff]+", text)
+    return "a text file; give a folder or a zip of images" if is_text else ""
 
 
 def _fits(pattern, name):
     return re.fullmatch(pattern, PureWindowsPath(name).name, re.IGNORECASE | re.DOTALL)
 
 
-def _suffix(name):
-    return on_one_line(PureWindowsPath(name).suffix) or "without a suffix"
+def _kinds(names):
+    suffixes = Counter(PureWindowsPath(name).suffix or "without a suffix" for name in names)
+    return [f"{count:,} {on_one_line(suffix)}" for suffix, count in suffixes.most_common()]
 
 
 def _few(names: Iterable[str]) -> str:

@@ -179,10 +179,7 @@ def _why_blank(encoded, config):
     if not is_blank(cropped):
         return f"what they show is lost in shrinking to {config.image_size}x{config.image_size}"
     if not is_blank(pixels):
-        return (
-            f"the crop ({config.crop}) cuts away what they show; "
-            "pad them to squares or give another --crop"
-        )
+        return f"the crop ({config.crop}) cuts away what they show; pad them or give another --crop"
     advice = "; if they are 12-bit values in 16-bit files, multiply them by 16 first"
     return f"their values span fewer than {BLANK} of 256 levels{advice * mode.startswith('I')}"
 

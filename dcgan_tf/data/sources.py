@@ -62,19 +62,15 @@ class Folder:
 
     def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
         self._root, self._limit = Path(root), limit
-        # CelebA's JPEGs differ in size, which keeps the keys that their packs have.
-        self._told_by_size = (".jpg",) if dataset == "celeba" else ()
+        self._told_by_size = ".jpg" if dataset == "celeba" else ()  # such packs keep their keys
         self.where = where or self._root
         self.names: list[str] = []
         self.left_out: dict[str, str] = {}
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
             if {*files} >= _RUN:
-                if not below.parts:
-                    words = "a run's directory, no data; give a folder of images"
-                    raise UserError(words, flag=f"--data {root}")
                 folders[:], files = [], []
-                self._leave_out(below, "a run: name its samples with --data")
+                self._leave_out(below, "a run's directory, no data: name a folder of images")
             for name in files:
                 path = (below / name).as_posix()
                 why = left_out(path, functools.partial(self._peek, path))
@@ -88,12 +84,12 @@ class Folder:
         self.names.sort()
 
     def _leave_out_unreadable(self, error):
-        path, why = Path(error.filename), f"this folder cannot be read ({reason(error)})"
-        if path == self._root:
-            raise UserError(why, flag=f"--data {path}")
-        self._leave_out(path.relative_to(self._root), why)
+        why = f"this folder cannot be read ({reason(error)})"
+        self._leave_out(Path(error.filename).relative_to(self._root), why)
 
     def _leave_out(self, folder, why):
+        if not folder.parts:
+            raise UserError(why, flag=f"--data {self._root}")
         if not hidden_by(folder.as_posix()):  # lost+found is unreadable for everybody
             self.left_out[f"{folder.as_posix()}/"] = why
 
@@ -276,8 +272,8 @@ def open_source(config: Config):
         )
     if config.subset > count:
         own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
-        few = f"add images: a training needs {FEWEST} or more"
-        advice = few if count < FEWEST else f"use {count} or fewer"
+        few = count < FEWEST
+        advice = f"add images: a training needs {FEWEST}" if few else f"use {count} or fewer"
         raise UserError(
             f"larger than the data, {limits.counted(count, 'image')} in {source.where}; "
             f"{advice}{own}",

@@ -72,7 +72,7 @@ def test_archives_beside_images_are_told_in_one_warning(kind, tmp_path, caplog):
         open_pack(config, open_source(config))
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert [text for text in warnings if text.startswith("left out")] == [
-        "left out: 5 archives, arrays or videos (2 .zip, 1 .gz, 1 .mp4, 1 .npz): "
+        "left out: archives, arrays or videos (2 .zip, 1 .mp4, 1 .gz, 1 .npz); "
         "unpack or convert what has images"
     ]
 
@@ -89,7 +89,7 @@ def test_samples_of_runs_are_no_data(tmp_path):
     source = opened(tmp_path)
     assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
     root = tmp_path / "runs/1"
-    with refused(f"--data {root}: a run's directory, no data; give a folder of images"):
+    with refused(f"--data {root}: a run's directory, no data: name a folder of images"):
         opened(root)
     assert opened(root / "samples").names == ["epoch_0001.png"]
 
@@ -200,7 +200,9 @@ def test_a_place_without_images_names_what_is_there(dataset, files, words, tmp_p
         ("a.csv", b"label,1x1", ["table"]),
         ("data_batch_1", b"\x80\4", ["can run code", "binary.tar.gz"]),
         ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["its folder"]),
-        ("a.zip", b"something else", ["not a whole zip"]),
+        ("a.zip", b"\0\1\2 something else", ["not a whole zip"]),
+        ("config.toml", "größe = 64\n".encode() * 99, ["a text file; give a folder or a zip"]),
+        ("a.zip", b"quota exceeded", ["a text file; give a folder or a zip"]),
     ],
 )
 def test_a_file_that_is_no_archive_of_images_is_named(name, content, words, tmp_path):
