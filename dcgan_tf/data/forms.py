@@ -80,6 +80,7 @@ _FORMS = (
         "download it in a browser",
     ),
 )
+_USUAL = r".*\.(csv|tsv|html?)|thumbs\.db"  # lists and pages that lie beside images
 _ZIP = (r".*\.zip", _NEVER, "a zip; give one zip with --data, or unpack it and give the folder")
 
 
@@ -120,6 +121,14 @@ def count_hidden(reasons: Mapping[str, str]) -> str:
     return f"left out: {len(images):,} {files} ({_few(Counter(images))})" if images else ""
 
 
+def count_archives(reasons: Mapping[str, str]) -> str:
+    """One line on the files of other forms of data in `left_out`, "" without any."""
+    names = [name.lower() for name in sorted(other_names(reasons)) if not _fits(_USUAL, name)]
+    kinds = _kinds(name for name in names if any(_fits(form[0], name) for form in (_ZIP, *_FORMS)))
+    what = f"archives, arrays or videos ({', '.join(kinds[:5])})"
+    return f"left out: {what}; unpack or convert what has images" if kinds else ""
+
+
 def other_names(reasons: Mapping[str, str]) -> list[str]:
     """The names in `left_out` that are neither hidden nor an image of some kind."""
     return [name for name, why in reasons.items() if why == NO_IMAGE]
@@ -136,8 +145,7 @@ def describe_others(reasons: Mapping[str, str]) -> str:
     unread = [n for n, why in reasons.items() if why != NO_IMAGE and not why.startswith(HIDDEN)]
     if unread:
         return f"; left out: {_few(unread)}: {reasons[unread[0]]}"
-    suffixes = Counter(PureWindowsPath(name).suffix or "without a suffix" for name in names)
-    kinds = [f"{count:,} {suffix}" for suffix, count in suffixes.most_common()]
+    kinds = _kinds(names)
     return f"; found {_few(kinds)}" if kinds else "; it is empty"
 
 
@@ -149,11 +157,17 @@ def form_of(name: str, head: bytes) -> str:
     for pattern, start, what in (_FORMS[-1], *_FORMS):  # a page that was saved as data.tar.gz
         if _fits(pattern, name) or re.match(start, text, re.IGNORECASE | re.DOTALL):
             return what
-    return ""
+    is_text = re.fullmatch(r"[\t-\r -~\x80-\xff]+", text)
+    return "a text file; give a folder or a zip of images" if is_text else ""
 
 
 def _fits(pattern, name):
     return re.fullmatch(pattern, PureWindowsPath(name).name, re.IGNORECASE | re.DOTALL)
+
+
+def _kinds(names):
+    suffixes = Counter(PureWindowsPath(name).suffix or "without a suffix" for name in names)
+    return [f"{count:,} {on_one_line(suffix)}" for suffix, count in suffixes.most_common()]
 
 
 def _few(names: Iterable[str]) -> str:

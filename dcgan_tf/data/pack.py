@@ -24,7 +24,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json
 from dcgan_tf.common.progress import progress
-from dcgan_tf.data.forms import HIDDEN, count_hidden, other_names
+from dcgan_tf.data.forms import HIDDEN, count_archives, count_hidden, other_names
 from dcgan_tf.data.pack_making import check_skipped, make_pack, npy_header, some_of, write_manifest
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
@@ -193,6 +193,8 @@ def _tell(pack, source):
     named = {n: w for n, w in left_out.items() if n not in others and not w.startswith(HIDDEN)}
     if named:
         log.warning(f"left out {len(named)}: {some_of(named, 5)} (all in {manifest})")
+    if archives := count_archives(left_out):
+        log.warning(archives)
     if hidden := count_hidden(left_out):
         log.info(hidden)
     if pack.manifest.get("warning"):  # not in packs of earlier versions

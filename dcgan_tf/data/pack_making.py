@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -167,18 +168,20 @@ class _Survey:
         return "; ".join(parts)
 
     def _reason(self, config, source):
-        from dcgan_tf.data.preprocess import uncropped
-
         some = _read(source, self._blank[:_SAMPLE])
-        if not all(is_blank(uncropped(encoded, config)) for _, encoded in some):
-            return (
-                f"the crop ({config.crop}) cuts away what they show; "
-                "pad them to squares or give another --crop"
-            )
-        return (
-            f"their values span fewer than {BLANK} of 256 levels; "
-            "if they are 12-bit values in 16-bit files, multiply them by 16 first"
-        )
+        return Counter(_why_blank(encoded, config) for _, encoded in some).most_common(1)[0][0]
+
+
+def _why_blank(encoded, config):
+    from dcgan_tf.data.preprocess import before_resizing
+
+    mode, pixels, cropped = before_resizing(encoded, config)
+    if not is_blank(cropped):
+        return f"what they show is lost in shrinking to {config.image_size}x{config.image_size}"
+    if not is_blank(pixels):
+        return f"the crop ({config.crop}) cuts away what they show; pad them or give another --crop"
+    advice = "; if they are 12-bit values in 16-bit files, multiply them by 16 first"
+    return f"their values span fewer than {BLANK} of 256 levels{advice * mode.startswith('I')}"
 
 
 def some_of(reasons: Mapping[str, str], count: int) -> str:

@@ -10,6 +10,7 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import typed
 
 DRAWN = "drawn by this program"
+FEWEST = 8  # images of a training; of fewer nothing is learned but these
 
 
 def find(config: Config) -> Path | str:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import threading
 import warnings
 from collections import deque
@@ -21,6 +22,11 @@ from dcgan_tf.common.images import encode, open_picture
 from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
 
 _CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
+_UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks
+    rb"II\*\0|MM\0\*": "a TIFF of a depth or layout that is not read; convert it",
+    rb"\0\0\0\x0cjP|\xffO\xffQ": "a JPEG 2000 file, which is not read; convert it",
+    rb".{4}ftyp(hei|mif)": "a HEIC file, which is not read here; convert it",
+}
 
 
 @contextlib.contextmanager
@@ -126,10 +132,12 @@ class _Preparer:
             return BadFile(" ".join(str(error).split()) or type(error).__name__)
 
 
-def uncropped(encoded: bytes, config: Config) -> np.ndarray:
-    """The uint8 pixels of an image that could be prepared, before its crop."""
-    plain = to_plain(open_image(encoded, config), encoded)
-    return np.asarray(Image.open(io.BytesIO(plain)))
+def before_resizing(encoded: bytes, config: Config) -> tuple[str, np.ndarray, np.ndarray]:
+    """The Pillow mode of an image that could be prepared, its uint8 pixels, those in its crop."""
+    image = open_image(encoded, config)
+    mode, plain = image.mode, io.BytesIO(to_plain(image, encoded))
+    pixels = np.asarray(Image.open(plain))
+    return mode, pixels, np.asarray(_crop(pixels, config))
 
 
 def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
@@ -145,18 +153,21 @@ def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
         uint8 (image_size, image_size, channels).
     """
     pixels = tf.io.decode_jpeg(encoded, config.channels, dct_method="INTEGER_ACCURATE")  # PNG too
-    if config.crop_box:
-        left, upper, right, lower = config.crop_box
-        pixels = pixels[upper:lower, left:right]
-    else:
-        height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
-        side = tf.minimum(height, width)
-        top, left = (height - side) // 2, (width - side) // 2
-        pixels = pixels[top : top + side, left : left + side]
+    pixels = _crop(pixels, config)
     size = (config.image_size, config.image_size)
     pixels = tf.image.resize(pixels, size, "bicubic", antialias=True)  # float32
     pixels = tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
     return tf.ensure_shape(pixels, (*size, config.channels))
+
+
+def _crop(pixels, config):
+    if config.crop_box:
+        left, upper, right, lower = config.crop_box
+        return pixels[upper:lower, left:right]
+    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+    side = tf.minimum(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return pixels[top : top + side, left : left + side]
 
 
 def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
@@ -171,9 +182,8 @@ def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
     except Image.DecompressionBombError:
         raise BadFile(allowed) from None
     except UnidentifiedImageError:
-        if encoded.startswith((b"II*\0", b"MM\0*")):  # Pillow does not tell what it lacks
-            raise BadFile("a TIFF of a depth or layout that is not read; convert it") from None
-        raise BadFile("not an image") from None
+        kinds = (kind for start, kind in _UNREAD.items() if re.match(start, encoded, re.DOTALL))
+        raise BadFile(next(kinds, "not an image")) from None
     if image.width * image.height > config.max_pixels * 1e6:
         raise BadFile(f"{image.width}x{image.height}, {allowed}")
     return image

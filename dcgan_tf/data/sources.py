@@ -9,6 +9,7 @@ BadFile) in that order.
 import contextlib
 import functools
 import gzip
+import hashlib
 import os
 import re
 import tarfile
@@ -33,16 +34,17 @@ from dcgan_tf.common.foreign import (
     read_member,
     reason,
 )
-from dcgan_tf.common.images import encode, picture_suffixes
+from dcgan_tf.common.images import encode, evenly, picture_suffixes
 from dcgan_tf.data.binary import EXAMPLES, find_arrays
 from dcgan_tf.data.fetched import Tfds, fetch
 from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
-from dcgan_tf.data.places import DRAWN, find
+from dcgan_tf.data.places import DRAWN, FEWEST, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
+_SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files of a folder, and of each its middle, that its key has
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 _LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
 Read = Iterator[tuple[int, bytes | BadFile]]
@@ -55,18 +57,20 @@ class Folder:
         root: the folder.
         limit: bytes of the largest file that is read.
         where: what it is called in messages, by default `root`.
+        dataset: config.dataset.
     """
 
-    def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = ""):
+    def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
         self._root, self._limit = Path(root), limit
+        self._told_by_size = ".jpg" if dataset == "celeba" else ()  # such packs keep their keys
         self.where = where or self._root
         self.names: list[str] = []
         self.left_out: dict[str, str] = {}
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
-            if below.parts and {*files} >= _RUN:
+            if {*files} >= _RUN:
                 folders[:], files = [], []
-                self._leave_out(below, "a run: name its samples with --data")
+                self._leave_out(below, "a run's directory, no data: name a folder of images")
             for name in files:
                 path = (below / name).as_posix()
                 why = left_out(path, functools.partial(self._peek, path))
@@ -80,12 +84,12 @@ class Folder:
         self.names.sort()
 
     def _leave_out_unreadable(self, error):
-        path, why = Path(error.filename), f"this folder cannot be read ({reason(error)})"
-        if path == self._root:
-            raise UserError(why, flag=f"--data {path}")
-        self._leave_out(path.relative_to(self._root), why)
+        why = f"this folder cannot be read ({reason(error)})"
+        self._leave_out(Path(error.filename).relative_to(self._root), why)
 
     def _leave_out(self, folder, why):
+        if not folder.parts:
+            raise UserError(why, flag=f"--data {self._root}")
         if not hidden_by(folder.as_posix()):  # lost+found is unreadable for everybody
             self.left_out[f"{folder.as_posix()}/"] = why
 
@@ -108,7 +112,15 @@ class Folder:
     @property
     def fingerprint(self) -> str:
         stats = ((name, _stat(self._root / name)) for name in self.names)
-        return digest([(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats])
+        files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+        doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
+        return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
+
+    def _sample(self, name):
+        with contextlib.suppress(BadFile, OSError), self.open(name) as (file, size):
+            file.seek(max(0, (size - _SAMPLE_BYTES) // 2))
+            return hashlib.sha256(file.read(_SAMPLE_BYTES)).hexdigest()
+        return ""  # it is told in its turn
 
     def read(self, indices: Sequence[int]) -> Read:
         for index in indices:
@@ -247,7 +259,8 @@ def open_source(config: Config):
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
-        source = Folder(fetch(config.dataset), limits.picture_bytes(config.max_pixels), place)
+        limit = limits.picture_bytes(config.max_pixels)
+        source = Folder(fetch(config.dataset), limit, place, config.dataset)
     else:
         source = _open_path(config, Path(place))
     count = len(source.names)
@@ -259,9 +272,11 @@ def open_source(config: Config):
         )
     if config.subset > count:
         own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
+        few = count < FEWEST
+        advice = f"add images: a training needs {FEWEST}" if few else f"use {count} or fewer"
         raise UserError(
             f"larger than the data, {limits.counted(count, 'image')} in {source.where}; "
-            f"use {count} or fewer{own}",
+            f"{advice}{own}",
             flag=f"--subset {config.subset}",
         )
     return source
@@ -278,7 +293,7 @@ def _open_path(config, path):
     if path.is_file():
         source = _open_file(path, limit, bool(kind))
     elif path.is_dir():
-        source = Folder(path, limit)
+        source = Folder(path, limit, dataset=config.dataset)
     else:
         raise UserError(
             "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"

@@ -11,11 +11,10 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import open_pictures
-from dcgan_tf.data.places import check_batch, find
+from dcgan_tf.data.places import FEWEST, check_batch, find
 
 log = logging.getLogger(__name__)
 
-FEWEST = 8  # images; of fewer nothing is learned but these
 FEW = 1_000  # D knows fewer by heart before G is good
 ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes make faces
 

@@ -56,6 +56,27 @@ def test_hidden_and_system_files_are_left_out_with_a_line_that_counts_them(kind,
     assert read_labels(source, source.names)[0] == ["@user", "cats", "dogs"]
 
 
+BESIDE = ("part2.zip", "x/part3.ZIP", "more.tar.gz", "x.npz", "clip.mp4")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_archives_beside_images_are_told_in_one_warning(kind, tmp_path, caplog):
+    usual = ("list_attr.csv", "Thumbs.db", "readme.txt", "index.html", ".git/x.zip")
+    files = {name: png(i) for i, name in enumerate(OWN)}
+    write = write_files if kind == "folder" else write_zip
+    for name, others in (("all", BESIDE + usual), ("images", usual)):
+        write(tmp_path / name, files | dict.fromkeys(others, b"x"))
+        config = resolved(
+            "--dataset", "folder", "--data", tmp_path / name, "--packs", tmp_path / "p"
+        )
+        open_pack(config, open_source(config))
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [text for text in warnings if text.startswith("left out")] == [
+        "left out: archives, arrays or videos (2 .zip, 1 .mp4, 1 .gz, 1 .npz); "
+        "unpack or convert what has images"
+    ]
+
+
 def test_backslashes_in_a_zip_are_folders_too(tmp_path):
     names = ["cats\\1.png", "dogs\\2.png", "cats\\.ipynb_checkpoints\\1-checkpoint.png"]
     source = opened(write_zip(tmp_path / "a.zip", {name: png() for name in names}))
@@ -67,7 +88,10 @@ def test_samples_of_runs_are_no_data(tmp_path):
     write_files(tmp_path, dict.fromkeys(("a.png", "runs/config.toml", *run), png()))
     source = opened(tmp_path)
     assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
-    assert opened(tmp_path / "runs/1").names == ["samples/epoch_0001.png"]
+    root = tmp_path / "runs/1"
+    with refused(f"--data {root}: a run's directory, no data: name a folder of images"):
+        opened(root)
+    assert opened(root / "samples").names == ["epoch_0001.png"]
 
 
 def test_where_all_images_are_hidden_the_message_says_so(tmp_path):
@@ -176,7 +200,9 @@ def test_a_place_without_images_names_what_is_there(dataset, files, words, tmp_p
         ("a.csv", b"label,1x1", ["table"]),
         ("data_batch_1", b"\x80\4", ["can run code", "binary.tar.gz"]),
         ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["its folder"]),
-        ("a.zip", b"something else", ["not a whole zip"]),
+        ("a.zip", b"\0\1\2 something else", ["not a whole zip"]),
+        ("config.toml", "größe = 64\n".encode() * 99, ["a text file; give a folder or a zip"]),
+        ("a.zip", b"quota exceeded", ["a text file; give a folder or a zip"]),
     ],
 )
 def test_a_file_that_is_no_archive_of_images_is_named(name, content, words, tmp_path):

@@ -5,6 +5,7 @@ import functools
 import gzip
 import io
 import logging
+import os
 import shutil
 import struct
 import sys
@@ -22,7 +23,9 @@ from PIL import Image
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError, describe
+from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import BadFile
+from dcgan_tf.common.images import encode
 from dcgan_tf.data import places
 from dcgan_tf.data.pack import open_pack, open_pictures
 from dcgan_tf.data.sources import open_source
@@ -68,6 +71,37 @@ def test_folder_fingerprint_follows_the_files(tmp_path):
     assert opened("folder", tmp_path).fingerprint == before
     write_files(tmp_path, {"b.jpg": b"longer"})
     assert opened("folder", tmp_path).fingerprint != before
+
+
+@pytest.mark.parametrize("count", [3, 500])
+def test_folders_of_equal_sizes_and_times_do_not_share_a_pack(count, tmp_path):
+    """As git archive, layers of images and reproducible copies make them."""
+
+    def pack(name, level):
+        pixels = np.full((64, 64, 3), 255, np.uint8)
+        pixels[20:50, 20:50] = level  # a white border, where each file begins
+        image = encode(Image.fromarray(pixels), "BMP")
+        folder = write_files(tmp_path / name, {f"{i}.bmp": image for i in range(count)})
+        for path in folder.iterdir():
+            os.utime(path, (0, 0))
+        config = Config(dataset="folder", data=str(folder), packs=str(tmp_path / "packs"))
+        return open_pack(config, open_source(config))
+
+    one, other = pack("a", 0), pack("b", 99)
+    assert (one.pixels.min(), other.pixels.min()) == (0, 99)
+    assert pack("a", 0).path == one.path
+
+
+def test_the_key_of_a_folder_reads_few_files_and_none_of_celebas_jpegs(tmp_path, monkeypatch):
+    write_files(tmp_path, {f"{i:06d}.jpg": b"%d" % i for i in range(500)})
+    read, real = [], os.open
+    monkeypatch.setattr(os, "open", lambda path, *args: read.append(str(path)) or real(path, *args))
+    whole = opened("celeba", tmp_path).fingerprint
+    stats = [(path.name, path.stat()) for path in sorted(tmp_path.iterdir())]
+    assert whole == digest([(name, s.st_size, s.st_mtime_ns) for name, s in stats])  # as it was
+    assert read == []
+    assert opened("folder", tmp_path).fingerprint != whole
+    assert len(read) == 32 and (read[0][-10:], read[-1][-10:]) == ("000000.jpg", "000499.jpg")
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])

@@ -167,6 +167,7 @@ def without_tensorflow(here):
     write_files(here / "stub", {"tensorflow.py": b"raise SystemExit('TensorFlow was imported')"})
     write_files(here / "few", {"a.jpg": face_jpeg(1)})
     write_files(here / "twelve", IMAGE)
+    write_files(here / "seven", dict(list(IMAGE.items())[:7]))
     (here / "empty").mkdir()
     path = os.pathsep.join([str(here / "stub"), str(REPO)])
     env = {"PYTHONPATH": path, "HOME": str(here)}
@@ -180,6 +181,15 @@ def without_tensorflow(here):
         ("--epochs 1", "no CelebA found"),
         ("--dataset folder --data empty", "--data empty: no images"),
         ("--dataset folder --data few --dry-run", "--data few: 1 image, a training needs 8"),
+        (
+            "--dataset folder --data seven --subset 8",
+            "7 images in seven; add images: a training needs 8",
+        ),
+        ("--dataset folder --data twelve --subset 20", "12 images in twelve; use 12 or fewer"),
+        (
+            "--dataset folder --data seven --batch-size 8",
+            "--data seven: 7 images, a training needs 8",
+        ),
         ("--dataset folder --data twelve --subset 7", "--subset 7: 7 images, a training needs 8"),
         ("--dataset folder --data twelve", "--batch-size 32: larger than the data, 12 images; use"),
         ("--config demo --subset 30000", "--subset 30000: larger than the data"),
