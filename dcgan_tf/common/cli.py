@@ -32,8 +32,9 @@ def run_command(main: Callable[..., int | None], argv=None) -> int:
         message, code = error.for_command(), error.code
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
-    except KeyboardInterrupt:
-        message, code = "stopped at once; every file that is written is whole", 130
+    except KeyboardInterrupt as stop:
+        code = stop.args[0] if stop.args else 130  # StopRequest gives its own
+        message = "stopped at once; every file that is written is whole"
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
         code = BAD_INPUT
