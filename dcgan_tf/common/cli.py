@@ -17,7 +17,7 @@ from dcgan_tf.common.errors import (
 )
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.streams import open_streams
-from dcgan_tf.common.suggestions import unknown
+from dcgan_tf.common.suggestions import path_flag, unknown
 
 
 def run_command(main: Callable[..., int | None], argv=None) -> int:
@@ -32,8 +32,9 @@ def run_command(main: Callable[..., int | None], argv=None) -> int:
         message, code = error.for_command(), error.code
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
-    except KeyboardInterrupt:
-        message, code = "stopped at once; every file that is written is whole", 130
+    except KeyboardInterrupt as stop:
+        code = stop.args[0] if stop.args else 130  # StopRequest gives its own
+        message = "stopped at once; every file that is written is whole"
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
         code = BAD_INPUT
@@ -108,14 +109,27 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{limits.shorten(message, 300)}; see --help")
 
     def parse_args(self, args=None, namespace=None):
-        parsed, extra = self.parse_known_args(args, namespace)
+        parsed, extra = self.parse_known_intermixed_args(args, namespace)
         if extra:
             known = [name for name in self._option_string_actions if name.startswith("--")]
             name = extra[0].split("=")[0]
-            if meant := self._values.get(name.lstrip("-").lower()):
+            meant = self._values.get(name.lstrip("-").lower())
+            if not name.startswith("-"):
+                raise UserError(_without_flag(extra[0], args or sys.argv[1:], known, meant))
+            if meant:
                 raise UserError(f"unknown flag {name}; did you mean {meant}?")
             raise UserError(unknown("flag", name, known))
         return parsed
+
+
+def _without_flag(word, args, known, meant):
+    flags = [flag for flag in ("--run", "--data", "--model") if flag in known]
+    places = " or ".join(path_flag(flag, limits.shorten(word)) for flag in flags)
+    answer = f"did you mean {meant or places}?"
+    at = args.index(word)
+    if at and os.path.exists(args[at - 1]) and os.path.exists(word):  # the shell expanded it
+        answer = "quote a pattern such as '*.jpg'"
+    return f"got {limits.shown(word)} without a flag before it; {answer}"
 
 
 def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):

@@ -12,7 +12,7 @@ from dcgan_tf.data.pack import narrow
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.archive import Archive, cache_of, open_archive
 from dcgan_tf.evaluate.command import EvaluationRequest, without_flag
-from dcgan_tf.evaluate.image_sets import from_pack, generated, generator_of, pick
+from dcgan_tf.evaluate.image_sets import count_copies, from_pack, generated, generator_of, pick
 from dcgan_tf.evaluate.reference import check_count, choose, choose_reference
 from dcgan_tf.evaluate.score_table import at_epoch, table
 from dcgan_tf.evaluate.scorer import Scorer, open_inception
@@ -76,6 +76,8 @@ def score_places(request: EvaluationRequest) -> dict:
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     cache = cache_of(first.config, request.cache)
     scores = _score(Scorer(inception, layer, choice, cache, request.seed), images)
+    if same := count_copies(images, choice.reference):
+        scores["notes"].append(f"warning: {same} of {count} scored images are on both sides")
     return {"run": None, "epoch": None, "step": None, **scores, "scored": images.name}
 
 

@@ -64,7 +64,7 @@ def export(request: ExportRequest) -> Path:
 def _place(request):
     """The folder to be filled, made with its parents; taken away again where the block fails."""
     if request.out is None:
-        made = make_directory(home_of(request.model) / "exported", "--model")
+        made = make_directory(home_of(request.model) / "exported", "--out")
         out = next_directory(home_of(request.model) / "exported")
         made.append(out)
     else:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,7 +11,17 @@ from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.foreign import check_file, open_zip
 
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-HDF5 = b"\x89HDF\r\n\x1a\n"
+_KINDS = {  # the first bytes of what is taken for a .keras file
+    rb"\x89HDF\r\n\x1a\n": "a file in Keras' older format or of weights alone: in "
+    'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
+    'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")',
+    rb"....TFL3": "a LiteRT (TensorFlow Lite) file",
+    rb"\x08[\x01-\x7f]\x12": "an ONNX file",  # its version, then the program that wrote it
+    rb"\s*<(!doctype|html)": "a web page",
+    rb"\x80[\x02-\x05]": "a pickle, as PyTorch writes",
+    rb"\Z": "an empty file",
+    rb"[^\0-\x08\x0e-\x1f]*\Z": "a text file",
+}
 
 
 def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[dict, bytes]:
@@ -31,7 +42,7 @@ def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[
     check_file(path, flag, "a .keras file of a trained network")
     where = f"{flag} {path}".strip()
     try:
-        _refuse_hdf5(path)
+        _refuse_other_kinds(path)
         with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
             config = _strip_compile(json.loads(archive.read(CONFIG)))
@@ -55,15 +66,12 @@ def refuse(error: Exception, path: Path, where: str) -> NoReturn:
     raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
 
 
-def _refuse_hdf5(path):
-    """Refuse Keras' older formats and say how to convert them."""
+def _refuse_other_kinds(path):
     with path.open("rb") as file:
-        if file.read(len(HDF5)) == HDF5:
-            raise UserError(
-                "a file in Keras' older format or of weights alone; expected a .keras file: in "
-                'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
-                'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")'
-            )
+        head = file.read(512)
+    for pattern, kind in _KINDS.items():
+        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
+            raise UserError(f"expected a .keras file, got {kind}")
 
 
 def _strip_compile(part) -> Any:

@@ -4,6 +4,7 @@ Only folders that hold nothing but the files of a pack or of features are touche
 named may be a link to a folder of them; links in it are never followed.
 """
 
+import contextlib
 import logging
 import os
 import time
@@ -18,7 +19,7 @@ from dcgan_tf.common.atomic_write import delete_unfinished, is_unfinished
 from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
-from dcgan_tf.common.log import speak
+from dcgan_tf.common.log import on_one_line, speak
 
 log = logging.getLogger(__name__)
 
@@ -115,10 +116,12 @@ def _delete(entry):
     try:
         if entry.kind == "unfinished":
             return delete_unfinished(entry.path)
-        with filelock.FileLock(f"{entry.path}.lock", timeout=0):
+        with filelock.FileLock(f"{entry.path}.lock", timeout=0) as lock:
             for file in list(os.scandir(entry.path)):
                 os.unlink(file.path)
             os.rmdir(entry.path)
+            with contextlib.suppress(PermissionError):  # Windows deletes it when it is free
+                os.unlink(lock.lock_file)
     except filelock.Timeout:
         raise UserError(f"{entry.path}: being made by another program; wait for it") from None
 
@@ -131,7 +134,8 @@ def main(argv=None):
     found = [entry for place in args.places for entry in entries(place) if entry.used <= latest]
     for entry in sorted(found, key=lambda entry: entry.used):
         day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
-        log.info(f"{limits.in_words(entry.size):>12}  {day}  {entry.path}  {entry.what}")
+        line = f"{limits.in_words(entry.size):>12}  {day}  {entry.path}  {entry.what}"
+        log.info(on_one_line(line))
         if args.clear:
             _delete(entry)
     total = limits.in_words(sum(entry.size for entry in found))

@@ -184,8 +184,8 @@ def _open(request) -> tuple[Run, list[Path]]:
         run = Run(request.run_dir)
         check_run(run, request.config)
         return run, make_directory(run.root, "--run")
-    made = make_directory(RUNS, "new folder in")
-    root = next_directory(RUNS, request.config_name)
+    made = make_directory(RUNS, "--run")
+    root = next_directory(RUNS, request.config_name, "--run")
     return Run(root), [*made, root]
 
 

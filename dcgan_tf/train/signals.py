@@ -64,7 +64,7 @@ class StopRequest:
         if not self._deferring:
             raise Interrupted(signum)
         if signum in _BY_HAND and self.signum in _BY_HAND:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(128 + signum)
         first = self.signum is None
         if first or signum in _BY_HAND:
             self.signum = signum

@@ -21,6 +21,7 @@ from dcgan_tf.common.config import (
 from dcgan_tf.common.config_file import find_config, names, read_config, to_toml
 from dcgan_tf.common.datasets import CELEBA_CROP
 from dcgan_tf.common.errors import Interrupted, UserError
+from dcgan_tf.evaluate.command import parse_evaluation
 from dcgan_tf.train.command import parse_training
 
 # Values for fields whose neighbours must fit, with the neighbours.
@@ -166,14 +167,27 @@ def test_no_abbreviations(short):
         (["--gpus", "2"], "CUDA_VISIBLE_DEVICES"),
         (["--workers", "2"], "all cores"),
         (["--mnist"], "did you mean --config mnist?"),
-        (["demo"], "did you mean --config demo?"),
-        (["5"], "unknown flag 5"),
+        (["demo"], "got 'demo' without a flag before it; did you mean --config demo?"),
+        (["5"], "got '5' without a flag before it; did you mean --run 5 or --data 5?"),
+        (["--dry-run", "runs/a b"], "did you mean --run 'runs/a b' or --data 'runs/a b'?"),
         (["--config", "clebea"], "did you mean celeba?"),
         (["--config", "no/such.toml"], "celeba"),
     ],
 )
 def test_names_the_nearest_valid_name(argv, nearest):
     assert nearest in refusal(*argv)
+
+
+def test_a_pattern_that_the_shell_expanded_is_to_be_quoted(here):
+    paths = [f"p/{i}.jpg" for i in range(3)]
+    write_files(here, dict.fromkeys(paths, b""))
+    said = refusal("--data", *paths)
+    assert "got 'p/1.jpg' without a flag before it; quote a pattern such as '*.jpg'" in said
+
+
+def test_places_may_stand_on_both_sides_of_a_flag(here):
+    write_files(here, {"a/x": b"", "b/x": b""})
+    assert parse_evaluation(["a", "--size", "8", "b"]).places == ("a", "b")
 
 
 WRONG = {

@@ -162,7 +162,20 @@ def test_two_places_are_scored_on_equal_counts_with_a_baseline(places, tiny, cap
     same = score(capsys, "A", "A", "--crop", "30,55,150,175", "--size", 64)
     assert (same["fid_768"], same["precision"], same["recall"]) == (0, 1, 1)
     assert same["floor"] is None and "24 further" in same["floor_reason"]
+    assert "warning: 24 of 24 scored images are on both sides" in same["notes"]
+    assert "both sides" not in str(record["notes"])
     assert not list(places.glob("**/evaluation.jsonl"))
+
+
+def test_images_of_both_sides_are_counted_whatever_their_names(places, tiny, capsys):
+    own = {f"new{i}.jpg": face_jpeg(50 + i) for i in range(8)}
+    write_files(places / "part", own | {f"old{i}.jpg": face_jpeg(i) for i in (3, 5, 9, 11)})
+    shutil.copytree(places / "part", places / "part2")
+    notes = score(capsys, "A", "part", "--samples", 12)["notes"]
+    known = score(capsys, "part", "part2")["notes"]
+    assert "12 of 12 scored images are on both sides" in str(known)
+    in_reference = [line for line in notes if "of 12 scored images are on both sides" in line]
+    assert in_reference and 1 <= int(in_reference[0].split()[1]) <= 4
 
 
 def test_cropped_images_beside_raw_ones_need_their_own_crop(places, tiny, capsys):

@@ -1,6 +1,7 @@
 """A generator in other formats: the same pictures, one folder, whole or not at all."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
@@ -127,6 +128,24 @@ def test_the_next_free_folder_of_the_run(run):
     export("--run", run.root, "--to", "keras")
     exported = [f"exported/{number}/generator.keras" for number in ("0001", "0002")]
     assert files_in(run.root) == {"config.toml", "generator.keras", *exported}
+
+
+def test_a_run_that_cannot_be_written_to_asks_for_out(run, monkeypatch):
+    (run.root / "exported").write_bytes(b"")
+    with refused(f"--out {run.root / 'exported'}: ", "no folder"):
+        export("--run", run.root, "--to", "keras")
+    (run.root / "exported").unlink()
+    (run.root / "exported").mkdir()
+    mkdir = Path.mkdir
+
+    def read_only(path, *args, **named):
+        if path.name == "0001":
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        mkdir(path, *args, **named)
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    with refused(f"--out {run.root / 'exported' / '0001'}: ", "Read-only", "another place"):
+        export("--run", run.root, "--to", "keras")
 
 
 @pytest.mark.slow

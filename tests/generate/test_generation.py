@@ -306,7 +306,7 @@ def test_bad_latents(content, message, model_file, tmp_path):
 
 def test_files_that_are_no_generator(model_file, tmp_path):
     (tmp_path / "text.keras").write_text("hello")
-    with refused("not a Keras model"):
+    with refused("expected a .keras file, got a text file"):
         run_main("--model", tmp_path / "text.keras")
     with refused("expected a generator"):
         run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")

@@ -368,6 +368,23 @@ def test_weights_in_another_file_are_refused(good, tmp_path):
         load_network(repacked(tmp_path / "g.keras", files), "--model")
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\x1c\0\0\0TFL3\x14\0 \0", "a LiteRT (TensorFlow Lite) file"),
+        (b"\x08\x0a\x12\x08dcgan_tf", "an ONNX file"),
+        (b"\n <!DOCTYPE html><html>", "a web page"),
+        (b"hello, caf\xc3\xa9\n" * 200, "a text file"),
+        (b"\x80\x02}q\0.", "a pickle"),
+        (b"", "an empty file"),
+    ],
+)
+def test_another_kind_of_file_is_named(content, kind, tmp_path):
+    (tmp_path / "g.keras").write_bytes(content)
+    with refused("--model", f"g.keras: expected a .keras file, got {kind}"):
+        load_network(tmp_path / "g.keras", "--model")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "g.keras")

@@ -330,6 +330,11 @@ def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):
     assert run.report.read_text() == "<p>mine</p>"
 
 
+def test_a_run_without_its_flag_is_told_of_it():
+    with refused("got 'runs/a' without a flag before it; did you mean --run runs/a?"):
+        main(["runs/a"])
+
+
 def test_a_report_is_replaced_by_the_next_one(run):
     write(run)
     write_lines(run.metrics, [losses(1)])

@@ -64,6 +64,20 @@ def test_clearing_takes_these_and_nothing_else(kept, caplog):
     assert "deleted: 4" in caplog.text and "celeba-64-0" in caplog.text
 
 
+def test_a_lock_goes_with_what_it_was_for(kept):
+    main(["--clear"])
+    assert not list(kept.glob("*.lock")) and not list(kept.glob(".*.lock"))
+
+
+def test_a_line_break_in_a_name_is_escaped(here, caplog):
+    caplog.set_level(logging.INFO, "dcgan_tf")
+    where = PACK["manifest.json"].replace(b"faces.zip", b"f\\nEVIL")
+    write_files(here / "packs/a\nEVIL", PACK | {"manifest.json": where})
+    main([str(here / "packs")])
+    assert "a\\nEVIL" in caplog.text and "f\\nEVIL" in caplog.text
+    assert "\nEVIL" not in caplog.text
+
+
 def test_only_what_was_not_used_for_long(kept):
     main(["--unused", "30", "--clear"])
     assert not (kept / "celeba-64-0").exists() and (kept / "celeba-64-1").exists()

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import Interrupted
 from dcgan_tf.train.signals import StopRequest
 
@@ -44,6 +45,18 @@ def test_a_signal_saves_first_and_ends_with_128_and_its_number(signum):
             stop.raise_if_agreed()
         assert caught.value.code == 128 + signum
     assert signal.getsignal(signum) is fail
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_ends_at_once_with_128_and_its_number(signum, capsys):
+    def main(argv):
+        with StopRequest() as stop:
+            stop.defer()
+            send(signum)
+            send(signum)
+
+    assert run_command(main, []) == 128 + signum
+    assert "stopped at once" in capsys.readouterr().err
 
 
 def test_a_notice_comes_every_second_and_does_not_end_the_saving():
