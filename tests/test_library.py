@@ -115,7 +115,7 @@ def shuffled(batch):
     ("data", "words"),
     [
         (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
-        (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), "float32, expected uint8"),
+        (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), r"expected uint8 .*\* 255"),
         (lambda: plain().unbatch().batch(4), "another shape .a short last one.., expected .8, 64"),
         (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
@@ -160,6 +160,58 @@ def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     assert math.isfinite(own) and own != losses()
     assert losses(loss=LeastSquares(), penalty=r1) > own and seen
     assert losses(loss=LeastSquares(), augment=darker) != own
+
+
+class Vector(LeastSquares):
+    def discriminator(self, real_logits, fake_logits, rng):
+        return (real_logits - 1) ** 2 + fake_logits**2
+
+
+class Silent(LeastSquares):
+    def generator(self, fake_logits):
+        pass
+
+
+class PairOfVectors(LeastSquares):
+    def mean_probabilities(self, real_logits, fake_logits):
+        return real_logits, fake_logits
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"loss": Vector()}, "Vector.discriminator returned shape (8, 1), expected a scalar: use"),
+        ({"loss": Silent()}, "Silent.generator returned None, expected a scalar"),
+        ({"loss": PairOfVectors()}, "PairOfVectors.mean_probabilities returned shape (8, 1)"),
+        ({"penalty": lambda *_: tf.zeros(8)}, "function.__call__ returned shape (8,)"),
+    ],
+)
+def test_a_loss_that_returns_no_scalar_is_named(given, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        build(tiny(), **given).fit(plain(8), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (LeastSquares, "loss: give LeastSquares(), not the class"),
+        (keras.losses.BinaryCrossentropy(), "got BinaryCrossentropy, expected an object with"),
+        (lambda real, fake: 0.0, "got function, expected an object with the methods discrim"),
+        ("hinge", "got str, expected an object with"),
+    ],
+)
+def test_a_loss_of_another_kind_is_refused_when_a_model_is_made(loss, words):
+    for make in (lambda: build(tiny(), loss=loss), lambda: DCGAN.from_config(tiny(), loss=loss)):
+        with pytest.raises(UserError, match=re.escape(words)):
+            make()
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out")
+@pytest.mark.parametrize("known", [True, False])
+def test_less_than_a_batch_is_refused(known):
+    data = plain(5) if known else plain(5).filter(lambda images: True)
+    with pytest.raises(ValueError, match="fewer images than a batch of 8"):
+        build(tiny()).fit(data, epochs=2, verbose=0)
 
 
 SETTINGS = {"loss": "hinge", "flip": True, "augment": "shift", "average": "half_life", "seed": 7}

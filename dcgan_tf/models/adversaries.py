@@ -83,9 +83,9 @@ class Adversaries(keras.Model):
         """Train as keras.Model.fit does, on a tf.data.Dataset of batches for DCGAN.
 
         Raises:
-            ValueError: no dataset, images that are not uint8, a batch of another size than
-                `batch_size` or that the devices cannot share equally, or an index that is not a
-                batch's own range of numbers (a shuffled one would draw latents twice).
+            ValueError: no dataset or no whole batch, images that are not uint8, a batch of another
+                size than `batch_size` or that the devices cannot share equally, or an index that
+                is not a batch's own range of numbers (a shuffled one would draw latents twice).
         """
         replicas = self.distribute_strategy.num_replicas_in_sync
         if self.batch_size % replicas:
@@ -104,11 +104,14 @@ class Adversaries(keras.Model):
                 callback.mode = "min" if callback.mode == "auto" else callback.mode
         kwargs.setdefault("shuffle", False)  # the dataset does that
         try:
-            return super().fit(x, **kwargs)
+            history = super().fit(x, **kwargs)
         except tf.errors.InvalidArgumentError as error:
             if refusal := refusal_in(error):
                 raise ValueError(refusal) from None
             raise
+        if history.epoch and "d_loss" not in history.history:  # no step ran
+            raise ValueError(f"fewer images than a batch of {self.batch_size}; give more of them")
+        return history
 
     @property
     def metrics(self):
