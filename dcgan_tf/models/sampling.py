@@ -2,12 +2,14 @@
 
 import functools
 import hashlib
+import numbers
 from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
@@ -169,14 +171,18 @@ class Sampler:
 
 def _seeds(n, seeds):
     """Seeds from `n`, which may be their number or, as in old programs, themselves."""
-    if seeds is None:
-        seeds = range(n) if hasattr(n, "__index__") and n >= 0 else n
-    if not isinstance(seeds, Iterable):
-        raise ValueError(
-            f"got n {n}, seeds {seeds}; expected a number n of images, 0 or more, or seeds such as "
-            "[7] or range(64)"
-        )
-    return seeds
+    name, given = ("n", n) if seeds is None else ("seeds", seeds)
+    if name == "n" and isinstance(n, numbers.Integral) and n >= 0:
+        return range(n)
+    wrong = [given]
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        given = list(given)
+        wrong = [s for s in given if not (isinstance(s, numbers.Integral) and 0 <= s < 2**32)]
+    if wrong:
+        count = "a number of images, 0 or more, or seeds: " if name == "n" else ""
+        expected = f"{count}whole numbers from 0 to {2**32 - 1}"
+        raise UserError(f"got {limits.shown(wrong[0])}, expected {expected}", param=name)
+    return given
 
 
 def weights_sha256(model: keras.Model) -> str:
