@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import REPO, face_jpeg, write_files
@@ -19,10 +20,13 @@ from tiny_gan import BATCH, PIXELS, build, tiny
 
 import dcgan_tf
 from dcgan_tf import DCGAN, Config, UserError, build_discriminator, build_generator
+from dcgan_tf.common.runs import Run
+from dcgan_tf.data import places
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.callbacks.control import diverged
 from dcgan_tf.train.command import parse_training
 
 KEYS = ["d_loss", "g_loss", "d_real", "d_fake"]
@@ -262,6 +266,29 @@ def test_a_config_takes_lists_and_paths_and_says_its_crop(tmp_path):
     config = Config(g_channels=[8, 8, 8], data=tmp_path, dataset="folder")
     assert config.g_channels == (8, 8, 8) and config.data == str(tmp_path)
     assert config.crop == "center" and Config().crop == "30,55,150,175"
+
+
+def test_a_config_takes_the_numbers_of_numpy_as_plain_ones():
+    size, rate = np.int64(8), np.float32(0.5)
+    config = Config(batch_size=size, beta_1=rate, g_channels=list(np.array([8, 8, 8])))
+    assert config == Config(batch_size=8, beta_1=0.5, g_channels=(8, 8, 8))
+    assert [type(v) for v in (config.batch_size, config.beta_1, *config.g_channels[:1])] == [
+        *(int, float, int)
+    ]
+    for wrong in (np.float64(8), np.int64(1)):
+        with pytest.raises(UserError, match="batch_size: got "):
+            Config(batch_size=wrong)
+
+
+def test_advice_names_settings_and_on_the_command_line_flags(here):
+    error = diverged("the losses became NaN", Run("x"), 1)
+    assert "try a smaller g_learning_rate and d_learning_rate in" in str(error)
+    assert "try a smaller --g-learning-rate and --d-learning-rate in" in error.for_command()
+    for dataset, words in (("folder", "needs a folder or zip"), ("celeba", "kaggle or tfds")):
+        with pytest.raises(UserError, match=f"^data: .*{words}") as caught:
+            places.find(Config(dataset=dataset))
+        assert caught.value.for_command().startswith("--data: ")
+        assert "--data" not in str(caught.value)
 
 
 def network(shape, *added):

@@ -131,7 +131,7 @@ def test_of_a_damaged_member_the_others_are_whole(compression, tmp_path):
 def test_missing_and_empty_data_are_refused(tmp_path):
     assert "no such file" in refusal("celeba", tmp_path / "nowhere")
     assert "no images" in refusal("celeba", tmp_path)
-    assert "needs --data" in refusal("folder", "")
+    assert "data: dataset folder needs a folder or zip" in refusal("folder", "")
 
 
 def test_a_subset_larger_than_the_data_is_refused_with_the_count(tmp_path):
