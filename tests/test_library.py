@@ -218,6 +218,12 @@ def test_less_than_a_batch_is_refused(known):
         build(tiny()).fit(data, epochs=2, verbose=0)
 
 
+@pytest.mark.parametrize("callbacks", [object(), [object()], [keras.callbacks.Callback]])
+def test_what_is_no_callback_is_refused(callbacks):
+    with pytest.raises(UserError, match="^callbacks: got <.*, expected objects of keras"):
+        build(tiny()).fit(plain(8), verbose=0, callbacks=callbacks)
+
+
 SETTINGS = {"loss": "hinge", "flip": True, "augment": "shift", "average": "half_life", "seed": 7}
 SETTINGS |= {"batch_size": 8, "r1": 1.0, "d_norm": "none", "width": 0.05, "fresh_fakes": True}
 

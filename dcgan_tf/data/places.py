@@ -68,10 +68,9 @@ def _find_usual(name):
         raise UserError("dataset folder needs a folder or zip of your images", param="data")
     if name == "celeba":
         raise UserError(
-            "no CelebA found in the usual places (docs/data.md); give one of four: "
-            f"archive.zip (from {DATASETS[name].page}), FOLDER (unpacked), "
-            "kaggle or tfds (both download it); without any data, try: "
-            f"{typed('train')} --config demo",
+            "no CelebA found in the usual places (docs/data.md); give archive.zip (from "
+            f"{DATASETS[name].page}), its unpacked folder, kaggle or tfds (both download it); "
+            f"without any data, try: {typed('train')} --config demo",
             param="data",
         )
     raise UserError(

@@ -100,6 +100,9 @@ class Adversaries(keras.Model):
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
         for callback in getattr(given, "callbacks", None) or keras.tree.flatten(given):
+            if callback is not None and not isinstance(callback, keras.callbacks.Callback):
+                got = f"got {callback!r}, expected objects of keras.callbacks.Callback"
+                raise UserError(got, param="callbacks")
             if getattr(callback, "monitor", None) in ("d_loss", "g_loss"):  # a loss is minimized
                 callback.mode = "min" if callback.mode == "auto" else callback.mode
         kwargs.setdefault("shuffle", False)  # the dataset does that
