@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import parts
@@ -99,10 +100,11 @@ class Adversaries(keras.Model):
         if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
-        for callback in getattr(given, "callbacks", None) or keras.tree.flatten(given):
-            if callback is not None and not isinstance(callback, keras.callbacks.Callback):
-                got = f"got {callback!r}, expected objects of keras.callbacks.Callback"
-                raise UserError(got, param="callbacks")
+        callbacks = getattr(given, "callbacks", None) or keras.tree.flatten(given)
+        if not all(isinstance(c, (keras.callbacks.Callback, type(None))) for c in callbacks):
+            got = f"got {limits.shown(given)}, expected objects of keras.callbacks.Callback"
+            raise UserError(got, param="callbacks")
+        for callback in callbacks:
             if getattr(callback, "monitor", None) in ("d_loss", "g_loss"):  # a loss is minimized
                 callback.mode = "min" if callback.mode == "auto" else callback.mode
         kwargs.setdefault("shuffle", False)  # the dataset does that

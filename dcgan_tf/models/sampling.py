@@ -2,8 +2,8 @@
 
 import functools
 import hashlib
-import numbers
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -169,15 +169,15 @@ class Sampler:
         return values
 
 
-def _seeds(n, seeds):
+def _seeds(n, seeds) -> Any:
     """Seeds from `n`, which may be their number or, as in old programs, themselves."""
     name, given = ("n", n) if seeds is None else ("seeds", seeds)
-    if name == "n" and isinstance(n, numbers.Integral) and n >= 0:
+    if name == "n" and isinstance(n, (int, np.integer)) and n >= 0:
         return range(n)
     wrong = [given]
     if isinstance(given, Iterable) and not isinstance(given, str):
         given = list(given)
-        wrong = [s for s in given if not (isinstance(s, numbers.Integral) and 0 <= s < 2**32)]
+        wrong = [s for s in given if not (isinstance(s, (int, np.integer)) and 0 <= s < 2**32)]
     if wrong:
         count = "a number of images, 0 or more, or seeds: " if name == "n" else ""
         expected = f"{count}whole numbers from 0 to {2**32 - 1}"
