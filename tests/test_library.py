@@ -11,6 +11,7 @@ import sys
 from importlib import import_module
 
 import keras
+import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import REPO, face_jpeg, write_files
@@ -19,10 +20,13 @@ from tiny_gan import BATCH, PIXELS, build, tiny
 
 import dcgan_tf
 from dcgan_tf import DCGAN, Config, UserError, build_discriminator, build_generator
+from dcgan_tf.common.runs import Run
+from dcgan_tf.data import places
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
 from dcgan_tf.models.augment import flip
 from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train.callbacks.control import diverged
 from dcgan_tf.train.command import parse_training
 
 KEYS = ["d_loss", "g_loss", "d_real", "d_fake"]
@@ -115,7 +119,7 @@ def shuffled(batch):
     ("data", "words"),
     [
         (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
-        (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), "float32, expected uint8"),
+        (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), r"expected uint8 .*\* 255"),
         (lambda: plain().unbatch().batch(4), "another shape .a short last one.., expected .8, 64"),
         (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
@@ -160,6 +164,64 @@ def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     assert math.isfinite(own) and own != losses()
     assert losses(loss=LeastSquares(), penalty=r1) > own and seen
     assert losses(loss=LeastSquares(), augment=darker) != own
+
+
+class Vector(LeastSquares):
+    def discriminator(self, real_logits, fake_logits, rng):
+        return (real_logits - 1) ** 2 + fake_logits**2
+
+
+class Silent(LeastSquares):
+    def generator(self, fake_logits):
+        pass
+
+
+class PairOfVectors(LeastSquares):
+    def mean_probabilities(self, real_logits, fake_logits):
+        return real_logits, fake_logits
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"loss": Vector()}, "Vector.discriminator returned shape (8, 1), expected a scalar: use"),
+        ({"loss": Silent()}, "Silent.generator returned None, expected a scalar"),
+        ({"loss": PairOfVectors()}, "PairOfVectors.mean_probabilities returned shape (8, 1)"),
+        ({"penalty": lambda *_: tf.zeros(8)}, "function.__call__ returned shape (8,)"),
+    ],
+)
+def test_a_loss_that_returns_no_scalar_is_named(given, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        build(tiny(), **given).fit(plain(8), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        (LeastSquares, "loss: give LeastSquares(), not the class"),
+        (keras.losses.BinaryCrossentropy(), "got BinaryCrossentropy, expected an object with"),
+        (lambda real, fake: 0.0, "got function, expected an object with the methods discrim"),
+        ("hinge", "got str, expected an object with"),
+    ],
+)
+def test_a_loss_of_another_kind_is_refused_when_a_model_is_made(loss, words):
+    for make in (lambda: build(tiny(), loss=loss), lambda: DCGAN.from_config(tiny(), loss=loss)):
+        with pytest.raises(UserError, match=re.escape(words)):
+            make()
+
+
+@pytest.mark.filterwarnings("ignore:Your input ran out")
+@pytest.mark.parametrize("known", [True, False])
+def test_less_than_a_batch_is_refused(known):
+    data = plain(5) if known else plain(5).filter(lambda images: True)
+    with pytest.raises(ValueError, match="fewer images than a batch of 8"):
+        build(tiny()).fit(data, epochs=2, verbose=0)
+
+
+@pytest.mark.parametrize("callbacks", [object(), [object()], [keras.callbacks.Callback]])
+def test_what_is_no_callback_is_refused(callbacks):
+    with pytest.raises(UserError, match="^callbacks: got .*<.*, expected objects of keras"):
+        build(tiny()).fit(plain(8), verbose=0, callbacks=callbacks)
 
 
 SETTINGS = {"loss": "hinge", "flip": True, "augment": "shift", "average": "half_life", "seed": 7}
@@ -210,6 +272,29 @@ def test_a_config_takes_lists_and_paths_and_says_its_crop(tmp_path):
     config = Config(g_channels=[8, 8, 8], data=tmp_path, dataset="folder")
     assert config.g_channels == (8, 8, 8) and config.data == str(tmp_path)
     assert config.crop == "center" and Config().crop == "30,55,150,175"
+
+
+def test_a_config_takes_the_numbers_of_numpy_as_plain_ones():
+    size, rate = np.int64(8), np.float32(0.5)
+    config = Config(batch_size=size, beta_1=rate, g_channels=list(np.array([8, 8, 8])))
+    assert config == Config(batch_size=8, beta_1=0.5, g_channels=(8, 8, 8))
+    assert [type(v) for v in (config.batch_size, config.beta_1, *config.g_channels[:1])] == [
+        *(int, float, int)
+    ]
+    for wrong in (np.float64(8), np.int64(1)):
+        with pytest.raises(UserError, match="batch_size: got "):
+            Config(batch_size=wrong)
+
+
+def test_advice_names_settings_and_on_the_command_line_flags(here):
+    error = diverged("the losses became NaN", Run("x"), 1)
+    assert "try a smaller g_learning_rate and d_learning_rate in" in str(error)
+    assert "try a smaller --g-learning-rate and --d-learning-rate in" in error.for_command()
+    for dataset, words in (("folder", "needs a folder or zip"), ("celeba", "kaggle or tfds")):
+        with pytest.raises(UserError, match=f"^data: .*{words}") as caught:
+            places.find(Config(dataset=dataset))
+        assert caught.value.for_command().startswith("--data: ")
+        assert "--data" not in str(caught.value)
 
 
 def network(shape, *added):

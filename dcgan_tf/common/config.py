@@ -4,6 +4,7 @@ The defaults are the reference recipe, `configs/celeba.toml`, except `subset`: a
 file (config_file.py) and flags (train/command.py) override them.
 """
 
+import numbers
 import os
 from dataclasses import dataclass, field, fields
 
@@ -253,9 +254,7 @@ class Config:
 
     def _check_fields(self):
         for name in FIELDS:
-            value = getattr(self, name)
-            value = tuple(value) if isinstance(value, list) else value
-            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            value = _plain(getattr(self, name))
             check_value(name, value)
             object.__setattr__(self, name, value)
         crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
@@ -311,6 +310,15 @@ def groups() -> dict[str, list[str]]:
 # What a resumed run may change although it decides the weights: each change is recorded with its
 # step in config.toml (train/changes.py).
 MIDWAY = ("g_learning_rate", "d_learning_rate")
+
+
+def _plain(value):
+    """Convert lists, paths and the numbers of NumPy to the kinds of the fields."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(_plain, value))
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return int(value) if isinstance(value, numbers.Integral) else float(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def check_value(name: str, value):

@@ -9,6 +9,8 @@ BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
 IN_USE = 4
 WORKER_LOST = 5
+# The first flag, and the settings of Config that advice names.
+_FLAGS = re.compile(r"^--[\w-]+|--(batch-size|width|latent-dim|[gd]-learning-rate)\b")
 
 
 class UserError(ValueError):
@@ -36,7 +38,7 @@ class UserError(ValueError):
         flag = flag or (f"--{param.replace('_', '-')}" if param else "")
         self.message, self.code, self.flag = message, code, flag
         line = self.for_command()
-        super().__init__(re.sub(r"^--([\w-]+)", lambda match: match[1].replace("-", "_"), line))
+        super().__init__(_FLAGS.sub(lambda match: match[0][2:].replace("-", "_"), line))
 
     def for_command(self) -> str:
         """The line with the flag in place of the parameter, `batch_size` -> `--batch-size`."""

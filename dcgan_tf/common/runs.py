@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
@@ -25,6 +26,8 @@ class Run:
     """The paths of one run. Making the object touches nothing."""
 
     def __init__(self, root: str | os.PathLike):
+        if not isinstance(root, (str, os.PathLike)):
+            raise UserError(f"got {limits.shown(root)}, expected the path of a run or a file")
         self.root = Path(root)
         self.config = self.root / "config.toml"
         self.versions = self.root / "versions.json"

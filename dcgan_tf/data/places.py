@@ -22,8 +22,7 @@ def find(config: Config) -> Path | str:
     if config.dataset == "demo":
         if config.data:
             raise UserError(
-                "dataset demo draws its own images; drop --data, or say what these are with "
-                "--dataset",
+                "dataset demo draws its own images; leave this out, or name another data set",
                 flag=f"--data {config.data}",
             )
         return DRAWN
@@ -67,17 +66,18 @@ def _find_usual(name):
             if match.is_file() or any(match.iterdir()):
                 return match
     if name == "folder":
-        raise UserError("--dataset folder needs --data DIR, a folder or zip of your images")
+        raise UserError("dataset folder needs a folder or zip of your images", param="data")
     if name == "celeba":
         raise UserError(
-            "no CelebA found in the usual places (docs/data.md); give it in one of four ways: "
-            f"--data archive.zip (from {DATASETS[name].page}), --data FOLDER (unpacked), "
-            "--data kaggle or --data tfds (both download it); without any data, try: "
-            f"{typed('train')} --config demo"
+            "no CelebA found in the usual places (docs/data.md); give archive.zip (from "
+            f"{DATASETS[name].page}), its unpacked folder, kaggle or tfds (both download it); "
+            f"without any data, try: {typed('train')} --config demo",
+            param="data",
         )
     raise UserError(
         f"no {name} found in {', '.join(DATASETS[name].places)}; "
-        "give --data FOLDER with its binary files, or --data tfds (downloads it)"
+        "give a folder with its binary files, or tfds (downloads it)",
+        param="data",
     )
 
 

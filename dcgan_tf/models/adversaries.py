@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import parts
@@ -83,9 +84,9 @@ class Adversaries(keras.Model):
         """Train as keras.Model.fit does, on a tf.data.Dataset of batches for DCGAN.
 
         Raises:
-            ValueError: no dataset, images that are not uint8, a batch of another size than
-                `batch_size` or that the devices cannot share equally, or an index that is not a
-                batch's own range of numbers (a shuffled one would draw latents twice).
+            ValueError: no dataset or no whole batch, images that are not uint8, a batch of another
+                size than `batch_size` or that the devices cannot share equally, or an index that
+                is not a batch's own range of numbers (a shuffled one would draw latents twice).
         """
         replicas = self.distribute_strategy.num_replicas_in_sync
         if self.batch_size % replicas:
@@ -99,16 +100,23 @@ class Adversaries(keras.Model):
         if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
-        for callback in getattr(given, "callbacks", None) or keras.tree.flatten(given):
+        callbacks = getattr(given, "callbacks", None) or keras.tree.flatten(given)
+        if not all(isinstance(c, (keras.callbacks.Callback, type(None))) for c in callbacks):
+            got = f"got {limits.shown(given)}, expected objects of keras.callbacks.Callback"
+            raise UserError(got, param="callbacks")
+        for callback in callbacks:
             if getattr(callback, "monitor", None) in ("d_loss", "g_loss"):  # a loss is minimized
                 callback.mode = "min" if callback.mode == "auto" else callback.mode
         kwargs.setdefault("shuffle", False)  # the dataset does that
         try:
-            return super().fit(x, **kwargs)
+            history = super().fit(x, **kwargs)
         except tf.errors.InvalidArgumentError as error:
             if refusal := refusal_in(error):
                 raise ValueError(refusal) from None
             raise
+        if history.epoch and "d_loss" not in history.history:  # no step ran
+            raise ValueError(f"fewer images than a batch of {self.batch_size}; give more of them")
+        return history
 
     @property
     def metrics(self):

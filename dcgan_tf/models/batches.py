@@ -71,8 +71,9 @@ def check_batch(spec, shape: tuple[int, ...]):
         )
     if images.dtype != tf.uint8:
         raise ValueError(
-            f"images are {images.dtype.name}, expected uint8 from 0 to 255; if their values "
-            "are such: dataset.map(lambda images: tf.cast(images, tf.uint8))"
+            f"images are {images.dtype.name}, expected uint8 from 0 to 255: dataset.map("
+            "lambda images: tf.cast(images, tf.uint8)), or of values from 0 to 1 "
+            "tf.cast(images * 255, tf.uint8)"
         )
     if not images.shape.is_compatible_with(shape):
         raise ValueError(_wrong_shape(tuple(images.shape), shape))

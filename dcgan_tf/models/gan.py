@@ -83,7 +83,7 @@ class DCGAN(Adversaries):
         self.generator, self.discriminator = generator, discriminator
         self.batch_size, self.seed = batch_size, seed
         self._range = range_of(generator)
-        self.loss_terms = loss or losses.NonSaturating()
+        self.loss_terms = losses.check_loss(loss or losses.NonSaturating())
         self.augment, self.d_augment, self.penalty = augment, d_augment, penalty
         self.ema = ema
         self.ema_generator = copy_of(generator) if ema else None
@@ -150,16 +150,20 @@ class DCGAN(Adversaries):
                 real_logits = forward(self.discriminator, reals)
                 fake_logits = forward(self.discriminator, fakes)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
+            losses.check_scalar(loss, self.loss_terms, "discriminator")
             if self.penalty:
                 by_reals = pixel_tape.gradient(real_logits, reals)
-                loss += self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)
+                added = self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)
+                loss += losses.check_scalar(added, self.penalty)
             # Gradients are summed over devices, so each device takes its share of the mean loss.
             share = loss / self.distribute_strategy.num_replicas_in_sync
             scaled = self.d_optimizer.scale_loss(share)
         weights = self.discriminator.trainable_variables
         self.apply_gradients(self.d_optimizer, tape.gradient(scaled, weights), weights)
         means = getattr(self.loss_terms, "mean_probabilities", losses.mean_probabilities)
-        return loss, *means(real_logits, fake_logits)
+        real, fake = means(real_logits, fake_logits)
+        losses.check_scalar(real, self.loss_terms, "mean_probabilities")
+        return loss, real, losses.check_scalar(fake, self.loss_terms, "mean_probabilities")
 
     def _train_generator(self, fakes, g_tape, reals, rng):
         # The chain rule in two parts, D's and G's: G's pass from before D's step is used again, and
@@ -171,6 +175,7 @@ class DCGAN(Adversaries):
             if getattr(self.loss_terms, "pairs", False):
                 logits.append(forward(self.discriminator, reals))
             loss = self.loss_terms.generator(*logits)
+            losses.check_scalar(loss, self.loss_terms, "generator")
             share = loss / self.distribute_strategy.num_replicas_in_sync
             scaled = self.g_optimizer.scale_loss(share)
         weights = self.generator.trainable_variables

@@ -19,6 +19,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import noise
 from dcgan_tf.models.serializable import Serializable
 
@@ -53,6 +54,26 @@ def _bce(targets, logits):
 def mean_probabilities(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
     """Two scalars: D(x) and D(G(z)), means of the probability "real" over both batches."""
     return tf.reduce_mean(tf.sigmoid(real_logits)), tf.reduce_mean(tf.sigmoid(fake_logits))
+
+
+def check_loss(loss):
+    """Raise UserError unless a loss is an object with both methods; return it."""
+    if isinstance(loss, type):
+        raise UserError(f"give {loss.__name__}(), not the class", param="loss")
+    if not all(callable(getattr(loss, name, None)) for name in ("discriminator", "generator")):
+        methods = "discriminator(real_logits, fake_logits, rng) and generator(fake_logits)"
+        got = f"got {type(loss).__name__}, expected an object with the methods {methods}"
+        raise UserError(got, param="loss")
+    return loss
+
+
+def check_scalar(value, part, method: str = "__call__"):
+    """Raise UserError unless `value`, from a method of `part`, is a scalar; return it."""
+    shape = tf.TensorShape(getattr(value, "shape", ()))
+    if value is None or shape.rank:  # of an unknown rank it may be one
+        name, got = type(part).__name__, "None" if value is None else f"shape {tuple(shape)}"
+        raise UserError(f"{name}.{method} returned {got}, expected a scalar: use tf.reduce_mean")
+    return value
 
 
 def move_targets(

@@ -3,11 +3,13 @@
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
@@ -167,16 +169,20 @@ class Sampler:
         return values
 
 
-def _seeds(n, seeds):
+def _seeds(n, seeds) -> Any:
     """Seeds from `n`, which may be their number or, as in old programs, themselves."""
-    if seeds is None:
-        seeds = range(n) if hasattr(n, "__index__") and n >= 0 else n
-    if not isinstance(seeds, Iterable):
-        raise ValueError(
-            f"got n {n}, seeds {seeds}; expected a number n of images, 0 or more, or seeds such as "
-            "[7] or range(64)"
-        )
-    return seeds
+    name, given = ("n", n) if seeds is None else ("seeds", seeds)
+    if name == "n" and isinstance(n, (int, np.integer)) and n >= 0:
+        return range(n)
+    wrong = [given]
+    if isinstance(given, Iterable) and not isinstance(given, str):
+        given = list(given)
+        wrong = [s for s in given if not (isinstance(s, (int, np.integer)) and 0 <= s < 2**32)]
+    if wrong:
+        count = "a number of images, 0 or more, or seeds: " if name == "n" else ""
+        expected = f"{count}whole numbers from 0 to {2**32 - 1}"
+        raise UserError(f"got {limits.shown(wrong[0])}, expected {expected}", param=name)
+    return given
 
 
 def weights_sha256(model: keras.Model) -> str:

@@ -4,9 +4,9 @@ import os
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
@@ -54,10 +54,15 @@ def train(
     >>> run.report.is_file(), dcgan_tf.load_generator(run.root).generate(seeds=range(2)).shape
     (True, (2, 16, 16, 3))
     """
-    if config is None:
-        if run is None:
-            raise UserError("got None, expected settings, or a run to resume", param="config")
+    if config is None and run is not None:
         config = read_config(Run(run).config)
+    if not isinstance(config, Config):
+        got = f"got {limits.shown(config)}, expected a Config, or none and a run to resume"
+        raise UserError(got, param="config")
+    listed = callbacks if isinstance(callbacks, Sequence) else [None]
+    if not all(hasattr(type(each), "set_params") for each in listed):
+        got = f"got {limits.shown(callbacks)}, expected a list of keras.callbacks.Callback"
+        raise UserError(got, param="callbacks")
     given = {"loss": loss, "networks": networks}
     given = {name: part for name, part in given.items() if part is not None}
     named: dict[str, Any] = {name: _name_of(part) for name, part in given.items()}
@@ -65,7 +70,7 @@ def train(
     request = Request(
         config=config,
         config_name=config.dataset,
-        run_dir=Path(run) if run is not None else None,
+        run_dir=Run(run).root if run is not None else None,
         given={name: part for name, part in given.items() if not isinstance(part, str)},
         callbacks=tuple(callbacks),
     )
@@ -88,5 +93,5 @@ def _name_of(part) -> str:
     if isinstance(part, str):
         return part
     kind = part if hasattr(part, "__qualname__") else type(part)
-    again = kind is part or (not isinstance(part, (tuple, list)) and not vars(part))
+    again = kind is part or not getattr(part, "__dict__", True)
     return f"{kind.__module__}:{kind.__qualname__}" + ("" if again else "(...)")

@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import zipfile
 
 import h5py
@@ -434,6 +435,35 @@ def test_a_generator_from_its_run_makes_the_same_pictures(good):
 def test_wrong_latents_are_value_errors(given, good):
     with pytest.raises(ValueError):
         load_generator(good).generate(**given)
+
+
+@pytest.mark.parametrize(
+    ("given", "got"),
+    [
+        ({"seeds": [-1]}, "seeds: got -1, expected whole numbers from 0 to 4294967295"),
+        ({"seeds": [3, 2**40]}, "seeds: got 1099511627776, expected whole"),
+        ({"seeds": [1.5]}, "seeds: got 1.5, expected whole"),
+        ({"seeds": "0-3"}, "seeds: got '0-3', expected whole"),
+        ({"n": np.array([1, -2])}, "n: got "),
+        ({"n": -1}, "n: got -1, expected a number of images, 0 or more, or seeds"),
+    ],
+)
+def test_wrong_seeds_are_named(given, got, good):
+    with pytest.raises(UserError, match=f"^{re.escape(got)}") as caught:
+        load_generator(good).generate(**given)
+    assert "seeds -1" not in str(caught.value)
+
+
+def test_seeds_may_be_of_any_kind_that_counts(good):
+    images = load_generator(good).generate(n=np.int64(3))
+    for seeds in (range(3), np.arange(3), iter([0, 1, 2])):
+        np.testing.assert_array_equal(load_generator(good).generate(seeds=seeds), images)
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x"])
+def test_what_is_no_path_is_refused(path):
+    with refused(f"got {path!r}, expected the path of a run"):
+        load_generator(path)
 
 
 def test_pixels_that_are_nan_are_an_error(good):
