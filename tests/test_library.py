@@ -380,7 +380,7 @@ def test_two_devices_count_plain_pictures_as_one_does():
     code = f"""
 import sys
 from importlib import import_module
-sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
+sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests" / "support")!r}]
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

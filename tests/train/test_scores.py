@@ -23,7 +23,7 @@ FLAGS = (
 # The tiny network in Inception's place.
 PRELUDE = f"""
 import sys
-sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests")!r}]
+sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests" / "support")!r}]
 from dcgan_tf.evaluate import scorer
 from tiny_inception import TinyInception
 scorer.load_inception = lambda path: TinyInception(("mixed_7", "pool_3", "logits"))

@@ -1,7 +1,7 @@
 """Kill training again and again and prove that nothing of it shows in the end.
 
-    python tests/stress.py --kills 20
-    python tests/stress.py --data FACES.zip --subset 512 --width 0.25 --batch-size 32 --load
+    python tests/support/stress.py --kills 20
+    python tests/support/stress.py --data FACES.zip --subset 512 --width 0.25 --batch-size 32 --load
 
 trains a miniature demo, or with --data real pictures at a real size, once without interruption;
 then once more, killed with SIGKILL (which no program can catch) at random moments and, every other
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from programs import start_program
 
-REPO = Path(__file__).resolve().parent.parent
+REPO = Path(__file__).resolve().parents[2]
 MINIATURE = (
     *("--config", "demo", "--subset", "96", "--width", "0.1", "--batch-size", "8"),
     *("--sample-count", "4", "--epochs", "4", "--checkpoint-steps", "3", "--run", "runs/a"),

@@ -16,7 +16,7 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.train.command import parse_training
 
-REPO = Path(__file__).resolve().parent.parent
+REPO = Path(__file__).resolve().parents[2]
 SHARED = REPO.parent / "shared"
 FACES = SHARED / "faces" / "celeba_train_10k.zip"
 MNIST = SHARED / "mnist"

@@ -19,8 +19,8 @@ import types
 from multiprocessing import forkserver
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parent.parent
-_OURS = (str(REPO), str(REPO / "tests"))  # where the server finds what it imports
+REPO = Path(__file__).resolve().parents[2]
+_OURS = (str(REPO), str(REPO / "tests" / "support"))  # where the server finds what it imports
 _READ_LATER = {"TF_CONFIG", "TF_NUM_INTEROP_THREADS", "PYTHONPATH"}
 _FORKS = sys.platform == "linux"  # elsewhere a fork may lack what the system had set up
 
