@@ -318,7 +318,7 @@ def test_no_data_stops_with_the_four_ways_and_the_demo(tmp_path):
     done = train("--epochs", "1", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    for word in ("archive.zip", "FOLDER", "kaggle", "tfds", "--config demo"):
+    for word in ("archive.zip", "unpacked folder", "kaggle", "tfds", "--config demo"):
         assert word in done.stderr
     assert not list(tmp_path.iterdir())
 
