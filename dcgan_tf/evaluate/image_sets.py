@@ -87,11 +87,12 @@ def from_array(pixels: np.ndarray, name: str) -> Images:
 
 def count_copies(images: Images, real: Images) -> int:
     """Count the images whose pixels are those of a real one, in 8 bytes of memory an image."""
-    hashes = [
-        np.fromiter((hash(row.tobytes()) for batch in side.read() for row in batch), np.int64)
-        for side in (images, real)
-    ]
-    return int(np.isin(*hashes).sum())
+
+    def hashes(side):
+        rows = (hash(row.tobytes()) for batch in side.read() for row in batch)
+        return np.fromiter(rows, np.int64)
+
+    return int(np.isin(hashes(images), hashes(real)).sum())
 
 
 def pick(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
