@@ -23,8 +23,9 @@ _HARMLESS = (
     "I0000 ",
     "WARNING: All log messages before absl",
     "To enable the following instructions",
-    "failed call to cuInit",  # there is no GPU
 )
+_NO_GPU = "failed call to cuInit"  # harmless, unless there is a card: then it names the fault
+_CARDS = (Path("/dev/nvidia0"), Path("/dev/dxg"))  # on Linux, in WSL
 
 _FILTER = """
 for line in sys.stdin.buffer:
@@ -54,7 +55,9 @@ def start_tensorflow() -> bool:
         # twice as fast with it.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with stderr_through(_FILTER, *_HARMLESS), _default_keras():
+    card = next(filter(Path.exists, _CARDS), None)
+    harmless = _HARMLESS if card else (*_HARMLESS, _NO_GPU)
+    with stderr_through(_FILTER, *harmless), _default_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -65,6 +68,12 @@ def start_tensorflow() -> bool:
             # One operation at a time: how two of oneDNN's that run side by side split their sums
             # depends on the moment, and so would every bit. GPUs are fed by several threads.
             os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+    if card and not gpus and os.environ.get("CUDA_VISIBLE_DEVICES", "0") not in ("", "-1"):
+        log.warning(
+            f"{card}: there is a GPU, but TensorFlow cannot use it, so the CPU is used. It needs "
+            "pip install -r requirements-gpu.txt, a driver for CUDA 12 and, in a container, "
+            '--gpus all; CUDA_VISIBLE_DEVICES="" ends this warning'
+        )
     gc.freeze()  # 300,000 objects that stay: no collection need look at them again
     return bool(gpus)
 

@@ -31,8 +31,8 @@ class BatchRNG:
     def __init__(self, seed: int, index, batch_size: int):
         self._seed, self._batch_size = seed, batch_size
         self.step = index[0] // batch_size
-        self._positions = index % batch_size
         self.images_seen = self.step * batch_size
+        self._positions = index - self.images_seen  # GPUs have no ready kernel for % on int64
 
     def normal(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
         """Draw a standard normal vector for each sample, (n, length) in all.
@@ -57,7 +57,8 @@ class BatchRNG:
         return tf.gather(whole, self._positions)
 
     def _fractions(self, stream, length, dtype: tf.DType | str = "float32"):
-        key = tf.random.fold_in(tf.constant([self._seed, stream], tf.int64), self.step)
+        seeds = tf.constant([self._seed, stream], tf.int64)
+        key = tf.random.fold_in(seeds, self.step, alg="philox")
         # Philox by name: the default generator depends on the device. And bits, not floats: XLA
         # makes other floats from the same key than TensorFlow, but the same bits.
         shape = (self._batch_size, length)

@@ -26,13 +26,13 @@ def use_jit(config, strategy) -> bool:
             "weights and gradients of the others; use auto",
             flag=f"--jit on with {replicas} devices",
         )
-    reason = why_no_xla(config.jit, replicas, gpus)
+    reason = why_no_xla(config.jit, replicas, gpus, config.deterministic)
     if gpus and config.jit == "auto" and reason:
         log.info(f"XLA is off: {reason}")
     return not reason
 
 
-def why_no_xla(jit: str, replicas: int, gpus: list[dict]) -> str:
+def why_no_xla(jit: str, replicas: int, gpus: list[dict], deterministic: bool = False) -> str:
     """Say why XLA does not compile the step; "" if it does.
 
     Args:
@@ -46,6 +46,8 @@ def why_no_xla(jit: str, replicas: int, gpus: list[dict]) -> str:
         return f"an XLA program runs on one device, and here are {replicas}"
     if not gpus:
         return "it halves the speed of this step on a CPU"
+    if deterministic:
+        return "not all that it compiles is reproducible, which --deterministic asks for"
     name = gpus[0].get("device_name", "this GPU")
     capability = gpus[0].get("compute_capability")
     if not capability:

@@ -101,7 +101,7 @@ def measure_speed(request: Request):
 def _describe_machine(config, strategy) -> dict[str, str]:
     """{what: text} of all that decides how the steps are computed."""
     gpus, now = xla.gpu_details(), devices.computing(strategy)
-    reason = xla.why_no_xla(config.jit, strategy.num_replicas_in_sync, gpus)
+    reason = xla.why_no_xla(config.jit, strategy.num_replicas_in_sync, gpus, config.deterministic)
     found = {
         "devices": "; ".join([now["devices"], *map(_describe_gpu, gpus)]),
         "precision": config.precision + ("" if gpus else _advise_precision(config)),

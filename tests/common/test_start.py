@@ -197,3 +197,24 @@ def test_what_is_hushed_is_shown_where_it_ends_the_process(tmp_path):
     done = shell(f"exec {PYTHON} hushed.py", tmp_path)
     assert done.returncode == -signal.SIGABRT
     assert done.stderr == "the library's last words\n"
+
+
+CARD = """
+from pathlib import Path
+from dcgan_tf.common import log, start_tensorflow as start
+log.speak()
+start._CARDS = (Path("none"), Path("nvidia0"))
+assert not start.start_tensorflow()
+"""
+
+
+@pytest.mark.slow
+def test_a_card_that_tensorflow_cannot_use_is_told_and_none_is_not(tmp_path):
+    (tmp_path / "card.py").write_text(CARD)
+    done = shell(f"{PYTHON} card.py", tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr
+    (tmp_path / "nvidia0").touch()
+    done = shell(f"{PYTHON} card.py", tmp_path)
+    assert "warning: nvidia0: there is a GPU, but TensorFlow cannot use it" in done.stdout
+    done = shell(f"{PYTHON} card.py", tmp_path, CUDA_VISIBLE_DEVICES="")
+    assert "TensorFlow cannot use it" not in done.stdout

@@ -41,6 +41,8 @@ def test_elsewhere_auto_leaves_it_off_and_says_why(replicas, gpus, words):
 
 def test_on_and_off_are_obeyed_whatever_the_card_is():
     assert why_no_xla("on", 1, [card("RTX 5090", 12, 0)]) == ""
+    assert "--deterministic" in why_no_xla("auto", 1, [card("T4", 7, 5)], deterministic=True)
+    assert why_no_xla("on", 1, [card("T4", 7, 5)], deterministic=True) == ""
     assert why_no_xla("off", 1, [card("H100", 9, 0)]) == "--jit off"
 
 
