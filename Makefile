@@ -24,7 +24,7 @@ test: .venv/installed  ## the tests, then the linter (5 minutes on two idle core
 	$(PYTEST) -m "not nightly"
 	@$(MAKE) --no-print-directory lint
 
-quick: .venv/installed  ## the tests that are not marked slow (45 seconds)
+quick: .venv/installed  ## the tests that are not marked slow (about a minute)
 	$(PYTEST) -m "not slow"
 
 nightly: .venv/installed  ## the tests that `make test` leaves out: long, or of other tools
