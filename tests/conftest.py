@@ -3,6 +3,7 @@
 import os
 import platform
 import signal
+import sys
 
 import pytest
 
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(items):
         if nightly or whole or SLOW_FIXTURES & set(item.fixturenames):
             item.add_marker("slow")
     items.sort(key=lambda item: "end_to_end" not in item.path.parts)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Initial weights are the same in every run. Unseeded, a tolerance holds most of the time."""
+    if keras := sys.modules.get("keras"):
+        keras.utils.set_random_seed(int(os.environ.get("DCGAN_TEST_SEED", "0")))
 
 
 @pytest.fixture(autouse=True)
