@@ -8,7 +8,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import filelock
@@ -16,23 +16,21 @@ import filelock
 from dcgan_tf.common import limits
 
 _TOKEN = "[0-9a-f]{12}"
-_MAKING = ".making-"
 _HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # what a viewer or a virus scanner causes
-_WAITS = (0.05, 0.1, 0.2, 0.3, 0.5)  # seconds between the attempts to replace a file
 _swept = set()  # folders in which this process has deleted what dead writers left
 
 
 def is_temporary_for(path: Path, name: str) -> bool:
-    """Whether a file is what a killed program left of `name`; older versions had no token."""
-    return re.fullmatch(rf"\.writing-({_TOKEN}-)?{re.escape(name)}", path.name) is not None
+    """Whether a file is what a killed program left of `name`."""
+    return re.fullmatch(rf"\.writing-{_TOKEN}-{re.escape(name)}", path.name) is not None
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     """Write a file whole or not at all: yield a temporary path in its folder, then move it there.
 
-    Each writer has a temporary file of its own, locked while it lives: of several the last one
-    wins. The first one in a folder deletes what dead writers left there.
+    Each writer locks a temporary file of its own; the last writer wins. The first one in a folder
+    deletes what dead writers left there.
 
     Args:
         sync: wait until the disk has it, so that a power cut cannot leave it empty.
@@ -45,40 +43,33 @@ def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     # The suffix stays: Keras and Pillow go by it.
     temporary = path.with_name(f".writing-{secrets.token_hex(6)}-{path.name}")
-    lock = None
     try:
-        lock = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
-        _try_lock(lock)
-        sweep(path.parent)
-        yield temporary
-        if sync:
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
-        if os.name == "nt":  # an open file is not renamed there
-            os.close(lock)
-            lock = None
-        _rename(temporary, path)
+        with open(temporary, "x+b") as lock:
+            _try_lock(lock)
+            sweep(path.parent)
+            yield temporary
+            if sync:
+                with temporary.open("rb+") as file:
+                    os.fsync(file.fileno())
+            if os.name == "nt":  # an open file is not renamed there
+                lock.close()
+            _rename(temporary, path)
     except OSError as error:
         with contextlib.suppress(OSError):  # it would count as space that is not free
             temporary.unlink(missing_ok=True)
         raise _name_file(error, path) from error
     finally:
-        if lock is not None:
-            os.close(lock)
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
-def _try_lock(file: int) -> bool:
-    """Lock an open file until it is closed, as at its process' death; False where another has it.
-
-    Windows needs no lock: an open file cannot be deleted there.
-    """
+def _try_lock(file) -> bool:
+    """Lock an open file until it is closed or its process dies; False where another has it."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError:  # Windows needs no lock: an open file cannot be deleted there
         return True
     except OSError:  # also a file system without locks
         return False
@@ -91,38 +82,34 @@ def sweep(folder: Path):
         return
     _swept.add(place)
     for path in folder.glob(".writing-*"):
-        ours = re.match(rf"\.writing-{_TOKEN}-", path.name) and path.is_file()
-        if not ours or path.is_symlink():
-            continue
-        with contextlib.suppress(OSError):  # of another user, or deleted by another process
-            file = os.open(path, os.O_RDWR)
-            try:
-                dead = _try_lock(file)
-            finally:
-                os.close(file)
-            if dead:
-                path.unlink()
+        if re.match(rf"\.writing-{_TOKEN}-", path.name) and path.is_file():
+            # It may belong to another user, or another process deletes it.
+            with contextlib.suppress(OSError):
+                with path.open("rb+") as file:
+                    dead = _try_lock(file)
+                if dead:
+                    path.unlink()
 
 
 def _rename(temporary: Path, path: Path):
     """Move a file or folder, and try for a second where another program holds what is there."""
-    for wait in (*_WAITS, None):
+    for wait in (0.05, 0.1, 0.2, 0.3, 0.5, None):
         try:
             return os.replace(temporary, path)
         except OSError as error:
             if wait is None or error.errno not in _HELD:
-                raise _name_file(error, path) from error
+                raise OSError(error.errno, error.strerror, str(path)) from error
         time.sleep(wait)
 
 
 def _name_file(error, path):
-    """Add the name of the file to an OSError, and the free space if that was short."""
+    """Name the file in an OSError, not the temporary one, and the free space if that was short."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        free = shutil.disk_usage(path.parent).free
-        reason = f"{os.strerror(error.errno)} ({limits.in_words(free)} are free there)"
+        free = limits.in_words(shutil.disk_usage(path.parent).free)
+        reason = f"{os.strerror(error.errno)} ({free} are free there)"
         return OSError(error.errno, reason, str(path))
-    temporary = (".writing-", _MAKING)
-    if error.errno is None or not Path(error.filename or _MAKING).name.startswith(temporary):
+    named = Path(error.filename or ".writing-").name
+    if error.errno is None or not named.startswith(".writing-"):
         return error
     return OSError(error.errno, error.strerror or str(error), str(path))
 
@@ -133,7 +120,7 @@ def write_text(path: str | os.PathLike, text: str):
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_lines(path: str | os.PathLike, records: list[dict]):
+def write_lines(path: str | os.PathLike, records: Iterable[dict]):
     """Write dicts as JSON, one a line, whole or not at all."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
@@ -167,12 +154,11 @@ def new_folder(path: Path) -> Iterator[Path]:
     Raises:
         OSError: another program has put files there meanwhile.
     """
-    for lock in path.parent.glob(f"{_MAKING}*.lock"):
-        if is_unfinished(left := lock.with_suffix("")):
-            with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or it lives
-                delete_unfinished(left)
-    temporary = path.with_name(f"{_MAKING}{secrets.token_hex(6)}-{path.name}")
-    with filelock.FileLock(_lock_of(temporary)):
+    for left in filter(is_unfinished, path.parent.glob(".making-*")):
+        with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or it lives
+            delete_unfinished(left)
+    temporary = path.with_name(f".making-{secrets.token_hex(6)}-{path.name}")
+    with filelock.FileLock(lock := _lock_of(temporary)):
         try:
             temporary.mkdir()
             yield temporary
@@ -181,7 +167,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             _rename(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            _lock_of(temporary).unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
 
 
 def _lock_of(folder):
@@ -190,13 +176,12 @@ def _lock_of(folder):
 
 def is_unfinished(folder: Path) -> bool:
     """Whether `new_folder` was making a folder: its name and its lock say so."""
-    ours = re.match(rf"\{_MAKING}{_TOKEN}-", folder.name)
+    ours = re.match(rf"\.making-{_TOKEN}-", folder.name)
     return bool(ours) and _lock_of(folder).is_file() and not folder.is_symlink()
 
 
 def delete_unfinished(folder: Path):
     """Delete a folder that a dead program was making; filelock.Timeout where it lives."""
-    lock = _lock_of(folder)
-    with filelock.FileLock(lock, timeout=0):
+    with filelock.FileLock(lock := _lock_of(folder), timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Checkpoints: the whole state of a training in one file, published by one rename.
 
 A checkpoint is `step_00001234.npz`: every variable of G, D, both optimizers and the metrics, and
-the journal. NumPy alone can open it. One that a disk has damaged fails its checksum, and the one
-before it is taken.
+the journal. NumPy alone can open it. A damaged one fails its checksum, and the one before it is
+taken.
 """
 
 import contextlib
@@ -10,9 +10,7 @@ import dataclasses
 import hashlib
 import json
 import logging
-import os
 import re
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +18,7 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, is_unreadable
-from dcgan_tf.common.foreign import open_zip, read_array, read_lines
+from dcgan_tf.common.foreign import open_zip, read_array, read_lines, read_member
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +80,7 @@ def restore(model, state: dict[str, np.ndarray], parts: tuple[str, ...] = ("",))
     own = {_place(name): variable for name, variable in variables(model).items()}
     state = {_place(name): value for name, value in state.items()}
     if own.keys() != state.keys() or any(own[n].shape != state[n].shape for n in own):
-        raise UserError("the checkpoint is of another model; choose another --run directory")
+        raise UserError("the checkpoint belongs to another model; choose another --run directory")
     for name, variable in own.items():
         if name.startswith(parts):
             variable.assign(state[name])
@@ -106,10 +104,9 @@ def digest_of(state: dict[str, np.ndarray]) -> str:
 def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: int) -> Path:
     """Publish a checkpoint and delete all but the newest `keep`."""
     path = folder / f"step_{journal.step:08d}.npz"
-    text = json.dumps(dataclasses.asdict(journal))
-    state = {**state, JOURNAL: np.array(text)}
+    content: dict = state | {JOURNAL: np.array(json.dumps(dataclasses.asdict(journal)))}
+    content[SHA256] = np.array(digest_of(content))
     with replacing(path) as temporary, temporary.open("wb") as file:
-        content: dict = {**state, SHA256: np.array(digest_of(state))}
         np.savez(file, **content)
     for old in files(folder)[:-keep]:
         old.unlink(missing_ok=True)
@@ -118,19 +115,15 @@ def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: in
 
 def files(folder: Path) -> list[Path]:
     """List the checkpoints, oldest first; files with other names are none."""
-    try:
-        inside = [folder / name for name in os.listdir(folder)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    inside = folder.iterdir() if folder.is_dir() else []
     found = [(step, path) for path in inside if (step := step_of(path)) is not None]
     return [path for _, path in sorted(found)]
 
 
 def step_of(path: Path) -> int | None:
     """Read the step of a checkpoint from its name; None where it is no checkpoint."""
-    match = re.fullmatch(r"step_([0-9]{8,18})\.npz", path.name)
-    step = int(match[1]) if match else -1
-    return step if path.name == f"step_{step:08d}.npz" and path.is_file() else None
+    match = re.fullmatch(r"step_([0-9]{8}|[1-9][0-9]{8,17})\.npz", path.name)
+    return int(match[1]) if match and path.is_file() else None
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
@@ -142,13 +135,10 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
     """
     try:
         with open_zip(path) as archive:
-            content = {entry.filename[:-4]: _array(archive, entry) for entry in archive.filelist}
-            if len(content) < len(archive.filelist):
-                raise ValueError("two entries of one name")
-        expected = str(content.pop(SHA256))
-        if digest_of(content) != expected:
+            content = {name[:-4]: _array(archive, name) for name in archive.namelist()}
+        if str(content.pop(SHA256)) != digest_of(content):
             raise ValueError("its checksum does not match")
-        return content, Journal(**json.loads(str(content.pop(JOURNAL))))
+        return content, _journal(content.pop(JOURNAL))
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
         if is_unreadable(error):
             if isinstance(error, OSError):  # a failing read does not say of which file
@@ -157,13 +147,13 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
-def _array(archive, entry):
-    """Read one `.npy` of an archive, if it claims neither more nor less than is there."""
-    if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
-        raise ValueError(f"{entry.filename} is packed, which no checkpoint of ours is")
-    if entry.file_size > archive.start_dir:
-        raise ValueError(f"{entry.filename} claims more than the file has")
-    return read_array(archive.read(entry))
+def _array(archive, name):
+    """Read one `.npy` of an archive, which takes no more memory than the archive is long."""
+    return read_array(read_member(archive, name, archive.start_dir, "that the file has"))
+
+
+def _journal(text):
+    return Journal(**json.loads(str(text)))
 
 
 def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
@@ -200,12 +190,10 @@ def read_journal(run) -> dict:
     for path in reversed(files(run.checkpoints)):
         try:
             with open_zip(path) as archive:
-                text = _array(archive, archive.getinfo(f"{JOURNAL}.npy"))
-            return dataclasses.asdict(Journal(**json.loads(str(text))))
+                return dataclasses.asdict(_journal(_array(archive, f"{JOURNAL}.npy")))
         except Exception as error:
             if is_unreadable(error):  # it may be whole: no other is the newest
-                break
-            continue  # damaged; training says so, here the one before will do
+                break  # of a damaged one training tells; here the one before will do
     return {}
 
 

@@ -7,20 +7,52 @@ file (config_file.py) and flags (train/command.py) override them.
 import numbers
 import os
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.resolve import check_crop, check_settings
 
-# `own`: module:Name is one of the choices; `may_change`: when a run resumes; `group`: the heading
-# in --help and config.toml that begins with the field.
-_NO_LIMITS = {"low": None, "above": None, "high": None, "choices": None}
-_PLAIN = _NO_LIMITS | {"own": False, "may_change": False, "group": None}
+COUNT = 1_000_000_000  # largest number without a limit of its own: images, steps, pixels of a crop
+LAYERS = 12  # halvings or doublings: 4096 pixels have no more
+WIDTH = 64  # largest factor on the channel counts
+CHANNELS = 65_536  # of one feature map, before the width
+AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/augment.py
+
+# What a resumed run may change, because it decides no weights.
+_MAY_CHANGE = {
+    *("data", "packs", "epochs", "strategy", "jit", "sample_every", "sample_count"),
+    *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+    *("tensorboard", "score_every", "score_samples", "inception"),
+}
+# What a resumed run may change although it decides the weights: each change is recorded with its
+# step in config.toml (train/changes.py).
+MIDWAY = ("g_learning_rate", "d_learning_rate")
+
+# Headings of --help and config.toml, each with the field that it begins with.
+_HEADINGS = {
+    "dataset": "Common settings",
+    "subset_seed": "The images",
+    "latent_dim": "The networks",
+    "g_learning_rate": "The training",
+    "strategy": "The machine",
+    "sample_every": "What a run writes",
+}
 
 
-def _option(default, help: str, **more):
-    return field(default=default, metadata=_PLAIN | {"help": help} | more)
+def _option(
+    default,
+    help: str,
+    *,
+    low: float | None = None,
+    above: float | None = None,
+    high: float = COUNT,
+    choices: tuple | None = None,
+    own: bool = False,
+) -> Any:
+    """A field with its help text and limits; with `own`, module:Name is one of the choices."""
+    bounds = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
+    return field(default=default, metadata={"help": help} | bounds)
 
 
 @dataclass(frozen=True)
@@ -40,67 +72,49 @@ class Config:
     [4, 8, 16, 32]
     """
 
-    dataset: str = _option(
-        "celeba",
-        "data set; folder: image files of your own",
-        choices=tuple(DATASETS),
-        group="Turned most often",
-    )
+    dataset: str = _option("celeba", "data set; folder: your own images", choices=tuple(DATASETS))
     data: str = _option(
-        "",
-        "where the images are: zip, folder, tfds or kaggle (empty: usual places)",
-        may_change=True,
+        "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
     )
     subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)", low=0)
-    epochs: int = _option(200, "passes over the training images", low=1, may_change=True)
-    batch_size: int = _option(
-        32, "images per step, over all devices together", low=2, high=limits.BATCH
-    )
+    epochs: int = _option(200, "passes over the training images", low=1)
+    batch_size: int = _option(32, "images per step, over all devices together", low=2, high=65_536)
     width: float = _option(
-        1.0,
-        "factor on every channel count (the latent size is unchanged)",
-        low=1e-6,
-        high=limits.WIDTH,
+        1.0, "factor on the channel counts of G and D, not on latent_dim", low=1e-6, high=WIDTH
     )
     seed: int = _option(
         0, "seed of the weights, latents, shuffling and augmentation", low=0, high=2**31 - 1
     )
 
-    subset_seed: int = _option(
-        0, "seed that chooses the images of a subset", low=0, high=2**32 - 1, group="The images"
-    )
+    subset_seed: int = _option(0, "seed that chooses the subset", low=0, high=2**32 - 1)
     crop: str = _option(
-        "auto", "crop box left,upper,right,lower in pixels, or center; auto: the data set's own"
+        "auto",
+        "part of each image to use: left,upper,right,lower in pixels, or center for the largest "
+        "square; auto: the usual crop of the data set",
     )
     image_size: int = _option(
-        64, "height and width of the training images, pixels", low=4, high=limits.SIDE
+        64, "height and width of the training images in pixels", low=4, high=limits.SIDE
     )
     channels: int = _option(3, "color channels: 3 for RGB, 1 for gray", choices=(1, 3))
-    flip: bool = _option(False, "mirror each real image left-right at random")
+    flip: bool = _option(False, "mirror real images left-right at random")
     max_bad: float = _option(
-        0.1, "largest fraction of unusable files that is skipped", low=0, high=1
+        0.1, "largest fraction of unusable files to skip; more is an error", low=0, high=1
     )
+    # TensorFlow and Pillow decode no more than 170 megapixels.
     max_pixels: float = _option(
-        limits.MEGAPIXELS,
-        "largest image that is decoded, megapixels; larger ones are skipped",
-        above=0,
-        high=limits.MEGAPIXELS_MOST,
+        limits.MEGAPIXELS, "skip images with more megapixels than this", above=0, high=170.0
     )
-    packs: str = _option("data/packs", "folder that keeps the prepared images", may_change=True)
+    packs: str = _option("data/packs", "folder that caches the prepared images")
 
-    latent_dim: int = _option(
-        128, "length of the latent vector", low=1, high=limits.LATENT, group="The networks"
-    )
-    base_size: int = _option(8, "G: side of the first feature map, pixels", low=1, high=limits.SIDE)
-    base_channels: int = _option(
-        128, "G: channels of the first feature map", low=1, high=limits.CHANNELS
-    )
+    latent_dim: int = _option(128, "length of the latent vector", low=1, high=1_048_576)
+    base_size: int = _option(8, "G: side of the first feature map", low=1, high=limits.SIDE)
+    base_channels: int = _option(128, "G: channels of the first feature map", low=1, high=CHANNELS)
     base_batchnorm: bool = _option(False, "G: BatchNorm and activation on the first feature map")
     g_channels: tuple[int, ...] = _option(
         (128, 256, 512),
-        "G: channels of its transposed convolutions, each of which doubles the side",
+        "G: channels of the transposed convolutions, each of which doubles the side",
         low=1,
-        high=limits.CHANNELS,
+        high=CHANNELS,
     )
     g_activation: str = _option(
         "leaky_relu", "G: activation after BatchNorm", choices=("leaky_relu", "relu")
@@ -117,31 +131,28 @@ class Config:
     )
     d_channels: tuple[int, ...] = _option(
         (64, 128, 128),
-        "D: channels of its convolutions, each of which halves the side",
+        "D: channels of the convolutions, each of which halves the side",
         low=1,
-        high=limits.CHANNELS,
+        high=CHANNELS,
     )
-    d_width: float = _option(
-        0.0, "D: factor on its channel counts (0: width)", low=0, high=limits.WIDTH
-    )
+    d_width: float = _option(0.0, "D: factor on the channel counts (0: width)", low=0, high=WIDTH)
     d_norm: str = _option(
-        "batch", "D: normalization; spectral: of its weights", choices=("batch", "none", "spectral")
+        "batch",
+        "D: normalization; batch: BatchNorm, spectral: spectral normalization of the weights",
+        choices=("batch", "none", "spectral"),
     )
-    d_first_batchnorm: bool = _option(True, "D: BatchNorm after its first convolution too")
+    d_first_batchnorm: bool = _option(True, "D: BatchNorm after the first convolution too")
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", low=0, high=1)
     init_stddev: float = _option(
         0.02, "standard deviation of the initial weights", low=1e-6, high=100
     )
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", low=0, high=1)
-
     networks: str = _option(
         "", "module:function that returns your own G and D (empty: built from the settings)"
     )
 
-    g_learning_rate: float = _option(
-        1e-4, "G: Adam's learning rate", low=1e-38, high=1e30, group="The training"
-    )
+    g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", low=1e-38, high=1e30)
     d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", low=1e-38, high=1e30)
     lr_decay: str = _option(
         "none",
@@ -158,19 +169,19 @@ class Config:
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", low=0, high=0.999999)
     loss: str = _option(
         "non_saturating",
-        "loss of D and G; relativistic: D compares each fake with a real image",
+        "loss of G and D; relativistic: D compares pairs of a real and a fake image",
         choices=("non_saturating", "hinge", "relativistic"),
         own=True,
     )
     r1: float = _option(
         0.0,
-        "weight of the gradient penalty on real images (needs d_norm none or spectral)",
+        "weight of the gradient penalty on real images (not with d_norm batch)",
         low=0,
         high=1e6,
     )
     r2: float = _option(
         0.0,
-        "weight of the gradient penalty on fake images (needs d_norm none or spectral)",
+        "weight of the gradient penalty on fake images (not with d_norm batch)",
         low=0,
         high=1e6,
     )
@@ -191,11 +202,11 @@ class Config:
         high=0.5,
     )
     label_noise: float = _option(
-        0.0, "label noise: D's targets move towards 1/2 by up to this, at random", low=0, high=0.5
+        0.0, "label noise: largest random shift of D's targets toward 1/2", low=0, high=0.5
     )
     fresh_fakes: bool = _option(False, "draw new latents for G's step instead of reusing D's")
     average: str = _option(
-        "none", "EMA of G's weights, with which images are generated", choices=("none", "half_life")
+        "none", "EMA of G's weights for generating images", choices=("none", "half_life")
     )
     average_half_life: float = _option(4000.0, "EMA half-life in images", above=0, high=1e12)
     average_ramp: float = _option(
@@ -205,10 +216,8 @@ class Config:
 
     strategy: str = _option(
         "auto",
-        "distribution of the work over devices",
+        "distribution of the training over devices",
         choices=("auto", "none", "mirrored", "multiworker"),
-        may_change=True,
-        group="The machine",
     )
     precision: str = _option(
         "float32",
@@ -219,38 +228,27 @@ class Config:
         "auto",
         "XLA compilation; auto: on for a single GPU with XLA support",
         choices=("auto", "on", "off"),
-        may_change=True,
     )
-    deterministic: bool = _option(
-        False, "use only reproducible kernels, also on a GPU (slower there)"
-    )
+    deterministic: bool = _option(False, "use only reproducible kernels, slower on a GPU")
 
-    sample_every: int = _option(
-        1, "epochs between sample grids", low=1, may_change=True, group="What a run writes"
-    )
-    sample_count: int = _option(64, "images in a sample grid", low=1, may_change=True)
-    checkpoint_every: int = _option(1, "epochs between checkpoints", low=1, may_change=True)
-    checkpoint_steps: int = _option(
-        0, "steps between additional checkpoints (0: none)", low=0, may_change=True
-    )
+    sample_every: int = _option(1, "epochs between sample grids", low=1)
+    sample_count: int = _option(64, "images in a sample grid", low=1)
+    checkpoint_every: int = _option(1, "epochs between checkpoints", low=1)
+    checkpoint_steps: int = _option(0, "steps between additional checkpoints (0: none)", low=0)
     checkpoint_minutes: float = _option(
-        10.0, "minutes between additional checkpoints (0: none)", low=0, may_change=True
+        10.0, "minutes between additional checkpoints (0: none)", low=0
     )
-    keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", low=1, may_change=True)
-    tensorboard: bool = _option(True, "write TensorBoard events", may_change=True)
-    score_every: int = _option(
-        0, "epochs between scores of the samples (0: none)", low=0, may_change=True
-    )
+    keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", low=1)
+    tensorboard: bool = _option(True, "write TensorBoard events")
+    score_every: int = _option(0, "epochs between scores of generated images (0: none)", low=0)
     score_samples: int = _option(
-        1000, "generated images that are scored, against as many real ones", low=16, may_change=True
+        1000, "generated images to score against equally many real images", low=16
     )
-    inception: str = _option(
-        "", "Inception weights for the scores (empty: download them)", may_change=True
-    )
+    inception: str = _option("", "file of Inception weights for scores (empty: download)")
 
     def __post_init__(self):
         self._check_fields()
-        check_settings(self)
+        _check_together(self)
 
     def _check_fields(self):
         for name in FIELDS:
@@ -302,14 +300,9 @@ _KINDS = {float: (int, float), tuple[int, ...]: (int,)}
 def groups() -> dict[str, list[str]]:
     """The names of the fields under their headings, in the order of the record."""
     found: dict[str, list[str]] = {}
-    for name, spec in FIELDS.items():
-        found.setdefault(spec.metadata["group"] or list(found)[-1], []).append(name)
+    for name in FIELDS:
+        found.setdefault(_HEADINGS.get(name) or list(found)[-1], []).append(name)
     return found
-
-
-# What a resumed run may change although it decides the weights: each change is recorded with its
-# step in config.toml (train/changes.py).
-MIDWAY = ("g_learning_rate", "d_learning_rate")
 
 
 def _plain(value):
@@ -327,8 +320,8 @@ def check_value(name: str, value):
     items = (value,)
     if spec.type == tuple[int, ...]:
         items = value if isinstance(value, tuple) else ()
-    if not 0 < len(items) <= limits.LAYERS or not all(_fits(spec, item) for item in items):
-        raise UserError(f"got {show(value)}, expected {expected(name)}", param=name)
+    if not 0 < len(items) <= LAYERS or not all(_fits(spec, item) for item in items):
+        raise UserError(f"got {_show(value)}, expected {expected(name)}", param=name)
 
 
 def _fits(spec, item):
@@ -343,7 +336,7 @@ def _fits(spec, item):
         return _may_be_a_name(item)
     above = bounds["above"] is None or item > bounds["above"]
     low = bounds["low"] is None or item >= bounds["low"]
-    return above and low and item <= (bounds["high"] or limits.COUNT)
+    return above and low and item <= bounds["high"]
 
 
 def _may_be_a_name(text):
@@ -360,11 +353,87 @@ def expected(name: str) -> str:
     if spec.type in (bool, str):
         return "true or false" if spec.type is bool else "a text in UTF-8 without null bytes"
     words = {int: "a whole number", float: "a number"}
-    text = words.get(spec.type, f"1 to {limits.LAYERS} whole numbers such as 128,256, each")
-    high = bounds["high"] or limits.COUNT
+    text = words.get(spec.type, f"1 to {LAYERS} whole numbers such as 128,256, each")
     if bounds["above"] is not None:
-        return f"{text} above {bounds['above']}, {high} at most"
-    return f"{text} between {bounds['low']} and {high}"
+        return f"{text} above {bounds['above']}, {bounds['high']} at most"
+    return f"{text} between {bounds['low']} and {bounds['high']}"
+
+
+def _show(value):
+    """A value as the user would write it on the command line; the beginning of a long one."""
+    listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
+    return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
+
+
+def _check_together(config):
+    """Raise UserError for settings that do not fit each other."""
+    if not config.networks:
+        _check_sizes(config)
+    kinds = config.augment_kinds
+    if not set(kinds) <= set(AUGMENTATIONS) or len(set(kinds)) < len(kinds):
+        raise UserError(
+            f"got {limits.shown(config.augment)}, expected some of {','.join(AUGMENTATIONS)}",
+            param="augment",
+        )
+    if (config.r1 or config.r2) and config.d_norm == "batch":
+        raise UserError(
+            "r1 and r2 are slopes of D at single images, and BatchNorm makes D's output "
+            "depend on the whole batch; use d_norm none, or no r1 and r2",
+            flag="--d-norm batch",
+        )
+    if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
+        raise UserError(
+            "has no targets that label_smoothing and label_noise could move; "
+            "set both to 0, or use the loss non_saturating",
+            flag=f"--loss {limits.shorten(config.loss)}",
+        )
+    if (config.lr_decay != "none" or config.penalty_end < 1) and not config.decay_images:
+        raise UserError(
+            "got 0, but lr_decay and penalty_end need a number of images to fall over; "
+            "set decay_images",
+            param="decay_images",
+        )
+
+
+def _check_sizes(config):
+    """Refuse a G that makes other sizes than image_size, and a D that halves it too often."""
+    side, factor = config.image_size, 2**config.g_doublings
+    if 2 ** len(config.d_channels) > side:
+        raise UserError(
+            f"{len(config.d_channels)} convolutions halve {side} pixels "
+            f"to less than one; use {side.bit_length() - 1} or fewer",
+            param="d_channels",
+        )
+    if config.base_size * factor != side:
+        advice = f"image_size must be a multiple of {factor} with {config.g_doublings} doublings"
+        raise UserError(
+            f"base_size {config.base_size} x 2^{config.g_doublings} = {config.base_size * factor}, "
+            f"but image_size is {side}; "
+            + (f"{advice} in G" if side % factor else f"base_size {side // factor} would fit"),
+            param="image_size",
+        )
+    if not 0 < config.batchnorm_momentum < 1:
+        raise UserError(
+            f"got {config.batchnorm_momentum}, expected a number between 0 and 1, both excluded",
+            param="batchnorm_momentum",
+        )
+
+
+def check_crop(text: str, param: str = "crop") -> str:
+    """Normalize a crop, "center" or a box; UserError where it is neither."""
+    if text == "center":
+        return text
+    try:
+        left, upper, right, lower = (int(part) for part in text.split(","))
+    except ValueError:
+        left = upper = right = lower = 0
+    if not (0 <= left < right <= COUNT and 0 <= upper < lower <= COUNT):
+        raise UserError(
+            f"got {limits.shown(text)}, expected center or left,upper,right,lower "
+            f"with left < right and upper < lower, such as {CELEBA_CROP}",
+            param=param,
+        )
+    return f"{left},{upper},{right},{lower}"
 
 
 def changed_fields(saved: Config, wanted: Config) -> list[str]:
@@ -379,15 +448,9 @@ def bound_fields(config: Config) -> dict:
 
 def fixed_fields(config: Config) -> dict:
     """The fields that make a training what it is: at a resume and on all workers the same."""
-    return {n: getattr(config, n) for n, f in FIELDS.items() if not f.metadata["may_change"]}
+    return {name: getattr(config, name) for name in FIELDS if name not in _MAY_CHANGE}
 
 
 def flag(name: str) -> str:
     """The flag of a field, `g_channels` -> `--g-channels`."""
     return "--" + name.replace("_", "-")
-
-
-def show(value) -> str:
-    """A value as the user would write it on the command line; the beginning of a long one."""
-    listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
-    return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)

@@ -5,20 +5,20 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, check_value, groups
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import BadFile, read_file
 from dcgan_tf.common.pretrained import PREFIX
 from dcgan_tf.common.suggestions import unknown
 
+_BYTES = 2**20  # of a config file: 1 MiB
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Inside the package where that is installed, else next to it.
 CONFIGS = next(p for p in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if p.is_dir())
 
 
 def to_toml(config: Config) -> str:
-    """The whole config as TOML, one commented line a field, under the headings of --help."""
+    """Write the whole config as TOML, one commented line a field, under the headings of --help."""
     blocks = []
     for heading, members in groups().items():
         lines = (
@@ -30,24 +30,17 @@ def to_toml(config: Config) -> str:
 
 
 def _toml_value(value):
-    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
     return text.replace("\x7f", "\\u007f")  # which JSON allows and TOML does not
 
 
-def _from_toml(name, value):
-    """The value of field `name` from what TOML holds; unchanged where it is of the wrong kind."""
-    if isinstance(value, list) and all(type(item) in (int, str) for item in value):
-        return ",".join(map(str, value)) if FIELDS[name].type is str else tuple(value)
-    return value
-
-
 def names() -> list[str]:
-    """The recipes that come with the project."""
+    """List the recipes that come with the project."""
     return sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
 def find_config(named: str | Path) -> Path:
-    """The file of a config given by name (`demo`) or by path (`my/own.toml`)."""
+    """Find the file of a config given by name (`demo`) or by path (`my/own.toml`)."""
     for path in (CONFIGS / f"{named}.toml", Path(named)):
         if path.exists():
             return path
@@ -97,8 +90,9 @@ def read_table(path: str | Path) -> dict:
     for key, value in table.items():
         if key not in FIELDS:
             raise UserError(f"{path}: {unknown('key', key, FIELDS)}")
+        if isinstance(value, list) and all(type(item) in (int, str) for item in value):
+            table[key] = ",".join(map(str, value)) if FIELDS[key].type is str else tuple(value)
         try:
-            table[key] = _from_toml(key, value)
             check_value(key, table[key])
         except UserError as error:
             raise UserError(f"{path}: {error}") from None
@@ -126,13 +120,8 @@ def without_places(config: Config) -> Config:
 def read_toml(path: str | Path) -> dict:
     """Read a file as TOML; UserError where it is none."""
     try:
-        content = read_file(path, limits.CONFIG_BYTES)
-        return tomllib.loads(content.decode("utf-8-sig").replace("\r\n", "\n"))
+        return tomllib.loads(read_file(path, _BYTES).decode("utf-8-sig"))
     except BadFile as bad:
         raise UserError(f"{path}: {bad}; expected a config file") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file; expected TOML in UTF-8") from None
-    except RecursionError:
-        raise UserError(f"{path}: nested too deep; expected lines such as epochs = 5") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not valid TOML: {one_line(error)}; mend the file") from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid TOML: {one_line(error)}; correct the file") from None

@@ -5,7 +5,7 @@
 along a direction is to add up to `reach` times its vector, forwards or backwards, to a latent.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,15 +44,10 @@ def write_directions(path: Path, directions: Directions):
     """Write directions to a file, whole or not at all."""
     import numpy as np  # --help starts without it
 
+    floats = {name: np.float32(getattr(directions, name)) for name in ("vectors", "reach")}
+    arrays: dict = asdict(directions) | floats
     with replacing(path) as temporary, temporary.open("wb") as file:
-        np.savez(
-            file,
-            names=np.array(directions.names),
-            vectors=np.asarray(directions.vectors, np.float32),
-            kinds=np.array(directions.kinds),
-            reach=np.asarray(directions.reach, np.float32),
-            generator=np.array(directions.generator),
-        )
+        np.savez(file, **arrays)
 
 
 def read_directions(path: Path, sampler, flag: str) -> Directions:
@@ -68,54 +63,40 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
     where = f"{flag} {path}".strip()
     try:
         arrays = read_npz(path, [field.name for field in fields(Directions)])
-        found = Directions(
-            _texts(arrays["names"]),
-            _floats(arrays["vectors"], 2),
-            _texts(arrays["kinds"]),
-            _floats(arrays["reach"], 1),
-            _texts(arrays["generator"].reshape(1))[0],
-        )
-        if found.generator == sampler.sha256:
-            _check(found, sampler.latent_dim)
+        (generator,) = _texts(arrays["generator"].reshape(1))
+        if generator == sampler.sha256:
+            return _checked(arrays, generator, sampler.latent_dim)
     except (ValueError, SystemError) as bad:  # NumPy's of a text that is no Unicode
         raise UserError(
             f"not a file of directions ({bad}); python -m dcgan_tf.directions writes one",
             flag=where,
         ) from None
-    if found.generator != sampler.sha256:
-        raise UserError(
-            f"directions of another generator ({found.generator[:12]}), expected of "
-            f"{sampler.sha256[:12]}; make them anew: python -m dcgan_tf.directions, with the "
-            "--run, --model or --pretrained that names this generator",
-            flag=where,
-        )
-    return found
+    raise UserError(
+        f"directions of another generator ({generator[:12]}), expected of {sampler.sha256[:12]}; "
+        "make them again: python -m dcgan_tf.directions, with the --run, --model or --pretrained "
+        "that names this generator",
+        flag=where,
+    )
+
+
+def _checked(arrays, generator, latent_dim):
+    import numpy as np
+
+    names, kinds = _texts(arrays["names"]), _texts(arrays["kinds"])
+    vectors, reach = arrays["vectors"], arrays["reach"]
+    shapes, expected = (vectors.shape, reach.shape), ((len(names), latent_dim), (len(names),))
+    if shapes != expected or {vectors.dtype.kind, reach.dtype.kind} != {"f"}:
+        raise BadFile(f"got vectors and reach {shapes}, expected floats {expected}")
+    if len(set(names)) < len(names) or len(kinds) != len(names) or not set(kinds) <= set(KINDS):
+        raise BadFile(f"a name comes twice, or a kind is none of {', '.join(KINDS)}")
+    lengths = np.linalg.norm(vectors.astype(float), axis=1)
+    if not (abs(lengths - 1) < 1e-3).all() or not ((reach > 0) & (reach < 1e6)).all():
+        raise BadFile("a vector is not of length 1, or a reach is not positive")
+    return Directions(names, vectors.astype(np.float32), kinds, reach.astype(np.float32), generator)
 
 
 def _texts(array):
-    right = array.ndim == 1 and array.dtype.kind == "U"
-    texts = [str(text) for text in array] if right else [""]
+    texts = tuple(map(str, array)) if array.dtype.kind == "U" and array.ndim == 1 else ("",)
     if not all(text.isprintable() and 0 < len(text) <= NAME_CHARACTERS for text in texts):
         raise BadFile(f"got {array.dtype} {list(array.shape)}, expected short printable texts")
-    return tuple(texts)
-
-
-def _floats(array, axes):
-    import numpy as np
-
-    if array.ndim != axes or array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise BadFile(f"got {array.dtype} {list(array.shape)}, expected finite floats")
-    return array.astype(np.float32)
-
-
-def _check(found, latent_dim):
-    import numpy as np
-
-    count, shape = len(found.names), found.vectors.shape
-    if shape != (count, latent_dim) or not len(found.kinds) == len(found.reach) == count:
-        raise BadFile(f"got vectors {list(shape)}, expected {[count, latent_dim]}")
-    if len(set(found.names)) < count or not set(found.kinds) <= set(KINDS):
-        raise BadFile(f"a name comes twice, or a kind is none of {', '.join(KINDS)}")
-    lengths = np.linalg.norm(found.vectors.astype(float), axis=1)
-    if not (abs(lengths - 1) < 1e-3).all() or not ((found.reach > 0) & (found.reach < 1e6)).all():
-        raise BadFile("a vector is not of length 1, or a reach is not positive")
+    return texts

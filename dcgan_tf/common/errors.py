@@ -14,7 +14,7 @@ _FLAGS = re.compile(r"^--[\w-]+|--(batch-size|width|latent-dim|[gd]-learning-rat
 
 
 class UserError(ValueError):
-    """Something that the user can mend: shown as one line, never as a traceback.
+    """Something that the user can correct: shown as one line, never as a traceback.
 
     Its text begins with a parameter, `max_bad`, and `for_command` with its flag, `--max-bad`.
 
@@ -75,7 +75,7 @@ _FILE_SYSTEM_ERRORS = {
     errno.ENOTSUP: "this file system cannot do that: choose another place",
     errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
     errno.ENFILE: "too many files are open on this machine: close some programs",
-    errno.EIO: "the disk or its connection fails: look at it, then run the same command again",
+    errno.EIO: "the disk or its connection fails: check it, then run the same command again",
     errno.ENOLCK: "this file system has no locks: put --run and --packs on another disk",
     errno.ESTALE: _NETWORK_DISK,
     errno.ENOTCONN: _NETWORK_DISK,
@@ -110,5 +110,5 @@ def one_line(error: BaseException) -> str:
     """Take the first line of what an exception says, 200 characters of it; else its kind."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     first = (text.strip().splitlines() or [type(error).__name__])[0]
-    first = "".join(c if c.isprintable() else " " for c in first)  # without a terminal's colours
+    first = "".join(c if c.isprintable() else " " for c in first)  # without a terminal's colors
     return limits.shorten(" ".join(first.split()), 200)

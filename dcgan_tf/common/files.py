@@ -40,7 +40,7 @@ def editing_lines(path: Path) -> Iterator[list[dict]]:
 
 
 def make_directory(path: Path, flag: str, new: bool = False) -> list[Path]:
-    """Make a directory and its parents where they are missing; return those, the outermost first.
+    """Make a directory and its missing parents; return the new ones, the outermost first.
 
     Raises:
         UserError: the operating system refuses, or a file is in the way; `flag` is named.

@@ -1,16 +1,12 @@
-"""Images as arrays and files: opening, grids, PNG, GIF."""
+"""Images as arrays and files: grids, PNG, GIF."""
 
-import contextlib
-import functools
 import io
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, PngImagePlugin, features
+from PIL import Image, PngImagePlugin
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_regular
@@ -20,56 +16,9 @@ GAP = 2  # pixels between the images of a grid
 PNG_LEVEL = 2  # of zlib; the usual 6 takes up to twice as long for a twentieth of the bytes
 GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 images of 64 have 526
 
-# All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
-# for PostScript it starts a program. HEIF is there with the package pillow-heif.
-FORMATS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png", ".apng"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "AVIF": (".avif",),
-    "HEIF": (".heic", ".heif"),
-}
-
-
-@functools.cache
-def picture_formats() -> tuple[str, ...]:
-    """Name those of FORMATS that this installation can open."""
-    with contextlib.suppress(ImportError):
-        import pillow_heif  # pyright: ignore[reportMissingImports]
-
-        pillow_heif.register_heif_opener()
-    Image.init()
-    missing = {"AVIF"} if "avif" not in features.modules or not features.check("avif") else set()
-    return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
-
-
-@functools.cache
-def picture_suffixes() -> tuple[str, ...]:
-    """The suffixes, in lower case, of files that are taken for images."""
-    return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
-
-
-def starts_as_image(head: bytes) -> bool:
-    """Whether a file with these first bytes, 16 or more, is in one of `picture_formats`."""
-    accepts = [accept for name in picture_formats() if (accept := Image.OPEN[name][1])]
-    return len(head) >= 16 and any(accept(head) is True for accept in accepts)
-
-
-def open_picture(file: str | os.PathLike | BinaryIO) -> Image.Image:
-    """Open an image of one of `picture_formats` with Pillow; its pixels are not decoded yet."""
-    return Image.open(file, formats=picture_formats())
-
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> np.ndarray:
-    """Lay images, uint8 (n, height, width, channels), out in rows on white.
-
-    Args:
-        columns: images a row; by default what makes the grid square.
-    """
+    """Lay images, uint8 (n, height, width, channels), out in rows on white; a square by default."""
     count, height, width, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
@@ -113,12 +62,7 @@ def to_pillow(image: np.ndarray) -> Image.Image:
 
 
 def save_png(path: Path, image: np.ndarray, text: dict | None = None, sync: bool = True):
-    """Write uint8 (height, width, 1 or 3) as PNG, whole or not at all.
-
-    Args:
-        text: PNG text keys, such as {"seed": "17"}.
-        sync: as for atomic_write.replacing.
-    """
+    """Write uint8 (height, width, 1 or 3) as PNG with text keys, whole or not at all."""
     info = PngImagePlugin.PngInfo()
     for key, value in (text or {}).items():
         info.add_text(key, str(value))
@@ -133,12 +77,9 @@ def evenly(items: Sequence, most: int = GIF_FRAMES) -> list:
 
 
 def save_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120, hold: int = 1500):
-    """Write images of one size as a looping GIF, whole or not at all.
+    """Write at most GIF_FRAMES images of one size as a looping GIF, whole or not at all.
 
-    Args:
-        frames: of more than GIF_FRAMES an even choice is written.
-        milliseconds: duration of each frame.
-        hold: duration of the last frame, milliseconds.
+    Each is shown for `milliseconds`, the last one for `hold` milliseconds.
     """
     frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]

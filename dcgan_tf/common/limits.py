@@ -4,17 +4,10 @@ from pathlib import Path
 
 # Settings and the command line
 
-COUNT = 1_000_000_000  # images, epochs, steps, minutes, pixels of a crop
 SIDE = 4096  # pixels of an image's height and width
-BATCH = 65_536  # images a step
-LAYERS = 12  # halvings or doublings: 4096 pixels have no more
-CHANNELS = 65_536  # of one feature map, before the width
-LATENT = 1_048_576  # numbers in a latent
-WIDTH = 64  # factor on every channel count
 PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
 STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
 GRID_PIXELS = 2**26  # of a grid of samples: 8192 x 8192, the most that Pillow reads back unasked
-CONFIG_BYTES = 2**20  # of a config file: 1 MiB
 SEED = 2**32 - 1  # of numpy.random.RandomState
 
 # Messages and memory
@@ -83,7 +76,6 @@ def unpacks_to_too_much(claimed: int, size: int) -> bool:
 # Images and data files
 
 MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
-MEGAPIXELS_MOST = 170.0  # --max-pixels at most: TensorFlow and Pillow decode no more
 LARGE_PIXELS = 8_000_000  # images above are decoded one at a time, others side by side
 WAITING_BYTES = 64 * 2**20  # encoded images that wait for their decoding
 RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB

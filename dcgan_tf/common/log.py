@@ -21,7 +21,7 @@ def printable(text) -> str:
 
 
 def on_one_line(name) -> str:
-    """Escape line breaks in a file's name too."""
+    """Escape control characters and line breaks."""
     return printable(name).replace("\n", "\\n")
 
 

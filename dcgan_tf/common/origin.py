@@ -12,7 +12,7 @@ from dcgan_tf.common.runs import Run, run_of, started_in
 
 @dataclass(frozen=True)
 class Origin:
-    """What a generator learned from.
+    """The run and the data that made a generator.
 
     Attributes:
         run: its run directory, or the folder that it lies in.
@@ -47,28 +47,20 @@ def _data_sets(run, seen):
         return [], False
     config = read_config(run.config)
     data, complete = [config.dataset], True
-    for name in _started_from(run, config.init_from):
-        try:
-            before, known = _data_sets(_find(run, name), (*seen, root))
-        except (OSError, ValueError):  # networks of that name are gone, a damaged config
-            before, known = [], False
-        data, complete = [*data, *before], complete and known
+    try:
+        for before in _started_from(run, config.init_from):
+            more, known = _data_sets(before, (*seen, root))
+            data, complete = [*data, *more], complete and known
+    except (OSError, ValueError):  # bundled networks of that name are gone, a damaged config
+        complete = False
     return data, complete
 
 
 def _started_from(run, named):
-    """Split G.keras,D.keras, unless that is the name of one run."""
-    files = [name.strip() for name in named.split(",") if name]
-    one = named.startswith(PREFIX) or (_typed_in(run) / named).is_dir()
-    return [named] if named and one else files
-
-
-def _find(run, name):
-    if name.startswith(PREFIX):
-        return run_named(name, "--init-from")
-    path = _typed_in(run) / name
-    return Run(path) if path.is_dir() else run_of(path)
-
-
-def _typed_in(run):
-    return started_in(run) or Path()
+    """Find the runs of G.keras,D.keras, or the one run of that name."""
+    folder = started_in(run) or Path()
+    if named.startswith(PREFIX):
+        return [run_named(named, "--init-from")]
+    if (folder / named).is_dir():
+        return [Run(folder / named)] if named else []
+    return [run_of(folder / name.strip()) for name in named.split(",")]

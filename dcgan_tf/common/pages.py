@@ -21,7 +21,7 @@ def fill(template: str, parts: dict[str, str]) -> bytes:
 def render(
     folder: Path, title: str, styles: list[str], scripts: list[str], data, **more: str
 ) -> bytes:
-    """A folder's template.html with its styles, scripts and data inside; `more` fills the rest."""
+    """Fill a folder's template.html with its styles, scripts, data and `more`."""
 
     def read(name):
         return (folder / name).read_text(encoding="utf-8")
@@ -49,30 +49,30 @@ def policy_hash(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def check_place(out: Path, kind: str, flag: str):
-    """Refuse a place where a page cannot be written without the loss of another file.
+def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
+    """Refuse a place where a file cannot be written without the loss of another one.
 
     Args:
-        out: the file.
-        kind: of the page, as its template names it: "report" or "explorer".
+        kind: of the page, as its template names it: "report" or "explorer"; or of another file.
         flag: the flag that names the file.
+        mark: what the first 1,000 bytes of such a file hold, if it is no page.
 
     Raises:
         UserError: a folder, no folder around it, or a file that is no such page.
     """
+    flag = f"{flag} {out}"
     if out.is_dir():
-        raise UserError(f"{out}: a folder; expected the name of a file, such as {out}/{kind}.html")
+        raise UserError("a folder; expected the name of a file", flag=flag)
     if not out.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {out.parent}; make it, or name another file")
-    if not out.exists():
-        return
-    mark = f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
+        raise UserError(f"there is no folder {out.parent}; make it, or name another", flag=flag)
     try:
         with open_regular(out) as file:
+            mark = mark or f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
             ours = mark in file.read(1000)
+    except FileNotFoundError:
+        return
     except BadFile:  # a pipe or a device
         ours = False
     if not ours:
-        raise UserError(
-            f"{out}: a file that is no {kind}; move it away or name another with {flag}"
-        )
+        words = f"a file that is no {kind}; move it away or name another with {flag.split()[0]}"
+        raise UserError(words, flag=flag)

@@ -16,14 +16,9 @@ SIZE, DPI = (10, 6.5), 100  # inches, pixels per inch
 def figure(
     path: str | os.PathLike, title: str, xlabel: str, text: dict[str, str] | None = None
 ) -> Iterator[tuple]:
-    """Write a PNG with two panels on one x axis, whole or not at all.
+    """Write a PNG with two panels on one x axis, and text keys, whole or not at all.
 
-    Args:
-        path: the file, replaced when the block ends.
-        text: PNG text keys.
-
-    Yields:
-        Two matplotlib Axes to draw into; the upper one is larger.
+    Yields two matplotlib Axes to draw into; the upper one is larger.
     """
     # Without a home it says that its cache is a temporary one, which changes nothing here.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -45,9 +40,8 @@ def figure(
             axes.legend(loc="upper left", bbox_to_anchor=(1, 1))  # outside, hiding nothing
         with replacing(path) as temporary:
             drawn.savefig(temporary, dpi=DPI, metadata=text)
-    # A figure is half a megabyte of circular references; Python would let dozens pile up.
     del drawn, panels, axes
-    gc.collect()
+    gc.collect()  # half a megabyte of circular references; Python would let dozens pile up
 
 
 def label(name: str) -> str:

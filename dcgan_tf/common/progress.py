@@ -1,5 +1,6 @@
 """Progress of long work: a bar on a terminal, a line about once a minute elsewhere."""
 
+import contextlib
 import logging
 import sys
 import time
@@ -22,34 +23,25 @@ def progress(total: int, desc: str, unit: str = "img"):
     return tqdm(total=total, desc=desc, unit=unit, dynamic_ncols=True)
 
 
-class Lines:
+class Lines(contextlib.nullcontext):
     """Log done and total, speed and the time that is left: early once, then every minute."""
 
     def __init__(self, total, desc, unit):
+        super().__init__(self)
         self.total, self.desc, self.unit, self.n = total, desc, unit, 0
         self._start = time.monotonic()
         self._next = self._start + FIRST_LINE
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
 
     def update(self, count=1):
         self.n += count
         now = time.monotonic()
         if self._next <= now and self.n < self.total:
             self._next = now + EVERY
-            log.info(self._line(now - self._start))
-
-    def _line(self, seconds):
-        speed = self.n / seconds
-        left = duration((self.total - self.n) / speed) if speed else "unknown time"
-        rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
-        return (
-            f"{self.desc}: {self.n:,} of {self.total:,} {self.unit}, {rate} a second, {left} left"
-        )
+            speed = self.n / (now - self._start)
+            left = duration((self.total - self.n) / speed) if speed else "unknown time"
+            rate = f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}"
+            done = f"{self.n:,} of {self.total:,} {self.unit}"
+            log.info(f"{self.desc}: {done}, {rate} a second, {left} left")
 
 
 def duration(seconds: float) -> str:

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
-
 from dcgan_tf.common.cli import Parser, at_home
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.foreign import open_regular
+from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.runs import Run
 from dcgan_tf.report.command import check_run
 
@@ -45,27 +43,7 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
         out = runs[0].root.resolve().parent / "compare.png"
     else:
         out = Path(at_home("--out", args.out))
-    _check_out(out)
-    return runs, out
-
-
-def _check_out(out):
-    flag = f"--out {out}"
     if out.suffix.lower() != ".png":
-        raise UserError("expected the name of a PNG, such as compare.png", flag=flag)
-    if not out.parent.is_dir():
-        raise UserError(f"there is no folder {out.parent}; make it", flag=flag)
-    if out.is_dir():
-        raise UserError(f"a folder; expected the name of a file, such as {out}/plot.png", flag=flag)
-    if out.exists() and not _is_plot(out):
-        words = "a file that is no plot of this command; move it away or name another with --out"
-        raise UserError(words, flag=flag)
-
-
-def _is_plot(path):
-    """Whether a file was drawn by this command."""
-    try:
-        with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:
-            return MARK.items() <= image.text.items()
-    except (OSError, ValueError, Image.DecompressionBombError):  # no PNG, or one far too large
-        return False
+        raise UserError("expected the name of a PNG, such as compare.png", flag=f"--out {out}")
+    check_place(out, "plot of this command", "--out", "\0".join(*MARK.items()).encode())
+    return runs, out

@@ -1,12 +1,16 @@
 """Files by name and first bytes: images, hidden and system files, data in other forms."""
 
+import contextlib
+import functools
 import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import PureWindowsPath
+from typing import BinaryIO
 
-from dcgan_tf.common.images import picture_suffixes, starts_as_image
+from PIL import Image, features
+
 from dcgan_tf.common.log import on_one_line
 
 NO_IMAGE = "no picture by its name"  # as manifests have it since the first version
@@ -173,3 +177,47 @@ def _kinds(names):
 def _few(names: Iterable[str]) -> str:
     names = [on_one_line(name) for name in names]
     return ", ".join(names[:3]) + (f", ... {len(names):,} in all" if len(names) > 3 else "")
+
+
+# All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
+# for PostScript it starts a program. HEIF is there with the package pillow-heif.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif"),
+}
+
+
+@functools.cache
+def picture_formats() -> tuple[str, ...]:
+    """Name those of FORMATS that this installation can open."""
+    with contextlib.suppress(ImportError):
+        import pillow_heif  # pyright: ignore[reportMissingImports]
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    missing = {"AVIF"} if "avif" not in features.modules or not features.check("avif") else set()
+    return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
+
+
+@functools.cache
+def picture_suffixes() -> tuple[str, ...]:
+    """The suffixes, in lower case, of files that are taken for images."""
+    return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
+
+
+def starts_as_image(head: bytes) -> bool:
+    """Whether a file with these first bytes, 16 or more, is in one of `picture_formats`."""
+    accepts = [accept for name in picture_formats() if (accept := Image.OPEN[name][1])]
+    return len(head) >= 16 and any(accept(head) is True for accept in accepts)
+
+
+def open_picture(file: str | os.PathLike | BinaryIO) -> Image.Image:
+    """Open an image of one of `picture_formats` with Pillow; its pixels are not decoded yet."""
+    return Image.open(file, formats=picture_formats())

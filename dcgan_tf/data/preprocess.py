@@ -18,8 +18,9 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.common.images import encode, open_picture
+from dcgan_tf.common.images import encode
 from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
+from dcgan_tf.data.forms import open_picture
 
 _CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
 _UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks

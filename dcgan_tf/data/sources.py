@@ -34,10 +34,18 @@ from dcgan_tf.common.foreign import (
     read_member,
     reason,
 )
-from dcgan_tf.common.images import encode, evenly, picture_suffixes
+from dcgan_tf.common.images import encode, evenly
 from dcgan_tf.data.binary import EXAMPLES, find_arrays
 from dcgan_tf.data.fetched import Tfds, fetch
-from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
+from dcgan_tf.data.forms import (
+    HEAD,
+    describe_others,
+    form_of,
+    hidden_by,
+    left_out,
+    other_names,
+    picture_suffixes,
+)
 from dcgan_tf.data.places import DRAWN, FEWEST, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 

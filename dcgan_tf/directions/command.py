@@ -6,12 +6,12 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home, check_scikit_learn, number
+from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator, home_of
-from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.common.runs import Run, run_of
 
 SAMPLES = 20_000  # that are scored

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, at_home, check_choice, number
+from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.limits import counted
-from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
 

@@ -5,7 +5,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from dcgan_tf.common.resolve import AUGMENTATIONS
+from dcgan_tf.common.config import AUGMENTATIONS
 from dcgan_tf.models import noise
 from dcgan_tf.models.schedules import rising
 from dcgan_tf.models.serializable import Serializable

@@ -104,7 +104,7 @@ def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
         run_lock.check_run(Run(tmp_path), resolved())
 
 
-@pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml"])
+@pytest.mark.parametrize("left", [None, ".lock", ".writing-0123456789ab-config.toml"])
 def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
     run_lock.check_run(Run(tmp_path / "new"), resolved())
     if left:

@@ -23,8 +23,9 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.common.images import encode, open_picture
+from dcgan_tf.common.images import encode
 from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.forms import open_picture
 from dcgan_tf.data.sources import open_source
 
 PNG = encode(Image.new("RGB", (5, 4), (9, 80, 200)), "PNG")

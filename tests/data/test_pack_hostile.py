@@ -17,9 +17,10 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
-from dcgan_tf.common.images import encode, picture_suffixes
+from dcgan_tf.common.images import encode
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack, pack_making
+from dcgan_tf.data.forms import picture_suffixes
 from dcgan_tf.data.pack import open_pack, open_pictures
 from dcgan_tf.data.pack_making import npy_header
 from dcgan_tf.data.sources import open_source
