@@ -27,25 +27,15 @@ JOURNAL, SHA256 = "journal", "sha256"
 
 @dataclass
 class Journal:
-    """Progress of a training.
+    """Progress of a training; older checkpoints lack the last three fields."""
 
-    Attributes:
-        steps_per_epoch: whole batches in the data.
-        pixels_sha256: of the data.
-        step: number of steps done.
-        history: one record for each finished epoch, as in metrics.jsonl.
-        computing: computing.computing of the last steps; {} in older checkpoints, as the next two.
-        curve: the state of loss_plot.Curve.
-        settings: config.bound_fields, with which it was trained.
-    """
-
-    steps_per_epoch: int
-    pixels_sha256: str
-    step: int = 0
-    history: list = field(default_factory=list)
-    computing: dict = field(default_factory=dict)
-    curve: dict = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
+    steps_per_epoch: int  # whole batches in the data
+    pixels_sha256: str  # of the data
+    step: int = 0  # number of steps done
+    history: list = field(default_factory=list)  # for each epoch, as in metrics.jsonl
+    computing: dict = field(default_factory=dict)  # computing.computing of the last steps
+    curve: dict = field(default_factory=dict)  # the state of loss_plot.Curve
+    settings: dict = field(default_factory=dict)  # config.bound_fields, with which it was trained
 
     @property
     def epoch(self) -> int:

@@ -41,16 +41,13 @@ _HEADINGS = {
 
 
 def _option(
-    default,
-    help: str,
-    *,
-    low: float | None = None,
-    above: float | None = None,
-    high: float = COUNT,
-    choices: tuple | None = None,
-    own: bool = False,
+    default, help: str, low: float = 0, high: float = COUNT, *, above=False, choices=(), own=False
 ) -> Any:
-    """A field with its help text and limits; with `own`, module:Name is one of the choices."""
+    """A field with its help text and limits.
+
+    A number lies between `low` and `high`; `above` excludes `low`. With `own`, module:Name is one
+    of the choices.
+    """
     bounds = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
     return field(default=default, metadata={"help": help} | bounds)
 
@@ -76,45 +73,43 @@ class Config:
     data: str = _option(
         "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
     )
-    subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)", low=0)
-    epochs: int = _option(200, "passes over the training images", low=1)
-    batch_size: int = _option(32, "images per step, over all devices together", low=2, high=65_536)
+    subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)")
+    epochs: int = _option(200, "passes over the training images", 1)
+    batch_size: int = _option(32, "images per step, over all devices together", 2, 65_536)
     width: float = _option(
-        1.0, "factor on the channel counts of G and D, not on latent_dim", low=1e-6, high=WIDTH
+        1.0, "factor on the channel counts of G and D, not on latent_dim", 1e-6, WIDTH
     )
-    seed: int = _option(
-        0, "seed of the weights, latents, shuffling and augmentation", low=0, high=2**31 - 1
-    )
+    seed: int = _option(0, "seed of the weights, latents, shuffling and augmentation", 0, 2**31 - 1)
 
-    subset_seed: int = _option(0, "seed that chooses the subset", low=0, high=2**32 - 1)
+    subset_seed: int = _option(0, "seed that chooses the subset", 0, 2**32 - 1)
     crop: str = _option(
         "auto",
         "part of each image to use: left,upper,right,lower in pixels, or center for the largest "
         "square; auto: the usual crop of the data set",
     )
     image_size: int = _option(
-        64, "height and width of the training images in pixels", low=4, high=limits.SIDE
+        64, "height and width of the training images in pixels", 4, limits.SIDE
     )
     channels: int = _option(3, "color channels: 3 for RGB, 1 for gray", choices=(1, 3))
     flip: bool = _option(False, "mirror real images left-right at random")
     max_bad: float = _option(
-        0.1, "largest fraction of unusable files to skip; more is an error", low=0, high=1
+        0.1, "largest fraction of unusable files to skip; more is an error", 0, 1
     )
     # TensorFlow and Pillow decode no more than 170 megapixels.
     max_pixels: float = _option(
-        limits.MEGAPIXELS, "skip images with more megapixels than this", above=0, high=170.0
+        limits.MEGAPIXELS, "skip images with more megapixels than this", 0, 170.0, above=True
     )
     packs: str = _option("data/packs", "folder that caches the prepared images")
 
-    latent_dim: int = _option(128, "length of the latent vector", low=1, high=1_048_576)
-    base_size: int = _option(8, "G: side of the first feature map", low=1, high=limits.SIDE)
-    base_channels: int = _option(128, "G: channels of the first feature map", low=1, high=CHANNELS)
+    latent_dim: int = _option(128, "length of the latent vector", 1, 1_048_576)
+    base_size: int = _option(8, "G: side of the first feature map", 1, limits.SIDE)
+    base_channels: int = _option(128, "G: channels of the first feature map", 1, CHANNELS)
     base_batchnorm: bool = _option(False, "G: BatchNorm and activation on the first feature map")
     g_channels: tuple[int, ...] = _option(
         (128, 256, 512),
         "G: channels of the transposed convolutions, each of which doubles the side",
-        low=1,
-        high=CHANNELS,
+        1,
+        CHANNELS,
     )
     g_activation: str = _option(
         "leaky_relu", "G: activation after BatchNorm", choices=("leaky_relu", "relu")
@@ -132,10 +127,10 @@ class Config:
     d_channels: tuple[int, ...] = _option(
         (64, 128, 128),
         "D: channels of the convolutions, each of which halves the side",
-        low=1,
-        high=CHANNELS,
+        1,
+        CHANNELS,
     )
-    d_width: float = _option(0.0, "D: factor on the channel counts (0: width)", low=0, high=WIDTH)
+    d_width: float = _option(0.0, "D: factor on the channel counts (0: width)", 0, WIDTH)
     d_norm: str = _option(
         "batch",
         "D: normalization; batch: BatchNorm, spectral: spectral normalization of the weights",
@@ -143,30 +138,26 @@ class Config:
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm after the first convolution too")
     use_bias: bool = _option(True, "biases in dense and convolution layers")
-    leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", low=0, high=1)
-    init_stddev: float = _option(
-        0.02, "standard deviation of the initial weights", low=1e-6, high=100
-    )
-    batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", low=0, high=1)
+    leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
+    init_stddev: float = _option(0.02, "standard deviation of the initial weights", 1e-6, 100)
+    batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", 0, 1)
     networks: str = _option(
         "", "module:function that returns your own G and D (empty: built from the settings)"
     )
 
-    g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", low=1e-38, high=1e30)
-    d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", low=1e-38, high=1e30)
+    g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", 1e-38, 1e30)
+    d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", 1e-38, 1e30)
     lr_decay: str = _option(
         "none",
         "learning-rate schedule of G and D over decay_images",
         choices=("none", "linear", "cosine"),
     )
-    lr_end: float = _option(
-        0.1, "final learning rate as a fraction of the initial one", low=0, high=1
-    )
+    lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
     decay_images: int = _option(
-        0, "images over which lr_decay and penalty_end take effect (0: off)", low=0
+        0, "images over which lr_decay and penalty_end take effect (0: off)"
     )
-    beta_1: float = _option(0.5, "Adam's beta_1, G and D", low=0, high=0.9999)
-    beta_2: float = _option(0.999, "Adam's beta_2, G and D", low=0, high=0.999999)
+    beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
+    beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
     loss: str = _option(
         "non_saturating",
         "loss of G and D; relativistic: D compares pairs of a real and a fake image",
@@ -174,43 +165,32 @@ class Config:
         own=True,
     )
     r1: float = _option(
-        0.0,
-        "weight of the gradient penalty on real images (not with d_norm batch)",
-        low=0,
-        high=1e6,
+        0.0, "weight of the gradient penalty on real images (not with d_norm batch)", 0, 1e6
     )
     r2: float = _option(
-        0.0,
-        "weight of the gradient penalty on fake images (not with d_norm batch)",
-        low=0,
-        high=1e6,
+        0.0, "weight of the gradient penalty on fake images (not with d_norm batch)", 0, 1e6
     )
-    penalty_end: float = _option(
-        1.0, "final r1 and r2 as a fraction of the initial ones", low=1e-6, high=1
-    )
+    penalty_end: float = _option(1.0, "final r1 and r2 as a fraction of the initial ones", 1e-6, 1)
     augment: str = _option(
         "", "augmentation of real and fake images before D: some of flip,shift,colour,cutout"
     )
-    augment_probability: float = _option(1.0, "probability of each augmentation", low=0, high=1)
+    augment_probability: float = _option(1.0, "probability of each augmentation", 0, 1)
     augment_ramp: int = _option(
-        0, "images over which the augmentation probability rises from 0 (0: no ramp)", low=0
+        0, "images over which the augmentation probability rises from 0 (0: no ramp)"
     )
     label_smoothing: float = _option(
-        0.0,
-        "one-sided label smoothing: D's target for real images is 1 minus this",
-        low=0,
-        high=0.5,
+        0.0, "one-sided label smoothing: D's target for real images is 1 minus this", 0, 0.5
     )
     label_noise: float = _option(
-        0.0, "label noise: largest random shift of D's targets toward 1/2", low=0, high=0.5
+        0.0, "label noise: largest random shift of D's targets toward 1/2", 0, 0.5
     )
     fresh_fakes: bool = _option(False, "draw new latents for G's step instead of reusing D's")
     average: str = _option(
         "none", "EMA of G's weights for generating images", choices=("none", "half_life")
     )
-    average_half_life: float = _option(4000.0, "EMA half-life in images", above=0, high=1e12)
+    average_half_life: float = _option(4000.0, "EMA half-life in images", 0, 1e12, above=True)
     average_ramp: float = _option(
-        0.05, "EMA half-life at most this fraction of the images seen (0: no ramp)", low=0, high=1
+        0.05, "EMA half-life at most this fraction of the images seen (0: no ramp)", 0, 1
     )
     init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
 
@@ -231,18 +211,16 @@ class Config:
     )
     deterministic: bool = _option(False, "use only reproducible kernels, slower on a GPU")
 
-    sample_every: int = _option(1, "epochs between sample grids", low=1)
-    sample_count: int = _option(64, "images in a sample grid", low=1)
-    checkpoint_every: int = _option(1, "epochs between checkpoints", low=1)
-    checkpoint_steps: int = _option(0, "steps between additional checkpoints (0: none)", low=0)
-    checkpoint_minutes: float = _option(
-        10.0, "minutes between additional checkpoints (0: none)", low=0
-    )
-    keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", low=1)
+    sample_every: int = _option(1, "epochs between sample grids", 1)
+    sample_count: int = _option(64, "images in a sample grid", 1)
+    checkpoint_every: int = _option(1, "epochs between checkpoints", 1)
+    checkpoint_steps: int = _option(0, "steps between additional checkpoints (0: none)")
+    checkpoint_minutes: float = _option(10.0, "minutes between additional checkpoints (0: none)")
+    keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", 1)
     tensorboard: bool = _option(True, "write TensorBoard events")
-    score_every: int = _option(0, "epochs between scores of generated images (0: none)", low=0)
+    score_every: int = _option(0, "epochs between scores of generated images (0: none)")
     score_samples: int = _option(
-        1000, "generated images to score against equally many real images", low=16
+        1000, "generated images to score against equally many real images", 16
     )
     inception: str = _option("", "file of Inception weights for scores (empty: download)")
 
@@ -328,15 +306,15 @@ def _fits(spec, item):
     bounds = spec.metadata
     if not isinstance(item, _KINDS.get(spec.type, (spec.type,))):
         return False
-    if bounds["choices"] is not None and item not in bounds["choices"]:
+    if bounds["choices"] and item not in bounds["choices"]:
         return bounds["own"] and ":" in item and _may_be_a_name(item)
     if isinstance(item, bool) or spec.type is bool:
         return type(item) is spec.type
     if isinstance(item, str):
         return _may_be_a_name(item)
-    above = bounds["above"] is None or item > bounds["above"]
-    low = bounds["low"] is None or item >= bounds["low"]
-    return above and low and item <= bounds["high"]
+    if bounds["above"] and item == bounds["low"]:
+        return False
+    return bounds["low"] <= item <= bounds["high"]
 
 
 def _may_be_a_name(text):
@@ -354,8 +332,8 @@ def expected(name: str) -> str:
         return "true or false" if spec.type is bool else "a text in UTF-8 without null bytes"
     words = {int: "a whole number", float: "a number"}
     text = words.get(spec.type, f"1 to {LAYERS} whole numbers such as 128,256, each")
-    if bounds["above"] is not None:
-        return f"{text} above {bounds['above']}, {bounds['high']} at most"
+    if bounds["above"]:
+        return f"{text} above {bounds['low']}, {bounds['high']} at most"
     return f"{text} between {bounds['low']} and {bounds['high']}"
 
 

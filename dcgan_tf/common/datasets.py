@@ -8,27 +8,16 @@ FETCHED = ("tfds", "kaggle")  # what --data names that is no path
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a data set; empty where it does not apply.
+    """A data set and its usual places; empty where it does not apply."""
 
-    Attributes:
-        crop: what --crop auto stands for: "left,upper,right,lower" or "center".
-        size: (width, height) that every image must have, pixels; None: any.
-        tfds: its name in TensorFlow Datasets.
-        kaggle: its handle on Kaggle, "owner/name".
-        terms: what its license allows, said before it is fetched.
-        places: where people put what they download, looked at in this order; `*` is one folder.
-        binary: which reader of data/binary.py takes its raw files.
-        page: where it is to be had.
-    """
-
-    crop: str = "center"
-    size: tuple[int, int] | None = None
-    tfds: str = ""
-    kaggle: str = ""
-    terms: str = ""
-    places: tuple[str, ...] = ()
-    binary: str = ""
-    page: str = ""
+    crop: str = "center"  # what --crop auto stands for: "left,upper,right,lower" or "center"
+    size: tuple[int, int] | None = None  # width, height that every image must have; None: any
+    tfds: str = ""  # its name in TensorFlow Datasets
+    kaggle: str = ""  # its handle on Kaggle, "owner/name"
+    terms: str = ""  # what its license allows, said before it is fetched
+    places: tuple[str, ...] = ()  # of downloads, searched in this order; `*` is one folder
+    binary: str = ""  # which reader of data/binary.py takes its raw files
+    page: str = ""  # where to download it
 
 
 DATASETS = {

@@ -23,21 +23,13 @@ NAME_CHARACTERS = 80  # of a direction's name, and of an attribute's
 
 @dataclass(frozen=True)
 class Directions:
-    """Directions of one generator.
+    """Directions of one generator."""
 
-    Attributes:
-        names: each once, such as `Smiling` or `kernel 1`.
-        vectors: float32 (n, latent_dim), each of length 1.
-        kinds: one of `KINDS` for each.
-        reach: float32 (n,), the length in the latent space at which the effect is plain.
-        generator: SHA-256 of the generator's weights (models.sampling.weights_sha256).
-    """
-
-    names: tuple[str, ...]
-    vectors: "np.ndarray"
-    kinds: tuple[str, ...]
-    reach: "np.ndarray"
-    generator: str
+    names: tuple[str, ...]  # each once, such as `Smiling` or `kernel 1`
+    vectors: "np.ndarray"  # float32 (n, latent_dim), each of length 1
+    kinds: tuple[str, ...]  # one of `KINDS` for each
+    reach: "np.ndarray"  # float32 (n,), the length in the latent space at which the effect is plain
+    generator: str  # SHA-256 of the generator's weights (models.sampling.weights_sha256)
 
 
 def write_directions(path: Path, directions: Directions):
@@ -51,11 +43,7 @@ def write_directions(path: Path, directions: Directions):
 
 
 def read_directions(path: Path, sampler, flag: str) -> Directions:
-    """Read the directions of a file, made for this generator.
-
-    Args:
-        sampler: models.sampling.Sampler of the generator they are wanted for.
-        flag: what named the file, for the message.
+    """Read the directions of a file, made for the generator of this models.sampling.Sampler.
 
     Raises:
         UserError: no such file, another kind of file, directions of another generator.

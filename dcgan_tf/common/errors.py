@@ -56,30 +56,22 @@ class Interrupted(BaseException):
         self.code = 128 + signum
 
 
-_NETWORK_DISK = "the connection to a network disk broke: mount it, then run the same command again"
-_FILE_SYSTEM_ERRORS = {
-    errno.EACCES: "grant permission or choose another place",
-    errno.EPERM: "grant permission or choose another place",
-    errno.EROFS: "the file system is read-only: choose another place",
-    errno.ENOSPC: "free some disk space, then run the same command again",
-    errno.EDQUOT: "the disk quota is used up: free some space, then run the same command again",
+_PLACE = "choose another place"
+_AGAIN = "then run the same command again"
+_NETWORK_DISK = f"the connection to a network disk broke: mount it, {_AGAIN}"
+_FILE_SYSTEM_ERRORS = {  # what to do, after the operating system's own words
+    **dict.fromkeys((errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _PLACE),
+    **dict.fromkeys((errno.EBUSY, errno.ENOTEMPTY, errno.ENOTSUP), _PLACE),
+    **dict.fromkeys((errno.EACCES, errno.EPERM), f"grant permission or {_PLACE}"),
+    **dict.fromkeys((errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT), _NETWORK_DISK),
+    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), f"free some disk space, {_AGAIN}"),
     errno.EFBIG: "the largest file allowed here is smaller: raise the limit (ulimit -f)",
-    errno.ENOENT: "it was there before: put it back, then run the same command again",
-    errno.ENOTDIR: "part of the path is a file: choose another place",
-    errno.EEXIST: "a file is in the way: choose another place",
-    errno.EISDIR: "a folder is in the way: choose another place",
+    errno.ENOENT: f"it was there before: put it back, {_AGAIN}",
     errno.ENAMETOOLONG: "choose a shorter name",
-    errno.ELOOP: "a link leads in a circle: choose another place",
-    errno.EBUSY: "another program holds it: choose another place",
-    errno.ENOTEMPTY: "a folder with files is in the way: choose another place",
-    errno.ENOTSUP: "this file system cannot do that: choose another place",
-    errno.EMFILE: "too many files are open: raise the limit (ulimit -n)",
-    errno.ENFILE: "too many files are open on this machine: close some programs",
-    errno.EIO: "the disk or its connection fails: check it, then run the same command again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close some programs",
+    errno.EIO: f"the disk or its connection fails: check it, {_AGAIN}",
     errno.ENOLCK: "this file system has no locks: put --run and --packs on another disk",
-    errno.ESTALE: _NETWORK_DISK,
-    errno.ENOTCONN: _NETWORK_DISK,
-    errno.ETIMEDOUT: _NETWORK_DISK,
     errno.ENOMEM: "close some programs, or use a smaller --batch-size or --width",
 }
 

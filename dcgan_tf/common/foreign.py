@@ -44,11 +44,7 @@ class BadFile(ValueError):
 
 
 def open_regular(path: str | os.PathLike) -> io.BufferedReader:
-    """Open a regular file for reading bytes; a pipe or a device is never opened.
-
-    Raises:
-        BadFile: it is of another kind. OSError: it is missing, or cannot be read.
-    """
+    """Open a regular file for reading bytes; BadFile for a pipe or a device, which stays closed."""
     try:
         kind = os.stat(path).st_mode
     except ValueError as error:  # a null byte in the path
@@ -67,12 +63,7 @@ def reason(error: Exception) -> str:
 
 
 def check_file(path: Path, flag: str, expected: str):
-    """Refuse what is no regular file before another library opens it.
-
-    Args:
-        flag: what named the file.
-        expected: what it should be, in words.
-    """
+    """Refuse what is no regular file before another library opens it."""
     try:
         open_regular(path).close()
     except (OSError, BadFile) as error:
@@ -97,7 +88,7 @@ def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str
 
 
 def as_bad_file(error: Exception, path, words: str = "cannot be read") -> Exception:
-    """Turn an exception into BadFile, or into an OSError that names the file if the disk fails."""
+    """Make an exception a BadFile, or an OSError that names the file if the disk fails."""
     code = getattr(error, "errno", None)
     if code is None or code in _OF_THE_FILE:
         return BadFile(f"{words} ({limits.shorten(reason(error), 200)})")
@@ -130,7 +121,7 @@ def lines_of(path: Path) -> list[bytes]:
     """Read the lines of a file; [] where there is no regular file.
 
     Raises:
-        UserError: it may not be read, or is far too large: it must not be written over either.
+        UserError: unreadable or far too large; so it must not be overwritten either.
     """
     try:
         return read_file(path).splitlines()
@@ -160,13 +151,10 @@ def is_count(value) -> bool:
 def open_zip(
     file: str | os.PathLike | BinaryIO, most: int = limits.ZIP_INDEX_BYTES
 ) -> Iterator[zipfile.ZipFile]:
-    """Open a zip whose list of names has at most `most` bytes.
+    """Open a zip, a path or an open file, whose list of names has at most `most` bytes.
 
     `zipfile` makes an object of several hundred bytes of each name, so a list of a few hundred
-    megabytes would fill the memory before an entry could be looked at.
-
-    Args:
-        file: a path, or a file open for reading bytes, which stays open.
+    megabytes would fill the memory before an entry could be read.
 
     Raises:
         BadFile: no regular file, no whole zip, or a longer list. OSError: it cannot be read.
@@ -181,8 +169,7 @@ def open_zip(
             raise
         except Exception as error:  # zipfile raises struct's and its own errors, and others
             if bounded.failure:
-                name = getattr(file, "name", "the zip")
-                raise as_bad_file(bounded.failure, name) from None
+                raise as_bad_file(bounded.failure, getattr(file, "name", "the zip")) from None
             raise BadFile(f"not a whole zip file ({reason(error)})") from None
         bounded.most = None
         yield archive
@@ -215,10 +202,9 @@ def open_member(archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo) -> Itera
     Raises:
         BadFile: missing, encrypted, damaged, or compressed in a way that cannot be bounded.
     """
-    try:
-        info = entry if isinstance(entry, zipfile.ZipInfo) else archive.getinfo(entry)
-    except KeyError:
-        raise BadFile(f"holds no {entry}") from None
+    info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
+    if info is None:
+        raise BadFile(f"holds no {entry}")
     if info.flag_bits & 1:
         raise BadFile("encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -243,17 +229,11 @@ def read_member(
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
     _check_bytes(info.file_size if info else 0, most, limit)
     with open_member(archive, info or entry) as file:
-        content = file.read(most + 1)
-    _check_bytes(len(content), most, limit)
-    return content
+        return file.read()  # no more than the entry claims: zipfile sees to that
 
 
 def read_array(content: bytes) -> "np.ndarray":
-    """View the array in a .npy file, which claims no more than is there.
-
-    Raises:
-        BadFile: no such file, or one of objects, which only unpickling could read.
-    """
+    """View the array in a .npy file; BadFile for less or more than it claims, or objects."""
     import numpy as np  # --help starts without it
 
     stream, form = io.BytesIO(content), np.lib.format

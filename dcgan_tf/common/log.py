@@ -41,9 +41,7 @@ class _Terminal(logging.Handler):
         from tqdm import tqdm  # its import takes a while that --help need not wait for
 
         stream = getattr(sys, self._stream_name)
-        encoding = getattr(stream, "encoding", None) or "utf-8"
-        text = _text(record).encode(encoding, "backslashreplace").decode(encoding)
-        tqdm.write(text, file=stream)
+        tqdm.write(_text(record), file=stream)
         stream.flush()
 
 
@@ -75,7 +73,7 @@ def hush():
 
 @contextlib.contextmanager
 def kept_in(path: Path) -> Iterator[None]:
-    """Write what is logged while the block runs to a file, too."""
+    """Write what is logged while the block runs to a file as well."""
     handler = _Kept(path)
     _LOGGER.addHandler(handler)
     try:

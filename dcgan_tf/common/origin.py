@@ -12,19 +12,12 @@ from dcgan_tf.common.runs import Run, run_of, started_in
 
 @dataclass(frozen=True)
 class Origin:
-    """The run and the data that made a generator.
+    """The run and the data that made a generator."""
 
-    Attributes:
-        run: its run directory, or the folder that it lies in.
-        config: the settings there, None where there are none.
-        data: names of data sets, of its own training and of those that it started from.
-        complete: whether these are all; False where a training that it started from is not here.
-    """
-
-    run: Run
-    config: Config | None
-    data: tuple[str, ...]
-    complete: bool
+    run: Run  # its run directory, or the folder that it lies in
+    config: Config | None  # the settings there
+    data: tuple[str, ...]  # data sets of its own training and of those that it started from
+    complete: bool  # whether these are all; not where a run that it started from is not here
 
     @property
     def bound(self) -> str:

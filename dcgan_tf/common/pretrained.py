@@ -70,10 +70,9 @@ def home_of(model: Path) -> Path:
 
     Nothing is written into the package: for a bundled generator it is a folder in runs/.
     """
-    folder = model.absolute().parent
+    folder, root = model.absolute().parent, runs.run_of(model).root
     if folder.parent == FOLDER:
         return RUNS / f"pretrained-{folder.name}"
-    run = Run(folder.parent)
-    if run.best_generator.parent == folder and (run.config.is_file() or run.generator.is_file()):
-        return model.parent.parent if len(model.parts) > 2 else run.root
-    return model.parent
+    if root == folder:
+        return model.parent
+    return model.parent.parent if len(model.parts) > 2 else root

@@ -58,13 +58,7 @@ class Run:
 
     def files(self) -> list[Path]:
         """Every file with a fixed name that a run may hold, except its lock."""
-        return [
-            *(self.config, self.versions, self.log, self.metrics, self.timing, self.losses),
-            *(self.reals, self.progress, self.generator, self.raw_generator, self.discriminator),
-            *(self.evaluation, self.scores, self.best_generator, self.best_score),
-            *(self.memorisation, self.memorisation_pairs, self.report),
-            *(self.directions, self.directions_report, self.probe),
-        ]
+        return [path for path in vars(self).values() if path.suffix and path != self.root]
 
     def folders(self) -> list[Path]:
         """Every folder that a run may hold."""
@@ -97,7 +91,6 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
     now. This is a guess, so it needs checkpoints, which tell whether the images are the run's.
 
     Args:
-        config: the settings, with paths as the user wrote them.
         named: fields that the command line names, which start from the current directory alone.
     """
     starts, found = list(_starts(run)), {}
@@ -165,18 +158,17 @@ def run_of(model: Path) -> Run:
 
 
 def existing(run: Run, flag: str = "--run") -> Run:
-    """Refuse a run without a folder, and name the runs that there are."""
+    """Refuse a run without a folder, and name the newest runs that there are."""
     if run.root.is_dir():
         return run
-    known = [str(path) for path in _entries(RUNS) if Run(path).config.is_file()]
+    known = [str(run.root) for run in _runs() if run.config.is_file()]
     there = f"there are {', '.join(known[-5:])}" if known else f"there is no run in {RUNS}"
-    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
-    raise UserError(f"no such folder; {there}{more}", flag=f"{flag} {run.root}".strip())
+    raise UserError(f"no such folder; {there}", flag=f"{flag} {run.root}".strip())
 
 
 def newest() -> Run:
     """Find the run whose generator was written last."""
-    written = [run for root in _entries(RUNS) if (run := Run(root)).generator.is_file()]
+    written = [run for run in _runs() if run.generator.is_file()]
     if not written:
         raise UserError(
             f"no run with a generator.keras in {RUNS.absolute()}; "
@@ -185,5 +177,5 @@ def newest() -> Run:
     return max(written, key=lambda run: run.generator.stat().st_mtime_ns)
 
 
-def _entries(folder):
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+def _runs():
+    return [Run(root) for root in sorted(RUNS.iterdir())] if RUNS.is_dir() else []

@@ -7,6 +7,7 @@ protocols are equal except those of SUBJECT, which say what was scored.
 import logging
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import editing_lines
 from dcgan_tf.common.foreign import is_count, is_number, json_object, lines_of
@@ -39,10 +40,8 @@ def read_records(path: Path) -> list[dict]:
         elif line.strip():
             bad.append(str(number))
     if bad:
-        more = ", ..." if len(bad) > 5 else ""
-        log.warning(
-            f"{path}: left out what is no record of scores, line {', '.join(bad[:5])}{more}"
-        )
+        lines = limits.shorten(", ".join(bad))
+        log.warning(f"{path}: left out what is no record of scores, line {lines}")
     return records
 
 
@@ -88,7 +87,7 @@ def _has_numbers(scores):
 
 
 def frechet_name(record: dict) -> str | None:
-    """Tell which a record has: "fid" or "fid_768", None where it has neither."""
+    """Tell which a record has, "fid" or "fid_768"; None where it has neither."""
     return next((name for name in FRECHET_NAMES.values() if name in record), None)
 
 
@@ -106,10 +105,8 @@ def mismatch(first: dict, second: dict) -> str | None:
 def refuse_mismatch(first: dict, second: dict) -> None:
     """Raise UserError, naming the fields, unless two records may be compared."""
     if text := mismatch(first, second):
-        raise UserError(
-            f"{title(first)} and {title(second)} have different protocols: {text}; "
-            "score both in the same way"
-        )
+        names = f"{title(first)} and {title(second)}"
+        raise UserError(f"{names} have different protocols: {text}; score both in the same way")
 
 
 def cell(record: dict | None, name: str) -> str:

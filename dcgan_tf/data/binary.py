@@ -24,6 +24,7 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.data.forms import other_names
 
+RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB
 _DAMAGED = (
     *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
 )
@@ -100,7 +101,7 @@ class Arrays:
         form: their format.
 
     Raises:
-        UserError: a damaged file, sizes that differ, or more than limits.RAW_BYTES.
+        UserError: a damaged file, sizes that differ, or more than RAW_BYTES.
     """
 
     left_out = {}
@@ -166,10 +167,10 @@ class Arrays:
             shape = self._form.read_header(file, size)
             if len(shape) in axes and min(shape) > 0:
                 count = math.prod(shape)
-                if before + count > limits.RAW_BYTES:
+                if before + count > RAW_BYTES:
                     raise UserError(
                         f"claims {limits.in_words(before + count)} of images, more than the "
-                        f"{limits.in_words(limits.RAW_BYTES)} that are read from such files; "
+                        f"{limits.in_words(RAW_BYTES)} that are read from such files; "
                         "unpack them into images and give --dataset folder",
                         flag=self._flag(name),
                     )

@@ -14,7 +14,6 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import BadFile
@@ -22,6 +21,8 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.data.eight_bit import is_plain, to_eight_bit
 from dcgan_tf.data.forms import open_picture
 
+LARGE_PIXELS = 8_000_000  # images above are decoded one at a time, others side by side
+WAITING_BYTES = 64 * 2**20  # encoded images that wait for their decoding
 _CHUNK, _CHUNK_BYTES = 16, 2**20  # images that a thread prepares at once, encoded and pixels
 _UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks
     rb"II\*\0|MM\0\*": "a TIFF of a depth or layout that is not read; convert it",
@@ -65,7 +66,7 @@ def _in_order(pool, prepare, chunks, ahead):
     for chunk, size in chunks:
         waiting.append((pool.submit(prepare, chunk), size))
         total += size
-        while len(waiting) > ahead or (total > limits.WAITING_BYTES and len(waiting) > 1):
+        while len(waiting) > ahead or (total > WAITING_BYTES and len(waiting) > 1):
             done, size = waiting.popleft()
             total -= size
             yield from done.result()
@@ -119,7 +120,7 @@ class _Preparer:
         """
         try:
             image = open_image(encoded, self._config)
-            large = image.width * image.height > limits.LARGE_PIXELS
+            large = image.width * image.height > LARGE_PIXELS
             with self._alone if large else contextlib.nullcontext():
                 plain = to_plain(image, encoded)
                 _check_size(image, self._config)

@@ -49,13 +49,21 @@ from dcgan_tf.data.forms import (
 from dcgan_tf.data.places import DRAWN, FEWEST, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
+DATA_ZIP_INDEX_BYTES = 100 * 2**20  # a data zip's list of names; 8 times that in memory
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 _SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files of a folder, and of each its middle, that its key has
-LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 _LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
 Read = Iterator[tuple[int, bytes | BadFile]]
+
+
+def _picture_bytes(megapixels: float) -> int:
+    """The largest file that is decoded: four bytes a pixel and a MiB for what else is in it."""
+    return int(megapixels * 4e6) + 2**20
+
+
+LIMIT = _picture_bytes(limits.MEGAPIXELS)
 
 
 class Folder:
@@ -177,7 +185,7 @@ class Zip:
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in infos])
 
     def _archive(self):
-        return open_zip(self.where, limits.DATA_ZIP_INDEX_BYTES)
+        return open_zip(self.where, DATA_ZIP_INDEX_BYTES)
 
     @contextlib.contextmanager
     def open(self, name: str):
@@ -267,7 +275,7 @@ def open_source(config: Config):
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
-        limit = limits.picture_bytes(config.max_pixels)
+        limit = _picture_bytes(config.max_pixels)
         source = Folder(fetch(config.dataset), limit, place, config.dataset)
     else:
         source = _open_path(config, Path(place))
@@ -297,7 +305,7 @@ def check_named(config: Config, data: str | None) -> None:
 
 
 def _open_path(config, path):
-    kind, limit = DATASETS[config.dataset].binary, limits.picture_bytes(config.max_pixels)
+    kind, limit = DATASETS[config.dataset].binary, _picture_bytes(config.max_pixels)
     if path.is_file():
         source = _open_file(path, limit, bool(kind))
     elif path.is_dir():

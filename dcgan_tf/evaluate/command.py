@@ -13,6 +13,9 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
 
+HELD_SAMPLES = 50_000  # with --memorisation, which holds the images: 0.6 GB at 64x64
+SCORED_SIZE = 1024  # pixels a side; the network sees images at 299
+
 
 @dataclass(frozen=True)
 class EvaluationRequest:
@@ -67,7 +70,7 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         _refuse(args, set(vars(args)) - {"list", "places", "run"}, "does not go with --list")
         folders = args.places + ([args.run] if args.run else [])
         return EvaluationRequest(tuple(folders or [str(runs.newest().root)]), listing=True)
-    most = limits.HELD_SAMPLES if args.memorisation else limits.SAMPLES
+    most = HELD_SAMPLES if args.memorisation else limits.SAMPLES
     return EvaluationRequest(
         samples=_whole("--samples", args.samples, 0, 2, most),
         seed=_whole("--seed", args.seed, 0, 0, limits.SEED),
@@ -146,7 +149,7 @@ def _of_places(args):
     crop = check_crop(args.crop or "center")
     return {
         "places": tuple(args.places),
-        "size": _whole("--size", args.size, 64, 4, limits.SCORED_SIZE),
+        "size": _whole("--size", args.size, 64, 4, SCORED_SIZE),
         "crop": crop,
         "scored_crop": check_crop(args.scored_crop or crop, "scored_crop"),
     }
@@ -164,10 +167,9 @@ def _of_run(args):
     ):
         if not path.is_file():
             raise UserError(f"--run {run.root}: {words}")
-    if (side := read_config(run.config).image_size) > limits.SCORED_SIZE:
+    if (side := read_config(run.config).image_size) > SCORED_SIZE:
         raise UserError(
-            f"--run {run.root}: images of {side:,} pixels, {limits.SCORED_SIZE:,} at most can be "
-            "scored"
+            f"--run {run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
         )
     names = ("data", "against", "memorisation")
     return {"run": run, **{name: getattr(args, name) for name in names}}

@@ -5,7 +5,6 @@ import hashlib
 import keras
 import numpy as np
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.runs import Run
@@ -15,6 +14,7 @@ from dcgan_tf.models.ema import NAME as EMA
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 
+SCORED_BYTES = 2**26  # of images that are read at once to be scored
 BATCH = 256
 SEEDS = 2**32  # as many as NumPy's RandomState takes
 
@@ -53,7 +53,7 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
 def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Images:
     """Take the given rows of a pack, in order."""
     rows = np.sort(np.asarray(rows, np.int64))
-    at_once = max(1, min(BATCH, limits.SCORED_BYTES // pack.pixels[:1].nbytes))
+    at_once = max(1, min(BATCH, SCORED_BYTES // pack.pixels[:1].nbytes))
 
     def read():
         for start in range(0, len(rows), at_once):

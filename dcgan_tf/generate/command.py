@@ -11,6 +11,9 @@ from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 from dcgan_tf.common.suggestions import typed
 
+GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
+SCALE = 64  # pixels that one pixel is enlarged to
+
 
 @dataclass(frozen=True)
 class GenerationRequest:
@@ -36,7 +39,7 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         UserError: an unknown flag, an unreadable value, no model, or files in the way.
     """
     args = _parser().parse_args(argv)
-    most = limits.GENERATED_MOST
+    most = GENERATED_MOST
     limit = number("--limit", args.limit, limits.GENERATED, int, 1, most)
     count = number("--n", args.n, 64, int, 1)
     if args.n is not None:
@@ -48,7 +51,7 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         "fill": _constants(args.fill, limit),
         "truncation": number("--truncation", args.truncation, 1.0, float, 0, limits.TRUNCATION),
         "frames": number("--frames", args.frames, 25, int, 2, most),
-        "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, limits.SCALE),
+        "scale": number("--scale", args.scale, 0, int, 1 if args.scale else 0, SCALE),
         "limit": limit,
         "force": args.force,
     }

@@ -29,6 +29,7 @@ from dcgan_tf.generate.command import GenerationRequest, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
+GRID_PICTURES = 1024  # in grid.png and strip.png; a larger one is of no use
 log = logging.getLogger(__name__)
 
 GIF_WIDTH = 250  # pixels that an animation is enlarged to, or more: a quarter of a grid's bytes
@@ -235,7 +236,7 @@ def _shown_at_most(shape, scale):
     most = limits.GRID_PIXELS // pixels
     if not most and scale > 1:
         raise UserError(f"one image would have {pixels:,} pixels", flag=f"--scale {scale}")
-    return min(max(most, 1), limits.GRID_PICTURES)
+    return min(max(most, 1), GRID_PICTURES)
 
 
 def _enlarge(canvas, scale):

@@ -18,10 +18,10 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import open_zip, read_array, read_file, read_member
 
+INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
 SOFTMAX = "softmax/weights"
 SOFTMAX_SHAPE = (2048, 1008)
 ABOVE_MIXED_7 = ("mixed_8/", "mixed_9/", "mixed_10/", "softmax/")
@@ -88,7 +88,7 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
         UserError: the file is missing, damaged, too large, or lacks a weight that is needed.
     """
     try:
-        content = read_file(path, limits.INCEPTION_BYTES)
+        content = read_file(path, INCEPTION_BYTES)
         is_zip = content.startswith(b"PK\x03\x04")
         return _read_npz(content) if is_zip else _read_graph(_unpack_graph(content))
     # Everything that the readers of zip, gzip, tar and protobuf raise for damaged, encrypted or
@@ -129,7 +129,7 @@ def _read_member(archive, info, name, shape):
 
 def _unpack_graph(content):
     """Return the GraphDef's bytes from the .tgz, of which only so much is unpacked."""
-    most = limits.INCEPTION_BYTES
+    most = INCEPTION_BYTES
     with gzip.open(io.BytesIO(content)) as file:
         data = file.read(most + 1)
     if len(data) > most:

@@ -10,6 +10,10 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.foreign import check_file, open_zip
 
+NETWORK_BYTES = 2**32  # of a .keras file, unpacked: 4 GiB; the reference recipe's has 16 MB
+EXPANSION = 10  # times its size that a .keras file may unpack to; weights compress little
+SMALL_BYTES = 2**29  # what it may unpack to in any case: 512 MiB
+CONFIG_JSON_BYTES = 2**24  # of the description of a network: 16 MiB
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
 _KINDS = {  # the first bytes of what is taken for a .keras file
     rb"\x89HDF\r\n\x1a\n": "a file in Keras' older format or of weights alone: in "
@@ -102,10 +106,10 @@ def _check_entries(archive, size):
         if names.count(name) != 1:
             raise UserError(f"not a Keras model file (it has {names.count(name)} {name}, not one)")
     unpacked = sum(entry.file_size for entry in entries)
-    if limits.unpacks_to_too_much(unpacked, size):
+    if unpacked > min(NETWORK_BYTES, max(SMALL_BYTES, EXPANSION * size)):
         raise UserError(
             f"unpacks to {limits.in_words(unpacked)}, far more than a network in a file of "
             f"{size:,} bytes needs; it is damaged or made to fill the memory"
         )
-    if archive.getinfo(CONFIG).file_size > limits.CONFIG_JSON_BYTES:
-        raise UserError(f"its {CONFIG} has more than {limits.CONFIG_JSON_BYTES:,} bytes")
+    if archive.getinfo(CONFIG).file_size > CONFIG_JSON_BYTES:
+        raise UserError(f"its {CONFIG} has more than {CONFIG_JSON_BYTES:,} bytes")

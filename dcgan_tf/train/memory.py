@@ -11,6 +11,9 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
+PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
+STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
+PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
 _ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a feature map; else 4
 
 
@@ -35,7 +38,7 @@ def footprint(config: Config) -> Footprint:
     weight = 8 if config.precision == "float64" else 4
     # Several workers share a batch, each on a machine of its own.
     batch = 0 if os.environ.get("TF_CONFIG") else step
-    return Footprint(parameters, step, 4 * weight * parameters + batch + limits.PROGRAM_BYTES)
+    return Footprint(parameters, step, 4 * weight * parameters + batch + PROGRAM_BYTES)
 
 
 def _values(network) -> int:
@@ -53,16 +56,16 @@ def check_memory(config: Config, on_gpu: bool):
         return
     needed, there = footprint(config), limits.memory()
     message, setting = "", "batch_size"
-    if needed.parameters > limits.PARAMETERS:
+    if needed.parameters > PARAMETERS:
         setting = "width"
         message = (
             f"G and D would have {needed.parameters:,} parameters, more than "
-            f"{limits.PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels"
+            f"{PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels"
         )
-    elif needed.step_bytes > limits.STEP_BYTES:
+    elif needed.step_bytes > STEP_BYTES:
         message = (
             f"the feature maps of a step would take {limits.in_words(needed.step_bytes)}, more "
-            f"than {limits.in_words(limits.STEP_BYTES)}; use a smaller --batch-size or --width"
+            f"than {limits.in_words(STEP_BYTES)}; use a smaller --batch-size or --width"
         )
     elif needed.training_bytes > there and not on_gpu:
         message = (

@@ -24,7 +24,6 @@ from helpers import (
 )
 from PIL import Image
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.images import encode
@@ -247,7 +246,7 @@ def test_bad_pictures_are_skipped_by_name_and_reason_in_one_warning(packed):
 @pytest.mark.slow
 def test_among_many_each_picture_keeps_its_place(packed, monkeypatch):
     """Good ones, ones prepared alone, ones known to be bad, and ones found damaged by decoding."""
-    monkeypatch.setattr(limits, "LARGE_PIXELS", 65 * 64)
+    monkeypatch.setattr("dcgan_tf.data.preprocess.LARGE_PIXELS", 65 * 64)
     kinds = [*"gglgdgbggl", *"b" * 40, *"l" * 40, *"gd"]
     sizes = {"g": (64, 64), "l": (66, 66)}
     files, expected = {}, {}

@@ -17,7 +17,6 @@ from helpers import (
     refused,
 )
 
-from dcgan_tf.common import limits
 from dcgan_tf.metrics.inception_weights import GRAPH_NAME, KERNEL_SHAPES, read_weights
 
 FIRST = "conv/kernel"
@@ -25,7 +24,7 @@ FIRST = "conv/kernel"
 
 @pytest.fixture
 def small_limit(monkeypatch):
-    monkeypatch.setattr(limits, "INCEPTION_BYTES", 2**20)
+    monkeypatch.setattr("dcgan_tf.metrics.inception_weights.INCEPTION_BYTES", 2**20)
 
 
 def npy(shape, version=1, order=False, descr="<f4"):
