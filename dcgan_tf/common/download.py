@@ -2,6 +2,7 @@
 
 import http.client
 import logging
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherw
             try:
                 _download(url, path, sha256, size)
             except (OSError, http.client.HTTPException, ValueError) as error:
+                if isinstance(error, urllib.error.HTTPError):
+                    error.close()  # it holds the connection
                 raise UserError(
                     f"{url}: download failed ({one_line(error)}); check the network and run again, "
                     f"or {otherwise}"

@@ -158,17 +158,18 @@ def run_of(model: Path) -> Run:
 
 
 def existing(run: Run, flag: str = "--run") -> Run:
-    """Refuse a run without a folder, and name the newest runs that there are."""
+    """Refuse a run without a folder, and name the runs that there are."""
     if run.root.is_dir():
         return run
-    known = [str(run.root) for run in _runs() if run.config.is_file()]
+    known = [str(path) for path in _entries(RUNS) if Run(path).config.is_file()]
     there = f"there are {', '.join(known[-5:])}" if known else f"there is no run in {RUNS}"
-    raise UserError(f"no such folder; {there}", flag=f"{flag} {run.root}".strip())
+    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+    raise UserError(f"no such folder; {there}{more}", flag=f"{flag} {run.root}".strip())
 
 
 def newest() -> Run:
     """Find the run whose generator was written last."""
-    written = [run for run in _runs() if run.generator.is_file()]
+    written = [run for root in _entries(RUNS) if (run := Run(root)).generator.is_file()]
     if not written:
         raise UserError(
             f"no run with a generator.keras in {RUNS.absolute()}; "
@@ -177,5 +178,5 @@ def newest() -> Run:
     return max(written, key=lambda run: run.generator.stat().st_mtime_ns)
 
 
-def _runs():
-    return [Run(root) for root in sorted(RUNS.iterdir())] if RUNS.is_dir() else []
+def _entries(folder):
+    return sorted(folder.iterdir()) if folder.is_dir() else []

@@ -9,11 +9,11 @@ from dcgan_tf.compare.command import parse_compare
 
 def main(argv: Sequence[str] | None = None):
     """Compare as the command line asks."""
-    runs, out = parse_compare(argv)
-    speak()
+    runs, out, form = parse_compare(argv)
+    speak("stdout" if form == "text" else "stderr")
     from dcgan_tf.compare.comparing import compare
 
-    compare(runs, out)
+    compare(runs, out, form)
 
 
 if __name__ == "__main__":

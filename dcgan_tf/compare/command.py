@@ -10,11 +10,12 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.report.command import check_run
 
 MOST = 30  # runs; for more there are no lines that can be told apart
+FORMATS = ("text", "md", "csv", "latex", "json")  # of the table
 MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
 
 
-def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path]:
-    """Read the runs, each once, and the plot's file, without importing NumPy.
+def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path, str]:
+    """Read the runs, each once, the plot's file and the table's format, without NumPy.
 
     Raises:
         UserError: an unknown flag, a folder that is no run, fewer than two, no name of a PNG, or
@@ -29,6 +30,8 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
     )
     parser.add_argument("runs", nargs="*", metavar="RUN", help="directories of runs, two or more")
     parser.add_argument("--out", metavar="FILE", help="the plot; compare.png beside the first run")
+    words = f"of the table: {', '.join(FORMATS)} [text]"
+    parser.add_argument("--format", default="text", choices=FORMATS, metavar="NAME", help=words)
     args = parser.parse_args(argv)
     folders = dict.fromkeys(Path(at_home("RUN", folder)) for folder in args.runs)
     runs = tuple(map(Run, folders))
@@ -43,7 +46,11 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
         out = runs[0].root.resolve().parent / "compare.png"
     else:
         out = Path(at_home("--out", args.out))
+    _check_out(out)
+    return runs, out, args.format
+
+
+def _check_out(out):
     if out.suffix.lower() != ".png":
         raise UserError("expected the name of a PNG, such as compare.png", flag=f"--out {out}")
     check_place(out, "plot of this command", "--out", "\0".join(*MARK.items()).encode())
-    return runs, out

@@ -1,6 +1,14 @@
-"""Differing settings and the results of several runs, as a table and a plot."""
+"""Differing settings and the results of several runs, as a table and a plot.
 
+Runs that differ in `seed` alone are one column: mean ± sample standard deviation, and their number.
+"""
+
+import csv
+import io
+import json
 import logging
+import re
+import statistics
 from itertools import groupby
 from pathlib import Path
 
@@ -14,31 +22,40 @@ from dcgan_tf.report.page import compared, tell_apart
 
 log = logging.getLogger(__name__)
 
-ACROSS = 6  # runs that stand side by side; more stand one below the other
+ACROSS = 6  # columns that stand side by side; more stand one below the other
 WIDTH = 28  # characters of a name or a value
 NONE = "-"
 COLORS = 10  # of Matplotlib's default cycle; then the lines are dotted, then dashed
 STYLES = ("-", ":", "--", "-.")
 TRAINING = {  # columns of a run's epochs, of which the last value is shown
-    "epochs": ("epoch", ","),
-    "images seen": ("images_seen", ","),
+    "epochs": ("epoch", ",.0f"),
+    "images seen": ("images_seen", ",.0f"),
     "d_loss, last epoch": ("d_loss", ".3f"),
     "g_loss, last epoch": ("g_loss", ".3f"),
     "pixel variation, last epoch": ("diversity", ".2f"),
 }
 
 
-def compare(runs: tuple[Run, ...], out: Path):
+def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
     """Print the table, draw the plot, and say what could not be read."""
     read = [contents(run, 1) for run in runs]
     shown = [found for _, found in read]
     tell_apart(shown)
-    groups = _scores_by_run(shown)
-    log.info(_table(shown, groups))
+    scores = _scores_by_run(shown)
+    rows, notes = _rows(shown, scores)
+    table, records = _group(shown, rows)
+    for own in (record["runs"] for record in records if record["n"] > 1):
+        notes.append(f"{own[0]}: mean ± standard deviation of {', '.join(own)}")
+    if form == "text":
+        log.info(printable("\n".join([_text(table), *notes])))
+    else:
+        print(_written(table, records, form))
+        for note in notes:
+            log.info(printable(note))
     for files, found in read:
         for note in files.notes:
             log.warning(f"{found['name']}: {note}")
-    _draw(shown, groups[0] if groups else {}, out)
+    _draw(shown, scores[0] if scores else {}, out)
     log.info(f"plot: {out}")
 
 
@@ -57,56 +74,41 @@ def _scores_by_run(shown):
     return sorted(groups, key=len, reverse=True)
 
 
-def _table(shown, groups):
-    """The runs side by side, or one below the other where there are many."""
-    rows = [["", *(_shorten(found["name"], end=True) for found in shown)]]
-    rows += _settings(shown)
-    rows += _training(shown)
-    notes, first = [], None
+def _rows(shown, groups):
+    """Rows (head, value of each run, format of a number), and notes on the scores."""
+    rows = [*_settings(shown), *_training(shown)]
+    notes = []
     for number, scores in enumerate(groups, start=1):
-        some = next(iter(scores.values()))[0]
-        first = first or some
+        some, first = (next(iter(group.values()))[0] for group in (scores, groups[0]))
         mark = f" ({number})" if len(groups) > 1 else ""
         rows += _score_rows(scores, len(shown), some["name"], mark)
         notes.append(_explain_scores(some, mark, first))
-    rows = [[_shorten(text) for text in row] for row in rows]
-    if len(shown) > ACROSS:
-        rows = [list(column) for column in zip(*rows, strict=True)]
-    return printable("\n".join([_align(rows), *notes]))
+    return rows, notes
 
 
 def _settings(shown):
     """The settings in which the runs differ."""
-    values = [
-        {
-            row["name"]: row["value"]
-            for group in found["settings"].get("groups", [])
-            for row in group["rows"]
-        }
-        for found in shown
-    ]
+    values = [_settings_of(found) for found in shown]
     names = dict.fromkeys(name for own in values for name in own)
-    rows = [[name, *(own.get(name, NONE) or '""' for own in values)] for name in names]
-    return [row for row in rows if len(set(row[1:])) > 1]
+    rows = [(name, [own.get(name, NONE) or '""' for own in values], "") for name in names]
+    return [row for row in rows if len(set(row[1])) > 1]
+
+
+def _settings_of(found):
+    groups = found["settings"].get("groups", [])
+    return {row["name"]: row["value"] for group in groups for row in group["rows"]}
 
 
 def _training(shown):
     """How far each run came, its last losses, its speed."""
     rows = [
-        [title, *(_number((found["epochs"].get(name) or [None])[-1], form) for found in shown)]
+        (title, [(found["epochs"].get(name) or [None])[-1] for found in shown], form)
         for title, (name, form) in TRAINING.items()
     ]
     speeds = [found["speed"] for found in shown]
     minutes = [speed["seconds"] / 60 if speed else None for speed in speeds]
-    return [
-        *rows,
-        ["images a second", *(_number(own.get("images_per_second"), ",.0f") for own in speeds)],
-        ["minutes", *(_number(value, ",.1f") for value in minutes)],
-    ]
-
-
-def _number(value, form):
-    return NONE if value is None else format(value, form)
+    rates = [speed.get("images_per_second") for speed in speeds]
+    return [*rows, ("images a second", rates, ",.0f"), ("minutes", minutes, ",.1f")]
 
 
 def _score_rows(scores, count, name, mark):
@@ -114,19 +116,17 @@ def _score_rows(scores, count, name, mark):
     best = {run: min(own, key=lambda score: score["values"][name]) for run, own in scores.items()}
     newest = {run: own[-1] for run, own in scores.items()}
 
-    def row(head, chosen, text):
-        cells = (text(chosen[run]) if run in chosen else NONE for run in range(count))
-        return [head + mark, *cells]
+    def row(head, chosen, key):
+        values = [chosen[run]["values"].get(key) if run in chosen else None for run in range(count)]
+        return f"{head}{mark}", values, key
 
+    others = [row(f"its {LABELS[other]}", best, other) for other in LABELS if other != name]
+    epochs = [best[run]["epoch"] if run in best else None for run in range(count)]
     return [
-        row(f"{LABELS[name]}, newest", newest, lambda score: cell(score["values"], name)),
-        row(f"{LABELS[name]}, lowest", best, lambda score: cell(score["values"], name)),
-        row("its epoch", best, lambda score: str(score["epoch"] or NONE)),
-        *(
-            row(f"its {LABELS[other]}", best, lambda score, n=other: cell(score["values"], n))
-            for other in LABELS
-            if other != name and any(s["values"].get(other) is not None for s in best.values())
-        ),
+        row(f"{LABELS[name]}, newest", newest, name),
+        row(f"{LABELS[name]}, lowest", best, name),
+        (f"its epoch{mark}", epochs, ",.0f"),
+        *(other for other in others if any(value is not None for value in other[1])),
     ]
 
 
@@ -141,6 +141,63 @@ def _explain_scores(score, mark, first):
     return text + (f"; not comparable with (1): {why}" if why else "")
 
 
+def _group(shown, rows):
+    """The table, a column for the runs that differ in seed alone, and the same as records."""
+    columns: list[tuple[dict, dict]] = []  # settings but for the seed, {seed: place of the run}
+    for place, found in enumerate(shown):
+        settings = _settings_of(found)
+        seed = settings.pop("seed", None)
+        fits = (runs for known, runs in columns if known == settings and seed not in runs)
+        runs = next(fits, {}) if settings else {}  # unreadable settings are like no others
+        if not runs:
+            columns.append((settings, runs))
+        runs[seed] = place
+    groups = [list(runs.values()) for _, runs in columns]
+    names = [[shown[place]["name"] for place in places] for places in groups]
+    table = [["", *(own[0] for own in names)]]
+    if len(names) < len(shown):
+        table += [["n", *(str(len(own)) for own in names)]]
+    records: list[dict] = [{"name": own[0], "runs": own, "n": len(own)} for own in names]
+    for head, values, form in rows:
+        cells = [_cell([values[place] for place in places], form) for places in groups]
+        table.append([head, *(text for text, _ in cells)])
+        for record, (_, value) in zip(records, cells, strict=True):
+            record[head] = value
+    return table, records
+
+
+def _cell(values, form):
+    """The text of some runs' values, and the same for JSON."""
+    known = [value for value in values if value is not None]
+    if not known or isinstance(known[0], str):
+        text = ", ".join(dict.fromkeys(known)) or NONE
+        return text, text if known else None
+
+    def show(number):
+        return cell({form: number}, form) if form in LABELS else format(number, form)
+
+    mean = statistics.fmean(known)
+    if len(set(known)) == 1:
+        return show(known[0]), known[0]
+    spread = statistics.stdev(known)
+    few = f" (n = {len(known)})" if len(known) < len(values) else ""
+    record = {"mean": mean, "sd": spread, "n": len(known)}
+    return f"{show(mean)} ± {show(spread)}{few}", record
+
+
+def _text(table):
+    """The columns side by side, or one below the other where there are many."""
+    rows = [[_shorten(text, end=not number) for text in row] for number, row in enumerate(table)]
+    if len(table[0]) > ACROSS + 1:
+        rows = [list(column) for column in zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *others in rows:
+        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]))
+    return "\n".join(lines)
+
+
 def _shorten(text, end=False):
     """At most WIDTH characters; of the names of a sweep the end, in which they differ."""
     if len(text) <= WIDTH:
@@ -148,14 +205,41 @@ def _shorten(text, end=False):
     return "..." + text[3 - WIDTH :] if end else text[: WIDTH - 3] + "..."
 
 
-def _align(rows):
-    """Columns as wide as they need be, the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]))
-    return "\n".join(lines)
+def _written(table, records, form):
+    """The table in another format, a line for each column of the text."""
+    if form == "json":
+        return json.dumps(records, indent=1)
+    lines = [list(map(printable, column)) for column in zip(*table, strict=True)]
+    if form == "csv":
+        flat = [_flat(record) for record in records]
+        columns = list(dict.fromkeys(name for line in flat for name in line))
+        writer = csv.DictWriter(file := io.StringIO(), columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(flat)
+        return file.getvalue().rstrip()
+    if form == "md":
+        rows = [[text.replace("|", "\\|") for text in line] for line in lines]
+        rows.insert(1, ["---", *["---:"] * (len(table) - 1)])
+        return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    rows = [" & ".join(map(_latex, line)) + r" \\" for line in lines]
+    begin = rf"\begin{{tabular}}{{l{'r' * (len(table) - 1)}}}"
+    return "\n".join([begin, r"\hline", rows[0], r"\hline", *rows[1:], r"\hline", r"\end{tabular}"])
+
+
+def _flat(record):
+    """A record with each standard deviation in a column of its own."""
+    flat = {"name": record["name"], "n": record["n"]}
+    for name, value in record.items():
+        if isinstance(value, dict):
+            flat |= {name: value["mean"], f"{name} sd": value["sd"]}
+        elif name != "runs":
+            flat[name] = value
+    return flat
+
+
+def _latex(text):
+    words = {"\\": r"\textbackslash{}", "±": r"$\pm$", "~": r"\~{}", "^": r"\^{}"}
+    return re.sub(r"[\\±~^&%$#_{}]", lambda match: words.get(match[0], "\\" + match[0]), text)
 
 
 def _draw(shown, scores, out):

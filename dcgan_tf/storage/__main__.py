@@ -24,11 +24,11 @@ from dcgan_tf.common.log import on_one_line, speak
 log = logging.getLogger(__name__)
 
 PLACES = ("data/packs", "data/features")
-FILES = {
-    "pack": {"manifest.json", "pixels.npy", "pixels.u8"},
-    "features": {"entry.json", "features.npy", "logits.npy", "statistics.npz"},
+# The record of each kind, a key that it has, and the other files.
+KINDS = {
+    "pack": ("manifest.json", "pixels_sha256", {"pixels.npy", "pixels.u8"}),
+    "features": ("entry.json", "recipe", {"features.npy", "logits.npy", "statistics.npz"}),
 }
-RECORDS = {"pack": ("manifest.json", "pixels_sha256"), "features": ("entry.json", "recipe")}
 
 
 def parse_storage(argv=None) -> Namespace:
@@ -52,20 +52,13 @@ def parse_storage(argv=None) -> Namespace:
 
 @dataclass(frozen=True)
 class Entry:
-    """One folder that was made for later runs.
-
-    Attributes:
-        kind: "pack", "features" or "unfinished".
-        size: bytes.
-        used: when it was last used, seconds since 1970.
-        what: what is in it, in words.
-    """
+    """One folder that was made for later runs."""
 
     path: Path
-    kind: str
-    size: int
-    used: float
-    what: str
+    kind: str  # "pack", "features" or "unfinished"
+    size: int  # bytes
+    used: float  # when it was last used, seconds since 1970
+    what: str  # is in it, in words
 
 
 def entries(place: Path) -> list[Entry]:
@@ -76,8 +69,7 @@ def entries(place: Path) -> list[Entry]:
     """
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; expected one of packs or of features")
-    own = None if place.is_symlink() else _entry(place)
-    if own:
+    if not place.is_symlink() and (own := _entry(place)):
         return [own]
     inside = sorted(place.iterdir())
     found = [_entry(path) for path in inside if path.is_dir() and not path.is_symlink()]
@@ -88,16 +80,13 @@ def entries(place: Path) -> list[Entry]:
 
 def _entry(path):
     """Read the entry in a folder; None where anything else is in it."""
-    try:
-        files = {file.name: file.stat(follow_symlinks=False) for file in os.scandir(path)}
-    except OSError:
-        return None
+    files = {file.name: file.lstat() for file in path.iterdir()}
     size = sum(status.st_size for status in files.values())
     used = max((status.st_mtime for status in files.values()), default=path.stat().st_mtime)
     if is_unfinished(path):
         return Entry(path, "unfinished", size, used, "unfinished")
-    for kind, (name, key) in RECORDS.items():
-        if name in files and files.keys() <= FILES[kind]:
+    for kind, (name, key, others) in KINDS.items():
+        if name in files and files.keys() <= {name, *others}:
             record = read_json(path / name, limits.MANIFEST_BYTES)
             if key in record:
                 return Entry(path, kind, size, used, _words(kind, record))
@@ -112,43 +101,35 @@ def _words(kind, record):
 
 
 def _delete(entry):
-    """Delete the files of an entry, then its folder, unless a program is making it just now."""
+    """Delete the files of an entry, then its folder, unless a program is making it now."""
     try:
         if entry.kind == "unfinished":
             return delete_unfinished(entry.path)
         with filelock.FileLock(f"{entry.path}.lock", timeout=0) as lock:
-            for file in list(os.scandir(entry.path)):
-                os.unlink(file.path)
-            os.rmdir(entry.path)
+            for file in entry.path.iterdir():
+                file.unlink()
+            entry.path.rmdir()
             with contextlib.suppress(PermissionError):  # Windows deletes it when it is free
                 os.unlink(lock.lock_file)
     except filelock.Timeout:
-        raise UserError(f"{entry.path}: being made by another program; wait for it") from None
+        raise UserError(f"{entry.path}: another program is making it; wait for it") from None
 
 
 def main(argv=None):
-    """List what there is, and delete it where that is asked for."""
+    """List the entries, and delete them with --clear."""
     args = parse_storage(argv)
     speak()
     latest = time.time() - args.unused * 86_400
     found = [entry for place in args.places for entry in entries(place) if entry.used <= latest]
     for entry in sorted(found, key=lambda entry: entry.used):
         day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
-        line = f"{limits.in_words(entry.size):>12}  {day}  {entry.path}  {entry.what}"
-        log.info(on_one_line(line))
+        size = limits.in_words(entry.size)
+        log.info(on_one_line(f"{size:>12}  {day}  {entry.path}  {entry.what}"))
         if args.clear:
             _delete(entry)
-    total = limits.in_words(sum(entry.size for entry in found))
-    if args.clear:
-        log.info(f"deleted: {len(found)}, {total}; each is made again when a run needs it")
-    else:
-        log.info(f"{len(found)} of them, {total}, with the day of their last use")
-
-
-def run():
-    """Run as a program."""
-    leave(run_command(main))
+    total = f"{len(found)} of them, {limits.in_words(sum(entry.size for entry in found))}"
+    log.info(f"deleted: {total}" if args.clear else f"{total}, with the day of their last use")
 
 
 if __name__ == "__main__":
-    run()
+    leave(run_command(main))

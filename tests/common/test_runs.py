@@ -193,7 +193,7 @@ def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     (here / "runs/notes").mkdir()
     assert runs.existing(Run("runs/notes")).root == Path("runs/notes")
     listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
-    with refused(f"nope: no such folder; there are {listed}"):
+    with refused(f"nope: no such folder; there are {listed} and 2 more"):
         pretrained.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
 
 

@@ -1,5 +1,9 @@
 """Runs side by side: what differs, what may be compared, and a plot."""
 
+import csv
+import io
+import json
+import os
 import re
 import subprocess
 import sys
@@ -9,12 +13,10 @@ import numpy as np
 import pytest
 from helpers import REPO, put_special, refused
 from PIL import Image
-from programs import run_program
 from tiny_run import EPOCHS, HOSTILE, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import CONFIGS, read_config
-from dcgan_tf.compare import command
 from dcgan_tf.compare.__main__ import main
 from dcgan_tf.compare.comparing import ACROSS
 
@@ -62,45 +64,76 @@ def test_what_differs_stands_side_by_side(runs, capsys):
     ]
 
 
-def test_scores_with_other_stamps_stand_apart_and_say_why(runs, tmp_path, capsys):
-    other = make_run(tmp_path / "other")
+def test_only_scores_of_one_protocol_stand_in_a_row(runs, tmp_path, capsys):
+    other, fid = make_run(tmp_path / "other"), make_run(tmp_path / "fid")
     write_lines(other.evaluation, [score(2, 0.1, size=32)])
-    lines = compare(capsys, *runs, other)
-    rows = {name: values for name, *values in lines[1:]}
-    assert rows["FID-768, lowest (1)"] == ["0.7000", "0.6000", "-"]
-    assert rows["FID-768, lowest (2)"] == ["-", "-", "0.1000"]
-    notes = [line[0] for line in lines if line[0].startswith("scores (")]
-    assert "not comparable" not in notes[0]
-    assert "not comparable with (1): size 64 and 32" in notes[1]
-
-
-def test_fid_and_fid_768_are_never_in_one_row(runs, tmp_path, capsys):
-    other = make_run(tmp_path / "other")
     record = score(2, 9.0, layer="pool_3")
     record["fid"], record["floor"] = record.pop("fid_768"), None
-    write_lines(other.evaluation, [record])
-    rows = {name: values for name, *values in compare(capsys, *runs, other)[1:]}
-    assert rows["FID, lowest (2)"] == ["-", "-", "9.0000"]
-    assert rows["FID-768, lowest (1)"][2] == "-"
+    write_lines(fid.evaluation, [record])
+    lines = compare(capsys, *runs, other, fid)
+    rows = {name: values for name, *values in lines[1:]}
+    assert rows["FID-768, lowest (1)"] == ["0.7000", "0.6000", "-", "-"]
+    assert rows["FID, lowest (2)"] == ["-", "-", "-", "9.0000"]
+    assert rows["FID-768, lowest (3)"] == ["-", "-", "0.1000", "-"]
+    notes = [line[0] for line in lines if line[0].startswith("scores (")]
+    assert "not comparable" not in notes[0]
+    assert "not comparable with (1): size 64 and 32" in notes[2]
 
 
-def test_many_runs_stand_below_each_other(tmp_path, capsys):
-    runs = [
-        make_run(tmp_path / f"seed-{seed}", epochs=2, config=replace(DEMO, seed=seed))
-        for seed in range(ACROSS + 1)
-    ]
+def test_many_runs_stand_below_each_other_and_their_names_differ(tmp_path, capsys):
+    long = ["x" * 30 + end for end in "12345"]
+    runs = [make_run(tmp_path / name, epochs=2) for name in ("a/one", "b/one", *long)]
     head, *lines = compare(capsys, *runs)
-    assert head[:3] == ["seed", "epochs", "images seen"]
-    assert [line[:3] for line in lines[: len(runs)]] == [
-        [f"seed-{seed}", str(seed), "2"] for seed in range(len(runs))
-    ]
+    assert len(runs) == ACROSS + 1 and head[:3] == ["epochs", "images seen", "d_loss, last epoch"]
+    names = ["a/one", "b/one", *("..." + "x" * 24 + end for end in "12345")]
+    assert [line[:2] for line in lines[: len(runs)]] == [[name, "2"] for name in names]
 
 
-def test_names_differ_in_the_table(tmp_path, capsys):
-    long = ["x" * 30 + end for end in "12"]
-    runs = [make_run(tmp_path / name) for name in ("a/one", "b/one", *long)]
-    names = compare(capsys, *runs)[0]
-    assert names == ["a/one", "b/one", *("..." + "x" * 24 + end for end in "12")]
+@pytest.fixture
+def seeds(tmp_path):
+    """Five runs: three seeds of one recipe, two of another; one has the same seed again."""
+    runs = []
+    for name, seed, loss in (("a0", 0, "hinge"), ("b_0", 0, "non_saturating"), ("a1", 1, "hinge")):
+        runs.append(make_run(tmp_path / name, config=replace(DEMO, seed=seed, loss=loss)))
+        write_lines(runs[-1].evaluation, [score(2, 0.5 + seed / 10)])
+    runs.append(make_run(tmp_path / "a2", epochs=3, config=replace(DEMO, seed=2, loss="hinge")))
+    runs.append(make_run(tmp_path / "again", config=replace(DEMO, seed=1, loss="hinge")))
+    for run in runs[-2:]:
+        run.evaluation.unlink()
+    return [str(run.root) for run in runs]
+
+
+def test_runs_that_differ_in_seed_alone_are_one_column_with_mean_and_deviation(seeds, capsys):
+    main(seeds)
+    head, *lines = [re.split("  +", line.strip()) for line in capsys.readouterr().out.splitlines()]
+    rows = {name: values for name, *values in lines}
+    assert head == ["a0", "b_0", "again"] and rows["n"] == ["3", "1", "1"]
+    assert rows["seed"] == ["0, 1, 2", "0", "1"] and rows["loss"][:2] == ["hinge", "non_saturating"]
+    assert rows["epochs"] == ["5 ± 2", "6", "6"]
+    assert rows["FID-768, lowest"] == ["0.5500 ± 0.0707 (n = 2)", "0.5000", "-"]
+    assert ["a0: mean ± standard deviation of a0, a1, a2"] in lines
+
+
+def test_the_table_comes_in_the_formats_of_papers_and_programs(seeds, capsys):
+    written = {}
+    for form in ("md", "csv", "latex", "json"):
+        main([*seeds, "--format", form])
+        said = capsys.readouterr()
+        written[form] = said.out
+        assert "plot: " in said.err and "scores: against" in said.err
+    markdown = written["md"].splitlines()
+    assert markdown[0].startswith("|  | n | seed |") and markdown[1].startswith("| --- | ---: |")
+    assert markdown[2].startswith("| a0 | 3 | 0, 1, 2 | hinge | 5 ± 2 |")
+    latex = written["latex"].splitlines()
+    assert latex[0].startswith(r"\begin{tabular}{lr") and latex[-1] == r"\end{tabular}"
+    assert latex[5].startswith(r"b\_0 & 1 & 0 & non\_saturating & 6 &")
+    assert r"0.5500 $\pm$ 0.0707 (n = 2)" in latex[4]
+    first, *_, last = csv.DictReader(io.StringIO(written["csv"]))
+    assert (first["n"], first["epochs"], last["name"]) == ("3", "5.0", "again")
+    assert float(first["FID-768, lowest sd"]) == pytest.approx(0.0707, abs=1e-4)
+    record = json.loads(written["json"])[0]
+    assert record["runs"] == ["a0", "a1", "a2"] and record["FID-768, lowest"]["n"] == 2
+    assert record["FID-768, lowest"]["mean"] == pytest.approx(0.55)
 
 
 def test_what_is_missing_or_damaged_is_said(runs, capsys):
@@ -117,21 +150,6 @@ def test_what_is_missing_or_damaged_is_said(runs, capsys):
     assert "warning: one: the settings cannot be read" in told
 
 
-def test_the_matplotlib_backend_of_a_notebook_is_not_used(runs):
-    words = ("-m", "dcgan_tf.compare", *(run.root for run in runs))
-    done = run_program(words, REPO, {"MPLBACKEND": "module://matplotlib_inline.backend_inline"})
-    assert done.returncode == 0, done.stderr
-    assert (runs[0].root.parent / "compare.png").is_file() and done.stderr == ""
-
-
-@pytest.mark.parametrize("kind", ["pipe", "device", "huge"])
-def test_a_place_that_is_no_regular_file_is_refused(runs, tmp_path, kind):
-    out = tmp_path / "x.png"
-    put_special(out, kind)
-    with refused(f"--out {out}: a file that is no plot"):
-        command.parse_compare([*(str(run.root) for run in runs), "--out", str(out)])
-
-
 def test_names_that_would_steer_a_terminal_are_escaped(runs, tmp_path, capsys):
     odd = make_run(
         tmp_path / "\x1b[31mred", config=replace(DEMO, data=HOSTILE + "\x1b[0m" + "x" * 99)
@@ -141,42 +159,35 @@ def test_names_that_would_steer_a_terminal_are_escaped(runs, tmp_path, capsys):
     assert "\x1b" not in out and "\\x1b[31mred" in out and "x" * 99 not in out
 
 
-def colours(path):
-    """The number of pixels of each of the first two colours of Matplotlib's cycle."""
+def colors(path):
+    """The number of pixels of each of the first two colors of Matplotlib's cycle."""
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB")).astype(int)
     return [int((abs(pixels - c).max(-1) < 9).sum()) for c in ((31, 119, 180), (255, 127, 14))]
 
 
 @pytest.mark.slow
-def test_the_plot_has_a_line_for_each_run(runs, tmp_path, capsys):
-    compare(capsys, *runs)
-    assert min(colours(tmp_path / "compare.png")) > 300
-    compare(capsys, *runs, out=tmp_path / "with.png")
+def test_the_plot_has_a_line_for_each_run_and_scores_or_outputs_below(runs, tmp_path, capsys):
+    def drawn(name):
+        compare(capsys, *runs, out=tmp_path / name)
+        with Image.open(tmp_path / name) as image:
+            return np.asarray(image)
+
+    scores = drawn("scores.png")
+    assert min(colors(tmp_path / "scores.png")) > 300
     for run in runs:
         run.evaluation.unlink()
-    compare(capsys, *runs, out=tmp_path / "without.png")
-    pictures = [np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("with", "without")]
-    assert pictures[0].shape == pictures[1].shape and (pictures[0] != pictures[1]).any()
-    runs[0].metrics.unlink()
-    compare(capsys, *runs, out=tmp_path / "one.png")
-    first, second = colours(tmp_path / "one.png")
-    assert 0 < first < 100 < second  # the first is in the legend alone
-
-
-@pytest.mark.slow
-def test_where_no_score_can_be_placed_the_beliefs_are_drawn(runs, tmp_path, capsys):
-    for run in runs:
-        run.evaluation.unlink()
-    compare(capsys, *runs, out=tmp_path / "beliefs.png")
-    for run in runs:
+    outputs = drawn("outputs.png")
+    assert scores.shape == outputs.shape and (scores != outputs).any()
+    for run in runs:  # at an epoch that no run has
         write_lines(run.evaluation, [score(99, 0.5) | {"floor": None}])
-    compare(capsys, *runs, out=tmp_path / "scores.png")
-    runs[1].metrics.unlink()
+    np.testing.assert_array_equal(drawn("unplaced.png"), outputs)
     runs[0].metrics.unlink()
-    compare(capsys, *runs, out=tmp_path / "nothing.png")  # with no warning of an empty legend
-    pictures = [np.asarray(Image.open(tmp_path / f"{n}.png")) for n in ("beliefs", "scores")]
-    np.testing.assert_array_equal(*pictures)
+    drawn("one.png")
+    first, second = colors(tmp_path / "one.png")
+    assert 0 < first < 100 < second  # the first is in the legend alone
+    runs[1].metrics.unlink()
+    drawn("none.png")  # with no warning of an empty legend
 
 
 @pytest.mark.parametrize(
@@ -190,31 +201,31 @@ def test_where_no_score_can_be_placed_the_beliefs_are_drawn(runs, tmp_path, caps
         (["one", "two", "--out", "x.jpg"], ["--out x.jpg: expected the name of a PNG"]),
         (["one", "two", "--out", "no/x.png"], ["--out no/x.png: there is no folder no"]),
         (["one", "two", "--ouut", "x.png"], ["did you mean --out?"]),
+        (["one", "two", "--format", "html"], ["invalid choice: 'html'"]),
     ],
 )
-def test_mistakes_are_refused_in_a_line(argv, words, runs, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "empty").mkdir()
+def test_mistakes_are_refused_in_a_line(argv, words, runs, here):
+    (here / "empty").mkdir()
     with refused(*words):
         main(argv)
-    assert not list(tmp_path.glob("**/*.jpg")) and not (tmp_path / "compare.png").exists()
+    assert not list(here.glob("**/*.jpg")) and not (here / "compare.png").exists()
 
 
 @pytest.mark.parametrize("flags", [(), ("--out", "mine.png")])
-def test_only_a_plot_of_its_own_is_replaced(flags, runs, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
+def test_only_a_plot_of_its_own_is_replaced(flags, runs, here, capsys):
     argv = [*(str(run.root) for run in runs), *flags]
-    out = tmp_path / (flags[-1] if flags else "compare.png")
+    out = here / (flags[-1] if flags else "compare.png")
+    for kind, words in (("pipe", "no plot"), ("huge", "no plot"), ("folder", "a folder")):
+        put_special(out, kind)
+        with refused(out.name, words):
+            main(argv)
+        out.rmdir() if kind == "folder" else out.unlink()
     Image.new("RGB", (8, 8)).save(out)
     theirs = out.read_bytes()
-    with refused(str(out.name), "no plot of this command", "--out"):
+    with refused(out.name, "no plot of this command", "--out"):
         main(argv)
     assert out.read_bytes() == theirs and not capsys.readouterr().out  # refused before any work
     out.unlink()
-    out.mkdir()
-    with refused(out.name, "a folder"):
-        main(argv)
-    out.rmdir()
     main(argv)
     first = out.read_bytes()
     runs[1].metrics.unlink()
@@ -223,17 +234,20 @@ def test_only_a_plot_of_its_own_is_replaced(flags, runs, tmp_path, monkeypatch, 
     with Image.open(out) as image:
         image.load()
         assert image.text["generator"] == "dcgan_tf compare"
-    assert {path.name for path in tmp_path.iterdir()} == {"one", "two", out.name}
+    assert {path.name for path in here.iterdir()} == {"one", "two", out.name}
 
 
 @pytest.mark.slow
-def test_the_command_needs_no_tensorflow(runs):
+def test_the_command_needs_no_tensorflow_and_no_backend_of_a_notebook(runs):
+    env = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+
     def call(*argv):
         line = [sys.executable, "-X", "importtime", "-m", "dcgan_tf.compare", *map(str, argv)]
-        return subprocess.run(line, cwd=REPO, capture_output=True, encoding="utf-8", timeout=60)
+        return subprocess.run(line, cwd=REPO, env=env, capture_output=True, encoding="utf-8")
 
     done = call(runs[0].root, runs[1].root)
     assert done.returncode == 0 and "batch_size" in done.stdout
+    assert (runs[0].root.parent / "compare.png").is_file()
     assert "dcgan_tf.compare.comparing" in done.stderr and "tensorflow" not in done.stderr
     done = call("--help")
     assert done.returncode == 0 and "numpy" not in done.stderr

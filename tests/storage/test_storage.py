@@ -105,7 +105,7 @@ def test_other_places_are_refused(place, kept):
 
 def test_a_pack_that_is_being_made_stays(kept):
     lock = filelock.FileLock(kept / f"{UNFINISHED}.lock")
-    with lock, pytest.raises(UserError, match="being made"):
+    with lock, pytest.raises(UserError, match="another program is making it"):
         main([str(kept / UNFINISHED), "--clear"])
     assert (kept / UNFINISHED / "pixels.npy").exists()
 
