@@ -7,17 +7,10 @@ import sys
 from dataclasses import replace
 
 import pytest
-from helpers import REPO, assert_refused, refused, resolved, train, write_files
+from helpers import REPO, refused, resolved, write_files
 
 from dcgan_tf.common.cli import run_command
-from dcgan_tf.common.config import (
-    FIELDS,
-    MIDWAY,
-    Config,
-    changed_fields,
-    flag,
-    groups,
-)
+from dcgan_tf.common.config import FIELDS, MIDWAY, Config, changed_fields, flag, groups
 from dcgan_tf.common.config_file import find_config, names, read_config, to_toml
 from dcgan_tf.common.datasets import CELEBA_CROP
 from dcgan_tf.common.errors import Interrupted, UserError
@@ -53,7 +46,7 @@ def other_values(name):
     if spec.type is bool:
         return {name: not spec.default}
     if spec.type is str:
-        return {name: 'a "quoted" \\ päth 😀\n'}
+        return {name: 'a "quoted" \\ päth 😀\n\x1b\x7f\x85'}
     if spec.type is int:
         return {name: spec.default + 1}
     return {name: spec.default / 2 + 0.0123}
@@ -146,17 +139,13 @@ def test_shipped_configs_resolve_and_survive_the_saved_file(name, tmp_path):
     assert find_config(name).read_text(encoding="utf-8").startswith(f"# {name}")
 
 
-@pytest.mark.parametrize("short", ["--sub", "--dry"])
-def test_no_abbreviations(short):
-    assert f"unknown flag {short};" in refusal(short, "5")
-
-
 @pytest.mark.parametrize(
     ("argv", "nearest"),
     [
         (["--epoch", "5"], "did you mean --epochs?"),
         (["--batchsize=5"], "did you mean --batch-size?"),
         (["--qqqqqq"], "see --help"),
+        (["--sub", "5"], "unknown flag --sub;"),  # no abbreviation either
         (["--loss", "bce"], "expected one of non_saturating, hinge, relativistic"),
         (["--ema", "0.999"], "did you mean --average?"),
         (["--r1-gamma", "10"], "did you mean --r1 or --r2?"),
@@ -220,22 +209,16 @@ def test_a_wrong_value_is_refused_by_name(name, text):
     [
         *("epochs = 0", "epochs = 2.0", "epochs = true", "epochs = [1]", "flip = 1", "data = 5"),
         *("g_channels = []", "g_channels = [1.5]", "width = nan", "epochs = 2026-01-01"),
+        *("epochs = ", "epochs 5", "epochs = 1\nepochs = 2"),  # no TOML
     ],
 )
-def test_a_wrong_value_in_a_file_is_refused_by_file_and_name(line, tmp_path):
+def test_what_is_wrong_in_a_file_is_refused_by_file_and_name(line, tmp_path):
     path = tmp_path / "own.toml"
     path.write_text(line + "\n")
     message = refusal("--config", path)
     key = line.split(" ")[0]
-    assert str(path) in message and "expected" in message
-    assert flag(key) in message or f" {key}:" in message
-
-
-@pytest.mark.parametrize("content", [b"epochs = ", b"epochs 5", b"a = 1\na = 2", b"\xff\xfe\x00"])
-def test_broken_toml_is_refused_by_file(content, tmp_path):
-    path = tmp_path / "own.toml"
-    path.write_bytes(content)
-    assert str(path) in refusal("--config", path)
+    assert str(path) in message
+    assert (f" {key}: got" in message and "expected" in message) or "not valid TOML" in message
 
 
 @pytest.mark.parametrize(
@@ -257,21 +240,12 @@ def test_auto_crop_is_the_datasets_own():
     assert resolved("--dataset", "folder").crop_box is None
 
 
-@pytest.mark.parametrize(
-    ("lines", "fits"),
-    [
-        ("average_power = 16.97\naverage_into_g = 0\n", True),  # as every older run has them
-        ("average = 'half_life'\naverage_power = 2.0\n", True),
-        ("average = 'power'\n", False),
-        ("average = 'half_life'\naverage_into_g = 100\n", False),
-    ],
-)
-def test_settings_of_older_versions_are_dropped_where_they_did_nothing(lines, fits, tmp_path):
+def test_settings_of_older_versions_are_dropped_where_they_did_nothing(tmp_path):
     path = tmp_path / "config.toml"
-    path.write_text(lines)
-    if fits:
-        assert read_config(path) in (Config(), Config(average="half_life"))
-    else:
+    path.write_text("average_power = 16.97\naverage_into_g = 0\n")  # as every older run has them
+    assert read_config(path) == Config()
+    for line in ("average = 'power'", "average = 'half_life'\naverage_into_g = 100"):
+        path.write_text(line)
         with refused(str(path), "no longer exist", 'average = "half_life"'):
             read_config(path)
 
@@ -300,23 +274,6 @@ def test_a_resumed_run_may_change_only_what_changes_no_result(name):
     }
     changed = changed_fields(Config(), replace(Config(), **values))
     assert set(changed) == set(values) - free
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("content", "argv", "word"),
-    [
-        (None, ["--epoch", "5"], "did you mean --epochs?"),
-        (None, ["--subset", "-1", "--run", "new"], "--subset"),
-        ("epoch = 5", ["--config", "own.toml", "--run", "new"], "epochs"),
-    ],
-)
-def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(content, argv, word, tmp_path):
-    if content:
-        (tmp_path / "own.toml").write_text(content)
-    before = sorted(tmp_path.iterdir())
-    assert_refused(train(*argv, cwd=tmp_path), word)
-    assert sorted(tmp_path.iterdir()) == before
 
 
 LARGE = {
@@ -358,17 +315,18 @@ LINES = [
 ]
 
 
-def test_help_and_refusals_wait_for_no_large_package(tmp_path):
+def test_help_and_refusals_wait_for_no_large_package_and_leave_nothing(tmp_path):
     """The promise is an answer in under 0.3 s; what breaks it is an import of one of these."""
     write_files(tmp_path, {"bad.toml": b"width = 'x'\n", "x": b"", "full/mine": b""})
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "config.toml").write_text(to_toml(Config()))
-    given = json.dumps([LINES, str(REPO), sorted(LARGE)])
+    given, before = json.dumps([LINES, str(REPO), sorted(LARGE)]), sorted(tmp_path.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", AT_ONCE, given], cwd=tmp_path, capture_output=True, encoding="utf-8"
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("error: ") == sum("--help" not in line for line in LINES)
+    assert "did you mean --epochs?" in done.stderr and sorted(tmp_path.rglob("*")) == before
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Hostile flags and config files, made from seeds: one line and exit code 2, or a config that its
 own file gives back. In both cases nothing is written and little memory is taken."""
 
-import os
 import random
 
 import pytest
@@ -86,34 +85,9 @@ def test_hostile_config_files(seed, bounded, here, capsys):
         config_of(["--config", "own.toml"], capsys)
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_every_name_survives_the_saved_file(seed, here, capsys):
-    rng = random.Random(seed)
-    kinds = [
-        b"\x01\x1b\x7f\x85\"'\\#,",
-        range(1, 0xA0),
-        range(0x2000, 0x2070),
-        range(0x1F600, 0x1F640),
-    ]
-    name = "".join(chr(rng.choice(rng.choice(kinds))) for _ in range(rng.randrange(1, 40)))
-    name = os.fsdecode(os.fsencode(f"./{name}"))  # as the operating system hands it over
-    config = parse_training([f"--data={name}", f"--packs={name}", "--subset=0"]).config
-    (here / "own.toml").write_text(to_toml(config), encoding="utf-8")
-    saved = read_config(here / "own.toml")
-    assert saved == config and saved.data == name
-
-
-@pytest.mark.parametrize("kind", [*SPECIAL, "utf-16", "locked"])
+@pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_config_file(kind, bounded, here, capsys):
-    path = here / "own.toml"
-    if kind in SPECIAL:
-        put_special(path, kind)
-    else:
-        path.write_text("epochs = 5\n", encoding="utf-16" if kind == "utf-16" else "utf-8")
-    if kind == "locked":
-        path.chmod(0)
-        if os.access(path, os.R_OK):
-            pytest.skip("this user may read everything")
+    put_special(here / "own.toml", kind)
     assert config_of(["--config", "own.toml"], capsys) is None
 
 

@@ -1,6 +1,5 @@
 """A run's directory is nobody else's, and what is written there is whole."""
 
-import errno
 import json
 import os
 import subprocess
@@ -13,9 +12,9 @@ import pytest
 from helpers import REPO, refused, resolved, write_files
 
 from dcgan_tf.common import files, pretrained, runs
-from dcgan_tf.common.atomic_write import replacing, write_lines, write_text
+from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import read_config, to_toml
-from dcgan_tf.common.errors import IN_USE, Interrupted, UserError, describe
+from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run, sample_file, sample_files
 from dcgan_tf.train import run_lock
@@ -33,7 +32,7 @@ def saved_run(root, config=None):
     return Run(root)
 
 
-def test_processes_never_share_a_directory(tmp_path):
+def test_processes_never_share_a_directory_and_numbers_go_on_after_the_highest(tmp_path):
     code = (
         f"import sys; sys.path.insert(0, {str(REPO)!r})\n"
         "from pathlib import Path; from dcgan_tf.common.files import next_directory\n"
@@ -45,92 +44,39 @@ def test_processes_never_share_a_directory(tmp_path):
     ]
     made = [name for process in started for name in process.communicate()[0].split()]
     assert sorted(made) == [f"{n:04d}-x" for n in range(1, 61)]
-
-
-def test_numbers_go_on_after_the_highest(tmp_path):
-    for name in ("0007-demo", "0003", "notes", ".hidden"):
-        (tmp_path / name).mkdir()
-    assert files.next_directory(tmp_path, "celeba").name == "0008-celeba"
-    assert files.next_directory(tmp_path).name == "0009"
-
-
-@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError])
-def test_replacing_writes_nothing_when_interrupted(error, tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
-    with pytest.raises(error), replacing(path) as temporary:
-        temporary.write_text("half")
-        raise error
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_replacing_never_writes_through_a_link(tmp_path):
-    path, precious = tmp_path / "a.txt", tmp_path / "precious"
-    precious.write_text("x")
-    path.symlink_to(precious)
-    write_text(path, "newer")
-    assert (precious.read_text(), path.read_text()) == ("x", "newer")
-
-
-def test_a_folder_in_a_file_s_place_is_told_before_the_work(tmp_path):
-    (tmp_path / "a.png").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"a\.png"), replacing(tmp_path / "a.png"):
-        raise AssertionError("the work began")
-
-
-def test_a_full_disk_is_told_with_the_file_and_the_free_space(tmp_path):
-    path = tmp_path / "a.npz"
-    with pytest.raises(OSError) as caught, replacing(path) as temporary:
-        temporary.write_text("half")
-        raise OSError(errno.ENOSPC, "No space left on device")
-    assert caught.value.filename == str(path)
-    said = describe(caught.value)
-    assert "a.npz: No space left on device (" in said and " are free there)" in said
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_check_refuses_a_file(tmp_path):
-    (tmp_path / "a").write_text("")
-    with pytest.raises(UserError, match="this is a file"):
-        run_lock.check_run(Run(tmp_path / "a"), resolved())
+    for name in ("0067-demo", "0063", "notes", ".hidden"):
+        (tmp_path / "runs" / name).mkdir()
+    assert files.next_directory(tmp_path / "runs").name == "0068"
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
-def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
+def test_a_directory_that_is_no_run_is_refused(name, tmp_path):
     """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no config.toml"):
         run_lock.check_run(Run(tmp_path), resolved())
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="this is a file"):
+        run_lock.check_run(Run(tmp_path / "file"), resolved())
 
 
-@pytest.mark.parametrize("left", [None, ".lock", ".writing-0123456789ab-config.toml"])
-def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
+def test_a_new_an_empty_and_a_just_killed_directory_are_accepted(tmp_path):
     run_lock.check_run(Run(tmp_path / "new"), resolved())
-    if left:
-        (tmp_path / left).write_text("")
+    run_lock.check_run(Run(tmp_path), resolved())
+    write_files(tmp_path, {".lock": b"", ".writing-0123456789ab-config.toml": b""})
     run_lock.check_run(Run(tmp_path), resolved())
 
 
-def test_check_refuses_another_config_by_its_fields(tmp_path):
-    run = saved_run(tmp_path / "a", resolved("--width", 0.5))
+def test_a_resumed_run_keeps_its_settings_but_those_that_may_change(tmp_path):
+    config = resolved("--width", 0.5)
+    run = saved_run(tmp_path / "a", config)
+    run_lock.check_run(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
     with pytest.raises(UserError) as caught:
         run_lock.check_run(run, resolved("--width", 0.25, "--seed", 1, "--epochs", 3))
     assert "width 0.5, you asked for 0.25; seed 0, you asked for 1)" in str(caught.value)
-
-
-def test_check_allows_what_may_change(tmp_path):
-    config = resolved()
-    run = saved_run(tmp_path / "a", config)
-    run_lock.check_run(run, config)
-    run_lock.check_run(run, replace(config, epochs=900, packs="elsewhere", tensorboard=False))
-
-
-def test_check_refuses_a_damaged_config_by_its_file(tmp_path):
-    run = saved_run(tmp_path / "a")
     run.config.write_text("epochs = ")
     with pytest.raises(UserError, match=r"config\.toml: not valid TOML"):
-        run_lock.check_run(run, resolved())
+        run_lock.check_run(run, config)
 
 
 def test_claim_makes_a_numbered_run_with_config_and_versions(here):
@@ -152,23 +98,17 @@ def test_claim_refuses_a_live_owner_with_its_own_code(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("error", [UserError("x"), Interrupted(15), OSError("full")])
-def test_a_run_that_never_began_leaves_no_directory(error, here):
-    with pytest.raises(type(error)), run_lock.claim(request()):
-        raise error
-    assert list(here.iterdir()) == []
-
-
-def test_a_run_that_began_is_kept_whatever_stops_it(here):
+def test_a_run_that_never_began_leaves_no_directory_and_one_that_began_is_kept(here, monkeypatch):
+    for error in (UserError("x"), Interrupted(15), OSError("full")):
+        with pytest.raises(type(error)), run_lock.claim(request()):
+            raise error
+        assert list(here.iterdir()) == []
     with pytest.raises(UserError), run_lock.claim(request()) as run:
         run.reals.write_bytes(b"")
         raise UserError("x")
     with pytest.raises(UserError), run_lock.claim(request("--run", run.root)):
         raise UserError("x")
     assert run.config.is_file()
-
-
-def test_without_git_the_versions_say_so(monkeypatch):
     monkeypatch.setenv("PATH", "")
     assert run_lock.versions()["git_commit"] is None
 
