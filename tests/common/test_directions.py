@@ -32,19 +32,14 @@ def path(tmp_path):
     return tmp_path / "directions.npz"
 
 
-def test_what_is_kept_comes_back(path):
+def test_what_is_kept_comes_back_for_its_own_generator(path):
+    rewrite(path, zipfile.ZIP_DEFLATED)  # as other programs may pack it
     found = read_directions(path, OWN, "--directions")
     assert (found.names, found.kinds) == (DIRECTIONS.names, DIRECTIONS.kinds)
     np.testing.assert_array_equal(found.vectors, DIRECTIONS.vectors)
     np.testing.assert_array_equal(found.reach, DIRECTIONS.reach)
     assert found.vectors.dtype == np.float32
-
-
-def test_directions_of_another_generator_are_refused(path):
-    with pytest.raises(
-        UserError,
-        match=r"of another generator \(abababababab\), expected of cd",
-    ):
+    with refused("of another generator (abababababab), expected of cd"):
         read_directions(path, OTHER, "--directions")
 
 
@@ -57,14 +52,11 @@ def test_directions_of_another_generator_are_refused(path):
         {"names": np.array([{"a": 1}, None])},  # which only an unpickled file could hold
         {"names": np.array(["same", "same"])},
         {"names": np.array(["one", "\x1b[31m"])},
-        {"names": np.array(["one", "x" * 10**6])},
         {"names": np.frombuffer(b"\xff" * 8, "<U1")},  # code points that there are none of
         {"kinds": np.array(["kernel", "other"])},
         {"vectors": np.eye(2, 4)},
         {"vectors": 2 * np.eye(2, 5)},
-        {"vectors": np.eye(2, 5).astype(complex)},
         {"reach": np.array([1.0, 0.0])},
-        {"reach": np.array([1.0, np.nan])},
         {"generator": np.array(3)},
     ],
 )
@@ -75,53 +67,39 @@ def test_what_holds_no_directions_is_refused(path, change):
         read_directions(path, OWN, "--directions")
 
 
-@pytest.mark.parametrize("content", [b"PK\3\4 nothing of the sort", b"", b"names = 3", NPY])
-def test_any_other_file_is_refused(path, content):
-    path.write_bytes(content)
-    with pytest.raises(UserError, match="not a file of directions"):
-        read_directions(path, OWN, "--directions")
-
-
-def rewritten(path, change, how=zipfile.ZIP_STORED):
-    """The same archive with its bytes changed, or compressed in another way."""
+def rewrite(path, how=zipfile.ZIP_STORED):
+    """The same archive, compressed in another way."""
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
     write_zip(path, entries, how)
-    path.write_bytes(change(path.read_bytes()))
 
 
-def patched(offset, value):
-    """A function of an archive: the same with two bytes of each entry's headers replaced."""
-
-    def patch(content):
-        for mark, place in ((b"PK\3\4", offset + 6), (b"PK\1\2", offset + 8)):
-            first, *parts = content.split(mark)
-            changed = [p[: place - 4] + value + p[place - 2 :] for p in parts]
-            content = mark.join([first, *changed])
-        return content
-
-    return patch
+def patch(content, offset, value):
+    """An archive with two bytes of each entry's headers replaced."""
+    for mark, place in ((b"PK\3\4", offset + 6), (b"PK\1\2", offset + 8)):
+        first, *parts = content.split(mark)
+        changed = [p[: place - 4] + value + p[place - 2 :] for p in parts]
+        content = mark.join([first, *changed])
+    return content
 
 
 @pytest.mark.parametrize(
     ("change", "how", "words"),
     [
-        (patched(0, b"\1\0"), 0, "encrypted"),
+        (lambda content: patch(content, 0, b"\1\0"), 0, "encrypted"),
         (bytes, zipfile.ZIP_LZMA, "compressed by lzma"),
-        (patched(2, b"\x63\0"), 0, "method 99"),
+        (lambda content: patch(content, 2, b"\x63\0"), 0, "method 99"),
         (lambda content: content[:60] + bytes(40) + content[100:], 8, "damaged in the zip"),
         (lambda content: content[: len(content) // 2], 0, "zip"),
+        (lambda content: b"names = 3", 0, "zip"),
+        (lambda content: NPY, 0, "zip"),
     ],
 )
 def test_archives_that_cannot_be_unpacked_are_refused(path, change, how, words):
-    rewritten(path, change, how)
+    rewrite(path, how)
+    path.write_bytes(change(path.read_bytes()))
     with refused("not a file of directions", words):
         read_directions(path, OWN, "--directions")
-
-
-def test_a_packed_archive_is_read(path):
-    rewritten(path, bytes, zipfile.ZIP_DEFLATED)
-    assert read_directions(path, OWN, "--directions").names == DIRECTIONS.names
 
 
 def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_unread(path):

@@ -5,6 +5,7 @@ import io
 
 import pytest
 from downloads import Server, files_in
+from helpers import write_files
 
 from dcgan_tf.common.download import fetch
 from dcgan_tf.common.errors import UserError
@@ -42,35 +43,25 @@ def test_a_bad_download_leaves_nothing(tmp_path, server, reason):
     assert files_in(tmp_path) == []
 
 
-def test_no_network_and_no_home_folder_say_what_to_do(tmp_path, monkeypatch):
+def test_no_network_no_home_folder_and_no_encryption_say_what_to_do(tmp_path, monkeypatch):
     with Server(b"") as server:
         url = server.url
     with pytest.raises(UserError, match=r"download failed \(.*--file PATH"):
         download(tmp_path, url)
-    monkeypatch.setattr("os.path.expanduser", lambda path: path)
-    with pytest.raises(UserError, match="no home folder.*--file PATH"):
-        download(type(tmp_path)("~"), url)
-
-
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("file.bin", b"half"),
-        ("file.bin", b"y" * 1000),
-        (".writing-0123456789ab-file.bin", b"y" * 5000),  # left by a download that was killed
-    ],
-)
-def test_what_is_no_whole_file_is_replaced(tmp_path, name, content):
-    (tmp_path / name).write_bytes(content)
-    with Server(BODY) as server:
-        assert download(tmp_path, server.url).read_bytes() == BODY
-    assert files_in(tmp_path) == ["file.bin"]
-
-
-def test_a_download_from_https_is_not_sent_on_to_http(tmp_path, monkeypatch):
     plain = io.BytesIO(BODY)
     plain.url = "http://elsewhere/file.bin"
     monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: plain)
     with pytest.raises(UserError, match="not encrypted"):
         download(tmp_path, "https://here/file.bin")
     assert files_in(tmp_path) == []
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(UserError, match="no home folder.*--file PATH"):
+        download(type(tmp_path)("~"), url)
+
+
+def test_what_is_no_whole_file_is_replaced(tmp_path):
+    for content in (b"half", b"y" * 1000):
+        write_files(tmp_path, {"file.bin": content})
+        with Server(BODY) as server:
+            assert download(tmp_path, server.url).read_bytes() == BODY
+        assert files_in(tmp_path) == ["file.bin"]

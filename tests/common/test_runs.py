@@ -12,10 +12,8 @@ import pytest
 from helpers import REPO, refused, resolved, write_files
 
 from dcgan_tf.common import files, pretrained, runs
-from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
-from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run, sample_file, sample_files
 from dcgan_tf.train import run_lock
 
@@ -135,18 +133,6 @@ def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
     with refused(f"nope: no such folder; there are {listed} and 2 more"):
         pretrained.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
-
-
-def test_lines_survive_and_torn_ones_are_dropped(tmp_path):
-    path = tmp_path / "metrics.jsonl"
-    records = [{"epoch": 1, "d_loss": 0.1}, {"epoch": 2, "d_loss": 1e-7}]
-    assert read_lines(path) == []
-    write_lines(path, records)
-    assert read_lines(path) == records
-    assert path.read_text().count("\n") == 2
-    with path.open("a") as file:
-        file.write('{"epoch": 3, "d_lo')
-    assert read_lines(path) == records
 
 
 def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
