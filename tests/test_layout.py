@@ -20,8 +20,7 @@ def step(package):
 
 @functools.cache
 def imports(path):
-    """(module, names) of every import in a file, inside its functions as well; names of `import`
-    are ()."""
+    """(module, names) of every import in a file, inside its functions as well."""
     found = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):

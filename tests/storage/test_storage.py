@@ -57,7 +57,7 @@ def test_all_is_listed_with_size_and_content_and_cleared_and_nothing_else(kept, 
     assert {path.name for path in (kept / "celeba-64-3").iterdir()} == {*PACK, "notes.txt"}
     assert len(list((kept / "link").iterdir())) == 2
     assert "deleted: 4" in caplog.text
-    main([])
+    main(["data/features"])
     assert "0 of them" in caplog.text
 
 
