@@ -159,30 +159,29 @@ def _group(shown, rows):
         table += [["n", *(str(len(own)) for own in names)]]
     records: list[dict] = [{"name": own[0], "runs": own, "n": len(own)} for own in names]
     for head, values, form in rows:
-        cells = [_cell([values[place] for place in places], form) for places in groups]
+        cells = [_cell(head, [values[place] for place in places], form) for places in groups]
         table.append([head, *(text for text, _ in cells)])
-        for record, (_, value) in zip(records, cells, strict=True):
-            record[head] = value
+        for record, (_, entries) in zip(records, cells, strict=True):
+            record |= entries
     return table, records
 
 
-def _cell(values, form):
-    """The text of some runs' values, and the same for JSON."""
+def _cell(head, values, form):
+    """The text of some runs' values, and the entries of a record."""
     known = [value for value in values if value is not None]
     if not known or isinstance(known[0], str):
-        text = ", ".join(dict.fromkeys(known)) or NONE
-        return text, text if known else None
+        text = ", ".join(dict.fromkeys(known))
+        return text or NONE, {head: text or None}
 
     def show(number):
         return cell({form: number}, form) if form in LABELS else format(number, form)
 
-    mean = statistics.fmean(known)
     if len(set(known)) == 1:
-        return show(known[0]), known[0]
-    spread = statistics.stdev(known)
+        return show(known[0]), {head: known[0]}
+    mean, spread = statistics.fmean(known), statistics.stdev(known)
     few = f" (n = {len(known)})" if len(known) < len(values) else ""
-    record = {"mean": mean, "sd": spread, "n": len(known)}
-    return f"{show(mean)} ± {show(spread)}{few}", record
+    entries = {head: mean, f"{head} sd": spread, f"{head} n": len(known)}
+    return f"{show(mean)} ± {show(spread)}{few}", entries
 
 
 def _text(table):
@@ -211,11 +210,10 @@ def _written(table, records, form):
         return json.dumps(records, indent=1)
     lines = [list(map(printable, column)) for column in zip(*table, strict=True)]
     if form == "csv":
-        flat = [_flat(record) for record in records]
-        columns = list(dict.fromkeys(name for line in flat for name in line))
+        columns = list(dict.fromkeys(name for record in records for name in record))
         writer = csv.DictWriter(file := io.StringIO(), columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(flat)
+        writer.writerows(record | {"runs": " ".join(record["runs"])} for record in records)
         return file.getvalue().rstrip()
     if form == "md":
         rows = [[text.replace("|", "\\|") for text in line] for line in lines]
@@ -224,17 +222,6 @@ def _written(table, records, form):
     rows = [" & ".join(map(_latex, line)) + r" \\" for line in lines]
     begin = rf"\begin{{tabular}}{{l{'r' * (len(table) - 1)}}}"
     return "\n".join([begin, r"\hline", rows[0], r"\hline", *rows[1:], r"\hline", r"\end{tabular}"])
-
-
-def _flat(record):
-    """A record with each standard deviation in a column of its own."""
-    flat = {"name": record["name"], "n": record["n"]}
-    for name, value in record.items():
-        if isinstance(value, dict):
-            flat |= {name: value["mean"], f"{name} sd": value["sd"]}
-        elif name != "runs":
-            flat[name] = value
-    return flat
 
 
 def _latex(text):

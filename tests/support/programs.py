@@ -10,7 +10,6 @@ import functools
 import multiprocessing
 import os
 import runpy
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ import tempfile
 import types
 from multiprocessing import forkserver
 from pathlib import Path
+from unittest import mock
 
 REPO = Path(__file__).resolve().parents[2]
 _OURS = (str(REPO), str(REPO / "tests" / "support"))  # where the server finds what it imports
@@ -88,30 +88,22 @@ class _Fork:
         self.send_signal(signal.SIGKILL)
 
 
-def _new_file():
-    file, name = tempfile.mkstemp(dir=_folder())
-    os.close(file)
-    return name
-
-
 @functools.cache
 def _folder():
-    folder = tempfile.mkdtemp()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return tempfile.TemporaryDirectory()  # deleted when this process ends
+
+
+def _new_file():
+    file, name = tempfile.mkstemp(dir=_folder().name)
+    os.close(file)
+    return name
 
 
 def _context():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["preloaded"])
-    kept = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = os.pathsep.join(_OURS)
-    try:
+    with mock.patch.dict(os.environ, {"PYTHONPATH": os.pathsep.join(_OURS)}):
         forkserver.ensure_running()
-    finally:
-        del os.environ["PYTHONPATH"]
-        if kept is not None:
-            os.environ["PYTHONPATH"] = kept
     return context
 
 

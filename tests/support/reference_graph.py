@@ -36,20 +36,15 @@ class ReferenceGraph:
         node = self.graph_def.node.add(name=name, op=op, input=inputs)
         for key, value in attributes.items():
             attribute = node.attr[key]
-            if key in ("T", "dtype", "SrcT", "DstT", "Tdim"):
-                attribute.type = value.as_datatype_enum
-            elif isinstance(value, np.ndarray):
+            if isinstance(value, np.ndarray):
                 attribute.tensor.CopyFrom(tf.make_tensor_proto(value))
             elif isinstance(value, list):
                 attribute.list.i.extend(value)
-            elif isinstance(value, bool):
-                attribute.b = value
-            elif isinstance(value, float):
-                attribute.f = value
-            elif isinstance(value, int):
-                attribute.i = value
+            elif isinstance(value, tf.DType):
+                attribute.type = value.as_datatype_enum
             else:
-                attribute.s = value.encode()
+                kinds = {bool: "b", float: "f", int: "i", bytes: "s"}
+                setattr(attribute, kinds[type(value)], value)
         return name
 
     def constant(self, name, value):
@@ -77,12 +72,17 @@ class ReferenceGraph:
         self.constant("Mul/y", np.float32(1 / 128))
         self.top = self.node("Mul", "Mul", ["Sub", "Mul/y"], T=f)
 
-    def conv(self, x, name, stride=1, padding="SAME"):
+    def conv(self, x, name, stride=1, padding=b"SAME"):
         shape = KERNEL_SHAPES[name]
         kernel = self.normal(f"{name}/conv2d_params", shape, np.sqrt(2 / np.prod(shape[:3])))
         strides = [1, stride, stride, 1]
         x = self.node(
-            f"{name}/Conv2D", "Conv2D", [x, kernel], T=tf.float32, strides=strides, padding=padding
+            f"{name}/Conv2D",
+            "Conv2D",
+            [x, kernel],
+            T=tf.float32,
+            strides=strides,
+            padding=padding,
         )
         norm, channels = f"{name}/batchnorm", shape[-1]
         inputs = [
@@ -109,7 +109,7 @@ class ReferenceGraph:
             x = self.conv(x, f"{block}/{name}")
         return x
 
-    def pool(self, x, name, op, size=3, stride=1, padding="SAME"):
+    def pool(self, x, name, op, size=3, stride=1, padding=b"SAME"):
         sizes, strides = [1, size, size, 1], [1, stride, stride, 1]
         return self.node(name, op, [x], T=tf.float32, ksize=sizes, strides=strides, padding=padding)
 
@@ -119,11 +119,11 @@ class ReferenceGraph:
         return self.node(f"{block}/join", "Concat", inputs, T=tf.float32, N=len(inputs) - 1)
 
     def stem(self):
-        x = self.conv(self.top, "conv", 2, "VALID")
-        x = self.conv(x, "conv_1", 1, "VALID")
-        x = self.pool(self.conv(x, "conv_2"), "pool", "MaxPool", 3, 2, "VALID")
-        x = self.conv(self.conv(x, "conv_3", 1, "VALID"), "conv_4", 1, "VALID")
-        self.top = self.pool(x, "pool_1", "MaxPool", 3, 2, "VALID")
+        x = self.conv(self.top, "conv", 2, b"VALID")
+        x = self.conv(x, "conv_1", 1, b"VALID")
+        x = self.pool(self.conv(x, "conv_2"), "pool", "MaxPool", 3, 2, b"VALID")
+        x = self.conv(self.conv(x, "conv_3", 1, b"VALID"), "conv_4", 1, b"VALID")
+        self.top = self.pool(x, "pool_1", "MaxPool", 3, 2, b"VALID")
 
     def block(self, block, towers, last, pool):
         towers = [*towers, ["tower_1/conv", *(f"tower_1/conv_{i}" for i in range(1, last + 1))]]
@@ -135,8 +135,8 @@ class ReferenceGraph:
         branches = []
         for *names, last in towers:
             x = self.chain(self.top, block, names)
-            branches.append(self.conv(x, f"{block}/{last}", 2, "VALID"))
-        pooled = self.pool(self.top, f"{block}/pool", "MaxPool", 3, 2, "VALID")
+            branches.append(self.conv(x, f"{block}/{last}", 2, b"VALID"))
+        pooled = self.pool(self.top, f"{block}/pool", "MaxPool", 3, 2, b"VALID")
         self.top = self.join(block, [*branches, pooled])
 
     def wide_block(self, block, pool):
@@ -149,7 +149,7 @@ class ReferenceGraph:
         self.top = self.join(block, [*branches, self.conv(pooled, f"{block}/tower_2/conv")])
 
     def classifier(self):
-        x = self.pool(self.top, "pool_3", "AvgPool", 8, 1, "VALID")
+        x = self.pool(self.top, "pool_3", "AvgPool", 8, 1, b"VALID")
         self.constant("pool_3/_reshape/shape", np.array([-1, 2048], np.int32))
         x = self.node("pool_3/_reshape", "Reshape", [x, "pool_3/_reshape/shape"], T=tf.float32)
         weights = self.normal("softmax/weights", (2048, 1008), 0.02)

@@ -3,7 +3,7 @@
     python tests/support/stress.py --kills 20
     python tests/support/stress.py --data FACES.zip --subset 512 --width 0.25 --batch-size 32 --load
 
-trains a miniature demo, or with --data real pictures at a real size, once without interruption;
+trains a miniature demo, or with --data real images at a real size, once without interruption;
 then once more, killed with SIGKILL (which no program can catch) at random moments and, every other
 time, at the very moment when it publishes a file: right before or right after a checkpoint, a plot,
 a grid, the GIF or the pack gets its name. Each time the same command goes on. In the end all
@@ -12,7 +12,6 @@ must be the same.
 """
 
 import argparse
-import contextlib
 import hashlib
 import os
 import random
@@ -71,14 +70,9 @@ def train_through(cwd, flags=MINIATURE):
         raise RuntimeError(f"exit code {code}: {(Path(cwd) / 'out.txt').read_text()}")
 
 
-def kill_at_random(cwd, rng, longest, flags=MINIATURE):
-    """Start a training and kill it after a random time.
-
-    Returns:
-        str: what happened.
-    """
+def kill_at_random(cwd, moment, flags):
+    """Start a training, kill it after so many seconds, and tell what happened."""
     process = start(cwd, *flags)
-    moment = rng.uniform(0, longest)
     try:
         process.wait(moment)
         return "had finished"
@@ -102,7 +96,7 @@ def kill_at_publication(cwd, count, before, flags=MINIATURE, name="", prelude=""
 
 
 def results(run):
-    """dict of str: everything that must not depend on interruptions, as SHA-256."""
+    """Everything that must not depend on interruptions, as SHA-256."""
     sys.path.insert(0, str(REPO))
     from dcgan_tf.common import checkpoints
 
@@ -121,41 +115,23 @@ def main():
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--load", action="store_true", help="keep every core busy meanwhile")
-    parser.add_argument("--data", type=Path, help="train `celeba` on these instead of the demo")
-    for name in ("--subset", "--width", "--batch-size", "--epochs"):
-        parser.add_argument(name, help="as for train.py; default: the miniature's")
-    args = parser.parse_args()
-    print(f"seed {args.seed}, {os.cpu_count()} CPUs", flush=True)
-    with (
-        load() if args.load else contextlib.nullcontext(),
-        tempfile.TemporaryDirectory() as whole,
-        tempfile.TemporaryDirectory() as killed,
-    ):
-        stress(args.kills, random.Random(args.seed), training_flags(args), whole, killed)
-
-
-def training_flags(args):
-    """tuple of str: the miniature's flags with those of the command line, which win, after them."""
-    flags = MINIATURE
-    if args.data:
-        flags += ("--config", "celeba", "--data", str(args.data.resolve()))
-    for name in ("subset", "width", "batch_size", "epochs"):
-        if value := getattr(args, name):
-            flags += (f"--{name.replace('_', '-')}", value)
-    return flags
-
-
-@contextlib.contextmanager
-def load():
-    """Keep every core busy while the block runs."""
+    args, flags = parser.parse_known_args()  # the others are train.py's
+    if "--data" in flags:
+        flags = ["--config", "celeba", *map(_absolute, flags)]
     endless = [sys.executable, "-c", "while True: pass"]
-    programs = [subprocess.Popen(endless) for _ in range(os.cpu_count())]
+    busy = [subprocess.Popen(endless) for _ in range(os.cpu_count() if args.load else 0)]
+    print(f"seed {args.seed}, {os.cpu_count()} CPUs", flush=True)
     try:
-        yield
+        with tempfile.TemporaryDirectory() as whole, tempfile.TemporaryDirectory() as killed:
+            stress(args.kills, random.Random(args.seed), (*MINIATURE, *flags), whole, killed)
     finally:
-        for program in programs:
+        for program in busy:
             program.kill()
             program.wait()
+
+
+def _absolute(text):
+    return os.path.abspath(text) if os.path.exists(text) else text
 
 
 def stress(target, rng, flags, whole, killed):
@@ -167,21 +143,21 @@ def stress(target, rng, flags, whole, killed):
     kills = 0
     while kills < target:
         if rng.random() < 0.5:
-            told = kill_at_random(killed, rng, longest, flags)
+            told = kill_at_random(killed, rng.uniform(0, longest), flags)
         else:
             told = kill_at_publication(killed, rng.randint(1, 24), rng.random() < 0.5, flags)
         kills += "had finished" not in told
         print(f"{kills:3d} {told}", flush=True)
         if "had finished" in told:  # compare, and begin again with what is left to do
-            compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
+            compare(whole, killed)
             subprocess.run(["rm", "-rf", f"{killed}/runs", f"{killed}/data"], check=True)
     train_through(killed, flags)
-    compare(Path(whole) / "runs/a", Path(killed) / "runs/a")
+    compare(whole, killed)
 
 
 def compare(whole, killed):
     """Print what differs; exit with 1 if anything does."""
-    expected, found = results(whole), results(killed)
+    expected, found = (results(Path(folder) / "runs/a") for folder in (whole, killed))
     wrong = [name for name in expected | found if expected.get(name) != found.get(name)]
     if wrong:
         sys.exit(f"DIFFERENT: {', '.join(wrong)}")
