@@ -13,26 +13,30 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.train.command import parse_training
 
 TEXTS = (
-    *("", " ", "-", "-x", "0", "-0", "-1", "1.5", "1e3", "1e308", "-1e308", "1e-400", "1e39"),
-    *("nan", "inf", "-inf", "0x10", "1_000", "1+2j", "2026-01-01", "1979-05-27T07:32:00Z", "true"),
-    *("9" * 5000, "-" + "9" * 5000, "0" * 5000 + "1", "1" + "0" * 400, str(2**31), str(2**32)),
-    *(str(2**53 + 1), str(2**63), str(2**64), ",", ",,", "4,", "4,,4", ",".join("4" * 400)),
-    *("4," * 5000 + "4", "1;2", "[1, 2]", "{}", "None", "0,0,0,0", "0,0," + "9" * 40 + ",5"),
-    *("\x7f", "\x1b[31mred\x1b[0m", "a\nb", "\r\n", "\u202e", "\u0661\u0662"),
-    *("\udcff.zip", "\ud800", "\U0001f600", "~nobody", "~", "../..", "/dev/zero", "/dev/full"),
-    *("a" * 100_000, "%s%n", "\\", '"', "'''", "#", "$HOME", "`ls`", "CON"),
+    *("-x", "-0", "1e308", "1e-400", "nan", "-inf", "0x10", "1_000", "2026-01-01", str(2**63)),
+    *(
+        "9" * 5000,
+        "-" + "9" * 5000,
+        ",,",
+        "4," * 5000 + "4",
+        "0,0," + "9" * 40 + ",5",
+        "a" * 100_000,
+    ),
+    *("\x1b[31mred\x1b[0m", "a\nb", "\u0661", "\udcff.zip", "~nobody", "/dev/zero", "\\"),
 )
-
 LINES = (
-    *("epochs = " + "9" * 5000, "epochs = 0x" + "f" * 20_000, "seed = -9223372036854775809"),
-    *("width = 1e400", "width = nan", "epochs = 1979-05-27", "seed = 07:32:00", "flip = 1"),
-    *("g_channels = [[[[1]]]]", "d_channels = []"),
-    *("d_channels = [" + "4, " * 20_000 + "]", "crop = [1, 2, 3]", "crop = [nan, 1]"),
-    *('data = "\\u0000"', 'data = "a\0b"', 'data = "\x7f"', 'data = "\\ud800"', 'data = """a\n"""'),
-    *("data = {}", "data = [[]]", 'init_from = ["G", "D"]', "[a]", "[[a]]"),
-    *('"" = 1', '"\\u001b[2J" = 1', "a" * 50_000 + " = 1", "epochs = 5 epochs = 6", "= 5", "\0"),
-    *('"__class__" = 1', '"metadata" = {}', "epochs = 1\nepochs = 2", "\ufeff", "# \x1b[31m"),
-    *("precision = 'float8'", "channels = 2", "g_channels = [1.5, true]", "max_bad = 1e-400"),
+    *("epochs = " + "9" * 5000, "width = 1e400", "epochs = 1979-05-27", "g_channels = [[[[1]]]]"),
+    *("d_channels = [" + "4, " * 20_000 + "]", "crop = [nan, 1]", "g_channels = [1.5, true]"),
+    *(
+        'data = "\\u0000"',
+        'data = "\x7f"',
+        'data = "\\ud800"',
+        "data = {}",
+        "[[a]]",
+        "\ufeff",
+        "\0",
+    ),
+    *('"\\u001b[2J" = 1', "a" * 50_000 + " = 1", "= 5", '"__class__" = 1', "# \x1b[31m"),
 )
 
 
@@ -59,30 +63,22 @@ def config_of(argv, capsys):
     return None
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_hostile_flags(seed, bounded, here, capsys):
-    rng = random.Random(seed)
-    for _ in range(12):
-        names = rng.sample(["config", "run", *FIELDS], rng.choice((1, 1, 2)))
-        argv = [f"{flag(name)}={rng.choice(TEXTS)}" for name in names]
-        config = config_of(argv, capsys)
-        if config:
+@pytest.mark.parametrize("name", ["config", "run", *FIELDS])
+def test_hostile_flags(name, bounded, here, capsys):
+    for text in TEXTS:
+        if config := config_of([f"{flag(name)}={text}"], capsys):
             (here / "own.toml").write_text(to_toml(config), encoding="utf-8")
             assert read_config(here / "own.toml") == config
 
 
-@pytest.mark.parametrize("seed", range(15))
-def test_hostile_config_files(seed, bounded, here, capsys):
-    rng = random.Random(seed)
-    whole = to_toml(Config()).encode()
-    for _ in range(4):
-        lines = rng.sample(LINES, rng.choice((1, 1, 2)))
-        text = ("\n".join(lines) + "\n").encode("utf-8", "surrogatepass")
-        place = rng.randrange(len(whole))
-        damaged = bytearray(whole[:place] + bytes([rng.randrange(256)]) + whole[place + 1 :])
-        content = rng.choice((text, text, whole + text, whole[:place], damaged, rng.randbytes(300)))
-        (here / "own.toml").write_bytes(content)
-        config_of(["--config", "own.toml"], capsys)
+def test_hostile_config_files(bounded, here, capsys):
+    rng, whole = random.Random(0), to_toml(Config()).encode()
+    for line in LINES:
+        text, place = (line + "\n").encode(), rng.randrange(len(whole))
+        damaged = whole[:place] + bytes([rng.randrange(256)]) + whole[place + 1 :]
+        for content in (text, whole + text, whole[:place], damaged, rng.randbytes(300)):
+            (here / "own.toml").write_bytes(content)
+            config_of(["--config", "own.toml"], capsys)
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
