@@ -12,6 +12,7 @@ from tiny_gan import tiny
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.directions import command
 from dcgan_tf.directions.__main__ import main
+from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 
@@ -98,3 +99,8 @@ def test_mistakes_are_one_line_before_any_work(model_file, here, flags, words):
     named = [] if flags[0] in ("--run", "--model", "--pretrained") else ["--model", str(model_file)]
     with refused(*words):
         command.parse_directions([*named, *flags])
+
+
+def test_the_explorer_refuses_a_missing_file_of_directions_before_any_work(model_file, here):
+    with refused("--directions", "no such file"):
+        parse_explore(["--model", str(model_file), "--directions", "nope.npz"])
