@@ -17,13 +17,14 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, archive_or_pack, narrow, open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate.command import FEWEST, EvaluationRequest
+from dcgan_tf.evaluate.command import EvaluationRequest
 from dcgan_tf.evaluate.image_sets import from_pack, pick
 from dcgan_tf.metrics.features import Images
 
 log = logging.getLogger(__name__)
 
 MOST = 10_000  # images a side, where no number is asked for
+FEWEST = 10  # images a side: the Inception Score has ten splits
 
 
 class Archive:

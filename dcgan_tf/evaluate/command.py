@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import Parser, at_home, check_choice, number
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.limits import counted
@@ -43,7 +44,6 @@ def without_flag(opens, *args):
         raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None
 
 
-FEWEST = 10  # images a side: the Inception Score has ten splits
 LAYERS = ("pool_3", "mixed_7")
 AGAINST = ("subset", "rest", "data")
 
@@ -69,7 +69,7 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         return EvaluationRequest(tuple(folders or [str(runs.newest().root)]), listing=True)
     most = limits.HELD_SAMPLES if args.memorisation else limits.SAMPLES
     return EvaluationRequest(
-        samples=_whole("--samples", args.samples, 0, FEWEST, most),
+        samples=_whole("--samples", args.samples, 0, 2, most),
         seed=_whole("--seed", args.seed, 0, 0, limits.SEED),
         layer=args.features,
         inception=args.inception,
@@ -164,5 +164,10 @@ def _of_run(args):
     ):
         if not path.is_file():
             raise UserError(f"--run {run.root}: {words}")
+    if (side := read_config(run.config).image_size) > limits.SCORED_SIZE:
+        raise UserError(
+            f"--run {run.root}: images of {side:,} pixels, {limits.SCORED_SIZE:,} at most can be "
+            "scored"
+        )
     names = ("data", "against", "memorisation")
     return {"run": run, **{name: getattr(args, name) for name in names}}

@@ -82,11 +82,11 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--n", "0"], ["--n: got '0'", "1 or more"]),
-        (["--n", "65"], ["64 at most"]),
+        (["--n", "0"], ["--n: got '0'", "1"]),
+        (["--n", "65"], ["--n: got '65'", "64"]),
         (["--pretrained", "cats"], ["--pretrained: unknown networks 'cats'"]),
-        (["--run", "nowhere"], ["--run nowhere: no such folder"]),
-        (["--model", "none.keras"], ["--model none.keras: no such file"]),
+        (["--run", "nowhere"], ["--run nowhere: no such"]),
+        (["--model", "none.keras"], ["none.keras: no such file"]),
         (["--seeds", "3"], ["unknown flag --seeds"]),
         (["--out", "file"], ["--out file", "is no folder, expected one"]),
         (["--out", "folder"], ["--out folder", "is no folder, expected one"]),

@@ -199,7 +199,7 @@ def test_what_a_format_cannot_hold_is_refused(name, tmp_path):
         (["--to", "keras,onnx"], ["--to onnx: ONNX needs onnx,", 'pip install ".[onnx]"']),
         (["--license", "mit"], ["--to hub"]),
         (["--to", "hub", "--license", "MIT licence\n"], ["expected an identifier"]),
-        (["--model", "nowhere.keras"], ["--model nowhere.keras", "no such file"]),
+        (["--model", "nowhere.keras"], ["nowhere.keras: no such file"]),
         (["--out", "full"], ["--out full", "has files already"]),
         (["--out", "."], ["--out .", "expected the name of a new folder"]),
         (["--out", "file"], ["--out file", "this is a file"]),
