@@ -22,45 +22,41 @@ _EXPECTED = (
 
 def read_attributes(
     path: Path, images: Sequence[Sequence[str]] = ()
-) -> tuple[list[str], list[np.ndarray]]:
+) -> tuple[list[str], dict[str, np.ndarray]]:
     """Read the rows of a table that belong to sets of images, given by their names.
 
     A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, one like them, or a zip of
     one. Folders before a name do not count.
 
     Returns:
-        The attributes' names, and for each set int8 (images, attributes): 1, 0, or -1 for an image
-        that the table does not have.
+        The attributes' names, and int8 (attributes,), 1 or 0, by the file name of an image.
 
     Raises:
         UserError: no such file, no such table, or no row for any image of a set.
     """
     flag, rows = f"--attributes {path}", {}
-    wanted = {_base(name) for each in images for name in each}
+    sets = [{PurePosixPath(name).name for name in each} for each in images]
+    wanted = set().union(*sets)
     try:
         names, lines = _parse_header(_read_text(path).decode("utf-8-sig"))
-        for key, values in lines:
-            if not rows or _base(key) in wanted:  # the first one tells whether it is a table
-                rows[_base(key)] = _parse_row(values, names, key)
-        if not rows:
-            raise BadFile("no table")
+        for index, (key, values) in enumerate(lines):
+            base = PurePosixPath(key).name
+            if base in wanted:
+                rows[base] = _parse_row(values, names, key)
+            elif not index:  # which tells whether it is a table
+                _parse_row(values, names, key)
     except (UnicodeDecodeError, BadFile, csv.Error) as error:
         words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
         raise UserError(f"{words}; {_EXPECTED}", flag=flag) from None
-    missing = np.full(len(names), -1, np.int8)
-    for each in images:
-        if not any(_base(name) in rows for name in each):
+    for each, bases in zip(images, sets, strict=True):
+        if bases.isdisjoint(rows):
             example = f", such as {each[0]}" if len(each) else ""
             raise UserError(
                 f"has none of the {len(each):,} images{example}; give the table of these images, "
                 "whose first column are their file names",
                 flag=flag,
             )
-    return names, [np.array([rows.get(_base(name), missing) for name in each]) for each in images]
-
-
-def _base(name):
-    return PurePosixPath(name).name
+    return names, rows
 
 
 def _read_text(path):
@@ -84,7 +80,7 @@ def _parse_header(text):
         raise BadFile("no table")
     table = csv.reader(lines) if "," in lines[0] else (line.split() for line in lines)
     names = next(table)
-    if "," in lines[0] or len(lines[1].split()) == len(names):  # the first column has a name, too
+    if "," in lines[0] or len(lines[1].split()) == len(names):  # the first column has a name too
         names = names[1:]
     if not 0 < len(set(names)) == len(names) <= MOST_ATTRIBUTES:
         raise BadFile(f"{len(names)} attributes, or a name that comes twice")

@@ -1,8 +1,8 @@
-"""Directions that change one attribute, found and judged by two attribute classifiers."""
+"""Directions that change one attribute, found and scored by two attribute classifiers."""
 
+import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -21,13 +21,15 @@ LEAST_AUC = 0.75  # of both classifiers, each on the other's images
 FEWEST = 8  # images with and without an attribute
 SAME = 0.8  # correlation among samples from which on two scores say the same
 PLAIN = 3.0  # standard deviations among samples by which a score moves where the effect is plain
-JUDGED = range(200_000, 200_256)  # seeds that a direction is judged on
+SCORED = range(200_000, 200_256)  # seeds that a direction is scored on
 OTHERS = 3  # other attributes that are named: those that change most
 STEPS = 1200  # 8 passes over 10,000 images: twice as many were no better on others
 BATCH = 64
 RATE, DECAY, DROPOUT = 2e-3, 1e-3, 0.3
 _FIRST_SEED = 1_000_000  # of the samples; images that people look at have small ones
 _AT_ONCE = 1024
+
+Classifier = Callable[[np.ndarray], np.ndarray]  # uint8 images to logits, float32 (n, attributes)
 
 
 def find_attributes(
@@ -38,23 +40,31 @@ def find_attributes(
     Raises:
         UserError: as `read_labeled_images`, or no attribute is left.
     """
-    names, own, others = read_labeled_images(table, request, sampler)
-    counts = [np.sum(part.labels == k, axis=0) for part in (own, others) for k in (0, 1)]
-    refused = dict.fromkeys(names, "too few images with it, or without")
-    varying = np.flatnonzero(np.min(counts, axis=0) >= FEWEST)
+    from sklearn.metrics import roc_auc_score
+
+    names, *parts = read_labeled_images(table, request, sampler)
+    fewest = np.min([np.sum(part.labels == k, axis=0) for part in parts for k in (0, 1)], axis=0)
+    varying = np.flatnonzero(fewest >= FEWEST)
     if not len(varying):
         raise UserError(
             f"none of {', '.join(names[:5])} has {FEWEST} images with it and without",
             flag=f"--attributes {table}",
         )
-    names = [names[k] for k in varying]
-    own, others = (replace(part, labels=part.labels[:, varying]) for part in (own, others))
-    classifiers = [_train(part, seed) for seed, part in enumerate((own, others))]
-    aucs = np.array([_aucs(classifiers[0], others), _aucs(classifiers[1], own)])
-    good = np.flatnonzero(aucs.min(axis=0) >= LEAST_AUC)
-    for k, name in enumerate(names):
-        refused[name] = "AUC {:.2f} and {:.2f} of the two classifiers".format(*aucs[:, k])
-    kept = [names[k] for k in good]
+    labels = [part.labels[:, varying] for part in parts]
+    classifiers = []
+    for seed, part in enumerate(parts):
+        with progress(STEPS, f"training classifier {seed + 1} of 2", "steps") as bar:
+            classifiers.append(train_classifier(part.pixels, labels[seed], seed, STEPS, bar.update))
+    aucs = []
+    for k, classify in enumerate(classifiers):  # each is tested on the images of the other
+        scores = classify(parts[1 - k].pixels)
+        aucs.append(roc_auc_score(labels[1 - k], scores, average=None))  # pyright: ignore
+    aucs = np.array(aucs)
+    good = aucs.min(axis=0) >= LEAST_AUC
+    refused = dict.fromkeys(names, "too few images with it, or without")
+    for k, (first, second) in zip(varying, aucs.T, strict=True):
+        refused[names[k]] = f"AUC {first:.2f} and {second:.2f} of the two classifiers"
+    kept = [names[k] for k in varying[good]]
     refused = {name: why for name, why in refused.items() if name not in kept}
     if refused:
         listed = "; ".join(f"{name} ({why})" for name, why in refused.items())
@@ -63,23 +73,29 @@ def find_attributes(
         )
     if not kept:
         raise UserError("no attribute is left", flag=f"--attributes {table}")
-    scorers = [lambda pixels, each=each: each.scores(pixels)[:, good] for each in classifiers]
-    found = _find(sampler, request.samples, scorers, kept, aucs[:, good])
+    of_kept = [lambda pixels, each=each: each(pixels)[:, good] for each in classifiers]
+    found = _find(sampler, request.samples, of_kept, kept, aucs[:, good])
     _tell(found)
     return found, refused
 
 
-def _find(sampler, count, scorers, names, aucs):
-    """Find the directions of attributes by the first scorer and judge them by the second."""
-    scores, latents = _score_samples(sampler, count, scorers)
-    deviations, found = scores[1].std(axis=0), []
-    with progress(len(names), "judging", "directions") as bar:
-        for k, vector in enumerate(disentangle(scores[0], latents)):
-            reach = measure_score_reach(scores[0][:, k], latents, vector)
-            judged = seed_latents(JUDGED, sampler.latent_dim)
-            low, high = (scorers[1](sampler.array(judged + r * vector)) for r in (-reach, reach))
+def _find(sampler, count, classifiers, names, aucs):
+    """Find the directions of attributes by the first classifier and score them by the second."""
+    latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
+    scores, found = [], []
+    with progress(count, "scoring samples") as bar:
+        for start in range(0, count, _AT_ONCE):
+            images = sampler.array(latents[start : start + _AT_ONCE])
+            scores.append([classify(images) for classify in classifiers])
+            bar.update(len(images))
+    first, second = (np.concatenate(part) for part in zip(*scores, strict=True))
+    ends = seed_latents(SCORED, sampler.latent_dim)
+    with progress(len(names), "scoring", "directions") as bar:
+        for k, vector in enumerate(disentangle(first, latents)):
+            reach = measure_score_reach(first[:, k], latents, vector)
+            low, high = (classifiers[1](sampler.array(ends + r * vector)) for r in (-reach, reach))
             facts = {"auc": round(float(aucs[0, k]), 3), "judge_auc": round(float(aucs[1, k]), 3)}
-            facts |= judge(high - low, deviations, names, k)
+            facts |= measure_effects(high - low, second.std(axis=0), names, k)
             found.append(Direction(names[k], "attribute", vector, reach, facts))
             bar.update()
     return found
@@ -121,8 +137,10 @@ def measure_score_reach(scores: np.ndarray, latents: np.ndarray, vector: np.ndar
     return round(float(np.clip(wanted, REACHES[0], REACHES[-1])), 1)
 
 
-def judge(gains: np.ndarray, deviations: np.ndarray, names: list[str], attribute: int) -> dict:
-    """Judge a direction by a classifier that did not find it.
+def measure_effects(
+    gains: np.ndarray, deviations: np.ndarray, names: list[str], attribute: int
+) -> dict:
+    """Measure what a direction changes, by a classifier that did not find it.
 
     Args:
         gains: float (n, attributes), the gain of each score from one end of it to the other.
@@ -141,76 +159,43 @@ def judge(gains: np.ndarray, deviations: np.ndarray, names: list[str], attribute
     }
 
 
-def _train(part, seed):
-    side, channels = part.pixels.shape[2:]
-    classifier = AttributeClassifier(side, channels, part.labels.shape[1], seed)
-    words = ("the first classifier", "the judge")[seed]
-    with progress(STEPS, f"training {words}", "steps") as bar:
-        classifier.train(part.pixels, part.labels, bar.update, STEPS)
-    return classifier
-
-
-def _aucs(classifier, part):
-    """The AUC of each attribute on images that the classifier was not trained on."""
-    from sklearn.metrics import roc_auc_score
-
-    scores = classifier.scores(part.pixels)
-    return roc_auc_score(part.labels, scores, average=None)  # pyright: ignore
-
-
-def _score_samples(sampler, count, scorers):
-    """float32 (scorers, count, attributes): scores of samples; and latents (count, latent_dim)."""
-    latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
-    scores = []
-    with progress(count, "scoring samples") as bar:
-        for start in range(0, count, _AT_ONCE):
-            images = sampler.array(latents[start : start + _AT_ONCE])
-            scores.append(np.array([score(images) for score in scorers]))
-            bar.update(len(images))
-    return np.concatenate(scores, axis=1), latents
-
-
 def _tell(found):
-    """Print a line for each attribute: its AUCs, how right the direction is, what comes along."""
+    """Print a line for each attribute: both AUCs, scores of its direction, what else changes."""
     width = max(len(each.name) for each in found)
-    log.info(f"{'attribute':{width}}  AUC   judge  right  effect  reach  what else changes")
+    log.info(f"{'attribute':{width}}  AUC 1  AUC 2  right  effect  reach  what else changes")
     for each in found:
         facts = each.facts
         others = list(facts["others"].items())[:OTHERS]
         words = ", ".join(f"{name} {value:+.1f}" for name, value in others)
         log.info(
-            f"{each.name:{width}}  {facts['auc']:.2f}  {facts['judge_auc']:.2f}   "
+            f"{each.name:{width}}  {facts['auc']:.2f}   {facts['judge_auc']:.2f}   "
             f"{facts['accuracy']:4.0%}  {facts['effect']:+.1f}    {each.reach:.1f}    {words}"
         )
 
 
-class AttributeClassifier:
-    """Predict binary attributes of square images; the seed is of weights and order."""
+def train_classifier(
+    pixels: np.ndarray, labels: np.ndarray, seed: int, steps: int, after_step: Callable
+) -> Classifier:
+    """Train a network on uint8 square images and their labels (n, attributes).
 
-    def __init__(self, side: int, channels: int, attributes: int, seed: int):
-        self._seed = seed
-        self._model = _network(side, channels, attributes, seed)
-        self._forward = compiled(self._model)
-
-    def train(self, pixels: np.ndarray, labels: np.ndarray, after_step: Callable, steps: int):
-        """Train on uint8 images and their mirror images, and their labels (n, attributes)."""
-        rates = keras.optimizers.schedules.CosineDecay(RATE, steps)
-        optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)  # pyright: ignore
-        loss = keras.losses.BinaryCrossentropy(from_logits=True)
-        self._model.compile(optimizer, loss, jit_compile=False)  # pyright: ignore
-        batches = _batches(pixels, labels, np.random.RandomState(self._seed))
-        for _ in range(steps):
-            self._model.train_on_batch(*next(batches))
-            after_step()
-
-    def scores(self, pixels: np.ndarray) -> np.ndarray:
-        """float32 (n, attributes): logits of uint8 images, above 0 for those that have it."""
-        return np.concatenate(list(in_batches(self._forward, pixels, 256)))
+    The seed is of its initial weights and of the order of the images.
+    """
+    model = _network(pixels.shape[1:], labels.shape[1], seed)
+    rates = keras.optimizers.schedules.CosineDecay(RATE, steps)
+    optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)  # pyright: ignore
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, jit_compile=False)  # pyright: ignore
+    batches = _batches(pixels, labels, np.random.RandomState(seed))
+    for images, marks in itertools.islice(batches, steps):
+        model.train_on_batch(images, marks)
+        after_step()
+    forward = compiled(model)
+    return lambda pixels: np.concatenate(list(in_batches(forward, pixels, 256)))
 
 
-def _network(side, channels, attributes, seed):
+def _network(shape, attributes, seed):
     """Strided convolutions down to 4 pixels, then one matrix."""
-    images = keras.Input((side, side, channels))
+    images = keras.Input(shape)
     x, width = keras.layers.Rescaling(1 / 127.5, -1)(images), 32
     while x.shape[1] > 4:
         x = keras.layers.Conv2D(

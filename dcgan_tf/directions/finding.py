@@ -4,8 +4,6 @@ import json
 import logging
 import re
 
-import numpy as np
-
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.errors import UserError
@@ -15,7 +13,7 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.directions.command import DirectionsRequest
-from dcgan_tf.directions.traversal import Direction, save_traversals
+from dcgan_tf.directions.traversal import Direction, gather, save_traversals
 from dcgan_tf.directions.unlabeled import find_unlabeled
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import Sampler
@@ -45,14 +43,14 @@ def find_directions(request: DirectionsRequest) -> Directions:
     except UserError as error:
         flag = error.flag or f"--model {request.model}"
         raise UserError(error.message, flag=flag) from None
-    return _write(request, sampler, found + of_labels, refused)
+    return _write(Run(request.out), sampler, found + of_labels, refused)
 
 
 def _read_known(home, sampler):
-    """The directions of attributes that lie there already for this generator: they cost minutes.
+    """The attribute directions that lie there for this generator: finding them takes minutes.
 
     Returns:
-        As `find_attributes`; nothing of files that cannot be read.
+        As `find_attributes`; nothing from files that cannot be read.
     """
     try:
         known = read_directions(home.directions, sampler, "--out")
@@ -68,51 +66,32 @@ def _read_known(home, sampler):
     except (UserError, ValueError, LookupError, TypeError):
         return [], {}
     if found:
-        log.info(f"{counted(len(found), 'direction')} of attributes, there already: kept")
+        log.info(f"{counted(len(found), 'attribute direction')} found earlier: kept")
     return found, refused
 
 
-def gather(found: list[Direction], sha256: str) -> Directions:
-    """Gather the directions of the generator with this hash, as one file holds them."""
-    return Directions(
-        tuple(each.name for each in found),
-        np.stack([each.vector for each in found]),
-        tuple(each.kind for each in found),
-        np.array([each.reach for each in found], np.float32),
-        sha256,
-    )
-
-
-def _write(request, sampler: Sampler, found, refused):
+def _write(home: Run, sampler: Sampler, found, refused):
     """Write an image of each direction, then `directions.npz`, and the report last."""
     directions = gather(found, sampler.sha256)
-    home = Run(request.out)
     folder = home.directions_pictures
     make_directory(folder, "--out")
-    records = []
+    records, files = [], set()
     with progress(len(found), "drawing", "directions") as bar:
-        for each, name in zip(found, _file_names(directions.names), strict=True):
-            save_traversals(folder / name, sampler, each)
+        for each in found:
+            stem = re.sub(r"\W+", "_", each.name).strip("_")[:60] or "direction"
+            while stem.lower() in files:  # some disks take Smiling and smiling for one
+                stem += "_"
+            files.add(stem.lower())
+            save_traversals(folder / f"{stem}.png", sampler, each)
             known = {"name": each.name, "kind": each.kind, "reach": each.reach}
-            known["picture"] = f"{folder.name}/{name}"
+            known["picture"] = f"{folder.name}/{stem}.png"
             records.append(known | each.facts | known)  # a kept one's facts have these keys as well
             bar.update()
     write_directions(home.directions, directions)
     report = {"generator": sampler.sha256, "directions": records, "refused": refused}
     write_text(home.directions_report, json.dumps(report, indent=1) + "\n")
     log.info(
-        f"wrote {home.directions}: {counted(len(found), 'direction')}; "
-        f"{home.directions_report.name} says what is known of each, {folder} shows it"
+        f"wrote {home.directions}: {counted(len(found), 'direction')}; images in {folder}, "
+        f"details in {home.directions_report}"
     )
     return directions
-
-
-def _file_names(names):
-    """A file name for each direction, allowed on every system, each once."""
-    files = {}
-    for name in names:
-        stem = re.sub(r"\W+", "_", name).strip("_")[:60] or "direction"
-        numbered = (stem, *(f"{stem}_{n}" for n in range(2, len(names) + 2)))
-        file = next(f"{each}.png" for each in numbered if f"{each}.png".lower() not in files)
-        files[file.lower()] = file
-    return list(files.values())

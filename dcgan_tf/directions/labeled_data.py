@@ -35,7 +35,7 @@ class LabeledImages:
 def read_labeled_images(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[str], LabeledImages, LabeledImages]:
-    """Read the attributes' names, the images of the first classifier, and those of the judge.
+    """Read the attributes' names, the images of the first classifier, and those of the second.
 
     Raises:
         UserError: no such images or table, none of them in it, or too few.
@@ -46,31 +46,30 @@ def read_labeled_images(
     sources = [open_source(each) for each in configs]
     # A table of other images is refused before these are packed, which takes minutes.
     names, labels = read_attributes(table, [source.names for source in sources])
-    packs, packed, rows = [], [], []
-    for each, source, marks in zip(configs, sources, labels, strict=True):
+    parts = []
+    for each, source in zip(configs, sources, strict=True):
         pack = open_pack(narrow(each, source, MOST), source)
-        place = {name: row for row, name in enumerate(source.names)}
-        packs.append(pack)
-        packed.append(marks[[place[name] for name in pack.names]])
-        rows.append(np.flatnonzero((packed[-1] >= 0).all(axis=1)))
-    if len(packs) == 1:
-        rows, packs, packed = _split(packs[0].names, rows[0]), packs * 2, packed * 2
-    for chosen, pack in zip(rows, packs, strict=True):
-        if len(chosen) < FEWEST:
+        known = [row for row, name in enumerate(pack.names) if PurePosixPath(name).name in labels]
+        parts.append((pack, np.array(known, int)))
+    if len(parts) == 1:
+        ((pack, known),) = parts
+        parts = [(pack, rows) for rows in _split(pack.names, known)]
+    found = []
+    for pack, rows in parts:
+        if len(rows) < FEWEST:
             raise UserError(
-                f"{len(chosen):,} images with attributes, expected {FEWEST} or more for each of "
+                f"{len(rows):,} images with attributes, expected {FEWEST} or more for each of "
                 "two classifiers",
                 flag=f"--data {pack.where}",
             )
-    own, judges = (
-        LabeledImages(np.asarray(pack.pixels[chosen]), marks[chosen])
-        for pack, marks, chosen in zip(packs, packed, rows, strict=True)
-    )
+        marks = [labels[PurePosixPath(pack.names[row]).name] for row in rows]
+        found.append(LabeledImages(np.asarray(pack.pixels[rows]), np.array(marks)))
+    own, others = found
     log.info(
-        f"a classifier learns from {len(own.pixels):,} images, another, the judge, from "
-        f"{len(judges.pixels):,}"
+        f"training one classifier on {len(own.pixels):,} images, a second one, which scores the "
+        f"directions, on {len(others.pixels):,}"
     )
-    return names, own, judges
+    return names, own, others
 
 
 def _split(names, rows):
@@ -80,7 +79,7 @@ def _split(names, rows):
     if FEWEST <= others.sum() <= len(rows) - FEWEST:
         return [rows[~others], rows[others]]
     log.warning(
-        "the judge sees other images than the first classifier, but perhaps of the same people; "
+        "the two classifiers see different images, but perhaps of the same people; "
         "--judge-data names images of others"
     )
     return np.split(rows, [int(_OWN * len(rows))])

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from dcgan_tf.common.directions import Directions
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
@@ -24,6 +25,17 @@ class Direction:
     vector: np.ndarray
     reach: float
     facts: dict
+
+
+def gather(found: list[Direction], sha256: str) -> Directions:
+    """Gather the directions of the generator with this hash, as one file holds them."""
+    return Directions(
+        tuple(each.name for each in found),
+        np.stack([each.vector for each in found]),
+        tuple(each.kind for each in found),
+        np.array([each.reach for each in found], np.float32),
+        sha256,
+    )
 
 
 def measure_reach(sampler: Sampler, vector: np.ndarray) -> float:
@@ -50,8 +62,7 @@ def save_traversals(path: Path, sampler: Sampler, direction: Direction):
     """Write a PNG: a row for each of SEEDS, from -reach to reach in STEPS images."""
     steps = np.linspace(-direction.reach, direction.reach, STEPS)[:, None] * direction.vector
     latents = seed_latents(SEEDS, sampler.latent_dim)[:, None] + steps
-    images = sampler.array(latents.reshape(-1, sampler.latent_dim))
-    canvas = grid(images, columns=STEPS)
+    canvas = grid(sampler.array(latents.reshape(-1, sampler.latent_dim)), columns=STEPS)
     text = {
         "model_sha256": sampler.sha256,
         "direction": direction.name,

@@ -10,7 +10,6 @@ from dcgan_tf.models.chain import chain_of, layers_of
 from dcgan_tf.models.sampling import Sampler, compiled, in_batches, seed_latents
 
 SAMPLES = 1024  # first maps whose principal components are taken
-LATENT_MOST = SAMPLES // 2  # numbers in a latent: a regression on more needs more samples
 _BATCH = 256  # maps that are computed at once
 
 
@@ -21,8 +20,8 @@ def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
         UserError: the generator does not begin with a Dense, or has no activation within.
     """
     length = sampler.latent_dim
-    if length > LATENT_MOST:
-        raise UserError(f"has latents of {length:,} numbers, expected {LATENT_MOST:,} at most")
+    if length > SAMPLES // 2:  # a regression on more needs more samples
+        raise UserError(f"has latents of {length:,} numbers, expected {SAMPLES // 2:,} at most")
     count = min(count, length)
     latents = seed_latents(range(SAMPLES), length)
     kinds = {
@@ -128,9 +127,7 @@ def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
     return np.concatenate(list(in_batches(compiled(network), latents, _BATCH)))
 
 
-def _activates(layer) -> bool:
-    """Whether it is an activation, or a layer with one inside."""
+def _activates(layer):
     kinds = (keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.PReLU, keras.layers.ELU)
-    activation = getattr(layer, "activation", None)
-    name = getattr(activation, "__name__", None)
+    name = getattr(getattr(layer, "activation", None), "__name__", None)
     return isinstance(layer, kinds) or name not in ("linear", None)

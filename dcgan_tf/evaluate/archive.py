@@ -1,11 +1,11 @@
-"""Open the archive that real images come from: a run's own one, or another.
+"""Real images: their archive, the reference set chosen from it, and those of the baseline.
 
 Real images always come through pack.open_pack, so both sides of a comparison were decoded,
 cropped and resized by the same code.
 """
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +18,13 @@ from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, archive_or_pack, narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.command import EvaluationRequest
-from dcgan_tf.evaluate.image_sets import pick
+from dcgan_tf.evaluate.image_sets import from_pack, pick
+from dcgan_tf.metrics.features import Images
 
 log = logging.getLogger(__name__)
+
+MOST = 10_000  # images a side, where no number is asked for
+FEWEST = 10  # images a side: the Inception Score has ten splits
 
 
 class Archive:
@@ -52,9 +56,9 @@ class Archive:
 
         The seeded order that chose the subset is followed further, so only these are packed too.
         """
-        names, wanted = self.pack.manifest["names"], len(self.rows) + count
+        wanted = len(self.rows) + count
         pack = open_pack(narrow(self.config, self.source, wanted), self.source)
-        own = set(names)
+        own = set(self.pack.manifest["names"])
         rows = np.array([i for i, n in enumerate(pack.manifest["names"]) if n not in own], np.int64)
         return pack, pick(rows, count, seed)[0]
 
@@ -89,9 +93,8 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
         if request.data and trained_on is None:
             archive.name = f"{source.where}, taken for the training images"
             log.warning(
-                f"{run.root}: no checkpoint says which images it was trained on, so "
-                f"those of --data {request.data} are taken for them; of others that is untrue, "
-                "then add --against data"
+                f"{run.root}: no checkpoint says which images it was trained on; --data "
+                f"{request.data} is taken for them; if it has others, add --against data"
             )
         if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
             return archive, request.against or "subset"
@@ -108,7 +111,7 @@ def _other_archive(request, config):
     """Open another archive whole; of a large one, the seeded choice that is needed."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
-    config = narrow(config, source, 2 * (request.samples or 10_000))
+    config = narrow(config, source, 2 * (request.samples or MOST))
     name = f"the images of {source.where}"
     return Archive(config, source, name, name)
 
@@ -116,3 +119,87 @@ def _other_archive(request, config):
 def cache_of(config: Config, cache: str | None = None) -> Path:
     """Folder for features: `cache`, or features/ next to the packs."""
     return Path(cache) if cache else Path(config.packs).parent / "features"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A reference set, and other real images for the baseline.
+
+    Attributes:
+        reference: real images to compare with.
+        held_out: those of the baseline, None if there are too few; reason: why, else None.
+    """
+
+    reference: Images
+    held_out: Images | None
+    reason: str | None = None
+
+
+def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[int, Choice]:
+    """Choose how many images a side, and which real ones.
+
+    Raises:
+        UserError: there are too few of them.
+    """
+    own, spare, where = len(archive.rows), archive.left_out, archive.source.where
+    if against == "rest":
+        if spare < 2:
+            raise UserError(
+                f"--against rest: all {own:,} images of {where} were trained on; "
+                "use --against subset, or --against data --data PATH"
+            )
+        own, spare = spare, own
+    count = request.samples or default_count(own, spare)
+    few = check_count(min(count, own), where)
+    choice = choose_reference(archive, few, count, request.seed, rest=against == "rest")
+    check_count(choice.reference.count, where)  # some may have been unusable
+    return count, choice
+
+
+def choose_reference(
+    archive: Archive, count: int, held_count: int, seed: int, rest: bool = False
+) -> Choice:
+    """Choose `count` of an archive's images, and `held_count` others for the baseline.
+
+    The others come from the same images if enough are left, else from the archive's other side.
+
+    Args:
+        archive: has `count` images or more.
+        seed: of both choices.
+        rest: choose from the images that the archive leaves out, not from its own.
+    """
+    pack, rows, name = _side(archive, rest, count + held_count, seed)
+    rows, others = pick(rows, count, seed)
+    reference, name = from_pack(pack, rows, name), f"the others of {name}"
+    if (available := len(others)) < held_count:
+        available = len(archive.rows) if rest else archive.left_out
+        if available >= held_count:
+            pack, others, name = _side(archive, not rest, held_count, seed)
+            available = len(others)  # some may have been unusable
+    if available >= held_count:
+        return Choice(reference, from_pack(pack, pick(others, held_count, seed)[0], name))
+    return Choice(
+        reference,
+        None,
+        f"the baseline needs {held_count:,} further real images of {archive.source.where}, "
+        f"there are {available:,}",
+    )
+
+
+def _side(archive, rest, count, seed):
+    """(Pack, rows, name) of the archive's own images, or of at most `count` that it leaves out."""
+    if rest:
+        return *archive.rest(count, seed), archive.rest_name
+    return archive.pack, archive.rows, archive.name
+
+
+def default_count(own: int, spare: int) -> int:
+    """As many images a side as leave others for the baseline, at most MOST."""
+    return min(MOST, max(own // 2, min(own, spare)))
+
+
+def check_count(count: int, where: object) -> int:
+    """Return `count`; raise UserError if it is too small for a score."""
+    if count < FEWEST:
+        raise UserError(f"{where}: {count} usable images; a score needs {FEWEST} or more a side")
+    return count

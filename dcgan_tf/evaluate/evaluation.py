@@ -10,12 +10,20 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import append_record
 from dcgan_tf.data.pack import narrow
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate.archive import Archive, cache_of, open_archive
+from dcgan_tf.evaluate.archive import (
+    MOST,
+    Archive,
+    cache_of,
+    check_count,
+    choose,
+    choose_reference,
+    open_archive,
+)
 from dcgan_tf.evaluate.command import EvaluationRequest, without_flag
-from dcgan_tf.evaluate.image_sets import count_copies, from_pack, generated, generator_of, pick
-from dcgan_tf.evaluate.reference import check_count, choose, choose_reference
+from dcgan_tf.evaluate.image_sets import count_copies, from_pack, generated, pick
 from dcgan_tf.evaluate.score_table import at_epoch, table
 from dcgan_tf.evaluate.scorer import Scorer, open_inception
+from dcgan_tf.models.loading import load_generator
 
 
 def evaluate(request: EvaluationRequest) -> None:
@@ -30,7 +38,7 @@ def evaluate(request: EvaluationRequest) -> None:
 
 def score_run(run: Run, request: EvaluationRequest) -> dict:
     """Score a run's generator, and append the record to its evaluation.jsonl."""
-    generator = generator_of(run)
+    generator = load_generator(run.generator, "--run").model
     inception, layer = open_inception(request.inception, request.layer)
     archive, against = open_archive(run, request)
     count, choice = choose(archive, against, request)
@@ -60,7 +68,7 @@ def score_places(request: EvaluationRequest) -> dict:
     sources = [without_flag(open_source, config) for config in configs]
     smaller = min(sources, key=lambda source: len(source.names))
     fewest = check_count(len(smaller.names), smaller.where)
-    count = request.samples or min(10_000, fewest)
+    count = request.samples or min(MOST, fewest)
     if count > fewest:
         raise UserError(
             f"--samples {count}: {smaller.where} has {fewest} images; use {fewest} or fewer"

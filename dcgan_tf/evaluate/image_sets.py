@@ -7,30 +7,21 @@ import numpy as np
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
-from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Images
 from dcgan_tf.models.ema import NAME as EMA
-from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
 
 SCORED_BYTES = 2**26  # of images that are read at once to be scored
 BATCH = 256
-SEEDS = 2**32  # as many as NumPy's RandomState takes
-
-
-def generator_of(run: Run) -> keras.Model:
-    """Load the generator of a run; UserError if the file has none."""
-    return load_generator(run.generator, "--run").model
 
 
 def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
     """Generate images of the seeds seed * count ... (seed + 1) * count - 1; UserError if none."""
-    if (seed + 1) * count > SEEDS:
-        raise UserError(
-            f"--seed {seed}: no such seeds for {count:,} samples, expected "
-            f"{SEEDS // count - 1:,} or less"
-        )
+    there_are = limits.SEED + 1
+    if (seed + 1) * count > there_are:
+        largest = there_are // count - 1
+        raise UserError(f"--seed {seed}: expected {largest:,} at most for {count:,} images")
     sampler, first = Sampler(generator), seed * count
 
     def read():
@@ -44,9 +35,8 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
         "crop": "none",
         "seeds": [first, first + count],
     }
-    half = {layer.compute_dtype for layer in generator.layers} - {"float32"}
-    if half:  # the same weights make other images then
-        made_by["computes_in"] = sorted(half)
+    if half := {layer.compute_dtype for layer in generator.layers} - {"float32"}:
+        made_by["computes_in"] = sorted(half)  # the same weights make other images then
     return Images(f"{count:,} generated images", count, made_by, read)
 
 
@@ -86,7 +76,7 @@ def from_array(pixels: np.ndarray, name: str) -> Images:
 
 
 def count_copies(images: Images, real: Images) -> int:
-    """Count the images whose pixels are those of a real one, in 8 bytes of memory an image."""
+    """Count the images with the pixels of a real one, in 8 bytes of memory an image."""
 
     def hashes(side):
         rows = (hash(row.tobytes()) for batch in side.read() for row in batch)

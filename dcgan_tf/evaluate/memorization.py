@@ -14,17 +14,17 @@ import numpy as np
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.images import grid, save_png
+from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.archive import Archive, cache_of, open_archive
+from dcgan_tf.evaluate.archive import MOST, Archive, cache_of, check_count, open_archive
 from dcgan_tf.evaluate.command import EvaluationRequest
-from dcgan_tf.evaluate.image_sets import from_pack, generated, generator_of, pick
-from dcgan_tf.evaluate.reference import check_count
+from dcgan_tf.evaluate.image_sets import from_pack, generated, pick
 from dcgan_tf.evaluate.score_table import at_epoch
 from dcgan_tf.evaluate.scorer import open_inception
 from dcgan_tf.metrics.features import Images, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
+from dcgan_tf.models.loading import load_generator
 
 NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
 PAIRS = 8  # shown for each of the two spaces
@@ -49,11 +49,10 @@ class Blurred:
     def __getitem__(self, rows):
         values = self._pixels[rows].astype(np.float32)
         for axis in (1, 1, 2, 2):
-            padding = [(1, 1) if a == axis else (0, 0) for a in range(4)]
-            padded = np.pad(values, padding, mode="edge")
-            length = values.shape[axis]
-            left, middle, right = (np.take(padded, range(i, i + length), axis) for i in range(3))
-            values = (left + 2 * middle + right) / 4
+            lines = np.moveaxis(values, axis, 0)
+            lines = np.concatenate([lines[:1], lines, lines[-1:]])  # the edges repeat
+            lines = (lines[:-2] + 2 * lines[1:-1] + lines[2:]) / 4
+            values = np.moveaxis(lines, 0, axis)
         # Scaled so that a distance is the root mean square difference in gray levels.
         return values.reshape(len(values), -1) / np.sqrt(np.float32(values[0].size))
 
@@ -82,7 +81,6 @@ class Neighbours:
         return self.samples < self.threshold
 
     def numbers(self) -> dict:
-        """The distances in figures."""
         median, held_out = float(np.median(self.samples)), float(np.median(self.held_out))
         return {
             "median_distance": median,
@@ -121,22 +119,15 @@ def verdict(pixels: Neighbours, features: Neighbours) -> dict:
     }
 
 
-def suspects(pixels: Neighbours, features: Neighbours, count: int = PAIRS) -> list[int]:
-    """List the samples to look at: the nearest in pixels, then the nearest in features."""
-    return [
-        int(i) for n in (pixels, features) for i in np.argsort(n.samples, kind="stable")[:count]
-    ]
-
-
 def examine(run: Run, request: EvaluationRequest) -> None:
     """Look for copies of training images among the samples, and print the verdict.
 
     Raises:
         UserError: no held-out real images to compare with, or bad input.
     """
-    generator = generator_of(run)
+    generator = load_generator(run.generator, "--run").model
     inception, layer = open_inception(request.inception, request.layer)
-    training, held_out = _open_reals(run, request)
+    training, held_out = _open_real_images(run, request)
     own = from_pack(training.pack, training.rows, training.name)
     samples = generated(generator, request.samples or held_out.count, request.seed)
     cache = cache_of(training.config, request.cache)
@@ -156,55 +147,46 @@ def examine(run: Run, request: EvaluationRequest) -> None:
         "generator_sha256": samples.made_by["generator_sha256"],
     }
     write_text(run.memorisation, json.dumps(record, indent=1) + "\n")
-    _write_pairs(run.memorisation_pairs, shown, training.pack.pixels, pixels, features)
+    _write_pairs(run.memorisation_pairs, shown, training.pack.pixels, (pixels, features))
     print(json.dumps(record) if request.json else in_words(record, run))
 
 
-def _open_reals(run, request) -> tuple[Archive, Images]:
-    """Open the training images and held-out ones."""
-    other = None
-    if request.against == "data":
-        other = open_archive(run, request)[0]
-        request = replace(request, data=None, against="subset")
+def _open_real_images(run, request) -> tuple[Archive, Images]:
+    """Open the training images, and others that the run was not trained on."""
     archive, against = open_archive(run, request)
+    pack, rows, name, where = archive.pack, archive.rows, archive.name, archive.source.where
     if against == "data":
-        raise UserError(
-            f"not the images that {run.root} was trained on; "
-            "add --against data to take them as the held-out ones",
-            flag=f"--data {request.data}",
-        )
-    count = min(request.samples or len(archive.rows), 10_000)
-    if other:
-        count = check_count(min(count, len(other.rows)), other.source.where)
-        rows = pick(other.rows, count, request.seed)[0]
-        return archive, from_pack(other.pack, rows, other.name)
-    if archive.left_out < 2:
-        raise UserError(
-            f"--memorisation: {run.root} was trained on all of {archive.source.where}, so "
-            "no held-out images are left; name an archive of others with "
-            "--against data --data PATH"
-        )
-    pack, rows = archive.rest(min(count, archive.left_out), request.seed)
-    check_count(len(rows), archive.source.where)  # some may have been unusable
-    return archive, from_pack(pack, rows, archive.rest_name)
+        archive = open_archive(run, replace(request, data=None, against="subset"))[0]
+    count = min(request.samples or len(archive.rows), MOST)
+    if against != "data":
+        if archive.left_out < 2:
+            raise UserError(
+                f"--memorisation: {run.root} was trained on all of {where}, so no held-out images "
+                "are left; name an archive of others with --data PATH"
+            )
+        pack, rows = archive.rest(min(count, archive.left_out), request.seed)
+        name = archive.rest_name
+    check_count(len(rows), where)  # some may have been unusable
+    return archive, from_pack(pack, pick(rows, min(count, len(rows)), request.seed)[0], name)
 
 
-def _write_pairs(path: Path, samples, training, pixels: Neighbours, features: Neighbours):
+def _write_pairs(path: Path, samples, training, spaces: tuple[Neighbours, Neighbours]):
     """Write pairs of sample and nearest training image: above by pixels, below by features."""
-    count = min(PAIRS, len(samples))
-    shown = suspects(pixels, features, count)
-    nearest = [
-        space.nearest[i]
-        for i, space in zip(shown, [pixels] * count + [features] * count, strict=True)
-    ]
-    pairs = np.concatenate([samples[shown], np.asarray(training)[nearest]], axis=2)
-    image = grid(pairs, columns=min(4, len(pairs)), gap=6)
-    save_png(path, image.repeat(2, axis=0).repeat(2, axis=1), {"samples": shown})
+    pairs, shown = [], []
+    for space in spaces:
+        nearest_samples = np.argsort(space.samples, kind="stable")[:PAIRS]
+        pairs += [
+            np.concatenate([samples[i], training[space.nearest[i]]], axis=1)
+            for i in nearest_samples
+        ]
+        shown += nearest_samples.tolist()
+    canvas = grid(np.array(pairs), columns=min(4, len(pairs)), gap=6)
+    save_png(path, enlarge(canvas, 2), {"samples": shown})
 
 
 def in_words(record: dict, run: Run) -> str:
     """Say the verdict with its numbers."""
-    lines = [f"{record['samples']:,} samples of {run.root}{at_epoch(record)}", ""]
+    lines = [f"{record['samples']:,} generated images of {run.root}{at_epoch(record)}", ""]
     spaces = {
         "pixels": "blurred pixels (RMS, gray levels)",
         "features": f"Inception {record['layer']}",
@@ -215,17 +197,16 @@ def in_words(record: dict, run: Run) -> str:
         lines.append(
             f"nearest training image in {where}: median distance {n['median_distance']:.4g}, of "
             f"held-out real images {n['held_out_median_distance']:.4g} (ratio {ratio}); "
-            f"{n['near']:.1%} of the samples are nearer than {1 - NEAR:.0%} of the held-out images"
+            f"{n['near']:.1%} of the generated images are nearer than {1 - NEAR:.0%} of the "
+            "held-out images"
         )
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"verdict: {record['verdict']}: {record['copies']:.1%} of the samples are that near in "
-            f"both; chance allows {record['allowed']:.1%}",
-            f"training: {record['training']}",
-            f"held out: {record['held_out']}",
-            f"look at {run.memorisation_pairs}: sample | nearest training image, the nearest "
-            "pairs in pixels above, in features below",
-        ]
-    )
+    lines += [
+        "",
+        f"verdict: {record['verdict']}: {record['copies']:.1%} of the generated images are that "
+        f"near in both; chance allows {record['allowed']:.1%}",
+        f"training: {record['training']}",
+        f"held out: {record['held_out']}",
+        f"look at {run.memorisation_pairs}: pairs of a generated image and its nearest training "
+        "image, the nearest pairs by pixels above, by features below",
+    ]
+    return "\n".join(lines)

@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 
 from dcgan_tf.common.scores import FRECHET_NAMES
-from dcgan_tf.evaluate.reference import Choice
+from dcgan_tf.evaluate.archive import Choice
 from dcgan_tf.metrics.features import FeatureSet, Images, device, extract
 from dcgan_tf.metrics.frechet import bias_warning, frechet_distance
 from dcgan_tf.metrics.inception import Inception, check_layer, load_inception
@@ -32,7 +32,7 @@ def compare(
         seed, subsets: of KID.
 
     Returns:
-        The scores, None for those that cannot be had, and notes: why not, and what is biased.
+        The scores, None for those that cannot be computed, and notes on why and on bias.
     """
     kid_mean, kid_std = kernel_distance(real.features, scored.features, subsets, seed=seed)
     scores = {
@@ -44,19 +44,12 @@ def compare(
     notes, fewest = [], min(real.count, scored.count)
     if text := bias_warning(real.statistics, scored.statistics):
         notes.append(f"warning: {text}")
-    if kid_std is None:
-        notes.append(f"no standard deviation of KID: it needs 4 images a side, there are {fewest}")
     if scored.logits is None:
         notes.append("no Inception Score: the Inception weights do not reach the softmax")
-    elif scored.count < SPLITS:
-        notes.append(f"no Inception Score: it needs {SPLITS} images, there are {scored.count}")
-    else:
+    elif scored.count >= SPLITS:  # fewer are scored while training on a handful
         scores["inception_score"] = inception_score(softmax(scored.logits), SPLITS)[0]
     if fewest <= NEIGHBOURS:
-        notes.append(
-            f"no precision and recall: each side needs more than {NEIGHBOURS} images, "
-            f"there are {fewest}"
-        )
+        notes.append(f"no precision and recall: {fewest} images a side, {NEIGHBOURS + 1} needed")
     else:
         scores["precision"], scores["recall"] = precision_recall(
             real.features, scored.features, NEIGHBOURS
@@ -75,11 +68,6 @@ def protocol(
     """Return everything that decides a score, in one flat dict.
 
     Scores with different protocols are never put side by side: see common/scores.py.
-
-    Args:
-        reference, scored: the real and the scored images.
-        layer: of Inception; inception_sha256: of the weights that this layer depends on.
-        seed: of the choice of images and of KID's subsets; subsets: how many KID draws.
     """
     size, spread_size = subset_sizes(min(reference.count, scored.count))
     kid = f"{subsets} subsets of {size}"
@@ -107,8 +95,6 @@ class Scorer:
     """Scores images against one reference set, whose features are computed once.
 
     Args:
-        inception: the network; layer: "pool_3" or "mixed_7".
-        choice: the reference set and the real images of the baseline.
         cache: folder for the features of real images, or None.
         seed: of KID's subsets, and for the protocol; subsets: how many KID draws.
     """
@@ -128,9 +114,9 @@ class Scorer:
 
     @property
     def real_count(self) -> int:
-        """Number of real images, for the progress."""
-        held_out = self.choice.held_out
-        return self.choice.reference.count + (held_out.count if held_out else 0)
+        """Number of real images, for the progress bar."""
+        sides = self.choice.reference, self.choice.held_out
+        return sum(side.count for side in sides if side)
 
     def score(
         self,
@@ -141,14 +127,15 @@ class Scorer:
         """Score images, as many as the held-out ones.
 
         Args:
-            images: what to score.
             progress: called with the number of images whose features were computed.
-            keep: cache their features too.
+            keep: cache the features of these images too.
 
         Returns:
             The scores, `floor` (the baseline), `floor_reason`, `notes` and `protocol`.
         """
-        reference, baseline = self._score_real(progress)
+        if self._real is None:
+            self._real = self._score_real(progress)
+        reference, baseline = self._real
         scored = self._features(images, self.cache if keep else None, progress)
         scores, notes = self._compare(reference, scored)
         weights = self._inception.weights_hash(self.layer)
@@ -162,15 +149,12 @@ class Scorer:
         }
 
     def _score_real(self, progress):
-        """Compute the features of the reference set and the baseline, once."""
-        if self._real is None:
-            reference = self._features(self.choice.reference, self.cache, progress)
-            baseline = None
-            if self.choice.held_out:
-                others = self._features(self.choice.held_out, self.cache, progress)
-                baseline = self._compare(reference, others)[0]
-            self._real = reference, baseline
-        return self._real
+        """Compute the features of the reference set, and the baseline."""
+        reference = self._features(self.choice.reference, self.cache, progress)
+        if self.choice.held_out is None:
+            return reference, None
+        others = self._features(self.choice.held_out, self.cache, progress)
+        return reference, self._compare(reference, others)[0]
 
     def _features(self, images, cache, progress):
         return extract(images, self._inception, self.layer, cache, progress)
@@ -182,14 +166,11 @@ class Scorer:
 def open_inception(
     path: str | os.PathLike | None, wanted: str | None = None
 ) -> tuple[Inception, str]:
-    """Load the network and name the layer whose features are compared.
-
-    Args:
-        path: of the weights, None to download them.
-        wanted: the layer, None for the deepest that the weights reach.
+    """Load Inception (downloaded if `path` is None) and name the layer to compare features of.
 
     Raises:
-        UserError: no usable weights, or they do not reach that layer.
+        UserError: no usable weights, or they do not reach the layer `wanted`, by default the
+            deepest that they reach.
     """
     inception = load_inception(path)
     layer = wanted or ("pool_3" if "pool_3" in inception.layers else "mixed_7")

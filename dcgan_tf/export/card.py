@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from dcgan_tf import __version__
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import is_count, read_json, read_lines
@@ -14,6 +15,7 @@ from dcgan_tf.common.pages import fill
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, frechet_name, is_verdict, read_records
+from dcgan_tf.export.command import ExportRequest
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import Sampler
 
@@ -22,73 +24,51 @@ CELEBA = "https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 # By data set: what a generator draws, and where its training images come from.
 DRAWS = {
     "celeba": ("faces", "CelebA"),
-    "folder": ("pictures", "a folder of pictures"),
+    "folder": ("images", "a folder of images"),
     "mnist": ("handwritten digits", "MNIST"),
     "cifar10": ("small photographs", "CIFAR-10"),
     "demo": ("drawn faces", "faces that the program draws itself"),
 }
 _FILES = {
     "generator.keras": "the generator, a plain Keras model",
-    "generator.onnx": "the same in ONNX: `latents` float32 (n, {latent_dim}) to `pictures`",
+    "generator.onnx": "the same in ONNX: `latents` float32 (n, latent_dim) to `pictures`",
     "config.toml": "all settings of its training",
     "directions.npz": "named directions in its latent space",
     "explorer.html": "a page to play with it, which opens from disk",
-    "grid.png": "the picture above",
+    "grid.png": "the image above",
 }
-_ONNX = """\
-```python
-import onnxruntime
-
-session = onnxruntime.InferenceSession("generator.onnx")
-picture = session.run(["pictures"], {"latents": latents})[0][0]  # as above
-```
-
-"""
-_SCORES = """\
-{scored} against {against}:
-
-| score | these pictures | real against real |
-|---|---|---|
-{rows}
-
-{warning}Their stamp; scores with another stamp cannot be compared with these:
-
-```json
-{protocol}
-```
-
-"""
 
 
-def card(
-    model: Path, sampler: Sampler, origin: Origin, licence: str | None, files: list[str]
-) -> str:
-    """The card of the generator in the file `model`; `files` are the names beside the card."""
+def write_card(folder: Path, request: ExportRequest, sampler: Sampler, origin: Origin):
+    """Write the card of a generator beside the files that it describes."""
     height, width, _ = sampler.picture_shape
     tanh = range_of(sampler.model) == "tanh"
-    name, records = name_of(model, origin.run), _scores(origin.run, sampler.sha256)
-    listed = [name for name in _FILES if name in files]
+    name, records = name_of(request.model, origin.run), _scores(origin.run, sampler.sha256)
+    listed = [name for name in _FILES if (folder / name).is_file()]
+    onnx = "generator.onnx" in listed
     parts = {
-        "metadata": _metadata(name, origin, licence, records, files),
+        "metadata": _metadata(name, origin, request.licence, records, onnx),
         "name": _plain(name),
-        "draws": DRAWS[origin.data[0]][0] if origin.data else "pictures",
+        "draws": DRAWS[origin.data[0]][0] if origin.data else "images",
         "size": f"{width}x{height}",
-        "licence": _licence(origin, licence),
+        "license": _license(origin, request.licence),
         "latent_dim": str(sampler.latent_dim),
-        "to_unit": "(picture + 1) / 2" if tanh else "picture",
-        "onnx": _ONNX if "generator.onnx" in files else "",
-        "files": "; ".join(f"`{name}`, {_FILES[name]}" for name in listed).format(
-            latent_dim=sampler.latent_dim
-        ),
+        "to_unit": "(image + 1) / 2" if tanh else "image",
+        "onnx": _template("card_onnx.md") if onnx else "",
+        "files": "; ".join(f"`{name}`, {_FILES[name]}" for name in listed),
         "parameters": f"{sampler.model.count_params():,}",
         "shape": str(sampler.picture_shape),
         "range": "-1 to 1" if tanh else "0 to 1",
         "sha256": sampler.sha256[:12],
-        "points": "\n".join(_points(model, origin, sampler.sha256, bool(records))),
+        "points": "\n".join(_points(request.model, origin, sampler.sha256, bool(records))),
         "scores": "".join(map(_table, records)),
         "version": __version__,
     }
-    return fill((Path(__file__).parent / "card.md").read_text(encoding="utf-8"), parts).decode()
+    write_text(folder / CARD, fill(_template("card.md"), parts).decode())
+
+
+def _template(name):
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
 def name_of(model: Path, run: Run) -> str:
@@ -98,15 +78,13 @@ def name_of(model: Path, run: Run) -> str:
     return model.stem
 
 
-def _metadata(name, origin, licence, records, files):
+def _metadata(name, origin, license_id, records, onnx):
     """Lines of YAML; every value is written as JSON, which YAML reads as it stands."""
     tags = ["dcgan", "gan", "image-generation", "tensorflow", *origin.data]
-    fields: dict = {"tags": tags + ["onnx"] * ("generator.onnx" in files)}
+    fields: dict = {"tags": tags + ["onnx"] * onnx, "license": license_id or "unknown"}
     if origin.bound:
         terms = f"{origin.bound}-{DATASETS[origin.bound].terms}".replace(" ", "-")
         fields |= {"license": "other", "license_name": terms, "license_link": CELEBA}
-    else:
-        fields["license"] = licence or "unknown"
     if records:
         kind = origin.data[0] if origin.data else "unknown"
         results = {
@@ -122,26 +100,23 @@ def _metadata(name, origin, licence, records, files):
     return "\n".join(f"{field}: {json.dumps(value)}" for field, value in fields.items())
 
 
-def _licence(origin, licence):
+def _license(origin, license_id):
     if bound := origin.bound:
         own = bound == origin.data[0]
         how = "it was trained on" if own else "its training began from a network trained on"
         return (
             f"**For {DATASETS[bound].terms}**: {how} [{DRAWS[bound][1]}]({CELEBA}), whose "
-            "licence says so and holds for what is trained on it too."
+            "license says so and holds for what is trained on it too."
         )
-    text = f"Licence: {licence}."
-    if not licence:
+    text = f"License: {license_id}."
+    if not license_id:
         text = (
-            "**Licence not chosen yet.** It is for whoever publishes this generator to choose, "
-            "within what the licence of its training pictures allows; that of the code that "
-            "trained it (MIT) says nothing about it."
+            "**License not chosen yet.** Whoever publishes this generator chooses it, within what "
+            "the license of its training images allows; that of the code that trained it (MIT) "
+            "says nothing about it."
         )
     if not origin.complete:
-        text += (
-            " What it was trained on, or began from, is not known here in full; that has a licence "
-            "as well."
-        )
+        text += " What it was trained on is not known here in full; that has a license as well."
     return text
 
 
@@ -149,13 +124,13 @@ def _points(model, origin, sha256, scored):
     """Lines of the list; those of a bundled generator's own card say more than its last run."""
     run, config = origin.run, origin.config
     faces = "celeba" in origin.data
-    people = "; it has the bias of its data; no picture of it shows a person" if faces else ""
+    people = "; it has the bias of its data; no image of it shows a person" if faces else ""
     points = {
         "Scores": "" if scored else "none were measured of these weights",
         "Data": _data(config) if config else "not known: no settings lay beside the file",
         "Training": _training(config, _seen(model, run)) if config else "",
-        "Memorisation": _memorisation(run, sha256),
-        "Limits": f"small pictures, some of which fail; no labels: it cannot be asked for "
+        "Memorisation": _memorization(run, sha256),
+        "Limits": "small images, some of which fail; no labels: it cannot be asked for "
         f"something{people}",
     }
     if run.root.parent == FOLDER and (run.root / CARD).is_file():
@@ -166,58 +141,55 @@ def _points(model, origin, sha256, scored):
 
 
 def _data(config: Config):
-    count = f"{config.subset:,} pictures" if config.subset else "all pictures"
+    count = f"{config.subset:,} images" if config.subset else "all images"
     which = f" (`--subset-seed {config.subset_seed}`)" if config.subset else ""
-    crop = "their largest centred square" if config.crop == "center" else f"the box {config.crop}"
+    crop = "their largest centered square" if config.crop == "center" else f"the box {config.crop}"
     mirrored = ", mirrored at random" if config.flip else ""
-    return (
-        f"{count} of {DRAWS[config.dataset][1]}{which}; {crop}, at {config.image_size}x"
-        f"{config.image_size}{mirrored}"
-    )
+    side = config.image_size
+    return f"{count} of {DRAWS[config.dataset][1]}{which}; {crop}, at {side}x{side}{mirrored}"
 
 
 def _training(config: Config, seen):
     done = f"asked for {counted(config.epochs, 'epoch')}"
     if seen:
         done = f"{counted(seen['epoch'], 'epoch')}, {counted(seen['images_seen'], 'image')}"
-    average = "" if config.average == "none" else "; the weights are an average of G's"
+    ema = "" if config.average == "none" else "; the weights are an EMA of G's"
     start = "; it began from trained networks" if config.init_from else ""
     return (
         f"{done}, batches of {config.batch_size}, seed {config.seed}, loss {config.loss}"
-        f"{average}{start}"
+        f"{ema}{start}"
     )
 
 
 def _seen(model, run):
     """The last record of metrics.jsonl that this generator has, {} where it is not known."""
-    names = ("epoch", "images_seen")
-    records = [r for r in read_lines(run.metrics) if all(is_count(r.get(n)) for n in names)]
-    if model.absolute() == run.best_generator.absolute():
-        epoch = read_json(run.best_score).get("epoch")
-        records = [record for record in records if record["epoch"] == epoch]
-    elif model.absolute() != run.generator.absolute():
+    best = model.absolute() == run.best_generator.absolute()
+    if not best and model.absolute() != run.generator.absolute():
         return {}
-    return records[-1] if records else {}
+    epoch = read_json(run.best_score).get("epoch") if best else None
+    for record in reversed(read_lines(run.metrics)):
+        known = all(is_count(record.get(name)) for name in ("epoch", "images_seen"))
+        if known and (not best or record["epoch"] == epoch):
+            return record
+    return {}
 
 
-def _memorisation(run, sha256):
+def _memorization(run, sha256):
     record = read_json(run.memorisation)
     if not is_verdict(record) or record.get("generator_sha256") != sha256:
         return "not looked for"
     return (
-        f"{_plain(record['verdict'])}: {record['copies']:.1%} of "
-        f"{record['samples']:,} samples lie nearer to a training picture, in pixels and in "
-        f"features, than real pictures of others do; chance allows {record['allowed']:.1%}"
+        f"{_plain(record['verdict'])}: {record['copies']:.1%} of {record['samples']:,} generated "
+        "images lie nearer to a training image, in pixels and in features, than real images of "
+        f"others do; chance allows {record['allowed']:.1%}"
     )
 
 
 def _scores(run, sha256):
     """The newest record of each Fréchet distance that was measured with these very weights."""
-    newest = {}
-    for record in read_records(run.evaluation):
-        if record["protocol"].get("generator_sha256") == sha256:
-            newest[frechet_name(record)] = record
-    return list(newest.values())
+    records = read_records(run.evaluation)
+    own = [r for r in records if r["protocol"].get("generator_sha256") == sha256]
+    return list({frechet_name(record): record for record in own}.values())
 
 
 def _labels(record):
@@ -232,22 +204,22 @@ def _labels(record):
 
 def _table(record):
     """The scores of one record and their protocol."""
-    protocol, floor = record["protocol"], record.get("floor") or {}
-    count = protocol.get("scored_count")
-    # Of a path the last name is left: where files lie is private.
-    against = re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:.*[/\\])?", "", str(record.get("compared_with")))
-    return _SCORES.format(
-        scored=f"{count:,} of its pictures" if isinstance(count, int) else "Its pictures",
-        against=_plain(against),
-        rows="\n".join(
-            f"| {label} | {cell(record, name)} | {cell(floor, name)} |"
-            for name, label in _labels(record).items()
-        ),
-        warning=""
-        if frechet_name(record) == "fid"
-        else "Scores on 768 features are no FID: no published one compares with them.\n\n",
-        protocol=json.dumps(protocol, indent=1),
+    protocol, baseline = record["protocol"], record.get("floor") or {}
+    count, reference = protocol.get("scored_count"), str(record.get("compared_with"))
+    rows = (
+        f"| {label} | {cell(record, name)} | {cell(baseline, name)} |"
+        for name, label in _labels(record).items()
     )
+    other = "Scores on 768 features are no FID: no published one compares with them.\n\n"
+    parts = {
+        "scored": f"{count:,} generated images" if is_count(count) else "Generated images",
+        # Of a path the last name is left: where files lie is private.
+        "reference": _plain(re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:.*[/\\])?", "", reference)),
+        "rows": "\n".join(rows),
+        "warning": "" if frechet_name(record) == "fid" else other,
+        "protocol": json.dumps(protocol, indent=1),
+    }
+    return fill(_template("card_scores.md"), parts).decode()
 
 
 def _plain(text):

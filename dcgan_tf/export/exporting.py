@@ -15,8 +15,8 @@ from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
-from dcgan_tf.export.formats import FORMATS, in_tensorflow, refusing
-from dcgan_tf.export.hub import Hub
+from dcgan_tf.export.formats import FORMATS, Format, in_tensorflow, refusing
+from dcgan_tf.export.hub import check_license, write_hub
 from dcgan_tf.metrics.features import full_float32
 from dcgan_tf.models.loading import in_float32, load_generator
 from dcgan_tf.models.pixels import range_of
@@ -44,14 +44,14 @@ def export(request: ExportRequest) -> Path:
             raise UserError(why, flag=f"--to {name}")
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
-    hub = Hub(request, sampler) if HUB in request.to else None
-    with _place(request) as out, new_folder(out) as folder:
+    origin = check_license(request) if HUB in request.to else None
+    with _make_place(request) as out, new_folder(out) as folder:
         exporter = Exporter(in_float32(sampler.model), folder)
         with progress(len(request.to), "exporting", "formats") as bar:
             for name in request.to:
-                if hub and name == HUB:
+                if origin and name == HUB:
                     (folder / HUB).mkdir()
-                    hub.write(folder / HUB, lambda name: exporter.add(name, f"{HUB}/"))
+                    write_hub(folder / HUB, request, sampler, origin, exporter.add)
                 else:
                     exporter.add(name)
                 bar.update()
@@ -61,20 +61,18 @@ def export(request: ExportRequest) -> Path:
 
 
 @contextlib.contextmanager
-def _place(request):
-    """The folder to be filled, made with its parents; taken away again where the block fails."""
-    if request.out is None:
-        made = make_directory(home_of(request.model) / "exported", "--out")
+def _make_place(request):
+    """Make the folder to fill, empty; take it away again where the block fails."""
+    out = request.out
+    if out is None:
         out = next_directory(home_of(request.model) / "exported")
-        made.append(out)
     else:
-        out, made = request.out, make_directory(request.out, "--out")
+        make_directory(out, "--out")
     try:
         yield out
     except BaseException:
-        for path in reversed(made):
-            with contextlib.suppress(OSError):  # of a folder that another program uses by now
-                path.rmdir()
+        with contextlib.suppress(OSError):  # another program uses it by now
+            out.rmdir()
         raise
 
 
@@ -93,9 +91,8 @@ class Exporter:
         Raises:
             UserError: it cannot hold the generator, or makes other images.
         """
-        form = FORMATS[name]
-        file = f"{prefix}{form.file}"
-        path = self._folder / file
+        form: Format = FORMATS[name]
+        path = self._folder / f"{prefix}{form.file}"
         with refusing(form.title):
             form.write(self._model, path)
             forward = form.load(path)
@@ -108,8 +105,11 @@ class Exporter:
         together = _milliseconds(forward, self._latents)
         forward(self._latents[:1])  # the first call with another number of latents prepares
         alone = _milliseconds(forward, self._latents[:1])
+        files = filter(Path.is_file, (path, *path.rglob("*")))
+        size = sum(file.stat().st_size for file in files)
         off = f"{difference:.1e}" if difference else "0"
-        self._rows.append((file, f"{_size(path):,}", off, f"{alone:.2f}", f"{together:.2f}"))
+        cells = f"{size:,}", off, f"{alone:.2f}", f"{together:.2f}"
+        self._rows.append((f"{prefix}{form.file}", *cells))
 
     def _difference(self, forward):
         """The largest difference of the images, in gray levels."""
@@ -138,8 +138,3 @@ def _milliseconds(forward, latents):
         forward(latents)
         times.append(time.perf_counter() - start)
     return 1000 * statistics.median(times) / len(latents)
-
-
-def _size(path):
-    files = path.rglob("*") if path.is_dir() else [path]
-    return sum(file.stat().st_size for file in files)

@@ -1,4 +1,4 @@
-"""Export formats: how each is written, and run from the written files alone.
+"""Export formats: write each, and run it from the written files alone.
 
 In all but `.keras` the input is called `latents`, float32 (n, latent_dim) with n free, and the
 output `pictures`, float32 (n, height, width, channels) in the generator's own range.
@@ -57,10 +57,6 @@ def in_tensorflow(model: keras.Model) -> Forward:
     return lambda latents: forward(tf.constant(latents)).numpy()
 
 
-def _write_keras(model, path):
-    save_network(model, path, packed=True)  # the bundled generator has few digits
-
-
 def _write_saved_model(model, path):
     signature = [tf.TensorSpec((None, model.inputs[0].shape[-1]), tf.float32, name=INPUT)]
     # Not Keras' export, which keeps every weight twice and has no say in the names.
@@ -95,7 +91,7 @@ def _write_litert(model, path):
 
 
 def _load_litert(path):
-    """Run by LiteRT's own package where that is installed, else by TensorFlow's copy."""
+    """Run it by LiteRT's own package if that is installed, else by TensorFlow's copy."""
     try:
         interpreter = import_module("ai_edge_litert.interpreter").Interpreter
     except ModuleNotFoundError:
@@ -110,7 +106,7 @@ def _load_litert(path):
 
 @contextlib.contextmanager
 def refusing(title: str):
-    """Turn an error of a converter or a reader into one line, but none of the disk or memory."""
+    """Turn an error of a converter or reader into one line, except errors of disk or memory."""
     try:
         yield
     except (UserError, MemoryError):
@@ -124,7 +120,10 @@ def refusing(title: str):
 _ONNX = ("tf2onnx", "onnx", "onnxruntime")
 FORMATS = {
     "keras": Format(
-        "Keras", "generator.keras", _write_keras, lambda path: in_tensorflow(load_network(path))
+        "Keras",
+        "generator.keras",
+        lambda model, path: save_network(model, path, packed=True),  # digits of it may be few
+        lambda path: in_tensorflow(load_network(path)),
     ),
     "saved_model": Format("SavedModel", "saved_model", _write_saved_model, _load_saved_model),
     "onnx": Format("ONNX", "generator.onnx", to_onnx, _load_onnx, _ONNX),

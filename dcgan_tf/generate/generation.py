@@ -25,7 +25,7 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
-from dcgan_tf.generate.command import GenerationRequest, check_out
+from dcgan_tf.generate.command import GenerationRequest
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
@@ -45,14 +45,13 @@ def generate(request: GenerationRequest) -> Path:
 
     Raises:
         UserError: a model that is no generator, latents that do not fit it, or no place to write;
-            nothing is written then. A disk that fills up: the message says what is whole.
+            nothing is written then.
+        OSError: the disk is full; a message says which images are whole.
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     text = {"model_sha256": sampler.sha256, "truncation": request.truncation}
-    out = (_interpolate if request.interpolate else _generate)(request, sampler, text)
-    log.info(f"wrote {out}")
-    return out
+    return (_interpolate if request.interpolate else _generate)(request, sampler, text)
 
 
 @dataclass(frozen=True)
@@ -110,13 +109,11 @@ def _read_latents(path, length, limit, truncation):
     if shape[0] > limit:
         words = f"has {shape[0]:,} latents, at most {limit:,} at once; --limit raises this"
         raise UserError(words, flag=where)
-
-    def rows(start, stop):
-        return _scale(array[start:stop], truncation, where)
-
     for start in range(0, len(array), BLOCK):  # all of them, before the first image
-        rows(start, start + BLOCK)
-    return Latents("latent", range(len(array)), rows)
+        _scale(array[start : start + BLOCK], truncation, where)
+    return Latents(
+        "latent", range(len(array)), lambda *rows: _scale(array[slice(*rows)], truncation, where)
+    )
 
 
 def _scale(values, truncation, where):
@@ -150,7 +147,7 @@ def _generate(request, sampler, text):
     chunks = (sampler.array(latents.rows(k, k + CHUNK)) for k in range(0, count, CHUNK))
     images = next(chunks)  # what cannot be generated is refused before the folder is made
     with (
-        _open_out(request, ("grid.png",), ("images",)) as out,
+        _open_out(request, "images") as out,
         _naming_whole(written, count),
         ThreadPoolExecutor(1) as writer,
         progress(count, "generating") as bar,
@@ -163,14 +160,12 @@ def _generate(request, sampler, text):
             writing.result()
         canvas, scale = _enlarge(grid(np.stack(shown)), request.scale)
         save_png(out / "grid.png", canvas, text)
-    log.info(f"{counted(count, 'image')} in {out / 'images'}")
-    part = "all" if len(shown) == count else f"the first {len(shown):,} of them"
-    words = f", enlarged {scale} times" if scale > 1 else ""
     first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
-    log.info(
-        f"grid.png shows {part}{words}; next: look at it, then try --seeds {last + 1}-{last + 64} "
-        f"or --interpolate {first},{last + 1}"
-    )
+    log.info(f"{counted(count, 'image')} in {out / 'images'}")
+    log.info(f"next, try --seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}")
+    part = counted(count, "image") if len(shown) == count else f"the first {len(shown):,} images"
+    words = f", enlarged {scale} times" if scale > 1 else ""
+    log.info(f"grid of {part}{words}: {out / 'grid.png'}")
     return out
 
 
@@ -206,16 +201,14 @@ def _interpolate(request, sampler, text):
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     seeds = ",".join(map(str, request.interpolate))
-    with _open_out(request, ("interpolation.gif", "strip.png")) as out:
+    with _open_out(request) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
         save_gif(out / "interpolation.gif", frames, 60, 600)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
-    log.info(
-        f"interpolation.gif goes through the seeds {seeds} in {len(gif)} frames, strip.png shows "
-        f"{len(strip)} of its images in a row"
-    )
+    log.info(f"{len(gif)} frames through the seeds {seeds}: {out / 'interpolation.gif'}")
+    log.info(f"{len(strip)} of them in a row: {out / 'strip.png'}")
     return out
 
 
@@ -246,13 +239,8 @@ def _enlarge(canvas, scale):
 
 
 @contextlib.contextmanager
-def _open_out(request, names, folders=()):
-    """Make the folder to write into, and remove it where the work ends without a file in it.
-
-    Args:
-        names: files that will be written there.
-        folders: that are made there.
-    """
+def _open_out(request, inner=""):
+    """Make the folder to write into, and remove it where the work ends without a file in it."""
     out = request.out
     if out is None:
         parent = pretrained.home_of(request.model) / "generated"
@@ -260,20 +248,11 @@ def _open_out(request, names, folders=()):
             sweep(last)
             sweep(last / "images")
         out = files.next_directory(parent)
-    else:
-        files.make_directory(out, "--out")
-        # Once more, for the seconds in between: another call may have begun to write there.
-        check_out(out, request.force)
+    files.make_directory(out / inner, "--out")
     try:
-        for name in names:
-            if (out / name).is_dir():
-                flag = f"--out {out}"
-                raise UserError(f"{out / name} is a folder, in the way of a file", flag=flag)
-        for name in folders:
-            files.make_directory(out / name, "--out")
         yield out
     except BaseException:
-        for path in (*(out / name for name in folders), out):
+        for path in (out / inner, out):
             with contextlib.suppress(OSError):
                 path.rmdir()  # refuses one that has files
         raise

@@ -22,18 +22,16 @@ def pooled_features(discriminator: keras.Model, flag: str = "") -> keras.Model:
         UserError: it takes no square images, or has no convolution; `flag` named it.
     """
     shapes = [tuple(tensor.shape) for tensor in discriminator.inputs or ()]
-    found = [each for each in discriminator.layers if isinstance(each, keras.layers.Conv2D)]
-    if not found or [len(shape) for shape in shapes] != [4] or shapes[0][1] != shapes[0][2]:
+    maps = [keras.layers.Flatten()(_pool(each)) for each in _activated(discriminator)]
+    if not maps or [len(shape) for shape in shapes] != [4] or shapes[0][1] != shapes[0][2]:
         words = f"takes {shapes}, or has no convolution; expected a discriminator of square images"
         raise UserError(words, flag=flag)
-    maps = [keras.layers.Flatten()(_pool(each)) for each in _activated(discriminator)]
     joined = keras.layers.Concatenate()(maps) if len(maps) > 1 else maps[0]
     return keras.Model(discriminator.input, joined)
 
 
 def _activated(network):
-    """The output after each convolution's normalization and activation: before the next layer
-    that has a kernel, flattens or ends the network."""
+    """Each convolution's output after its normalization and activation, before the next layer."""
     found, current = [], None
     for layer in [*network.layers, keras.layers.Flatten()]:
         if hasattr(layer, "kernel") or isinstance(layer, keras.layers.Flatten):

@@ -1,16 +1,15 @@
 """The probe: a linear classifier on D's features, and its accuracy."""
 
-import contextlib
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import PureWindowsPath
 
 import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import read_journal
-from dcgan_tf.common.config import Config, ImageConfig
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
@@ -18,11 +17,10 @@ from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.fetched import Tfds
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
-from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
-from dcgan_tf.probe.command import FEWEST, ProbeRequest
+from dcgan_tf.probe.command import ProbeRequest
 from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 log = logging.getLogger(__name__)
@@ -31,6 +29,7 @@ TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that c
 PIXEL_SIDE = 32  # the baseline sees larger images averaged down to this
 PAIRS = 5  # of classes that are confused, at most
 MOST_CLASSES = 1000
+FEWEST_OF_CLASS = 10  # so that chance puts some into each part
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, the inverse of the regularization
 
 
@@ -43,33 +42,25 @@ def probe(request: ProbeRequest) -> dict:
     Raises:
         UserError: no discriminator, no labeled images that fit it.
     """
+    from sklearn.model_selection import train_test_split
+
     discriminator = load_network(request.model, "--model", ("discriminator",))
     check_finite(discriminator, f"--model {request.model}")
     network = pooled_features(discriminator, f"--model {request.model}")
     config = _config(request, discriminator.input_shape)
-    source = open_source(config)
-    if len(source.names) < FEWEST:
-        raise UserError(
-            f"{len(source.names)} images, expected {FEWEST} or more; of fewer the interval is "
-            "wider than what is measured",
-            flag=f"--data {source.where}",
-        )
-    read_labels(source, source.names)  # refused before the packing, which may be long
-    pack = open_pack(config, source)
-    # Not from where the pack was made: its files may have moved since.
-    classes, labels = read_labels(source, pack.names)
-    known, test = split(classes, labels, request.seed, source.where)
-    if seen := seen_in_training(request.run, config, pack):
-        log.warning(f"{seen} trained this discriminator, without their labels; --data names others")
+    pack, where, classes, labels = _open_images(config)
+    if seen := seen_in_training(request.run, pack):
+        log.warning(f"D was trained on {seen}, without their labels; --data names others")
+    size, rows = round(TEST * len(labels)), np.arange(len(labels))
+    known, test = train_test_split(rows, test_size=size, random_state=request.seed)
     features = features_of(network, pack.pixels, config.output_activation)
-    results = {"features of D": _classify(features, labels, len(classes), known, test)}
+    results = {"features of D": _classify(features, labels, known, test)}
     del features  # which may be as large as the memory allows
-    pixels = average_down(pack.pixels)
-    results["pixels"] = _classify(pixels, labels, len(classes), known, test)
+    results["pixels"] = _classify(average_down(pack.pixels), labels, known, test)
     choose = round(CHOOSING * len(known))
     record = {
         "discriminator_sha256": weights_sha256(discriminator),
-        "pictures": str(source.where),
+        "pictures": where,
         "pixels_sha256": pack.manifest["pixels_sha256"],
         "seed": request.seed,
         "counts": {"test": len(test), "choose": choose, "fit": len(known) - choose},
@@ -96,6 +87,23 @@ def _config(request, shape):
     return narrow(config, open_source(config), request.pictures)
 
 
+def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
+    """The images, where they are, their classes, and the number of the class of each."""
+    source = open_source(config)
+    read_labels(source, source.names)  # refused before the packing, which may take long
+    pack = open_pack(config, source)
+    # Not from where the pack was made: its files may have moved since.
+    classes, labels = read_labels(source, pack.names)
+    counts = np.bincount(labels)
+    if counts.min() < FEWEST_OF_CLASS:
+        raise UserError(
+            f"{counts.min()} images of {classes[counts.argmin()]}, expected {FEWEST_OF_CLASS} or "
+            "more of each class; add some, or leave its folder out",
+            flag=f"--data {source.where}",
+        )
+    return pack, str(source.where), classes, labels
+
+
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Read sorted classes, and int64 (images,): labels of raw files, or names of folders.
 
@@ -108,9 +116,8 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     if isinstance(source, Arrays):
         every = source.labels()
         if every is None:
-            raise UserError(
-                "no labels beside the images; put MNIST's *labels* files there, too", flag=flag
-            )
+            words = "no labels beside the images; put MNIST's *labels* files there, too"
+            raise UserError(words, flag=flag)
         labels = [str(every[int(name)]) for name in names]
     else:
         labels = [PureWindowsPath(name).parent.name for name in names]
@@ -124,43 +131,13 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     return classes.tolist(), numbers
 
 
-def seen_in_training(run: Run, config: Config, pack: Pack) -> str:
-    """Say which images of a pack a run was trained on; "" where none are known.
-
-    They are the run's where they lie in the run's place, however it was typed, or, moved or copied
-    since, where the run's own pack was made of the same files.
-    """
+def seen_in_training(run: Run, pack: Pack) -> str:
+    """Say which images of a pack a run was trained on; "" if its own pack has other files."""
     own = find_again(run, read_config(run.config))
     trained_on = find_pack(own.packs, read_journal(run).get("pixels_sha256"))
-    same = bool(trained_on) and trained_on.manifest.get("source") == pack.manifest["source"]
-    with contextlib.suppress(UserError):  # the run's are gone
-        same = same or Path(find(own)).resolve() == Path(find(config)).resolve()
-    if not same:
+    if not trained_on or trained_on.manifest.get("source") != pack.manifest["source"]:
         return ""
     return "some of these images" if own.subset else "these images"
-
-
-def split(
-    classes: list[str], labels: np.ndarray, seed: int, where: str | Path
-) -> tuple[np.ndarray, np.ndarray]:
-    """Split by chance into the rows to learn from and those of the test.
-
-    Raises:
-        UserError: one of the two has no image of a class.
-    """
-    from sklearn.model_selection import train_test_split
-
-    rows, size = np.arange(len(labels)), round(TEST * len(labels))
-    known, test = train_test_split(rows, test_size=size, random_state=seed)
-    for part, words in ((known, "learn from"), (test, "test")):
-        if missing := set(range(len(classes))) - set(labels[part].tolist()):
-            names = ", ".join(classes[k] for k in sorted(missing)[:5])
-            raise UserError(
-                f"too few images: among the {len(part):,} to {words} there is none of {names}; "
-                "expected more of each class, or leave its folder out",
-                flag=f"--data {where}",
-            )
-    return np.array(known), np.array(test)
 
 
 def average_down(pixels: np.ndarray) -> np.ndarray:
@@ -172,7 +149,7 @@ def average_down(pixels: np.ndarray) -> np.ndarray:
     return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(len(pixels), -1) / 255
 
 
-def _classify(features, labels, count, known, test):
+def _classify(features, labels, known, test):
     """Test a logistic regression on standardized features.
 
     Its regularization is the one that is best on a part of the known ones; then it is fitted to
@@ -192,7 +169,7 @@ def _classify(features, labels, count, known, test):
     )
     search.fit(features[known], labels[known])
     predicted = search.predict(features[test])
-    confusion = confusion_matrix(labels[test], predicted, labels=range(count))
+    confusion = confusion_matrix(labels[test], predicted, labels=range(labels.max() + 1))
     hits = binomtest(int(np.trace(confusion)), len(test))
     interval = hits.proportion_ci(method="wilson")  # 95%, sound near 0 and 1 as well
     return {

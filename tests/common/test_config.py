@@ -305,7 +305,7 @@ LINES = [
     *("generate.py --n 0", "generate.py --pretrained nobody", "generate.py --seeds 3-1"),
     *("-m dcgan_tf.evaluate --help", "-m dcgan_tf.evaluate --samples 1"),
     *("-m dcgan_tf.evaluate --run old", "-m dcgan_tf.evaluate bad.toml"),
-    *("-m dcgan_tf.storage --help", "-m dcgan_tf.storage --unused x"),
+    *("-m dcgan_tf.storage --help", "-m dcgan_tf.storage --unused x", "-m dcgan_tf.export --help"),
 ]
 
 

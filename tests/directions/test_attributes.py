@@ -1,4 +1,4 @@
-"""Directions of labeled attributes: the regression, the judgment, and the whole on drawn faces
+"""Directions of labeled attributes: the regression, the effects, and the whole on drawn faces
 whose skin and hair are known."""
 
 import io
@@ -16,10 +16,10 @@ from dcgan_tf.data import synthetic
 from dcgan_tf.directions import attributes, command, labeled_data
 from dcgan_tf.directions.__main__ import main
 from dcgan_tf.directions.attributes import (
-    AttributeClassifier,
     disentangle,
-    judge,
+    measure_effects,
     measure_score_reach,
+    train_classifier,
 )
 from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.traversal import REACHES
@@ -34,11 +34,10 @@ BOX = (30, 55, 150, 175)
 def test_disentangle_parts_what_comes_together():
     """Two scores that share a latent number: each keeps its own, and its direction no other's."""
     latents = np.random.RandomState(0).randn(20_000, 5)
-    scores = np.stack([latents[:, 0] + latents[:, 2], latents[:, 1] + latents[:, 2]], axis=1)
-    found = disentangle(scores.astype(np.float32), latents)
+    slopes = np.array([[1, 0, 1, 0, 0], [0, 1, 1, 0, 0]])
+    found = disentangle((latents @ slopes.T).astype(np.float32), latents)
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, rtol=1e-6)
-    slopes = np.array([[1, 0, 1, 0, 0], [0, 1, 1, 0, 0]])
     moved = found @ slopes.T
     np.testing.assert_allclose(moved, np.diag(np.diag(moved)), atol=0.03)
     assert (np.diag(moved) > 1).all()
@@ -56,31 +55,30 @@ def test_the_reach_is_where_the_score_differs_by_three_deviations():
     assert none == REACHES[-1]  # which changes nothing
 
 
-def test_judge():
+def test_effects_are_in_deviations_and_others_come_by_size():
     gains = np.array([[2.0, -4, 0], [4, -4, 1], [-1, -4, -1], [3, -4, 0]])
-    found = judge(gains, np.array([2.0, 1, 1]), ["a", "b", "c"], 0)
+    found = measure_effects(gains, np.array([2.0, 1, 1]), ["a", "b", "c"], 0)
     assert found["accuracy"] == 0.75 and found["effect"] == 1
     assert list(found["others"].items()) == [("b", -4.0), ("c", 0.0)]
 
 
 @pytest.mark.slow
-def test_a_head_learns_and_is_the_same_each_time():
+def test_a_classifier_learns_and_is_the_same_each_time():
     rng = np.random.RandomState(0)
     labels = (rng.rand(200, 2) < 0.5).astype(np.int8)
     pixels = rng.randint(0, 200, (200, 16, 16, 1)).astype(np.uint8)
     pixels[labels[:, 0] > 0, 4:8] += 50  # rows, so that mirroring changes nothing
-    heads = [AttributeClassifier(16, 1, 2, seed=3) for _ in range(2)]
-    for head in heads:
-        head.train(pixels[:150], labels[:150], lambda: None, steps=60)
-    first, again = (head.scores(pixels) for head in heads)
+    first, again = (
+        train_classifier(pixels[:150], labels[:150], 3, 60, lambda: None)(pixels) for _ in range(2)
+    )
     np.testing.assert_allclose(first, again, atol=1e-4)
-    right = (first[150:, 0] > 0) == labels[150:, 0]
-    assert right.mean() > 0.9
-    assert ((first[150:, 1] > 0) == labels[150:, 1]).mean() < 0.8  # which no pixel knows
+    right = (first[150:] > 0) == labels[150:]
+    assert right[:, 0].mean() > 0.9
+    assert right[:, 1].mean() < 0.8  # which no pixel knows
 
 
 def known(index):
-    """(bool, bool, bool): dark skin, no hair, and a coin's side that no picture shows."""
+    """(bool, bool, bool): dark skin, no hair, and a coin's side that no image shows."""
     face = synthetic._sample_face(np.random.default_rng([0, index]))
     return sum(face.skin) < 480, face.style == "bald", index * 7919 % 13 < 6
 
@@ -92,23 +90,21 @@ def faces(tmp_path_factory):
     names = [f"{index + 1:06d}.jpg" for index in range(2 * COUNT)]
     for name, part in (("own", range(COUNT)), ("others", range(COUNT, 2 * COUNT))):
         write_zip(root / f"{name}.zip", {f"x/{names[k]}": face_jpeg(k) for k in part})
-    marks = [known(index) for index in range(2 * COUNT)]
-    lines = [
-        f"{n} {' '.join(str(2 * m - 1) for m in each)}"
-        for n, each in zip(names, marks, strict=True)
-    ]
-    header = f"{2 * COUNT}\nDark Bald Coin\n"
-    (root / "table.txt").write_text(header + "\n".join(lines) + "\n")
+    marks = np.array([known(index) for index in range(2 * COUNT)])
+    rows = (" ".join(map(str, row)) for row in 2 * marks - 1)
+    lines = list(map(" ".join, zip(names, rows, strict=True)))
+    (root / "table.txt").write_text("\n".join([str(len(lines)), "Dark Bald Coin", *lines]) + "\n")
+    dark = marks[:COUNT, 0]
+    shown = np.array(
+        [
+            np.asarray(Image.open(io.BytesIO(face_jpeg(k))).resize((SIDE, SIDE), box=BOX), float)
+            for k in range(COUNT)
+        ]
+    )
     run = root / "run"
     run.mkdir()
-    dark = np.array([mark[0] for mark in marks[:COUNT]])
-    shown = [
-        np.asarray(Image.open(io.BytesIO(face_jpeg(k))).resize((SIDE, SIDE), box=BOX), float)
-        for k in range(COUNT)
-    ]
-    between(np.mean(shown, axis=0), *(np.mean(np.array(shown)[dark == k], axis=0) for k in (0, 1)))(
-        run / "generator.keras"
-    )
+    ends = (shown[dark == k].mean(axis=0) for k in (0, 1))
+    between(shown.mean(axis=0), *ends).save(run / "generator.keras")
     (run / "config.toml").write_text(
         f'image_size = {SIDE}\ng_channels = [8]\ng_output = "conv"\ncrop = "30,55,150,175"\n'
         f'packs = "{root}/packs"\n'
@@ -117,10 +113,10 @@ def faces(tmp_path_factory):
 
 
 def between(mean, light, dark):
-    """A function that saves a generator: latent number 0 goes from light faces to dark ones."""
+    """A generator whose latent number 0 goes from light faces to dark ones."""
 
-    def logit(picture):
-        share = np.clip(picture / 255, 0.02, 0.98)
+    def logit(image):
+        share = np.clip(image / 255, 0.02, 0.98)
         return np.log(share / (1 - share)).ravel()
 
     kernel = 0.05 * np.random.RandomState(0).randn(6, SIDE * SIDE * 3)
@@ -131,7 +127,7 @@ def between(mean, light, dark):
     x = keras.layers.Reshape((SIDE, SIDE, 3))(x)
     model = keras.Model(latents, keras.layers.Activation("sigmoid")(x))
     model.get_layer("base").set_weights([kernel, logit(mean)])
-    return model.save
+    return model
 
 
 def flags(faces, **changes):
@@ -174,8 +170,6 @@ def test_mistakes_are_one_line(faces, tmp_path):
         main(["--run", str(faces / "run"), "--data", "x"])
     with refused("--samples: got '10'", "2000 or more"):
         main(flags(faces, samples=10))
-    with refused("--attributes", "no such file"):
-        main(flags(faces, attributes=tmp_path / "none.txt"))
     (tmp_path / "words.txt").write_text("some words\nand more words\n")
     with refused(f"--attributes {tmp_path / 'words.txt'}", "expected a line of attributes' names"):
         command.parse_directions(flags(faces, attributes=tmp_path / "words.txt"))
@@ -185,12 +179,23 @@ def test_mistakes_are_one_line(faces, tmp_path):
     same.write_text(re.sub(" -?1\\b", " 1", (faces / "table.txt").read_text()))
     with refused("--attributes", "none of Dark, Bald, Coin has 8 images with it and without"):
         main(flags(faces, attributes=same))
+    alone = tmp_path / "alone.keras"
+    alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
+    with refused("no config.toml beside it", "add --crop"):
+        main(flags(faces, run=None, model=alone, out=tmp_path))
+    best = faces / "run" / "best" / "generator.keras"
+    best.parent.mkdir()
+    best.write_bytes(alone.read_bytes())  # its crop is that of its run
+    few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
+    with refused("9 images with attributes, expected 64 or more"):
+        main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
     assert not (faces / "run" / "directions.npz").exists()
+    assert not (tmp_path / "directions.npz").exists()
 
 
 @pytest.fixture
 def demo(tmp_path):
-    """A run of drawn faces, and a table of two pictures beside it."""
+    """A run of drawn faces, and a table of two images beside it."""
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "generator.keras").touch()  # read by nothing here
     packs = tmp_path / "packs"
@@ -201,73 +206,40 @@ def demo(tmp_path):
     return tmp_path
 
 
+def read(demo, *data):
+    """The names and the labeled images of one data set, or of two."""
+    latents = keras.Input((2,))
+    x = keras.layers.Dense(SIDE * SIDE * 3, activation="tanh")(latents)
+    sampler = Sampler(keras.Model(latents, keras.layers.Reshape((SIDE, SIDE, 3))(x)))
+    model, table = demo / "run" / "generator.keras", demo / "table.txt"
+    request = DirectionsRequest(model, demo, 1, table, *map(str, data))
+    return labeled_data.read_labeled_images(table, request, sampler)
+
+
 def test_drawn_faces_have_no_attributes_but_those_of_data_do(demo):
     with refused("--attributes", "trained on demo", "add --data PATH"):
         command.parse_directions(flags(demo, data=None, judge_data=None))
     command.parse_directions(flags(demo, data=demo / "own.zip"))
-
-
-def a_sampler():
-    latents = keras.Input((2,))
-    x = keras.layers.Dense(SIDE * SIDE * 3, activation="tanh")(latents)
-    return Sampler(keras.Model(latents, keras.layers.Reshape((SIDE, SIDE, 3))(x)))
-
-
-def read(demo, *data):
-    """The names and the labeled images of one data set, or of two."""
-    model, table = demo / "run" / "generator.keras", demo / "table.txt"
-    request = DirectionsRequest(model, demo, 1, table, *data)
-    return labeled_data.read_labeled_images(table, request, a_sampler())
-
-
-def test_a_table_of_other_pictures_is_refused_before_these_are_packed(demo):
     others = write_zip(demo / "others.zip", {f"x/{k}.jpg": b"never read" for k in range(70)})
     with refused("has none of the 70 images, such as x/0.jpg"):
-        read(demo, str(others))
-    assert not (demo / "packs").exists()
+        read(demo, others)
+    assert not (demo / "packs").exists()  # refused before these are packed
 
 
-def test_labels_belong_to_their_pictures_whatever_is_packed_of_them(demo, monkeypatch):
-    monkeypatch.setattr(labeled_data, "MOST", 3)
+def test_labels_belong_to_their_images_whatever_is_packed_of_them(demo, monkeypatch):
+    monkeypatch.setattr(labeled_data, "MOST", 11)
     monkeypatch.setattr(labeled_data, "FEWEST", 1)
-    pictures = {f"x/{k}.jpg": face_jpeg(k) for k in range(8)}
+    images = {f"x/{k}.jpg": face_jpeg(k) for k in range(12)} | {"x/7.jpg": b"none"}
     names = ["Even", "Large"]
-    rows = [f"{k}.jpg {1 - k % 2} {int(k > 3)}" for k in range(8)]
+    rows = [f"{k}.jpg {1 - k % 2} {int(k > 3)}" for k in range(12) if k != 2]
     (demo / "table.txt").write_text("\n".join([" ".join(names), *rows]) + "\n")
-    both = [str(write_zip(demo / f"{part}.zip", pictures)) for part in ("own", "judges")]
-    found, own, _ = read(demo, *both)
+    both = [write_zip(demo / f"{part}.zip", images) for part in ("own", "others")]
+    found, own, others = read(demo, *both)
     manifest = json.loads(next((demo / "packs").glob("*/manifest.json")).read_text())
     numbers = [int(name[2:-4]) for name in manifest["names"]]
-    assert found == names and len(numbers) == 3 and manifest["crop"] == "30,55,150,175"
-    np.testing.assert_array_equal(own.labels, [[1 - k % 2, k > 3] for k in numbers])
-
-
-@pytest.mark.slow
-def test_a_generator_alone_does_not_say_the_crop(faces, tmp_path):
-    alone = tmp_path / "alone.keras"
-    alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("no config.toml beside it", "add --crop"):
-        main(flags(faces, run=None, model=alone, out=tmp_path))
-
-
-def test_a_bad_image_beside_hardly_more_than_are_taken_is_no_matter(demo, monkeypatch):
-    monkeypatch.setattr(labeled_data, "MOST", 19)
-    monkeypatch.setattr(labeled_data, "FEWEST", 1)
-    images = {f"{k}.jpg": face_jpeg(k) for k in range(20)} | {"3.jpg": b"none", "7.jpg": b"none"}
-    rows = [f"{k}.jpg {k % 2}" for k in range(20)]
-    (demo / "table.txt").write_text("\n".join(["Even", *rows]) + "\n")
-    _, own, judges = read(demo, str(write_zip(demo / "own.zip", images)))
-    assert len(own.labels) + len(judges.labels) == 18
-
-
-@pytest.mark.slow
-def test_few_pictures_are_refused_also_for_the_best_generator_of_a_run(faces, tmp_path):
-    few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
-    with refused("9 images with attributes, expected 64 or more"):
-        main(flags(faces, judge_data=few, out=tmp_path))
-    best = faces / "run" / "best" / "generator.keras"
-    best.parent.mkdir()
-    best.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("9 images with attributes, expected 64 or more"):
-        main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
-    assert not (tmp_path / "directions.npz").exists()
+    assert found == names and len(numbers) >= 10 and manifest["crop"] == "30,55,150,175"
+    expected = [[1 - k % 2, k > 3] for k in numbers if k != 2]
+    np.testing.assert_array_equal(own.labels, expected)
+    assert len(own.pixels) == len(own.labels) == len(others.labels)
+    _, own, others = read(demo, both[0])  # of one data set, a part each
+    np.testing.assert_array_equal([*own.labels, *others.labels], expected)

@@ -6,29 +6,20 @@ import pytest
 from helpers import refused
 
 from dcgan_tf.directions.traversal import REACHES, measure_reach
-from dcgan_tf.directions.unlabeled import (
-    SAMPLES,
-    find_unlabeled,
-    first_kernel,
-    first_maps,
-    ganspace,
-    sefa,
-)
+from dcgan_tf.directions.unlabeled import find_unlabeled, first_kernel, first_maps, ganspace, sefa
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 LENGTH = 6
 
 
-def orthonormal(seed, length=LENGTH):
-    return np.linalg.qr(np.random.RandomState(seed).randn(length, length))[0]
-
-
 @pytest.fixture(scope="module")
 def known():
-    """Directions (6, 6), their strengths, and a kernel (6, 40) that has them."""
+    """Directions (6, 6), their shares, and a kernel (6, 40) that has them."""
     strengths = np.array([9.0, 6, 4, 2, 1, 0.5])
+    directions = np.linalg.qr(np.random.RandomState(0).randn(LENGTH, LENGTH))[0]
     units = np.linalg.qr(np.random.RandomState(1).randn(40, LENGTH))[0].T
-    return orthonormal(0), strengths, orthonormal(0).T @ (strengths[:, None] * units)
+    shares = strengths**2 / (strengths**2).sum()
+    return directions, shares, directions.T @ (strengths[:, None] * units)
 
 
 def generator(kernel, slope=1.0):
@@ -48,25 +39,21 @@ def assert_same(found, expected):
     assert (np.take_along_axis(found, np.abs(found).argmax(axis=1)[:, None], axis=1) > 0).all()
 
 
-def test_the_kernels_directions_are_its_singular_vectors(known):
-    directions, strengths, kernel = known
-    found, shares = sefa(first_kernel(generator(kernel)), 4)
+def test_the_kernels_directions_are_its_singular_vectors_and_those_of_a_linear_map(known):
+    directions, shares, kernel = known
+    model = generator(kernel)
+    found, strengths = sefa(first_kernel(model), 4)
     assert found.dtype == np.float32 and found.shape == (4, LENGTH)
     assert_same(found, directions[:4])
-    np.testing.assert_allclose(shares, (strengths**2 / (strengths**2).sum())[:4], rtol=1e-5)
-
-
-def test_of_a_linear_map_the_components_are_those_of_the_kernel(known):
-    directions, strengths, kernel = known
+    np.testing.assert_allclose(strengths, shares[:4], rtol=1e-5)
     latents = np.random.RandomState(2).randn(400, LENGTH)
     whitened = np.linalg.qr(latents - latents.mean(axis=0))[0]  # chance plays no part
-    maps = first_maps(generator(kernel), whitened)
-    found, shares = ganspace(maps, whitened, 4)
+    found, strengths = ganspace(first_maps(model, whitened), whitened, 4)
     assert_same(found, directions[:4])
-    np.testing.assert_allclose(shares, (strengths**2 / (strengths**2).sum())[:4], rtol=1e-3)
+    np.testing.assert_allclose(strengths, shares[:4], rtol=1e-3)
 
 
-def test_components_know_what_the_activation_does(known):
+def test_components_know_what_the_activation_does():
     """A direction that only moves numbers below zero, where the slope is small, counts less."""
     kernel = np.zeros((2, 40))
     kernel[0, :20], kernel[1, 20:] = 1.0, 0.5
@@ -79,9 +66,8 @@ def test_components_know_what_the_activation_does(known):
 
 
 def test_maps_are_those_after_the_first_activation():
-    kernel = np.eye(3, 5)
     latents = -np.ones((4, 3), np.float32)
-    maps = first_maps(generator(kernel, slope=0.2), latents)
+    maps = first_maps(generator(np.eye(3, 5), slope=0.2), latents)
     np.testing.assert_allclose(maps, np.tile([-0.14, -0.14, -0.14, 0.3, 0.3], (4, 1)), rtol=1e-5)
 
 
@@ -94,6 +80,8 @@ def test_a_generator_that_begins_otherwise_is_refused():
         first_kernel(model)
     with refused("no activation before its image"):
         first_maps(model, np.zeros((2, 4)))
+    with refused("latents of 2,000 numbers"):
+        find_unlabeled(Sampler(generator(np.zeros((2000, 2)))), 1)
 
 
 def test_the_strongest_direction_has_the_shortest_reach():
@@ -107,10 +95,5 @@ def test_the_strongest_direction_has_the_shortest_reach():
 @pytest.mark.slow
 def test_no_more_than_there_are(known):
     found = find_unlabeled(Sampler(generator(known[2])), 20)
-    assert [each.name for each in found][:7] == [
-        *(f"kernel {n}" for n in range(1, 7)),
-        "component 1",
-    ]
-    assert len(found) == 2 * LENGTH and SAMPLES > LENGTH
-    with refused("latents of 2,000 numbers"):
-        find_unlabeled(Sampler(generator(np.zeros((2000, 2)))), 1)
+    names = [f"{kind} {n}" for kind in ("kernel", "component") for n in range(1, 7)]
+    assert [each.name for each in found] == names

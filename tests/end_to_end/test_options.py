@@ -134,10 +134,11 @@ def test_what_contradicts_itself_is_refused_with_the_reason(flags, message):
 def test_a_run_that_is_made_with_an_average_says_so_in_its_records(whole):
     _, cwd = whole
     from dcgan_tf.common.runs import Run
-    from dcgan_tf.evaluate.image_sets import generated, generator_of
+    from dcgan_tf.evaluate.image_sets import generated
+    from dcgan_tf.models.loading import load_generator
 
     run = Run(cwd / "runs/a")
-    assert generated(generator_of(run), 16).made_by["weights_of"] == "average of G"
+    assert generated(load_generator(run.root).model, 16).made_by["weights_of"] == "average of G"
     raw = keras.saving.load_model(run.raw_generator)
     assert generated(raw, 16).made_by["weights_of"] == "G"
     assert json.loads(run.metrics.read_text().splitlines()[-1])["epoch"] == 2

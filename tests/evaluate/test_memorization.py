@@ -4,14 +4,15 @@ import json
 
 import numpy as np
 import pytest
+from evaluating import examine
+from helpers import face_jpeg, refused, write_zip
 from PIL import Image
 from tiny_inception import TinyInception
 
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate import archive, memorization
-from dcgan_tf.evaluate import command as evaluate
-from dcgan_tf.evaluate.memorization import Blurred, find_neighbours, verdict
+from dcgan_tf.evaluate.command import parse_evaluation
+from dcgan_tf.evaluate.memorization import Blurred, Neighbours, find_neighbours, verdict
 from dcgan_tf.metrics import features
 
 
@@ -21,15 +22,17 @@ def smooth_images(seed, count):
     return small.repeat(4, axis=1).repeat(4, axis=2)
 
 
-def verdict_on(samples, held_out, training):
+TRAINING, HELD_OUT = smooth_images(0, 120), smooth_images(1, 100)
+
+
+def spaces_of(samples):
     def vectors(images):
         return next(TinyInception().features([images], ["mixed_7"]))["mixed_7"]
 
-    spaces = [
-        find_neighbours(*(space(p) for p in (samples, held_out, training)))
+    return [
+        find_neighbours(*(space(part) for part in (samples, HELD_OUT, TRAINING)))
         for space in (Blurred, vectors)
     ]
-    return verdict(*spaces), spaces
 
 
 def test_blur_is_the_direct_one_and_keeps_flat_images():
@@ -43,50 +46,35 @@ def test_blur_is_the_direct_one_and_keeps_flat_images():
 
 
 def test_planted_copies_are_found_and_each_copy_its_original():
-    training, held_out = smooth_images(0, 120), smooth_images(1, 100)
-    noise = np.random.default_rng(2).integers(-6, 7, training[:30].shape)
-    copies = np.clip(training[:30] + noise, 0, 255).astype(np.uint8)
-    samples = np.concatenate([copies, smooth_images(3, 70)])
-    found, spaces = verdict_on(samples, held_out, training)
+    noise = np.random.default_rng(2).integers(-6, 7, TRAINING[:30].shape)
+    copies = np.clip(TRAINING[:30] + noise, 0, 255).astype(np.uint8)
+    spaces = spaces_of(np.concatenate([copies, smooth_images(3, 70)]))
+    found = verdict(*spaces)
     assert found["verdict"] == "copies" and found["copies"] == pytest.approx(0.3, abs=0.03)
     for space in spaces:
         assert space.nearest[:30].tolist() == list(range(30))
-    assert set(memorization.suspects(*spaces, count=8)) <= set(range(30))
 
 
-def test_fresh_images_are_no_copies():
-    found, _ = verdict_on(smooth_images(3, 100), smooth_images(1, 100), smooth_images(0, 120))
+def test_fresh_images_and_those_near_in_pixels_alone_are_no_copies():
+    pixels, vectors = spaces_of(smooth_images(3, 100))
+    found = verdict(pixels, vectors)
     assert found["verdict"] == "no sign of copying" and found["copies"] <= found["allowed"]
     assert found["pixels"]["ratio_of_medians"] == pytest.approx(1, abs=0.1)
-
-
-def test_smooth_images_near_in_pixels_alone_are_no_copies():
-    training, held_out = smooth_images(0, 120), smooth_images(1, 100)
-    near, far = np.full(50, 0.1), np.full(50, 1e6)
-    pixels = find_neighbours(Blurred(held_out[:50]), Blurred(held_out), Blurred(training))
-    for first, second, share in ((near, far, 0), (near, near, 1)):
-        spaces = [
-            memorization.Neighbours(d, pixels.held_out, pixels.nearest) for d in (first, second)
-        ]
-        assert verdict(*spaces)["copies"] == share
+    near, far = (
+        Neighbours(np.full(50, distance), pixels.held_out, pixels.nearest)
+        for distance in (0.1, 1e6)
+    )
+    assert verdict(near, far)["copies"] == 0 and verdict(near, near)["copies"] == 1
 
 
 def test_held_out_images_that_were_trained_on_give_no_ratio():
     zero, far = np.zeros(20), np.full(20, 3.0)
-    space = memorization.Neighbours(far, zero, np.zeros(20, int))
+    space = Neighbours(far, zero, np.zeros(20, int))
     record = verdict(space, space)
     assert record["pixels"]["ratio_of_medians"] is None
-    shown = {"samples": 20, "epoch": 1, "layer": "mixed_7", "training": "a", "held_out": "b"}
-    assert "(ratio none)" in memorization.in_words(record | shown, Run("r"))
-    unknown = memorization.in_words(record | shown | {"epoch": None}, Run("r"))
-    assert unknown.startswith("20 samples of r\n")
-
-
-def examine(capsys, *flags):
-    flags = ["--run", "runs/a", "--memorisation", *flags, "--json"]
-    request = evaluate.parse_evaluation(flags)
-    memorization.examine(request.run, request)
-    return json.loads(capsys.readouterr().out)
+    shown = {"samples": 20, "epoch": None, "layer": "mixed_7", "training": "a", "held_out": "b"}
+    said = memorization.in_words(record | shown, Run("r"))
+    assert said.startswith("20 generated images of r\n") and "(ratio none)" in said
 
 
 def test_command_gives_a_verdict_and_an_image_of_pairs(there, tiny, capsys):
@@ -96,12 +84,15 @@ def test_command_gives_a_verdict_and_an_image_of_pairs(there, tiny, capsys):
     assert json.loads((there / "runs/a/memorisation.json").read_text()) == record
     with Image.open(there / "runs/a/memorisation.png") as image:
         assert image.size == (2 * (4 * (128 + 6) - 6), 2 * (4 * (64 + 6) - 6))
+    write_zip(there / "other.zip", {f"{i:03}.jpg": face_jpeg(100 + i) for i in range(12)})
+    other = examine(capsys, "--data", "other.zip")
+    assert "12 of the images of" in other["held_out"] and other["training"] == record["training"]
 
 
 def test_command_convicts_a_generator_that_hands_out_its_training_images(
     there, tiny, capsys, monkeypatch
 ):
-    request = evaluate.parse_evaluation(["--run", "runs/a"])
+    request = parse_evaluation(["--run", "runs/a"])
     own, _ = archive.open_archive(request.run, request)
     pixels = np.asarray(own.pack.pixels)
     made_by = {"generator_sha256": "thief", "crop": "none"}
@@ -117,11 +108,10 @@ def test_command_convicts_a_generator_that_hands_out_its_training_images(
 
 
 def test_without_held_out_images_it_says_how_to_get_some(there, tiny, capsys):
+    write_zip(there / "faces.zip", {f"{i:03}.jpg": face_jpeg(i) for i in range(12)})
     config = there / "runs/a/config.toml"
-    text = config.read_text()
-    config.write_text(text.replace("subset = 24 ", "subset = 0 "))
-    try:
-        with pytest.raises(UserError, match="trained on all|not the images"):
-            examine(capsys)
-    finally:
-        config.write_text(text)
+    config.write_text(config.read_text().replace("subset = 24 ", "subset = 0 "))
+    for path in (there / "runs/a").glob("checkpoints/*"):
+        path.unlink()
+    with refused("trained on all of", "--data PATH"):
+        examine(capsys)

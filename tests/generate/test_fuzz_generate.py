@@ -1,4 +1,4 @@
-"""Hostile files, numbers and places, made from seeds: one clear line or a clean result."""
+"""Hostile files, numbers and places: one clear line or a clean result."""
 
 import io
 import json
@@ -35,10 +35,8 @@ def weights():
     return buffer.getvalue()
 
 
-CONTENT = weights()
 CONFIG = json.dumps({"class_name": "Functional", "config": {}}).encode()
-FILES = [("config.json", CONFIG), ("model.weights.h5", CONTENT)]
-RUBBISH = CONTENT[:1000] + np.random.RandomState(0).bytes(3000)
+FILES = [("config.json", CONFIG), ("model.weights.h5", weights())]
 
 
 def archive(files=FILES):
@@ -70,7 +68,6 @@ def many_names():
     return data[:start] + names + tail
 
 
-@pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -81,7 +78,6 @@ def many_names():
         (lambda: archive(FILES[:1]), ""),
         (lambda: archive([("config.json", b"[" * 200_000), FILES[1]]), ""),
         (lambda: archive()[:2000], ""),
-        (lambda: RUBBISH[1000:], ""),
     ],
 )
 def test_a_hostile_keras_file_is_one_line(make, words, tmp_path):
@@ -122,41 +118,35 @@ def read(path, limit=100, **changes):
     return one_line(prepare_latents, request, LENGTH)
 
 
-def header(shape, descr="'<f4'", order=False, extra=""):
-    text = f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, {extra}}}"
-    text = text.ljust(117) + "\n"
+def header(shape, descr="'<f4'"):
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode("latin1")
 
 
-HEADERS = [
-    header((10**9, LENGTH)),
-    header((2**63, LENGTH)),
-    header((-1, LENGTH)),
-    header((10**4000, LENGTH)),
-    header("(" * 300 + ")" * 300),
-    header((1, LENGTH), "'|O'"),
-    header((1, LENGTH), "'<c16'"),
-    header((1, LENGTH), "'<M8[s]'"),
-    header((1, LENGTH), "[('a', '<f4')]"),
-    header((1, LENGTH), "'no such type'"),
-    header((1, LENGTH), extra="'more': 1"),
-    header("__import__('os').system('true')"),
-    b"\x93NUMPY\x09\x00" + bytes(200),
-    b"PK\x03\x04" + bytes(200),
-    b"",
-]
-
-
-@pytest.mark.parametrize("index", range(len(HEADERS)))
-def test_a_hostile_header_is_one_line(index, tmp_path, recwarn):
+@pytest.mark.parametrize(
+    "content",
+    [
+        header((2**63, LENGTH)),
+        header((-1, LENGTH)),
+        header((10**4000, LENGTH)),
+        header("(" * 300 + ")" * 300),
+        header((1, LENGTH), "'|O'"),
+        header((1, LENGTH), "'<c16'"),
+        header((1, LENGTH), "'no such type'"),
+        header("__import__('os').system('true')"),
+        b"\x93NUMPY\x09\x00" + bytes(200),
+        b"PK\x03\x04" + bytes(200),
+    ],
+)
+def test_a_hostile_header_is_one_line(content, tmp_path, recwarn):
     path = tmp_path / "z.npy"
-    path.write_bytes(HEADERS[index] + bytes(64))
+    path.write_bytes(content + bytes(64))
     found = read(path)
     assert isinstance(found, str) and found.startswith(f"--latents {path}: ")
     assert not list(recwarn)  # each would be a line of its own
 
 
-@pytest.mark.parametrize("kind", ["<f8", ">f4", "i1", "u8", "f2"])
+@pytest.mark.parametrize("kind", ["<f8", ">f4", "i1", "f2"])
 def test_good_arrays_are_taken(kind, tmp_path):
     values = np.asfortranarray(np.arange(3 * LENGTH).reshape(3, LENGTH).astype(kind))
     np.save(tmp_path / "z.npy", values)
@@ -167,11 +157,9 @@ def test_good_arrays_are_taken(kind, tmp_path):
 
 
 def test_a_bad_number_at_the_end_of_a_large_file_is_found_before_the_first_image(tmp_path):
-    values = np.lib.format.open_memmap(
-        tmp_path / "z.npy", "w+", np.float32, (3 * BLOCK + 7, LENGTH)
-    )
+    values = np.zeros((3 * BLOCK + 7, LENGTH), np.float32)
     values[-1, -1] = np.inf
-    values.flush()
+    np.save(tmp_path / "z.npy", values)
     assert "NaN, infinite or beyond float32" in read(tmp_path / "z.npy", limit=10**6)
 
 
@@ -185,54 +173,50 @@ def test_what_is_no_regular_file_is_one_line(kind, tmp_path):
 # The command line
 
 
-HUGE = "9" * 5000
-REFUSED_FLAGS = [
-    ["--n", "5000000000"],
-    ["--n", HUGE],
-    ["--n", "\u0663\u0664\u0665" * 9],
-    ["--seeds", "0-4294967295"],
-    ["--seeds", f"0-{HUGE}"],
-    ["--seeds", "4294967296"],
-    ["--seeds", "1,2,1"],
-    ["--seeds", "\u00b2"],
-    ["--interpolate", "0-99999", "--frames", "24"],
-    ["--fill", "1e999"],
-    ["--fill", "0,-0"],
-    ["--fill", ""],
-    ["--truncation", "1e308"],
-    ["--scale", "0"],
-    ["--scale", "1000000"],
-    ["--limit", "10", "--n", "11"],
-    ["--out", ""],
-    ["--out", "~nobody-of-that-name/x"],
-    ["--out", "a\0b"],
-    ["--out", "taken"],
-    ["--model", ""],
-    ["--model", "loop"],
-    ["--model", "/dev/zero"],
-    ["--model", "\x1b[2J.keras"],
-    ["--model", "a\0b"],
-]
-
-
-@pytest.fixture
-def place(here):
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--n", "0"], "--n: got '0', expected a whole number"),
+        (["--n", "9" * 5000], "--n: got '999"),
+        (["--n", "5000000000"], "--n: asks for 5000000000 images, 100,000 at most"),
+        (["--limit", "10", "--n", "11"], "--n: asks for 11 images, 10 at most"),
+        (["--seeds", "5-2"], "--seeds: got '5-2'"),
+        (["--seeds", ""], "--seeds"),
+        (["--seeds", "0-4294967295"], "--seeds: got 4,294,967,296 seeds"),
+        (["--seeds", f"0-{'9' * 5000}"], "--seeds"),
+        (["--seeds", "\u00b2"], "--seeds"),
+        (["--seeds", "1", "--n", "2"], "not allowed with"),
+        (["--interpolate", "4"], "two or more"),
+        (["--interpolate", "0-99999", "--frames", "24"], "--interpolate: asks for 2299977 images"),
+        (["--fill", "1e999"], "--fill"),
+        (["--fill", ""], "--fill"),
+        (["--truncation", "-1"], "--truncation"),
+        (["--truncation", "1e308"], "--truncation"),
+        (["--scale", "0"], "--scale"),
+        (["--scale", "1000000"], "--scale"),
+        (["--out", ""], "got an empty text"),
+        (["--out", "~nobody-of-that-name/x"], "no such user"),
+        (["--out", "taken"], "--out taken: this is a file"),
+        (["--sedes", "1"], "did you mean --seeds"),
+        (["--run", "nowhere"], "--run nowhere: no such"),
+        (["--model", ""], "got an empty text"),
+        (["--model", "nowhere.keras"], "no such file"),
+        (["--model", "/dev/zero"], "no regular file"),
+        (["--model", "a\0b"], "null bytes"),
+    ],
+)
+def test_hostile_flags_are_one_line_and_touch_nothing(argv, words, here):
     (here / "g.keras").write_bytes(b"not opened")
     (here / "taken").write_text("a file")
-    (here / "loop").symlink_to("loop")
-    return here
-
-
-@pytest.mark.parametrize("index", range(len(REFUSED_FLAGS)))
-def test_hostile_flags_are_one_line_and_touch_nothing(index, place):
-    argv = REFUSED_FLAGS[index]
+    before = sorted(here.rglob("*"))
     named = argv[0] in ("--model", "--run")
-    before = sorted(place.rglob("*"))
     found = one_line(parse_generation, argv if named else ["--model", "g.keras", *argv])
-    assert isinstance(found, str)
-    assert sorted(place.rglob("*")) == before
+    assert isinstance(found, str) and words in found
+    assert sorted(here.rglob("*")) == before
 
 
-def test_limits_can_be_raised(place):
+def test_without_a_run_it_says_so_and_limits_can_be_raised(here):
+    assert "no run with a generator.keras" in one_line(parse_generation, [])
+    (here / "g.keras").write_bytes(b"not opened")
     request = parse_generation(["--model", "g.keras", "--n", "200000", "--limit", "200000"])
     assert len(request.seeds) == 200_000

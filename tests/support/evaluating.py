@@ -6,7 +6,7 @@ import pytest
 from helpers import SHARED
 from programs import run_program
 
-from dcgan_tf.evaluate import evaluation
+from dcgan_tf.evaluate import evaluation, memorization
 from dcgan_tf.evaluate.command import parse_evaluation
 
 WEIGHTS = SHARED / "inception" / "inception2015_to_mixed7_fid768.npz"
@@ -35,3 +35,10 @@ def record_of(**changes):
     }
     protocol |= {"scored_sha256": "a" * 64, "generator_sha256": "b" * 64} | changes
     return {"run": "r", "epoch": 1, "fid_768": 1.0, "floor": None, "protocol": protocol}
+
+
+def examine(capsys, *flags):
+    """The record of a search for copies by the run runs/a."""
+    request = parse_evaluation(["--run", "runs/a", "--memorisation", *flags, "--json"])
+    memorization.examine(request.run, request)
+    return json.loads(capsys.readouterr().out)

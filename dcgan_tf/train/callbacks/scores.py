@@ -14,9 +14,8 @@ from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records
 from dcgan_tf.data.pack import Pack, archive_or_pack
-from dcgan_tf.evaluate.archive import cache_of, training_archive
+from dcgan_tf.evaluate.archive import Choice, cache_of, choose_reference, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
-from dcgan_tf.evaluate.reference import Choice, choose_reference
 from dcgan_tf.evaluate.scorer import KID_SUBSETS_IN_TRAINING, Scorer, open_inception
 from dcgan_tf.train.callbacks.base import GANCallback, attempt
 from dcgan_tf.train.callbacks.best import (
