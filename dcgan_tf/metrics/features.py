@@ -1,4 +1,4 @@
-"""Inception features of images and their statistics, cached on disk.
+"""Extract Inception features of images and their statistics, and cache them on disk.
 
 An entry is a folder with `features.npy`, `logits.npy` if the weights reach the softmax,
 `statistics.npz` and `entry.json` with their checksums. It appears by one rename when it is whole,
@@ -108,8 +108,12 @@ def extract(
     folder = Path(cache) / digest(key)[:32]
     with whole_folder(folder, lambda path: _is_whole(path, images, layers)) as making:
         if making:
-            with _naming(folder):
+            try:
                 _write(making, images, inception, layers, key, progress)
+            except OSError as error:  # of a full disk Python does not name the file
+                if error.errno:
+                    error.filename = error.filename or str(folder)
+                raise
         else:
             progress(images.count)
             mark_used(folder / "entry.json")
@@ -117,17 +121,18 @@ def extract(
 
 
 def _write(folder, images, inception, layers, key, progress):
-    """Extract into `folder`. Images are made and the network runs in threads of their own while
-    the statistics are updated here."""
-    pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
+    # Images are made and the network runs in threads of their own, the statistics are updated here.
+    pixels, statistics = hashlib.sha256(), FeatureStatistics()
     with contextlib.ExitStack() as opened, full_float32():
+        files = [opened.enter_context((folder / _file(name)).open("wb")) for name in layers]
         for part in inception.features(_hashed(images.read(), pixels), layers):
-            for name in layers:
-                if name not in files:
-                    shape = (images.count, part[name].shape[1])
-                    files[name] = opened.enter_context(_new_array(folder / _file(name), shape))
+            for file, name in zip(files, layers, strict=True):
+                if not file.tell():
+                    shape = images.count, part[name].shape[1]
+                    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
                 # An ordinary write: on a full disk, a mapped one would end the process.
-                files[name].write(np.ascontiguousarray(part[name], "<f4"))
+                file.write(np.ascontiguousarray(part[name], "<f4"))
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
     if statistics.count != images.count:
@@ -150,27 +155,8 @@ def _hashed(batches, sha256):
         yield batch
 
 
-def _new_array(path, shape):
-    """Open a new .npy file of float32 and write its header; the rows are to follow."""
-    file = path.open("wb")
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    return file
-
-
 def _file(layer):
     return "logits.npy" if layer == "logits" else "features.npy"
-
-
-@contextlib.contextmanager
-def _naming(folder):
-    """Name the file if a write fails, as on a full disk: Python does not."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or error.filename:
-            raise
-        raise OSError(error.errno, error.strerror, str(folder)) from error
 
 
 def _is_whole(folder, images, layers):

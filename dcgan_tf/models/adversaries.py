@@ -97,16 +97,16 @@ class Adversaries(keras.Model):
         # A distributed dataset was made by the training, which checks its batches itself.
         if not isinstance(x, tf.distribute.DistributedDataset):
             x = check_dataset(x, self._batch_shape)
-        if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
+        if kwargs.get("validation_data") is not None:
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
         callbacks = getattr(given, "callbacks", None) or keras.tree.flatten(given)
         if not all(isinstance(c, (keras.callbacks.Callback, type(None))) for c in callbacks):
             got = f"got {limits.shown(given)}, expected objects of keras.callbacks.Callback"
             raise UserError(got, param="callbacks")
-        for callback in callbacks:
-            if getattr(callback, "monitor", None) in ("d_loss", "g_loss"):  # a loss is minimized
-                callback.mode = "min" if callback.mode == "auto" else callback.mode
+        for callback in callbacks:  # a loss is minimized
+            if getattr(callback, "monitor", "") in ("d_loss", "g_loss") and callback.mode == "auto":
+                callback.mode = "min"
         kwargs.setdefault("shuffle", False)  # the dataset does that
         try:
             history = super().fit(x, **kwargs)
@@ -141,6 +141,10 @@ class Adversaries(keras.Model):
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
         return first + tf.range(tf.cast(share, tf.int64)) + tf.cast(replica * share, tf.int64)
+
+    def scale_loss(self, optimizer, loss):
+        # Gradients are summed over devices, so each device takes its share of the mean loss.
+        return optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
 
     def apply_gradients(self, optimizer, gradients, weights):
         # A bias before BatchNorm has no gradient (forward.py).
@@ -204,13 +208,10 @@ class Adversaries(keras.Model):
         """
         if isinstance(config, Config):
             if config.init_from:
-                raise UserError(
-                    f"got {config.init_from!r}; dcgan_tf.train loads it", param="init_from"
-                )
+                got = f"got {config.init_from!r}; dcgan_tf.train loads it"
+                raise UserError(got, param="init_from")
             with parts.precision_of(config):
-                model = cls(**parts.model_parts(config, given))
-                model.compile(**parts.compile_parts(config))
-            return model
+                return parts.build_model(cls, config, given)
         new = {"ema" if name == "average" else name: value for name, value in config.items()}
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in new.items()})
 

@@ -59,14 +59,9 @@ class Augment(Serializable):
         self.kinds = tuple(self.kinds)
 
     def __call__(self, images: tf.Tensor, rng: noise.BatchRNG, stream: int) -> tf.Tensor:
-        """Change images, float (n, height, width, channels) in G's range.
+        """Change images, float (n, height, width, channels) in G's range; colors may leave it.
 
-        Args:
-            rng: the batch's random numbers.
-            stream: which of them; the same stream gives the same changes.
-
-        Returns:
-            The same shape and dtype; colors may leave the range.
+        The same `stream` of a batch's random numbers gives the same changes.
         """
         chance = self.probability * rising(rng.images_seen, self.ramp)
         chance = tf.cast(chance, images.dtype)
@@ -102,10 +97,8 @@ class Augment(Serializable):
 
     def _cutout(self, images, numbers, rng, stream):
         height, width, channels = images.shape[1:]
-        inside = [
-            self._in_hole(side, numbers[:, number]) for side, number in ((height, 6), (width, 7))
-        ]
-        hole = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        rows, columns = (self._in_hole(s, numbers[:, k]) for s, k in ((height, 6), (width, 7)))
+        hole = rows[:, :, None, None] & columns[:, None, :, None]
         dots = rng.uniform(stream + noise.HOLES, height * width * channels, images.dtype)
         dots = tf.reshape(dots, tf.shape(images))
         low, high = (0, 1) if self.activation == "sigmoid" else (-1, 1)

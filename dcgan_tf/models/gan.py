@@ -108,13 +108,9 @@ class DCGAN(Adversaries):
         return network(latents, training=training)
 
     def train_step(self, data) -> dict:
-        """One step of D on reals and fakes, then one of G against the new D.
+        """Train D on reals and fakes, then G against the new D, by this device's share of a batch.
 
-        Args:
-            data: this device's share of a batch, {"image", "index"} or images alone.
-
-        Returns:
-            The metrics' values so far, as tensors.
+        Returns the metrics' values so far, as tensors.
         """
         if isinstance(data, tuple):  # from train_on_batch
             data = data[0]
@@ -155,15 +151,14 @@ class DCGAN(Adversaries):
                 by_reals = pixel_tape.gradient(real_logits, reals)
                 added = self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)
                 loss += losses.check_scalar(added, self.penalty)
-            # Gradients are summed over devices, so each device takes its share of the mean loss.
-            share = loss / self.distribute_strategy.num_replicas_in_sync
-            scaled = self.d_optimizer.scale_loss(share)
+            scaled = self.scale_loss(self.d_optimizer, loss)
         weights = self.discriminator.trainable_variables
         self.apply_gradients(self.d_optimizer, tape.gradient(scaled, weights), weights)
         means = getattr(self.loss_terms, "mean_probabilities", losses.mean_probabilities)
-        real, fake = means(real_logits, fake_logits)
-        losses.check_scalar(real, self.loss_terms, "mean_probabilities")
-        return loss, real, losses.check_scalar(fake, self.loss_terms, "mean_probabilities")
+        probabilities = means(real_logits, fake_logits)
+        for each in probabilities:
+            losses.check_scalar(each, self.loss_terms, "mean_probabilities")
+        return loss, *probabilities
 
     def _train_generator(self, fakes, g_tape, reals, rng):
         # The chain rule in two parts, D's and G's: G's pass from before D's step is used again, and
@@ -176,8 +171,7 @@ class DCGAN(Adversaries):
                 logits.append(forward(self.discriminator, reals))
             loss = self.loss_terms.generator(*logits)
             losses.check_scalar(loss, self.loss_terms, "generator")
-            share = loss / self.distribute_strategy.num_replicas_in_sync
-            scaled = self.g_optimizer.scale_loss(share)
+            scaled = self.scale_loss(self.g_optimizer, loss)
         weights = self.generator.trainable_variables
         gradients = g_tape.gradient(fakes, weights, output_gradients=tape.gradient(scaled, fakes))
         self.apply_gradients(self.g_optimizer, gradients, weights)

@@ -28,16 +28,8 @@ GENERATOR = (
 def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
     """Load a network from a `.keras` file; no code in it is executed.
 
-    Args:
-        flag: what named the file, for the message.
-        parts: see `read_structure`.
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        UserError: there is no such file, or it is no Keras model.
-        OSError: the disk or its connection fails.
+    The network is not compiled. `flag` named the file, for messages; for `parts` and errors see
+    `read_structure`.
     """
     path = Path(path)
     where = f"{flag} {path}".strip()
@@ -71,9 +63,6 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         path: a run's directory, a generator's `.keras` file, or the name of a bundled generator,
             such as "faces".
         flag: what named it, for the message.
-
-    Returns:
-        Sampler: its `generate` gives uint8 images (n, height, width, channels).
 
     Raises:
         UserError: no such file, no generator (the message says what is missing), NaN weights.
@@ -120,7 +109,7 @@ def _with_flat_latents(model):
     return keras.Model(z, x, name=model.name)
 
 
-def check_finite(network: keras.Model, where: str):
+def check_finite(network: keras.Model, where: str) -> None:
     """Refuse a network with NaN weights; `where` is the flag and the file, for the message."""
     if not all(np.isfinite(np.asarray(w, np.float32)).all() for w in network.get_weights()):
         raise UserError(

@@ -11,17 +11,12 @@ _PASSING = {"Cropping2D", "Dropout", "Flatten", "Identity", "Permute", "Reshape"
 
 
 def range_of(model) -> str:
-    """Find the activation at a network's end, which sets the range of its pixels.
+    """Find the activation at a network's end: "sigmoid" (pixels 0 to 1) or "tanh" (-1 to 1).
 
-    Args:
-        model: keras.Model, built, with one output; the activation may be a layer of its own, part
-            of another one, or inside a network that is used as a layer.
-
-    Returns:
-        "sigmoid" (0 to 1) or "tanh" (-1 to 1).
+    It may be a layer of its own, part of another one, or inside a network that is used as a layer.
 
     Raises:
-        UserError: it ends in something else.
+        UserError: the network ends in something else.
     """
     layer, name = _last_activation(model)
     if name not in RANGES:

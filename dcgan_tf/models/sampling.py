@@ -81,14 +81,10 @@ class Sampler:
     """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: keras.Model that ends in a sigmoid or a tanh (else a UserError).
+        model: ends in a sigmoid or a tanh (else a UserError).
         strict: raise UserError for a model that fails or makes NaN; otherwise Keras' error, or
             meaningless pixels.
         chunk: latents of each pass through the model. Passes of another size differ by rounding.
-
-    Attributes:
-        latent_dim: numbers per latent.
-        picture_shape: (height, width, channels).
     """
 
     def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
@@ -101,7 +97,6 @@ class Sampler:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """`weights_sha256` of the model at the first call."""
         return weights_sha256(self.model)
 
     def generate(self, n=None, latents=None, *, seeds=None, truncation: float = 1.0) -> np.ndarray:

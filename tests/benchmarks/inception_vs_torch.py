@@ -12,7 +12,7 @@ import functools
 import numpy as np
 import turns
 
-from dcgan_tf.metrics.inception_weights import weight_shapes
+from dcgan_tf.metrics.inception_network import weight_shapes
 
 BATCH = 32
 COMPARED = 2  # pictures
@@ -38,11 +38,11 @@ def prepare_ours(arguments):
     from dcgan_tf.common.start_tensorflow import start_tensorflow
 
     start_tensorflow()
-    from dcgan_tf.metrics import inception
+    from dcgan_tf.metrics import inception, inception_network
 
     layer, batches = arguments.layer, batches_of(arguments)
     network = inception.Inception(random_weights(layer))
-    resized = np.array(inception.preprocess(batches[0][:COMPARED]))
+    resized = np.array(inception_network.preprocess(batches[0][:COMPARED]))
     np.save(f"{arguments.folder}/resized.npy", resized.transpose(0, 3, 1, 2))
 
     def turn():
