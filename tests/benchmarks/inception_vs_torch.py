@@ -35,9 +35,7 @@ def batches_of(arguments):
 
 
 def prepare_ours(arguments):
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
+    turns.tensorflow()
     from dcgan_tf.metrics import inception, inception_network
 
     layer, batches = arguments.layer, batches_of(arguments)
@@ -79,19 +77,17 @@ def check(found):
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, pictures=(64, "in a turn; a multiple of 32"))
     turns.add_threads(parser)
     turns.add_torch(parser)
     parser.add_argument("--layer", choices=("mixed_7", "pool_3"), default="pool_3")
-    parser.add_argument("--pictures", type=int, default=64, help="in a turn; a multiple of 32 [64]")
     arguments = parser.parse_args()
     contenders = [turns.Contender("dcgan_tf", prepare_ours)]
     for name, layout in (("channels last", "channels_last"), ("NCHW", "contiguous_format")):
         prepare = functools.partial(prepare_torch, layout=layout)
         contenders.append(turns.Contender(f"torch, {name}", prepare, arguments.torch_python))
-    with turns.folder_of(arguments):
-        found = turns.compete(contenders, arguments, check)
-    turns.table(f"Inception features, {arguments.layer}, {turns.how(arguments)}", found, "images/s")
+    title = f"Inception features, {arguments.layer}, {turns.how(arguments)}"
+    turns.run(contenders, arguments, check, title)
 
 
 if __name__ == "__main__":

@@ -104,8 +104,7 @@ def take_turns(functions, rounds):
 def main():
     from input import draw
 
-    parser = turns.parser(__doc__)
-    parser.add_argument("--width", type=float, default=0.25, help="of `celeba`'s networks [0.25]")
+    parser = turns.parser(__doc__, width=(0.25, "of `celeba`'s networks"))
     arguments = parser.parse_args()
     chosen = turns.wanted(arguments)
     with turns.folder_of(arguments) as folder:
