@@ -128,6 +128,18 @@ class Config:
         "batch", "D: normalization; spectral: of its weights", choices=("batch", "none", "spectral")
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm after its first convolution too")
+    d_minibatch_std: int = _option(
+        0,
+        "D: group size of the minibatch standard deviation, one more channel at its end (0: off)",
+        low=0,
+        high=limits.BATCH,
+    )
+    d_hidden: int = _option(
+        0,
+        "D: units of a hidden layer before the logit, whatever the width (0: none)",
+        low=0,
+        high=limits.CHANNELS,
+    )
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", low=0, high=1)
     init_stddev: float = _option(

@@ -23,6 +23,12 @@ def check_settings(config):
             "depend on the whole batch; use d_norm none, or no r1 and r2",
             flag="--d-norm batch",
         )
+    if config.d_minibatch_std and config.batch_size % config.d_minibatch_std:
+        raise UserError(
+            f"got groups of {config.d_minibatch_std}, expected a size that divides the batch of "
+            f"{config.batch_size}",
+            param="d_minibatch_std",
+        )
     if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
         raise UserError(
             "has no targets that label_smoothing and label_noise could move; "

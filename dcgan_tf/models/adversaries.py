@@ -8,6 +8,8 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import parts
 from dcgan_tf.models.batches import check_batch, check_dataset, refusal_in
+from dcgan_tf.models.chain import layers_of
+from dcgan_tf.models.networks import MinibatchStd
 from dcgan_tf.models.optimizers import Pair
 
 _NO_TEST = (
@@ -94,6 +96,14 @@ class Adversaries(keras.Model):
                 f"batch_size {self.batch_size}: cannot be shared equally by {replicas} devices; "
                 f"make it a multiple of {replicas}"
             )
+        share = self.batch_size // replicas
+        for layer in layers_of(self.discriminator):
+            if isinstance(layer, MinibatchStd) and share % layer.group_size:
+                raise UserError(
+                    f"groups of {layer.group_size} images do not divide a device's share of "
+                    f"{share} (batch_size {self.batch_size}, {replicas} devices)",
+                    param="d_minibatch_std",
+                )
         # A distributed dataset was made by the training, which checks its batches itself.
         if not isinstance(x, tf.distribute.DistributedDataset):
             x = check_dataset(x, self._batch_shape)

@@ -3,6 +3,8 @@
 Channel counts are those of the config times its `width`; the latent is never scaled.
 """
 
+import math
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -70,7 +72,11 @@ def build_discriminator(config: Config, synchronized: bool = False) -> keras.Mod
             x = block.normalize(x, f"down{number}")
         else:
             x = block.activate(x, f"down{number}")
+    if config.d_minibatch_std:
+        x = MinibatchStd(config.d_minibatch_std, name="minibatch_std")(x)
     x = layers.Flatten(name="flatten", **_CHANNELS_LAST)(x)
+    if config.d_hidden:
+        x = block.activate(block.dense(config.d_hidden, name="hidden")(x), "hidden")
     logits = block.dense(1, name="logit", dtype=_output_dtype())(x)
     return keras.Model(images, logits, name="discriminator")
 
@@ -124,6 +130,36 @@ class SpectralDense(layers.Dense):
         outputs = keras.ops.matmul(inputs, _divide_by_norm(self.kernel, self.compute_dtype))
         outputs = outputs if self.bias is None else outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class MinibatchStd(layers.Layer):
+    """Append the standard deviation within groups of images as a channel (Karras et al. 2018).
+
+    D then sees a G that repeats itself. Each group of `group_size` consecutive images has one
+    number: the standard deviation over the group, averaged over all places and channels of the map.
+    A batch that is shared by several devices has the same groups as on one device if the size
+    divides the shares; batches that it does not divide are an error.
+    """
+
+    def __init__(self, group_size: int, **kwargs):
+        super().__init__(**kwargs)
+        self.group_size = group_size
+
+    def call(self, inputs):
+        # In float32 at least: half precision has too few digits for a variance.
+        maps = tf.cast(inputs, self.variable_dtype)
+        groups = tf.reshape(maps, (-1, self.group_size, math.prod(inputs.shape[1:])))
+        deviation = tf.sqrt(tf.math.reduce_variance(groups, axis=1) + 1e-8)
+        deviation = tf.repeat(tf.reduce_mean(deviation, axis=1), self.group_size)
+        channel = tf.ones_like(maps[..., :1]) * deviation[:, None, None, None]
+        return tf.concat([inputs, tf.cast(channel, inputs.dtype)], axis=-1)
+
+    def compute_output_shape(self, input_shape):
+        return *input_shape[:-1], input_shape[-1] + 1
+
+    def get_config(self) -> dict:
+        return super().get_config() | {"group_size": self.group_size}
 
 
 def _output_dtype():

@@ -11,13 +11,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import REPO
+from helpers import REPO, refused
 from programs import run_program
-from tiny_gan import tiny
+from tiny_gan import PIXELS, tiny
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import find_config, names, read_config
+from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import (
+    MinibatchStd,
     SpectralConv2D,
     SpectralDense,
     build_discriminator,
@@ -212,13 +214,49 @@ def test_a_layer_applies_its_kernel_divided_by_that_value_and_all_its_arguments(
         np.testing.assert_allclose(spectral(inputs), plain(inputs), rtol=1e-4, atol=1e-4)
 
 
-def test_a_spectral_d_opens_where_the_package_alone_is_imported(tmp_path):
+def test_a_d_with_our_layers_opens_where_the_package_alone_is_imported(tmp_path):
     path = tmp_path / "discriminator.keras"
-    build_discriminator(tiny(d_norm="spectral")).save(path)
+    save_network(build_discriminator(tiny(d_norm="spectral", d_minibatch_std=4, d_hidden=8)), path)
     # TensorFlow looks for Keras before it imports it.
     code = "import sys, dcgan_tf; assert 'keras' not in sys.modules; import tensorflow, keras"
     code += f"; keras.saving.load_model({str(path)!r})"
     subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
+
+
+def test_minibatch_std_is_its_formula_within_groups_and_d_hidden_a_layer_before_the_logit():
+    maps = np.random.RandomState(0).randn(6, 2, 3, 4)
+    layer = MinibatchStd(3, dtype="float64")
+    found = layer(maps).numpy()
+    np.testing.assert_array_equal(found[..., :4], maps)
+    groups = maps.reshape(2, 3, 24)
+    expected = np.sqrt(groups.var(axis=1) + 1e-8).mean(axis=1).repeat(3)
+    np.testing.assert_allclose(found[..., 4], np.broadcast_to(expected[:, None, None], (6, 2, 3)))
+    # A device that has half of the batch has the same groups.
+    np.testing.assert_array_equal(layer(maps[3:]), found[3:])
+
+    plain, config = build_discriminator(tiny()), tiny(d_minibatch_std=4, d_hidden=8)
+    network = build_discriminator(config)
+    shapes = {layer.name: layer.output.shape[1:] for layer in network.layers}
+    side, channels = plain.get_layer("flatten").input.shape[2:]
+    assert shapes["minibatch_std"] == (side, side, channels + 1)
+    assert shapes["hidden_leaky_relu"] == (8,) and shapes["logit"] == (1,)
+    for ours, other in zip(network.weights, plain.weights, strict=False):
+        if ours.path.startswith("down"):
+            np.testing.assert_array_equal(ours, other)
+    # G must vary within a group, so D's logits depend on the images beside.
+    images = np.random.RandomState(1).rand(8, 64, 64, 3).astype("float32")
+    same = np.repeat(images[:1], 8, axis=0)
+    alone, beside = network(same).numpy()[0], network(np.r_[same[:1], images[1:]]).numpy()[0]
+    assert alone != beside
+
+
+def test_groups_that_do_not_divide_a_batch_or_a_device_s_share_are_refused():
+    with refused("d_minibatch_std: got groups of 3, expected a size that divides the batch of 8"):
+        tiny(d_minibatch_std=3, batch_size=8)
+    model = DCGAN.from_config(tiny(d_minibatch_std=4, batch_size=8))
+    model.batch_size = 6
+    with refused("d_minibatch_std: groups of 4 images do not divide a device's share of 6"):
+        model.fit(tf.data.Dataset.from_tensor_slices(PIXELS).batch(6, drop_remainder=True))
 
 
 def test_a_spectral_d_changes_no_faster_than_its_image():
