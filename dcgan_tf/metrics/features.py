@@ -11,10 +11,11 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -44,7 +45,7 @@ class Images:
 
     name: str
     count: int
-    made_by: dict
+    made_by: dict[str, Any]
     read: Callable[[], Iterable[np.ndarray]]
 
 
@@ -61,7 +62,7 @@ class FeatureSet:
     features: np.ndarray
     logits: np.ndarray | None
     pixels_sha256: str
-    made_by: dict
+    made_by: dict[str, Any]
 
     @property
     def count(self) -> int:
@@ -120,7 +121,14 @@ def extract(
     return _read(folder, images, layers, mapped=True)
 
 
-def _write(folder, images, inception, layers, key, progress):
+def _write(
+    folder: Path,
+    images: Images,
+    inception: Any,
+    layers: Sequence[str],
+    key: dict[str, Any],
+    progress: Callable[[int], object],
+):
     # Images are made and the network runs in threads of their own, the statistics are updated here.
     pixels, statistics = hashlib.sha256(), FeatureStatistics()
     with contextlib.ExitStack() as opened, full_float32():
@@ -132,7 +140,7 @@ def _write(folder, images, inception, layers, key, progress):
                     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                     np.lib.format.write_array_header_1_0(file, header)
                 # An ordinary write: on a full disk, a mapped one would end the process.
-                file.write(np.ascontiguousarray(part[name], "<f4"))
+                file.write(part[name].astype("<f4").tobytes())
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
     if statistics.count != images.count:
@@ -149,17 +157,17 @@ def _write(folder, images, inception, layers, key, progress):
     write_text(folder / "entry.json", json.dumps(entry, indent=1) + "\n")
 
 
-def _hashed(batches, sha256):
+def _hashed(batches: Iterable[np.ndarray], sha256: Any):
     for batch in batches:
         sha256.update(np.ascontiguousarray(batch))
         yield batch
 
 
-def _file(layer):
+def _file(layer: str):
     return "logits.npy" if layer == "logits" else "features.npy"
 
 
-def _is_whole(folder, images, layers):
+def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
     """Whether `folder` has an entry that can be taken; warn of a damaged one."""
     if not folder.is_dir():
         folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
@@ -174,7 +182,7 @@ def _is_whole(folder, images, layers):
         return False
 
 
-def _read(folder, images, layers, mapped):
+def _read(folder: Path, images: Images, layers: Sequence[str], mapped: bool):
     """Read an entry into a FeatureSet; any Exception if it is not whole."""
     entry = read_json(folder / "entry.json")
     for name, sha256 in entry.get("sha256", {}).items():  # none in those of older versions
@@ -192,7 +200,7 @@ def _read(folder, images, layers, mapped):
     )
 
 
-def _read_array(path, count, mapped):
+def _read_array(path: Path, count: int, mapped: bool):
     open_regular(path).close()
     array = np.load(path, "r" if mapped else None)
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
@@ -201,7 +209,7 @@ def _read_array(path, count, mapped):
 
 
 @contextlib.contextmanager
-def full_float32() -> Iterator[None]:
+def full_float32() -> Generator[None]:
     """Switch off a GPU's TF32, whose 10 bits of mantissa change features in the third digit."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)

@@ -28,7 +28,7 @@ GOLDEN_FILE = Path(__file__).with_name("inception_golden.json")
 GOLDEN_TOLERANCE = 1e-3
 
 
-def load_inception(path: str | os.PathLike | None = None) -> "Inception":
+def load_inception(path: str | os.PathLike[str] | None = None) -> "Inception":
     """Load the feature network from a file, or from TensorFlow's own archive, downloaded once.
 
     Args:
@@ -52,7 +52,7 @@ def load_inception(path: str | os.PathLike | None = None) -> "Inception":
     return Inception(weights)
 
 
-def check_golden(weights: dict[str, np.ndarray], source: str | os.PathLike) -> None:
+def check_golden(weights: dict[str, np.ndarray], source: str | os.PathLike[str]) -> None:
     """Raise UserError unless `mixed_7` of the test image is what the true weights give."""
     golden = np.array(json.loads(GOLDEN_FILE.read_text())["mixed_7"])
     # On the CPU: a GPU's TF32 convolutions alone can be off by as much as the tolerance.
@@ -140,7 +140,7 @@ class Inception:
 
         return _ahead(run())
 
-    def _compile(self, layers):
+    def _compile(self, layers: tuple[str, ...]):
         # As a graph TensorFlow fuses bias and ReLU into each convolution: 15% faster than eager.
         # One signature for all image sizes, so it is traced once.
         signature = tf.TensorSpec([CHUNK, None, None, 3], tf.uint8)
@@ -151,7 +151,7 @@ class Inception:
         )
 
 
-def _ahead(iterable):
+def _ahead(iterable: Iterable[Any]):
     """Iterate over `iterable` in another thread, one item ahead of the caller."""
     iterator, end = iter(iterable), cast(Any, object())
     with ThreadPoolExecutor(1) as thread:
@@ -161,7 +161,7 @@ def _ahead(iterable):
             yield item
 
 
-def _chunks(batches):
+def _chunks(batches: Iterable[np.ndarray]):
     """Cut uint8 batches into ([CHUNK, height, width, 3], count); the last one is padded."""
     parts, count = [], 0
     for batch in batches:

@@ -59,29 +59,36 @@ def preprocess(images: Any) -> tf.Tensor:
     return (resized - 128.0) * (1 / 128)
 
 
-def _conv(weight, x, name, kernel, stride=1, padding: Literal["SAME", "VALID"] = "SAME"):
+def _conv(
+    weight: Weight,
+    x: tf.Tensor,
+    name: str,
+    kernel: Shape,
+    stride: int = 1,
+    padding: Literal["SAME", "VALID"] = "SAME",
+):
     """Convolve with a kernel of (height, width, filters), then ReLU."""
-    *size, filters = kernel
-    x = tf.nn.conv2d(x, weight(f"{name}/kernel", (*size, x.shape[-1], filters)), stride, padding)
+    (*size, filters), channels = kernel, int(x.shape[-1] or 0)
+    x = tf.nn.conv2d(x, weight(f"{name}/kernel", (*size, channels, filters)), stride, padding)
     return tf.nn.relu(tf.nn.bias_add(x, weight(f"{name}/bias", (filters,))))
 
 
-def _tower(weight, x, prefix, *kernels):
+def _tower(weight: Weight, x: tf.Tensor, prefix: str, *kernels: Shape):
     """Convolve with one kernel after the other."""
     for number, kernel in enumerate(kernels):
         x = _conv(weight, x, f"{prefix}/conv_{number}" if number else f"{prefix}/conv", kernel)
     return x
 
 
-def _average(x):
+def _average(x: tf.Tensor):
     return tf.nn.avg_pool2d(x, 3, 1, "SAME")  # which leaves the padding out of the average
 
 
-def _shrink(x):
+def _shrink(x: tf.Tensor):
     return tf.nn.max_pool2d(x, 3, 2, "VALID")
 
 
-def _to_mixed_7(weight, x):
+def _to_mixed_7(weight: Weight, x: tf.Tensor):
     conv, tower = functools.partial(_conv, weight), functools.partial(_tower, weight)
     x = conv(x, "conv", (3, 3, 32), 2, "VALID")
     x = conv(x, "conv_1", (3, 3, 32), 1, "VALID")
@@ -115,7 +122,7 @@ def _to_mixed_7(weight, x):
     return x
 
 
-def _to_mixed_10(weight, x):
+def _to_mixed_10(weight: Weight, x: tf.Tensor):
     conv, tower = functools.partial(_conv, weight), functools.partial(_tower, weight)
     y = tower(x, "mixed_8/tower", (1, 1, 192))
     y = conv(y, "mixed_8/tower/conv_1", (3, 3, 320), 2, "VALID")

@@ -10,8 +10,9 @@ import io
 import os
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -20,12 +21,12 @@ from google.protobuf.message import DecodeError
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import open_zip, read_array, read_file, read_member
-from dcgan_tf.metrics.inception_network import SOFTMAX, weight_shapes
+from dcgan_tf.metrics.inception_network import SOFTMAX, Shape, weight_shapes
 
 GRAPH_NAME = "classify_image_graph_def.pb"
 
 
-def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read an .npz, or the .tgz that holds a GraphDef; the first bytes tell which.
 
     No more is unpacked than the network can need.
@@ -49,7 +50,7 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_npz(content):
+def _read_npz(content: bytes):
     weights = {}
     with open_zip(io.BytesIO(content)) as archive:
         present = {info.filename: info for info in archive.infolist()}
@@ -68,7 +69,7 @@ def _read_npz(content):
     return weights
 
 
-def _unpack_graph(content):
+def _unpack_graph(content: bytes):
     """Return the GraphDef's bytes from the .tgz, of which only so much is unpacked."""
     most = limits.INCEPTION_BYTES
     with gzip.open(io.BytesIO(content)) as file:
@@ -84,13 +85,13 @@ def _unpack_graph(content):
     raise KeyError(f"holds no {GRAPH_NAME}")
 
 
-def _read_graph(data):
+def _read_graph(data: bytes):
     """Read the weights of a GraphDef: constants by node name, batch norm folded."""
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(data)
     nodes = {node.name: node for node in graph.node}
 
-    def constant(name, shape):
+    def constant(name: str, shape: Shape):
         if name not in nodes or nodes[name].op != "Const":
             raise KeyError(f"the graph has no constant {name!r}")
         tensor = nodes[name].attr["value"].tensor
@@ -111,7 +112,7 @@ def _read_graph(data):
     return weights
 
 
-def _fold(name, shape, norm, constant):
+def _fold(name: str, shape: Shape, norm: Any, constant: Callable[[str, Shape], np.ndarray]):
     """Kernel and bias of a convolution with its batch norm in them."""
     mean, variance, beta = (
         constant(f"{name}/batchnorm/{part}", shape[-1:]).astype(np.float64)
@@ -124,7 +125,7 @@ def _fold(name, shape, norm, constant):
     return kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 
-def _check_kind(name, dtype, shape, expected):
+def _check_kind(name: str, dtype: Any, shape: Shape, expected: Shape):
     if shape != expected or dtype != np.float32:
         raise ValueError(
             f"{name!r} is {np.dtype(dtype)} {list(shape)}, expected float32 {list(expected)}"

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +22,9 @@ _KINDS = {  # the first bytes of what is taken for a .keras file
 }
 
 
-def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[dict, bytes]:
+def read_structure(
+    path: Path, flag: str, parts: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], bytes]:
     """Check a `.keras` file and read what describes its network.
 
     Args:
@@ -66,7 +69,7 @@ def refuse(error: Exception, path: Path, where: str) -> NoReturn:
     raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
 
 
-def _strip_compile(part) -> Any:
+def _strip_compile(part: Any) -> Any:
     """Leave losses and optimizers, which may be of another program, out of a config."""
     if isinstance(part, list):
         return [_strip_compile(item) for item in part]
@@ -75,7 +78,7 @@ def _strip_compile(part) -> Any:
     return {key: _strip_compile(value) for key, value in part.items() if key != "compile_config"}
 
 
-def _extract_group(weights, parts):
+def _extract_group(weights: bytes, parts: tuple[str, ...]):
     """Copy the first of these groups that is there to an HDF5 file of its own."""
     import h5py
 
@@ -87,7 +90,7 @@ def _extract_group(weights, parts):
     return buffer.getvalue()
 
 
-def _check_entries(archive, size):
+def _check_entries(archive: zipfile.ZipFile, size: int):
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     for name in (CONFIG, WEIGHTS):

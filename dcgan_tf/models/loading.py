@@ -5,6 +5,7 @@ import math
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -88,7 +89,7 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         raise UserError(error.message, flag=where) from None
 
 
-def _with_flat_latents(model):
+def _with_flat_latents(model: Any):
     """Wrap a network as a functional one from any number of latents (n, latent_dim) to images.
 
     A Sequential that was built by a call takes only as many latents as that had; generators from
@@ -132,7 +133,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     return same
 
 
-def _without_policies(part):
+def _without_policies(part: Any):
     """Set the dtype of every layer in a network's config to float32."""
     if isinstance(part, list):
         return [_without_policies(item) for item in part]
@@ -160,11 +161,11 @@ def why_no_generator(model: keras.Model) -> str:
     return ""
 
 
-def _words(shape):
+def _words(shape: Any):
     return f"({', '.join(['n', *('any' if size is None else str(size) for size in shape[1:])])})"
 
 
-def _check_size(structure, weights_bytes):
+def _check_size(structure: dict[str, Any], weights_bytes: int):
     """Refuse a network that would fill the memory, before there are any weights.
 
     In a graph of TensorFlow's first kind variables have shapes and nothing else.
@@ -183,7 +184,7 @@ def _check_size(structure, weights_bytes):
         )
 
 
-def _values(layer):
+def _values(layer: Any):
     """The most values that a layer or operation gives for one image, of all its calls."""
     outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
     return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)

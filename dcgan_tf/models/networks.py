@@ -4,6 +4,7 @@ Channel counts are those of the config times its `width`; the latent is never sc
 """
 
 import math
+from typing import Any
 
 import keras
 import numpy as np
@@ -101,7 +102,7 @@ def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(left * tf.matmul(matrix, right))
 
 
-def _divide_by_norm(kernel, dtype):
+def _divide_by_norm(kernel: Any, dtype: str):
     """Divide a kernel, whose last axis is the output, by its largest singular value."""
     matrix = tf.reshape(tf.convert_to_tensor(kernel), (-1, kernel.shape[-1]))
     return keras.ops.cast(kernel / largest_singular_value(matrix), dtype)
@@ -118,7 +119,7 @@ class SpectralConv2D(layers.Conv2D):
     there.
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         return super().convolution_op(inputs, _divide_by_norm(kernel, self.compute_dtype))
 
 
@@ -126,7 +127,7 @@ class SpectralConv2D(layers.Conv2D):
 class SpectralDense(layers.Dense):
     """keras.layers.Dense with spectral normalization, as in SpectralConv2D."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         outputs = keras.ops.matmul(inputs, _divide_by_norm(self.kernel, self.compute_dtype))
         outputs = outputs if self.bias is None else outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
@@ -142,11 +143,11 @@ class MinibatchStd(layers.Layer):
     divides the shares; batches that it does not divide are an error.
     """
 
-    def __init__(self, group_size: int, **kwargs):
+    def __init__(self, group_size: int, **kwargs: Any):
         super().__init__(**kwargs)
         self.group_size = group_size
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         # In float32 at least: half precision has too few digits for a variance.
         maps = tf.cast(inputs, self.variable_dtype)
         groups = tf.reshape(maps, (-1, self.group_size, math.prod(inputs.shape[1:])))
@@ -155,10 +156,10 @@ class MinibatchStd(layers.Layer):
         channel = tf.ones_like(maps[..., :1]) * deviation[:, None, None, None]
         return tf.concat([inputs, tf.cast(channel, inputs.dtype)], axis=-1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
         return *input_shape[:-1], input_shape[-1] + 1
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"group_size": self.group_size}
 
 
@@ -170,7 +171,14 @@ def _output_dtype():
 class _Blocks:
     """The layers of one network with what they have in common."""
 
-    def __init__(self, config, stream, activation, synchronized, spectral=False):
+    def __init__(
+        self,
+        config: Config,
+        stream: int,
+        activation: str,
+        synchronized: bool,
+        spectral: bool = False,
+    ):
         self._config = config
         self._activation = activation
         self._synchronized = synchronized
@@ -187,18 +195,18 @@ class _Blocks:
         normal = keras.initializers.RandomNormal(0.0, self._config.init_stddev, seed=seed)
         return {"use_bias": self._config.use_bias, "kernel_initializer": normal}
 
-    def dense(self, units, **kwargs):
+    def dense(self, units: int, **kwargs: Any) -> layers.Dense:
         return self._dense(units, **self._common(), **kwargs)
 
-    def convolution(self, channels, size, strides, **kwargs):
+    def convolution(self, channels: int, size: int, strides: int, **kwargs: Any) -> layers.Conv2D:
         common = {**self._common(), **_CHANNELS_LAST}
         return self._convolution(channels, size, strides, "same", **common, **kwargs)
 
-    def transposed(self, channels, **kwargs):
+    def transposed(self, channels: int, **kwargs: Any) -> layers.Conv2DTranspose:
         common = {**self._common(), **_CHANNELS_LAST}
         return layers.Conv2DTranspose(channels, 4, 2, "same", **common, **kwargs)
 
-    def normalize(self, x, name):
+    def normalize(self, x: Any, name: str) -> Any:
         x = layers.BatchNormalization(
             momentum=self._config.batchnorm_momentum,
             synchronized=self._synchronized,
@@ -206,7 +214,7 @@ class _Blocks:
         )(x)
         return self.activate(x, name)
 
-    def activate(self, x, name):
+    def activate(self, x: Any, name: str) -> Any:
         if self._activation == "relu":
             return layers.ReLU(name=f"{name}_relu")(x)
         return layers.LeakyReLU(self._config.leaky_slope, name=f"{name}_leaky_relu")(x)

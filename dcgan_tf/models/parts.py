@@ -4,7 +4,8 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -22,7 +23,7 @@ from dcgan_tf.models.xla import use_jit
 
 
 @contextlib.contextmanager
-def precision_of(config: Config) -> Iterator[None]:
+def precision_of(config: Config) -> Generator[None]:
     """Set Keras to the precision of a config while its networks are built."""
     before = keras.config.floatx(), keras.config.dtype_policy()
     set_precision(config)
@@ -33,14 +34,14 @@ def precision_of(config: Config) -> Iterator[None]:
         keras.config.set_dtype_policy(before[1])
 
 
-def set_precision(config: Config):
+def set_precision(config: Config) -> None:
     """Set Keras to the precision of a config."""
     if config.precision == "float64":
         keras.config.set_floatx("float64")
     keras.config.set_dtype_policy(config.precision)
 
 
-def build_model(kind, config: Config, given: dict):
+def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
     """Build and compile a DCGAN of class `kind`; arguments `given` replace those of the config."""
     parts = {name: getattr(config, name) for name in ("batch_size", "seed", "fresh_fakes")}
     parts["loss"] = given.get("loss") or build_loss(config)
@@ -65,7 +66,7 @@ def build_model(kind, config: Config, given: dict):
     return model
 
 
-def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model]:
+def build_networks(config: Config, given: Any = None) -> tuple[keras.Model, keras.Model]:
     """Build G and D: `given` ones, those of `config.networks`, or those that the config describes.
 
     Args:
@@ -77,7 +78,7 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
     if given is None and not config.networks:
         synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
         return build_generator(config, synchronized), build_discriminator(config, synchronized)
-    networks = import_object(config.networks, "networks") if given is None else given
+    networks: Any = import_object(config.networks, "networks") if given is None else given
     generator, discriminator = networks() if callable(networks) else networks  # pyright: ignore
     made, size = generator.output_shape[1:], config.image_size
     if made != (size, size, config.channels):
@@ -89,7 +90,7 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
     return generator, discriminator
 
 
-def import_object(text: str, param: str):
+def import_object(text: str, param: str) -> Any:
     """Import what "module:Name" names, from the current directory or Python's path.
 
     Raises:
@@ -112,7 +113,7 @@ def import_object(text: str, param: str):
         ) from None
 
 
-def build_loss(config: Config):
+def build_loss(config: Config) -> Any:
     """Build the loss that `config.loss` names."""
     if config.loss == "non_saturating":
         return losses.NonSaturating(config.label_smoothing, config.label_noise)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.networks import MinibatchStd
 from dcgan_tf.models.pixels import to_float
 from dcgan_tf.models.sampling import compiled, in_batches
 
@@ -36,7 +37,8 @@ def _activated(network):
     that has a kernel, flattens or ends the network."""
     found, current = [], None
     for layer in [*network.layers, keras.layers.Flatten()]:
-        if hasattr(layer, "kernel") or isinstance(layer, keras.layers.Flatten):
+        # What MinibatchStd gives depends on the other images.
+        if hasattr(layer, "kernel") or isinstance(layer, (keras.layers.Flatten, MinibatchStd)):
             if current is not None:
                 found.append(current)
             current = layer.output if isinstance(layer, keras.layers.Conv2D) else None

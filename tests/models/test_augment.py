@@ -6,7 +6,7 @@ import tensorflow as tf
 from tiny_gan import build, fit, tiny
 
 from dcgan_tf.models import noise
-from dcgan_tf.models.augment import KINDS, Augment
+from dcgan_tf.models.augment import KINDS, Augment, flip
 from dcgan_tf.models.losses import Relativistic
 
 COUNT = 64
@@ -22,10 +22,10 @@ def changed(*kinds, stream=noise.AUGMENT_REALS, images_seen=0, pictures=PICTURES
 
 
 def test_flip_mirrors_half():
-    found = changed("flip")
-    same = [(found[k] == PICTURES[k]).all() for k in range(COUNT)]
-    mirrored = [(found[k] == PICTURES[k, :, ::-1]).all() for k in range(COUNT)]
-    assert all(np.logical_xor(same, mirrored)) and 20 < sum(mirrored) < 44
+    for found in (changed("flip"), flip(tf.constant(PICTURES), rng()).numpy()):
+        same = [(found[k] == PICTURES[k]).all() for k in range(COUNT)]
+        mirrored = [(found[k] == PICTURES[k, :, ::-1]).all() for k in range(COUNT)]
+        assert all(np.logical_xor(same, mirrored)) and 20 < sum(mirrored) < 44
 
 
 def test_shift_moves_by_up_to_an_eighth_and_repeats_the_rim():

@@ -10,7 +10,6 @@ from tiny_gan import BATCH, PIXELS, build, fit, tiny
 
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models import noise
-from dcgan_tf.models.augment import flip
 from dcgan_tf.models.losses import NonSaturating, move_targets
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.pixels import to_float
@@ -132,13 +131,3 @@ def test_targets_stay_between_0_and_1():
         low, high = max(min(start, start + by), 0), max(start, start + by)
         assert low <= targets.min() and targets.max() <= high and len(np.unique(targets)) > 3
     assert (move_targets(logits, 0.9, 0, rng, 0).numpy() == np.float32(0.9)).all()
-
-
-def test_flip_mirrors_about_half_of_the_pictures_and_nothing_else():
-    rng = noise.BatchRNG(0, tf.range(8, dtype=tf.int64), 8)
-    plain = to_float(PIXELS[:8].astype("float32"), "sigmoid")
-    flipped = flip(plain, rng).numpy()
-    mirrored = [np.array_equal(f, p[:, ::-1]) for f, p in zip(flipped, plain, strict=True)]
-    same = [np.array_equal(f, p) for f, p in zip(flipped, plain, strict=True)]
-    assert all(m != s for m, s in zip(mirrored, same, strict=True))
-    assert 0 < sum(mirrored) < 8
