@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import REPO, face_jpeg, write_files
+from helpers import REPO, face_jpeg, refused, write_files
 from programs import run_program
 from tiny_gan import BATCH, PIXELS, build, tiny
 
@@ -49,6 +49,8 @@ def test_import_alone_starts_no_tensorflow_and_lists_what_there_is():
         "sys.exit('tensorflow' in sys.modules or 'numpy' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=REPO).returncode == 0
+    with pytest.raises(AttributeError, match="no attribute 'Generator'"):
+        dcgan_tf.Generator  # noqa: B018
 
 
 @pytest.mark.parametrize("name", dcgan_tf.__all__)
@@ -62,11 +64,6 @@ def test_every_exported_name_is_there_with_an_example_that_runs(name, here):
     said = []
     result = doctest.DocTestRunner(verbose=False).run(found, out=said.append)
     assert result.attempted and not result.failed, "".join(said)
-
-
-def test_an_unknown_name_is_refused():
-    with pytest.raises(AttributeError, match="no attribute 'Generator'"):
-        dcgan_tf.Generator  # noqa: B018
 
 
 @pytest.mark.slow
@@ -121,11 +118,9 @@ def shuffled(batch):
         (lambda: PIXELS, "are ndarray, expected a tf.data.Dataset; .*from_tensor_slices"),
         (lambda: plain().map(lambda x: tf.cast(x, tf.float32)), r"expected uint8 .*\* 255"),
         (lambda: plain().unbatch().batch(4), "another shape .a short last one.., expected .8, 64"),
-        (lambda: plain(20, drop_remainder=False).skip(1), "drop_remainder=True"),
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
         (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the images"),
         (lambda: plain().map(lambda x: {"image": x}), 'expected "image" and int64 "index"'),
-        (lambda: plain().map(lambda x: x[..., 0]), "expected images"),
     ],
 )
 def test_data_that_would_draw_wrong_noise_are_refused(data, words):
@@ -171,11 +166,6 @@ class Vector(LeastSquares):
         return (real_logits - 1) ** 2 + fake_logits**2
 
 
-class Silent(LeastSquares):
-    def generator(self, fake_logits):
-        pass
-
-
 class PairOfVectors(LeastSquares):
     def mean_probabilities(self, real_logits, fake_logits):
         return real_logits, fake_logits
@@ -184,30 +174,16 @@ class PairOfVectors(LeastSquares):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ({"loss": LeastSquares}, "loss: give LeastSquares(), not the class"),
+        ({"loss": "hinge"}, "loss: got str, expected an object with the methods discriminator"),
         ({"loss": Vector()}, "Vector.discriminator returned shape (8, 1), expected a scalar: use"),
-        ({"loss": Silent()}, "Silent.generator returned None, expected a scalar"),
         ({"loss": PairOfVectors()}, "PairOfVectors.mean_probabilities returned shape (8, 1)"),
-        ({"penalty": lambda *_: tf.zeros(8)}, "function.__call__ returned shape (8,)"),
+        ({"penalty": lambda *_: None}, "function.__call__ returned None, expected a scalar"),
     ],
 )
-def test_a_loss_that_returns_no_scalar_is_named(given, words):
-    with pytest.raises(ValueError, match=re.escape(words)):
+def test_a_loss_of_another_kind_or_that_returns_no_scalar_is_named(given, words):
+    with refused(words):
         build(tiny(), **given).fit(plain(8), verbose=0)
-
-
-@pytest.mark.parametrize(
-    ("loss", "words"),
-    [
-        (LeastSquares, "loss: give LeastSquares(), not the class"),
-        (keras.losses.BinaryCrossentropy(), "got BinaryCrossentropy, expected an object with"),
-        (lambda real, fake: 0.0, "got function, expected an object with the methods discrim"),
-        ("hinge", "got str, expected an object with"),
-    ],
-)
-def test_a_loss_of_another_kind_is_refused_when_a_model_is_made(loss, words):
-    for make in (lambda: build(tiny(), loss=loss), lambda: DCGAN.from_config(tiny(), loss=loss)):
-        with pytest.raises(UserError, match=re.escape(words)):
-            make()
 
 
 @pytest.mark.filterwarnings("ignore:Your input ran out")
@@ -216,12 +192,6 @@ def test_less_than_a_batch_is_refused(known):
     data = plain(5) if known else plain(5).filter(lambda images: True)
     with pytest.raises(ValueError, match="fewer images than a batch of 8"):
         build(tiny()).fit(data, epochs=2, verbose=0)
-
-
-@pytest.mark.parametrize("callbacks", [object(), [object()], [keras.callbacks.Callback]])
-def test_what_is_no_callback_is_refused(callbacks):
-    with pytest.raises(UserError, match="^callbacks: got .*<.*, expected objects of keras"):
-        build(tiny()).fit(plain(8), verbose=0, callbacks=callbacks)
 
 
 SETTINGS = {"loss": "hinge", "flip": True, "augment": "shift", "average": "half_life", "seed": 7}
@@ -251,10 +221,8 @@ def test_a_model_from_a_config_has_all_of_it():
     ("settings", "words"),
     [
         ({"image_size": 100}, "image_size: base_size 8 x 2.3 = 64, but image_size is 100"),
-        ({"width": -1}, "width: got -1, expected a number"),
         ({"loss": "foo"}, "loss: got 'foo', expected one of non_saturating"),
         ({"batch_size": 8.5}, "batch_size: got 8.5, expected a whole number"),
-        ({"crop": "1,2,3"}, "crop: got '1,2,3', expected center or left"),
         ({"r1": 1.0}, "d_norm batch: r1 and r2 are"),
     ],
 )
@@ -262,28 +230,22 @@ def test_a_config_refuses_what_the_command_line_refuses(settings, words):
     for make in (Config, lambda **s: dataclasses.replace(Config(), **s)):
         with pytest.raises(ValueError, match=words):
             make(**settings)
-    text = {n: str(v).strip("()") for n, v in settings.items()}
     with pytest.raises(UserError) as caught:
-        parse_training([f"--{n.replace('_', '-')}={v}" for n, v in text.items()])
+        parse_training([f"--{n.replace('_', '-')}={v}" for n, v in settings.items()])
     assert caught.value.for_command().startswith("--")
 
 
-def test_a_config_takes_lists_and_paths_and_says_its_crop(tmp_path):
+def test_a_config_takes_lists_and_paths_and_the_numbers_of_numpy(tmp_path):
     config = Config(g_channels=[8, 8, 8], data=tmp_path, dataset="folder")
     assert config.g_channels == (8, 8, 8) and config.data == str(tmp_path)
     assert config.crop == "center" and Config().crop == "30,55,150,175"
-
-
-def test_a_config_takes_the_numbers_of_numpy_as_plain_ones():
     size, rate = np.int64(8), np.float32(0.5)
     config = Config(batch_size=size, beta_1=rate, g_channels=list(np.array([8, 8, 8])))
     assert config == Config(batch_size=8, beta_1=0.5, g_channels=(8, 8, 8))
-    assert [type(v) for v in (config.batch_size, config.beta_1, *config.g_channels[:1])] == [
-        *(int, float, int)
-    ]
-    for wrong in (np.float64(8), np.int64(1)):
-        with pytest.raises(UserError, match="batch_size: got "):
-            Config(batch_size=wrong)
+    kinds = [type(v) for v in (config.batch_size, config.beta_1, config.g_channels[0])]
+    assert kinds == [int, float, int]
+    with pytest.raises(UserError, match="batch_size: got "):
+        Config(batch_size=np.float64(8))
 
 
 def test_advice_names_settings_and_on_the_command_line_flags(here):
@@ -309,20 +271,15 @@ def test_networks_that_do_not_fit_are_refused_when_a_model_is_made():
     generator, discriminator = build_generator(tiny()), build_discriminator(tiny())
     for other, words in (
         (network((32, 32, 3), *logit()), r"makes \(64, 64, 3\) and .* takes \(32, 32, 3\)"),
-        (network((64, 64, 1), *logit()), r"takes \(64, 64, 1\)"),
         (network((64, 64, 3), keras.layers.Flatten()), r"gives \(None, 12288\), expected a logit"),
         (network((64, 64, 3), *logit(), keras.layers.Activation("sigmoid", name="end")), "'end'"),
-        (
-            network((64, 64, 3), keras.layers.Conv2D(1, 64, activation="sigmoid"), logit()[0]),
-            "Conv2D, sigmoid",
-        ),
     ):
         with pytest.raises(ValueError, match=words):
             DCGAN(generator, other)
     DCGAN(generator, discriminator)
 
 
-def test_optimizers_by_name_of_their_own_and_scaled_in_half_precision():
+def test_optimizers_by_name_and_of_their_own():
     model = build(tiny())
     model.compile("adam", "sgd")
     kinds = [type(each).__name__ for each in (model.g_optimizer, model.d_optimizer)]
@@ -331,12 +288,6 @@ def test_optimizers_by_name_of_their_own_and_scaled_in_half_precision():
     adam = keras.optimizers.Adam()
     with pytest.raises(ValueError, match="an optimizer of its own"):
         model.compile(adam, adam)
-    keras.config.set_dtype_policy("mixed_float16")
-    try:
-        half = build(tiny())
-    finally:
-        keras.config.set_dtype_policy("float32")
-    assert type(half.g_optimizer) is type(half.d_optimizer) is keras.optimizers.LossScaleOptimizer
 
 
 def test_keras_callbacks_find_the_rates_of_both_networks():
@@ -364,15 +315,17 @@ def test_one_step_on_a_batch_is_one_step_of_fit():
         stepped.train_on_batch(PIXELS[:4])
 
 
-def test_what_a_gan_has_not_is_refused_in_one_line():
+def test_what_a_gan_has_not_and_what_is_no_callback_is_refused_in_one_line():
     model = build(tiny())
     for call in (
         lambda: model.evaluate(plain()),
-        lambda: model.test_on_batch(PIXELS[:8]),
         lambda: model.fit(plain(), validation_data=plain(), verbose=0),
     ):
         with pytest.raises(ValueError, match="no loss on other images; score"):
             call()
+    for callbacks in (object(), [keras.callbacks.Callback]):
+        with refused("callbacks: got ", "expected objects of keras"):
+            model.fit(plain(8), verbose=0, callbacks=callbacks)
 
 
 @pytest.mark.slow
@@ -402,10 +355,12 @@ one = trained(tf.distribute.get_strategy())
 two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
 worst = max(np.abs(a - b).max() for a, b in zip(one, two, strict=True))
 assert worst < 1e-9, worst
+data = tf.data.Dataset.from_tensor_slices(PIXELS[:14]).batch(7)
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    model = DCGAN(*(build(tiny(), True) for build in (build_generator, build_discriminator)),
+                  batch_size=7)
 try:
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-        DCGAN(*(build(tiny(), True) for build in (build_generator, build_discriminator)),
-              batch_size=7).fit(tf.data.Dataset.from_tensor_slices(PIXELS[:14]).batch(7))
+    model.fit(data)
 except ValueError as error:
     assert "cannot be shared equally by 2 devices" in str(error), error
 else:

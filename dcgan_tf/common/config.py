@@ -137,6 +137,18 @@ class Config:
         choices=("batch", "none", "spectral"),
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm after the first convolution too")
+    d_minibatch_std: int = _option(
+        0,
+        "D: group size of the minibatch standard deviation, one more channel at its end (0: off)",
+        0,
+        65_536,
+    )
+    d_hidden: int = _option(
+        0,
+        "D: units of a hidden layer before the logit, whatever the width (0: none)",
+        0,
+        CHANNELS,
+    )
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
     init_stddev: float = _option(0.02, "standard deviation of the initial weights", 1e-6, 100)
@@ -352,6 +364,12 @@ def _check_together(config):
             "r1 and r2 are slopes of D at single images, and BatchNorm makes D's output "
             "depend on the whole batch; use d_norm none, or no r1 and r2",
             flag="--d-norm batch",
+        )
+    if config.d_minibatch_std and config.batch_size % config.d_minibatch_std:
+        raise UserError(
+            f"got groups of {config.d_minibatch_std}, expected a size that divides the batch of "
+            f"{config.batch_size}",
+            param="d_minibatch_std",
         )
     if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
         raise UserError(

@@ -4,6 +4,7 @@ Everything here is a function of metrics.jsonl, so a resumed training comes to t
 """
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
@@ -76,7 +77,7 @@ class Diversity:
         }
 
 
-def certainty_at(config: Config, changes: Iterable[tuple] = ()) -> Callable[[int], float]:
+def certainty_at(config: Config, changes: Iterable[tuple[Any, ...]] = ()) -> Callable[[int], float]:
     """Return the distance of D's targets for real and fake images, as a function of the step.
 
     Args:
@@ -85,7 +86,7 @@ def certainty_at(config: Config, changes: Iterable[tuple] = ()) -> Callable[[int
     """
     changes = list(changes)
 
-    def certainty(step):
+    def certainty(step: int):
         values = {name: getattr(config, name) for name in ("label_smoothing", "label_noise")}
         values |= {name: old for when, _, name, old, _ in reversed(changes) if when >= step}
         return max(1 - values["label_smoothing"] - values["label_noise"], 0.1)
@@ -98,7 +99,9 @@ def fully(step: int) -> float:
     return 1.0
 
 
-def troubles(history: list[dict], certainty: Callable[[int], float] = fully) -> dict[str, int]:
+def troubles(
+    history: list[dict[str, Any]], certainty: Callable[[int], float] = fully
+) -> dict[str, int]:
     """Find the first epoch of each kind of trouble.
 
     Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
@@ -146,7 +149,7 @@ _WARNINGS = {
 }
 
 
-def warning(kind: str, history: list[dict], epoch: int) -> str:
+def warning(kind: str, history: list[dict[str, Any]], epoch: int) -> str:
     """Say in one line what happened at an epoch of the history, and what to do."""
     record = next(record for record in history if record["epoch"] == epoch)
     return _WARNINGS[kind].format_map(record)

@@ -1,4 +1,4 @@
-"""Inception features of images and their statistics, cached on disk.
+"""Extract Inception features of images and their statistics, and cache them on disk.
 
 An entry is a folder with `features.npy`, `logits.npy` if the weights reach the softmax,
 `statistics.npz` and `entry.json` with their checksums. It appears by one rename when it is whole,
@@ -11,10 +11,11 @@ import io
 import json
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -44,7 +45,7 @@ class Images:
 
     name: str
     count: int
-    made_by: dict
+    made_by: dict[str, Any]
     read: Callable[[], Iterable[np.ndarray]]
 
 
@@ -61,7 +62,7 @@ class FeatureSet:
     features: np.ndarray
     logits: np.ndarray | None
     pixels_sha256: str
-    made_by: dict
+    made_by: dict[str, Any]
 
     @property
     def count(self) -> int:
@@ -108,26 +109,38 @@ def extract(
     folder = Path(cache) / digest(key)[:32]
     with whole_folder(folder, lambda path: _is_whole(path, images, layers)) as making:
         if making:
-            with _naming(folder):
+            try:
                 _write(making, images, inception, layers, key, progress)
+            except OSError as error:  # of a full disk Python does not name the file
+                if error.errno:
+                    error.filename = error.filename or str(folder)
+                raise
         else:
             progress(images.count)
             mark_used(folder / "entry.json")
     return _read(folder, images, layers, mapped=True)
 
 
-def _write(folder, images, inception, layers, key, progress):
-    """Extract into `folder`. Images are made and the network runs in threads of their own while
-    the statistics are updated here."""
-    pixels, statistics, files = hashlib.sha256(), FeatureStatistics(), {}
+def _write(
+    folder: Path,
+    images: Images,
+    inception: Any,
+    layers: Sequence[str],
+    key: dict[str, Any],
+    progress: Callable[[int], object],
+):
+    # Images are made and the network runs in threads of their own, the statistics are updated here.
+    pixels, statistics = hashlib.sha256(), FeatureStatistics()
     with contextlib.ExitStack() as opened, full_float32():
+        files = [opened.enter_context((folder / _file(name)).open("wb")) for name in layers]
         for part in inception.features(_hashed(images.read(), pixels), layers):
-            for name in layers:
-                if name not in files:
-                    shape = (images.count, part[name].shape[1])
-                    files[name] = opened.enter_context(_new_array(folder / _file(name), shape))
+            for file, name in zip(files, layers, strict=True):
+                if not file.tell():
+                    shape = images.count, part[name].shape[1]
+                    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
                 # An ordinary write: on a full disk, a mapped one would end the process.
-                files[name].write(np.ascontiguousarray(part[name], "<f4"))
+                file.write(part[name].astype("<f4").tobytes())
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
     if statistics.count != images.count:
@@ -144,36 +157,17 @@ def _write(folder, images, inception, layers, key, progress):
     write_text(folder / "entry.json", json.dumps(entry, indent=1) + "\n")
 
 
-def _hashed(batches, sha256):
+def _hashed(batches: Iterable[np.ndarray], sha256: Any):
     for batch in batches:
         sha256.update(np.ascontiguousarray(batch))
         yield batch
 
 
-def _new_array(path, shape):
-    """Open a new .npy file of float32 and write its header; the rows are to follow."""
-    file = path.open("wb")
-    header = {"descr": "<f4", "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-    return file
-
-
-def _file(layer):
+def _file(layer: str):
     return "logits.npy" if layer == "logits" else "features.npy"
 
 
-@contextlib.contextmanager
-def _naming(folder):
-    """Name the file if a write fails, as on a full disk: Python does not."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None or error.filename:
-            raise
-        raise OSError(error.errno, error.strerror, str(folder)) from error
-
-
-def _is_whole(folder, images, layers):
+def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
     """Whether `folder` has an entry that can be taken; warn of a damaged one."""
     if not folder.is_dir():
         folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
@@ -188,7 +182,7 @@ def _is_whole(folder, images, layers):
         return False
 
 
-def _read(folder, images, layers, mapped):
+def _read(folder: Path, images: Images, layers: Sequence[str], mapped: bool):
     """Read an entry into a FeatureSet; any Exception if it is not whole."""
     entry = read_json(folder / "entry.json")
     for name, sha256 in entry.get("sha256", {}).items():  # none in those of older versions
@@ -206,7 +200,7 @@ def _read(folder, images, layers, mapped):
     )
 
 
-def _read_array(path, count, mapped):
+def _read_array(path: Path, count: int, mapped: bool):
     open_regular(path).close()
     array = np.load(path, "r" if mapped else None)
     if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
@@ -215,7 +209,7 @@ def _read_array(path, count, mapped):
 
 
 @contextlib.contextmanager
-def full_float32() -> Iterator[None]:
+def full_float32() -> Generator[None]:
     """Switch off a GPU's TF32, whose 10 bits of mantissa change features in the third digit."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)

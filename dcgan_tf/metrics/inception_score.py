@@ -30,7 +30,7 @@ def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float,
     return float(np.mean(scores)), float(np.std(scores))
 
 
-def _entropy(probabilities):
+def _entropy(probabilities: np.ndarray):
     # 0 log 0 = 0: the logarithm is taken of 1 there.
     logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
     return -(probabilities * logarithms).sum(axis=-1)

@@ -1,9 +1,8 @@
-"""Names, shapes and reading of the weights of `inception-2015-12-05`.
+"""Read the weights of `inception-2015-12-05`.
 
 They are a dict {node name: float32 array}: "mixed/tower/conv/kernel" (HWIO) and
 "mixed/tower/conv/bias" for each of the 94 convolutions, batch norm folded in, and
-"softmax/weights" [2048, 1008]. The bias of the softmax is not read: the Inception Score of its
-authors leaves it out, and nothing else uses that layer. A file may stop after `mixed_7`.
+"softmax/weights" [2048, 1008]. A file may stop after `mixed_7`.
 """
 
 import gzip
@@ -11,8 +10,9 @@ import io
 import os
 import tarfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -20,66 +20,13 @@ from google.protobuf.message import DecodeError
 
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import open_zip, read_array, read_file, read_member
+from dcgan_tf.metrics.inception_network import SOFTMAX, Shape, weight_shapes
 
 INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
-SOFTMAX = "softmax/weights"
-SOFTMAX_SHAPE = (2048, 1008)
-ABOVE_MIXED_7 = ("mixed_8/", "mixed_9/", "mixed_10/", "softmax/")
 GRAPH_NAME = "classify_image_graph_def.pb"
 
 
-def _tower(prefix, channels, *kernels):
-    """{convolution: HWIO shape of its kernel} of a chain; kernels are (height, width, filters)."""
-    shapes = {}
-    for i, (height, width, filters) in enumerate(kernels):
-        shapes[f"{prefix}conv_{i}" if i else f"{prefix}conv"] = (height, width, channels, filters)
-        channels = filters
-    return shapes
-
-
-def _kernel_shapes():
-    shapes = _tower("", 3, (3, 3, 32), (3, 3, 32), (3, 3, 64), (1, 1, 80), (3, 3, 192))
-    for b, channels, pooled in (("mixed", 192, 32), ("mixed_1", 256, 64), ("mixed_2", 288, 64)):
-        shapes |= _tower(f"{b}/", channels, (1, 1, 64))
-        shapes |= _tower(f"{b}/tower/", channels, (1, 1, 48), (5, 5, 64))
-        shapes |= _tower(f"{b}/tower_1/", channels, (1, 1, 64), (3, 3, 96), (3, 3, 96))
-        shapes |= _tower(f"{b}/tower_2/", channels, (1, 1, pooled))
-    shapes |= _tower("mixed_3/", 288, (3, 3, 384))
-    shapes |= _tower("mixed_3/tower/", 288, (1, 1, 64), (3, 3, 96), (3, 3, 96))
-    for b, n in (("mixed_4", 128), ("mixed_5", 160), ("mixed_6", 160), ("mixed_7", 192)):
-        row, column = (1, 7, n), (7, 1, n)
-        shapes |= _tower(f"{b}/", 768, (1, 1, 192))
-        shapes |= _tower(f"{b}/tower/", 768, (1, 1, n), row, (7, 1, 192))
-        shapes |= _tower(f"{b}/tower_1/", 768, (1, 1, n), column, row, column, (1, 7, 192))
-        shapes |= _tower(f"{b}/tower_2/", 768, (1, 1, 192))
-    shapes |= _tower("mixed_8/tower/", 768, (1, 1, 192), (3, 3, 320))
-    shapes |= _tower("mixed_8/tower_1/", 768, (1, 1, 192), (1, 7, 192), (7, 1, 192), (3, 3, 192))
-    for b, channels in (("mixed_9", 1280), ("mixed_10", 2048)):
-        shapes |= _tower(f"{b}/", channels, (1, 1, 320))
-        shapes |= _tower(f"{b}/tower/", channels, (1, 1, 384))
-        shapes |= _tower(f"{b}/tower_1/", channels, (1, 1, 448), (3, 3, 384))
-        for tower in ("tower", "tower_1"):  # both of its convolutions see the same input
-            shapes[f"{b}/{tower}/mixed/conv"] = (1, 3, 384, 384)
-            shapes[f"{b}/{tower}/mixed/conv_1"] = (3, 1, 384, 384)
-        shapes |= _tower(f"{b}/tower_2/", channels, (1, 1, 192))
-    return shapes
-
-
-KERNEL_SHAPES = _kernel_shapes()
-
-
-def weight_shapes(layer: str = "logits") -> dict[str, tuple[int, ...]]:
-    """Return {weight name: shape} of all that "mixed_7", "pool_3" or "logits" depends on."""
-    shapes: dict[str, tuple[int, ...]] = {}
-    for name, shape in KERNEL_SHAPES.items():
-        if layer != "mixed_7" or not name.startswith(ABOVE_MIXED_7):
-            shapes |= {f"{name}/kernel": shape, f"{name}/bias": shape[-1:]}
-    if layer == "logits":
-        shapes[SOFTMAX] = SOFTMAX_SHAPE
-    return shapes
-
-
-def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
+def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read an .npz, or the .tgz that holds a GraphDef; the first bytes tell which.
 
     No more is unpacked than the network can need.
@@ -103,31 +50,26 @@ def read_weights(path: str | os.PathLike) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _read_npz(content):
+def _read_npz(content: bytes):
     weights = {}
     with open_zip(io.BytesIO(content)) as archive:
         present = {info.filename: info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
+            # Slashes inside a node's name are underscores there.
             node, _, kind = name.rpartition("/")
-            # The archive spells the slashes inside a node's name as underscores.
-            for key in (f"{node.replace('/', '_')}/{kind}.npy", f"{name}.npy"):
-                if key in present:
-                    weights[name] = _read_member(archive, present[key], name, shape)
+            key = f"{node.replace('/', '_')}/{kind}.npy"
+            if key in present:
+                most = int(np.prod(shape)) * 8 + 2**16  # bytes that it can need
+                what = f"of {name!r}, float32 {list(shape)}"
+                weights[name] = read_array(read_member(archive, present[key], most, what))
+                _check_kind(name, weights[name].dtype, weights[name].shape, shape)
     missing = [name for name in weight_shapes("mixed_7") if name not in weights]
     if missing:
         raise KeyError(f"has no {missing[0]!r} ({len(missing)} arrays are missing)")
     return weights
 
 
-def _read_member(archive, info, name, shape):
-    """Read one array of an .npz, and no more than its shape can need."""
-    most = int(np.prod(shape)) * 8 + 2**16
-    array = read_array(read_member(archive, info, most, f"of {name!r}, float32 {list(shape)}"))
-    _check_kind(name, array.dtype, array.shape, shape)
-    return array
-
-
-def _unpack_graph(content):
+def _unpack_graph(content: bytes):
     """Return the GraphDef's bytes from the .tgz, of which only so much is unpacked."""
     most = INCEPTION_BYTES
     with gzip.open(io.BytesIO(content)) as file:
@@ -143,13 +85,13 @@ def _unpack_graph(content):
     raise KeyError(f"holds no {GRAPH_NAME}")
 
 
-def _read_graph(data):
+def _read_graph(data: bytes):
     """Read the weights of a GraphDef: constants by node name, batch norm folded."""
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(data)
     nodes = {node.name: node for node in graph.node}
 
-    def constant(name, shape):
+    def constant(name: str, shape: Shape):
         if name not in nodes or nodes[name].op != "Const":
             raise KeyError(f"the graph has no constant {name!r}")
         tensor = nodes[name].attr["value"].tensor
@@ -159,16 +101,18 @@ def _read_graph(data):
         return tf.make_ndarray(tensor)
 
     weights = {}
-    for name, shape in KERNEL_SHAPES.items():
-        norm = nodes.get(f"{name}/batchnorm")
-        if norm is None or norm.op != "BatchNormWithGlobalNormalization":
-            raise KeyError(f"the graph has no batch norm '{name}/batchnorm'")
-        weights[f"{name}/kernel"], weights[f"{name}/bias"] = _fold(name, shape, norm, constant)
-    weights[SOFTMAX] = constant(SOFTMAX, SOFTMAX_SHAPE)
+    for key, shape in weight_shapes().items():
+        name, _, kind = key.rpartition("/")
+        if kind == "kernel":
+            norm = nodes.get(f"{name}/batchnorm")
+            if norm is None or norm.op != "BatchNormWithGlobalNormalization":
+                raise KeyError(f"the graph has no batch norm '{name}/batchnorm'")
+            weights[key], weights[f"{name}/bias"] = _fold(name, shape, norm, constant)
+    weights[SOFTMAX] = constant(SOFTMAX, weight_shapes()[SOFTMAX])
     return weights
 
 
-def _fold(name, shape, norm, constant):
+def _fold(name: str, shape: Shape, norm: Any, constant: Callable[[str, Shape], np.ndarray]):
     """Kernel and bias of a convolution with its batch norm in them."""
     mean, variance, beta = (
         constant(f"{name}/batchnorm/{part}", shape[-1:]).astype(np.float64)
@@ -181,7 +125,7 @@ def _fold(name, shape, norm, constant):
     return kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 
-def _check_kind(name, dtype, shape, expected):
+def _check_kind(name: str, dtype: Any, shape: Shape, expected: Shape):
     if shape != expected or dtype != np.float32:
         raise ValueError(
             f"{name!r} is {np.dtype(dtype)} {list(shape)}, expected float32 {list(expected)}"

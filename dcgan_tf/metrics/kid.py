@@ -46,7 +46,7 @@ def subset_sizes(fewest: int, subset_size: int = 1000) -> tuple[int, int | None]
     return min(subset_size, fewest), min(subset_size, half) if half >= 2 else None
 
 
-def _of_subsets(first, second, size, subsets, seed):
+def _of_subsets(first: np.ndarray, second: np.ndarray, size: int, subsets: int, seed: int):
     random = np.random.default_rng(seed)
     values = []
     for _ in range(subsets):
@@ -58,5 +58,5 @@ def _of_subsets(first, second, size, subsets, seed):
     return values
 
 
-def _cubic_kernel(x, y):
+def _cubic_kernel(x: np.ndarray, y: np.ndarray):
     return (x @ y.T / x.shape[1] + 1) ** 3

@@ -1,11 +1,15 @@
 """Nearest neighbors by Euclidean distance, in blocks of bounded memory."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 BLOCK_ROWS = 1024
 
 
-def nearest_neighbours(queries, references) -> tuple[np.ndarray, np.ndarray]:
+def nearest_neighbours(
+    queries: np.ndarray, references: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The nearest of `references` [m, d] to each of `queries` [n, d], by Euclidean distance.
 
     Any numeric type, also memory-mapped: only blocks are converted to float64. Returns
@@ -27,7 +31,9 @@ def nearest_neighbours(queries, references) -> tuple[np.ndarray, np.ndarray]:
     return nearest, indices
 
 
-def distance_tiles(first, second):
+def distance_tiles(
+    first: np.ndarray, second: np.ndarray
+) -> Iterator[tuple[slice, slice, np.ndarray, float]]:
     """Yield (rows, columns, squared distances, rounding bound) over blocks of both sets."""
     for i in range(0, len(first), BLOCK_ROWS):
         x = first[i : i + BLOCK_ROWS].astype(np.float64)

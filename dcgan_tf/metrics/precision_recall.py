@@ -30,7 +30,7 @@ def precision_recall(
     return float(fake_inside.mean()), float(real_inside.mean())
 
 
-def _radii_squared(features, neighbours):
+def _radii_squared(features: np.ndarray, neighbours: int):
     """Squared distance of each feature to its k-th nearest other feature, float64 [n]."""
     nearest = np.full((len(features), neighbours), np.inf)
     for rows, columns, distances, _ in distance_tiles(features, features):

@@ -1,5 +1,7 @@
 """Keras' compile, fit, metrics, saving and loading for two networks with an optimizer each."""
 
+from typing import Any, NoReturn, Self
+
 import keras
 import tensorflow as tf
 
@@ -8,6 +10,8 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import parts
 from dcgan_tf.models.batches import check_batch, check_dataset, refusal_in
+from dcgan_tf.models.chain import layers_of
+from dcgan_tf.models.networks import MinibatchStd
 from dcgan_tf.models.optimizers import Pair
 
 _NO_TEST = (
@@ -24,24 +28,24 @@ class EpochMean(keras.metrics.Metric):
     rounds it; this one is a single number everywhere.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: str):
         super().__init__(name=name)
         options = {"trainable": False, "aggregation": "only_first_replica"}
         self.total = keras.Variable("zeros", (), self.dtype, name="total", **options)
         self.count = keras.Variable("zeros", (), self.dtype, name="count", **options)
 
-    def update_state(self, value):
+    def update_state(self, value: tf.Tensor) -> None:
         self.total.assign_add(tf.cast(value, self.dtype))
         self.count.assign_add(1)
 
-    def result(self):
+    def result(self) -> Any:
         return keras.ops.divide_no_nan(self.total, self.count)
 
 
 class Adversaries(keras.Model):
     """The Keras side of DCGAN, which has a `generator` and a `discriminator`."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
         # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
@@ -54,14 +58,14 @@ class Adversaries(keras.Model):
 
     def compile(
         self,
-        g_optimizer,
-        d_optimizer,
+        g_optimizer: Any,
+        d_optimizer: Any,
         *,
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         jit_compile: str | bool = "auto",
         auto_scale_loss: bool = True,
-    ):
+    ) -> None:
         """Set an optimizer, or its name, for each network; the rest as for keras.Model.compile.
 
         Callbacks find both in `model.optimizer.optimizers`: LearningRateScheduler and
@@ -80,7 +84,7 @@ class Adversaries(keras.Model):
         self.g_optimizer.build(self.generator.trainable_variables)
         self.d_optimizer.build(self.discriminator.trainable_variables)
 
-    def fit(self, x=None, **kwargs):
+    def fit(self, x: Any = None, **kwargs: Any) -> keras.callbacks.History:
         """Train as keras.Model.fit does, on a tf.data.Dataset of batches for DCGAN.
 
         Raises:
@@ -94,19 +98,27 @@ class Adversaries(keras.Model):
                 f"batch_size {self.batch_size}: cannot be shared equally by {replicas} devices; "
                 f"make it a multiple of {replicas}"
             )
+        share = self.batch_size // replicas
+        for layer in layers_of(self.discriminator):
+            if isinstance(layer, MinibatchStd) and share % layer.group_size:
+                raise UserError(
+                    f"groups of {layer.group_size} images do not divide a device's share of "
+                    f"{share} (batch_size {self.batch_size}, {replicas} devices)",
+                    param="d_minibatch_std",
+                )
         # A distributed dataset was made by the training, which checks its batches itself.
         if not isinstance(x, tf.distribute.DistributedDataset):
             x = check_dataset(x, self._batch_shape)
-        if kwargs.get("validation_data") is not None or kwargs.get("validation_split"):
+        if kwargs.get("validation_data") is not None:
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
         callbacks = getattr(given, "callbacks", None) or keras.tree.flatten(given)
         if not all(isinstance(c, (keras.callbacks.Callback, type(None))) for c in callbacks):
             got = f"got {limits.shown(given)}, expected objects of keras.callbacks.Callback"
             raise UserError(got, param="callbacks")
-        for callback in callbacks:
-            if getattr(callback, "monitor", None) in ("d_loss", "g_loss"):  # a loss is minimized
-                callback.mode = "min" if callback.mode == "auto" else callback.mode
+        for callback in callbacks:  # a loss is minimized
+            if getattr(callback, "monitor", "") in ("d_loss", "g_loss") and callback.mode == "auto":
+                callback.mode = "min"
         kwargs.setdefault("shuffle", False)  # the dataset does that
         try:
             history = super().fit(x, **kwargs)
@@ -119,30 +131,34 @@ class Adversaries(keras.Model):
         return history
 
     @property
-    def metrics(self):
+    def metrics(self) -> list[EpochMean]:
         return self.means
 
     @property
     def _batch_shape(self):
         return self.batch_size, *self.generator.output_shape[1:]
 
-    def train_on_batch(self, x, **kwargs):
+    def train_on_batch(self, x: Any, **kwargs: Any) -> Any:
         """Take one step on a batch as `fit` has them; returns what keras.Model does."""
         check_batch(tf.nest.map_structure(tf.type_spec_from_value, x), self._batch_shape)
         return super().train_on_batch(x, **kwargs)
 
-    def evaluate(self, *args, **kwargs):
+    def evaluate(self, *args: Any, **kwargs: Any) -> NoReturn:
         raise ValueError(_NO_TEST)
 
     test_on_batch = evaluate
 
-    def count_images(self, share):
+    def count_images(self, share: Any) -> tf.Tensor:
         """Global indices of this device's `share` of a batch, by how many steps D has taken."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
         return first + tf.range(tf.cast(share, tf.int64)) + tf.cast(replica * share, tf.int64)
 
-    def apply_gradients(self, optimizer, gradients, weights):
+    def scale_loss(self, optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
+        # Gradients are summed over devices, so each device takes its share of the mean loss.
+        return optimizer.scale_loss(loss / self.distribute_strategy.num_replicas_in_sync)
+
+    def apply_gradients(self, optimizer: Any, gradients: list[Any], weights: list[Any]) -> None:
         # A bias before BatchNorm has no gradient (forward.py).
         pairs = list(zip(gradients, weights, strict=True))
         gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in pairs]
@@ -154,7 +170,7 @@ class Adversaries(keras.Model):
             gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
 
-    def update_means(self, step, *values) -> dict:
+    def update_means(self, step: Any, *values: tf.Tensor) -> dict[str, Any]:
         """Add this step's values, averaged over all devices, and return the logs."""
         context = tf.distribute.get_replica_context()
         # The wish to stop travels with the losses: a reduction of its own would cost one more
@@ -174,18 +190,18 @@ class Adversaries(keras.Model):
             return {name: value[None] for name, value in logs.items()}
         return logs
 
-    def _note_divergence(self, step, losses):
+    def _note_divergence(self, step: Any, losses: Any):
         """Keep the first losses that are NaN or infinite, for callbacks that read seldom."""
         # Reading a loss in every step would make the host wait for the GPU.
         current = tf.concat([tf.cast([step], tf.float64), tf.cast(losses, tf.float64)], 0)
         first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(losses))
         self.diverged.assign(tf.where(first, current, self.diverged))
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None):
         """Both networks are built. Keras' own check reduces a batch over the workers, and
         TensorFlow cannot reduce a dict (Keras 3.15, TensorFlow 2.21)."""
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in ("batch_size", "seed", "fresh_fakes")}
         objects = {"loss": self.loss_terms}
         for name in ("generator", "discriminator", "augment", "d_augment", "penalty", "ema"):
@@ -193,7 +209,7 @@ class Adversaries(keras.Model):
         return plain | {n: keras.saving.serialize_keras_object(v) for n, v in objects.items()}
 
     @classmethod
-    def from_config(cls, config: Config | dict, **given):
+    def from_config(cls, config: Config | dict[str, Any], **given: Any) -> Self:
         """Make a DCGAN from a Config, complete and compiled; Keras loads one from a dict.
 
         Args:
@@ -204,19 +220,16 @@ class Adversaries(keras.Model):
         """
         if isinstance(config, Config):
             if config.init_from:
-                raise UserError(
-                    f"got {config.init_from!r}; dcgan_tf.train loads it", param="init_from"
-                )
+                got = f"got {config.init_from!r}; dcgan_tf.train loads it"
+                raise UserError(got, param="init_from")
             with parts.precision_of(config):
-                model = cls(**parts.model_parts(config, given))
-                model.compile(**parts.compile_parts(config))
-            return model
+                return parts.build_model(cls, config, given)
         new = {"ema" if name == "average" else name: value for name, value in config.items()}
         return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in new.items()})
 
-    def get_compile_config(self) -> dict:
+    def get_compile_config(self) -> dict[str, Any]:
         names = ("g_optimizer", "d_optimizer")
         return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
 
-    def compile_from_config(self, config):
+    def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})

@@ -1,6 +1,7 @@
 """Augmentation of the images that D sees: real ones alone, or real and generated alike."""
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -59,14 +60,9 @@ class Augment(Serializable):
         self.kinds = tuple(self.kinds)
 
     def __call__(self, images: tf.Tensor, rng: noise.BatchRNG, stream: int) -> tf.Tensor:
-        """Change images, float (n, height, width, channels) in G's range.
+        """Change images, float (n, height, width, channels) in G's range; colors may leave it.
 
-        Args:
-            rng: the batch's random numbers.
-            stream: which of them; the same stream gives the same changes.
-
-        Returns:
-            The same shape and dtype; colors may leave the range.
+        The same `stream` of a batch's random numbers gives the same changes.
         """
         chance = self.probability * rising(rng.images_seen, self.ramp)
         chance = tf.cast(chance, images.dtype)
@@ -79,10 +75,10 @@ class Augment(Serializable):
                 images = tf.where(chosen[:, None, None, None], changed, images)
         return images
 
-    def _flip(self, images, numbers, *_):
+    def _flip(self, images: tf.Tensor, numbers: tf.Tensor, *_):
         return tf.where(numbers[:, 0, None, None, None] < 0.5, images[:, :, ::-1], images)
 
-    def _shift(self, images, numbers, *_):
+    def _shift(self, images: Any, numbers: tf.Tensor, *_):
         height, width = images.shape[1:3]
         for axis, side, number in ((1, height, numbers[:, 1]), (2, width, numbers[:, 2])):
             most = int(side * SHIFT)
@@ -91,7 +87,7 @@ class Augment(Serializable):
             images = tf.gather(images, places, axis=axis, batch_dims=1)
         return images
 
-    def _colour(self, images, numbers, *_):
+    def _colour(self, images: tf.Tensor, numbers: tf.Tensor, *_):
         brightness, saturation, contrast = (numbers[:, k, None, None, None] for k in (3, 4, 5))
         half_range = 0.5 if self.activation == "sigmoid" else 1.0
         images += (brightness - 0.5) * half_range
@@ -100,18 +96,16 @@ class Augment(Serializable):
         mean = tf.reduce_mean(images, axis=(1, 2, 3), keepdims=True)
         return mean + (images - mean) * (contrast + 0.5)
 
-    def _cutout(self, images, numbers, rng, stream):
+    def _cutout(self, images: Any, numbers: tf.Tensor, rng: noise.BatchRNG, stream: int):
         height, width, channels = images.shape[1:]
-        inside = [
-            self._in_hole(side, numbers[:, number]) for side, number in ((height, 6), (width, 7))
-        ]
-        hole = inside[0][:, :, None, None] & inside[1][:, None, :, None]
+        rows, columns = (self._in_hole(s, numbers[:, k]) for s, k in ((height, 6), (width, 7)))
+        hole = rows[:, :, None, None] & columns[:, None, :, None]
         dots = rng.uniform(stream + noise.HOLES, height * width * channels, images.dtype)
         dots = tf.reshape(dots, tf.shape(images))
         low, high = (0, 1) if self.activation == "sigmoid" else (-1, 1)
         return tf.where(hole, low + (high - low) * dots, images)
 
-    def _in_hole(self, side, number):
+    def _in_hole(self, side: int, number: tf.Tensor):
         """Mask, (n, side), of the rows or columns in a hole, whose center is anywhere."""
         center = number[:, None] * side
         return tf.abs(tf.range(side, dtype=number.dtype) + 0.5 - center) < side * CUTOUT / 2

@@ -3,6 +3,8 @@
 The numbers are checked in the input pipeline, on the CPU, so that they cost the step nothing.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -13,7 +15,7 @@ from dcgan_tf.models.pixels import check_logits
 _MARK = "DCGAN: "
 
 
-def check_networks(generator: keras.Model, discriminator: keras.Model):
+def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
     """Raise UserError unless D takes what G makes and gives one logit for it."""
     if not getattr(discriminator, "inputs", None):
         return  # a subclassed model has no known shapes
@@ -28,7 +30,9 @@ def check_networks(generator: keras.Model, discriminator: keras.Model):
     check_logits(discriminator)
 
 
-def check_dataset(dataset: tf.data.Dataset | None, shape: tuple[int, ...]) -> tf.data.Dataset:
+def check_dataset(
+    dataset: tf.data.Dataset[Any] | None, shape: tuple[Any, ...]
+) -> tf.data.Dataset[Any]:
     """Check a data set and add checks to its pipeline, for batches that would get wrong noise.
 
     Args:
@@ -50,7 +54,7 @@ def check_dataset(dataset: tf.data.Dataset | None, shape: tuple[int, ...]) -> tf
 
     # AutoGraph takes time, and leaves files behind where it is killed.
     @tf.autograph.experimental.do_not_convert
-    def check(images, *labels):
+    def check(images: Any, *labels: tf.Tensor):
         if isinstance(images, dict):
             index = _check_order(images["index"], shape[0])
             return {"image": _check_shape(images["image"], shape), "index": index}
@@ -61,7 +65,7 @@ def check_dataset(dataset: tf.data.Dataset | None, shape: tuple[int, ...]) -> tf
     return dataset.map(check)
 
 
-def check_batch(spec, shape: tuple[int, ...]):
+def check_batch(spec: Any, shape: tuple[Any, ...]) -> None:
     """Raise ValueError for batches that are of another kind by their TensorSpec."""
     images = spec.get("image") if isinstance(spec, dict) else spec
     if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
@@ -83,14 +87,14 @@ def check_batch(spec, shape: tuple[int, ...]):
         raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"')
 
 
-def _wrong_shape(got, shape):
+def _wrong_shape(got: Any, shape: tuple[Any, ...]):
     return (
         f"a batch is {got}, expected {shape}: images of the size of the networks, batch_size "
         f"at a time, with dataset.batch({shape[0]}, drop_remainder=True)"
     )
 
 
-def _check_shape(images, shape):
+def _check_shape(images: Any, shape: tuple[Any, ...]):
     message = f"{_MARK}{_wrong_shape('of another shape (a short last one?)', shape)}"
     fits = [
         tf.debugging.assert_equal(size, expected, message)
@@ -101,7 +105,7 @@ def _check_shape(images, shape):
         return tf.ensure_shape(tf.identity(images), shape)
 
 
-def _check_order(index, batch_size):
+def _check_order(index: tf.Tensor, batch_size: int):
     message = (
         f"{_MARK}the indices of a batch are not k * {batch_size}, k * {batch_size} + 1, ...: "
         "shuffle the images before they are numbered and batched"

@@ -1,11 +1,12 @@
 """Networks as chains of layers, whether functional, Sequential or nested. No TensorFlow."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from dcgan_tf.common.errors import UserError
 
 
-def outputs_of(network) -> list:
+def outputs_of(network: Any) -> list[Any]:
     """Return the symbolic outputs of a built network.
 
     Raises:
@@ -25,13 +26,13 @@ def outputs_of(network) -> list:
     )
 
 
-def origin(tensor) -> tuple:
+def origin(tensor: Any) -> tuple[Any, ...]:
     """Return the layer that made a symbolic tensor, and its call, a node with `input_tensors`."""
     layer, call, _ = tensor._keras_history
     return layer, layer._inbound_nodes[call]
 
 
-def chain_of(network) -> list | None:
+def chain_of(network: Any) -> list[Any] | None:
     """List the layers of a network in which each is called once, on the output of the one before.
 
     Networks used as layers are taken apart; input layers are left out. None for other networks.
@@ -53,7 +54,7 @@ def chain_of(network) -> list | None:
     return chain if len({id(layer) for layer in chain}) == len(chain) else None
 
 
-def layers_of(network) -> Iterator:
+def layers_of(network: Any) -> Iterator[Any]:
     """Iterate over layers and operations in order, including those of nested networks."""
     for layer in getattr(network, "operations", None) or getattr(network, "layers", []):
         if hasattr(layer, "layers"):
@@ -62,12 +63,12 @@ def layers_of(network) -> Iterator:
             yield layer
 
 
-def _is_plain(network) -> bool:
+def _is_plain(network: Any) -> bool:
     """Whether Keras' own call runs the network; a subclass may compute anything in its call."""
     return hasattr(network, "layers") and type(network).__module__.startswith("keras.")
 
 
-def _is_single(network) -> bool:
+def _is_single(network: Any) -> bool:
     """Whether one tensor goes in and one comes out, and no list or dict of one."""
     if type(network).__name__ == "Sequential":
         return bool(getattr(network, "outputs", None))

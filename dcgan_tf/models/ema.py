@@ -52,7 +52,7 @@ def copy_of(generator: keras.Model) -> keras.Model:
     return copy
 
 
-def update(ema_generator: keras.Model, generator: keras.Model, decay: tf.Tensor):
+def update(ema_generator: keras.Model, generator: keras.Model, decay: tf.Tensor) -> None:
     """Move the EMA toward G by one step.
 
     BatchNorm's moving statistics are averaged like the weights: those of G at this moment would

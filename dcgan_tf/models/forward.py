@@ -32,7 +32,7 @@ def infer(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
     return _run(network, inputs, training=False)
 
 
-def _run(network, inputs, training) -> Any:
+def _run(network: keras.Model, inputs: Any, training: bool) -> Any:
     layers = chain_of(network)
     if layers is None:  # the layers' order alone does not say what such a network computes
         return network(inputs, training=training)
@@ -55,7 +55,7 @@ def _run(network, inputs, training) -> Any:
     return outputs
 
 
-def _is_convolution_with_norm(layer, norm) -> bool:
+def _is_convolution_with_norm(layer: Any, norm: Any) -> bool:
     # Exact types: a subclass, such as a spectral one, may compute something else.
     return (
         type(layer) in (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
@@ -68,12 +68,12 @@ def _is_convolution_with_norm(layer, norm) -> bool:
     )
 
 
-def _is_known(layer) -> bool:
+def _is_known(layer: Any) -> bool:
     """Whether the faster forms below are written for the layer's precision."""
     return layer.compute_dtype in PRECISIONS and layer.variable_dtype == "float32"
 
 
-def _fold(layer, norm, inputs):
+def _fold(layer: Any, norm: Any, inputs: Any):
     """Convolve with a kernel and a bias that contain the normalization by moving statistics."""
     factor = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     if norm.scale:
@@ -89,7 +89,7 @@ def _fold(layer, norm, inputs):
     return tf.nn.bias_add(outputs, tf.cast(bias, outputs.dtype))
 
 
-def _convolve(layer, inputs, kernel) -> Any:
+def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
     """Apply the layer with this kernel and without a bias."""
     inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, kernel))
     if type(layer) is keras.layers.Conv2D:
@@ -105,7 +105,7 @@ def _convolve(layer, inputs, kernel) -> Any:
     )
 
 
-def _fuses(layer) -> bool:
+def _fuses(layer: Any) -> bool:
     """Whether TensorFlow's fused operation computes this layer: batch normalization of maps."""
     return (
         type(layer) is keras.layers.BatchNormalization
@@ -119,7 +119,7 @@ def _fuses(layer) -> bool:
     )
 
 
-def _normalize(layer, inputs, bias=0.0):
+def _normalize(layer: Any, inputs: Any, bias: Any = 0.0):
     """Normalize `inputs`, to which `bias` was not yet added, and update the moving statistics.
 
     Normalization removes what is added to a channel, so the bias only moves the moving mean, and
@@ -134,7 +134,7 @@ def _normalize(layer, inputs, bias=0.0):
     return outputs
 
 
-def _batch_norm(inputs, gamma, beta, epsilon):
+def _batch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float):
     """Normalize over this device's images; return the maps, their mean and their variance."""
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
         inputs,
@@ -146,7 +146,7 @@ def _batch_norm(inputs, gamma, beta, epsilon):
     return outputs, mean, _biased(variance, _count(inputs))
 
 
-def _synchronized(inputs, gamma, beta, epsilon) -> Any:
+def _synchronized(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """Normalize over the images of all devices, which have equally many each.
 
     TensorFlow's operation sees this device alone. So it measures here, the devices exchange means,
@@ -157,7 +157,7 @@ def _synchronized(inputs, gamma, beta, epsilon) -> Any:
     fused = tf.raw_ops.FusedBatchNormV3
 
     @tf.custom_gradient
-    def normalize(inputs, gamma, beta):
+    def normalize(inputs: Any, gamma: Any, beta: Any):
         ones, count = tf.ones_like(gamma), _count(inputs)
         own = fused(x=inputs, scale=ones, offset=ones, mean=[], variance=[], epsilon=epsilon)
         own_variance = _biased(own.batch_variance, count)
@@ -167,7 +167,7 @@ def _synchronized(inputs, gamma, beta, epsilon) -> Any:
         variance = tf.maximum(square - tf.square(mean), 0.0)  # rounding may go below 0
         factor = tf.math.rsqrt(variance + epsilon)
 
-        def apply(scale, offset):
+        def apply(scale: Any, offset: Any):
             """The map scale * x' + offset in one pass."""
             return fused(
                 x=inputs,
@@ -179,7 +179,7 @@ def _synchronized(inputs, gamma, beta, epsilon) -> Any:
                 is_training=False,
             ).y
 
-        def gradient(upstream, *_):
+        def gradient(upstream: Any, *_):
             """By inputs, gamma and beta; the latter two are sums over this device's images."""
             # Its gradient by the inputs is wrong here (this device's statistics) and not used; the
             # two sums over the maps are what it is called for.
@@ -207,21 +207,21 @@ def _synchronized(inputs, gamma, beta, epsilon) -> Any:
     return normalize(inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
 
-def _count(maps):
+def _count(maps: Any):
     """Numbers per channel, a float32 scalar."""
     return tf.cast(tf.size(maps) // maps.shape[-1], tf.float32)
 
 
-def _biased(variance, count):
+def _biased(variance: Any, count: Any):
     """Convert a variance with n - 1 in its denominator to one with n, as Keras keeps it."""
     return variance * tf.maximum(count - 1, 1) / count
 
 
-def _mean_over_devices(values):
+def _mean_over_devices(values: Any):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.MEAN, values)
 
 
-def _has_few_channels(layer) -> bool:
+def _has_few_channels(layer: Any) -> bool:
     """Whether a convolution is faster by columns: few channels, on a CPU."""
     return (
         type(layer) is keras.layers.Conv2D
@@ -236,7 +236,7 @@ def _has_few_channels(layer) -> bool:
     )
 
 
-def _convolve_by_columns(layer, inputs):
+def _convolve_by_columns(layer: Any, inputs: Any):
     inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, layer.kernel))
     outputs = _by_columns(inputs, kernel)
     if layer.use_bias:
@@ -245,7 +245,7 @@ def _convolve_by_columns(layer, inputs):
 
 
 @tf.custom_gradient
-def _by_columns(inputs, kernel):
+def _by_columns(inputs: Any, kernel: Any):
     """Convolve (n, h, w, in) with a kernel (rows, columns, in, out), both odd, to (n, h, w, out).
 
     One matrix product gives a number for each pixel, place in the kernel and output. They are kept
@@ -258,7 +258,7 @@ def _by_columns(inputs, kernel):
     pixels = tf.reshape(inputs, (-1, channels))
     weights = tf.reshape(tf.transpose(kernel, (0, 1, 3, 2)), (-1, channels))
 
-    def gradient(upstream):
+    def gradient(upstream: Any):
         # The same planes the other way round: shifted apart, then one matrix product for each.
         planes = tf.transpose(upstream, (3, 0, 1, 2))
         planes = tf.stack([_shift(planes, 0, j) for j in right])
@@ -277,7 +277,7 @@ def _by_columns(inputs, kernel):
     return tf.cast(tf.transpose(planes, (1, 2, 3, 0)), inputs.dtype), gradient
 
 
-def _shift(planes, down, right):
+def _shift(planes: Any, down: int, right: int):
     """Move planes (…, h, w) down and right (up and left if negative), with zeros in the gap."""
     height, width = planes.shape[-2:]
     part = planes[

@@ -1,6 +1,7 @@
 """The DCGAN model: two networks, two optimizers and the training step."""
 
 import functools
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -70,13 +71,13 @@ class DCGAN(Adversaries):
         *,
         batch_size: int = 32,
         seed: int = 0,
-        loss=None,
-        augment=None,
-        d_augment=None,
-        penalty=None,
-        ema=None,
+        loss: Any = None,
+        augment: Any = None,
+        d_augment: Any = None,
+        penalty: Any = None,
+        ema: Any = None,
         fresh_fakes: bool = False,
-        **kwargs,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         check_networks(generator, discriminator)
@@ -103,18 +104,14 @@ class DCGAN(Adversaries):
     def sampler(self) -> Sampler:
         return Sampler(self.inference_generator)
 
-    def call(self, latents, training=False):
+    def call(self, latents: tf.Tensor, training: bool = False) -> Any:
         network = self.generator if training else self.inference_generator
         return network(latents, training=training)
 
-    def train_step(self, data) -> dict:
-        """One step of D on reals and fakes, then one of G against the new D.
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Train D on reals and fakes, then G against the new D, by this device's share of a batch.
 
-        Args:
-            data: this device's share of a batch, {"image", "index"} or images alone.
-
-        Returns:
-            The metrics' values so far, as tensors.
+        Returns the metrics' values so far, as tensors.
         """
         if isinstance(data, tuple):  # from train_on_batch
             data = data[0]
@@ -139,7 +136,7 @@ class DCGAN(Adversaries):
             update(self.ema_generator, self.generator, decay)
         return self.update_means(rng.step + 1, d_loss, g_loss, d_real, d_fake)
 
-    def _train_discriminator(self, reals, fakes, rng):
+    def _train_discriminator(self, reals: tf.Tensor, fakes: tf.Tensor, rng: noise.BatchRNG):
         reals, fakes = self._augment_both(reals, fakes, rng)
         with tf.GradientTape() as tape:
             # Inside the other tape, so that D's weights learn from the penalty's gradients as well.
@@ -155,17 +152,18 @@ class DCGAN(Adversaries):
                 by_reals = pixel_tape.gradient(real_logits, reals)
                 added = self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)
                 loss += losses.check_scalar(added, self.penalty)
-            # Gradients are summed over devices, so each device takes its share of the mean loss.
-            share = loss / self.distribute_strategy.num_replicas_in_sync
-            scaled = self.d_optimizer.scale_loss(share)
+            scaled = self.scale_loss(self.d_optimizer, loss)
         weights = self.discriminator.trainable_variables
         self.apply_gradients(self.d_optimizer, tape.gradient(scaled, weights), weights)
         means = getattr(self.loss_terms, "mean_probabilities", losses.mean_probabilities)
-        real, fake = means(real_logits, fake_logits)
-        losses.check_scalar(real, self.loss_terms, "mean_probabilities")
-        return loss, real, losses.check_scalar(fake, self.loss_terms, "mean_probabilities")
+        probabilities = means(real_logits, fake_logits)
+        for each in probabilities:
+            losses.check_scalar(each, self.loss_terms, "mean_probabilities")
+        return loss, *probabilities
 
-    def _train_generator(self, fakes, g_tape, reals, rng):
+    def _train_generator(
+        self, fakes: tf.Tensor, g_tape: Any, reals: tf.Tensor, rng: noise.BatchRNG
+    ):
         # The chain rule in two parts, D's and G's: G's pass from before D's step is used again, and
         # no gradients by D's weights are computed only to be thrown away.
         with tf.GradientTape() as tape:
@@ -176,14 +174,13 @@ class DCGAN(Adversaries):
                 logits.append(forward(self.discriminator, reals))
             loss = self.loss_terms.generator(*logits)
             losses.check_scalar(loss, self.loss_terms, "generator")
-            share = loss / self.distribute_strategy.num_replicas_in_sync
-            scaled = self.g_optimizer.scale_loss(share)
+            scaled = self.scale_loss(self.g_optimizer, loss)
         weights = self.generator.trainable_variables
         gradients = g_tape.gradient(fakes, weights, output_gradients=tape.gradient(scaled, fakes))
         self.apply_gradients(self.g_optimizer, gradients, weights)
         return loss
 
-    def _augment_both(self, reals, fakes, rng):
+    def _augment_both(self, reals: tf.Tensor, fakes: tf.Tensor, rng: noise.BatchRNG):
         """Augment what D sees: a real and a fake that the loss compares get the same change."""
         if not self.d_augment:
             return reals, fakes

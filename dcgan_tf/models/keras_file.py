@@ -1,8 +1,9 @@
-"""Inspect a `.keras` file before Keras opens it: its entries, their size, its layers."""
+"""Check a `.keras` file before Keras opens it: its kind, its entries and their size."""
 
 import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,25 +20,23 @@ _KINDS = {  # the first bytes of what is taken for a .keras file
     rb"\x89HDF\r\n\x1a\n": "a file in Keras' older format or of weights alone: in "
     'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
     'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")',
-    rb"....TFL3": "a LiteRT (TensorFlow Lite) file",
-    rb"\x08[\x01-\x7f]\x12": "an ONNX file",  # its version, then the program that wrote it
     rb"\s*<(!doctype|html)": "a web page",
     rb"\x80[\x02-\x05]": "a pickle, as PyTorch writes",
-    rb"\Z": "an empty file",
     rb"[^\0-\x08\x0e-\x1f]*\Z": "a text file",
 }
 
 
-def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[dict, bytes]:
+def read_structure(
+    path: Path, flag: str, parts: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], bytes]:
     """Check a `.keras` file and read what describes its network.
 
     Args:
         flag: what named the file, for the message.
-        parts: where the file holds a whole GAN, the names of the network in it, the best first.
+        parts: in the file of a whole GAN, the names of the wanted network, the best first.
 
     Returns:
-        The network's config as Keras serializes it, without losses and optimizers, and its weights
-        as an HDF5 file.
+        The network's config without losses and optimizers, and its weights as an HDF5 file.
 
     Raises:
         UserError: no file, no `.keras` file, a damaged one, or one that would fill the memory.
@@ -46,7 +45,11 @@ def read_structure(path: Path, flag: str, parts: tuple[str, ...] = ()) -> tuple[
     check_file(path, flag, "a .keras file of a trained network")
     where = f"{flag} {path}".strip()
     try:
-        _refuse_other_kinds(path)
+        with path.open("rb") as file:
+            head = file.read(512)
+        for pattern, kind in _KINDS.items():
+            if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
+                raise UserError(f"expected a .keras file, got {kind}")
         with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
             config = _strip_compile(json.loads(archive.read(CONFIG)))
@@ -70,15 +73,7 @@ def refuse(error: Exception, path: Path, where: str) -> NoReturn:
     raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
 
 
-def _refuse_other_kinds(path):
-    with path.open("rb") as file:
-        head = file.read(512)
-    for pattern, kind in _KINDS.items():
-        if re.match(pattern, head, re.DOTALL | re.IGNORECASE):
-            raise UserError(f"expected a .keras file, got {kind}")
-
-
-def _strip_compile(part) -> Any:
+def _strip_compile(part: Any) -> Any:
     """Leave losses and optimizers, which may be of another program, out of a config."""
     if isinstance(part, list):
         return [_strip_compile(item) for item in part]
@@ -87,7 +82,7 @@ def _strip_compile(part) -> Any:
     return {key: _strip_compile(value) for key, value in part.items() if key != "compile_config"}
 
 
-def _extract_group(weights, parts):
+def _extract_group(weights: bytes, parts: tuple[str, ...]):
     """Copy the first of these groups that is there to an HDF5 file of its own."""
     import h5py
 
@@ -99,7 +94,7 @@ def _extract_group(weights, parts):
     return buffer.getvalue()
 
 
-def _check_entries(archive, size):
+def _check_entries(archive: zipfile.ZipFile, size: int):
     entries = archive.infolist()
     names = [entry.filename for entry in entries]
     for name in (CONFIG, WEIGHTS):

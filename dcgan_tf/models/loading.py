@@ -5,6 +5,7 @@ import math
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -28,16 +29,8 @@ GENERATOR = (
 def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
     """Load a network from a `.keras` file; no code in it is executed.
 
-    Args:
-        flag: what named the file, for the message.
-        parts: see `read_structure`.
-
-    Returns:
-        The network, not compiled.
-
-    Raises:
-        UserError: there is no such file, or it is no Keras model.
-        OSError: the disk or its connection fails.
+    The network is not compiled. `flag` named the file, for messages; for `parts` and errors see
+    `read_structure`.
     """
     path = Path(path)
     where = f"{flag} {path}".strip()
@@ -72,9 +65,6 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
             such as "faces".
         flag: what named it, for the message.
 
-    Returns:
-        Sampler: its `generate` gives uint8 images (n, height, width, channels).
-
     Raises:
         UserError: no such file, no generator (the message says what is missing), NaN weights.
 
@@ -99,7 +89,7 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         raise UserError(error.message, flag=where) from None
 
 
-def _with_flat_latents(model):
+def _with_flat_latents(model: Any):
     """Wrap a network as a functional one from any number of latents (n, latent_dim) to images.
 
     A Sequential that was built by a call takes only as many latents as that had; generators from
@@ -120,7 +110,7 @@ def _with_flat_latents(model):
     return keras.Model(z, x, name=model.name)
 
 
-def check_finite(network: keras.Model, where: str):
+def check_finite(network: keras.Model, where: str) -> None:
     """Refuse a network with NaN weights; `where` is the flag and the file, for the message."""
     if not all(np.isfinite(np.asarray(w, np.float32)).all() for w in network.get_weights()):
         raise UserError(
@@ -143,7 +133,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     return same
 
 
-def _without_policies(part):
+def _without_policies(part: Any):
     """Set the dtype of every layer in a network's config to float32."""
     if isinstance(part, list):
         return [_without_policies(item) for item in part]
@@ -171,11 +161,11 @@ def why_no_generator(model: keras.Model) -> str:
     return ""
 
 
-def _words(shape):
+def _words(shape: Any):
     return f"({', '.join(['n', *('any' if size is None else str(size) for size in shape[1:])])})"
 
 
-def _check_size(structure, weights_bytes):
+def _check_size(structure: dict[str, Any], weights_bytes: int):
     """Refuse a network that would fill the memory, before there are any weights.
 
     In a graph of TensorFlow's first kind variables have shapes and nothing else.
@@ -194,7 +184,7 @@ def _check_size(structure, weights_bytes):
         )
 
 
-def _values(layer):
+def _values(layer: Any):
     """The most values that a layer or operation gives for one image, of all its calls."""
     outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
     return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)

@@ -15,6 +15,7 @@ Example:
 """
 
 import dataclasses
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -47,16 +48,16 @@ def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     return _bce(tf.ones_like(fake_logits), fake_logits)
 
 
-def _bce(targets, logits):
+def _bce(targets: tf.Tensor, logits: tf.Tensor):
     return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(targets, logits))
 
 
-def mean_probabilities(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
+def mean_probabilities(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[Any, ...]:
     """Two scalars: D(x) and D(G(z)), means of the probability "real" over both batches."""
     return tf.reduce_mean(tf.sigmoid(real_logits)), tf.reduce_mean(tf.sigmoid(fake_logits))
 
 
-def check_loss(loss):
+def check_loss(loss: Any) -> Any:
     """Raise UserError unless a loss is an object with both methods; return it."""
     if isinstance(loss, type):
         raise UserError(f"give {loss.__name__}(), not the class", param="loss")
@@ -67,7 +68,7 @@ def check_loss(loss):
     return loss
 
 
-def check_scalar(value, part, method: str = "__call__"):
+def check_scalar(value: Any, part: Any, method: str = "__call__") -> Any:
     """Raise UserError unless `value`, from a method of `part`, is a scalar; return it."""
     shape = tf.TensorShape(getattr(value, "shape", ()))
     if value is None or shape.rank:  # of an unknown rank it may be one
@@ -110,7 +111,9 @@ class NonSaturating(Serializable):
     label_smoothing: float = 0.0
     label_noise: float = 0.0
 
-    def discriminator(self, real_logits, fake_logits, rng: noise.BatchRNG) -> tf.Tensor:
+    def discriminator(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, rng: noise.BatchRNG
+    ) -> tf.Tensor:
         """D's loss, a scalar, from logits (n, 1) and the batch's random numbers."""
         start, away = 1.0 - self.label_smoothing, self.label_noise
         real = move_targets(real_logits, start, -away, rng, noise.REAL_TARGETS)
@@ -138,7 +141,9 @@ class Hinge(Serializable):
 
     guessing = 1.0
 
-    def discriminator(self, real_logits, fake_logits, rng: noise.BatchRNG) -> tf.Tensor:
+    def discriminator(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, rng: noise.BatchRNG
+    ) -> tf.Tensor:
         """Scalar: (mean max(0, 1 - D(x)) + mean max(0, 1 + D(G(z)))) / 2."""
         real, fake = tf.nn.relu(1 - real_logits), tf.nn.relu(1 + fake_logits)
         return (tf.reduce_mean(real) + tf.reduce_mean(fake)) / 2
@@ -166,7 +171,9 @@ class Relativistic(Serializable):
 
     pairs = True
 
-    def discriminator(self, real_logits, fake_logits, rng: noise.BatchRNG) -> tf.Tensor:
+    def discriminator(
+        self, real_logits: tf.Tensor, fake_logits: tf.Tensor, rng: noise.BatchRNG
+    ) -> tf.Tensor:
         """Scalar: mean softplus(-(D(x) - D(G(z)))) over the pairs."""
         return tf.reduce_mean(tf.nn.softplus(fake_logits - real_logits))
 
@@ -174,7 +181,7 @@ class Relativistic(Serializable):
         """Scalar: mean softplus(-(D(G(z)) - D(x))) over the pairs."""
         return tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
 
-    def mean_probabilities(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple:
+    def mean_probabilities(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[Any, ...]:
         """Two scalars: the mean probability that D gives the real and the fake of a pair."""
         real = tf.reduce_mean(tf.sigmoid(real_logits - fake_logits))
         return real, 1 - real

@@ -3,6 +3,9 @@
 Channel counts are those of the config times its `width`; the latent is never scaled.
 """
 
+import math
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -70,7 +73,11 @@ def build_discriminator(config: Config, synchronized: bool = False) -> keras.Mod
             x = block.normalize(x, f"down{number}")
         else:
             x = block.activate(x, f"down{number}")
+    if config.d_minibatch_std:
+        x = MinibatchStd(config.d_minibatch_std, name="minibatch_std")(x)
     x = layers.Flatten(name="flatten", **_CHANNELS_LAST)(x)
+    if config.d_hidden:
+        x = block.activate(block.dense(config.d_hidden, name="hidden")(x), "hidden")
     logits = block.dense(1, name="logit", dtype=_output_dtype())(x)
     return keras.Model(images, logits, name="discriminator")
 
@@ -95,7 +102,7 @@ def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(left * tf.matmul(matrix, right))
 
 
-def _divide_by_norm(kernel, dtype):
+def _divide_by_norm(kernel: Any, dtype: str):
     """Divide a kernel, whose last axis is the output, by its largest singular value."""
     matrix = tf.reshape(tf.convert_to_tensor(kernel), (-1, kernel.shape[-1]))
     return keras.ops.cast(kernel / largest_singular_value(matrix), dtype)
@@ -112,7 +119,7 @@ class SpectralConv2D(layers.Conv2D):
     there.
     """
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Any, kernel: Any) -> Any:
         return super().convolution_op(inputs, _divide_by_norm(kernel, self.compute_dtype))
 
 
@@ -120,10 +127,40 @@ class SpectralConv2D(layers.Conv2D):
 class SpectralDense(layers.Dense):
     """keras.layers.Dense with spectral normalization, as in SpectralConv2D."""
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         outputs = keras.ops.matmul(inputs, _divide_by_norm(self.kernel, self.compute_dtype))
         outputs = outputs if self.bias is None else outputs + self.bias
         return outputs if self.activation is None else self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable("dcgan_tf")
+class MinibatchStd(layers.Layer):
+    """Append the standard deviation within groups of images as a channel (Karras et al. 2018).
+
+    D then sees a G that repeats itself. Each group of `group_size` consecutive images has one
+    number: the standard deviation over the group, averaged over all places and channels of the map.
+    A batch that is shared by several devices has the same groups as on one device if the size
+    divides the shares; batches that it does not divide are an error.
+    """
+
+    def __init__(self, group_size: int, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.group_size = group_size
+
+    def call(self, inputs: Any) -> Any:
+        # In float32 at least: half precision has too few digits for a variance.
+        maps = tf.cast(inputs, self.variable_dtype)
+        groups = tf.reshape(maps, (-1, self.group_size, math.prod(inputs.shape[1:])))
+        deviation = tf.sqrt(tf.math.reduce_variance(groups, axis=1) + 1e-8)
+        deviation = tf.repeat(tf.reduce_mean(deviation, axis=1), self.group_size)
+        channel = tf.ones_like(maps[..., :1]) * deviation[:, None, None, None]
+        return tf.concat([inputs, tf.cast(channel, inputs.dtype)], axis=-1)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
+        return *input_shape[:-1], input_shape[-1] + 1
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"group_size": self.group_size}
 
 
 def _output_dtype():
@@ -134,7 +171,14 @@ def _output_dtype():
 class _Blocks:
     """The layers of one network with what they have in common."""
 
-    def __init__(self, config, stream, activation, synchronized, spectral=False):
+    def __init__(
+        self,
+        config: Config,
+        stream: int,
+        activation: str,
+        synchronized: bool,
+        spectral: bool = False,
+    ):
         self._config = config
         self._activation = activation
         self._synchronized = synchronized
@@ -151,18 +195,18 @@ class _Blocks:
         normal = keras.initializers.RandomNormal(0.0, self._config.init_stddev, seed=seed)
         return {"use_bias": self._config.use_bias, "kernel_initializer": normal}
 
-    def dense(self, units, **kwargs):
+    def dense(self, units: int, **kwargs: Any) -> layers.Dense:
         return self._dense(units, **self._common(), **kwargs)
 
-    def convolution(self, channels, size, strides, **kwargs):
+    def convolution(self, channels: int, size: int, strides: int, **kwargs: Any) -> layers.Conv2D:
         common = {**self._common(), **_CHANNELS_LAST}
         return self._convolution(channels, size, strides, "same", **common, **kwargs)
 
-    def transposed(self, channels, **kwargs):
+    def transposed(self, channels: int, **kwargs: Any) -> layers.Conv2DTranspose:
         common = {**self._common(), **_CHANNELS_LAST}
         return layers.Conv2DTranspose(channels, 4, 2, "same", **common, **kwargs)
 
-    def normalize(self, x, name):
+    def normalize(self, x: Any, name: str) -> Any:
         x = layers.BatchNormalization(
             momentum=self._config.batchnorm_momentum,
             synchronized=self._synchronized,
@@ -170,7 +214,7 @@ class _Blocks:
         )(x)
         return self.activate(x, name)
 
-    def activate(self, x, name):
+    def activate(self, x: Any, name: str) -> Any:
         if self._activation == "relu":
             return layers.ReLU(name=f"{name}_relu")(x)
         return layers.LeakyReLU(self._config.leaky_slope, name=f"{name}_leaky_relu")(x)

@@ -5,6 +5,7 @@ that is split over several devices draws the numbers that it would have drawn on
 """
 
 import math
+from typing import Any
 
 import tensorflow as tf
 
@@ -28,7 +29,7 @@ class BatchRNG:
         images_seen: int64 scalar tensor, images before this batch.
     """
 
-    def __init__(self, seed: int, index, batch_size: int):
+    def __init__(self, seed: int, index: Any, batch_size: int):
         self._seed, self._batch_size = seed, batch_size
         self.step = index[0] // batch_size
         self.images_seen = self.step * batch_size
@@ -51,12 +52,12 @@ class BatchRNG:
         """Like `normal`, uniform in [0, 1)."""
         return self._share(self._fractions(stream, length, dtype))
 
-    def _share(self, whole):
+    def _share(self, whole: tf.Tensor):
         # Every device computes the whole (small) batch and takes its own samples: in an array of
         # another shape a sine may be rounded differently.
         return tf.gather(whole, self._positions)
 
-    def _fractions(self, stream, length, dtype: tf.DType | str = "float32"):
+    def _fractions(self, stream: int, length: int, dtype: tf.DType | str = "float32"):
         seeds = tf.constant([self._seed, stream], tf.int64)
         key = tf.random.fold_in(seeds, self.step, alg="philox")
         # Philox by name: the default generator depends on the device. And bits, not floats: XLA

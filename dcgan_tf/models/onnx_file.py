@@ -17,7 +17,7 @@ INPUT, OUTPUT = "latents", "pictures"
 OPSET = 15  # of 2021, with which every runtime of today agrees; no layer here needs a newer one
 
 
-def to_onnx(generator: keras.Model, path: str | os.PathLike):
+def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
     """Write a generator in inference mode as ONNX, whole or not at all.
 
     The file takes `latents`, float32 (n, latent_dim), and gives `pictures`, float32 (n, height,
@@ -35,7 +35,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike):
     # Not Keras' export, which fails on a model that was never called and does not let us choose the
     # names.
     @tf.function(autograph=False)
-    def forward(latents):
+    def forward(latents: tf.Tensor):
         return {OUTPUT: generator(latents, training=False)}
 
     try:

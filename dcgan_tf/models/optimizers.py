@@ -5,6 +5,8 @@ momentum (beta_1) of 0.5 instead of Adam's usual 0.9 forgets fast enough to foll
 outright in our trials and G made noise. Each network has a learning rate and moments of its own.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -21,7 +23,9 @@ def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Op
 class Adam(keras.optimizers.Adam):
     """Keras' Adam, one operation of TensorFlow for each weight where Keras has some twenty."""
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+    def _backend_update_step(
+        self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
+    ):
         # What all weights share is computed once: some two hundred operations fewer in a step.
         dtype = trainable_variables[0].dtype
         steps = tf.cast(self.iterations + 1, dtype)  # pyright: ignore
@@ -32,7 +36,7 @@ class Adam(keras.optimizers.Adam):
         shared["epsilon"] = tf.constant(self.epsilon, dtype)
         super()._backend_update_step(grads, trainable_variables, shared)
 
-    def update_step(self, gradient, variable, shared):
+    def update_step(self, gradient: Any, variable: Any, shared: dict[str, Any]) -> None:
         """Update `variable` (tf.Variable) and its two moments by what all weights share."""
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
@@ -52,7 +56,7 @@ class Pair:
         scaled: give each a loss scale, without which small gradients vanish in half precision.
     """
 
-    def __init__(self, g_optimizer, d_optimizer, scaled: bool):
+    def __init__(self, g_optimizer: Any, d_optimizer: Any, scaled: bool):
         pair = [keras.optimizers.get(each) for each in (g_optimizer, d_optimizer)]
         if pair[0] is pair[1]:
             raise ValueError(
@@ -63,18 +67,18 @@ class Pair:
             pair = [each if isinstance(each, with_scale) else with_scale(each) for each in pair]
         for each, name in zip(pair, ("generator", "discriminator"), strict=True):
             each.name = name  # under which callbacks log the rates  # pyright: ignore
-        self.optimizers: list = pair
+        self.optimizers: list[Any] = pair
 
     @property
     def built(self) -> bool:
         return all(each.built for each in self.optimizers)
 
     @property
-    def variables(self) -> list:
+    def variables(self) -> list[Any]:
         return [variable for each in self.optimizers for variable in each.variables]
 
 
-def learning_rate_of(config: Config, learning_rate: float):
+def learning_rate_of(config: Config, learning_rate: float) -> "float | Falling":
     """Return a float, or its schedule over the steps where the config lets it fall."""
     if config.lr_decay == "none":
         return float(learning_rate)
@@ -96,8 +100,8 @@ class Falling(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, learning_rate: float, course: str, steps: float, end: float):
         self.learning_rate, self.course, self.steps, self.end = learning_rate, course, steps, end
 
-    def __call__(self, step):
+    def __call__(self, step: Any):
         return self.learning_rate * falling(self.course, step, self.steps, self.end)
 
-    def get_config(self) -> dict:
+    def get_config(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("learning_rate", "course", "steps", "end")}

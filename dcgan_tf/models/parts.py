@@ -4,6 +4,8 @@ import contextlib
 import importlib
 import os
 import sys
+from collections.abc import Generator
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -21,7 +23,7 @@ from dcgan_tf.models.xla import use_jit
 
 
 @contextlib.contextmanager
-def precision_of(config: Config):
+def precision_of(config: Config) -> Generator[None]:
     """Set Keras to the precision of a config while its networks are built."""
     before = keras.config.floatx(), keras.config.dtype_policy()
     set_precision(config)
@@ -32,43 +34,39 @@ def precision_of(config: Config):
         keras.config.set_dtype_policy(before[1])
 
 
-def set_precision(config: Config):
+def set_precision(config: Config) -> None:
     """Set Keras to the precision of a config."""
     if config.precision == "float64":
         keras.config.set_floatx("float64")
     keras.config.set_dtype_policy(config.precision)
 
 
-def model_parts(config: Config, given: dict) -> dict:
-    """Make the arguments of DCGAN(...); those `given`, and `networks`, replace the config's."""
-    given = dict(given)
-    generator, discriminator = build_networks(config, given.pop("networks", None))
-    activation = range_of(generator)
-    d_augment = penalty = ema = None
+def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
+    """Build and compile a DCGAN of class `kind`; arguments `given` replace those of the config."""
+    parts = {name: getattr(config, name) for name in ("batch_size", "seed", "fresh_fakes")}
+    parts["loss"] = given.get("loss") or build_loss(config)
+    parts["augment"] = flip if config.flip else None
+    networks = build_networks(config, given.get("networks"))
+    parts["generator"], parts["discriminator"] = networks
+    activation = range_of(networks[0])
     if config.augment:
         chance, ramp = config.augment_probability, config.augment_ramp
-        d_augment = Augment(config.augment_kinds, chance, ramp, activation)
+        parts["d_augment"] = Augment(config.augment_kinds, chance, ramp, activation)
     if config.r1 or config.r2:
         end, images = config.penalty_end, config.decay_images
-        penalty = GradientPenalty(config.r1, config.r2, activation, end, images)
+        parts["penalty"] = GradientPenalty(config.r1, config.r2, activation, end, images)
     if config.average != "none":
-        ema = HalfLife(config.average_half_life, config.average_ramp)
-    parts = {
-        "generator": generator,
-        "discriminator": discriminator,
-        "batch_size": config.batch_size,
-        "seed": config.seed,
-        "loss": given.get("loss") or build_loss(config),
-        "augment": build_augment(config),
-        "d_augment": d_augment,
-        "penalty": penalty,
-        "ema": ema,
-        "fresh_fakes": config.fresh_fakes,
-    }
-    return parts | given
+        parts["ema"] = HalfLife(config.average_half_life, config.average_ramp)
+    model = kind(**parts | {name: value for name, value in given.items() if name != "networks"})
+    model.compile(
+        g_optimizer=build_optimizer(config, config.g_learning_rate),
+        d_optimizer=build_optimizer(config, config.d_learning_rate),
+        jit_compile=use_jit(config, tf.distribute.get_strategy()),
+    )
+    return model
 
 
-def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model]:
+def build_networks(config: Config, given: Any = None) -> tuple[keras.Model, keras.Model]:
     """Build G and D: `given` ones, those of `config.networks`, or those that the config describes.
 
     Args:
@@ -80,7 +78,7 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
     if given is None and not config.networks:
         synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
         return build_generator(config, synchronized), build_discriminator(config, synchronized)
-    networks = import_object(config.networks, "networks") if given is None else given
+    networks: Any = import_object(config.networks, "networks") if given is None else given
     generator, discriminator = networks() if callable(networks) else networks  # pyright: ignore
     made, size = generator.output_shape[1:], config.image_size
     if made != (size, size, config.channels):
@@ -92,7 +90,7 @@ def build_networks(config: Config, given=None) -> tuple[keras.Model, keras.Model
     return generator, discriminator
 
 
-def import_object(text: str, param: str):
+def import_object(text: str, param: str) -> Any:
     """Import what "module:Name" names, from the current directory or Python's path.
 
     Raises:
@@ -115,26 +113,9 @@ def import_object(text: str, param: str):
         ) from None
 
 
-def compile_parts(config: Config) -> dict:
-    """Make the arguments of DCGAN.compile."""
-    return {
-        "g_optimizer": build_optimizer(config, config.g_learning_rate),
-        "d_optimizer": build_optimizer(config, config.d_learning_rate),
-        "jit_compile": use_jit(config, tf.distribute.get_strategy()),
-    }
-
-
-def build_loss(config: Config):
+def build_loss(config: Config) -> Any:
     """Build the loss that `config.loss` names."""
     if config.loss == "non_saturating":
         return losses.NonSaturating(config.label_smoothing, config.label_noise)
-    if config.loss == "hinge":
-        return losses.Hinge()
-    if config.loss == "relativistic":
-        return losses.Relativistic()
-    return import_object(config.loss, "loss")()
-
-
-def build_augment(config: Config):
-    """Choose the augmentation of real images alone."""
-    return flip if config.flip else None
+    ours = {"hinge": losses.Hinge, "relativistic": losses.Relativistic}
+    return (ours.get(config.loss) or import_object(config.loss, "loss"))()

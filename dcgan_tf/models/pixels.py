@@ -1,5 +1,7 @@
 """Convert uint8 pixels to the range of G's output activation and back."""
 
+from typing import Any
+
 import numpy as np
 
 from dcgan_tf.common.errors import UserError
@@ -10,18 +12,13 @@ RANGES = ("sigmoid", "tanh")
 _PASSING = {"Cropping2D", "Dropout", "Flatten", "Identity", "Permute", "Reshape", "UpSampling2D"}
 
 
-def range_of(model) -> str:
-    """Find the activation at a network's end, which sets the range of its pixels.
+def range_of(model: Any) -> str:
+    """Find the activation at a network's end: "sigmoid" (pixels 0 to 1) or "tanh" (-1 to 1).
 
-    Args:
-        model: keras.Model, built, with one output; the activation may be a layer of its own, part
-            of another one, or inside a network that is used as a layer.
-
-    Returns:
-        "sigmoid" (0 to 1) or "tanh" (-1 to 1).
+    It may be a layer of its own, part of another one, or inside a network that is used as a layer.
 
     Raises:
-        UserError: it ends in something else.
+        UserError: the network ends in something else.
     """
     layer, name = _last_activation(model)
     if name not in RANGES:
@@ -32,7 +29,7 @@ def range_of(model) -> str:
     return name
 
 
-def check_logits(discriminator):
+def check_logits(discriminator: Any) -> None:
     """Raise UserError for a discriminator that ends in probabilities, of which a loss of logits
     would take the sigmoid again."""
     layer, name = _last_activation(discriminator)
@@ -43,7 +40,7 @@ def check_logits(discriminator):
         )
 
 
-def _last_activation(model):
+def _last_activation(model: Any):
     """Find the layer that sets the range of a network's output, and its activation's name."""
     layer, node = origin(outputs_of(model)[0])
     while True:
@@ -58,7 +55,7 @@ def _last_activation(model):
         layer, node = origin(before[0])
 
 
-def to_float(pixels, activation: str):
+def to_float(pixels: Any, activation: str) -> Any:
     """Map floats 0..255 to [0, 1] for the activation "sigmoid" of G, to [-1, 1] for "tanh"."""
     return pixels / 255.0 if activation == "sigmoid" else pixels / 127.5 - 1.0
 

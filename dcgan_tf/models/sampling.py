@@ -46,7 +46,7 @@ def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
     return (mixed / np.sin(angle)).astype(np.float32)
 
 
-def finite(latents) -> np.ndarray:
+def finite(latents: Any) -> np.ndarray:
     """Convert latents to float32; ValueError if they are no finite real numbers."""
     latents = np.asarray(latents)
     if latents.dtype.kind not in "fiu":
@@ -64,7 +64,9 @@ def compiled(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return tf.function(functools.partial(infer, network), autograph=False)
 
 
-def in_batches(forward: Callable, inputs: np.ndarray, size: int) -> Iterator[np.ndarray]:
+def in_batches(
+    forward: Callable[[tf.Tensor], Any], inputs: np.ndarray, size: int
+) -> Iterator[np.ndarray]:
     """Yield what `forward`, such as `compiled` gives, makes of `size` inputs (n, ...) at a time.
 
     The last batch is filled up with zeros: passes of one size are compiled once, and the output for
@@ -81,14 +83,10 @@ class Sampler:
     """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: keras.Model that ends in a sigmoid or a tanh (else a UserError).
+        model: ends in a sigmoid or a tanh (else a UserError).
         strict: raise UserError for a model that fails or makes NaN; otherwise Keras' error, or
             meaningless pixels.
         chunk: latents of each pass through the model. Passes of another size differ by rounding.
-
-    Attributes:
-        latent_dim: numbers per latent.
-        picture_shape: (height, width, channels).
     """
 
     def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
@@ -101,10 +99,11 @@ class Sampler:
 
     @functools.cached_property
     def sha256(self) -> str:
-        """`weights_sha256` of the model at the first call."""
         return weights_sha256(self.model)
 
-    def generate(self, n=None, latents=None, *, seeds=None, truncation: float = 1.0) -> np.ndarray:
+    def generate(
+        self, n: Any = None, latents: Any = None, *, seeds: Any = None, truncation: float = 1.0
+    ) -> np.ndarray:
         """Generate images from seeds or from latents.
 
         >>> from dcgan_tf import load_generator
@@ -152,7 +151,7 @@ class Sampler:
             images[index] = image
         return images
 
-    def _values(self, latents):
+    def _values(self, latents: Any):
         if not self._strict:
             return self._forward(latents)
         try:
@@ -169,7 +168,7 @@ class Sampler:
         return values
 
 
-def _seeds(n, seeds) -> Any:
+def _seeds(n: Any, seeds: Any) -> Any:
     """Seeds from `n`, which may be their number or, as in old programs, themselves."""
     name, given = ("n", n) if seeds is None else ("seeds", seeds)
     if name == "n" and isinstance(n, (int, np.integer)) and n >= 0:

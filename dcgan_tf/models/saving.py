@@ -1,7 +1,9 @@
 """Save networks as files that other versions of Keras open."""
 
 import json
+import os
 import zipfile
+from typing import Any
 
 import keras
 
@@ -12,7 +14,12 @@ from dcgan_tf.common.foreign import open_zip
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
 
 
-def save_network(network: keras.Model, path, beside: dict[str, str] | None = None, packed=False):
+def save_network(
+    network: keras.Model,
+    path: str | os.PathLike[str],
+    beside: dict[str, str] | None = None,
+    packed: bool = False,
+) -> None:
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
 
     The same network gives the same bytes: no date is in the file, and no address of an object.
@@ -27,7 +34,7 @@ def save_network(network: keras.Model, path, beside: dict[str, str] | None = Non
     with replacing(path) as temporary:
         network.save(temporary)
         with open_zip(temporary) as archive:
-            entries: dict = {name: archive.read(name) for name in archive.namelist()}
+            entries: dict[str, Any] = {name: archive.read(name) for name in archive.namelist()}
         metadata = json.loads(entries["metadata.json"])
         metadata.pop("date_saved", None)
         entries["metadata.json"] = json.dumps(metadata)
@@ -40,7 +47,7 @@ def save_network(network: keras.Model, path, beside: dict[str, str] | None = Non
                 archive.writestr(entry, content, how)
 
 
-def _portable(part, shared):
+def _portable(part: Any, shared: dict[int, int]):
     """Leave the newest keys out of config.json, and number shared objects as they come."""
     if isinstance(part, list):
         return [_portable(item, shared) for item in part]

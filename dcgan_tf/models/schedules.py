@@ -32,6 +32,6 @@ def rising(images_seen: tf.Tensor, images: float) -> tf.Tensor:
     return _progress(images_seen, images) if images else tf.constant(1.0)
 
 
-def _progress(images_seen, images):
+def _progress(images_seen: tf.Tensor, images: float):
     # Divided in float64: float32 is exact for whole numbers up to 16 million only.
     return tf.cast(tf.minimum(tf.cast(images_seen, tf.float64) / images, 1.0), tf.float32)

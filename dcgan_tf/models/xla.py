@@ -1,9 +1,11 @@
 """Decide whether XLA compiles the step."""
 
 import logging
+from typing import Any
 
 import tensorflow as tf
 
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -13,7 +15,7 @@ log = logging.getLogger(__name__)
 XLA_CAPABILITIES = (7, 5), (9, 99)
 
 
-def use_jit(config, strategy) -> bool:
+def use_jit(config: Config, strategy: tf.distribute.Strategy) -> bool:
     """Decide whether XLA compiles the step; log why where auto leaves it off on a GPU.
 
     Raises:
@@ -32,7 +34,9 @@ def use_jit(config, strategy) -> bool:
     return not reason
 
 
-def why_no_xla(jit: str, replicas: int, gpus: list[dict], deterministic: bool = False) -> str:
+def why_no_xla(
+    jit: str, replicas: int, gpus: list[dict[str, Any]], deterministic: bool = False
+) -> str:
     """Say why XLA does not compile the step; "" if it does.
 
     Args:
@@ -61,7 +65,7 @@ def why_no_xla(jit: str, replicas: int, gpus: list[dict], deterministic: bool = 
     )
 
 
-def gpu_details() -> list[dict]:
+def gpu_details() -> list[dict[str, Any]]:
     """List `device_name` and `compute_capability`, (major, minor), if known, of each GPU in use."""
     if not tf.config.list_logical_devices("GPU"):
         return []

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.networks import MinibatchStd
 from dcgan_tf.models.pixels import to_float
 from dcgan_tf.models.sampling import compiled, in_batches
 
@@ -34,7 +35,8 @@ def _activated(network):
     """Each convolution's output after its normalization and activation, before the next layer."""
     found, current = [], None
     for layer in [*network.layers, keras.layers.Flatten()]:
-        if hasattr(layer, "kernel") or isinstance(layer, keras.layers.Flatten):
+        # What MinibatchStd gives depends on the other images.
+        if hasattr(layer, "kernel") or isinstance(layer, (keras.layers.Flatten, MinibatchStd)):
             if current is not None:
                 found.append(current)
             current = layer.output if isinstance(layer, keras.layers.Conv2D) else None

@@ -17,8 +17,8 @@ log = logging.getLogger(__name__)
 SHAPE = (
     *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
     *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
-    *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "use_bias", "leaky_slope"),
-    *("batchnorm_momentum", "networks"),
+    *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "d_minibatch_std", "d_hidden"),
+    *("use_bias", "leaky_slope", "batchnorm_momentum", "networks"),
 )
 
 

@@ -14,7 +14,7 @@ takes to launch the operations of a step: a card that is fed small batches waits
 import math
 
 import turns
-from step import recipe
+from step import OPTIONS, recipe
 
 from dcgan_tf.common.progress import duration
 
@@ -54,19 +54,13 @@ def cost(generator, discriminator):
 
 
 def main():
-    parser = turns.parser(__doc__)
-    parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
-    parser.add_argument("--width", type=float, default=1.0, help="factor on the channels [1]")
-    parser.add_argument("--images", type=int, default=400_000, help="seen in a run [400,000]")
-    parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
-    parser.set_defaults(precision="float32")
+    parser = turns.parser(__doc__, **OPTIONS, images=(400_000, "seen in a run"))
+    parser.set_defaults(width=1.0)
     arguments = parser.parse_args()
     config = recipe(arguments)
     batch = config.batch_size
 
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
+    turns.tensorflow()
     from dcgan_tf.models.networks import build_discriminator, build_generator
 
     networks = build_generator(config), build_discriminator(config)

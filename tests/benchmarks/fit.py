@@ -19,9 +19,7 @@ from dcgan_tf.train.command import parse_training
 @contextlib.contextmanager
 def session_of(arguments, name):
     """(session.Session, callbacks) of a training in a folder of its own."""
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
+    turns.tensorflow()
     from dcgan_tf.train import devices, run_lock
     from dcgan_tf.train.build import build_callbacks
     from dcgan_tf.train.session import open_session
@@ -76,24 +74,25 @@ def check(found):
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(
+        __doc__,
+        recipe=("celeba", "networks and batch"),
+        width=(0.25, "factor on the channels"),
+        subset=(2000, "drawn faces"),
+        epochs=(3, "in a turn"),
+    )
     turns.add_threads(parser)
-    parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
-    parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
-    parser.add_argument("--subset", type=int, default=2000, help="drawn faces [2000]")
-    parser.add_argument("--epochs", type=int, default=3, help="in a turn [3]")
     arguments = parser.parse_args()
     contenders = [
         turns.Contender("train.py, all callbacks", prepare_training),
         turns.Contender("the compiled step alone", prepare_steps),
     ]
-    with turns.folder_of(arguments), contextlib.ExitStack() as arguments.stack:
-        found = turns.compete(contenders, arguments, check)
     title = (
         f"training: {arguments.recipe} at width {arguments.width:g}, "
         f"{arguments.subset:,} pictures, {turns.how(arguments)} of {arguments.epochs} epochs"
     )
-    turns.table(title, found, "images/s")
+    with contextlib.ExitStack() as arguments.stack:
+        turns.run(contenders, arguments, check, title)
 
 
 if __name__ == "__main__":

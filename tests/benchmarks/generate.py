@@ -23,9 +23,7 @@ def model_of(arguments):
 
 
 def prepare_ours(arguments):
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
+    turns.tensorflow()
     from dcgan_tf.generate.command import parse_generation
     from dcgan_tf.generate.generation import generate
     from dcgan_tf.models.networks import build_generator
@@ -44,9 +42,7 @@ def prepare_ours(arguments):
 
 
 def prepare_naive(arguments):
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
+    turns.tensorflow()
     import keras
     from PIL import Image
 
@@ -85,25 +81,22 @@ def check(found):
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(
+        __doc__,
+        n=(1000, "images in a turn"),
+        recipe=("celeba", "whose generator"),
+        width=(0.25, "factor on its channels"),
+    )
     turns.add_threads(parser)
-    parser.add_argument("--n", type=int, default=1000, help="pictures in a turn [1000]")
-    parser.add_argument("--recipe", default="celeba", help="whose generator [celeba]")
-    parser.add_argument("--width", type=float, default=0.25, help="factor on its channels [0.25]")
     arguments = parser.parse_args()
     config = parse_training(["--config", arguments.recipe]).config
     arguments.recipe_range = config.output_activation
-    with turns.folder_of(arguments):
-        contenders = [
-            turns.Contender("dcgan_tf", prepare_ours),
-            turns.Contender("model.predict and a loop", prepare_naive),
-        ]
-        found = turns.compete(contenders, arguments, check)
-    title = (
-        f"{arguments.n:,} pictures to PNG: {arguments.recipe} at width {arguments.width:g}, "
-        f"{turns.how(arguments)}"
-    )
-    turns.table(title, found, "images/s")
+    contenders = [
+        turns.Contender("dcgan_tf", prepare_ours),
+        turns.Contender("model.predict and a loop", prepare_naive),
+    ]
+    title = f"{arguments.n:,} images to PNG: {arguments.recipe} at width {arguments.width:g}, "
+    found = turns.run(contenders, arguments, check, title + turns.how(arguments))
     memory = {name: f"{own[-1].memory:,.0f} MB" for name, own in found.items()}
     print("  most memory: " + ", ".join(f"{name} {most}" for name, most in memory.items()))
 

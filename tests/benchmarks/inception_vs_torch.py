@@ -12,7 +12,7 @@ import functools
 import numpy as np
 import turns
 
-from dcgan_tf.metrics.inception_weights import weight_shapes
+from dcgan_tf.metrics.inception_network import weight_shapes
 
 BATCH = 32
 COMPARED = 2  # pictures
@@ -35,14 +35,12 @@ def batches_of(arguments):
 
 
 def prepare_ours(arguments):
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    from dcgan_tf.metrics import inception
+    turns.tensorflow()
+    from dcgan_tf.metrics import inception, inception_network
 
     layer, batches = arguments.layer, batches_of(arguments)
     network = inception.Inception(random_weights(layer))
-    resized = np.array(inception.preprocess(batches[0][:COMPARED]))
+    resized = np.array(inception_network.preprocess(batches[0][:COMPARED]))
     np.save(f"{arguments.folder}/resized.npy", resized.transpose(0, 3, 1, 2))
 
     def turn():
@@ -79,19 +77,17 @@ def check(found):
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, pictures=(64, "in a turn; a multiple of 32"))
     turns.add_threads(parser)
     turns.add_torch(parser)
     parser.add_argument("--layer", choices=("mixed_7", "pool_3"), default="pool_3")
-    parser.add_argument("--pictures", type=int, default=64, help="in a turn; a multiple of 32 [64]")
     arguments = parser.parse_args()
     contenders = [turns.Contender("dcgan_tf", prepare_ours)]
     for name, layout in (("channels last", "channels_last"), ("NCHW", "contiguous_format")):
         prepare = functools.partial(prepare_torch, layout=layout)
         contenders.append(turns.Contender(f"torch, {name}", prepare, arguments.torch_python))
-    with turns.folder_of(arguments):
-        found = turns.compete(contenders, arguments, check)
-    turns.table(f"Inception features, {arguments.layer}, {turns.how(arguments)}", found, "images/s")
+    title = f"Inception features, {arguments.layer}, {turns.how(arguments)}"
+    turns.run(contenders, arguments, check, title)
 
 
 if __name__ == "__main__":

@@ -41,21 +41,11 @@ def paths(arguments):
     return sorted(map(str, Path(arguments.folder, "jpegs").iterdir()))
 
 
-def tensorflow():
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    import tensorflow as tf
-
-    return tf
-
-
 def epoch_of(batches, own_array, count):
     """(facts, turn) of a function that returns an iterable of an epoch's batches.
 
-    Args:
-        own_array: from a batch to numbers of 0 to 255, (n, height, width, channels).
-        count: how many epochs make a turn.
+    `own_array` makes a batch numbers of 0 to 255, (n, height, width, channels); `count` epochs make
+    a turn.
     """
     arrays = [np.asarray(own_array(batch)) for batch in batches()]
     shapes = {array.shape for array in arrays}
@@ -86,7 +76,7 @@ def pack_of(arguments):
 
 
 def prepare_pack(arguments):
-    tensorflow()
+    turns.tensorflow()
     pixels = pack_of(arguments).pixels
     facts = {"pictures": len(pixels), "mean": float(pixels.mean(dtype=float))}
     return facts, lambda: len(pack_of(arguments).pixels)
@@ -108,7 +98,7 @@ def prepare_pillow_decode(arguments):
 
 def prepare_tf_decode(arguments):
     """TensorFlow's libjpeg-turbo alone, of the middle square alone."""
-    tf = tensorflow()
+    tf = turns.tensorflow()
     files = [Path(path).read_bytes() for path in paths(arguments)]
 
     def decode(encoded):
@@ -125,7 +115,7 @@ def prepare_tf_decode(arguments):
 
 
 def prepare_batches(arguments):
-    tensorflow()
+    turns.tensorflow()
     from dcgan_tf.data.pipeline import batches
 
     found = iter(batches(pack_of(arguments).pixels, batch_size=arguments.batch_size, seed=0))
@@ -145,7 +135,7 @@ def square(tf, pixels):
 
 
 def prepare_files(arguments, cached=False):
-    tf = tensorflow()
+    tf = turns.tensorflow()
     files = paths(arguments)
 
     def read(path):
@@ -166,7 +156,7 @@ def _tf_epoch(tf, dataset, arguments, count=1):
 
 def prepare_tfds(arguments):
     """The JPEGs as a data set of TFDS's own format, as if it had been downloaded."""
-    tf = tensorflow()
+    tf = turns.tensorflow()
     import tensorflow_datasets as tfds
 
     files, where = paths(arguments), {"data_dir": f"{arguments.folder}/tfds"}
@@ -187,7 +177,7 @@ def prepare_tfds(arguments):
 
 
 def prepare_keras(arguments):
-    tensorflow()
+    turns.tensorflow()
     import keras
 
     with contextlib.redirect_stdout(io.StringIO()):  # how many files it found
@@ -254,29 +244,29 @@ def check(found):
 def contenders(arguments):
     """Two lists of turns.Contender, for the two tables."""
     made, python = turns.Contender, arguments.torch_python
+    tf_cached, torch_cached = (
+        functools.partial(prepare, cached=True) for prepare in (prepare_files, prepare_torch)
+    )
     once = [
         made("dcgan_tf, JPEG to pack", prepare_pack),
         made("bare decoding, Pillow", prepare_pillow_decode),
         made("bare decoding of the square, tf.io", prepare_tf_decode),
     ]
-    cached = {"cached": True}
     epoch = [
         made("dcgan_tf, pack to batches", prepare_batches),
         made("tf.data, files", prepare_files),
         made("tfds.load + map", prepare_tfds),
         made("keras image_dataset_from_directory", prepare_keras),
         made("torch DataLoader", prepare_torch, python),
-        made("tf.data, cached", functools.partial(prepare_files, **cached)),
-        made("torch DataLoader, cached", functools.partial(prepare_torch, **cached), python),
+        made("tf.data, cached", tf_cached),
+        made("torch DataLoader, cached", torch_cached, python),
     ]
     return once, epoch
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, batches=(16, "in an epoch"), batch_size=(128, "images"))
     turns.add_torch(parser)
-    parser.add_argument("--batches", type=int, default=16, help="in an epoch [16]")
-    parser.add_argument("--batch-size", type=int, default=128, help="[128]")
     arguments = parser.parse_args()
     count = arguments.batches * arguments.batch_size
     with turns.folder_of(arguments) as folder:
@@ -285,11 +275,9 @@ def main():
         once, epoch = contenders(arguments)
         if arguments.contender in [one.name for one in epoch]:
             turns.compete(epoch, arguments, check)
-        found = turns.compete(once, arguments, check)
-        turns.table(f"{count:,} JPEG files of 178x218, once", found, "images/s")
-        found = turns.compete(epoch, arguments, check)
-        title = f"an epoch of {count:,} pictures of 64x64, batch {arguments.batch_size}, shuffled"
-        turns.table(title, found, "images/s")
+        turns.run(once, arguments, check, f"{count:,} JPEG files of 178x218, once")
+        title = f"an epoch of {count:,} images of 64x64, batch {arguments.batch_size}, shuffled"
+        turns.run(epoch, arguments, check, title)
 
 
 if __name__ == "__main__":

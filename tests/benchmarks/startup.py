@@ -3,11 +3,11 @@
     python tests/benchmarks/startup.py
 
 Every line is a program that is started anew in each round, until it ends. "First step" ends when
-its loss is known: ours is a training of one step, until metrics.jsonl has its line (the pictures
+its loss is known: ours is a training of one step, until metrics.jsonl has its line (the images
 are packed before), the plain one a script with the same networks and Keras' own loader.
 """
 
-import contextlib
+import itertools
 import subprocess
 import sys
 import time
@@ -35,45 +35,37 @@ model.fit(dataset.map(lambda pictures: pictures / 255), verbose=0)
 """
 
 
-def seconds_of(command, cwd, code=0):
-    """How long a program takes to end; it must end with that exit code."""
+def seconds_of(command, cwd, code=0, until=None):
+    """Time a program until it ends with that exit code, or has written a line to a file."""
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, **NOTHING)
-    assert done.returncode == code, f"{command} ended with exit code {done.returncode}"
-    return time.perf_counter() - start
-
-
-def first_line_of(command, path, cwd):
-    """How long until a program has written a line to a file; it is then stopped."""
-    start = time.perf_counter()
-    process = subprocess.Popen(command, cwd=cwd, **NOTHING)
-    try:
-        while not path.is_file() or b"\n" not in path.read_bytes():
+    with subprocess.Popen(command, cwd=cwd, **NOTHING) as process:
+        while until and (not until.is_file() or b"\n" not in until.read_bytes()):
             assert process.poll() in (None, 0), f"{command} ended with exit code {process.poll()}"
             time.sleep(0.01)
-        return time.perf_counter() - start
-    finally:
-        with contextlib.suppress(ProcessLookupError):
+        if until:
+            seconds = time.perf_counter() - start
             process.kill()
-        process.wait()
+            return seconds
+        assert process.wait() == code, f"{command} ended with exit code {process.returncode}"
+    return time.perf_counter() - start
 
 
 def programs(folder, width):
     """{name: function that runs it once and returns seconds}, in two tables."""
-    python, train = sys.executable, str(turns.ROOT / "train.py")
-    generate = str(turns.ROOT / "generate.py")
+    python, root = sys.executable, str(turns.ROOT)
+    train, generate = f"{root}/train.py", f"{root}/generate.py"
     flags = ["--data", "jpegs", "--dataset", "folder", "--epochs", "1"]
     flags += ["--width", str(width), "--packs", "packs"]
-    here = f"import sys; sys.path[:0] = {[str(turns.ROOT), str(Path(__file__).parent)]}\n"
-    runs = iter(range(10**6))
+    here = f"import sys; sys.path[:0] = {[root, str(Path(__file__).parent)]}\n"
+    runs = map("run{}".format, itertools.count())
 
     def ends(*command, code=0):
         return lambda: seconds_of([python, *command], folder, code)
 
     def first_step():
-        run = f"run{next(runs)}"
+        run = next(runs)
         command = [python, train, *flags, "--run", run]
-        return first_line_of(command, folder / run / "metrics.jsonl", folder)
+        return seconds_of(command, folder, until=folder / run / "metrics.jsonl")
 
     quick = {
         "python -c pass": ends("-c", "pass"),
@@ -90,33 +82,22 @@ def programs(folder, width):
     return quick, steps
 
 
-def take_turns(functions, rounds):
-    """{name: [turns.Turn]}; each program runs once before, so that its files are in memory."""
-    found = {name: [] for name in functions}
-    for number in range(rounds + 1):
-        for name, run in functions.items():
-            seconds = run()
-            if number:
-                found[name].append(turns.Turn(1, seconds, 0))
-    return found
-
-
 def main():
     from input import draw
 
-    parser = turns.parser(__doc__)
-    parser.add_argument("--width", type=float, default=0.25, help="of `celeba`'s networks [0.25]")
+    parser = turns.parser(__doc__, width=(0.25, "of `celeba`'s networks"))
     arguments = parser.parse_args()
     chosen = turns.wanted(arguments)
+    titles = "until it has ended", f"until the first step's loss, celeba at {arguments.width:g}"
     with turns.folder_of(arguments) as folder:
         draw(folder / "jpegs", PICTURES)
-        for title, group in zip(
-            ("until it has ended", f"until the first step's loss, celeba at {arguments.width:g}"),
-            programs(folder, arguments.width),
-            strict=True,
-        ):
-            some = {name: run for name, run in group.items() if chosen(name)}
-            turns.table(title, take_turns(some, arguments.rounds), "s")
+        for title, group in zip(titles, programs(folder, arguments.width), strict=True):
+            found = {name: [] for name in group if chosen(name)}
+            for number in range(arguments.rounds + 1):  # once before, so that files are in memory
+                for name, own in found.items():
+                    turn = turns.Turn(1, group[name](), 0)
+                    own += [turn] if number else []
+            turns.table(title, found, "s")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ penalties, other losses) is left out but for the line "all of the recipe".
 fakes for G, as Keras' own examples do; PyTorch takes D's again, as its tutorial and we do.
 """
 
+import ctypes.util
 import functools
+import os
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import turns
@@ -21,17 +25,23 @@ import turns
 from dcgan_tf.train.command import parse_training
 
 CHECKED = 3  # steps whose losses are compared
+OPTIONS = {
+    "recipe": ("celeba", "networks and batch"),
+    "width": (0.25, "factor on the channels"),
+    "batch_size": (0, "0: the recipe's"),
+    "precision": ("float32", "or mixed_bfloat16"),
+}
 
 
 def recipe(arguments, whole=False):
-    """config.Config: of --recipe; with only what every contender has, unless the whole is asked."""
+    """Make the Config of --recipe, with only what every contender has unless `whole`."""
     flags = ["--config", arguments.recipe, "--width", str(arguments.width)]
     if arguments.batch_size:
         flags += ["--batch-size", str(arguments.batch_size)]
     flags += ["--precision", arguments.precision, "--jit", getattr(arguments, "jit", "auto")]
     config = parse_training(flags).config
-    if config.d_norm == "spectral":
-        raise SystemExit("error: --recipe: spectral normalisation has no counterpart here")
+    if config.d_norm == "spectral" or config.d_hidden or config.d_minibatch_std:
+        raise SystemExit("error: --recipe: its D has no counterpart here")
     plain = {"flip": False, "augment": "", "average": "none", "loss": "non_saturating"}
     plain |= {"r1": 0.0, "r2": 0.0, "lr_decay": "none", "fresh_fakes": False}
     plain |= {"label_smoothing": 0.0, "label_noise": 0.0}
@@ -39,10 +49,8 @@ def recipe(arguments, whole=False):
 
 
 def model_of(config):
-    """gan.DCGAN, as train.py builds it."""
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
+    """Build the DCGAN as train.py does."""
+    turns.tensorflow()
     from dcgan_tf.models.gan import DCGAN
     from dcgan_tf.train import devices
 
@@ -58,10 +66,9 @@ def random_batch(config, step=0):
 
 
 def start(arguments, model=None):
-    """What all begin with: the networks' weights, and for each checked step pictures and latents.
+    """What all begin with: the networks' weights, and for each checked step images and latents.
 
-    Returns:
-        dict: g, d: float32 arrays; steps: (pictures in G's range, latents) of each step.
+    Returns a dict: g, d: float32 arrays; steps: (images in G's range, latents) of each step.
     """
     path = f"{arguments.folder}/start.npz"
     if model:
@@ -101,20 +108,18 @@ def prepare_ours(arguments, fast=True, whole=False):
     if fast and not whole:
         start(arguments, model)
     step = compiled_step(model)
-    losses = [_own_losses(model, step, random_batch(config, i)) for i in range(CHECKED)]
+    losses = []
+    for number in range(CHECKED):
+        model.reset_metrics()
+        logs = step(endless(random_batch(config, number)))
+        losses.append([float(logs["d_loss"]), float(logs["g_loss"])])
     networks = (model.generator, model.discriminator)
     sizes = [sum(w.numpy().size for w in n.trainable_variables) for n in networks]
     return facts(sizes, losses), _turn(arguments, step, random_batch(config))
 
 
-def _own_losses(model, step, batch):
-    model.reset_metrics()
-    logs = step(endless(batch))
-    return [float(logs["d_loss"]), float(logs["g_loss"])]
-
-
 def compiled_step(model):
-    """The step that `fit` calls, as it compiles it: a function of an iterator."""
+    """Return the step that `fit` calls, as it compiles it: a function of an iterator."""
     model.make_train_function()
     return model.train_function
 
@@ -200,9 +205,9 @@ def prepare_torch(arguments, layout, compiled=False, allocator=None):
     import torch
     import torch_gan
 
-    if compiled:
-        turns.compiler()
-    if allocator and not turns.library(allocator):
+    if compiled and not shutil.which(os.environ.get("CXX", "g++")):
+        raise turns.Missing("torch.compile needs a C++ compiler")
+    if allocator and not library(allocator):
         raise turns.Missing(f"no library {allocator}; Debian and Ubuntu: apt install libjemalloc2")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -231,6 +236,11 @@ def prepare_torch(arguments, layout, compiled=False, allocator=None):
     return facts(gan.sizes, losses), turn
 
 
+def library(name):
+    """Find a shared library for LD_PRELOAD; `name` may be a path."""
+    return name if Path(name).is_file() else ctypes.util.find_library(name)
+
+
 def check(found, config):
     """Raise unless all have as many parameters, and the same losses.
 
@@ -250,7 +260,6 @@ def check(found, config):
 
 
 def contenders(arguments):
-    """list of turns.Contender."""
     made = [
         turns.Contender("dcgan_tf", prepare_ours),
         turns.Contender("dcgan_tf, plain layers", functools.partial(prepare_ours, fast=False)),
@@ -267,8 +276,8 @@ def contenders(arguments):
         prepare = functools.partial(prepare_torch, layout=layout, compiled=compiled)
         made.append(turns.Contender(name, prepare, arguments.torch_python))
     if arguments.jemalloc:
-        library = turns.library(arguments.jemalloc)
-        env = {"LD_PRELOAD": library} if library else {}
+        found = library(arguments.jemalloc)
+        env = {"LD_PRELOAD": found} if found else {}
         prepare = functools.partial(prepare, allocator=arguments.jemalloc)
         name = "torch.compile, channels last, jemalloc"
         made.append(turns.Contender(name, prepare, arguments.torch_python, env))
@@ -276,27 +285,19 @@ def contenders(arguments):
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, **OPTIONS, steps=(5, "in a turn"))
     turns.add_threads(parser)
     turns.add_torch(parser)
-    parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
-    parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
-    parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
-    parser.add_argument("--precision", default="float32", choices=("float32", "mixed_bfloat16"))
-    parser.add_argument("--steps", type=int, default=5, help="in a turn [5]")
-    parser.add_argument(
-        "--jemalloc", nargs="?", const="jemalloc", help="also with this allocator, [FILE]"
-    )
+    text = "also with this allocator, [FILE]"
+    parser.add_argument("--jemalloc", nargs="?", const="jemalloc", help=text)
     arguments = parser.parse_args()
     config = recipe(arguments)
-    with turns.folder_of(arguments):
-        agree = functools.partial(check, config=config)
-        found = turns.compete(contenders(arguments), arguments, agree)
     title = (
         f"training step: {arguments.recipe} at width {arguments.width:g}, {config.precision}, "
         f"batch {config.batch_size}, {turns.how(arguments)} of {arguments.steps} steps"
     )
-    turns.table(title, found, "images/s")
+    agree = functools.partial(check, config=config)
+    turns.run(contenders(arguments), arguments, agree, title)
 
 
 if __name__ == "__main__":

@@ -13,28 +13,28 @@ import time
 from pathlib import Path
 
 import turns
-from step import compiled_step, endless, model_of, random_batch, recipe
+from step import OPTIONS, compiled_step, endless, model_of, random_batch, recipe
 
 
 def traced(arguments, count):
-    """(milliseconds of a step, path of the trace)."""
+    """Return milliseconds of a step without the profiler, and the path of the trace."""
     config = recipe(arguments, whole=arguments.whole)
     model = model_of(config)
     import tensorflow as tf
 
     step, batches = compiled_step(model), endless(random_batch(config))
-    for _ in range(3):
-        logs = step(batches)
-    float(logs["g_loss"])
-    start = time.perf_counter()
-    for _ in range(count):
-        logs = step(batches)
-    float(logs["g_loss"])
-    plain = (time.perf_counter() - start) / count * 1e3
-    with tf.profiler.experimental.Profile(arguments.folder):
+
+    def take(count):
         for _ in range(count):
             logs = step(batches)
         float(logs["g_loss"])
+
+    take(3)
+    start = time.perf_counter()
+    take(count)
+    plain = (time.perf_counter() - start) / count * 1e3
+    with tf.profiler.experimental.Profile(arguments.folder):
+        take(count)
     return plain, next(Path(arguments.folder).rglob("*.xplane.pb"))
 
 
@@ -70,14 +70,9 @@ def report(found, shown):
 
 
 def main():
-    parser = turns.parser(__doc__)
+    parser = turns.parser(__doc__, **OPTIONS, shown=(20, "lines of each table"))
     turns.add_threads(parser)
-    parser.add_argument("--recipe", default="celeba", help="networks and batch [celeba]")
-    parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
-    parser.add_argument("--batch-size", type=int, default=0, help="[the recipe's]")
-    parser.add_argument("--precision", default="float32", help="of the layers [float32]")
     parser.add_argument("--whole", action="store_true", help="with all that the recipe asks for")
-    parser.add_argument("--shown", type=int, default=20, help="lines of each table [20]")
     arguments = parser.parse_args()
     if arguments.threads:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)

@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -32,7 +31,6 @@ class Contender:
     """One line of a table.
 
     Attributes:
-        name: as the table has it.
         prepare: called with the arguments in a process of its own; returns (facts, turn): a dict
             for JSON that shows that the work is the same, and a function that does some of it and
             returns how much. It raises Missing or ModuleNotFoundError where something is not there.
@@ -46,10 +44,17 @@ class Contender:
     env: dict = field(default_factory=dict)
 
 
-def parser(description):
-    """argparse's, with the options that all benchmarks share."""
+def parser(description, **options):
+    """argparse's parser with the options that all benchmarks share, and its own.
+
+    Args:
+        options: {name: (default, help)}.
+    """
     made = argparse.ArgumentParser(description=description.splitlines()[0])
-    made.add_argument("--rounds", type=int, default=5, help="turns of each contender [5]")
+    options = {"rounds": (5, "turns of each contender"), **options}
+    for name, (default, text) in options.items():
+        flag, text = f"--{name.replace('_', '-')}", f"{text} [{default}]"
+        made.add_argument(flag, type=type(default), default=default, help=text)
     made.add_argument("--only", default="", help="contenders, by parts of their names: keras,torch")
     for hidden in ("--contender", "--folder"):  # how a process is told what it is to do
         made.add_argument(hidden, default="", help=argparse.SUPPRESS)
@@ -59,18 +64,8 @@ def parser(description):
 def add_threads(made):
     """Add --threads and --cpu-time to a parser."""
     made.add_argument("--threads", type=int, default=0, help="of each contender [all cores]")
-    made.add_argument(
-        "--cpu-time",
-        action="store_true",
-        help="count the processor's time, not the clock's: on a machine with other programs, with "
-        "--threads 1",
-    )
-
-
-def how(arguments):
-    """str: for a table's title, what `add_threads` and `parser` asked for."""
-    clock = ", CPU time" if arguments.cpu_time else ""
-    return f"threads {arguments.threads or 'all'}{clock}, {arguments.rounds} rounds"
+    text = "count the processor's time: on a machine with other programs, with --threads 1"
+    made.add_argument("--cpu-time", action="store_true", help=text)
 
 
 def add_torch(made):
@@ -81,21 +76,31 @@ def add_torch(made):
     )
 
 
+def how(arguments):
+    """Describe in a title what `add_threads` and `parser` asked for."""
+    clock = ", CPU time" if arguments.cpu_time else ""
+    return f"threads {arguments.threads or 'all'}{clock}, {arguments.rounds} rounds"
+
+
+def tensorflow():
+    """Start TensorFlow as the commands do."""
+    from dcgan_tf.common.start_tensorflow import start_tensorflow
+
+    start_tensorflow()
+    import tensorflow as tf
+
+    return tf
+
+
 def wanted(arguments):
     """A function of a contender's name: whether --only has it."""
     words = [word.strip().lower() for word in arguments.only.split(",")]
     return lambda name: any(word in name.lower() for word in words)
 
 
-def _threads_env(count):
-    """dict: the environment in which every library computes with `count` threads; 0: its own."""
-    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
-    return dict.fromkeys(names, str(count)) if count else {}
-
-
 @contextlib.contextmanager
 def folder_of(arguments):
-    """Path: where the processes of one benchmark find each other's files; gone afterwards."""
+    """Yield the folder in which the processes of one benchmark find each other's files."""
     if arguments.folder:
         yield Path(arguments.folder)
         return
@@ -105,16 +110,10 @@ def folder_of(arguments):
 
 
 def compete(contenders, arguments, check):
-    """Let the contenders take turns.
+    """Let the contenders take turns; in the process of one of them, do its work.
 
-    Args:
-        contenders: list of Contender; in one of their processes it is this one's work that is done.
-        arguments: of `parser`.
-        check: called with {name: facts} before the clock starts; to raise where the work is not
-            the same.
-
-    Returns:
-        {name: [Turn]} with a Turn for each round.
+    `check` is called with {name: facts} before the clock starts, to raise where the work is not the
+    same. Returns {name: [Turn]} with a Turn for each round.
     """
     mine = [one for one in contenders if one.name == arguments.contender]
     if mine:
@@ -150,14 +149,25 @@ class Turn:
     memory: float
 
 
+def run(contenders, arguments, check, title):
+    """Let the contenders take turns, and print the table of images a second."""
+    with folder_of(arguments):
+        found = compete(contenders, arguments, check)
+    table(title, found, "images/s")
+    return found
+
+
 @contextlib.contextmanager
 def _started(contender, arguments):
     command = [contender.python, *sys.argv, "--folder", arguments.folder]
+    count = getattr(arguments, "threads", 0)  # 0: as many as each library takes by itself
+    names = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")
+    threads = dict.fromkeys(names, str(count)) if count else {}
     process = subprocess.Popen(
         [*command, "--contender", contender.name],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | _threads_env(getattr(arguments, "threads", 0)) | contender.env,
+        env=os.environ | threads | contender.env,
         text=True,
     )
     try:
@@ -211,14 +221,10 @@ def speeds(turns):
 
 
 def table(title, turns, unit):
-    """Print a table: the median, the lowest and the highest, and the ratio to the first line.
+    """Print the median, the lowest and the highest of `compete`'s turns, and a ratio.
 
     The ratio, how many times as fast the first line is, is the median of the rounds' own ratios.
-
-    Args:
-        title: what was done.
-        turns: of `compete`; the first line is ours.
-        unit: of the work in a second, such as images/s; "s" shows the seconds of one instead.
+    The unit is that of the work in a second, or "s" for the seconds of one.
     """
     print(f"\n{title}\n{machine()}; ratio: how many times as fast the first line is")
     print(f"  {'':38}{unit:>10}  {'lowest to highest':>20}{'ratio':>8}")
@@ -236,23 +242,10 @@ def _short(number):
 
 
 def machine():
-    """str: the processor, its cores, and how much else it has to do."""
+    """Name the processor, its cores, and how much else it has to do."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration):
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         name = next(line.split(": ")[1] for line in lines if line.startswith("model name"))
     load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     return f"{name}, {os.cpu_count()} cores{load}"
-
-
-def library(name):
-    """str | None: a shared library that LD_PRELOAD finds; `name` may be a path."""
-    from ctypes.util import find_library
-
-    return name if Path(name).is_file() else find_library(name)
-
-
-def compiler():
-    """Raise Missing where there is no C++ compiler, which torch.compile calls."""
-    if not shutil.which(os.environ.get("CXX", "g++")):
-        raise Missing("torch.compile needs a C++ compiler")

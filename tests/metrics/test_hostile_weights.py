@@ -2,7 +2,6 @@
 
 import gzip
 import io
-import random
 import struct
 import tarfile
 import zipfile
@@ -10,14 +9,10 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import (
-    SPECIAL,
-    little_memory,
-    put_special,
-    refused,
-)
+from helpers import SPECIAL, little_memory, put_special, refused
 
-from dcgan_tf.metrics.inception_weights import GRAPH_NAME, KERNEL_SHAPES, read_weights
+from dcgan_tf.metrics.inception_network import weight_shapes
+from dcgan_tf.metrics.inception_weights import GRAPH_NAME, read_weights
 
 FIRST = "conv/kernel"
 
@@ -27,11 +22,10 @@ def small_limit(monkeypatch):
     monkeypatch.setattr("dcgan_tf.metrics.inception_weights.INCEPTION_BYTES", 2**20)
 
 
-def npy(shape, version=1, order=False, descr="<f4"):
+def npy(shape, descr="<f4"):
     """bytes: the header of an array, and no data."""
-    text = repr({"descr": descr, "fortran_order": order, "shape": shape}).encode() + b"\n"
-    length = struct.pack("<H" if version == 1 else "<I", len(text))
-    return b"\x93NUMPY" + bytes([version, 0]) + length + text
+    text = repr({"descr": descr, "fortran_order": False, "shape": shape}).encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text
 
 
 def npz(path, content, **changes):
@@ -47,19 +41,10 @@ def npz(path, content, **changes):
     "content",
     [
         npy((10**10,)),
-        npy((3, 3, 3, 10**9)),
-        npy((-1, 3)),
         npy((2**63, 2**63)),
         npy((3, 3, 3, 32)),  # no data
         npy((3, 3, 3, 32), descr="|O"),
-        npy((3, 3, 3, 32), descr=">f4"),
-        npy((3, 3, 3, 32), version=2) + b"\0" * 100,
-        npy((3, 3, 3, 32), version=9),
-        npy("x" * 30_000),
         b"\x93NUMPY\x02\x00\xff\xff\xff\xff" + b"\0" * 100,  # a header of 4 GB
-        b"\x93NUMPY",
-        b"",
-        b"{}",
         b"\0" * 3_000_000,  # more than the array has
     ],
 )
@@ -69,11 +54,11 @@ def test_arrays_that_claim_too_much_are_refused(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"flag_bits": 1}, {"compress_type": 99}, {"file_size": 2**32 - 2}, {"CRC": 1}]
+    "changes", [{"flag_bits": 1}, {"compress_type": 99}, {"file_size": 2**32 - 2}]
 )
 def test_entries_that_are_encrypted_or_lie_are_refused(tmp_path, changes):
     array = io.BytesIO()
-    np.save(array, np.zeros(KERNEL_SHAPES["conv"], np.float32))
+    np.save(array, np.zeros(weight_shapes()["conv/kernel"], np.float32))
     with refused("--inception PATH"):
         read_weights(npz(tmp_path / "w.npz", array.getvalue(), **changes))
 
@@ -94,11 +79,7 @@ def tgz(path, name, size, pax=None, data=b""):
     [
         (GRAPH_NAME, 4 * 10**9, None, b"", "4,000,000,000 bytes"),
         (GRAPH_NAME, 3_000_000, None, b"\0" * 3_000_000, "unpacks to more"),
-        ("other", 3_000_000, None, b"\0" * 3_000_000, "unpacks to more"),
-        ("other", 4 * 10**9, None, b"\0" * 3_000_000, "unpacks to more"),
         (GRAPH_NAME, 100, None, b"", "no usable"),  # cut
-        (GRAPH_NAME, 100, {"size": "99999999999999999999"}, b"\0" * 600, "bytes"),
-        (GRAPH_NAME, 100, {"size": "-5"}, b"\0" * 600, ""),
         (GRAPH_NAME, 100, {"comment": "x" * 2_000_000}, b"\0" * 600, "unpacks to more"),
         (GRAPH_NAME, 100, {"GNU.sparse.realsize": "40000000000"}, b"\0" * 600, ""),
         (GRAPH_NAME, 600, None, b"\xff" * 1024, "no usable"),
@@ -127,20 +108,4 @@ def test_a_graph_may_not_claim_ten_gigabytes_by_one_number(tmp_path):
 def test_what_is_no_file_of_weights_is_refused_at_once(tmp_path, kind):
     put_special(tmp_path / "w", kind)
     with little_memory(), refused("--inception PATH"):
-        read_weights(tmp_path / "w")
-
-
-def test_an_archive_with_a_folder_for_an_array_has_none(tmp_path):
-    with zipfile.ZipFile(tmp_path / "w", "w") as archive:
-        archive.writestr(f"{FIRST}.npy/", b"")
-    with refused("--inception PATH", "arrays are missing"):
-        read_weights(tmp_path / "w")
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_random_bytes_are_no_weights(tmp_path, seed):
-    draw = random.Random(seed)
-    magic = draw.choice([b"PK\x03\x04", b"\x1f\x8b\x08\x00", b"\n", b"", b"PK\x05\x06"])
-    (tmp_path / "w").write_bytes(magic + draw.randbytes(draw.randrange(2000)))
-    with refused("--inception PATH"):
         read_weights(tmp_path / "w")

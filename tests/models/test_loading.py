@@ -3,7 +3,6 @@
 import errno
 import io
 import json
-import os
 import re
 import zipfile
 
@@ -18,7 +17,6 @@ from tiny_gan import build, fit, tiny
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.foreign import open_zip
 from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator, load_network
@@ -57,49 +55,30 @@ def nested(name):
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "tanh"])
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda name: network(layers.Activation(name)),
-        lambda name: network(layers.Conv2DTranspose(1, 2, activation=name)),
-        lambda name: network(layers.Activation(name), layers.Cropping2D(1), layers.Dropout(0.1)),
-        lambda name: network(layers.Activation(name), layers.Activation("linear")),
-        lambda name: network(lambda x: getattr(keras.ops, name)(x)),
-        nested,
-    ],
-    ids=["layer", "fused", "passed on", "linear", "operation", "network in a network"],
-)
-def test_range_is_found_wherever_the_activation_is(make, name):
-    assert range_of(make(name)) == name
-
-
-@pytest.mark.parametrize(
-    ("end", "words"),
-    [
-        ([], "'reshape"),
+def test_range_is_found_wherever_the_activation_is_and_another_end_is_named(name):
+    last = layers.Activation(name)
+    for model in (
+        network(last),
+        network(layers.Conv2DTranspose(1, 2, activation=name)),
+        network(last, layers.Cropping2D(1), layers.Dropout(0.1)),
+        network(last, layers.Activation("linear")),
+        network(lambda x: getattr(keras.ops, name)(x)),
+        nested(name),
+    ):
+        assert range_of(model) == name
+    for end, words in (
         ([layers.Conv2D(3, 1, name="last")], "'last' (Conv2D, linear)"),
-        ([SIGMOID, layers.Rescaling(2.0)], "(Rescaling, rescaling)"),
+        ([last, layers.Rescaling(2.0)], "(Rescaling, rescaling)"),
         ([layers.ReLU()], "(ReLU, relu)"),
-    ],
-)
-def test_another_end_is_named(end, words):
-    model = network(*end) if end else network(layers.Reshape((4, 4, 3), name="reshape_last"))
-    with pytest.raises(UserError) as error:
-        range_of(model)
-    assert (words in str(error.value)) or ("Dense" in str(error.value) and not end)
-    assert "expected a sigmoid (0 to 1) or a tanh (-1 to 1)" in str(error.value)
+    ):
+        with refused(words, "expected a sigmoid (0 to 1) or a tanh (-1 to 1)"):
+            range_of(network(*end))
 
 
 def two_inputs():
     a, b = keras.Input((3,)), keras.Input((3,))
     x = layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(a + b))
     return keras.Model([a, b], x)
-
-
-def two_outputs():
-    z = keras.Input((3,))
-    x = layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(z))
-    return keras.Model(z, [x, x])
 
 
 def of_maps(shape, *end):
@@ -112,12 +91,6 @@ def of_maps(shape, *end):
 def fixed_batch():
     z = keras.Input(batch_shape=(4, 3))
     return keras.Model(z, layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(z)))
-
-
-def integers():
-    z = keras.Input((3,))
-    x = layers.Reshape((4, 4, 3))(layers.Dense(48, "sigmoid")(z))
-    return keras.Model(z, keras.ops.cast(x * 255, "uint8"))
 
 
 def with_nan():
@@ -136,9 +109,7 @@ def any_length():
 
 FOREIGN = {
     "two inputs": (two_inputs, "has 2 inputs and 1 outputs"),
-    "two outputs": (two_outputs, "has 1 inputs and 2 outputs"),
     "any length": (any_length, "takes (n, any)"),
-    "maps": (lambda: of_maps((2, 2, 8), layers.Conv2DTranspose(3, 4)), "takes (n, 2, 2, 8)"),
     "fixed batch": (fixed_batch, "takes 4 latents at once"),
     "integer latents": (
         lambda: network(layers.Activation("tanh"), dtype="int32"),
@@ -147,11 +118,6 @@ FOREIGN = {
     "vectors": (lambda: of_maps((8,), layers.Dense(5, "tanh")), "gives (n, 5)"),
     "no end": (lambda: network(layers.Conv2D(3, 1)), "the range of its pixels is unknown"),
     "2 channels": (lambda: network(layers.Conv2D(2, 1, activation="tanh")), "gives (n, 4, 4, 2)"),
-    "channels first": (
-        lambda: network(layers.Activation("tanh"), layers.Permute((3, 1, 2))),
-        "gives (n, 3, 4, 4)",
-    ),
-    "integers": (integers, "gives uint8, not float"),
     "NaN": (with_nan, "NaN or infinite"),
     "unbuilt": (unbuilt, "is not built"),
     "large": (
@@ -201,18 +167,6 @@ def called():
     return model
 
 
-def sequential_of_networks():
-    first = keras.Sequential([layers.Dense(48), layers.Reshape((4, 4, 3))])
-    last = of_maps((4, 4, 3), layers.Conv2D(3, 1), layers.Activation("sigmoid"))
-    return keras.Sequential([keras.Input((5,)), first, last])
-
-
-def functional_of_networks():
-    z = keras.Input((5,), name="noise_of_another_name")
-    x = keras.Sequential([layers.Dense(48), layers.Reshape((4, 4, 3))])(z)
-    return keras.Model(z, keras.Sequential([layers.Conv2D(3, 1, activation="tanh")])(x))
-
-
 def of_dicts():
     z = keras.Input((5,), name="z")
     image = layers.Reshape((4, 4, 3))(layers.Dense(48, "tanh")(z))
@@ -220,8 +174,10 @@ def of_dicts():
 
 
 def compiled():
-    """A generator, and one in it, compiled with losses that this program alone knows."""
-    model = functional_of_networks()
+    """Networks in a network, compiled with losses that this program alone knows."""
+    z = keras.Input((5,), name="noise_of_another_name")
+    x = keras.Sequential([layers.Dense(48), layers.Reshape((4, 4, 3))])(z)
+    model = keras.Model(z, keras.Sequential([layers.Conv2D(3, 1, activation="tanh")])(x))
     for network in (model.layers[1], model):
         network.compile("adam", loss_of_ones_own)
     return model
@@ -235,10 +191,7 @@ def of_one_pixel():
 
 @pytest.mark.parametrize(
     "make",
-    [
-        *(of_one_pixel, of_dicts, tutorial, called),
-        *(sequential_of_networks, functional_of_networks, compiled),
-    ],
+    [of_one_pixel, of_dicts, tutorial, called, compiled],
 )
 def test_a_generator_opens_however_keras_wrote_it_down(make, tmp_path):
     model = make()
@@ -272,20 +225,11 @@ def test_from_a_whole_dcgan_the_ema_is_taken_if_there_is_one(ema, tmp_path):
     assert sampler.sha256 == weights_sha256(model.inference_generator)
 
 
-def of_hdf5(path):
-    network(SIGMOID).save(path.with_suffix(".h5"))
-    path.with_suffix(".h5").rename(path)
-
-
-def of_weights(path):
-    network(SIGMOID).save_weights(path.with_suffix(".weights.h5"))
-    path.with_suffix(".weights.h5").rename(path)
-
-
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("write", [of_hdf5, of_weights])
-def test_for_older_formats_the_conversion_is_named(write, tmp_path):
-    write(tmp_path / "g.keras")
+@pytest.mark.parametrize("save", ["save", "save_weights"])
+def test_for_older_formats_the_conversion_is_named(save, tmp_path):
+    getattr(network(SIGMOID), save)(tmp_path / "g.weights.h5")
+    (tmp_path / "g.weights.h5").rename(tmp_path / "g.keras")
     with refused("expected a .keras file", "weights alone", '.save("NEW.keras")'):
         load_generator(tmp_path / "g.keras", "--model")
 
@@ -304,9 +248,8 @@ def test_a_subclassed_generator_is_refused_by_name(tmp_path):
             DCGAN(made, build_discriminator(tiny()))
 
 
-@pytest.mark.parametrize("make", [tutorial, functional_of_networks])
-def test_dcgan_trains_a_generator_however_keras_wrote_it_down(make, tmp_path):
-    generator = make()
+def test_dcgan_trains_a_generator_of_networks(tmp_path):
+    generator = compiled()
     height, width, channels = generator.outputs[0].shape[1:]
     shape = keras.Input((height, width, channels))
     discriminator = keras.Sequential([shape, layers.Flatten(), layers.Dense(1)])
@@ -326,13 +269,9 @@ def test_dcgan_trains_a_generator_however_keras_wrote_it_down(make, tmp_path):
 @pytest.mark.parametrize("case", FOREIGN)
 def test_what_is_missing_is_said(case, tmp_path):
     make, words = FOREIGN[case]
-    path = tmp_path / "g.keras"
-    make().save(path)
-    with pytest.raises(UserError) as error:
-        load_generator(path, "--model")
-    message = error.value.for_command()
-    assert words in message
-    assert message.startswith(f"--model {path}: ") and "\n" not in message
+    make().save(tmp_path / "g.keras")
+    with refused(f"--model {tmp_path / 'g.keras'}: ", words):
+        load_generator(tmp_path / "g.keras", "--model")
 
 
 def test_lambdas_are_never_executed(tmp_path):
@@ -346,38 +285,32 @@ def test_lambdas_are_never_executed(tmp_path):
     assert not trap.exists()
 
 
-def entries(path):
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
-
-
-def repacked(path, files, compression=zipfile.ZIP_STORED):
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
+def changed(good, path, **contents):
+    """A copy of a `.keras` file with other contents: `config` and `weights`."""
+    names = {"config": "config.json", "weights": "model.weights.h5"}
+    with zipfile.ZipFile(good) as old, zipfile.ZipFile(path, "w") as new:
+        files = {name: old.read(name) for name in old.namelist()}
+        for name, content in (files | {names[n]: c for n, c in contents.items()}).items():
+            new.writestr(name, content)
     return path
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")
-def test_weights_in_another_file_are_refused(good, tmp_path):
-    files = entries(good)
+def test_weights_in_another_file_and_weights_that_are_none_are_refused(good, tmp_path):
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
-    files["model.weights.h5"] = buffer.getvalue()
-    with pytest.raises(UserError, match="not a Keras model file"):
-        load_network(repacked(tmp_path / "g.keras", files), "--model")
+    for weights in (buffer.getvalue(), b"rubbish " * 1000):
+        with refused("not a Keras model file"):
+            load_network(changed(good, tmp_path / "g.keras", weights=weights), "--model")
 
 
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"\x1c\0\0\0TFL3\x14\0 \0", "a LiteRT (TensorFlow Lite) file"),
-        (b"\x08\x0a\x12\x08dcgan_tf", "an ONNX file"),
         (b"\n <!DOCTYPE html><html>", "a web page"),
         (b"hello, caf\xc3\xa9\n" * 200, "a text file"),
         (b"\x80\x02}q\0.", "a pickle"),
-        (b"", "an empty file"),
     ],
 )
 def test_another_kind_of_file_is_named(content, kind, tmp_path):
@@ -386,89 +319,49 @@ def test_another_kind_of_file_is_named(content, kind, tmp_path):
         load_network(tmp_path / "g.keras", "--model")
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
-def test_a_pipe_is_not_waited_for(tmp_path):
-    os.mkfifo(tmp_path / "g.keras")
-    with pytest.raises(UserError, match="pipe"):
-        load_generator(tmp_path / "g.keras", "--model")
-
-
-def test_a_generator_from_its_run_makes_the_same_pictures(good):
+def test_a_generator_from_its_run_makes_the_same_images_however_seeds_are_given(good):
     sampler = load_generator(good.parent)
     assert (sampler.latent_dim, sampler.picture_shape) == (3, (4, 4, 3))
-    pictures = sampler.generate(range(40))
-    assert pictures.shape == (40, 4, 4, 3) and pictures.dtype == np.uint8
-    np.testing.assert_array_equal(sampler.generate(seeds=[39]), pictures[39:])
-    np.testing.assert_array_equal(sampler.generate(latents=seed_latents([39], 3)), pictures[39:])
+    images = sampler.generate(range(40))
+    assert images.shape == (40, 4, 4, 3) and images.dtype == np.uint8
+    np.testing.assert_array_equal(sampler.generate(seeds=[39]), images[39:])
+    np.testing.assert_array_equal(sampler.generate(latents=seed_latents([39], 3)), images[39:])
     values = np.asarray(sampler.model(seed_latents([39], 3)))
-    np.testing.assert_array_equal(pictures[39:], np.rint((values + 1) * 127.5))
+    np.testing.assert_array_equal(images[39:], np.rint((values + 1) * 127.5))
     assert sampler.generate([]).shape == (0, 4, 4, 3)
-    for given in ({"n": 4}, {"n": np.int64(4)}, {"seeds": [0, 1, 2, 3]}):
-        np.testing.assert_array_equal(sampler.generate(**given), pictures[:4])
-    np.testing.assert_array_equal(sampler.generate(4), pictures[:4])
+    for seeds in (4, np.int64(4), range(4), np.arange(4), iter([0, 1, 2, 3])):
+        np.testing.assert_array_equal(sampler.generate(seeds), images[:4])
+    np.testing.assert_array_equal(sampler.generate(seeds=np.arange(4)), images[:4])
     half = sampler.generate(latents=seed_latents(range(2), 3) / 2)
     np.testing.assert_array_equal(sampler.generate(n=2, truncation=0.5), half)
 
 
 @pytest.mark.parametrize(
-    "given",
-    [
-        {},
-        {"seeds": [1], "latents": np.zeros((1, 3))},
-        {"latents": np.zeros(3)},
-        {"latents": np.zeros((1, 4))},
-        {"latents": np.full((1, 3), 1e39)},
-        {"latents": np.full((1, 3), np.nan)},
-        {"latents": np.zeros((1, 3), complex)},
-        {"latents": np.zeros((1, 3), "datetime64[s]")},
-        {"latents": np.zeros((1, 3), object)},
-        {"n": -1},
-        {"n": 2, "seeds": [1]},
-        {"n": 2.5},
-        {"seeds": 4},
-        {"n": 2, "truncation": float("nan")},
-        {"n": 2, "truncation": 1e39},
-        {"seeds": [-1]},
-        {"seeds": [2**32]},
-    ],
-)
-def test_wrong_latents_are_value_errors(given, good):
-    with pytest.raises(ValueError):
-        load_generator(good).generate(**given)
-
-
-@pytest.mark.parametrize(
     ("given", "got"),
     [
-        ({"seeds": [-1]}, "seeds: got -1, expected whole numbers from 0 to 4294967295"),
-        ({"seeds": [3, 2**40]}, "seeds: got 1099511627776, expected whole"),
+        ({}, "expected n, seeds or latents"),
+        ({"n": 2, "seeds": [1]}, "expected n, seeds or latents"),
+        ({"latents": np.zeros((1, 4))}, "got latents (1, 4), expected (n, 3)"),
+        ({"latents": np.full((1, 3), 1e39)}, "got values that are NaN, infinite or beyond"),
+        ({"latents": np.zeros((1, 3), "datetime64[s]")}, "got datetime64[s], expected real"),
+        ({"n": 2, "truncation": float("nan")}, "got values that are NaN"),
+        ({"seeds": [3, 2**40]}, "seeds: got 1099511627776, expected whole numbers from 0 to 42949"),
         ({"seeds": [1.5]}, "seeds: got 1.5, expected whole"),
         ({"seeds": "0-3"}, "seeds: got '0-3', expected whole"),
-        ({"n": np.array([1, -2])}, "n: got "),
         ({"n": -1}, "n: got -1, expected a number of images, 0 or more, or seeds"),
     ],
 )
-def test_wrong_seeds_are_named(given, got, good):
-    with pytest.raises(UserError, match=f"^{re.escape(got)}") as caught:
+def test_wrong_latents_and_seeds_are_named(given, got, good):
+    with pytest.raises(ValueError, match=f"^{re.escape(got)}"):
         load_generator(good).generate(**given)
-    assert "seeds -1" not in str(caught.value)
 
 
-def test_seeds_may_be_of_any_kind_that_counts(good):
-    images = load_generator(good).generate(n=np.int64(3))
-    for seeds in (range(3), np.arange(3), iter([0, 1, 2])):
-        np.testing.assert_array_equal(load_generator(good).generate(seeds=seeds), images)
-
-
-@pytest.mark.parametrize("path", [None, 5, b"x"])
-def test_what_is_no_path_is_refused(path):
-    with refused(f"got {path!r}, expected the path of a run"):
-        load_generator(path)
-
-
-def test_pixels_that_are_nan_are_an_error(good):
+def test_what_is_no_path_is_refused_and_pixels_that_are_nan_are_an_error():
+    for path in (None, 5, b"x"):
+        with refused(f"got {path!r}, expected the path of a run"):
+            load_generator(path)
     model = network(layers.Rescaling(1e30), layers.Rescaling(1e30), layers.Rescaling(0.0), SIGMOID)
-    with pytest.raises(UserError, match="NaN or infinite pixels"):
+    with refused("NaN or infinite pixels"):
         Sampler(model, strict=True).generate(range(2))
 
 
@@ -487,8 +380,6 @@ def test_a_disk_that_fails_is_not_a_damaged_file(good, monkeypatch):
         return Failing(path) if bad else opened(path, mode, *args, **named)
 
     monkeypatch.setattr("builtins.open", failing)
-    with pytest.raises(OSError, match="Stale file handle"), open_zip(good):
-        pass
     with pytest.raises(OSError) as caught:
         save_network(network(SIGMOID), good.with_name("new.keras"))
     assert caught.value.errno == errno.ESTALE and "new.keras" in caught.value.filename
@@ -497,39 +388,19 @@ def test_a_disk_that_fails_is_not_a_damaged_file(good, monkeypatch):
     assert caught.value.errno == errno.ESTALE and caught.value.filename == str(good)
 
 
-def test_a_config_of_giants_is_refused_before_there_are_weights(good, tmp_path):
-    files = entries(good)
-    structure = files["config.json"].replace(b'"units": 48', b'"units": 48000000000')
-    assert structure != files["config.json"]
-    end = json.loads(structure)
+def test_a_network_for_which_the_memory_is_too_small_is_refused(good, tmp_path, monkeypatch):
+    with zipfile.ZipFile(good) as archive:
+        config = archive.read("config.json").replace(b'"units": 48', b'"units": 48000000000')
+    end = json.loads(config)
     for layer in end["config"]["layers"]:
         if layer["class_name"] == "Reshape":
             layer["config"]["target_shape"] = [40000, 400000, 3]
-    files["config.json"] = json.dumps(end).encode()
-    with pytest.raises(UserError, match="parameters, but"):
-        load_network(repacked(tmp_path / "g.keras", files), "--model")
-
-
-def test_a_network_that_the_memory_is_too_small_for(good, monkeypatch):
-    monkeypatch.setattr(limits, "memory", lambda: 1000)
-    with pytest.raises(UserError, match="needs about .* of memory for 32 images"):
-        load_network(good, "--model")
-
-
-@pytest.mark.parametrize("nested", [False, True])
-def test_the_largest_map_is_found_in_networks_of_networks_too(nested, tmp_path, monkeypatch):
-    model = keras.Sequential([keras.Input((5,))])
-    end = layers.UpSampling2D(64), layers.Activation("tanh"), layers.AveragePooling2D(64)
-    parts = layers.Dense(48), layers.Reshape((4, 4, 3)), *end
-    for layer in [keras.Sequential(parts)] if nested else parts:
-        model.add(layer)
-    model.save(tmp_path / "g.keras")
+    with refused("parameters, but"):
+        load_network(changed(good, tmp_path / "giant.keras", config=json.dumps(end)))
+    # The largest map, which is in a network in a network here.
+    parts = [layers.Dense(48), layers.Reshape((4, 4, 3)), layers.UpSampling2D(64), SIGMOID]
+    inner = keras.Sequential([*parts, layers.AveragePooling2D(64)])
+    keras.Sequential([keras.Input((5,)), inner]).save(tmp_path / "g.keras")
     monkeypatch.setattr(limits, "memory", lambda: 8 * 32 * (4 * 64) ** 2 * 3 - 1)
     with refused("needs about 50.3 MB of memory for 32 images"):
         load_network(tmp_path / "g.keras", "--model")
-
-
-def test_weights_that_are_no_weights_are_refused(good, tmp_path):
-    files = entries(good) | {"model.weights.h5": b"rubbish " * 1000}
-    with refused("not a Keras model file"):
-        load_network(repacked(tmp_path / "g.keras", files), "--model")

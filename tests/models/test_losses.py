@@ -7,7 +7,13 @@ import pytest
 import tensorflow as tf
 from tiny_gan import build, fit, tiny
 
-from dcgan_tf.models.losses import Hinge, NonSaturating, Relativistic
+from dcgan_tf.models.losses import (
+    Hinge,
+    NonSaturating,
+    Relativistic,
+    discriminator_loss,
+    generator_loss,
+)
 from dcgan_tf.report.curves import GUESSING
 
 REALS = tf.constant([[2.0], [0.5], [-1.0]])
@@ -37,11 +43,16 @@ def test_the_relativistic_loss_looks_at_the_difference_of_each_pair():
 
 
 def test_a_d_that_only_guesses_has_the_loss_that_is_said():
-    nothing = tf.zeros((4, 1))
-    assert (
-        float(Hinge().discriminator(nothing, nothing, None)) == Hinge.guessing == GUESSING["hinge"]
-    )
-    assert float(Relativistic().discriminator(nothing, nothing, None)) == pytest.approx(math.log(2))
+    nothing, ones = tf.zeros((4, 1)), tf.ones((4, 1))
+    hinge = float(Hinge().discriminator(nothing, nothing, None))
+    assert hinge == Hinge.guessing == GUESSING["hinge"]
+    for loss in (
+        Relativistic().discriminator(nothing, nothing, None),
+        discriminator_loss(nothing, nothing, ones, nothing),
+        generator_loss(nothing),
+    ):
+        assert float(loss) == pytest.approx(math.log(2))
+    assert float(generator_loss(-1e4 * ones)) == pytest.approx(1e4)  # finite, with a gradient
 
 
 @pytest.mark.slow

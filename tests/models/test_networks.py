@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 import zipfile
 from dataclasses import replace
 
@@ -10,12 +11,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import REPO
+from helpers import REPO, refused
 from programs import run_program
-from tiny_gan import tiny
+from tiny_gan import PIXELS, tiny
 
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import find_config, names, read_config
+from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import (
+    MinibatchStd,
     SpectralConv2D,
     SpectralDense,
     build_discriminator,
@@ -51,41 +55,26 @@ def trainable(network):
     return sum(int(np.prod(w.shape)) for w in network.trainable_weights)
 
 
-def test_celeba_has_keras_totals_of_the_reference():
+def test_the_networks_have_the_weights_of_what_they_reproduce():
     config = resolved()
-    assert build_generator(config).count_params() == 3_983_235
-    assert build_discriminator(config).count_params() == 406_081
+    generator, discriminator = build_generator(config), build_discriminator(config)
+    assert generator.count_params() == 3_983_235
+    assert discriminator.count_params() == 406_081
     without = replace(config, d_first_batchnorm=False)
     assert build_discriminator(without).count_params() == 405_825
+    narrow = build_generator(resolved("--width", "0.25"))  # whose latent is not scaled
+    assert narrow.count_params() == 455_139 and narrow.input_shape == (None, 128)
+    radford = resolved("--config", "radford")
+    assert trainable(build_generator(radford)) == 3_576_704
+    assert trainable(build_discriminator(radford)) == 2_765_568
 
-
-def test_width_scales_channels_but_not_the_latent():
-    generator = build_generator(resolved("--width", "0.25"))
-    assert generator.count_params() == 455_139
-    assert generator.input_shape == (None, 128)
-
-
-def test_radford_has_the_trainable_weights_of_the_paper():
-    config = resolved("--config", "radford")
-    assert trainable(build_generator(config)) == 3_576_704
-    assert trainable(build_discriminator(config)) == 2_765_568
-
-
-def test_celeba_layers_in_order():
-    generator = build_generator(resolved())
     kinds = [type(layer).__name__ for layer in generator.layers[1:]]
     block = ["Conv2DTranspose", "BatchNormalization", "LeakyReLU"]
     assert kinds == ["Dense", "Reshape", *block * 3, "Conv2D", "Activation"]
-    assert [layer.filters for layer in generator.layers if hasattr(layer, "filters")] == [
-        128,
-        256,
-        512,
-        3,
-    ]
-    discriminator = build_discriminator(resolved())
-    block = ["Conv2D", "BatchNormalization", "LeakyReLU"]
+    filters = [layer.filters for layer in generator.layers if hasattr(layer, "filters")]
+    assert filters == [128, 256, 512, 3]
     kinds = [type(layer).__name__ for layer in discriminator.layers[1:]]
-    assert kinds == [*block * 3, "Flatten", "Dense"]
+    assert kinds == [*["Conv2D", *block[1:]] * 3, "Flatten", "Dense"]
     norms = [n for n in generator.layers if isinstance(n, keras.layers.BatchNormalization)]
     assert {n.momentum for n in norms} == {0.9}
 
@@ -103,17 +92,11 @@ def test_every_config_makes_pictures_of_its_size_and_range(name):
 
 
 def test_shipped_configs_state_only_what_differs():
-    import tomllib
-
-    from dcgan_tf.common.config import Config
-
     for name in names():
-        stated = tomllib.loads(find_config(name).read_text(encoding="utf-8"))
-        same = [
-            key
-            for key in stated
-            if getattr(read_config(find_config(name)), key) == getattr(Config(), key)
-        ]
+        path = find_config(name)
+        stated = tomllib.loads(path.read_text(encoding="utf-8"))
+        config, default = read_config(path), Config()
+        same = [key for key in stated if getattr(config, key) == getattr(default, key)]
         assert not same, f"{name}.toml repeats defaults: {same}"
 
 
@@ -133,21 +116,33 @@ def test_initial_weights_are_normal_seeded_and_different_in_each_layer():
 
 
 @pytest.mark.slow
-def test_saved_generator_loads_with_plain_keras_alone(tmp_path):
+def test_a_saved_generator_loads_with_keras_alone_and_is_the_same_file_in_every_process(tmp_path):
     generator = build_generator(resolved("--width", "0.05"))
     latents = np.random.RandomState(0).randn(2, 128).astype("float32")
     expected = generator(latents, training=False).numpy()
-    save_network(generator, tmp_path / "generator.keras")
+    save_network(generator, tmp_path / "here.keras")
+    assert [path.name for path in tmp_path.iterdir()] == ["here.keras"]
     np.save(tmp_path / "latents.npy", latents)
     program = (
         "import keras, numpy as np, sys\n"
-        "out = keras.saving.load_model('generator.keras')(np.load('latents.npy'))\n"
+        "out = keras.saving.load_model('here.keras')(np.load('latents.npy'))\n"
         "assert not any(name.startswith('dcgan_tf') for name in sys.modules)\n"
         "np.save('out.npy', out)"
     )
     # Another directory, so that the project cannot be imported even by accident.
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "out.npy"), expected, atol=1e-6)
+    program = (
+        "import sys\n"
+        "from dcgan_tf.models.networks import build_generator\n"
+        "from dcgan_tf.models.saving import save_network\n"
+        "from dcgan_tf.train.command import parse_training\n"
+        "config = parse_training(['--width', '0.05']).config\n"
+        "save_network(build_generator(config), sys.argv[1])"
+    )
+    there = tmp_path / "there.keras"
+    assert run_program(("-c", program, there), REPO).returncode == 0
+    assert (tmp_path / "here.keras").read_bytes() == there.read_bytes()
 
 
 def saved_layers(path):
@@ -167,23 +162,6 @@ def test_saved_networks_have_no_key_that_keras_3_13_refuses(tmp_path, recipe, bu
         words = ("_initializer", "_regularizer", "_constraint")  # of every kind of weight
         keys = {key for key in config if not key.endswith(words)}
         assert keys <= KERAS_3_13[kind] | EVERY_LAYER, (kind, config["name"])
-
-
-@pytest.mark.slow
-def test_the_same_network_gives_the_same_file_in_every_process(tmp_path):
-    program = (
-        "import sys\n"
-        "from dcgan_tf.models.networks import build_generator\n"
-        "from dcgan_tf.models.saving import save_network\n"
-        "from dcgan_tf.train.command import parse_training\n"
-        "config = parse_training(['--width', '0.05']).config\n"
-        "save_network(build_generator(config), sys.argv[1])"
-    )
-    save_network(build_generator(resolved("--width", "0.05")), tmp_path / "here.keras")
-    there = tmp_path / "there.keras"
-    assert run_program(("-c", program, there), REPO).returncode == 0
-    assert (tmp_path / "here.keras").read_bytes() == there.read_bytes()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["here.keras", "there.keras"]
 
 
 @pytest.mark.parametrize("build", [build_generator, build_discriminator])
@@ -236,13 +214,49 @@ def test_a_layer_applies_its_kernel_divided_by_that_value_and_all_its_arguments(
         np.testing.assert_allclose(spectral(inputs), plain(inputs), rtol=1e-4, atol=1e-4)
 
 
-def test_a_spectral_d_opens_where_the_package_alone_is_imported(tmp_path):
+def test_a_d_with_our_layers_opens_where_the_package_alone_is_imported(tmp_path):
     path = tmp_path / "discriminator.keras"
-    build_discriminator(tiny(d_norm="spectral")).save(path)
+    save_network(build_discriminator(tiny(d_norm="spectral", d_minibatch_std=4, d_hidden=8)), path)
     # TensorFlow looks for Keras before it imports it.
     code = "import sys, dcgan_tf; assert 'keras' not in sys.modules; import tensorflow, keras"
     code += f"; keras.saving.load_model({str(path)!r})"
     subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
+
+
+def test_minibatch_std_is_its_formula_within_groups_and_d_hidden_a_layer_before_the_logit():
+    maps = np.random.RandomState(0).randn(6, 2, 3, 4)
+    layer = MinibatchStd(3, dtype="float64")
+    found = layer(maps).numpy()
+    np.testing.assert_array_equal(found[..., :4], maps)
+    groups = maps.reshape(2, 3, 24)
+    expected = np.sqrt(groups.var(axis=1) + 1e-8).mean(axis=1).repeat(3)
+    np.testing.assert_allclose(found[..., 4], np.broadcast_to(expected[:, None, None], (6, 2, 3)))
+    # A device that has half of the batch has the same groups.
+    np.testing.assert_array_equal(layer(maps[3:]), found[3:])
+
+    plain, config = build_discriminator(tiny()), tiny(d_minibatch_std=4, d_hidden=8)
+    network = build_discriminator(config)
+    shapes = {layer.name: layer.output.shape[1:] for layer in network.layers}
+    side, channels = plain.get_layer("flatten").input.shape[2:]
+    assert shapes["minibatch_std"] == (side, side, channels + 1)
+    assert shapes["hidden_leaky_relu"] == (8,) and shapes["logit"] == (1,)
+    for ours, other in zip(network.weights, plain.weights, strict=False):
+        if ours.path.startswith("down"):
+            np.testing.assert_array_equal(ours, other)
+    # G must vary within a group, so D's logits depend on the images beside.
+    images = np.random.RandomState(1).rand(8, 64, 64, 3).astype("float32")
+    same = np.repeat(images[:1], 8, axis=0)
+    alone, beside = network(same).numpy()[0], network(np.r_[same[:1], images[1:]]).numpy()[0]
+    assert alone != beside
+
+
+def test_groups_that_do_not_divide_a_batch_or_a_device_s_share_are_refused():
+    with refused("d_minibatch_std: got groups of 3, expected a size that divides the batch of 8"):
+        tiny(d_minibatch_std=3, batch_size=8)
+    model = DCGAN.from_config(tiny(d_minibatch_std=4, batch_size=8))
+    model.batch_size = 6
+    with refused("d_minibatch_std: groups of 4 images do not divide a device's share of 6"):
+        model.fit(tf.data.Dataset.from_tensor_slices(PIXELS).batch(6, drop_remainder=True))
 
 
 def test_a_spectral_d_changes_no_faster_than_its_image():

@@ -12,7 +12,7 @@ from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 @pytest.mark.parametrize("norm", ["batch", "none", "spectral"])
 def test_features_are_those_of_the_activated_maps(norm):
-    config = tiny(d_norm=norm, d_first_batchnorm=norm == "batch")
+    config = tiny(d_norm=norm, d_first_batchnorm=norm == "batch", d_minibatch_std=4)
     network = build_discriminator(config)
     pixels = np.random.RandomState(0).randint(0, 256, (3, 64, 64, 3)).astype(np.uint8)
     found = features_of(pooled_features(network), pixels, "tanh")

@@ -7,7 +7,7 @@ apart from `dcgan_tf.inception`, and a v1 session evaluates it directly, batch n
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.metrics.inception_weights import KERNEL_SHAPES
+from dcgan_tf.metrics.inception_network import weight_shapes
 
 
 class ReferenceGraph:
@@ -72,8 +72,8 @@ class ReferenceGraph:
         self.constant("Mul/y", np.float32(1 / 128))
         self.top = self.node("Mul", "Mul", ["Sub", "Mul/y"], T=f)
 
-    def conv(self, x, name, stride=1, padding=b"SAME"):
-        shape = KERNEL_SHAPES[name]
+    def conv(self, x, name, stride=1, padding="SAME"):
+        shape = weight_shapes()[f"{name}/kernel"]
         kernel = self.normal(f"{name}/conv2d_params", shape, np.sqrt(2 / np.prod(shape[:3])))
         strides = [1, stride, stride, 1]
         x = self.node(
