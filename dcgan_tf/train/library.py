@@ -59,8 +59,7 @@ def train(
     if not isinstance(config, Config):
         got = f"got {limits.shown(config)}, expected a Config, or none and a run to resume"
         raise UserError(got, param="config")
-    listed = callbacks if isinstance(callbacks, Sequence) else [None]
-    if not all(hasattr(type(each), "set_params") for each in listed):
+    if not all(hasattr(type(each), "set_params") for each in callbacks):
         got = f"got {limits.shown(callbacks)}, expected a list of keras.callbacks.Callback"
         raise UserError(got, param="callbacks")
     given = {"loss": loss, "networks": networks}

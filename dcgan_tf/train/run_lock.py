@@ -18,7 +18,7 @@ from dcgan_tf.common.atomic_write import is_temporary_for, write_text
 from dcgan_tf.common.config import Config, bound_fields, changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, UserError
-from dcgan_tf.common.files import lock_at, lock_for, make_directory, next_directory
+from dcgan_tf.common.files import check_way, lock_at, make_directory, next_directory
 from dcgan_tf.common.log import hush, kept_in
 from dcgan_tf.common.runs import RUNS, Run, has_checkpoint
 from dcgan_tf.train import changes
@@ -26,30 +26,31 @@ from dcgan_tf.train import changes
 
 def check_run(run: Run, config: Config):
     """Raise UserError if training cannot write its files to `run`, or if it has other settings."""
-    name = str(run.root)
-    if "\0" in name or name != name.encode("utf-8", "ignore").decode():
-        raise UserError("not a name in UTF-8 without null bytes; choose one", flag=_flag(run))
-    if os.path.lexists(run.root) and not run.root.is_dir():
-        what = _what_is(run.root)
-        raise UserError(f"this is {what}, expected a directory or a new name", flag=_flag(run))
-    _check_places(run)
+    check_way(run.root, _flag(run))
+    folders = run.folders()
+    for path in [*folders, *run.files()]:
+        if os.path.lexists(path) and path.is_dir() != (path in folders):
+            raise UserError(f"{path}: in the way of what training writes there; move it away")
     if run.config.is_file():
         saved = _trained_with(run)
-        if changed := changed_fields(saved, config):
-            pairs = "; ".join(
-                f"{n} {getattr(saved, n)!r}, you asked for {getattr(config, n)!r}" for n in changed
-            )
+        pairs = [
+            f"{name} {getattr(saved, name)!r}, you asked for {getattr(config, name)!r}"
+            for name in changed_fields(saved, config)
+        ]
+        if pairs:
             raise UserError(
-                f"was trained with other settings ({pairs}); omit them, here or in its "
+                f"was trained with other settings ({'; '.join(pairs)}); omit them, here or in its "
                 "config.toml, to resume it, or choose another directory",
                 flag=_flag(run),
             )
-    elif run.root.is_dir() and (names := _foreign(run)):
-        raise UserError(
-            f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
-            "choose an empty or new directory",
-            flag=_flag(run),
-        )
+    elif run.root.is_dir():
+        ours = {run.lock, *_left_of(run.config)}  # of a run killed before it had a config.toml
+        if names := sorted(path.name for path in run.root.iterdir() if path not in ours):
+            raise UserError(
+                f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
+                "choose an empty or new directory",
+                flag=_flag(run),
+            )
 
 
 def _trained_with(run: Run) -> Config:
@@ -69,40 +70,10 @@ def _flag(run):
     return f"--run {run.root}"
 
 
-def _foreign(run) -> list[str]:
-    """What there is in it except what a run killed at once, before config.toml, leaves."""
-    ours = {run.lock, *_left_of(run.config)}
-    return sorted(path.name for path in run.root.iterdir() if path not in ours)
-
-
 def _left_of(*paths: Path) -> list[Path]:
     """What killed writers of these files in a run's directory left."""
     inside = paths[0].parent.iterdir()
     return [left for left in inside if any(is_temporary_for(left, path.name) for path in paths)]
-
-
-def _check_places(run: Run):
-    """Raise UserError where something else is in the place of what training will write.
-
-    It would be found at the end of an epoch, or much later.
-    """
-    locks = [run.lock, lock_for(run.evaluation)]
-    files = [*run.samples.glob("epoch_[0-9]*.png"), *run.checkpoints.glob("step_[0-9]*.npz")]
-    wanted = dict.fromkeys(run.folders(), "needs a folder")
-    wanted |= dict.fromkeys([*locks, *run.files(), *files], "writes a file")
-    for path, verb in wanted.items():
-        right = path.is_dir() if verb == "needs a folder" else path.is_file()
-        if os.path.lexists(path) and not right:
-            raise UserError(f"{path}: {_what_is(path)}, where training {verb}; move it away")
-    for path in locks:
-        if path.is_symlink():
-            raise UserError(f"{path}: a link, and no lock is written through one; move it away")
-
-
-def _what_is(path) -> str:
-    if not path.exists():
-        return "a link that leads nowhere"
-    return "a folder" if path.is_dir() else "a file" if path.is_file() else "a special file"
 
 
 def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()):
@@ -112,18 +83,13 @@ def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()
 
 @contextlib.contextmanager
 def join(request) -> Iterator[Run]:
-    """The run directory for a worker that is not the chief: it reads there and writes nothing.
-
-    Raises:
-        UserError: no --run, without which the workers cannot know the chief's directory.
-    """
+    """The run directory for a worker that is not the chief: it reads there and writes nothing."""
     if not request.run_dir:
         raise UserError(
             "several workers need --run DIR, the same for all, on a disk that they share"
         )
-    run = Run(request.run_dir)  # its config is compared when all have met: devices.check_agreement
     hush()  # the chief speaks for all
-    yield run
+    yield Run(request.run_dir)  # devices.check_agreement compares its config when all have met
 
 
 @contextlib.contextmanager
@@ -137,7 +103,14 @@ def claim(request) -> Iterator[Run]:
     Raises:
         UserError: a run with other settings (exit code 2), or a live owner (exit code 4).
     """
-    run, made = _open(request)
+    if request.run_dir:
+        run = Run(request.run_dir)
+        check_run(run, request.config)
+        made = make_directory(run.root, "--run")
+    else:
+        made = make_directory(RUNS, "--run")
+        run = Run(next_directory(RUNS, request.config_name, "--run"))
+        made.append(run.root)
     try:
         with _lock(run):
             fresh = not run.config.exists()
@@ -178,17 +151,6 @@ def _begin(run, config, fresh):
     run.checkpoints.mkdir(exist_ok=True)
 
 
-def _open(request) -> tuple[Run, list[Path]]:
-    """The directory to claim, and the directories that were made for it."""
-    if request.run_dir:
-        run = Run(request.run_dir)
-        check_run(run, request.config)
-        return run, make_directory(run.root, "--run")
-    made = make_directory(RUNS, "--run")
-    root = next_directory(RUNS, request.config_name, "--run")
-    return Run(root), [*made, root]
-
-
 def _undo(run):
     """Delete what was made before the first step, by exact names; nothing if there is more.
 
@@ -200,12 +162,11 @@ def _undo(run):
     with contextlib.suppress(OSError):  # the error that led here is the one to tell
         files += _left_of(run.config, run.versions)
         inside = [path for folder in (run.root, *folders) for path in folder.iterdir()]
-        if not set(inside) <= {*files, *folders}:
-            return
-        for path in files[::-1]:  # the lock last
-            path.unlink(missing_ok=True)
-        for folder in folders:
-            folder.rmdir()
+        if set(inside) <= {*files, *folders}:
+            for path in files[::-1]:  # the lock last
+                path.unlink(missing_ok=True)
+            for folder in folders:
+                folder.rmdir()
 
 
 def versions() -> dict:

@@ -1,14 +1,13 @@
 """The state of one training, and Keras' fit on it."""
 
 import logging
-import shutil
 from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common import checkpoints, limits
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config, bound_fields, fixed_fields
 from dcgan_tf.common.errors import UserError
@@ -62,16 +61,15 @@ class Session:
         An epoch that was interrupted is finished first, in a fit of its own, for Keras can begin
         only at the start of an epoch.
         """
-        done = self.journal.step % self.journal.steps_per_epoch
-        if done:
-            self.fit_epochs(callbacks, self.journal.epoch + 1, done)
+        if self.journal.done_in_epoch:
+            self.fit_epochs(callbacks, self.journal.epoch + 1)
         if self.journal.epoch < self.config.epochs and not self.model.stop_training:
             self.fit_epochs(callbacks, self.config.epochs)
 
-    def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int, done: int = 0):
-        """Keras' fit up to epoch `last`; `done` steps of the first epoch are done already."""
-        steps = self.journal.steps_per_epoch - done
-        params = {"model": self.model, "verbose": 0, "epochs": last, "steps": steps}
+    def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int):
+        """Keras' fit up to epoch `last`, from the journal's step on."""
+        steps = self.journal.steps_per_epoch - self.journal.done_in_epoch
+        params = {"model": self.model, "verbose": 0, "epochs": self.config.epochs, "steps": steps}
         self.model.fit(
             share_batches(self.strategy, self.config, self.pack.pixels, self.journal.step),
             initial_epoch=self.journal.epoch,
@@ -117,7 +115,7 @@ def open_session(
 
     Raises:
         UserError: no data, other data than the checkpoint's, devices that are not there, networks
-            of another shape than `--init-from`'s, no room for a checkpoint, workers that differ.
+            of another shape than `--init-from`'s, workers that differ.
     """
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
@@ -129,8 +127,6 @@ def open_session(
         model = DCGAN.from_config(replace(config, init_from=""), **request.given)
     if not found:
         warm_start(config, model)
-    if number == 0:
-        _check_room(run, model)
     pack = open_pack(config, source)
     journal = _open_journal(config, pack, found)
     restored = found[0] if found else None
@@ -145,26 +141,11 @@ def open_session(
     if restored:
         checkpoints.restore(model, restored)
         log.info(f"resuming at step {step} (epochs done: {epoch})")
-        for change in planned:
-            if change.step >= step:
-                log.info(
-                    f"from step {change.step} (epochs done: {change.epoch}) on: "
-                    f"{change.setting} {change.old} -> {change.new}"
-                )
+        for new in (change for change in planned if change.step >= step):
+            at = f"from step {new.step} (epochs done: {new.epoch}) on"
+            log.info(f"{at}: {new.setting} {new.old} -> {new.new}")
     _record_computing(journal, devices.computing(strategy))
     return session
-
-
-def _check_room(run, model):
-    """Raise UserError where not even one checkpoint fits on the disk."""
-    size = sum(variable.numpy().nbytes for variable in checkpoints.variables(model).values())
-    free = shutil.disk_usage(run.root).free
-    if free < size:
-        raise UserError(
-            f"a checkpoint needs {limits.in_words(size)}, {limits.in_words(free)} are free; "
-            "free some or name another disk",
-            flag=f"--run {run.root}",
-        )
 
 
 def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
@@ -189,10 +170,9 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
 def _record_computing(journal, now):
     """Put into the journal what decides the bits; name what is not as it was."""
     before, journal.computing = journal.computing, now
-    changed = [name for name in now if before.get(name, now[name]) != now[name]]
-    if changed:
-        pairs = "; ".join(f"{name} {before[name]} -> {now[name]}" for name in changed)
+    pairs = [f"{n} {before[n]} -> {now[n]}" for n in now if before.get(n, now[n]) != now[n]]
+    if pairs:
         log.warning(
-            f"not computed as before ({pairs}); "
+            f"not computed as before ({'; '.join(pairs)}); "
             "from here on the bits may differ from those of an uninterrupted run"
         )

@@ -1,4 +1,4 @@
-"""Keras callbacks that save the state of a run and restore it within an epoch."""
+"""Keras callback that saves the state of a run."""
 
 import time
 
@@ -10,25 +10,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.saving import save_network
 from dcgan_tf.train.callbacks.base import GANCallback
-from dcgan_tf.train.callbacks.control import SyncSchedule, diverged
-from dcgan_tf.train.signals import StopRequest
-
-
-class RestoreMeans(GANCallback):
-    """Restores the means of an epoch that was interrupted, which Keras resets when it begins.
-
-    Args:
-        state: of the checkpoint that training resumes from, None at the start.
-    """
-
-    def __init__(self, journal: Journal, state: dict[str, np.ndarray] | None):
-        super().__init__()
-        self._journal, self._state = journal, state
-
-    def on_epoch_begin(self, epoch, logs=None):
-        if self._state is not None and self._journal.step % self._journal.steps_per_epoch:
-            checkpoints.restore(self.model, self._state, ("metrics/",))
-        self._state = None
+from dcgan_tf.train.callbacks.control import StepCounter, diverged
 
 
 class Checkpoint(GANCallback):
@@ -38,35 +20,29 @@ class Checkpoint(GANCallback):
     of an epoch are on disk before its checkpoint is. The plots come after it.
     """
 
-    def __init__(
-        self, run: Run, journal: Journal, config: Config, stop: StopRequest, sync: SyncSchedule
-    ):
+    def __init__(self, run: Run, journal: Journal, config: Config, counter: StepCounter):
         super().__init__()
-        self._run, self._journal, self._config, self._stop = run, journal, config, stop
-        self._sync = sync
+        self._run, self._journal, self._config, self._counter = run, journal, config, counter
         self._saved, self._saved_step = time.monotonic(), journal.step
 
     def on_train_batch_end(self, batch, logs=None):
         # At the end of an epoch, on_epoch_end comes next and knows more.
-        within = self._journal.step % self._journal.steps_per_epoch
-        if self._sync.now and within and self._is_due():
+        if self._counter.now and self._journal.done_in_epoch and self._is_time():
             self.save()
 
     def on_epoch_end(self, epoch, logs=None):
-        done = epoch + 1
-        due = done % self._config.checkpoint_every == 0 or done >= self._config.epochs
-        if due or self._is_due():
+        if self.is_due(epoch, self._config.checkpoint_every) or self._is_time():
             self.save()
 
     def on_train_end(self, logs=None):
-        if self._journal.step != self._saved_step:  # a callback of the user's own ended it
+        if self._journal.step != self._saved_step:  # a user's callback ended the training
             self.save()
 
-    def _is_due(self):
+    def _is_time(self):
         steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
         due = steps and self._journal.step % steps == 0
         due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
-        return due or self._stop.agreed
+        return due or self._counter.must_stop
 
     def save(self):
         """Write the networks for other programs, then the checkpoint, unless there is a NaN in it.

@@ -27,8 +27,7 @@ class Curve:
 
     def __init__(self, journal: Journal):
         self._journal, self._state, self._unread = journal, journal.curve, []
-        done = journal.step % journal.steps_per_epoch if journal.steps_per_epoch else 0
-        self._first = journal.step - done  # step of the epoch's beginning
+        self._first = journal.step - journal.done_in_epoch  # step of the epoch's beginning
         if not self._state:  # a new run, or one from before there was a curve
             past = [[record["step"], *(record[n] for n in NAMES)] for record in journal.history]
             self._state.update(stride=1, points=past, last=[0] * 5)

@@ -29,7 +29,7 @@ class LossPlot(PeriodicImage):
             default 1, as without smoothing and noise of the labels.
         journal: of a run, where MetricsLog records the losses. By default the plot has a journal
             of its own, which begins with this fit.
-        sync: the SyncSchedule of a run; by default the plot may be drawn after every step.
+        counter: the StepCounter of a run; by default the plot may be drawn after every step.
 
     Example:
 
@@ -45,11 +45,11 @@ class LossPlot(PeriodicImage):
         title: str | None = None,
         certainty: Callable[[int], float] = collapse.fully,
         journal: Journal | None = None,
-        sync=None,
+        counter=None,
     ):
         super().__init__(path)
         self._title = title or Path(path).absolute().parent.name
-        self._certainty, self._sync = certainty, sync
+        self._certainty, self._counter = certainty, counter
         self._records = journal is None
         self._journal = journal or Journal(0, "")
         self._curve = Curve(self._journal)
@@ -59,19 +59,16 @@ class LossPlot(PeriodicImage):
             self._journal.step += 1
             self._curve.add(logs or {})
             self._curve.read()
-        if self._sync is None or self._sync.now:
+        if self._counter is None or self._counter.now:
             self.redraw(STEP_SECONDS)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._records:
-            self._record_epoch(epoch, logs or {})
+            journal = self._journal
+            journal.steps_per_epoch = self._curve.end_epoch(logs or {})
+            record = epoch_record(epoch, journal.step, self.model.batch_size, logs or {})
+            journal.history.append(record)
         self.redraw(0 if self.is_last(epoch) else EPOCH_SECONDS)
-
-    def _record_epoch(self, epoch, logs):
-        journal = self._journal
-        journal.steps_per_epoch = self._curve.end_epoch(logs)
-        record = epoch_record(epoch, journal.step, self.model.batch_size, logs)
-        journal.history.append(record)
 
     def draw(self):
         """Write the plot as things stand."""
