@@ -4,8 +4,10 @@ The defaults are the reference recipe, `configs/celeba.toml`, except `subset`: a
 file (config_file.py) and flags (train/command.py) override them.
 """
 
+import math
 import numbers
 import os
+import re
 from dataclasses import dataclass, field, fields
 
 from dcgan_tf.common import limits
@@ -21,6 +23,9 @@ _PLAIN = _NO_LIMITS | {"own": False, "may_change": False, "group": None}
 
 def _option(default, help: str, **more):
     return field(default=default, metadata=_PLAIN | {"help": help} | more)
+
+
+EPOCHS = 200  # where neither epochs nor images is given
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,18 @@ class Config:
         may_change=True,
     )
     subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)", low=0)
-    epochs: int = _option(200, "passes over the training images", low=1, may_change=True)
+    epochs: int = _option(
+        0,
+        "passes over the training images; 200 unless images is given instead",
+        low=1,
+        may_change=True,
+    )
+    images: int = _option(
+        0,
+        "training length in images, repeated ones counted, such as 200k (0: epochs decides)",
+        low=0,
+        may_change=True,
+    )
     batch_size: int = _option(
         32, "images per step, over all devices together", low=2, high=limits.BATCH
     )
@@ -152,7 +168,7 @@ class Config:
         0.1, "final learning rate as a fraction of the initial one", low=0, high=1
     )
     decay_images: int = _option(
-        0, "images over which lr_decay and penalty_end take effect (0: off)", low=0
+        0, "images over which lr_decay and penalty_end take effect (0: images, or off)", low=0
     )
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", low=0, high=0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", low=0, high=0.999999)
@@ -255,8 +271,13 @@ class Config:
     def _check_fields(self):
         for name in FIELDS:
             value = _plain(getattr(self, name))
-            check_value(name, value)
+            if name != "epochs" or value != 0:
+                check_value(name, value)
             object.__setattr__(self, name, value)
+        if self.epochs == self.images == 0:
+            object.__setattr__(self, "epochs", EPOCHS)
+        if self.decay_images == 0 and (self.lr_decay != "none" or self.penalty_end < 1):
+            object.__setattr__(self, "decay_images", self.images)
         crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
         object.__setattr__(self, "crop", check_crop(crop))
 
@@ -269,6 +290,10 @@ class Config:
     def g_doublings(self) -> int:
         """Number of transposed convolutions that double the side."""
         return len(self.g_channels) + (self.g_output == "transposed")
+
+    def epochs_of(self, images: int) -> int:
+        """The number of epochs of so many images each."""
+        return self.epochs or max(1, math.ceil(self.images / images))
 
     @property
     def crop_box(self) -> tuple[int, ...] | None:
@@ -348,6 +373,20 @@ def _fits(spec, item):
 
 def _may_be_a_name(text):
     return "\0" not in text and text.encode("utf-8", "replace").decode() == text
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number such as 220000, 220_000, 220k or 1.5M; ValueError for anything else."""
+    if match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM])", text.strip()):
+        return round(float(match[1]) * {"k": 1_000, "M": 1_000_000}[match[2]])
+    return int(text)
+
+
+def merge_settings(base: dict, changes: dict) -> dict:
+    """`base` with `changes`, in which epochs replaces images and the other way around."""
+    lengths = {"epochs", "images"}
+    replaced = lengths if lengths & changes.keys() else set()
+    return {name: value for name, value in base.items() if name not in replaced} | changes
 
 
 def expected(name: str) -> str:

@@ -9,6 +9,12 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/au
 
 def check_settings(config):
     """Raise UserError for what no field of a config.Config can tell alone."""
+    if config.epochs and config.images:
+        raise UserError(
+            f"got {config.images} and epochs {config.epochs}; give one of them and leave out the "
+            "other, or set it to 0",
+            param="images",
+        )
     if not config.networks:
         _check_sizes(config)
     kinds = config.augment_kinds

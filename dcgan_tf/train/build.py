@@ -10,8 +10,7 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models import parts
 from dcgan_tf.train.callbacks.base import PeriodicImage
-from dcgan_tf.train.callbacks.checkpoint import Checkpoint
-from dcgan_tf.train.callbacks.control import LearningRates, StepCounter, Stop, StopAtNaN
+from dcgan_tf.train.callbacks.control import Checkpoint, LearningRates, StepCounter, Stop, StopAtNaN
 from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog, TrainingWarnings
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.progress import ProgressBar

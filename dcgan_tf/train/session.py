@@ -13,12 +13,12 @@ from dcgan_tf.common.config import Config, bound_fields, fixed_fields
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack, open_pack
-from dcgan_tf.data.pipeline import batches, steps_per_epoch
+from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
-from dcgan_tf.train.images import check_count, open_images, warn_of_few
+from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
 from dcgan_tf.train.init_from import warm_start
 from dcgan_tf.train.signals import StopRequest
 
@@ -55,6 +55,11 @@ class Session:
         """Whether this process is the one that writes."""
         return self.number == 0
 
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of the whole training."""
+        return self.config.epochs_of(self.journal.steps_per_epoch * self.config.batch_size)
+
     def fit(self, callbacks: list[keras.callbacks.Callback]):
         """Train from the journal's step to the last epoch.
 
@@ -63,13 +68,13 @@ class Session:
         """
         if self.journal.done_in_epoch:
             self.fit_epochs(callbacks, self.journal.epoch + 1)
-        if self.journal.epoch < self.config.epochs and not self.model.stop_training:
-            self.fit_epochs(callbacks, self.config.epochs)
+        if self.journal.epoch < self.epochs and not self.model.stop_training:
+            self.fit_epochs(callbacks, self.epochs)
 
     def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int):
         """Keras' fit up to epoch `last`, from the journal's step on."""
         steps = self.journal.steps_per_epoch - self.journal.done_in_epoch
-        params = {"model": self.model, "verbose": 0, "epochs": self.config.epochs, "steps": steps}
+        params = {"model": self.model, "verbose": 0, "epochs": self.epochs, "steps": steps}
         self.model.fit(
             share_batches(self.strategy, self.config, self.pack.pixels, self.journal.step),
             initial_epoch=self.journal.epoch,
@@ -134,7 +139,7 @@ def open_session(
         run, config, stop, strategy, model, pack, journal, restored, planned, number, workers
     )
     session.meet(
-        config=f"{fixed_fields(config)}, {config.epochs} epochs, {planned}",
+        config=f"{fixed_fields(config)}, {config.epochs}, {config.images}, {planned}",
         images=journal.pixels_sha256,
         step=str(step),
     )
@@ -154,8 +159,7 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
     check_count(config, count, pack.where, new=not found)
     if not found:
         warn_of_few(config, count)
-        steps = steps_per_epoch(count, config.batch_size)
-        return Journal(steps, pixels_sha256, settings=bound_fields(config))
+        return Journal(plan_epoch(config, count), pixels_sha256, settings=bound_fields(config))
     journal = found[1]
     if journal.pixels_sha256 != pixels_sha256:
         raise UserError(

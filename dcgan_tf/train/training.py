@@ -24,6 +24,7 @@ from dcgan_tf.train import devices, run_lock
 from dcgan_tf.train.build import build_callbacks, redraw
 from dcgan_tf.train.callbacks.base import attempt
 from dcgan_tf.train.command import Request
+from dcgan_tf.train.images import is_finished
 from dcgan_tf.train.session import Session, open_session
 from dcgan_tf.train.signals import StopRequest
 
@@ -53,9 +54,10 @@ def run_training(request: Request) -> tuple[Run, int]:
     own = run_lock.claim(request) if worker[0] == 0 else run_lock.join(request)
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints)
-        if found and found[1].epoch >= request.config.epochs:
+        if found and is_finished(request):
             done = counted(found[1].epoch, "epoch")
-            log.info(f"{run.root} is finished: {done}. A larger --epochs extends it.")
+            length = "--images" if request.config.images else "--epochs"
+            log.info(f"{run.root} is finished: {done}. A larger {length} extends it.")
             if worker[0] == 0:
                 _complete(run, request, found[1])
             return run, 0

@@ -48,24 +48,18 @@ def lines(path):
 
 
 def test_leaves_everything_that_the_readme_names(finished):
-    run = finished[0] / "runs/0001-demo"
+    run, text = finished[0] / "runs/0001-demo", finished[1].stdout
     names = "config.toml versions.json log.txt metrics.jsonl timing.jsonl losses.png reals.png"
     names += " progress.gif generator.keras discriminator.keras report.html"
     for name in names.split():
         assert (run / name).stat().st_size > 0, name
     assert list((run / "tensorboard").glob("events*"))
     assert len(list((run / "checkpoints").glob("*.npz"))) == 2
-    assert sorted(p.name for p in (run / "samples").iterdir()) == [
-        "epoch_0001.png",
-        "epoch_0002.png",
-    ]
+    grids = sorted(path.name for path in (run / "samples").iterdir())
+    assert grids == ["epoch_0001.png", "epoch_0002.png"]
     assert not list(run.rglob(".writing*"))
     versions = json.loads((run / "versions.json").read_text())
     assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= versions.keys()
-
-
-def test_metrics_and_timing_have_one_line_an_epoch(finished):
-    run = finished[0] / "runs/0001-demo"
     metrics, timing = lines(run / "metrics.jsonl"), lines(run / "timing.jsonl")
     keys = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake"]
     assert [list(record) for record in metrics] == [[*keys, "diversity", "roughness"]] * 2
@@ -74,15 +68,9 @@ def test_metrics_and_timing_have_one_line_an_epoch(finished):
     keys = ["epoch", "seconds", "images_per_second", "peak_memory_mb"]
     assert [list(record) for record in timing] == [keys, keys]
     assert all(t["images_per_second"] > 0 and t["peak_memory_mb"] > 100 for t in timing)
-
-
-def test_prints_how_to_go_on_and_what_comes_next(finished):
-    text = finished[1].stdout
-    assert "python train.py --run runs/0001-demo" in text
-    assert "python generate.py --run runs/0001-demo" in text
-    assert "epoch 2/2" in text
-    assert "report: runs/0001-demo/report.html" in text
-    assert "Traceback" not in finished[1].stderr
+    for words in ("train.py --run", "generate.py --run", "epoch 2/2", "report:"):
+        assert words in text
+    assert text.count("runs/0001-demo") > 3 and "Traceback" not in finished[1].stderr
 
 
 def test_sample_grid_is_what_generate_makes_of_the_same_seeds(finished, tmp_path):
@@ -155,24 +143,13 @@ def test_other_threads_on_a_resume_are_named_and_recorded(copied):
     assert journal.computing["inter_op_threads"] == 3
 
 
-def test_deterministic_training_prints_no_internal_lines(tmp_path):
-    done = train(*TINY[:-1], "1", "--deterministic", cwd=tmp_path)
-    assert done.returncode == 0 and done.stderr == ""
-
-
-def test_second_run_gets_a_directory_of_its_own_and_the_pack_again(copied):
-    done = train(*TINY[:-1], "1", cwd=copied)
-    assert done.returncode == 0
+def test_second_run_gets_a_directory_of_its_own_and_no_other_config_gets_the_first(copied):
+    assert train(*TINY[:-1], "1", cwd=copied).returncode == 0
     assert (copied / "runs/0002-demo/generator.keras").exists()
     assert len(list((copied / "data/packs").glob("*/manifest.json"))) == 1
-
-
-def test_run_of_another_config_is_refused_by_name_and_left_alone(copied):
     config = (copied / "runs/0001-demo/config.toml").read_bytes()
     done = train("--run", "runs/0001-demo", "--width", "0.2", "--seed", "1", cwd=copied)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    assert "was trained with other settings (width 1.0, you asked for 0.2; seed" in done.stderr
+    assert_refused(done, "was trained with other settings (width 1.0, you asked for 0.2; seed")
     assert (copied / "runs/0001-demo/config.toml").read_bytes() == config
 
 
@@ -259,68 +236,29 @@ def test_killed_and_stopped_again_and_again_it_ends_the_same(tmp_path, finished)
     assert stress.results(tmp_path / "runs/0001-demo") == expected
 
 
-def test_nan_stops_with_exit_code_3_and_keeps_the_last_good_checkpoint(copied):
-    done = train("--init-from", "runs/0001-demo", *TINY, "--g-learning-rate", "1e30", cwd=copied)
-    assert done.returncode == 3
+def test_a_start_from_another_run_that_fails_leaves_nothing_but_its_reason(copied):
+    start = ("--init-from", "runs/0001-demo", *TINY)
+    done = train(*start, "--g-learning-rate", "1e30", cwd=copied)
+    assert done.returncode == 3  # the losses become NaN
     assert done.stderr.count("\n") == 1 and "NaN" in done.stderr and "checkpoint" in done.stderr
-
-
-def test_warm_start_begins_with_the_given_networks(copied):
-    run = copied / "runs/0001-demo"
-    files = f"{run}/generator.keras,{run}/discriminator.keras"
-    # A learning rate too small to change a float32: what comes out is what went in.
-    still = ["--g-learning-rate", "1e-30", "--d-learning-rate", "1e-30"]
-    done = train(*TINY[:-1], "1", "--init-from", files, *still, "--run", "runs/warm", cwd=copied)
-    assert done.returncode == 0, done.stderr
-    import keras
-
-    first, second = (
-        keras.saving.load_model(path / "generator.keras", compile=False).trainable_weights
-        for path in (run, copied / "runs/warm")
-    )
-    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
-    done = train(*TINY, "--width", "0.2", "--init-from", "runs/0001-demo", cwd=copied)
-    assert done.returncode == 2 and "shape" in done.stderr
-    assert not (copied / "runs/0003-demo").exists()  # nothing half-made stays
-
-
-def test_dry_run_prints_totals_and_plan_and_touches_nothing(tmp_path):
-    done = train("--dry-run", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "3,983,235" in done.stdout and "406,081" in done.stdout
-    assert "batch_size = 32" in done.stdout
-    assert "no CelebA found" in done.stdout
-    assert not list(tmp_path.iterdir())
+    assert_refused(train(*start, "--width", "0.2", cwd=copied), "shape")
+    assert not list((copied / "runs").glob("000[23]*/checkpoints/*"))
 
 
 def test_kaggle_trains_through_kagglehub(tmp_path):
-    """The program as a whole, with a kagglehub on the path that has the pictures already."""
-    pictures = write_files(tmp_path / "versions/2", kaggle_faces(20))
-    (tmp_path / "stand_in").mkdir()
-    (tmp_path / "stand_in/kagglehub.py").write_text(
-        f"def dataset_download(handle):\n    return {str(pictures)!r}\n"
-    )
-    flags = ("--epochs", 1, "--subset", 16, "--batch-size", 8, *SMALL, "--run", "r")
-    done = train(
-        *("--data", "kaggle", *flags), cwd=tmp_path, env={"PYTHONPATH": str(tmp_path / "stand_in")}
-    )
+    """The program as a whole, with a kagglehub on the path that has the images already."""
+    folder = write_files(tmp_path / "versions/2", kaggle_faces(20))
+    hub = f"def dataset_download(handle):\n    return {str(folder)!r}\n"
+    write_files(tmp_path / "stand_in", {"kagglehub.py": hub.encode()})
+    flags = ("--data", "kaggle", "--epochs", 1, "--subset", 16, "--batch-size", 8, *SMALL)
+    env = {"PYTHONPATH": str(tmp_path / "stand_in")}
+    done = train(*flags, "--run", "r", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert "non-commercial research only" in done.stdout
     assert "images: 16, kaggle:jessicali9530/celeba-dataset" in done.stdout
-    plan = train("--run", "r", "--epochs", 2, "--dry-run", cwd=tmp_path)
-    assert "kaggle:jessicali9530/celeba-dataset, downloaded if needed" in plan.stdout
-    shutil.rmtree(pictures)
+    shutil.rmtree(folder)
     again = train("--run", "r", "--epochs", 2, cwd=tmp_path)  # the pack has them: no kagglehub here
     assert again.returncode == 0, again.stderr
-
-
-def test_no_data_stops_with_the_four_ways_and_the_demo(tmp_path):
-    done = train("--epochs", "1", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
-    for word in ("archive.zip", "unpacked folder", "kaggle", "tfds", "--config demo"):
-        assert word in done.stderr
-    assert not list(tmp_path.iterdir())
 
 
 def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(tmp_path):
@@ -329,6 +267,7 @@ def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(tmp_path):
     (tmp_path / "notes/todo.txt").write_text("x")
     small = ("--config", "demo", "--subset", "8")
     for flags, message in (
+        (("--epochs", "1"), "no CelebA found"),
         (("--data", "nowhere"), "no such file"),
         ((*small, "--batch-size", "16"), "larger than the data"),
         ((*small, "--run", "notes"), "no config.toml"),

@@ -14,10 +14,15 @@ from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.train.callbacks.checkpoint import Checkpoint
-from dcgan_tf.train.callbacks.control import CallbackList, LearningRates, StepCounter, StopAtNaN
-from dcgan_tf.train.callbacks.curve import NAMES
+from dcgan_tf.train.callbacks.control import (
+    CallbackList,
+    Checkpoint,
+    LearningRates,
+    StepCounter,
+    StopAtNaN,
+)
 from dcgan_tf.train.callbacks.logs import MetricsLog
+from dcgan_tf.train.callbacks.loss_plot import NAMES
 from dcgan_tf.train.callbacks.progress import ProgressBar
 from dcgan_tf.train.changes import Change
 from dcgan_tf.train.session import Session

@@ -11,8 +11,7 @@ import pytest
 
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.models.losses import Hinge
-from dcgan_tf.train.callbacks.curve import NAMES, POINTS, Curve
-from dcgan_tf.train.callbacks.loss_plot import LossPlot
+from dcgan_tf.train.callbacks.loss_plot import NAMES, POINTS, Curve, LossPlot
 
 
 def record(journal, values, read_every=1, last=None):

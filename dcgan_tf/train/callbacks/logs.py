@@ -24,7 +24,7 @@ from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
 from dcgan_tf.train.callbacks.base import GANCallback, attempt
 from dcgan_tf.train.callbacks.control import StepCounter
-from dcgan_tf.train.callbacks.curve import Curve, epoch_record
+from dcgan_tf.train.callbacks.loss_plot import Curve, epoch_record
 from dcgan_tf.train.callbacks.progress import ProgressBar
 
 log = logging.getLogger(__name__)
