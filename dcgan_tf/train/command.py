@@ -128,7 +128,7 @@ def _parser() -> Parser:
 def _run_dir(text) -> Path:
     if not text or "\0" in text:
         raise UserError(f"--run: got {limits.shown(text)}, expected a directory, existing or new")
-    return Path(_at_home("--run", text))
+    return Run(_at_home("--run", text)).root
 
 
 def _at_home(flag, text) -> str:

@@ -25,6 +25,7 @@ from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
 from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
+from dcgan_tf.train.run_lock import name_run
 from dcgan_tf.train.session import share_batches
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ def print_plan(request: Request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
-    print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
+    new = f"a new directory runs/NNNN-{name_run(request.config_name, config)}"
+    print(f"run:      {request.run_dir or new}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
     print(f"images:   {look_for_images(request)[1]}")
 

@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,10 +18,11 @@ import filelock
 from dcgan_tf.common.atomic_write import is_temporary_for, write_text
 from dcgan_tf.common.config import Config, bound_fields, changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import IN_USE, UserError
 from dcgan_tf.common.files import check_way, lock_at, make_directory, next_directory
 from dcgan_tf.common.log import hush, kept_in
-from dcgan_tf.common.runs import RUNS, Run, has_checkpoint
+from dcgan_tf.common.runs import LATEST, RUNS, Run, has_checkpoint
 from dcgan_tf.train import changes
 
 
@@ -96,9 +98,9 @@ def join(request) -> Iterator[Run]:
 def claim(request) -> Iterator[Run]:
     """Own a run directory while the block runs: make it, or reopen it, and lock it.
 
-    It is that of the request (command.Request), or the next free `runs/0001-NAME`, and holds
-    config.toml and versions.json. A block that fails before anything was trained leaves nothing
-    behind of what was made.
+    It is that of the request (command.Request), or the next free `runs/0001-laptop-mugs-s0`, and
+    holds config.toml and versions.json. A block that fails before anything was trained leaves
+    nothing of what was made.
 
     Raises:
         UserError: a run with other settings (exit code 2), or a live owner (exit code 4).
@@ -109,7 +111,7 @@ def claim(request) -> Iterator[Run]:
         made = make_directory(run.root, "--run")
     else:
         made = make_directory(RUNS, "--run")
-        run = Run(next_directory(RUNS, request.config_name, "--run"))
+        run = Run(next_directory(RUNS, name_run(request.config_name, request.config), "--run"))
         made.append(run.root)
     try:
         with _lock(run):
@@ -126,6 +128,14 @@ def claim(request) -> Iterator[Run]:
         for folder in reversed(made):  # goes only if it is empty
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def name_run(recipe: str, config: Config) -> str:
+    """The recipe, the data's name and the seed, in plain characters: laptop-mugs-s0."""
+    data = config.dataset if config.data in ("", *FETCHED) else Path(config.data).stem
+    parts = [re.sub(r"\W+", "-", part, flags=re.ASCII)[:30].strip("-") for part in (recipe, data)]
+    known = [part for part in dict.fromkeys(parts) if part not in ("", "folder")]
+    return "-".join([*known, f"s{config.seed}"])
 
 
 def _lock(run):
@@ -167,6 +177,8 @@ def _undo(run):
                 path.unlink(missing_ok=True)
             for folder in folders:
                 folder.rmdir()
+            if Run(RUNS / LATEST).root == run.root:
+                (RUNS / LATEST).unlink()
 
 
 def versions() -> dict:

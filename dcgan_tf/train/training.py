@@ -17,7 +17,7 @@ from dcgan_tf.common.errors import (
 )
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.limits import counted
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, mark_latest
 from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
@@ -65,6 +65,7 @@ def run_training(request: Request) -> tuple[Run, int]:
         callbacks = build_callbacks(session, request.callbacks)
         if session.chief:
             run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
+            mark_latest(run)
             _draw_reals(session)
         resume = f"{typed('train')} {path_flag('--run', run.root)}"
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")

@@ -118,7 +118,7 @@ def test_what_contradicts_itself_is_refused_with_the_reason():
     for flags, message in (
         (["--r1", "1"], "--d-norm batch: r1 and r2"),
         (["--loss", "hinge", "--label-noise", "0.1"], "--loss hinge: has no targets"),
-        (["--lr-decay", "linear"], "--decay-images: got 0"),
+        (["--lr-decay", "linear", "--epochs", 2], "--decay-images: got 0"),
         (["--augment", "flip,rotate"], "--augment: got 'flip,rotate', expected some of flip"),
         (["--loss", "wgan"], "--loss: got 'wgan', expected one of non_saturating"),
     ):

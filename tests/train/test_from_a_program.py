@@ -98,7 +98,7 @@ def test_a_callback_may_end_it_and_the_run_goes_on_by_its_own_settings(here):
     config = dataclasses.replace(SMALL, checkpoint_every=9, epochs=9)
     stop = keras.callbacks.EarlyStopping("g_loss", mode="min", patience=0, min_delta=1e9)
     run = dcgan_tf.train(config, callbacks=[stop])
-    assert run.root.name == "0001-demo" and run.generator.is_file()
+    assert run.root.name == "0001-demo-s0" and run.generator.is_file()
     assert [path.name for path in run.checkpoints.glob("*.npz")] == ["step_00000004.npz"]
     assert dcgan_tf.train(run=run.root, callbacks=[stop]).root == run.root
 
