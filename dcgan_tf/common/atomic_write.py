@@ -22,11 +22,6 @@ _WAITS = (0.05, 0.1, 0.2, 0.3, 0.5)  # seconds between the attempts to replace a
 _swept = set()  # folders in which this process has deleted what dead writers left
 
 
-def is_temporary_for(path: Path, name: str) -> bool:
-    """Whether a file is what a killed program left of `name`; older versions had no token."""
-    return re.fullmatch(rf"\.writing-({_TOKEN}-)?{re.escape(name)}", path.name) is not None
-
-
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     """Write a file whole or not at all: yield a temporary path in its folder, then move it there.

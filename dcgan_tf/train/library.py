@@ -30,7 +30,7 @@ def train(
     Args:
         config: the settings; None takes those of an existing `run`.
         data: as `config.data`: a folder or a zip of images, tfds or kaggle.
-        run: the run directory, new or existing; None makes runs/NNNN-DATASET.
+        run: the run directory, new or existing; None makes a numbered one in runs/.
         loss: an object as losses.py describes, or "module:Name".
         networks: (generator, discriminator), or a function that returns them, which several
             devices need. The config's image_size and channels must be theirs.
@@ -59,7 +59,8 @@ def train(
     if not isinstance(config, Config):
         got = f"got {limits.shown(config)}, expected a Config, or none and a run to resume"
         raise UserError(got, param="config")
-    if not all(hasattr(type(each), "set_params") for each in callbacks):
+    listed = callbacks if isinstance(callbacks, Sequence) else [None]
+    if not all(hasattr(type(each), "set_params") for each in listed):
         got = f"got {limits.shown(callbacks)}, expected a list of keras.callbacks.Callback"
         raise UserError(got, param="callbacks")
     given = {"loss": loss, "networks": networks}

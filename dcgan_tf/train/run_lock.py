@@ -15,7 +15,7 @@ from pathlib import Path
 
 import filelock
 
-from dcgan_tf.common.atomic_write import is_temporary_for, write_text
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.config import Config, bound_fields, changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.datasets import FETCHED
@@ -45,14 +45,14 @@ def check_run(run: Run, config: Config):
                 "config.toml, to resume it, or choose another directory",
                 flag=_flag(run),
             )
-    elif run.root.is_dir():
-        ours = {run.lock, *_left_of(run.config)}  # of a run killed before it had a config.toml
-        if names := sorted(path.name for path in run.root.iterdir() if path not in ours):
-            raise UserError(
-                f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
-                "choose an empty or new directory",
-                flag=_flag(run),
-            )
+        return
+    inside = sorted(path.name for path in run.root.iterdir()) if run.root.is_dir() else []
+    if names := [name for name in inside if not name.startswith(".")]:
+        raise UserError(
+            f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
+            "choose an empty or new directory",
+            flag=_flag(run),
+        )
 
 
 def _trained_with(run: Run) -> Config:
@@ -70,12 +70,6 @@ def _trained_with(run: Run) -> Config:
 
 def _flag(run):
     return f"--run {run.root}"
-
-
-def _left_of(*paths: Path) -> list[Path]:
-    """What killed writers of these files in a run's directory left."""
-    inside = paths[0].parent.iterdir()
-    return [left for left in inside if any(is_temporary_for(left, path.name) for path in paths)]
 
 
 def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()):
@@ -166,17 +160,12 @@ def _undo(run):
 
     So what was trained stays, whatever ends the training, and so do files of other programs.
     """
-    files = [run.lock, run.config, run.versions, run.log]
-    folders = [folder for folder in run.folders() if folder.is_dir()]
-    files += run.tensorboard.glob("events.out.tfevents.*")
+    made = {run.lock, run.config, run.versions, run.log, *run.folders()}
+    made |= set(run.tensorboard.glob("events.out.tfevents.*"))
     with contextlib.suppress(OSError):  # the error that led here is the one to tell
-        files += _left_of(run.config, run.versions)
-        inside = [path for folder in (run.root, *folders) for path in folder.iterdir()]
-        if set(inside) <= {*files, *folders}:
-            for path in files[::-1]:  # the lock last
-                path.unlink(missing_ok=True)
-            for folder in folders:
-                folder.rmdir()
+        if set(run.root.rglob("*")) <= made:
+            for path in sorted(made, reverse=True):  # what is in a folder before it; the lock last
+                path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
             if Run(RUNS / LATEST).root == run.root:
                 (RUNS / LATEST).unlink()
 

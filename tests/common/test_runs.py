@@ -96,15 +96,14 @@ def test_check_refuses_a_file(tmp_path):
         run_lock.check_run(Run(tmp_path / "a"), resolved())
 
 
-@pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
+@pytest.mark.parametrize("name", ["photo.jpg", "checkpoints"])
 def test_check_refuses_a_directory_that_is_no_run(name, tmp_path):
-    """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no config.toml"):
         run_lock.check_run(Run(tmp_path), resolved())
 
 
-@pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml"])
+@pytest.mark.parametrize("left", [None, ".lock", ".writing-config.toml", ".DS_Store"])
 def test_check_accepts_a_new_an_empty_and_a_just_killed_directory(left, tmp_path):
     run_lock.check_run(Run(tmp_path / "new"), resolved())
     if left:

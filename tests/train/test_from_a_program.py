@@ -109,6 +109,7 @@ def test_a_callback_may_end_it_and_the_run_goes_on_by_its_own_settings(here):
         ({}, "config: got None, expected a Config, or none and a run to resume"),
         ({"config": {"epochs": 1}}, "config: got {'epochs': 1}, expected a Config"),
         ({"config": SMALL, "run": 5}, "got 5, expected the path of a run"),
+        ({"config": SMALL, "callbacks": keras.callbacks.Callback()}, "callbacks: got <keras"),
         ({"config": SMALL, "callbacks": [5]}, "callbacks: got [5], expected a list of keras"),
         ({"config": SMALL, "loss": 5}, "loss: got int, expected an object with the methods"),
     ],
