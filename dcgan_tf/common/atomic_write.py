@@ -20,11 +20,6 @@ _HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # what a viewer or a virus sca
 _swept = set()  # folders in which this process has deleted what dead writers left
 
 
-def is_temporary_for(path: Path, name: str) -> bool:
-    """Whether a file is what a killed program left of `name`."""
-    return re.fullmatch(rf"\.writing-{_TOKEN}-{re.escape(name)}", path.name) is not None
-
-
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     """Write a file whole or not at all: yield a temporary path in its folder, then move it there.

@@ -42,6 +42,11 @@ class Journal:
         """Number of epochs done."""
         return self.step // self.steps_per_epoch
 
+    @property
+    def done_in_epoch(self) -> int:
+        """Number of steps done in an epoch that is not finished."""
+        return self.step % self.steps_per_epoch if self.steps_per_epoch else 0
+
 
 def variables(model) -> dict:
     """Name every variable that the rest of a training depends on."""

@@ -4,8 +4,10 @@ The defaults are the reference recipe, `configs/celeba.toml`, except `subset`: a
 file (config_file.py) and flags (train/command.py) override them.
 """
 
+import math
 import numbers
 import os
+import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -21,7 +23,7 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/au
 
 # What a resumed run may change, because it decides no weights.
 _MAY_CHANGE = {
-    *("data", "packs", "epochs", "strategy", "jit", "sample_every", "sample_count"),
+    *("data", "packs", "epochs", "images", "strategy", "jit", "sample_every", "sample_count"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
@@ -52,6 +54,9 @@ def _option(
     return field(default=default, metadata={"help": help} | bounds)
 
 
+EPOCHS = 200  # where neither epochs nor images is given
+
+
 @dataclass(frozen=True)
 class Config:
     """The settings of one training; `python train.py --help` describes each field.
@@ -74,7 +79,12 @@ class Config:
         "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
     )
     subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)")
-    epochs: int = _option(200, "passes over the training images", 1)
+    epochs: int = _option(
+        0, "passes over the training images; 200 unless images is given instead", 1
+    )
+    images: int = _option(
+        0, "training length in images, repeated ones counted, such as 200k (0: epochs decides)"
+    )
     batch_size: int = _option(32, "images per step, over all devices together", 2, 65_536)
     width: float = _option(
         1.0, "factor on the channel counts of G and D, not on latent_dim", 1e-6, WIDTH
@@ -166,7 +176,7 @@ class Config:
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
     decay_images: int = _option(
-        0, "images over which lr_decay and penalty_end take effect (0: off)"
+        0, "images over which lr_decay and penalty_end take effect (0: images, or off)"
     )
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
@@ -243,8 +253,13 @@ class Config:
     def _check_fields(self):
         for name in FIELDS:
             value = _plain(getattr(self, name))
-            check_value(name, value)
+            if name != "epochs" or value != 0:
+                check_value(name, value)
             object.__setattr__(self, name, value)
+        if self.epochs == self.images == 0:
+            object.__setattr__(self, "epochs", EPOCHS)
+        if self.decay_images == 0 and (self.lr_decay != "none" or self.penalty_end < 1):
+            object.__setattr__(self, "decay_images", self.images)
         crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
         object.__setattr__(self, "crop", check_crop(crop))
 
@@ -257,6 +272,10 @@ class Config:
     def g_doublings(self) -> int:
         """Number of transposed convolutions that double the side."""
         return len(self.g_channels) + (self.g_output == "transposed")
+
+    def epochs_of(self, images: int) -> int:
+        """The number of epochs of so many images each."""
+        return self.epochs or max(1, math.ceil(self.images / images))
 
     @property
     def crop_box(self) -> tuple[int, ...] | None:
@@ -333,6 +352,20 @@ def _may_be_a_name(text):
     return "\0" not in text and text.encode("utf-8", "replace").decode() == text
 
 
+def parse_count(text: str) -> int:
+    """Read a whole number such as 220000, 220_000, 220k or 1.5M; ValueError for anything else."""
+    if match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([kM])", text.strip()):
+        return round(float(match[1]) * {"k": 1_000, "M": 1_000_000}[match[2]])
+    return int(text)
+
+
+def merge_settings(base: dict, changes: dict) -> dict:
+    """`base` with `changes`, in which epochs replaces images and the other way around."""
+    lengths = {"epochs", "images"}
+    replaced = lengths if lengths & changes.keys() else set()
+    return {name: value for name, value in base.items() if name not in replaced} | changes
+
+
 def expected(name: str) -> str:
     """What field `name` takes, in words."""
     spec = FIELDS[name]
@@ -351,6 +384,12 @@ def expected(name: str) -> str:
 
 def _check_together(config):
     """Raise UserError for settings that do not fit each other."""
+    if config.epochs and config.images:
+        raise UserError(
+            f"got {config.images} and epochs {config.epochs}; give one of them and leave out the "
+            "other, or set it to 0",
+            param="images",
+        )
     if not config.networks:
         _check_sizes(config)
     kinds = config.augment_kinds

@@ -5,7 +5,7 @@ import tomllib
 from dataclasses import replace
 from pathlib import Path
 
-from dcgan_tf.common.config import FIELDS, Config, check_value, groups
+from dcgan_tf.common.config import FIELDS, Config, check_value, groups, merge_settings
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import BadFile, read_file
 from dcgan_tf.common.pretrained import PREFIX
@@ -24,6 +24,7 @@ def to_toml(config: Config) -> str:
         lines = (
             f"{name} = {_toml_value(getattr(config, name))}  # {FIELDS[name].metadata['help']}\n"
             for name in members
+            if name not in ("epochs", "images") or getattr(config, name)  # the one that decides
         )
         blocks.append(f"# {heading}\n" + "".join(lines))
     return "\n".join(blocks)
@@ -62,7 +63,7 @@ def load_recipe(name: str | Path, **changes) -> Config:
     """
     for key in changes.keys() - FIELDS.keys():
         raise UserError(unknown("setting", key, FIELDS))
-    return Config(**read_table(find_config(name)) | changes)
+    return Config(**merge_settings(read_table(find_config(name)), changes))
 
 
 def read_config(path: str | Path) -> Config:

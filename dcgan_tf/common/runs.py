@@ -1,5 +1,6 @@
 """The run directory: every path in it, and the runs that there are."""
 
+import contextlib
 import logging
 import os
 import re
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
+LATEST = "latest"  # in RUNS a link to the run that was trained last, or a file with its name
 
 
 class Run:
@@ -28,7 +30,7 @@ class Run:
     def __init__(self, root: str | os.PathLike):
         if not isinstance(root, (str, os.PathLike)):
             raise UserError(f"got {limits.shown(root)}, expected the path of a run or a file")
-        self.root = Path(root)
+        self.root = _follow_latest(Path(root))
         self.config = self.root / "config.toml"
         self.versions = self.root / "versions.json"
         self.log = self.root / "log.txt"
@@ -63,6 +65,32 @@ class Run:
     def folders(self) -> list[Path]:
         """Every folder that a run may hold."""
         return [self.samples, self.checkpoints, self.tensorboard, self.best_score.parent]
+
+
+def _follow_latest(root: Path) -> Path:
+    """Replace runs/latest by the run that it leads to."""
+    if root.name != LATEST:
+        return root
+    try:  # a folder of that name is none of ours
+        name = os.readlink(root) if root.is_symlink() else root.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
+        return root
+    return root.parent / name
+
+
+def mark_latest(run: Run):
+    """Make runs/latest lead to a run in that folder."""
+    folder, name = run.root.parent, run.root.name
+    if folder != RUNS or name == LATEST:
+        return
+    fresh = folder / f".{LATEST}-{os.getpid()}"
+    with contextlib.suppress(OSError):  # a folder of that name; training does without
+        try:
+            fresh.symlink_to(name, target_is_directory=True)
+        except OSError:  # on Windows, without a privilege
+            fresh.write_text(f"{name}\n", encoding="utf-8")
+        fresh.replace(folder / LATEST)
+    fresh.unlink(missing_ok=True)
 
 
 def sample_file(folder: Path, epoch: int) -> Path:
@@ -179,4 +207,5 @@ def newest() -> Run:
 
 
 def _entries(folder):
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in entries if path.name != LATEST]

@@ -18,7 +18,7 @@ BATCH = 256
 
 def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
     """Generate images of the seeds seed * count ... (seed + 1) * count - 1; UserError if none."""
-    there_are = limits.SEED + 1
+    there_are = 2**32  # seeds of numpy.random.RandomState
     if (seed + 1) * count > there_are:
         largest = there_are // count - 1
         raise UserError(f"--seed {seed}: expected {largest:,} at most for {count:,} images")

@@ -150,7 +150,8 @@ def _data(config: Config):
 
 
 def _training(config: Config, seen):
-    done = f"asked for {counted(config.epochs, 'epoch')}"
+    length = (config.images, "image") if config.images else (config.epochs, "epoch")
+    done = f"asked for {counted(*length)}"
     if seen:
         done = f"{counted(seen['epoch'], 'epoch')}, {counted(seen['images_seen'], 'image')}"
     ema = "" if config.average == "none" else "; the weights are an EMA of G's"

@@ -43,17 +43,19 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
     recipe, rows = _settings(files, config, versions)
     best = _best(files)
     done = max(drawn["epochs"]["epoch"], default=0)
+    each = max(drawn["epochs"]["images_seen"], default=0) // max(done, 1)
+    planned = config.epochs_of(each or config.images) if config else 0
     return files, drawn | {
         "name": printable(run.root.resolve().name),
         "folder": printable(run.root.resolve()),
-        "planned": config.epochs if config else None,
+        "planned": planned or None,
         "settings": rows,
         "scores": _scores(files, SCORES // runs),
         "best": best,
         "memorisation": _memorisation(files),
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        "commands": _commands(run, done, config, recipe, rows, best),
+        "commands": _commands(run, done, planned, config, recipe, rows, best),
         "missing": _missing(run, config),
     }
 
@@ -183,11 +185,11 @@ def _warnings(files):
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, config, recipe, settings, best):
+def _commands(run, done, planned, config, recipe, settings, best):
     """Pairs [purpose, command]: how to go on."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     evaluate, start = f"{typed('evaluate')} {named}", path_flag("--init-from", run.root)
-    more = f" --epochs {2 * done}" if done and done >= (config.epochs if config else 0) else ""
+    more = f" --epochs {2 * done}" if done and done >= planned else ""
     # The flags for the same images, where the recipe has others.
     rows = [row for group in settings.get("groups", []) for row in group["rows"]]
     other = {row["name"] for row in rows if row["recipe"] is not None}

@@ -43,36 +43,25 @@ def read(path: Path) -> list[Change]:
     """
     tables = read_toml(path).get("changes", [])
     try:
-        found = [Change(**table) for table in tables]
-        others = {str(change.setting) for change in found} - {*MIDWAY}
-        counts = [n for change in found for n in (change.step, change.epoch)]
-        if not others and not all(type(n) is int and n >= 0 for n in counts):
-            raise TypeError
-    except TypeError:
-        names = ", ".join(field.name for field in dataclasses.fields(Change))
-        raise UserError(
-            f"{path}: changes: got {str(tables)[:100]}, expected tables with {names}; mend the file"
-        ) from None
+        found = sorted((Change(**table) for table in tables), key=lambda change: change.step)
+        others = {change.setting for change in found} - {*MIDWAY}
+        for change in found if not others else ():
+            check_value(change.setting, change.old)
+            check_value(change.setting, change.new)
+    except (TypeError, UserError) as error:
+        raise UserError(f"{path}: changes: {error}; mend the file") from None
     if others:
         raise UserError(
             f"{path}: changes: this run changed its {', '.join(sorted(others))[:100]}, and only "
             f"{' and '.join(MIDWAY)} may change in a run; start a new one with --init-from"
         )
-    try:
-        for change in found:
-            check_value(change.setting, change.old)
-            check_value(change.setting, change.new)
-    except UserError as error:
-        raise UserError(f"{path}: changes: {error}; mend the file") from None
-    return sorted(found, key=lambda change: change.step)
+    return found
 
 
 def collect(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
     """The changes of a run that resumes with the settings `wanted`, the new ones among them.
 
-    Args:
-        path: the run's config.toml; none yet, or one with older changes.
-        step, epoch: how many are done.
+    `path` is the run's config.toml, which need not be there yet; `step` and `epoch` are done.
     """
     if not path.is_file():
         return []

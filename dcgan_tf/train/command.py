@@ -9,7 +9,16 @@ from typing import Any
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, at_home
-from dcgan_tf.common.config import FIELDS, Config, check_value, expected, flag, groups
+from dcgan_tf.common.config import (
+    FIELDS,
+    Config,
+    check_value,
+    expected,
+    flag,
+    groups,
+    merge_settings,
+    parse_count,
+)
 from dcgan_tf.common.config_file import find_config, names, read_config, read_table
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
@@ -64,7 +73,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
     for name in ("data", "packs", "init_from"):
         if flags.get(name) == "":
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
-    settings = base | flags
+    settings = merge_settings(base, flags)
     settings |= {n: _at_home(flag(n), settings[n]) for n in PATHS if n in settings}
     if flags.get("inception"):
         check_file(Path(settings["inception"]), "--inception", ".tgz or .npz")
@@ -119,7 +128,7 @@ def _parser() -> Parser:
 def _run_dir(text) -> Path:
     if not text or "\0" in text:
         raise UserError(f"--run: got {limits.shown(text)}, expected a directory, existing or new")
-    return Path(_at_home("--run", text))
+    return Run(_at_home("--run", text)).root
 
 
 def _at_home(flag, text) -> str:
@@ -166,7 +175,7 @@ def _parse(name, text) -> Any:
         if kind == tuple[int, ...]:
             value = tuple(int(part) for part in text.split(","))
         else:
-            value = kind(text)
+            value = parse_count(text) if kind is int else kind(text)
     except ValueError:
         raise UserError(
             f"got {limits.shown(text)}, expected {expected(name)}", param=name

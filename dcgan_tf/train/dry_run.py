@@ -16,7 +16,6 @@ from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import duration
-from dcgan_tf.data.pipeline import steps_per_epoch
 from dcgan_tf.data.places import find
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.models import xla
@@ -25,7 +24,8 @@ from dcgan_tf.models.parts import build_networks
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
-from dcgan_tf.train.images import check_count, open_images, warn_of_few
+from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
+from dcgan_tf.train.run_lock import name_run
 from dcgan_tf.train.session import share_batches
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,8 @@ def print_plan(request: Request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
-    print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{request.config_name}'}")
+    new = f"a new directory runs/NNNN-{name_run(request.config_name, config)}"
+    print(f"run:      {request.run_dir or new}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
     print(f"images:   {look_for_images(request)[1]}")
 
@@ -66,10 +67,10 @@ def look_for_images(request: Request) -> tuple[int, str]:
     check_count(config, count, source.where, new)
     if new:
         warn_of_few(config, count)
-    steps = steps_per_epoch(count, config.batch_size)
+    steps = plan_epoch(config, count)
     return count, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
-        f"{steps:,} an epoch, {steps * config.epochs:,} in all"
+        f"{steps:,} an epoch, {steps * config.epochs_of(steps * config.batch_size):,} in all"
     )
 
 
@@ -91,10 +92,11 @@ def measure_speed(request: Request):
     speed = STEPS * config.batch_size / seconds
     log.info(f"{'speed:':<11}{speed:,.1f} images/s; the first steps took {first:.0f} s")
     if count:
-        epoch = steps_per_epoch(count, config.batch_size) * seconds / STEPS
+        steps = plan_epoch(config, count)
+        epoch, epochs = steps * seconds / STEPS, config.epochs_of(steps * config.batch_size)
         log.info(
-            f"{'an epoch:':<11}{duration(epoch)}; {config.epochs:,} of them "
-            f"{duration(epoch * config.epochs)}, and what samples, scores and checkpoints take"
+            f"{'an epoch:':<11}{duration(epoch)}; {epochs:,} of them "
+            f"{duration(epoch * epochs)}, and what samples, scores and checkpoints take"
         )
 
 

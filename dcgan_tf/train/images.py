@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import read_journal
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.config import Config, flag
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
@@ -15,8 +15,9 @@ from dcgan_tf.data.places import FEWEST, check_batch, find
 
 log = logging.getLogger(__name__)
 
-FEW = 1_000  # D knows fewer by heart before G is good
+FEW = 1_000  # D memorizes fewer before G is good
 ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes make faces
+EPOCH = 2_000, 10_000  # images of an epoch at least and at most, where images decides the length
 
 
 def find_images(request):
@@ -26,7 +27,7 @@ def find_images(request):
     Raises:
         UserError: no images, too few, or fewer than a batch. A dry run goes on without any.
     """
-    if _is_finished(request):
+    if is_finished(request):
         return request
     try:
         if request.config.data in FETCHED:
@@ -60,9 +61,13 @@ def open_images(request) -> tuple:
     return config, open_pictures(config, trained_on, "data" in request.named), not trained_on
 
 
-def _is_finished(request):
+def is_finished(request) -> bool:
+    """Whether a request's run has all that it asks for."""
     journal = read_journal(Run(request.run_dir)) if request.run_dir else {}
-    return journal and journal["step"] >= request.config.epochs * journal["steps_per_epoch"]
+    if not journal:
+        return False
+    steps = journal["steps_per_epoch"]
+    return journal["step"] >= steps * request.config.epochs_of(steps * request.config.batch_size)
 
 
 def check_count(config: Config, count: int, where: object, new: bool) -> None:
@@ -73,30 +78,37 @@ def check_count(config: Config, count: int, where: object, new: bool) -> None:
     check_batch(count, "--batch-size", config.batch_size)
 
 
+def plan_epoch(config: Config, count: int) -> int:
+    """The steps of an epoch of a new training on `count` images.
+
+    It is a pass over the images. Where the length of the training is in images, it is 2,000 to
+    10,000 of them, so that lines, samples, scores and checkpoints come at the same distance
+    whatever the size of the data, and about one pass between that.
+    """
+    steps = count // config.batch_size
+    if not config.images:
+        return steps
+    total = math.ceil(config.images / config.batch_size)
+    each = min(max(steps * config.batch_size, EPOCH[0]), EPOCH[1]) / config.batch_size
+    return math.ceil(total / max(round(total / each), 1))
+
+
 def warn_of_few(config: Config, count: int) -> None:
     """Warn where the images, or those that will be seen, are too few for what is asked for."""
-    planned = count // config.batch_size * config.batch_size * config.epochs
+    epoch = plan_epoch(config, count) * config.batch_size
+    planned = config.epochs_of(epoch) * epoch
     if count < FEW:
+        flags = [] if config.augment else ["--augment shift,colour,cutout"]
+        flags += ["--images 40k"] * (planned < ENOUGH_SEEN)
         log.warning(
-            f"{counted(count, 'image')}: D knows fewer than {FEW:,} by heart soon, and G may copy "
-            f"them; add images{_advice(config, count, planned)}"
+            f"{counted(count, 'image')}: D soon memorizes fewer than {FEW:,}, and G may copy "
+            f"them; add images{', or try ' + ' '.join(flags) if flags else ''}"
         )
     falls = config.lr_decay != "none" or config.penalty_end < 1
     for name, has_effect in (("decay_images", falls), ("augment_ramp", config.augment)):
         wanted = getattr(config, name)
         if has_effect and planned < 0.9 * wanted:
             log.warning(
-                f"--{name.replace('_', '-')} {wanted}: {planned / wanted:.0%} of them are seen in "
-                f"{counted(config.epochs, 'epoch')} ({planned:,} images); use {planned}, "
-                f"or --epochs {math.ceil(wanted * config.epochs / planned)}"
+                f"{flag(name)} {wanted}: the training ends after {planned:,} images, "
+                f"{planned / wanted:.0%} of them; use {planned}, or --images {wanted}"
             )
-
-
-def _advice(config, count, planned) -> str:
-    """Flags with which few images are seen often enough."""
-    flags = [] if config.augment else ["--augment shift,colour,cutout"]
-    if planned < ENOUGH_SEEN:
-        batch = min(config.batch_size, 8)
-        flags += [f"--batch-size {batch}"] * (batch < config.batch_size)
-        flags += [f"--epochs {math.ceil(ENOUGH_SEEN / (count // batch * batch))}"]
-    return f", or try {' '.join(flags)}" if flags else ""

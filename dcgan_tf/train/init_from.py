@@ -1,6 +1,5 @@
 """Networks named by `--init-from`, their shape and their weights."""
 
-import itertools
 import logging
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pretrained import PREFIX, run_named
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.chain import chain_of
 
 log = logging.getLogger(__name__)
 
@@ -79,64 +77,33 @@ def warm_start(config: Config, model):
     for (network, names), path in zip(networks, init_files(config.init_from), strict=True):
         trained = load_network(path, "--init-from", names)
         check_same(network, trained, f"--init-from {path}")
-        network.set_weights(trained.get_weights())
     if model.ema_generator:
         model.ema_generator.set_weights(model.generator.get_weights())
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
 
 
-# Parts of a layer's config that do not decide what it computes from its weights, or are shapes.
-_BESIDE = {
-    *("name", "trainable", "dtype", "seed", "axis", "momentum", "synchronized", "use_bias"),
-    *("filters", "units", "beta_initializer", "gamma_initializer"),
-    *("moving_mean_initializer", "moving_variance_initializer"),
-    *(
-        f"{part}_{kind}"
-        for part in ("kernel", "bias", "activity", "beta", "gamma")
-        for kind in ("initializer", "regularizer", "constraint")
-    ),
-}
-_ONLY_TRAINED = ("Dropout", "Identity")
-
-
 def check_same(network, trained, where: str):
     """Refuse weights of a trained network, named by `where`, that computes something else of them.
 
+    `network` has the weights afterwards. Both are asked for the same four inputs: precisions may
+    differ, activations, slopes and normalization may not.
+
     Raises:
-        UserError: other shapes, or the first layer that differs and both its values.
+        UserError: other shapes or other outputs.
     """
-    shapes = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
-    steps = [_steps(n) for n in (network, trained)]
-    advice = "give it the settings that it was trained with, or its run's directory"
-    if shapes[0] != shapes[1]:
+    import numpy as np  # --help need not wait for it
+
+    message, kinds = "", [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
+    if kinds[0] != kinds[1] or network.input_shape != trained.input_shape:
         message = f"not of the shape of this config's {network.name}"
     else:
-        pairs = itertools.zip_longest(*steps, fillvalue=("its end", {"kind": "nothing more"}))
-        message = next(filter(None, itertools.starmap(_difference, pairs)), "")
+        network.set_weights(trained.get_weights())
+        inputs = np.random.default_rng(0).normal(size=(4, *network.input_shape[1:]))
+        own, theirs = (np.asarray(n(inputs.astype("float32")), float) for n in (network, trained))
+        exact = all(n.compute_dtype in ("float32", "float64") for n in (network, trained))
+        most = (0.02 if exact else 0.1) * theirs.std()  # an untrained G hardly leaves gray
+        if own.shape != theirs.shape or np.abs(own - theirs).mean() > most:
+            message = f"computes something else than this config's {network.name}"
     if message:
+        advice = "give it the settings that it was trained with, or its run's directory"
         raise UserError(f"{message}; {advice}", flag=where)
-
-
-def _difference(own, theirs) -> str:
-    """What differs between two steps of networks, "" where they are the same."""
-    (name, wanted), (other, found) = own, theirs
-    for key in dict.fromkeys(("kind", *wanted, *found)):
-        if wanted.get(key) != found.get(key):
-            words = f"{key} of its layer {other!r} is {found.get(key)}"
-            return f"{words}, that of this config's {name!r} is {wanted.get(key)}"
-    return ""
-
-
-def _steps(network) -> list[tuple[str, dict]]:
-    """(layer's name, what it computes), an activation as a step of its own."""
-    found = []
-    for layer in chain_of(network) or network.layers:
-        config = {k: v for k, v in layer.get_config().items() if k not in _BESIDE}
-        activation, kind = config.pop("activation", "linear"), type(layer).__name__
-        if kind == "ReLU" and set(config.values()) <= {None, 0.0}:
-            activation, kind = "relu", "Activation"
-        if kind not in ("Activation", *_ONLY_TRAINED):
-            found.append((layer.name, {"kind": kind, **config}))
-        if activation != "linear":
-            found.append((layer.name, {"kind": activation}))
-    return found

@@ -30,7 +30,7 @@ def train(
     Args:
         config: the settings; None takes those of an existing `run`.
         data: as `config.data`: a folder or a zip of images, tfds or kaggle.
-        run: the run directory, new or existing; None makes runs/NNNN-DATASET.
+        run: the run directory, new or existing; None makes a numbered one in runs/.
         loss: an object as losses.py describes, or "module:Name".
         networks: (generator, discriminator), or a function that returns them, which several
             devices need. The config's image_size and channels must be theirs.

@@ -5,6 +5,7 @@ import datetime
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,37 +15,39 @@ from pathlib import Path
 
 import filelock
 
-from dcgan_tf.common.atomic_write import is_temporary_for, write_text
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.config import Config, bound_fields, changed_fields
 from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import IN_USE, UserError
-from dcgan_tf.common.files import lock_at, lock_for, make_directory, next_directory
+from dcgan_tf.common.files import check_way, lock_at, make_directory, next_directory
 from dcgan_tf.common.log import hush, kept_in
-from dcgan_tf.common.runs import RUNS, Run, has_checkpoint
+from dcgan_tf.common.runs import LATEST, RUNS, Run, has_checkpoint
 from dcgan_tf.train import changes
 
 
 def check_run(run: Run, config: Config):
     """Raise UserError if training cannot write its files to `run`, or if it has other settings."""
-    name = str(run.root)
-    if "\0" in name or name != name.encode("utf-8", "ignore").decode():
-        raise UserError("not a name in UTF-8 without null bytes; choose one", flag=_flag(run))
-    if os.path.lexists(run.root) and not run.root.is_dir():
-        what = _what_is(run.root)
-        raise UserError(f"this is {what}, expected a directory or a new name", flag=_flag(run))
-    _check_places(run)
+    check_way(run.root, _flag(run))
+    folders = run.folders()
+    for path in [*folders, *run.files()]:
+        if os.path.lexists(path) and path.is_dir() != (path in folders):
+            raise UserError(f"{path}: in the way of what training writes there; move it away")
     if run.config.is_file():
         saved = _trained_with(run)
-        if changed := changed_fields(saved, config):
-            pairs = "; ".join(
-                f"{n} {getattr(saved, n)!r}, you asked for {getattr(config, n)!r}" for n in changed
-            )
+        pairs = [
+            f"{name} {getattr(saved, name)!r}, you asked for {getattr(config, name)!r}"
+            for name in changed_fields(saved, config)
+        ]
+        if pairs:
             raise UserError(
-                f"was trained with other settings ({pairs}); omit them, here or in its "
+                f"was trained with other settings ({'; '.join(pairs)}); omit them, here or in its "
                 "config.toml, to resume it, or choose another directory",
                 flag=_flag(run),
             )
-    elif run.root.is_dir() and (names := _foreign(run)):
+        return
+    inside = sorted(path.name for path in run.root.iterdir()) if run.root.is_dir() else []
+    if names := [name for name in inside if not name.startswith(".")]:
         raise UserError(
             f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
             "choose an empty or new directory",
@@ -69,42 +72,6 @@ def _flag(run):
     return f"--run {run.root}"
 
 
-def _foreign(run) -> list[str]:
-    """What there is in it except what a run killed at once, before config.toml, leaves."""
-    ours = {run.lock, *_left_of(run.config)}
-    return sorted(path.name for path in run.root.iterdir() if path not in ours)
-
-
-def _left_of(*paths: Path) -> list[Path]:
-    """What killed writers of these files in a run's directory left."""
-    inside = paths[0].parent.iterdir()
-    return [left for left in inside if any(is_temporary_for(left, path.name) for path in paths)]
-
-
-def _check_places(run: Run):
-    """Raise UserError where something else is in the place of what training will write.
-
-    It would be found at the end of an epoch, or much later.
-    """
-    locks = [run.lock, lock_for(run.evaluation)]
-    files = [*run.samples.glob("epoch_[0-9]*.png"), *run.checkpoints.glob("step_[0-9]*.npz")]
-    wanted = dict.fromkeys(run.folders(), "needs a folder")
-    wanted |= dict.fromkeys([*locks, *run.files(), *files], "writes a file")
-    for path, verb in wanted.items():
-        right = path.is_dir() if verb == "needs a folder" else path.is_file()
-        if os.path.lexists(path) and not right:
-            raise UserError(f"{path}: {_what_is(path)}, where training {verb}; move it away")
-    for path in locks:
-        if path.is_symlink():
-            raise UserError(f"{path}: a link, and no lock is written through one; move it away")
-
-
-def _what_is(path) -> str:
-    if not path.exists():
-        return "a link that leads nowhere"
-    return "a folder" if path.is_dir() else "a file" if path.is_file() else "a special file"
-
-
 def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()):
     """Write config.toml: when a run is made, and when it resumes with other settings."""
     write_text(run.config, to_toml(config) + changes.to_toml(changed))
@@ -112,32 +79,34 @@ def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()
 
 @contextlib.contextmanager
 def join(request) -> Iterator[Run]:
-    """The run directory for a worker that is not the chief: it reads there and writes nothing.
-
-    Raises:
-        UserError: no --run, without which the workers cannot know the chief's directory.
-    """
+    """The run directory for a worker that is not the chief: it reads there and writes nothing."""
     if not request.run_dir:
         raise UserError(
             "several workers need --run DIR, the same for all, on a disk that they share"
         )
-    run = Run(request.run_dir)  # its config is compared when all have met: devices.check_agreement
     hush()  # the chief speaks for all
-    yield run
+    yield Run(request.run_dir)  # devices.check_agreement compares its config when all have met
 
 
 @contextlib.contextmanager
 def claim(request) -> Iterator[Run]:
     """Own a run directory while the block runs: make it, or reopen it, and lock it.
 
-    It is that of the request (command.Request), or the next free `runs/0001-NAME`, and holds
-    config.toml and versions.json. A block that fails before anything was trained leaves nothing
-    behind of what was made.
+    It is that of the request (command.Request), or the next free `runs/0001-laptop-mugs-s0`, and
+    holds config.toml and versions.json. A block that fails before anything was trained leaves
+    nothing of what was made.
 
     Raises:
         UserError: a run with other settings (exit code 2), or a live owner (exit code 4).
     """
-    run, made = _open(request)
+    if request.run_dir:
+        run = Run(request.run_dir)
+        check_run(run, request.config)
+        made = make_directory(run.root, "--run")
+    else:
+        made = make_directory(RUNS, "--run")
+        run = Run(next_directory(RUNS, name_run(request.config_name, request.config), "--run"))
+        made.append(run.root)
     try:
         with _lock(run):
             fresh = not run.config.exists()
@@ -153,6 +122,14 @@ def claim(request) -> Iterator[Run]:
         for folder in reversed(made):  # goes only if it is empty
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def name_run(recipe: str, config: Config) -> str:
+    """The recipe, the data's name and the seed, in plain characters: laptop-mugs-s0."""
+    data = config.dataset if config.data in ("", *FETCHED) else Path(config.data).stem
+    parts = [re.sub(r"\W+", "-", part, flags=re.ASCII)[:30].strip("-") for part in (recipe, data)]
+    known = [part for part in dict.fromkeys(parts) if part not in ("", "folder")]
+    return "-".join([*known, f"s{config.seed}"])
 
 
 def _lock(run):
@@ -178,34 +155,19 @@ def _begin(run, config, fresh):
     run.checkpoints.mkdir(exist_ok=True)
 
 
-def _open(request) -> tuple[Run, list[Path]]:
-    """The directory to claim, and the directories that were made for it."""
-    if request.run_dir:
-        run = Run(request.run_dir)
-        check_run(run, request.config)
-        return run, make_directory(run.root, "--run")
-    made = make_directory(RUNS, "--run")
-    root = next_directory(RUNS, request.config_name, "--run")
-    return Run(root), [*made, root]
-
-
 def _undo(run):
     """Delete what was made before the first step, by exact names; nothing if there is more.
 
     So what was trained stays, whatever ends the training, and so do files of other programs.
     """
-    files = [run.lock, run.config, run.versions, run.log]
-    folders = [folder for folder in run.folders() if folder.is_dir()]
-    files += run.tensorboard.glob("events.out.tfevents.*")
+    made = {run.lock, run.config, run.versions, run.log, *run.folders()}
+    made |= set(run.tensorboard.glob("events.out.tfevents.*"))
     with contextlib.suppress(OSError):  # the error that led here is the one to tell
-        files += _left_of(run.config, run.versions)
-        inside = [path for folder in (run.root, *folders) for path in folder.iterdir()]
-        if not set(inside) <= {*files, *folders}:
-            return
-        for path in files[::-1]:  # the lock last
-            path.unlink(missing_ok=True)
-        for folder in folders:
-            folder.rmdir()
+        if set(run.root.rglob("*")) <= made:
+            for path in sorted(made, reverse=True):  # what is in a folder before it; the lock last
+                path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+            if Run(RUNS / LATEST).root == run.root:
+                (RUNS / LATEST).unlink()
 
 
 def versions() -> dict:

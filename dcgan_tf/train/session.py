@@ -1,25 +1,24 @@
 """The state of one training, and Keras' fit on it."""
 
 import logging
-import shutil
 from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common import checkpoints, limits
+from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config, bound_fields, fixed_fields
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack, open_pack
-from dcgan_tf.data.pipeline import batches, steps_per_epoch
+from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train import changes, devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
-from dcgan_tf.train.images import check_count, open_images, warn_of_few
+from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
 from dcgan_tf.train.init_from import warm_start
 from dcgan_tf.train.signals import StopRequest
 
@@ -56,22 +55,26 @@ class Session:
         """Whether this process is the one that writes."""
         return self.number == 0
 
+    @property
+    def epochs(self) -> int:
+        """The number of epochs of the whole training."""
+        return self.config.epochs_of(self.journal.steps_per_epoch * self.config.batch_size)
+
     def fit(self, callbacks: list[keras.callbacks.Callback]):
         """Train from the journal's step to the last epoch.
 
         An epoch that was interrupted is finished first, in a fit of its own, for Keras can begin
         only at the start of an epoch.
         """
-        done = self.journal.step % self.journal.steps_per_epoch
-        if done:
-            self.fit_epochs(callbacks, self.journal.epoch + 1, done)
-        if self.journal.epoch < self.config.epochs and not self.model.stop_training:
-            self.fit_epochs(callbacks, self.config.epochs)
+        if self.journal.done_in_epoch:
+            self.fit_epochs(callbacks, self.journal.epoch + 1)
+        if self.journal.epoch < self.epochs and not self.model.stop_training:
+            self.fit_epochs(callbacks, self.epochs)
 
-    def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int, done: int = 0):
-        """Keras' fit up to epoch `last`; `done` steps of the first epoch are done already."""
-        steps = self.journal.steps_per_epoch - done
-        params = {"model": self.model, "verbose": 0, "epochs": last, "steps": steps}
+    def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int):
+        """Keras' fit up to epoch `last`, from the journal's step on."""
+        steps = self.journal.steps_per_epoch - self.journal.done_in_epoch
+        params = {"model": self.model, "verbose": 0, "epochs": self.epochs, "steps": steps}
         self.model.fit(
             share_batches(self.strategy, self.config, self.pack.pixels, self.journal.step),
             initial_epoch=self.journal.epoch,
@@ -117,7 +120,7 @@ def open_session(
 
     Raises:
         UserError: no data, other data than the checkpoint's, devices that are not there, networks
-            of another shape than `--init-from`'s, no room for a checkpoint, workers that differ.
+            of another shape than `--init-from`'s, workers that differ.
     """
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
@@ -129,8 +132,6 @@ def open_session(
         model = DCGAN.from_config(replace(config, init_from=""), **request.given)
     if not found:
         warm_start(config, model)
-    if number == 0:
-        _check_room(run, model)
     pack = open_pack(config, source)
     journal = _open_journal(config, pack, found)
     restored = found[0] if found else None
@@ -138,33 +139,18 @@ def open_session(
         run, config, stop, strategy, model, pack, journal, restored, planned, number, workers
     )
     session.meet(
-        config=f"{fixed_fields(config)}, {config.epochs} epochs, {planned}",
+        config=f"{fixed_fields(config)}, {config.epochs}, {config.images}, {planned}",
         images=journal.pixels_sha256,
         step=str(step),
     )
     if restored:
         checkpoints.restore(model, restored)
         log.info(f"resuming at step {step} (epochs done: {epoch})")
-        for change in planned:
-            if change.step >= step:
-                log.info(
-                    f"from step {change.step} (epochs done: {change.epoch}) on: "
-                    f"{change.setting} {change.old} -> {change.new}"
-                )
+        for new in (change for change in planned if change.step >= step):
+            at = f"from step {new.step} (epochs done: {new.epoch}) on"
+            log.info(f"{at}: {new.setting} {new.old} -> {new.new}")
     _record_computing(journal, devices.computing(strategy))
     return session
-
-
-def _check_room(run, model):
-    """Raise UserError where not even one checkpoint fits on the disk."""
-    size = sum(variable.numpy().nbytes for variable in checkpoints.variables(model).values())
-    free = shutil.disk_usage(run.root).free
-    if free < size:
-        raise UserError(
-            f"a checkpoint needs {limits.in_words(size)}, {limits.in_words(free)} are free; "
-            "free some or name another disk",
-            flag=f"--run {run.root}",
-        )
 
 
 def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
@@ -173,8 +159,7 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
     check_count(config, count, pack.where, new=not found)
     if not found:
         warn_of_few(config, count)
-        steps = steps_per_epoch(count, config.batch_size)
-        return Journal(steps, pixels_sha256, settings=bound_fields(config))
+        return Journal(plan_epoch(config, count), pixels_sha256, settings=bound_fields(config))
     journal = found[1]
     if journal.pixels_sha256 != pixels_sha256:
         raise UserError(
@@ -189,10 +174,9 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
 def _record_computing(journal, now):
     """Put into the journal what decides the bits; name what is not as it was."""
     before, journal.computing = journal.computing, now
-    changed = [name for name in now if before.get(name, now[name]) != now[name]]
-    if changed:
-        pairs = "; ".join(f"{name} {before[name]} -> {now[name]}" for name in changed)
+    pairs = [f"{n} {before[n]} -> {now[n]}" for n in now if before.get(n, now[n]) != now[n]]
+    if pairs:
         log.warning(
-            f"not computed as before ({pairs}); "
+            f"not computed as before ({'; '.join(pairs)}); "
             "from here on the bits may differ from those of an uninterrupted run"
         )

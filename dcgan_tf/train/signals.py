@@ -26,12 +26,10 @@ class StopRequest:
 
     Attributes:
         signum: the signal that came, None before.
-        agreed: whether all workers know of it (set by StepCounter).
     """
 
     def __init__(self):
         self.signum: int | None = None
-        self.agreed = False
         self._deferring = False
         self._before = {}
 
@@ -51,14 +49,9 @@ class StopRequest:
             signal.signal(signum, handler)
 
     def defer(self):
-        """From now on the first signal waits for `raise_if_agreed`."""
+        """From now on the first signal waits until all is saved."""
         self._deferring = True
         self._install()  # TensorFlow's multi-worker set-up has put its own handler for SIGTERM
-
-    def raise_if_agreed(self):
-        """Raise Interrupted if all workers know that one of them was asked to stop."""
-        if self.agreed:
-            raise Interrupted(self.signum or signal.SIGTERM)
 
     def _handle(self, signum, frame):
         if not self._deferring:

@@ -17,13 +17,14 @@ from dcgan_tf.common.errors import (
 )
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.limits import counted
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, mark_latest
 from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
 from dcgan_tf.train.build import build_callbacks, redraw
 from dcgan_tf.train.callbacks.base import attempt
 from dcgan_tf.train.command import Request
+from dcgan_tf.train.images import is_finished
 from dcgan_tf.train.session import Session, open_session
 from dcgan_tf.train.signals import StopRequest
 
@@ -53,9 +54,10 @@ def run_training(request: Request) -> tuple[Run, int]:
     own = run_lock.claim(request) if worker[0] == 0 else run_lock.join(request)
     with StopRequest() as stop, own as run:
         found = checkpoints.read_newest(run.checkpoints)
-        if found and found[1].epoch >= request.config.epochs:
+        if found and is_finished(request):
             done = counted(found[1].epoch, "epoch")
-            log.info(f"{run.root} is finished: {done}. A larger --epochs extends it.")
+            length = "--images" if request.config.images else "--epochs"
+            log.info(f"{run.root} is finished: {done}. A larger {length} extends it.")
             if worker[0] == 0:
                 _complete(run, request, found[1])
             return run, 0
@@ -63,6 +65,7 @@ def run_training(request: Request) -> tuple[Run, int]:
         callbacks = build_callbacks(session, request.callbacks)
         if session.chief:
             run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
+            mark_latest(run)
             _draw_reals(session)
         resume = f"{typed('train')} {path_flag('--run', run.root)}"
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")

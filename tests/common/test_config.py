@@ -33,6 +33,8 @@ FITTING = {
     "lr_decay": {"lr_decay": "cosine", "decay_images": 100},
     "penalty_end": {"penalty_end": 0.5, "decay_images": 100},
     "augment": {"augment": "shift,colour"},
+    "epochs": {"epochs": 7},
+    "images": {"images": 7},
 }
 
 
@@ -261,12 +263,13 @@ def test_crop_may_be_spaced_or_a_list(tmp_path):
 def test_a_resumed_run_may_change_only_what_changes_no_result(name):
     values = other_values(name)
     free = {
-        *("data", "packs", "epochs", "strategy", "jit", "sample_every", "sample_count"),
+        *("data", "packs", "epochs", "images", "strategy", "jit", "sample_every", "sample_count"),
         *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
         *("tensorboard", "score_every", "score_samples", "inception"),
         *MIDWAY,  # recorded with their steps
     }
-    changed = changed_fields(Config(), replace(Config(), **values))
+    start = Config(epochs=0, images=5) if name == "images" else Config()
+    changed = changed_fields(start, replace(start, **values))
     assert set(changed) == set(values) - free
 
 

@@ -54,7 +54,7 @@ def test_a_directory_that_is_no_run_is_refused(name, tmp_path):
     with pytest.raises(UserError, match="no config.toml"):
         run_lock.check_run(Run(tmp_path), resolved())
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="this is a file"):
+    with pytest.raises(UserError, match="is no folder"):
         run_lock.check_run(Run(tmp_path / "file"), resolved())
 
 
@@ -79,12 +79,12 @@ def test_a_resumed_run_keeps_its_settings_but_those_that_may_change(tmp_path):
 
 def test_claim_makes_a_numbered_run_with_config_and_versions(here):
     with run_lock.claim(request("--config", "demo", "--seed", 5)) as run:
-        assert run.root == Path("runs/0001-demo")
+        assert run.root == Path("runs/0001-demo-s5")
     assert read_config(run.config) == resolved("--config", "demo", "--seed", 5)
     versions = json.loads(run.versions.read_text())
     assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= set(versions)
     with run_lock.claim(request("--config", "demo")) as second:
-        assert second.root == Path("runs/0002-demo")
+        assert second.root == Path("runs/0002-demo-s0")
 
 
 def test_claim_refuses_a_live_owner_with_its_own_code(tmp_path):
@@ -121,6 +121,80 @@ def test_newest_is_the_run_whose_generator_was_written_last(here):
             path.write_bytes(b"")
             os.utime(path, (time, time))
     assert runs.newest().root.name == "0002-b"
+
+
+def test_a_run_s_name_tells_recipe_data_and_seed_in_plain_characters():
+    names = {
+        ("--config", "laptop", "--data", "own/mugs/", "--seed", "3"): "laptop-mugs-s3",
+        ("--dataset", "folder", "--data", "Tante Käthe's (2).zip"): "Tante-K-the-s-2-s0",
+        ("--data", "tfds"): "celeba-s0",
+        ("--config", "faces"): "faces-celeba-s0",
+    }
+    for argv, name in names.items():
+        wanted = request(*argv)
+        assert run_lock.name_run(wanted.config_name, wanted.config) == name
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("no privilege")
+
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+    for name in ("0001-laptop", "0002-demo-s0"):
+        with run_lock.claim(request("--run", f"runs/{name}")) as run:
+            runs.mark_latest(run)
+            run.generator.write_bytes(b"")
+    latest = here / "runs/latest"
+    assert latest.is_symlink() == links and Run("runs/latest").root == Path("runs/0002-demo-s0")
+    assert request("--run", "runs/latest").run_dir == Path("runs/0002-demo-s0")
+    names = {"0001-laptop", "0002-demo-s0", "latest"}
+    assert {path.name for path in latest.parent.iterdir()} == names
+    assert runs.newest().root.name == "0002-demo-s0"
+    with refused("there are runs/0001-laptop, runs/0002-demo-s0"):
+        runs.existing(Run("runs/nope"))
+    latest.unlink()
+    latest.mkdir()  # a person's own is left alone
+    runs.mark_latest(run)
+    assert latest.is_dir() and Run("runs/latest").root == Path("runs/latest")
+
+
+def test_a_run_s_name_tells_recipe_data_and_seed_in_plain_characters():
+    names = {
+        ("--config", "laptop", "--data", "own/mugs/", "--seed", "3"): "laptop-mugs-s3",
+        ("--dataset", "folder", "--data", "Tante Käthe's (2).zip"): "Tante-K-the-s-2-s0",
+        ("--data", "tfds"): "celeba-s0",
+        ("--config", "faces"): "faces-celeba-s0",
+    }
+    for argv, name in names.items():
+        wanted = request(*argv)
+        assert run_lock.name_run(wanted.config_name, wanted.config) == name
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise OSError("no privilege")
+
+    if not links:
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+    for name in ("0001-laptop", "0002-demo-s0"):
+        with run_lock.claim(request("--run", f"runs/{name}")) as run:
+            runs.mark_latest(run)
+            run.generator.write_bytes(b"")
+    latest = here / "runs/latest"
+    assert latest.is_symlink() == links and Run("runs/latest").root == Path("runs/0002-demo-s0")
+    assert request("--run", "runs/latest").run_dir == Path("runs/0002-demo-s0")
+    names = {"0001-laptop", "0002-demo-s0", "latest"}
+    assert {path.name for path in latest.parent.iterdir()} == names
+    assert runs.newest().root.name == "0002-demo-s0"
+    with refused("there are runs/0001-laptop, runs/0002-demo-s0"):
+        runs.existing(Run("runs/nope"))
+    latest.unlink()
+    latest.mkdir()  # a person's own is left alone
+    runs.mark_latest(run)
+    assert latest.is_dir() and Run("runs/latest").root == Path("runs/latest")
 
 
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):

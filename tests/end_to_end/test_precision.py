@@ -8,7 +8,8 @@ from workers import LOW_RATES, TINY, final, finish, start
 
 
 def states(cwd, *flags, **kwargs):
-    finish(start(cwd, *TINY, *LOW_RATES, "--epochs", "1", *flags, **kwargs))
+    ((_, stderr),) = finish(start(cwd, *TINY, *LOW_RATES, "--epochs", "1", *flags, **kwargs))
+    assert "--deterministic" not in flags or stderr == ""  # no internal lines
     return final(cwd)
 
 

@@ -5,10 +5,9 @@ import gzip
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from helpers import SHARED, faces_zip, needs_faces, needs_mnist
+from helpers import faces_zip
 from PIL import Image
 
-import generate
 import train
 
 SMALL = ("--width", "0.1", "--batch-size", "8", "--subset", "16", "--epochs", "1")
@@ -17,10 +16,7 @@ SMALL = ("--width", "0.1", "--batch-size", "8", "--subset", "16", "--epochs", "1
 def train_here(monkeypatch, cwd, *flags):
     """train.py's main in this process: TensorFlow is already there."""
     monkeypatch.chdir(cwd)
-    assert train.main([*SMALL, "--sample-count", "4", "--run", "run", *map(str, flags)]) in (
-        0,
-        None,
-    )
+    assert not train.main([*SMALL, "--sample-count", "4", "--run", "run", *map(str, flags)])
     with Image.open(cwd / "run/samples/epoch_0001.png") as image:
         return image.size, image.mode
 
@@ -39,22 +35,6 @@ def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):
     archive = faces_zip(tmp_path, 16)
     made = train_here(monkeypatch, tmp_path, "--config", config, "--data", archive)
     assert made == ((520, 520), "RGB")
-
-
-@nightly
-@needs_faces
-def test_celeba_trains_on_real_faces(monkeypatch, tmp_path):
-    archive = SHARED / "faces/celeba_train_10k.zip"
-    assert train_here(monkeypatch, tmp_path, "--data", archive) == ((520, 520), "RGB")
-    generate.main(["--run", "run", "--n", "2", "--out", "out"])
-    assert len(list((tmp_path / "out/images").iterdir())) == 2
-
-
-@nightly
-@needs_mnist
-def test_mnist_trains_on_real_digits(monkeypatch, tmp_path):
-    made = train_here(monkeypatch, tmp_path, "--config", "mnist", "--data", SHARED / "mnist")
-    assert made == ((522, 522), "L")
 
 
 def test_mnist_trains_on_idx_files(monkeypatch, tmp_path):
@@ -89,13 +69,12 @@ def test_tfds_sources_train(monkeypatch, tmp_path, config, size):
     assert made[0] == (size, size)
 
 
-def test_own_pictures_of_any_shape_train(monkeypatch, tmp_path):
-    (tmp_path / "own/deeper").mkdir(parents=True)
+def test_own_images_of_any_shape_train(monkeypatch, tmp_path):
     rng = np.random.RandomState(0)
     for number in range(18):
-        height, width = rng.randint(50, 300, 2)
-        pixels = rng.randint(0, 256, (height, width, 3), dtype=np.uint8)
+        pixels = rng.randint(0, 256, (*rng.randint(50, 300, 2), 3), dtype=np.uint8)
         place = tmp_path / "own" / ("deeper" if number % 2 else "") / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place)
     flags = ("--dataset", "folder", "--data", "own", "--base-size", "4", "--image-size", "32")
     assert train_here(monkeypatch, tmp_path, *flags) == ((528, 528), "RGB")

@@ -11,9 +11,7 @@ import pytest
 
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.models.losses import Hinge
-from dcgan_tf.train.callbacks import loss_plot
-from dcgan_tf.train.callbacks.curve import NAMES, POINTS, Curve
-from dcgan_tf.train.callbacks.loss_plot import LossPlot
+from dcgan_tf.train.callbacks.loss_plot import NAMES, POINTS, Curve, LossPlot
 
 
 def record(journal, values, read_every=1, last=None):
@@ -74,47 +72,27 @@ def test_the_curve_of_an_older_checkpoint_goes_on():
     record(old, values[1])
     for first, second in zip(whole.curve["points"], old.curve["points"], strict=True):
         np.testing.assert_allclose(first, second, atol=2e-6)
+    journal = Journal(10, "", 20, history(0.9, 0.9))  # from before there was a curve
+    curve = Curve(journal)
+    journal.step += 1
+    curve.add(dict.fromkeys(NAMES, 0.5))
+    assert [point[0] for point in curve.points] == [10, 20, 21]
 
 
-def history(*diversities, steps=10):
-    names = ("d_loss", "g_loss")
-    beliefs = {"d_real": 0.6, "d_fake": 0.4}
+def history(*diversities, **values):
+    logs = dict.fromkeys(("d_loss", "g_loss"), 0.7) | {"d_real": 0.6, "d_fake": 0.4} | values
     return [
-        {"epoch": i, "step": i * steps, "diversity": diversity}
-        | dict.fromkeys(names, 0.7)
-        | beliefs
-        for i, diversity in enumerate(diversities, start=1)
+        {"epoch": epoch, "step": 10 * epoch, "diversity": diversity} | logs
+        for epoch, diversity in enumerate(diversities, start=1)
     ]
 
 
-def plot_of(path, journal, epochs=4):
+def plot_of(path, journal, epochs=4, loss=None):
     plot = LossPlot(path, "t", journal=journal)
-    plot.set_model(types.SimpleNamespace(batch_size=8))
+    plot.set_model(types.SimpleNamespace(batch_size=8, loss_terms=loss))
     plot.set_params({"epochs": epochs})
     plot.on_train_begin()
     return plot
-
-
-@pytest.mark.slow
-def test_warnings_are_marked(tmp_path):
-    """In a run from before there was a curve: its checkpoint has the epochs' means alone."""
-
-    def drawn(records):
-        plot_of(tmp_path / "losses.png", Journal(10, "", 40, records)).draw()
-        return (tmp_path / "losses.png").read_bytes()
-
-    healthy, collapsed = history(0.9, 0.9, 0.9, 0.9), history(0.9, 0.9, 0.1, 0.9)
-    assert drawn(healthy) == drawn(healthy)
-    assert drawn(healthy) != drawn(collapsed)
-
-
-def test_the_curve_of_a_run_from_before_there_was_one_begins_with_its_epochs():
-    journal = Journal(10, "", 40, history(0.9, 0.9, 0.9, 0.9))
-    curve, logs = Curve(journal), dict.fromkeys(NAMES, 0.5)
-    for _ in range(3):
-        journal.step += 1
-        curve.add(logs)
-    assert [point[0] for point in curve.points] == [10, 20, 30, 40, 41, 42, 43]
 
 
 def test_it_is_redrawn_within_a_long_epoch_and_before_a_stop(tmp_path, monkeypatch):
@@ -134,14 +112,13 @@ def test_it_is_redrawn_within_a_long_epoch_and_before_a_stop(tmp_path, monkeypat
 def test_what_takes_long_is_drawn_less_often(tmp_path, monkeypatch):
     clock, drawn = [0.0], []
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    plot = plot_of(tmp_path / "losses.png", Journal(1000, ""))
+    plot = plot_of(tmp_path / "losses.png", Journal(1000, ""), epochs=100)
 
     def draw():
         drawn.append(clock[0])
         clock[0] += 1  # the second that it takes
 
     plot.draw = draw
-    plot.params = {"epochs": 100}
     for epoch in range(99):
         clock[0] += 10
         plot.on_epoch_end(epoch, dict.fromkeys(NAMES, 0.5))
@@ -151,31 +128,21 @@ def test_what_takes_long_is_drawn_less_often(tmp_path, monkeypatch):
     assert drawn[-1] == clock[0] - 1
 
 
-@pytest.mark.parametrize("width", [1, 5, 9])
-def test_running_mean(width):
-    values = np.random.default_rng(0).normal(size=20)
-    half = width // 2
-    expected = [values[max(0, i - half) : i + half + 1].mean() for i in range(20)]
-    np.testing.assert_allclose(loss_plot.running_mean(values, width), expected)
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(("loss", "guessing"), [(None, math.log(2)), (Hinge(), 1.0)])
-def test_the_line_of_a_d_that_guesses_is_that_of_its_loss(tmp_path, monkeypatch, loss, guessing):
-    lines, limits = [], []
-    monkeypatch.setattr("matplotlib.axes.Axes.axhline", lambda axes, y, **style: lines.append(y))
-    draw = LossPlot._mark_warnings
+def test_a_collapse_is_marked_and_so_is_a_d_that_guesses(tmp_path, monkeypatch, loss, guessing):
+    """The curves are the epochs' means, as in a run from before there was a curve."""
+    lines, marks = [], []
+    axhline = "matplotlib.axes.Axes.axhline"
+    monkeypatch.setattr(axhline, lambda axes, y, **style: lines.append((y, axes)))
     monkeypatch.setattr(
-        LossPlot,
-        "_mark_warnings",
-        lambda self, losses, outputs: (
-            limits.append(losses.get_ylim()) or draw(self, losses, outputs)
-        ),
+        "matplotlib.axes.Axes.axvline", lambda axes, x, **style: marks.append((x, style))
     )
-    records = [record | {"g_loss": -3.0} for record in history(0.9, 0.9)] if loss else history(0.9)
-    records = [record | {"step": 10 * n} for n, record in enumerate(records, 1)]
-    plot = plot_of(tmp_path / "losses.png", Journal(10, "", 20, records))
-    plot.model.loss_terms = loss
-    plot.draw()
-    assert lines == [guessing]
-    assert limits[0][1] > guessing
-    assert (limits[0][0] < -3) == bool(loss)
+    records = history(0.9, 0.9, 0.1, 0.9, g_loss=-3.0 if loss else 0.7)
+    path = tmp_path / "losses.png"
+    plot_of(path, Journal(10, "", 40, records), loss=loss).draw()
+    assert path.stat().st_size > 5000
+    ((y, axes),) = lines
+    low, high = axes.get_ylim()
+    assert high > y == guessing and (low < -3) == bool(loss)
+    assert [x for x, _ in marks] == [240, 240] and marks[0][1]["label"] == "collapse,\nepoch 3"

@@ -1,14 +1,16 @@
 """How long a training still takes: said early, in every minute and after every epoch."""
 
+import io
 import logging
+import sys
 import types
 
 import pytest
 
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.callbacks.progress import ProgressBar
 
-LOGS = {"d_loss": 0.5, "g_loss": 1.25}
+LOGS = {"d_loss": 0.774, "g_loss": 1.402}
 
 
 @pytest.fixture
@@ -18,8 +20,9 @@ def training(monkeypatch, caplog):
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     caplog.set_level(logging.DEBUG)
     journal = Journal(100, "")
-    pace = Pace(journal, batch_size=16, epochs=3)
-    bar = ProgressBar(journal, pace, 16, 3, types.SimpleNamespace(now=True))
+    bar = ProgressBar(journal, types.SimpleNamespace(now=True))
+    bar.set_model(types.SimpleNamespace(batch_size=16))
+    bar.set_params({"epochs": 3})
 
     def run(steps):
         caplog.clear()
@@ -33,35 +36,40 @@ def training(monkeypatch, caplog):
                 bar.on_epoch_end(journal.step // 100 - 1)
         return [(record.levelname, record.getMessage()) for record in caplog.records]
 
-    run.pace, run.bar = pace, bar
+    run.bar = bar
     return run
 
 
-def test_after_half_a_minute_it_says_how_long_the_whole_training_takes(training):
+def test_without_a_terminal_there_is_an_early_estimate_and_a_line_a_minute(training):
     assert training(15) == []
-    assert training(1) == [("INFO", "about 9 min to go (8 images/s)")]
-
-
-def test_without_a_terminal_there_is_a_line_a_minute(training):
-    training(16)
+    assert training(1) == [("INFO", "about 9 min left (8 images/s)")]
     assert training(29) == []
-    ((level, text),) = training(1)
-    assert level == "INFO"
-    assert text == "epoch 1/3, 46% of it  d_loss 0.500  g_loss 1.250  8 images/s  8 min to go"
+    text = "epoch 1/3 46%  8 images/s  d_loss 0.774  g_loss 1.402  8 min left"
+    assert training(1) == [("INFO", text)]
     assert len(training(50)) == 1
     assert len(training(200 - 96)) == 3  # the end of an epoch counts as a line
 
 
-def test_on_a_terminal_the_bar_has_the_time_and_log_txt_the_lines(training, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    told = training(99)
-    assert [level for level, _ in told] == ["INFO", "DEBUG", "DEBUG"]
-    assert training.bar._bar.postfix == "d_loss=0.500, g_loss=1.250, to go=7 min"
+@pytest.mark.parametrize(("encoding", "full"), [("utf-8", "█"), ("ascii", "#")])
+def test_on_a_terminal_a_bar_of_80_columns_ends_in_the_time_left(
+    encoding, full, training, monkeypatch
+):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding)
+    terminal.isatty = lambda: True
+    monkeypatch.setattr(sys, "stderr", terminal)
+    told = training(47)
+    assert [level for level, _ in told] == ["INFO", "DEBUG"]  # which log.txt has
+    training.bar._bar.refresh()
+    terminal.flush()
+    line = terminal.buffer.getvalue().decode(encoding).split("\r")[-1]
+    assert len(line) < 80
+    assert line.startswith(f"epoch 1/3 {full}")
+    assert line.endswith(" 47%  8 img/s  D 0.77 G 1.40  8 min left")
 
 
 def test_nothing_is_known_before_the_second_step_and_nothing_left_after_the_last(training):
-    assert training.pace.left == ""
+    assert training.bar.left == ""
     training(1)
-    assert training.pace.left == ""
+    assert training.bar.left == ""
     training(299)
-    assert training.pace.left == "" and training.pace.images_per_second == pytest.approx(8)
+    assert training.bar.left == "" and training.bar.images_per_second == pytest.approx(8)

@@ -12,7 +12,7 @@ from helpers import resolved
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.common.runs import Run, epoch_of, sample_file
+from dcgan_tf.common.runs import Run, epoch_of
 from dcgan_tf.train import run_lock
 
 
@@ -32,36 +32,29 @@ def tree(root):
     return sorted(str(path.relative_to(root)) for path in Path(root).rglob("*"))
 
 
-@pytest.mark.parametrize("name", [".lock-notes", ".writing-book", ".writing-step", ".lockfile"])
-def test_files_of_somebody_else_are_refused_and_stay(name, here):
+def test_files_of_somebody_else_are_refused_and_stay(here):
     Path("mine").mkdir()
-    Path("mine", name).write_text("a novel")
+    Path("mine/novel.txt").write_text("a novel")
     with pytest.raises(UserError, match="no config.toml"), run_lock.claim(request("mine")):
         pass
-    assert Path("mine", name).read_text() == "a novel"
-    assert tree("mine") == [name]
-
-
-def test_a_folder_that_was_there_stays_and_is_as_empty_as_before(here):
-    Path("mine").mkdir()
+    assert tree("mine") == ["novel.txt"]
+    Path("mine/novel.txt").rename("mine/.DS_Store")  # a file manager's is in nobody's way
     fail("mine")
-    assert tree(here) == ["mine"]
+    assert Path("mine/.DS_Store").read_text() == "a novel"
 
 
-def test_a_link_to_a_folder_stays(here):
-    Path("disk").mkdir()
-    os.symlink("disk", "mine")
-    fail("mine")
-    assert os.readlink("mine") == "disk"
-    assert tree("disk") == []
+def test_folders_made_for_a_run_that_fails_go_with_it_and_others_stay(here):
+    def during(run):
+        run.tensorboard.mkdir()
+        (run.tensorboard / "events.out.tfevents.1.host.2.0.v2").write_text("")
 
-
-def test_folders_made_for_a_run_go_with_it_and_others_stay(here):
     Path("runs").mkdir()
-    fail()
-    assert tree(here) == ["runs"]
-    fail("deep/er/run")
-    assert tree(here) == ["runs"]
+    Path("mine").mkdir()
+    os.symlink("mine", "link")
+    fail(None, during)
+    for root in ("deep/er/run", "mine", "link"):
+        fail(root, during)
+    assert tree(here) == ["link", "mine", "runs"] and os.readlink("link") == "mine"
 
 
 def test_the_current_folder_can_be_a_run(here):
@@ -71,60 +64,30 @@ def test_the_current_folder_can_be_a_run(here):
         assert run.config.is_file()
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["checkpoints/step_00000003.npz", "generator.keras", "samples/epoch_0001.png", "my notes.txt"],
-)
+@pytest.mark.parametrize("name", ["checkpoints/step_00000003.npz", "generator.keras", "notes.txt"])
 def test_a_run_with_anything_trained_or_foreign_in_it_is_kept_whole(name, here):
     run = fail("a", lambda run: (run.root / name).write_text("x"))
     assert (run.root / name).read_text() == "x"
     assert run.config.is_file() and run.log.parent.is_dir()
 
 
-@pytest.mark.parametrize("trained", [False, True])
-def test_too_little_memory_takes_nothing_that_was_trained(trained, here):
-    with pytest.raises(MemoryError), run_lock.claim(request("faces")) as run:
-        if trained:
-            (run.checkpoints / "step_00000003.npz").write_bytes(b"whole")
-        raise MemoryError
-    assert Path("faces/checkpoints/step_00000003.npz").exists() == trained
-    assert Path("faces/config.toml").exists() == trained
-    assert Path("faces").exists() == trained
-
-
-def test_tensorboard_events_of_a_run_that_never_began_go_with_it(here):
-    def during(run):
-        run.tensorboard.mkdir()
-        (run.tensorboard / "events.out.tfevents.1.host.2.0.v2").write_text("")
-
-    fail("a", during)
-    assert tree(here) == []
-
-
-@pytest.mark.parametrize("kind", ["file", "loop", "nowhere"])
+@pytest.mark.parametrize("kind", ["file", "loop"])
 def test_runs_itself_may_be_no_folder(kind, here):
     if kind == "file":
         Path("runs").write_text("x")
     else:
-        os.symlink("runs" if kind == "loop" else "gone", "runs")
-    for root, word in ((None, "is no folder"), ("runs", "this is a"), ("runs/a", "is no folder")):
-        with pytest.raises(UserError, match=word), run_lock.claim(request(root)):
+        os.symlink("runs", "runs")
+    for root in (None, "runs", "runs/a"):
+        with pytest.raises(UserError, match="is no folder"), run_lock.claim(request(root)):
             pass
     assert tree(here) == ["runs"]
-
-
-@pytest.mark.parametrize("name", ["a\0b", "a\udcffb"])
-def test_names_that_keras_and_tensorflow_cannot_write_are_refused(name, here):
-    with pytest.raises(UserError, match="UTF-8"), run_lock.claim(request(name)):
-        pass
-    assert tree(here) == []
 
 
 def test_no_lock_is_written_through_a_link(here):
     Path("a").mkdir()
     Path("precious").write_text("x")
     os.symlink("../precious", "a/.lock")
-    with pytest.raises(UserError, match=r"\.lock: a link"), run_lock.claim(request("a")):
+    with pytest.raises(UserError, match=r"\.lock: not a plain file"), run_lock.claim(request("a")):
         pass
     assert Path("precious").read_text() == "x"
 
@@ -156,48 +119,24 @@ def test_a_run_may_lie_on_several_disks(here):
         assert Run(again.root).checkpoints.is_dir()
 
 
-def put(path, kind):
-    """Something that training did not make, in the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if kind == "folder":
-        path.mkdir()
-    elif kind == "pipe":
-        os.mkfifo(path)
-    else:
-        os.symlink({"loop": path.name, "nowhere": "gone"}[kind], path)
-
-
-@pytest.mark.parametrize("known", [False, True])
-@pytest.mark.parametrize("kind", ["folder", "loop", "nowhere", "pipe"])
-def test_what_stands_in_the_way_is_named_before_a_training(kind, known, here, monkeypatch):
-    monkeypatch.setattr(run_lock, "versions", dict)
-    run = Run(Path("a"))
-    if known:
-        with run_lock.claim(request("a")):
+def test_what_is_in_the_way_is_named_before_a_training(here):
+    with run_lock.claim(request("a")) as run:
+        pass
+    for place in (run.metrics, run.report, run.tensorboard):
+        (os.mkfifo if place == run.tensorboard else os.mkdir)(place)
+        with pytest.raises(UserError, match="in the way") as caught, run_lock.claim(request("a")):
             pass
-    places = [run.metrics, run.generator, run.report, run.tensorboard, run.lock]
-    places += [sample_file(run.samples, 3), run.checkpoints / "step_00000007.npz"]
-    for place in places[:4] if kind == "folder" else places:
-        if kind == "folder" and place in run.folders():
-            continue
-        place.unlink(missing_ok=True)
-        put(place, kind)
-        before = os.lstat(place).st_ino
-        with pytest.raises(UserError) as caught, run_lock.claim(request("a")):
-            pass
-        assert place.name in str(caught.value) or "no config.toml" in str(caught.value)
-        assert os.lstat(place).st_ino == before
-        place.rmdir() if kind == "folder" else place.unlink()
+        assert place.name in str(caught.value)
+        (os.unlink if place == run.tensorboard else os.rmdir)(place)
 
 
 NAMES = ("epoch_best.png", "epoch_1.png", "epoch_0001 (copy).png", "epoch_٣٣٣٣.png", "epoch_.png")
 NAMES += ("step_best.npz", "step_2.npz", "step_00000002 (copy).npz", ".writing-step_00000009.npz")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_a_person_named_is_no_grid_and_no_checkpoint(name, here):
+def test_a_file_that_a_person_named_is_no_grid_and_no_checkpoint(here):
     checkpoints.write(here, {"a": np.arange(3)}, checkpoints.Journal(5, "x", 2), keep=3)
-    (here / name).write_bytes(b"not ours")
-    assert epoch_of(here / name) is None
+    for name in NAMES:
+        (here / name).write_bytes(b"not ours")
+        assert epoch_of(here / name) is None
     assert [path.name for path in checkpoints.files(here)] == ["step_00000002.npz"]
-    assert (here / name).read_bytes() == b"not ours"

@@ -17,20 +17,20 @@ log = logging.getLogger(__name__)
 
 SHARE = 0.005  # of the training time that drawing one file may take
 
-_failing: dict[Path, str] = {}  # the last message about each file that could not be written
+_failing: dict[Path, str] = {}  # the last message about each file that failed
 
 
 @contextlib.contextmanager
 def attempt(path: Path) -> Iterator[None]:
-    """Write a file that a training can do without: an exception becomes one warning.
+    """Write or read a file that a training can do without: an exception becomes one warning.
 
-    The same warning again goes to log.txt alone, until the file could be written.
+    The same warning again goes to log.txt alone, until it works.
     """
     try:
         yield
         _failing.pop(path, None)
     except Exception as error:
-        message = f"{path} could not be written and is tried again later: {one_line(error)}"
+        message = f"{path} could not be written or read; training continues: {one_line(error)}"
         log.log(logging.DEBUG if _failing.get(path) == message else logging.WARNING, message)
         log.debug("", exc_info=True)
         _failing[path] = message
@@ -40,7 +40,15 @@ class GANCallback(keras.callbacks.Callback):
     """A Keras callback whose model is a DCGAN."""
 
     model: DCGAN
-    params: dict
+    params: dict  # `epochs` is the number of the whole training
+
+    def is_last(self, epoch: int) -> bool:
+        """Whether training ends with this epoch, counted from 0."""
+        return epoch + 1 >= self.params["epochs"]
+
+    def is_due(self, epoch: int, every: int) -> bool:
+        """Whether this epoch is one of each `every`, or the last."""
+        return (epoch + 1) % every == 0 or self.is_last(epoch)
 
 
 class PeriodicImage(GANCallback):
@@ -81,10 +89,6 @@ class PeriodicImage(GANCallback):
 
     def on_train_end(self, logs=None):
         self.catch_up()
-
-    def is_last(self, epoch: int) -> bool:
-        """Whether fit ends with this epoch, counted from 0."""
-        return epoch + 1 >= self.params["epochs"]
 
     def draw(self):
         raise NotImplementedError

@@ -1,17 +1,21 @@
-"""Keras callbacks that steer a run: counting, learning rates, NaN, stopping."""
+"""Keras callbacks that steer a run: counting, learning rates, NaN, saving, stopping."""
 
 import math
+import signal
 import time
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
-from dcgan_tf.common.errors import DIVERGED, UserError
+from dcgan_tf.common.errors import DIVERGED, Interrupted, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.optimizers import learning_rate_of
+from dcgan_tf.models.saving import save_network
 from dcgan_tf.train import changes
 from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage
 from dcgan_tf.train.signals import StopRequest
@@ -28,45 +32,13 @@ class CallbackList(keras.callbacks.CallbackList):
             callback.on_train_batch_end(batch, logs)
 
 
-class SyncSchedule:
-    """Decides after which steps values are read from the device, which makes the host wait.
-
-    One process reads once a second, when it is asked to stop, and where a number of steps asks for
-    a checkpoint. Several workers have to read after the same steps: every fourth.
-
-    Args:
-        every: config.checkpoint_steps, 0 for none.
-        workers: how many processes train together.
-
-    Attributes:
-        now: whether the step that was just done is one of them.
-    """
-
-    SECONDS, STEPS = 1.0, 4
-
-    def __init__(self, every: int, workers: int):
-        self.now = False
-        self._every, self._workers, self._last = every, workers, -math.inf
-
-    def count(self, step: int, asked_to_stop: bool):
-        """Decide about a step; StepCounter calls it before any other callback asks for `now`."""
-        if self._workers > 1:
-            self.now = step % self.STEPS == 0
-        else:
-            self.now = asked_to_stop or time.monotonic() - self._last >= self.SECONDS
-        if self._every and step % self._every == 0:
-            self.now = True
-        if self.now:
-            self._last = time.monotonic()
-
-
 class LearningRates(GANCallback):
     """Sets the learning rates: at the start, and at the steps where a run changed them.
 
     Args:
         config: the newest settings.
-        planned: the changes of earlier steps and of later ones (changes.py). A run that resumes
-            before a change makes it again at its step.
+        planned: the changes at earlier and later steps (changes.py). A run that resumes before a
+            change makes it again at its step.
     """
 
     def __init__(self, journal: Journal, config: Config, planned: list[changes.Change]):
@@ -90,26 +62,54 @@ class LearningRates(GANCallback):
 
 
 class StepCounter(GANCallback):
-    """Counts `journal.step`, asks `sync` and passes on a request to stop; other callbacks follow.
+    """Counts `journal.step`, and decides for the callbacks after it when to read and when to stop.
+
+    Reading a value from the device makes the host wait. One process reads once a second, when it
+    is asked to stop, and where `checkpoint_steps` asks for a checkpoint. Several workers have to
+    read after the same steps: every fourth.
+
+    When an interrupted epoch begins again, it restores the means that Keras has just reset.
 
     Args:
+        every: config.checkpoint_steps, 0 for none.
         workers: how many processes train together.
+        state: of the checkpoint that training resumes from, None at the start.
+
+    Attributes:
+        now: whether values are read after the step that was just done.
+        must_stop: whether all workers know that one of them was asked to stop.
     """
 
-    def __init__(self, journal: Journal, stop: StopRequest, sync: SyncSchedule, workers: int):
+    SECONDS, STEPS = 1.0, 4
+
+    def __init__(self, journal: Journal, stop: StopRequest, every=0, workers=1, state=None):
         super().__init__()
-        self._journal, self._stop, self._sync, self._workers = journal, stop, sync, workers
+        self.now = self.must_stop = False
+        self._journal, self._stop, self._state = journal, stop, state
+        self._every, self._workers, self._last = every, workers, -math.inf
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._state is not None and self._journal.done_in_epoch:
+            checkpoints.restore(self.model, self._state, ("metrics/",))
+        self._state = None
 
     def on_train_batch_end(self, batch, logs=None):
         self._journal.step += 1
-        asked = bool(self._stop.signum)
-        self._sync.count(self._journal.step, asked)
+        step, asked = self._journal.step, bool(self._stop.signum)
+        if self._workers > 1:
+            self.now = step % self.STEPS == 0
+        else:
+            self.now = asked or time.monotonic() - self._last >= self.SECONDS
+        if self._every and step % self._every == 0:
+            self.now = True
+        if self.now:
+            self._last = time.monotonic()
         if self._workers == 1:
-            self._stop.agreed = asked
+            self.must_stop = asked
             return
         # The others hear of it in the next step, and all stop where they read next.
-        if self._sync.now:
-            self._stop.agreed = float(tf.convert_to_tensor(self.model.stop_wished)) > 0
+        if self.now:
+            self.must_stop = float(tf.convert_to_tensor(self.model.stop_wished)) > 0
         if asked:
             self.model.wants_stop.assign(1.0)
 
@@ -121,18 +121,15 @@ class StopAtNaN(GANCallback):
     before all that is saved and at the end of each epoch. Every worker has it.
     """
 
-    def __init__(self, run: Run, sync: SyncSchedule):
+    def __init__(self, run: Run, counter: StepCounter):
         super().__init__()
-        self._run, self._sync = run, sync
+        self._run, self._counter = run, counter
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._sync.now:
-            self._check()
+        if self._counter.now:
+            self.on_epoch_end(0)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._check()
-
-    def _check(self):
         step, d_loss, g_loss = tf.convert_to_tensor(self.model.diverged).numpy().tolist()
         if step:
             what = f"the losses became NaN at step {step:.0f} (d_loss {d_loss}, g_loss {g_loss})"
@@ -148,32 +145,84 @@ def diverged(what: str, run: Run, end: int) -> UserError:
     return UserError(f"{what}; {kept}; {advice}", code=DIVERGED)
 
 
+class Checkpoint(GANCallback):
+    """Saves everything: at epoch ends, every N steps or M minutes, and when asked to stop.
+
+    It comes after all that cannot be made again from a checkpoint: the metrics, samples and scores
+    of an epoch are on disk before its checkpoint is. The plots come after it.
+    """
+
+    def __init__(self, run: Run, journal: Journal, config: Config, counter: StepCounter):
+        super().__init__()
+        self._run, self._journal, self._config, self._counter = run, journal, config, counter
+        self._saved, self._saved_step = time.monotonic(), journal.step
+
+    def on_train_batch_end(self, batch, logs=None):
+        # At the end of an epoch, on_epoch_end comes next and knows more.
+        if self._counter.now and self._journal.done_in_epoch and self._is_time():
+            self.save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.is_due(epoch, self._config.checkpoint_every) or self._is_time():
+            self.save()
+
+    def on_train_end(self, logs=None):
+        if self._journal.step != self._saved_step:  # a user's callback ended the training
+            self.save()
+
+    def _is_time(self):
+        steps, minutes = self._config.checkpoint_steps, self._config.checkpoint_minutes
+        due = steps and self._journal.step % steps == 0
+        due = due or (minutes and time.monotonic() - self._saved > 60 * minutes)
+        return due or self._counter.must_stop
+
+    def save(self):
+        """Write the networks for other programs, then the checkpoint, unless there is a NaN in it.
+
+        The losses of a step do not tell: its update comes after them.
+        """
+        state, step = checkpoints.state_of(self.model), self._journal.step
+        for name, values in state.items():
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise diverged(f"{name} became NaN by step {step}", self._run, step)
+        save_network(self.model.inference_generator, self._run.generator)
+        if self.model.ema_generator:
+            save_network(self.model.generator, self._run.raw_generator)
+        save_network(self.model.discriminator, self._run.discriminator)
+        keep = self._config.keep_checkpoints
+        checkpoints.write(self._run.checkpoints, state, self._journal, keep)
+        self._saved, self._saved_step = time.monotonic(), step
+
+
 class Stop(GANCallback):
-    """Ends training when all workers have agreed to, with the images up to date; the last callback.
+    """Ends training when it must stop, with the images up to date; the last callback.
 
     Args:
-        epochs: of the whole training.
-        images: which are drawn after the checkpoint, so that not even a library that aborts costs
-            more than a plot.
+        images: are drawn after the checkpoint, so that not even a library that aborts costs more
+            than a plot.
     """
 
     def __init__(
-        self, journal: Journal, stop: StopRequest, epochs: int, images: list[PeriodicImage]
+        self,
+        journal: Journal,
+        stop: StopRequest,
+        counter: StepCounter,
+        images: Sequence[PeriodicImage] = (),
     ):
         super().__init__()
         self._journal, self._stop = journal, stop
-        self._epochs, self._images = epochs, images
+        self._counter, self._images = counter, images
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._journal.step % self._journal.steps_per_epoch:  # else on_epoch_end comes next
-            self._stop_if_agreed()
+        if self._journal.done_in_epoch:  # else on_epoch_end comes next
+            self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):
-        if epoch + 1 < self._epochs:
-            self._stop_if_agreed()
+        if not self.is_last(epoch):
+            self._stop_if_asked()
 
-    def _stop_if_agreed(self):
-        if self._stop.agreed:
+    def _stop_if_asked(self):
+        if self._counter.must_stop:
             for image in self._images:
                 image.catch_up()
-        self._stop.raise_if_agreed()
+            raise Interrupted(self._stop.signum or signal.SIGTERM)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import psutil
 import tensorflow as tf
 
@@ -24,10 +23,9 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
 from dcgan_tf.train.callbacks.base import GANCallback, attempt
-from dcgan_tf.train.callbacks.control import SyncSchedule
-from dcgan_tf.train.callbacks.curve import Curve, epoch_record
-from dcgan_tf.train.callbacks.progress import Pace
-from dcgan_tf.train.callbacks.samples import SampleGrid
+from dcgan_tf.train.callbacks.control import StepCounter
+from dcgan_tf.train.callbacks.loss_plot import Curve, epoch_record
+from dcgan_tf.train.callbacks.progress import ProgressBar
 
 log = logging.getLogger(__name__)
 
@@ -39,25 +37,21 @@ class MetricsLog(GANCallback):
     into `history`.
 
     Args:
-        epochs: of the whole training.
-        diversity: of the data; its measure of the samples is part of the record.
-        grids: the SampleGrid that comes before this callback.
+        progress: the ProgressBar, which knows the time left.
+        diversity: of the data; its measure of 32 samples is part of the record.
     """
 
     def __init__(
         self,
         run: Run,
         journal: Journal,
-        pace: Pace,
-        epochs: int,
+        counter: StepCounter,
+        progress: ProgressBar,
         diversity: collapse.Diversity,
-        grids: SampleGrid,
-        sync: SyncSchedule,
     ):
         super().__init__()
-        self._run, self._journal, self._pace = run, journal, pace
-        self._epochs, self._diversity, self._grids = epochs, diversity, grids
-        self._sync, self._curve = sync, Curve(journal)
+        self._run, self._journal, self._counter, self._progress = run, journal, counter, progress
+        self._diversity, self._curve = diversity, Curve(journal)
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
@@ -69,30 +63,22 @@ class MetricsLog(GANCallback):
 
     def on_train_batch_end(self, batch, logs: dict):
         self._curve.add(logs)
-        if self._sync.now:
+        if self._counter.now:
             self._curve.read()
 
     def on_epoch_end(self, epoch, logs: dict):
         self._curve.end_epoch(logs)
         record = epoch_record(epoch, self._journal.step, self.model.batch_size, logs)
-        record |= self._diversity.measure(self._images(epoch))
+        record |= self._diversity.measure(self.model.sampler.array(self._latents))
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
-        speed = self._write_timing(epoch)
-        left = f"  {self._pace.left} to go" if self._pace.left else ""
-        log.info(
-            f"epoch {epoch + 1}/{self._epochs}  d_loss {record['d_loss']:.3f}  "
-            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
-            f"D(fake) {record['d_fake']:.2f}  {speed:.0f} images/s{left}"
-        )
-
-    def _images(self, epoch) -> np.ndarray:
-        """uint8 (CHUNK, ...): of seeds 0, 1, ...; from the epoch's grid where it has so many."""
-        if self._grids.drawn:
-            drawn, images = self._grids.drawn
-            if drawn == epoch and len(images) >= CHUNK:
-                return images[:CHUNK]
-        return self.model.sampler.array(self._latents)
+        parts = [
+            f"epoch {epoch + 1}/{self.params['epochs']}  d_loss {record['d_loss']:.3f}",
+            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}",
+            f"D(fake) {record['d_fake']:.2f}  {self._write_timing(epoch):.0f} images/s",
+            self._progress.left,
+        ]
+        log.info("  ".join(filter(None, parts)))
 
     def _write_timing(self, epoch) -> float:
         """Add or replace the epoch's line; return the images per second."""
@@ -104,10 +90,8 @@ class MetricsLog(GANCallback):
             "images_per_second": round(speed, 2),
             "peak_memory_mb": round(peak_memory() / 2**20, 1),
         }
-        earlier = [
-            line for line in read_lines(self._run.timing) if line.get("epoch") in range(epoch + 1)
-        ]
-        write_lines(self._run.timing, [*earlier, timing])
+        known = [t for t in read_lines(self._run.timing) if t.get("epoch") in range(epoch + 1)]
+        write_lines(self._run.timing, [*known, timing])
         return speed
 
 
@@ -139,9 +123,7 @@ class TrainingWarnings(GANCallback):
 
 
 class TensorBoardLog(GANCallback):
-    """Scalars after each epoch, and the settings for the tab HPARAMS; the images are in samples/
-    and need no second copy.
-    """
+    """Scalars after each epoch, and the settings for the tab HPARAMS."""
 
     def __init__(self, folder: Path, journal: Journal, config: Config):
         super().__init__()

@@ -1,8 +1,8 @@
-"""losses.png: d_loss and g_loss over images seen, redrawn during training."""
+"""The losses of a training, within epochs and of each epoch, and their plot, losses.png."""
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,94 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.plots import figure
 from dcgan_tf.metrics import collapse
 from dcgan_tf.train.callbacks.base import PeriodicImage
-from dcgan_tf.train.callbacks.curve import NAMES, Curve, epoch_record
 
+NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
+POINTS = 512  # of a curve, at most; a plot has about as many columns
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "of reals", "d_fake": "of fakes"}
 COLORS = {"d_loss": "C0", "g_loss": "C1", "d_real": "C2", "d_fake": "C3"}
 # Drawing takes a third of a second: at most so often at epochs' ends, and within an epoch.
 EPOCH_SECONDS, STEP_SECONDS = 5, 60
+
+
+def epoch_record(epoch: int, step: int, batch_size: int, logs: Mapping) -> dict:
+    """The losses of an epoch, counted from 0, as metrics.jsonl has them."""
+    record = {"epoch": epoch + 1, "step": step, "images_seen": step * batch_size}
+    return record | {name: round(float(logs[name]), 6) for name in NAMES}
+
+
+class Curve:
+    """The losses over the steps, in `journal.curve`: at most 512 means over equally many steps.
+
+    Beyond 512, neighbors are joined, and each point stands for twice as many steps. A point is
+    [step, d_loss, g_loss, d_real, d_fake], the mean over the steps since the point before. The
+    points depend on the steps alone, never on when they are read.
+
+    Args:
+        journal: whose `step` is the one just done when `add` is called.
+    """
+
+    def __init__(self, journal: Journal):
+        self._journal, self._state, self._unread = journal, journal.curve, []
+        self._first = journal.step - journal.done_in_epoch  # step of the epoch's beginning
+        if not self._state:  # a new run, or one from before there was a curve
+            past = [[record["step"], *(record[n] for n in NAMES)] for record in journal.history]
+            self._state.update(stride=1, points=past, last=[0] * 5)
+        if "epochs" in self._state:  # older checkpoints count `last` from the first step
+            start, last = self._state.pop("epochs"), self._state["last"]
+            self._state["last"] = _subtract(last, start)
+
+    @property
+    def points(self) -> list[list[float]]:
+        self.read()
+        return self._state["points"]
+
+    def add(self, logs: Mapping):
+        """Take in one more step; `logs` are Keras' means since the beginning of its epoch.
+
+        They stay on the device until `read`: the host would have to wait for each of them.
+        """
+        step = self._journal.step
+        if step % self._state["stride"] == 0:
+            self._unread.append((step, step - self._first, {name: logs[name] for name in NAMES}))
+
+    def read(self):
+        """Bring the points up to date with all steps."""
+        for step, count, logs in self._unread:
+            if step % self._state["stride"] == 0:  # it may have doubled since
+                self._add_point(step, _sums(count, logs))
+        self._unread.clear()
+
+    def _add_point(self, step, sums):
+        points = self._state["points"]
+        # The mean over any steps is the difference of two sums.
+        steps, *since = _subtract(sums, self._state["last"])
+        points.append([step, *(round(total / steps, 6) for total in since)])
+        self._state["last"] = sums
+        while len(points) >= POINTS:
+            del points[: len(points) % 2]
+            points[:] = map(_join, points[::2], points[1::2])
+            self._state["stride"] *= 2
+
+    def end_epoch(self, logs: Mapping) -> int:
+        """Close an epoch, after which Keras begins its means anew; return its steps."""
+        self.read()
+        count = self._journal.step - self._first
+        # Below 0 afterwards: what the steps since the last point add to the next one.
+        self._state["last"] = _subtract(self._state["last"], _sums(count, logs))
+        self._first = self._journal.step
+        return count
+
+
+def _sums(count, logs):
+    return [count, *(count * float(logs[name]) for name in NAMES)]
+
+
+def _subtract(first, second):
+    return [a - b for a, b in zip(first, second, strict=True)]
+
+
+def _join(first, second):
+    return [second[0], *(round((a + b) / 2, 6) for a, b in zip(first[1:], second[1:], strict=True))]
 
 
 class LossPlot(PeriodicImage):
@@ -29,7 +111,7 @@ class LossPlot(PeriodicImage):
             default 1, as without smoothing and noise of the labels.
         journal: of a run, where MetricsLog records the losses. By default the plot has a journal
             of its own, which begins with this fit.
-        sync: the SyncSchedule of a run; by default the plot may be drawn after every step.
+        counter: the StepCounter of a run; by default the plot may be drawn after every step.
 
     Example:
 
@@ -45,11 +127,11 @@ class LossPlot(PeriodicImage):
         title: str | None = None,
         certainty: Callable[[int], float] = collapse.fully,
         journal: Journal | None = None,
-        sync=None,
+        counter=None,
     ):
         super().__init__(path)
         self._title = title or Path(path).absolute().parent.name
-        self._certainty, self._sync = certainty, sync
+        self._certainty, self._counter = certainty, counter
         self._records = journal is None
         self._journal = journal or Journal(0, "")
         self._curve = Curve(self._journal)
@@ -59,19 +141,16 @@ class LossPlot(PeriodicImage):
             self._journal.step += 1
             self._curve.add(logs or {})
             self._curve.read()
-        if self._sync is None or self._sync.now:
+        if self._counter is None or self._counter.now:
             self.redraw(STEP_SECONDS)
 
     def on_epoch_end(self, epoch, logs=None):
         if self._records:
-            self._record_epoch(epoch, logs or {})
+            journal = self._journal
+            journal.steps_per_epoch = self._curve.end_epoch(logs or {})
+            record = epoch_record(epoch, journal.step, self.model.batch_size, logs or {})
+            journal.history.append(record)
         self.redraw(0 if self.is_last(epoch) else EPOCH_SECONDS)
-
-    def _record_epoch(self, epoch, logs):
-        journal = self._journal
-        journal.steps_per_epoch = self._curve.end_epoch(logs)
-        record = epoch_record(epoch, journal.step, self.model.batch_size, logs)
-        journal.history.append(record)
 
     def draw(self):
         """Write the plot as things stand."""

@@ -1,6 +1,5 @@
 """Sample grids, and their animation."""
 
-import logging
 import os
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from dcgan_tf.common.runs import sample_file, sample_files
 from dcgan_tf.models.sampling import seed_latents
 from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage, attempt
 
-log = logging.getLogger(__name__)
-
 GIF_SIDE = 300  # pixels, at most, where a single image is not larger
 GIF_SECONDS = 20  # writing 60 frames takes one
 
@@ -33,11 +30,6 @@ class SampleGrid(GANCallback):
         folder: for epoch_0001.png, ...; made if need be.
         count: of images.
         every: so many epochs, and after the last one.
-        epochs: of the whole training; by default those of this fit.
-
-    Attributes:
-        drawn: (epoch, uint8 images (count, height, width, channels)) of the last grid, the epoch
-            counted from 0; None before the first.
 
     Example:
 
@@ -48,35 +40,22 @@ class SampleGrid(GANCallback):
     >>> _ = model.fit(images, epochs=2, verbose=0, callbacks=own)
     """
 
-    def __init__(
-        self, folder: str | os.PathLike, count: int = 64, every: int = 1, epochs: int | None = None
-    ):
+    def __init__(self, folder: str | os.PathLike, count: int = 64, every: int = 1):
         super().__init__()
         self.folder = Path(folder)
-        self._count, self._every, self._epochs = count, every, epochs
-        self.drawn, self._unwritten = None, {}
+        self._count, self._every = count, every
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._latents = seed_latents(range(self._count), self.model.sampler.latent_dim)
 
     def on_epoch_end(self, epoch, logs=None):
-        done = epoch + 1
-        if done % self._every == 0 or done == (self._epochs or self.params["epochs"]):
-            images = self.model.sampler.array(self._latents)
-            self.drawn = epoch, images
-            canvas = grid(images)
+        if self.is_due(epoch, self._every):
+            canvas = grid(self.model.sampler.array(self._latents))
             scale = default_scale(canvas.shape[1])
-            text = {"epoch": done, "scale": scale}
-            self._unwritten[sample_file(self.folder, done)] = enlarge(canvas, scale), text
-            self._write()
-
-    def _write(self):
-        """Write this epoch's grid, and earlier ones that could not be written then."""
-        for path, (canvas, text) in list(self._unwritten.items()):
+            path = sample_file(self.folder, epoch + 1)
             with attempt(path):
-                save_png(path, canvas, text)
-                del self._unwritten[path]
+                save_png(path, enlarge(canvas, scale), {"epoch": epoch + 1, "scale": scale})
 
 
 class ProgressGif(PeriodicImage):
@@ -89,8 +68,6 @@ class ProgressGif(PeriodicImage):
     Args:
         path: the GIF.
         samples: the folder of a SampleGrid that comes before this callback.
-
-    Attributes:
         done: epochs done; grids of later ones are not shown, for they will be made again.
 
     Example:
@@ -99,9 +76,9 @@ class ProgressGif(PeriodicImage):
     >>> callback = ProgressGif("progress.gif", samples="samples")  # after a SampleGrid("samples")
     """
 
-    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike, done: int = 0):
         super().__init__(path)
-        self._samples, self._refused, self.done = Path(samples), set(), 0
+        self._samples, self._done = Path(samples), done
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
@@ -109,35 +86,23 @@ class ProgressGif(PeriodicImage):
         self._side = max(GIF_SIDE // step, 1) * step - GAP
 
     def on_epoch_end(self, epoch, logs=None):
-        before, self.done = self.done, epoch + 1
-        if any(before < number <= self.done for number in sample_files(self._samples)):
+        before, self._done = self._done, epoch + 1
+        if any(before < number <= self._done for number in sample_files(self._samples)):
             self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
 
     def draw(self):
         """Write the GIF of the grids of the epochs done."""
-        files = [p for number, p in sample_files(self._samples).items() if number <= self.done]
-        frames = [frame for path in evenly(files) if (frame := self._frame(path))]
+        files = [p for number, p in sample_files(self._samples).items() if number <= self._done]
+        frames = []
+        for path in evenly(files):
+            with attempt(path):  # Pillow raises many kinds for what is no PNG or damaged
+                frames.append(corner(path, self._side))
         if frames:  # a changed --sample-count changes the size: keep those like the last
             save_gif(self.path, [f for f in frames if f.size == frames[-1].size])
 
-    def _frame(self, path) -> Image.Image | None:
-        """The corner of a grid; None, with a warning, where the file is damaged."""
-        try:
-            return corner(path, self._side)
-        except Exception as error:  # Pillow raises many kinds of them
-            if path not in self._refused:
-                log.warning(
-                    f"{path} is left out of {self.path.name}: {type(error).__name__}: {error}"
-                )
-                self._refused.add(path)
-            return None
-
 
 def corner(path: Path, side: int) -> Image.Image:
-    """The upper left of a grid, at most `side` of its own pixels, enlarged to at most GIF_SIDE.
-
-    Pillow raises many kinds of exceptions for what is no PNG, damaged, or endlessly large.
-    """
+    """The upper left of a grid, at most `side` of its own pixels, enlarged to at most GIF_SIDE."""
     plain = read_grid(path)
     cut = plain.crop((0, 0, min(side, plain.width), min(side, plain.height)))
     factor = max(GIF_SIDE // cut.width, 1)

@@ -1,34 +1,40 @@
 """Score during training: evaluation.jsonl, scores.png and the best generator."""
 
+import json
 import logging
 import os
 import time
 
+import keras
 import numpy as np
 
+from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.files import editing_lines
+from dcgan_tf.common.foreign import BadFile, json_object, open_zip, read_json, read_member
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records
+from dcgan_tf.common.scores import (
+    LABELS,
+    cell,
+    frechet_name,
+    is_record,
+    mismatch,
+    read_records,
+)
 from dcgan_tf.data.pack import Pack, archive_or_pack
 from dcgan_tf.evaluate.archive import Choice, cache_of, choose_reference, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
 from dcgan_tf.evaluate.scorer import KID_SUBSETS_IN_TRAINING, Scorer, open_inception
+from dcgan_tf.models.saving import save_network
 from dcgan_tf.train.callbacks.base import GANCallback, attempt
-from dcgan_tf.train.callbacks.best import (
-    distance_name,
-    is_best,
-    is_own,
-    publish_best,
-    restore_best,
-)
 
 log = logging.getLogger(__name__)
 
 SHARES = ("precision", "recall")
+SCORE = "score.json"  # in the zip that best/generator.keras is, and next to it for people
 
 
 class Scores(GANCallback):
@@ -80,13 +86,10 @@ class Scores(GANCallback):
 
     def _open_scorer(self) -> Scorer:
         """Open what the scores need; it may have to download Inception and to pack images."""
-        if isinstance(self._reals, Scorer):
-            scorer = self._reals
-        else:
-            choice = choose(self._reals, self._count)
-            scorer = Scorer(
-                *open_inception(self._inception), choice, None, subsets=KID_SUBSETS_IN_TRAINING
-            )
+        scorer = self._reals
+        if not isinstance(scorer, Scorer):
+            network, choice = open_inception(self._inception), choose(scorer, self._count)
+            scorer = Scorer(*network, choice, None, subsets=KID_SUBSETS_IN_TRAINING)
         choice = scorer.choice
         self._first = scorer.real_count  # images before the first score
         baseline = choice.held_out.name if choice.held_out else f"none ({choice.reason})"
@@ -118,8 +121,7 @@ class Scores(GANCallback):
         images = generated(self.model.inference_generator, self._count)
         with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
             scores = scorer.score(images, bar.update, keep=False)
-        self._first = 0
-        journal = self._journal
+        self._first, journal = 0, self._journal
         return {
             "run": self._run.root.resolve().name,
             "epoch": epoch,
@@ -135,7 +137,7 @@ def choose(pixels: np.ndarray, count: int) -> Choice:
     count = min(count, len(pixels) // 2)
     rows, others = pick(np.arange(len(pixels)), count, seed=0)
     held = from_array(pixels[others[:count]], "the others of these")
-    return Choice(from_array(pixels[rows], "the real pictures"), held)
+    return Choice(from_array(pixels[rows], "the real images"), held)
 
 
 def training_scorer(config: Config, pack: Pack) -> Scorer:
@@ -164,23 +166,72 @@ def describe(record: dict) -> str:
     )
 
 
+def distance_name(record: dict) -> str:
+    """The name of a record's Fréchet distance, which each has."""
+    return frechet_name(record) or "fid"
+
+
+def is_own(record) -> bool:
+    """Whether this is a whole record of the training itself."""
+    return is_record(record) and record.get("by") == "training"
+
+
+def restore_best(run: Run) -> dict | None:
+    """The score of best/generator.keras, which that file holds; best/score.json is made again.
+
+    In an older run it is in best/score.json alone.
+    """
+    if not run.best_generator.is_file():
+        return None
+    record = {}
+    try:
+        with open_zip(run.best_generator) as archive:
+            inside = SCORE in archive.namelist()
+            record = json_object(read_member(archive, SCORE)) if inside else {}
+        record = record or read_json(run.best_score)
+    except BadFile as bad:
+        log.debug(f"{run.best_generator}: {bad}")
+    if not is_own(record):
+        log.warning(f"{run.best_generator}: its score cannot be read; best/ starts anew")
+        return None
+    write_text(run.best_score, _as_text(record))
+    return record
+
+
+def is_best(best: dict | None, record: dict) -> bool:
+    """Whether a score beats the best one, which starts anew when the protocol has changed."""
+    if best and (why := mismatch(best, record)):
+        log.info(f"best/ starts anew: its score has another protocol ({why})")
+        return True
+    name = distance_name(record)
+    return best is None or record[name] < best[name]
+
+
+def publish_best(run: Run, generator: keras.Model, record: dict):
+    """Put the generator into best/ with its score inside, and a copy of the score next to it."""
+    run.best_generator.parent.mkdir(exist_ok=True)
+    save_network(generator, run.best_generator, {SCORE: _as_text(record)})
+    write_text(run.best_score, _as_text(record))
+
+
+def _as_text(record):
+    return json.dumps(record, indent=1) + "\n"
+
+
 def forget_later(run: Run, epoch: int, best: dict | None):
     """Drop the training's own lines of epochs after `epoch`, which a resumed run makes again.
 
-    Only the line of the generator in best/ stays, as long as that generator does.
+    Damaged ones go too. Only the line of the generator in best/ stays, as long as that does.
     """
     if not run.evaluation.exists():
         return
     with editing_lines(run.evaluation) as records:
-        damaged = [r for r in records if r.get("by") == "training" and not is_own(r)]
         records[:] = [
             record
             for record in records
-            if record not in damaged
-            and (not is_own(record) or record["epoch"] <= epoch or record == best)
+            if record.get("by") != "training"
+            or (is_own(record) and (record["epoch"] <= epoch or record == best))
         ]
-    if damaged:
-        log.warning(f"{run.evaluation}: {len(damaged)} damaged lines left out")
 
 
 def add_record(run: Run, record: dict):

@@ -14,17 +14,16 @@ from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.train.callbacks.checkpoint import Checkpoint
 from dcgan_tf.train.callbacks.control import (
     CallbackList,
+    Checkpoint,
     LearningRates,
     StepCounter,
     StopAtNaN,
-    SyncSchedule,
 )
-from dcgan_tf.train.callbacks.curve import NAMES
 from dcgan_tf.train.callbacks.logs import MetricsLog
-from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
+from dcgan_tf.train.callbacks.loss_plot import NAMES
+from dcgan_tf.train.callbacks.progress import ProgressBar
 from dcgan_tf.train.changes import Change
 from dcgan_tf.train.session import Session
 
@@ -48,24 +47,20 @@ class OnDevice:
 
 
 def asked(signum=None):
-    return types.SimpleNamespace(signum=signum, agreed=False)
+    return types.SimpleNamespace(signum=signum)
 
 
 def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path, monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    journal, sync, read = Journal(1000, ""), SyncSchedule(0, 1), []
-    pace = Pace(journal, 8, 1)
-    kept = [
-        StepCounter(journal, asked(), sync, 1),
-        ProgressBar(journal, pace, 8, 1, sync),
-        MetricsLog(Run(tmp_path), journal, pace, 1, None, None, sync),
-    ]
+    journal, read, step = Journal(1000, ""), [], [0]
+    counter = StepCounter(journal, asked())
+    bar = ProgressBar(journal, counter)
+    kept = [counter, bar, MetricsLog(Run(tmp_path), journal, counter, bar, None)]
     sampler = types.SimpleNamespace(latent_dim=2)
     model = types.SimpleNamespace(batch_size=8, sampler=sampler)
     together = CallbackList(kept, model=model, epochs=1, steps=1000)
     together.on_train_begin()
     together.on_epoch_begin(0)
-    step = [0]
     for step[0] in range(1, 401):
         clock[0] += 1 / 64
         together.on_train_batch_end(step[0] - 1, dict.fromkeys(NAMES, OnDevice(read, step)))
@@ -103,13 +98,15 @@ def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_all_is_read_where_something_is_saved(clock, workers):
-    sync = SyncSchedule(6, workers)
-    found = []
+    stop, found = asked(), []
+    counter = StepCounter(Journal(99, ""), stop, 6, workers)
+    wish = types.SimpleNamespace(assign=lambda value: None)
+    counter.set_model(types.SimpleNamespace(stop_wished=tf.constant(0.0), wants_stop=wish))
     for step in range(1, 15):
         clock[0] += 0.3
-        sync.count(step, asked_to_stop=step == 11)
-        if sync.now:
-            found.append(step)
+        stop.signum = 15 if step == 11 else None
+        counter.on_train_batch_end(step - 1)
+        found += [step] * counter.now
     # One process: the first, each second (every fourth step), each sixth, and the wish to stop.
     assert found == ([1, 5, 6, 10, 11, 12] if workers == 1 else [4, 6, 8, 12])
 
@@ -123,14 +120,16 @@ def test_the_model_keeps_the_first_loss_that_is_no_number():
         assert model.diverged.numpy().tolist() == expected
 
 
-class Never:
-    """SyncSchedule of a fast training: a second is long."""
-
-    now = False
-
-
 @pytest.mark.slow
-def test_nan_ends_an_epoch_before_anything_of_it_is_saved(tmp_path):
+@pytest.mark.parametrize(
+    ("every", "saved"), [(0, []), (3, []), (1, ["step_00000001.npz"])], ids=["end", "within", "due"]
+)
+def test_nan_ends_a_training_before_anything_of_it_is_saved(every, saved, tmp_path, clock):
+    """At an epoch's end, and before a checkpoint within it.
+
+    The losses of step 1 are finite and the weights after it are not usable: step 2 tells, so a
+    checkpoint of step 1 is not called good.
+    """
     model, written = tiny_gan.build(tiny_gan.tiny()), []
     model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
 
@@ -138,47 +137,21 @@ def test_nan_ends_an_epoch_before_anything_of_it_is_saved(tmp_path):
         def on_epoch_end(self, epoch, logs=None):
             written.append(epoch)
 
-    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
-    steps = {"steps_per_epoch": 4, "verbose": 0}
-    with pytest.raises(UserError, match=r"became NaN at step 2 \(d_loss .*no checkpoint") as caught:
-        model.fit(data, callbacks=[StopAtNaN(Run(tmp_path), Never), Writer()], **steps)
-    assert caught.value.code == DIVERGED
-    assert not written and not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_nan_ends_a_training_before_a_checkpoint_within_an_epoch(tmp_path):
-    model = tiny_gan.build(tiny_gan.tiny())
-    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
-    run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=3)
-    sync, stop = SyncSchedule(3, 2), asked()  # of two workers, for they do not look at the clock
-    kept = [
-        StepCounter(journal, stop, sync, 1),
-        StopAtNaN(run, sync),
-        Checkpoint(run, journal, config, stop, sync),
-    ]
-    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
-    with pytest.raises(UserError, match="NaN at step 2"):
-        model.fit(data, callbacks=kept, steps_per_epoch=5, verbose=0)
-    assert journal.step == 3 and not list(tmp_path.iterdir())
-
-
-def test_a_checkpoint_whose_weights_give_the_nan_is_not_called_good(tmp_path):
-    """The losses of step 1 are finite and the weights after it are not usable: step 2 tells."""
-    model = tiny_gan.build(tiny_gan.tiny())
-    model.compile(keras.optimizers.SGD(1e30), keras.optimizers.SGD(0.1))
-    run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=1)
+    run, journal, config = Run(tmp_path), Journal(99, ""), tiny_gan.tiny(checkpoint_steps=every)
     run.checkpoints.mkdir()
-    sync, stop = SyncSchedule(1, 1), asked()
+    counter = StepCounter(journal, asked(), every)
+    counter._last = 0  # no second passes
     kept = [
-        StepCounter(journal, stop, sync, 1),
-        StopAtNaN(run, sync),
-        Checkpoint(run, journal, config, stop, sync),
+        counter,
+        StopAtNaN(run, counter),
+        Writer(),
+        Checkpoint(run, journal, config, counter),
     ]
     data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
-    with pytest.raises(UserError, match=r"NaN at step 2 .*no checkpoint yet"):
+    with pytest.raises(UserError, match=r"NaN at step 2 \(d_loss .*no checkpoint yet") as caught:
         model.fit(data, callbacks=kept, steps_per_epoch=5, verbose=0)
-    assert [path.name for path in checkpoints.files(run.checkpoints)] == ["step_00000001.npz"]
+    assert caught.value.code == DIVERGED and not written
+    assert [path.name for path in checkpoints.files(run.checkpoints)] == saved
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -186,7 +159,7 @@ def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
     model = tiny_gan.build(tiny_gan.tiny())
     run, journal, config = Run(tmp_path), Journal(9, "", 7), tiny_gan.tiny()
     run.checkpoints.mkdir()
-    checkpoint = Checkpoint(run, journal, config, asked(), SyncSchedule(0, 1))
+    checkpoint = Checkpoint(run, journal, config, StepCounter(journal, asked()))
     checkpoint.set_model(model)
     checkpoint.save()
     journal.step = 8
@@ -203,16 +176,17 @@ def test_weights_that_are_no_numbers_are_not_saved(value, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [
-        ({"checkpoint_steps": 3}, [3, 6, 9, 12, 15]),
         ({"checkpoint_steps": 2}, [2, 4, 6, 8, 10, 12, 14, 15]),
         ({"checkpoint_minutes": 1.0}, [4, 8, 12, 15]),
         ({}, [15]),
     ],
 )
 def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expected, tmp_path):
-    journal, sync, stop, saved = Journal(3, ""), SyncSchedule(1, 1), asked(), []
-    settings = {"checkpoint_minutes": 0.0, "checkpoint_every": 5, "epochs": 5, **settings}
-    checkpoint = Checkpoint(Run(tmp_path), journal, tiny_gan.tiny(**settings), stop, sync)
+    journal, saved = Journal(3, ""), []
+    settings = {"checkpoint_minutes": 0.0, "checkpoint_every": 5, **settings}
+    counter = StepCounter(journal, asked(), 1)
+    checkpoint = Checkpoint(Run(tmp_path), journal, tiny_gan.tiny(**settings), counter)
+    checkpoint.set_params({"epochs": 5})
 
     def save():
         saved.append(journal.step)
@@ -220,11 +194,10 @@ def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expe
 
     checkpoint.save = save
     for epoch in range(5):
-        for _ in range(3):
+        for batch in range(3):
             clock[0] += 20
-            journal.step += 1
-            sync.count(journal.step, asked_to_stop=False)
-            checkpoint.on_train_batch_end(0)
+            counter.on_train_batch_end(batch)
+            checkpoint.on_train_batch_end(batch)
         checkpoint.on_epoch_end(epoch)
     assert saved == expected
 

@@ -1,0 +1,291 @@
+"""What callbacks leave for people: grids, the animation, lines, TensorBoard's events."""
+
+import json
+import logging
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import resolved
+from PIL import Image
+from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+from tensorboard.plugins.hparams import metadata
+from tiny_gan import tiny
+
+from dcgan_tf.common.checkpoints import Journal
+from dcgan_tf.common.config import FIELDS
+from dcgan_tf.common.foreign import read_lines
+from dcgan_tf.common.images import enlarge, grid, save_png
+from dcgan_tf.common.runs import Run, sample_file
+from dcgan_tf.models.sampling import CHUNK, seed_latents
+from dcgan_tf.train import build
+from dcgan_tf.train.callbacks import base, samples
+from dcgan_tf.train.callbacks.base import PeriodicImage
+from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog
+from dcgan_tf.train.callbacks.samples import ProgressGif
+
+LOGS = dict.fromkeys(("d_loss", "g_loss", "d_real", "d_fake"), 0.5)
+ORDER = """
+LearningRates StepCounter StopAtNaN
+ProgressBar SampleGrid MetricsLog TrainingWarnings TensorBoardLog
+Callback
+Checkpoint LossPlot ProgressGif Stop
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_failed_yet(monkeypatch):
+    monkeypatch.setattr(base, "_failing", {})
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    return now
+
+
+def test_the_order_of_the_callbacks(tmp_path):
+    """Nothing of an epoch is lost by a kill after its checkpoint, and no plot comes before it."""
+    config = resolved("--config", "demo", "--tensorboard")
+    session = SimpleNamespace(
+        **dict.fromkeys(("stop", "restored")),
+        run=Run(tmp_path),
+        config=config,
+        journal=Journal(5, ""),
+        pack=SimpleNamespace(pixels=np.zeros((4, 8, 8, 3), np.uint8)),
+        changes=[],
+        workers=1,
+        chief=True,
+    )
+    own = [keras.callbacks.Callback()]
+    names = [type(callback).__name__ for callback in build.build_callbacks(session, own)]
+    assert names == ORDER.split()
+    session.chief = False  # such a worker writes nothing
+    names = [type(callback).__name__ for callback in build.build_callbacks(session, own)]
+    assert names == [*ORDER.split()[:3], "Callback", "Stop"]
+
+
+class Plot(PeriodicImage):
+    """Fails as often as it is told, then writes."""
+
+    def __init__(self, path, failures):
+        super().__init__(path)
+        self.failures = failures
+
+    def draw(self):
+        self.failures -= 1
+        if self.failures >= 0:
+            raise ValueError("Expected end of text\nin mathtext")
+        self.path.write_text("drawn")
+
+
+def test_a_plot_that_fails_is_one_warning_and_tried_again(tmp_path, caplog):
+    plot = Plot(tmp_path / "losses.png", failures=2)
+    for _ in range(5):
+        plot.redraw(60)  # waits as after a success
+    assert plot.failures == 1
+    plot.redraw(0)
+    assert [r.levelno for r in caplog.records if r.levelno > logging.DEBUG] == [logging.WARNING]
+    assert "losses.png could not be written" in caplog.text and "end of text" in caplog.text
+    plot.on_train_end()
+    assert plot.path.read_text() == "drawn"
+
+
+def test_a_finished_run_gets_the_plots_that_a_kill_left_out(tmp_path):
+    run, config = Run(tmp_path), resolved("--config", "demo")
+    history = [{"epoch": e, "step": 5 * e} | LOGS for e in (1, 2)]
+    for epoch in (1, 3):  # the third is of an epoch that is done again
+        write_sample(tmp_path, epoch)
+    for _ in range(2):
+        build.redraw(run, config, Journal(5, "", 10, history), after=0)
+        assert run.losses.stat().st_size > 5000
+        with Image.open(run.progress) as image:
+            assert image.n_frames == 1
+        times = run.losses.stat().st_mtime_ns, run.progress.stat().st_mtime_ns
+    build.redraw(run, config, Journal(5, "", 10, history), after=0)
+    assert times == (run.losses.stat().st_mtime_ns, run.progress.stat().st_mtime_ns)
+
+
+# progress.gif
+
+
+def write_sample(folder, epoch, size=8, count=4, scale=1):
+    (folder / "samples").mkdir(exist_ok=True)
+    random = np.random.RandomState(epoch)
+    images = random.randint(0, 256, (count, size, size, 3), dtype=np.uint8)
+    text = {"epoch": epoch, "scale": scale}
+    save_png(sample_file(folder / "samples", epoch), enlarge(grid(images), scale), text)
+
+
+def animation(folder, size=8, epochs=100):
+    """A ProgressGif of the grids in folder / "samples", as fit would have begun with it."""
+    gif = ProgressGif(folder / "progress.gif", folder / "samples")
+    generator = SimpleNamespace(output_shape=(0, size, size, 3))
+    gif.set_model(SimpleNamespace(inference_generator=generator))
+    gif.set_params({"epochs": epochs})
+    gif.on_train_begin()
+    return gif
+
+
+def size_and_frames(path):
+    with Image.open(path) as gif:
+        return gif.size, gif.n_frames
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("size", "side"), [(64, 4 * 66 - 2), (28, 8 * 30 - 2), (400, 400)])
+def test_gif_shows_whole_images_of_the_corner_at_most_300_wide(tmp_path, size, side):
+    for epoch, scale in ((1, 1), (2, 3)):  # older runs' grids were not enlarged
+        write_sample(tmp_path, epoch, size, 64 if size < 400 else 4, scale)
+    gif = animation(tmp_path, size, epochs=2)
+    gif.on_epoch_end(1)
+    assert size_and_frames(gif.path) == ((side, side), 2)
+
+
+def test_gif_shows_each_sample_at_once_but_is_not_written_all_the_time(tmp_path, clock):
+    gif, shown = animation(tmp_path), []
+    for epoch, seconds in enumerate((60, 60, 5, 5, 30), start=1):
+        clock[0] += seconds
+        write_sample(tmp_path, epoch)
+        gif.on_epoch_end(epoch - 1)
+        shown.append(size_and_frames(gif.path)[1])
+    assert shown == [1, 2, 2, 2, 5]
+    clock[0] += 1
+    write_sample(tmp_path, 6)
+    gif.on_epoch_end(5)
+    gif.catch_up()  # as before a stop
+    assert size_and_frames(gif.path)[1] == 6
+
+
+def test_gif_of_a_long_training_opens_60_grids_at_most(tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        samples, "corner", lambda path, side: opened.append(path) or Image.new("RGB", (8, 8))
+    )
+    (tmp_path / "samples").mkdir()
+    for epoch in range(1, 201):
+        sample_file(tmp_path / "samples", epoch).touch()
+    animation(tmp_path, epochs=200).on_epoch_end(199)
+    assert len(opened) == 60
+    assert [opened[0].stem, opened[-1].stem] == ["epoch_0001", "epoch_0200"]
+
+
+def test_other_files_among_the_samples_and_damaged_ones_are_left_out(tmp_path, caplog):
+    for epoch in range(1, 7):
+        write_sample(tmp_path, epoch)
+    two, three, four, five = (sample_file(tmp_path / "samples", n) for n in (2, 3, 4, 5))
+    whole = two.read_bytes()
+    for name in ("epoch_best.png", "epoch_0001 (copy).png", "epoch_7.png.part"):
+        (tmp_path / "samples" / name).write_bytes(whole)
+    two.write_bytes(b"")
+    three.write_bytes(whole[: len(whole) // 2])
+    Image.new("1", (20_000, 20_000)).save(four)
+    five.unlink()
+    five.mkdir()
+    gif = animation(tmp_path, epochs=6)
+    gif.on_epoch_end(5)
+    gif.draw()
+    assert size_and_frames(gif.path)[1] == 2  # the first and the sixth
+    told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 3  # each once; the folder is no grid
+    for number, text in zip((2, 3, 4), told, strict=True):
+        assert f"epoch_000{number}.png could not be written or read" in text
+
+
+# metrics.jsonl, timing.jsonl and TensorBoard
+
+
+class Sampler:
+    """Images of one value, the first number of their latent."""
+
+    latent_dim = 3
+
+    def array(self, latents):
+        values = np.uint8(100 + 20 * latents[:, :1, None, None])
+        return np.broadcast_to(values, (len(latents), 4, 4, 3))
+
+
+@pytest.mark.parametrize(
+    "damage", [b"", b"[" * 10_000, b'{"epoch": [1]}\n7\nnull\n{"epoch": 1e400}\n']
+)
+def test_an_epoch_s_line_has_the_diversity_of_seeds_0_to_31_and_its_time(tmp_path, damage):
+    run, journal = Run(tmp_path), Journal(2, "", 2)
+    whole = {"epoch": 1, "seconds": 2.0}
+    run.timing.write_bytes(json.dumps(whole).encode() + b"\n" + damage)
+    diversity = SimpleNamespace(measure=lambda images: {"diversity": float(images.mean())})
+    counter, bar = SimpleNamespace(now=False), SimpleNamespace(left="")
+    log = MetricsLog(run, journal, counter, bar, diversity)
+    log.set_model(SimpleNamespace(batch_size=8, sampler=Sampler()))
+    log.set_params({"epochs": 2})
+    log.on_train_begin()
+    log.on_epoch_begin(1)
+    journal.step = 4
+    log.on_epoch_end(1, LOGS)
+    first, last = read_lines(run.timing)
+    assert first == whole and last["epoch"] == 2 and last["peak_memory_mb"] > 0
+    (record,) = read_lines(run.metrics)
+    images = Sampler().array(seed_latents(range(CHUNK), Sampler.latent_dim))
+    assert (
+        record
+        == journal.history[0]
+        == {
+            **{"epoch": 2, "step": 4, "images_seen": 32},
+            **LOGS,
+            "diversity": images.mean(),
+        }
+    )
+
+
+def train(folder, config):
+    """Two epochs as TensorBoardLog sees them."""
+    journal = SimpleNamespace(history=[{"diversity": 0.75, "roughness": 1.5}])
+    callback = TensorBoardLog(folder, journal, config)
+    callback.on_train_begin()
+    for epoch in range(2):
+        callback.on_epoch_end(epoch, {"d_loss": 0.5})
+
+
+def events(folder):
+    """{tag: [summary value, step of each]} of all event files."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        for event in EventFileLoader(str(path)).Load():
+            for value in event.summary.value:
+                found.setdefault(value.tag, []).append((value, event.step))
+    return found
+
+
+def settings(value):
+    """{name: value} of a session that HPARAMS shows."""
+    hparams = metadata.parse_session_start_info_plugin_data(
+        value.metadata.plugin_data.content
+    ).hparams
+    return {name: getattr(v, v.WhichOneof("kind")) for name, v in hparams.items()}
+
+
+def test_tensorboard_has_the_scalars_and_the_settings_of_each_start(tmp_path):
+    config = tiny("celeba", data="/home/somebody/x.zip", init_from="/home/somebody/run", flip=True)
+    train(tmp_path, config)
+    found = events(tmp_path)
+    scalars = {"d_loss": 0.5, "diversity": 0.75, "roughness": 1.5}
+    assert found.keys() == {metadata.SESSION_START_INFO_TAG, *scalars}
+    for tag, number in scalars.items():
+        assert [tf.make_ndarray(value.tensor) for value, _ in found[tag]] == [number] * 2
+        assert [step for _, step in found[tag]] == [1, 2]
+    shown = settings(found[metadata.SESSION_START_INFO_TAG][0][0])
+    assert shown.keys() == FIELDS.keys() - {"data", "packs", "inception"}
+    assert shown["g_channels"] == "16,16" and shown["flip"] is True
+    assert b"somebody" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    train(tmp_path, tiny("celeba", epochs=900))
+    sessions = [settings(v)["epochs"] for v, _ in events(tmp_path)[metadata.SESSION_START_INFO_TAG]]
+    assert sorted(sessions) == [200, 900]
+
+
+def test_tensorboard_that_cannot_write_is_a_warning(tmp_path, caplog):
+    folder = tmp_path / "tensorboard"
+    folder.write_text("in the way")
+    train(folder, resolved())
+    assert "tensorboard could not be written" in caplog.text
