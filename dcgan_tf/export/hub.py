@@ -92,7 +92,7 @@ class Hub:
         directions = read_directions(path, self._sampler, "") if path.is_file() else None
         name = name_of(self._model, self._origin.run)
         about = describe(name, self._sampler, directions, HINT, licence_of(self._model))
-        write_static(folder / EXPLORER, self._sampler, directions, about, folder=None)
+        write_static(folder / EXPLORER, self._sampler, about, folder=None)
 
     def _copied(self, name, folder) -> bool:
         """Copy a file of the run, if there is one for this generator."""

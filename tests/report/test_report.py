@@ -11,12 +11,14 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
-from helpers import REPO, refused
+from helpers import REPO, SMALL, refused
 from PIL import Image
 from tiny_run import EPOCHS, HOSTILE, VERDICT, Parts, losses, make_run, score, times
 
+from dcgan_tf import train
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
@@ -26,6 +28,7 @@ from dcgan_tf.report import curves, page
 from dcgan_tf.report.__main__ import main
 from dcgan_tf.report.page import MOST_BYTES
 from dcgan_tf.train.callbacks.report import RunReport
+from dcgan_tf.train.command import parse_training
 
 
 @pytest.fixture
@@ -182,6 +185,17 @@ def test_a_page_is_written_with_each_grid_and_reloads_itself(run, caplog):
     again.set_params({"epochs": 9})
     again.on_epoch_end(5)
     assert "report" in caplog.text and run.report.read_text() == "<p>mine</p>"
+
+
+@pytest.mark.slow
+def test_a_training_has_its_report_from_the_first_grid_on(here):
+    seen = []
+    look = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: seen.append(Run("run").report.exists())
+    )
+    flags = ("--config", "demo", "--subset", "16", "--epochs", "2", "--batch-size", "8", *SMALL)
+    train(parse_training([*flags, "--no-tensorboard"]).config, run="run", callbacks=[look])
+    assert seen == [False, True] and read(Run("run").report)[1]["reload"] is None
 
 
 def test_a_long_run_with_large_noisy_grids_stays_small(tmp_path):
