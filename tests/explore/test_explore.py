@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from exploring import LENGTH, directions_of, serving, small_sampler
+from exploring import LENGTH, directions_of, serving
 from helpers import REPO, refused
 from PIL import Image
 
@@ -30,20 +30,6 @@ from dcgan_tf.explore.page import describe
 from dcgan_tf.explore.server import BODY_BYTES
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import seed_latents, slerp
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """The directory of a run with an untrained generator."""
-    folder = tmp_path_factory.mktemp("runs") / "0001-celeba"
-    folder.mkdir()
-    small_sampler(folder / "generator.keras")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sampler(run):
-    return load_generator(run)
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,7 @@ import time
 import numpy as np
 import pytest
 from browser import browser, needs_browser
-from exploring import LENGTH, directions_of, serving, small_sampler
-from helpers import REPO
+from exploring import EXACT, LENGTH, PIXELS, READY, directions_of, serving, shown
 from PIL import Image
 
 import generate
@@ -17,27 +16,7 @@ from dcgan_tf.explore.page import describe
 pytestmark = [pytest.mark.nightly, needs_browser]
 
 HOSTILE = "<img src=x onerror=alert(1)> & = +"  # the name of a direction
-READY = "document.querySelectorAll('#wall button').length === 64 && {exact}"
 NORMS = "document.getElementById('norms').textContent"
-EXACT = "document.getElementById('face').dataset.how === 'exact'"
-# What a canvas shows, without its opacity.
-PIXELS = """(() => {{
-  const canvas = document.querySelector({selector});
-  const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
-  copy.drawImage(canvas, 0, 0);
-  const data = copy.getImageData(0, 0, canvas.width, canvas.height).data;
-  return Array.from(data).filter((_, place) => place % 4 < 3);
-}})()"""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return tmp_path_factory.mktemp("model") / "small.keras"
-
-
-@pytest.fixture(scope="module")
-def sampler(model):
-    return small_sampler(model)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +40,7 @@ def page(address, tmp_path):
     """The page, opened; in the end there was no error, and no other address was asked."""
     with browser(tmp_path) as page:
         page.open(address)
-        page.wait(READY.format(exact=EXACT))
+        page.wait(READY)
         yield page
         assert page.errors == []
         assert page.requests and all(url.startswith(address) for url in page.requests)
@@ -72,11 +51,6 @@ def expression(page, text):
     page.wait(
         f"document.getElementById('expression').textContent === {json.dumps(text)} && {EXACT}"
     )
-
-
-def shown(page, selector="#face"):
-    pixels = page.run(PIXELS.format(selector=json.dumps(selector)))
-    return np.array(pixels, np.uint8).reshape(64, 64, 3)
 
 
 def address_has(page, text):
@@ -112,8 +86,8 @@ def save(page, folder, name):
     return saved
 
 
-def test_a_picked_seed_is_the_picture_of_generate(page, model, tmp_path):
-    argv = ["--model", str(model), "--seeds", "0,12", "--truncation", "0.7"]
+def test_a_picked_seed_is_the_image_of_generate(page, run, tmp_path):
+    argv = ["--run", str(run), "--seeds", "0,12", "--truncation", "0.7"]
     generate.main([*argv, "--out", str(tmp_path / "g")])
     page.click(face(12))
     expression(page, "seed 12")
@@ -127,9 +101,8 @@ def test_a_picked_seed_is_the_picture_of_generate(page, model, tmp_path):
         np.testing.assert_array_equal(shown(page, face(12) + " canvas"), theirs)
         assert {key: ours.text[key] for key in theirs.text} == theirs.text
         assert set(ours.text) - set(theirs.text) == {"expression", "link"}
-        assert ours.text["expression"] == "12" and ours.text["link"].startswith(
-            "#a=12&truncation=0.7&of="
-        )
+        assert ours.text["expression"] == "12"
+        assert ours.text["link"].startswith("#a=12&truncation=0.7&of=")
 
 
 def test_faces_are_calculated_with_and_every_step_can_be_undone(page, sampler):
@@ -147,18 +120,12 @@ def test_faces_are_calculated_with_and_every_step_can_be_undone(page, sampler):
     text = page.run(NORMS)
     assert text == f"‖z‖ {np.linalg.norm(wanted):.2f}, √128 = 11.31"
     mean = latent(Recipe(a=(0, 5, 7), truncation=0.7), LENGTH)
-    page.wait(f"Math.max(...{PIXELS.format(selector=repr('#mean-a'))})")
+    page.wait(f"Math.max(...{PIXELS.format('#mean-a')})")
     np.testing.assert_array_equal(shown(page, "#mean-a"), sampler.generate(latents=[mean])[0])
     used = page.run(
-        "[...document.querySelectorAll('#wall [aria-pressed=true]')].map(b => b.ariaLabel)"
+        "[...document.querySelectorAll('#wall [aria-pressed=true]')].map(b => b.ariaLabel).join()"
     )
-    assert used == [
-        "seed 0, in A",
-        "seed 5, in A",
-        "seed 7, in A",
-        "seed 9, in −B",
-        "seed 11, in +C",
-    ]
+    assert used == "seed 0, in A,seed 5, in A,seed 7, in A,seed 9, in −B,seed 11, in +C"
     for text in ("mean(0, 5, 7) - 9", "mean(0, 5, 7)", "mean(0, 5)", "seed 0"):
         page.press("z", 90, modifiers=2)
         expression(page, text)
@@ -192,7 +159,7 @@ def test_sliders_walk_and_a_link_shows_the_same_again(page, address, sampler, di
     np.testing.assert_array_equal(shown(page), expected)
     link = page.run("location.href")
     page.open(link)
-    page.wait(READY.format(exact=EXACT))
+    page.wait(READY)
     np.testing.assert_array_equal(shown(page), expected)
     page.press("z", 90, modifiers=2)  # there is nothing to go back to
     expression(page, f"slerp(0, 20, 0.37) + 0.5 Smiling - 0.25 {HOSTILE}")
@@ -246,24 +213,11 @@ def test_a_copied_link_names_its_directions_and_a_bad_one_is_refused(
     assert page.run("document.getElementById('trouble').hidden")
 
 
-def test_directions_may_be_named_like_what_every_object_has(sampler, tmp_path):
-    odd = directions_of(sampler, ("constructor", "__proto__"), ("kernel",) * 2)
-    with serving(sampler, odd) as server, browser(tmp_path) as page:
-        page.open(server.address)
-        page.wait(READY.format(exact=EXACT))
-        shown = "[...document.querySelectorAll('[data-name]')].map((n) => n.value).join()"
-        texts = "[...document.querySelectorAll('[data-name] + output')].map((n) => n.value).join()"
-        assert page.run(shown) == "0,0" and "NaN" not in page.run(texts)
-        page.run("location.hash = 'a=3&along.__proto__=0.5&along.constructor=-1'")
-        expression(page, "3 + 0.5 __proto__ - 1 constructor")
-        assert page.run(shown) == "-1,0.5"
-
-
 def test_a_random_face_is_one_click_or_key_away_also_on_a_phone(address, tmp_path):
     text = "document.getElementById('expression').textContent"
     with browser(tmp_path, width=390, height=844) as page:
         page.open(address)
-        page.wait(READY.format(exact=EXACT))
+        page.wait(READY)
         assert page.run("document.documentElement.scrollWidth") == 390
         assert page.run(text) == "seed 0"
         page.click("#random")
@@ -310,7 +264,7 @@ def test_it_can_be_used_by_keys_and_has_names(page):
 def test_the_license_is_in_the_footer_and_a_stopped_explorer_is_told(sampler, tmp_path):
     with serving(sampler, None) as server, browser(tmp_path) as page:
         page.open(server.address)
-        page.wait(READY.format(exact=EXACT))
+        page.wait(READY)
         assert "make some" in page.run("document.getElementById('along').textContent")
         words = page.run("document.getElementById('footer').textContent")
         assert words.endswith("none is a photograph. For <b>research</b>.")
@@ -322,8 +276,3 @@ def test_the_license_is_in_the_footer_and_a_stopped_explorer_is_told(sampler, tm
         page.call("Network.emulateNetworkConditions", **offline | {"offline": False}, **speed)
         page.click(face(4))
         page.wait("document.getElementById('trouble').hidden")
-
-
-def test_nothing_is_inserted_as_html():
-    text = (REPO / "dcgan_tf/explore/explorer.js").read_text(encoding="utf-8")
-    assert "innerHTML" not in text and "eval(" not in text

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import browser, needs_browser
-from exploring import LENGTH, directions_of, small_sampler
+from exploring import LENGTH, READY, directions_of, shown, small_sampler
 from helpers import refused
 
 from dcgan_tf.explore import page as page_module
@@ -33,8 +33,6 @@ needs_runtime = pytest.mark.skipif(
     or not all(map(importlib.util.find_spec, ("tf2onnx", "onnx"))),
     reason=f"needs [onnx] and onnxruntime-web {VERSION} in {WHERE} or ONNXRUNTIME_WEB",
 )
-SHOWN = """Array.from(document.getElementById('face').getContext('2d')
-    .getImageData(0, 0, 64, 64).data).filter((_, place) => place % 4 < 3)"""
 RECIPES = [
     *({"a": [seed]} for seed in SEEDS),
     {},
@@ -44,11 +42,6 @@ RECIPES = [
     {"a": [1], "d": [1], "way": 0.5},
     {"b": [2], "along": {"Smiling": 1.5, "x & y": -0.5}, "truncation": 0.3},
 ]
-
-
-@pytest.fixture(scope="module")
-def sampler(tmp_path_factory):
-    return small_sampler(tmp_path_factory.mktemp("model") / "small.keras")
 
 
 @pytest.mark.nightly
@@ -76,10 +69,7 @@ def test_latents_in_the_browser_are_those_of_numpy(sampler, tmp_path):
 
 def open_page(page, path, fragment=""):
     page.open(f"{path.as_uri()}{fragment}")
-    page.wait(
-        "document.querySelectorAll('#wall button').length === 64"
-        " && document.getElementById('face').dataset.how === 'exact'"
-    )
+    page.wait(READY)
 
 
 def assert_alone(page, path):
@@ -119,7 +109,7 @@ def test_the_page_alone_has_the_images_of_keras(tmp_path, flags):
         recipe = Recipe(a=(3, 4), b=(6,), truncation=0.7, along={"Smiling": 0.5})
         wanted = sampler.generate(latents=latent(recipe, LENGTH, directions)[None])[0].astype(int)
         wanted = np.broadcast_to(wanted, (64, 64, 3)) if channels == 1 else wanted
-        assert np.abs(np.array(page.run(SHOWN)).reshape(64, 64, 3) - wanted).max() <= 2
+        assert np.abs(shown(page) - wanted).max() <= 2
         page.click("#wall [data-seed='12']")
         page.wait(
             "document.getElementById('expression').textContent === 'mean(12, 4) - 6 + 0.5 Smiling'"
@@ -138,7 +128,7 @@ def test_the_bundled_faces_open_on_a_good_face_with_sliders(tmp_path, here):
     expected = load_generator("faces").generate(seeds=[4], truncation=0.7)[0].astype(int)
     with browser(tmp_path) as page:
         open_page(page, path)
-        assert np.abs(np.array(page.run(SHOWN)).reshape(64, 64, 3) - expected).max() <= 2
+        assert np.abs(shown(page) - expected).max() <= 2
         assert page.run("document.querySelectorAll('#along input').length") == 16
         footer = page.run("document.getElementById('footer').textContent")
         assert "For non-commercial research only" in footer and "CelebA" in footer

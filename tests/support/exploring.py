@@ -13,6 +13,17 @@ from dcgan_tf.models.networks import build_generator
 from dcgan_tf.train.command import parse_training
 
 LENGTH = 128
+EXACT = "document.getElementById('face').dataset.how === 'exact'"
+READY = f"document.querySelectorAll('#wall button').length === 64 && {EXACT}"
+PIXELS = """(() => {{ const copy = new OffscreenCanvas(64, 64).getContext('2d');
+    copy.drawImage(document.querySelector("{}"), 0, 0);
+    const all = Array.from(copy.getImageData(0, 0, 64, 64).data);
+    return all.filter((_, place) => place % 4 < 3); }})()"""
+
+
+def shown(page, selector="#face"):
+    """uint8 (64, 64, 3): what a canvas of the page shows."""
+    return np.array(page.run(PIXELS.format(selector)), np.uint8).reshape(64, 64, 3)
 
 
 def small_sampler(path, *flags):
