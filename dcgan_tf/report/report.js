@@ -467,7 +467,7 @@
           el("b", {}, one ? "" : `${run.name}: `, run.verdict.title), ` ${run.verdict.text} `, el("span", { class: "advice" }, run.verdict.advice)));
       }
     }
-    if (data.reload) put("verdicts", el("p", { class: "note" }, "The training is running; this page reloads itself."));
+    if (data.reload) put("verdicts", el("p", { class: "note" }, `Written during the training, ${data.written}. This page reloads itself.`));
     if (one && runs[0].command) put("facts", el("p", { class: "typed" }, el("code", {}, runs[0].command)));
   }
 

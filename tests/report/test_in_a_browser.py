@@ -86,11 +86,11 @@ def test_the_page_of_a_running_training_reloads_itself_until_the_last(page, tmp_
     run = make_run(tmp_path / "one", epochs=2)
     report_page.write_report((run,), run.report, running=True)
     page.open(run.report.as_uri())
-    assert "The training is running" in page.run(TEXT.format("verdicts"))
+    assert "This page reloads itself" in page.run(TEXT.format("verdicts"))
     write_lines(run.metrics, map(losses, range(1, 6)))
     main(["--run", str(run.root)])
     page.wait("document.getElementById('now')?.textContent.startsWith('epoch 5 of 7')")
-    assert "running" not in page.run(TEXT.format("verdicts"))
+    assert "reloads" not in page.run(TEXT.format("verdicts"))
 
 
 def test_hostile_texts_of_two_runs_are_shown_as_they_are(page, tmp_path):
