@@ -26,7 +26,7 @@ from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
 from dcgan_tf.report.thumbnails import one_image, sample_grids
 
-SCORES, WARNINGS = 400, 30  # on one page, at most
+SCORES, WARNINGS = 400, 30  # of a run on one page, the newest
 LOG_BYTES = 2**23  # of a log.txt, which grows by 100 bytes an epoch
 SHARE = 0.06  # of a run's room for each of the images beside the samples
 REFERENCE = "celeba"  # what a command without --config trains
@@ -42,7 +42,6 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
     config, versions = _read_config(files), files.json(run.versions)
     copies = _memorization(files)
     drawn = curves(files, config, EPOCHS // runs, copies.get("verdict") == "copies")
-    recipe, rows = _settings(files, config, versions)
     best = _best(files)
     done = max(drawn["epochs"]["epoch"], default=0)
     return files, drawn | {
@@ -50,13 +49,13 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
         "folder": printable(run.root.resolve()),
         "planned": config.epochs if config else None,
         "command": _as_typed(versions.get("command")),
-        "settings": rows,
-        "scores": _scores(files, SCORES // runs),
+        "settings": _settings(files, config, versions) if config else {},
+        "scores": [_score(r) for r in files.lines(run.evaluation, parse_record)[-SCORES:]],
         "best": best,
         "memorisation": copies,
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        "commands": _commands(run, done, config, recipe, rows, best),
+        "commands": _commands(run, done, config, best),
         "missing": _missing(run, config),
     }
 
@@ -92,14 +91,10 @@ def _settings(files, config, versions):
     """The settings beside those of the recipe that the run began with.
 
     Returns:
-        The recipe as --config takes it, and for the page: `recipe`, its title; `groups`, a list of
-        {heading, rows} with `name`, `value`, `recipe` (the value there, None if it is the same)
-        and `help` in each row. {} without settings.
+        `recipe`, its title; `groups`, a list of {heading, rows} with `name`, `value`, `recipe`
+        (the value there, None if it is the same) and `help` in each row.
     """
-    if config is None:
-        return REFERENCE, {}
     named, base = _recipe_name(versions.get("command")), Config()
-    shown = named
     try:
         there = Path(str(versions.get("directory") or "")) / named
         found = "\0" not in str(there) and there.is_file()
@@ -110,7 +105,7 @@ def _settings(files, config, versions):
             f"the recipe {named} is not here ({error}), so the settings are compared with the "
             "defaults"
         )
-        named, shown = REFERENCE, f"{REFERENCE}, the defaults"
+        named = f"{REFERENCE}, the defaults"
 
     def row(name):
         own, other = (_in_words(getattr(one, name)) for one in (config, base))
@@ -121,7 +116,7 @@ def _settings(files, config, versions):
         {"heading": heading, "rows": [row(name) for name in names]}
         for heading, names in groups().items()
     ]
-    return named, {"recipe": shown, "groups": listed}
+    return {"recipe": named, "groups": listed}
 
 
 def _recipe_name(command):
@@ -137,14 +132,6 @@ def _in_words(value):
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-
-
-def _scores(files, most):
-    """The newest records of evaluation.jsonl, with what the page shows of each."""
-    records = files.lines(files.run.evaluation, parse_record)
-    if len(records) > most:
-        files.notes.append(f"evaluation.jsonl: the last {most} of {len(records)} scores are shown")
-    return [_score(record) for record in records[-most:]]
 
 
 def _score(record):
@@ -191,21 +178,13 @@ def _warnings(files):
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, config, recipe, settings, best):
+def _commands(run, done, config, best):
     """Pairs [purpose, command] for the next steps."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
-    evaluate, start = f"{typed('evaluate')} {named}", path_flag("--init-from", run.root)
+    evaluate = f"{typed('evaluate')} {named}"
     more = f" --epochs {2 * done}" if done and done >= (config.epochs if config else 0) else ""
-    # The flags for the same images, where the recipe has others.
-    rows = [row for group in settings.get("groups", []) for row in group["rows"]]
-    other = {row["name"] for row in rows if row["recipe"] is not None}
-    same = [
-        path_flag(f"--{name}", getattr(config, name))
-        for name in ("dataset", "data", "subset")
-        if name in other
-    ]
-    new = " ".join([train, path_flag("--config", recipe), *same, start])
     model = path_flag("--model", run.best_generator)
+    start = f"{path_flag('--config', run.config)} {path_flag('--init-from', run.root)}"
     return [
         ["Train twice as long" if more else "Resume the training", f"{train} {named}{more}"],
         ["Generate 64 images", f"{generate} {named} --n 64"],
@@ -214,7 +193,7 @@ def _commands(run, done, config, recipe, settings, best):
         ["Explore the latent space", f"python -m dcgan_tf.explore {named}"],
         ["Score it", evaluate],
         ["Search for copies of training images", f"{evaluate} --memorisation"],
-        ["Start a new run from these networks", new],
+        ["Start a new run from these networks", f"{train} {start}"],
         ["Write this page again", f"python -m dcgan_tf.report {named}"],
     ]
 
