@@ -69,28 +69,25 @@ def verdict(history: list[dict], certainty, copies: bool) -> dict:
     recent = collapse.troubles(history[-collapse.SATURATED_EPOCHS :], certainty)
     now |= {kind: epoch for kind, epoch in recent.items() if kind == "saturated D"}
     if last["step"] < collapse.STARTING_STEPS:
-        kind, title = "short", "Too short to judge"
-        text = f"{last['step']:,} steps are done; images take shape after about 1,000."
-        advice = "Train longer."
+        kind, title = "short", "too short to judge"
+        text = f"{last['step']:,} steps are done; images take shape after about 1,000"
+        advice = "train longer"
     elif now:
         kind, epoch = next(iter(now.items()))
-        title = {"collapse": "Collapse", "noise": "Noise"}.get(kind, "D is saturated")
-        text, _, advice = collapse.warning(kind, history, epoch).partition("; ")
+        title, _, text = collapse.warning(kind, history, epoch).partition(": ")
+        text, _, advice = text.partition("; ")
     elif copies:
-        kind, title = "copies", "Copies of training images"
-        text = "Samples are nearer to training images than chance allows."
-        advice = "Use more images or an earlier checkpoint; --augment slows memorization."
+        kind, title = "copies", "copies of training images"
+        text = "samples are nearer to training images than chance allows"
+        advice = "use more images or an earlier checkpoint; --augment slows memorization"
     else:
-        kind, title = "fine", "No sign of trouble"
+        kind, title = "fine", "no sign of trouble"
         text = f"D(x) is {last['d_real']:.2f} on real and {last['d_fake']:.2f} on generated images"
         if "diversity" in last:
             text += f"; the samples vary {last['diversity']:.2f} times as much as real images"
-        advice = "Compare the samples with the real images; losses do not measure image quality"
-    return {"kind": kind, "title": title, "text": _sentence(text), "advice": _sentence(advice)}
-
-
-def _sentence(text):
-    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+        advice = "compare the samples with the real images; losses do not measure image quality"
+    texts = {"title": title, "text": text, "advice": advice}
+    return {"kind": kind} | {name: f"{text[0].upper()}{text[1:]}." for name, text in texts.items()}
 
 
 def _columns(records, names):

@@ -464,7 +464,7 @@
     for (const run of runs) {
       if (run.verdict) {
         put("verdicts", el("p", { class: `verdict ${run.verdict.kind === "fine" ? "" : "trouble"}` },
-          el("b", {}, one ? "" : `${run.name}: `, run.verdict.title), ` ${run.verdict.text} `, el("span", { class: "advice" }, run.verdict.advice)));
+          el("b", {}, one ? "" : `${run.name}: `, run.verdict.title), ` ${run.verdict.text} `, el("span", { class: "advice" }, data.reload && run.verdict.kind === "short" ? "Wait for more." : run.verdict.advice)));
       }
     }
     if (data.reload) put("verdicts", el("p", { class: "note" }, `Written during the training, ${data.written}. This page reloads itself.`));

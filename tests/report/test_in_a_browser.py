@@ -56,7 +56,7 @@ def told(page):
 
 def test_the_page_begins_with_verdict_command_and_real_images_and_names_its_parts(page, report):
     page.open(report.as_uri())
-    assert page.run(TEXT.format("verdicts")).startswith("Too short to judge 60 steps are done")
+    assert page.run(TEXT.format("verdicts")).startswith("Too short to judge. 60 steps are done")
     assert "python train.py --config demo" in page.run(TEXT.format("facts"))
     parts = Parts(page.run("document.documentElement.outerHTML"))
     images = [attributes["alt"] for tag, attributes in parts.elements if tag == "img"]

@@ -143,7 +143,7 @@ def test_the_verdict_and_marks_say_what_happened(run):
         return shown(run)
 
     apart = {"d_real": 0.99, "d_fake": 0.01}
-    assert judge(steps=10)["verdict"]["title"] == "Too short to judge"
+    assert judge(steps=10)["verdict"]["title"] == "Too short to judge."
     fine = judge()["verdict"]
     assert fine["kind"] == "fine" and "D(x) is 0.61 on real and 0.38 on generated" in fine["text"]
     assert "vary 1.01 times as much as real images." in fine["text"]
