@@ -5,6 +5,7 @@ import hashlib
 import keras
 import numpy as np
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest
 from dcgan_tf.data.pack import Pack
@@ -18,7 +19,7 @@ BATCH = 256
 
 def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
     """Generate images of the seeds seed * count ... (seed + 1) * count - 1; UserError if none."""
-    there_are = 2**32  # seeds of numpy.random.RandomState
+    there_are = limits.SEED + 1
     if (seed + 1) * count > there_are:
         largest = there_are // count - 1
         raise UserError(f"--seed {seed}: expected {largest:,} at most for {count:,} images")

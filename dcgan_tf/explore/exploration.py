@@ -1,9 +1,7 @@
-"""The explorer from the request to a served or written page."""
+"""The explorer, from the request to a served or written page."""
 
-import contextlib
 import logging
 import os
-import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -31,60 +29,36 @@ def explore(request: ExploreRequest):
     """Serve the page until Ctrl-C, or write it.
 
     Raises:
-        UserError: no generator, directions of another one, a port that is taken, or a file that
+        UserError: no generator, directions of another generator, a taken port, or a file that
             cannot be written.
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler)
-    # A page for others does not say where files lie here.
+    # A page for others does not tell where files are on this machine.
     hint = HINT if request.static is not None else f"{HINT} {request.how}"
     about = describe(request.name, sampler, found, hint, licence_of(request.model))
     if request.static is not None:
-        write_static(request.static, sampler, found, about, request.runtime)
+        write_static(request.static, sampler, about, request.runtime)
         size = limits.in_words(request.static.stat().st_size)
         log.info(f"explorer: {request.static}, {size}; it opens from disk, without a server")
         return
     with serve(request.port, sampler, found, about) as server:
         log.info(f"explorer: {server.address}")
-        log.info("it answers this machine alone, until Ctrl-C")
+        log.info("only this machine can open it; stop with Ctrl-C")
+        if request.browser:
+            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
         try:
-            with open_browser(server.address) if request.browser else contextlib.nullcontext():
-                server.serve_forever()
+            server.serve_forever()
         except KeyboardInterrupt:
             log.info("closed")
 
 
-@contextlib.contextmanager
-def open_browser(address: str):
-    """Open an address in the browser.
-
-    Every user of the machine can read command lines, and the address has the token. So the browser
-    is given the name of a file that leads there, which is for this user alone. It lies in the home
-    directory, for a browser that was installed as a snap sees neither /tmp nor hidden folders.
-    """
-    home = os.path.expanduser("~")
-    folder = home if os.access(home, os.W_OK) else None
-    handle, name = tempfile.mkstemp(".html", "dcgan_tf-", folder)
-    with open(handle, "w", encoding="utf-8") as file:
-        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
-
-    def show():
-        if not webbrowser.open(Path(name).as_uri()):
-            log.info("no browser was found here: open the address in one")
-
-    try:
-        threading.Thread(target=show, daemon=True).start()
-        yield
-    finally:
-        Path(name).unlink(missing_ok=True)
-
-
 def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:
-    """The directions that were named, or those of the generator; None where there are none.
+    """Read the directions that were named, or those of the generator; None where there are none.
 
     Raises:
-        UserError: those that were named cannot be used. Others are left out with a warning.
+        UserError: the named directions cannot be used. Others are left out with a warning.
     """
     if request.directions is not None:
         return read_directions(request.directions, sampler, "--directions")
@@ -93,12 +67,12 @@ def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | N
             return read_directions(path, sampler, "")
         except UserError as error:
             log.warning(f"left out: {error}")
-    log.info(f"no directions for sliders yet; they are made by: {HINT} {request.how}")
+    log.info(f"no directions for sliders yet; make them with: {HINT} {request.how}")
     return None
 
 
 def licence_of(model: Path) -> str:
-    """The terms that bind a generator's file, in one sentence; "" where its run tells none."""
+    """Tell a generator's terms in one sentence; "" if its run tells none."""
     try:
         bound = origin_of(model).bound
     except UserError:  # a damaged config.toml: the page does without
@@ -107,38 +81,33 @@ def licence_of(model: Path) -> str:
         return ""
     source = {"celeba": "CelebA"}.get(bound, bound)
     return (
-        f"For {DATASETS[bound].terms}: the generator learnt from {source}, "
-        "whose licence says so and holds for what is trained on it too."
+        f"For {DATASETS[bound].terms}: the generator learned from {source}, "
+        "whose license says so and also binds what is trained on it."
     )
 
 
 def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:
     """Start a server of the page, which listens; `serve_forever` lets it answer.
 
-    `pictures` gives the pixels of generate.py, in passes of the same size. `drafts` passes
-    each through the generator alone, some ten times as fast, and may differ by a gray level.
+    `images` are the pixels of generate.py, in passes of the same size. `drafts` pass the generator
+    one by one, some ten times as fast, and may differ by one gray level.
     """
     alone = Sampler(sampler.model, strict=True, chunk=1)
     alone.array(np.zeros((1, alone.latent_dim)))  # compiles before the first request
-    draw = {"pictures": _draw(sampler, directions), "drafts": _draw(alone, directions)}
+    one_at_a_time = threading.Lock()  # two passes at once would compete for the same cores
+
+    def draw_with(sampler):
+        def draw(asked):
+            if not isinstance(asked, list) or not 1 <= len(asked) <= CHUNK:
+                raise ValueError(f"expected a list of 1 to {CHUNK} images")
+            recipes = map(read_recipe, asked)
+            latents = np.stack([latent(each, sampler.latent_dim, directions) for each in recipes])
+            with one_at_a_time:
+                images = sampler.array(latents)
+            lengths = np.linalg.norm(latents.astype(float), axis=1)
+            return images.tobytes(), {"X-Norms": ",".join(map(str, lengths.tolist()))}
+
+        return draw
+
+    draw = {"images": draw_with(sampler), "drafts": draw_with(alone)}
     return PageServer(port, served_page(about), draw)
-
-
-_one_at_a_time = threading.Lock()  # two passes at once would only wait for each other's cores
-
-
-def _draw(sampler, directions):
-    """A function from recipes in JSON to pixels and headers, for PageServer."""
-
-    def draw(asked):
-        if not isinstance(asked, list) or not 1 <= len(asked) <= CHUNK:
-            raise ValueError(f"expected a list of 1 to {CHUNK} images")
-        latents = np.stack(
-            [latent(read_recipe(each), sampler.latent_dim, directions) for each in asked]
-        )
-        with _one_at_a_time:
-            images = sampler.array(latents)
-        lengths = np.linalg.norm(latents.astype(float), axis=1)
-        return images.tobytes(), {"X-Norms": ",".join(map(repr, map(float, lengths)))}
-
-    return draw

@@ -1,18 +1,19 @@
-// The page itself. It knows a picture as a recipe (recipe.py) and has `paint` draw it, wherever that
-// happens. The recipe is in the address, so a link is the picture, and undoing is going back.
+// The page itself. An image is a recipe (latent_formula.py), which `paint` turns into pixels here or on
+// the server. The recipe is in the address, so a link names the image.
 (() => {
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const paint = painter(data);
   const TERMS = [
     { key: "a", sign: "", name: "A", words: "start from" },
-    { key: "b", sign: "−", name: "B", words: "take away" },
+    { key: "b", sign: "−", name: "B", words: "subtract" },
     { key: "c", sign: "+", name: "C", words: "add" },
-    { key: "d", sign: "→", name: "D", words: "walk towards" },
+    { key: "d", sign: "→", name: "D", words: "interpolate to" },
   ];
-  const KINDS = { attribute: "Learnt from labels", component: "Principal components of the first map", kernel: "Of the first kernel" };
+  const KINDS = { attribute: "Learned from labels", component: "Principal components of the first layer", kernel: "Strongest directions of the first layer" };
   const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: of the wall, at most
-  const START = { a: [0], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
+  const EMPTY = { a: [], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
+  const START = { ...EMPTY, a: [data.seed], truncation: 0.7 };
   const none = (list) => list.length === 0;
   const short = (sha256) => sha256.slice(0, 12);
   const usesDirections = (of) => !none(Object.keys(of.along));
@@ -37,18 +38,18 @@
   let recipe = START;
   const change = (parts) => ({ ...recipe, ...parts });
 
-  function written(of) { // what the address has behind #: only what differs from nothing
+  function written(of) { // the address after #: only what differs from EMPTY
     const parts = TERMS.filter(({ key }) => !none(of[key])).map(({ key }) => `${key}=${of[key].join(",")}`);
     if (!none(of.d)) parts.push(`way=${of.way}`);
-    if (of.truncation !== 1) parts.push(`truncation=${of.truncation}`);
+    if (of.truncation !== EMPTY.truncation) parts.push(`truncation=${of.truncation}`);
     for (const [name, amount] of Object.entries(of.along)) parts.push(`along.${encodeURIComponent(name)}=${amount}`);
     if (usesDirections(of)) parts.push(`directions=${short(data.directions_sha256)}`); // others may have these names
     return [...parts, `of=${short(data.sha256)}`].join("&");
   }
 
-  function read(text) { // the recipe of such a text; an Error says why it is none that can be shown here
-    const found = { ...START, a: [], along: {} };
-    let made = null; // with which directions; older links do not say it
+  function read(text) { // the recipe of such a text; an Error says why it cannot be shown
+    const found = { ...EMPTY };
+    let made = null; // hash of its directions; older links have none
     for (const part of text.split("&").filter(Boolean)) {
       const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
       const number = (low, high) => {
@@ -56,7 +57,7 @@
         return Number(value);
       };
       if (name === "of") {
-        if (value !== short(data.sha256)) throw new Error(`it is of another generator (${value}), this one is ${short(data.sha256)}`);
+        if (value !== short(data.sha256)) throw new Error(`it is from another generator (${value}); this one is ${short(data.sha256)}`);
       } else if (name === "directions") made = value;
       else if (TERMS.some(({ key }) => key === name)) {
         found[name] = value.split(",").map(seedOf);
@@ -70,11 +71,11 @@
       } else throw new Error(`it has ${part}`);
     }
     const own = short(data.directions_sha256);
-    if (made !== null && made !== own && usesDirections(found)) throw new Error(`it was made with other directions (${made}), this page has ${own}; start it with the file of those (--directions FILE)`);
+    if (made !== null && made !== own && usesDirections(found)) throw new Error(`it uses other directions (${made}); this page has ${own}. Start the explorer with their file (--directions FILE)`);
     return found;
   }
 
-  function seedOf(text) { // null where it is none
+  function seedOf(text) { // null if it is no seed
     return /^\s*\d{1,10}\s*$/.test(text) && Number(text) <= SEED ? Number(text) : null;
   }
 
@@ -106,7 +107,7 @@
   }
   const blank = (attributes = { "aria-hidden": "true" }) => el("canvas", { width: data.width, height: data.height, ...attributes });
 
-  // Faces of seeds, each drawn once at this truncation
+  // Faces by seed, each generated once per truncation
 
   let faces = new Map(), facesAt = recipe.truncation;
   const waiting = new Map(); // seed: canvases that want its face
@@ -129,7 +130,7 @@
       while (waiting.size) {
         const seeds = [...waiting.keys()].slice(0, MOST), at = facesAt;
         const made = await paint(seeds.map((seed) => ({ a: [seed], truncation: at })));
-        if (at !== facesAt) continue; // while they were drawn the truncation changed
+        if (at !== facesAt) continue; // the truncation changed in the meantime
         seeds.forEach((seed, place) => {
           faces.set(seed, made[place]);
           for (const canvas of waiting.get(seed)) draw(canvas, made[place]);
@@ -150,7 +151,7 @@
     for (const button of $("wall").children) button.replaceChild(face(Number(button.dataset.seed)), button.querySelector("canvas"));
   }
 
-  // The picture, and then what stands beside it: averages of terms, steps of the way
+  // The image, then the averages of terms and the steps of the interpolation
 
   let wanted = false, painting = false, failed = false, aside = "";
 
@@ -175,8 +176,8 @@
   }
 
   function show(now, made, how) {
-    draw($("picture"), made);
-    $("picture").dataset.how = how;
+    draw($("face"), made);
+    $("face").dataset.how = how;
     describe(now, made.norm);
     if (failed) trouble("");
     failed = false;
@@ -207,9 +208,9 @@
   function describe(now, norm) {
     const text = inWords(now), seed = aloneSeed(now), root = Math.sqrt(data.latent_dim);
     $("expression").textContent = seed === null ? text : `seed ${seed}`;
-    $("picture").setAttribute("aria-label", `Generated picture: ${seed === null ? text : `seed ${seed}`}`);
+    $("face").setAttribute("aria-label", `Generated image: ${seed === null ? text : `seed ${seed}`}`);
     $("norms").replaceChildren("‖z‖ ", el("b", {}, norm.toFixed(2)), `, √${data.latent_dim} = ${root.toFixed(2)}`);
-    $("norms").title = "The length of the latent. Those that the generator was trained on have about the square root of their number of entries.";
+    $("norms").title = "Length of the latent. In training it was about the square root of the number of its entries.";
     $("norm").setAttribute("cx", Math.min(100 * norm / root, 195).toFixed(1));
   }
 
@@ -219,7 +220,7 @@
 
   function pick(seed, more = false) {
     const { key } = place, at = more ? recipe[key].length : Math.min(place.at, recipe[key].length);
-    if (at >= data.picks) return trouble(`${data.picks} faces in one place are the most.`);
+    if (at >= data.picks) return trouble(`A slot holds at most ${data.picks} faces.`);
     const seeds = [...recipe[key]];
     seeds[at] = seed;
     place = { key, at: at === recipe[key].length && at > 0 ? at + 1 : at };
@@ -256,7 +257,7 @@
           seeds.map((seed, at) => el("div", { class: "held" },
             slot(at, `seed ${seed} in ${name}; the next face replaces it`, [face(seed), el("span", {}, String(seed))], ""),
             el("button", { type: "button", class: "drop", "aria-label": `Remove seed ${seed} from ${name}`, title: "Remove", onclick: () => drop(key, at) }, "×"))),
-          slot(seeds.length, none(seeds) ? `${name}: ${words} the next face` : `${name}: one more face, for an average`, "+", "add"),
+          slot(seeds.length, none(seeds) ? `${name}: ${words} the next face` : `${name}: add a face to the average`, "+", "add"),
           seeds.length > 1 ? el("figure", { class: "mean" }, blank({ id: `mean-${key}`, role: "img", "aria-label": `Average of ${name}` }), el("figcaption", {}, "mean")) : null));
     }));
     $("walk").hidden = none(recipe.d);
@@ -320,11 +321,11 @@
 
   function directions() {
     if (none(data.directions)) {
-      $("along").append(el("p", { class: "note" }, "No named directions of this generator yet. Make them with ", el("code", {}, data.hint), " and open this page again."));
+      $("along").append(el("p", { class: "note" }, "No directions for this generator yet. Make them with ", el("code", {}, data.hint), ", then open this page again."));
       return;
     }
     $("level").hidden = false;
-    $("along").append(el("p", { class: "soft" }, "A slider adds up to its direction's whole reach to the latent, forth or back. A double click sets it to 0."));
+    $("along").append(el("p", { class: "soft" }, "Drag to move the face along a direction; double-click resets."));
     Object.entries(KINDS).forEach(([kind, words], number) => {
       const listed = data.directions.filter((one) => one.kind === kind);
       if (none(listed)) return;
@@ -402,7 +403,7 @@
     try {
       commit(read(text));
     } catch (error) {
-      trouble(`This link cannot be shown: ${error.message}.`);
+      trouble(`This link does not work here: ${error.message}.`);
     }
   }
 
@@ -416,7 +417,7 @@
       clearTimeout(copied);
       copied = setTimeout(() => { $("link").textContent = "Copy link"; $("copied").textContent = ""; }, LINKS ? 10000 : 1500);
     };
-    const byHand = () => { location.hash = settled; trouble(`This browser copies nothing from here; the link is in the address bar. ${LINKS}`); };
+    const byHand = () => { location.hash = settled; trouble(`Copying failed; the link is in the address bar. ${LINKS}`); };
     if (navigator.clipboard) navigator.clipboard.writeText(address).then(done, byHand);
     else byHand();
   }
@@ -435,7 +436,10 @@
     say("saved");
   }
 
+  const random = () => pick(Math.floor(Math.random() * (SEED + 1)));
+
   function keys(event) {
+    if (event.key.toLowerCase() === "r" && event.target !== $("seed") && !event.ctrlKey && !event.metaKey && !event.altKey) return random();
     if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target === $("seed")) return;
     const key = event.key.toLowerCase();
     if (key !== "z" && key !== "y") return;
@@ -447,13 +451,13 @@
 
   $("title").textContent = data.name;
   $("facts").append(...[
-    ["pictures", `${data.height} × ${data.width}`], ["latent", `${data.latent_dim} numbers`], ["weights", short(data.sha256)],
+    ["images", `${data.height} × ${data.width}`], ["latent", `${data.latent_dim} numbers`], ["weights", short(data.sha256)],
   ].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  $("footer").textContent = `dcgan_tf ${data.version}. Every picture here is made by the generator; none is a photograph. ${data.licence}`;
-  Object.assign($("picture"), { width: data.width, height: data.height });
+  $("footer").textContent = `dcgan_tf ${data.version}. Every face here is generated; none is a photograph. ${data.license}`;
+  Object.assign($("face"), { width: data.width, height: data.height });
   $("strip").append(...Array.from({ length: STEPS }, (_, step) => {
     const way = step / (STEPS - 1);
-    return el("button", { type: "button", value: String(way), "aria-label": `${Math.round(100 * way)}% of the way`, onclick: () => commit(change({ way })) }, blank());
+    return el("button", { type: "button", value: String(way), "aria-label": `${Math.round(100 * way)}% of the interpolation`, onclick: () => commit(change({ way })) }, blank());
   }));
   directions();
   slide($("truncation"), (truncation) => ({ truncation }));
@@ -466,9 +470,10 @@
   $("typed").addEventListener("submit", (event) => {
     event.preventDefault();
     const seed = seedOf($("seed").value);
-    if (seed === null) return trouble(`A seed is a whole number from 0 to ${SEED}.`);
+    if (seed === null) return trouble(`Expected a seed from 0 to ${SEED}.`);
     pick(seed);
   });
+  $("random").addEventListener("click", random);
   $("more").addEventListener("click", () => wall(PAGE));
   $("undo").addEventListener("click", undo);
   $("redo").addEventListener("click", redo);

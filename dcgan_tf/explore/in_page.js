@@ -1,8 +1,8 @@
-// Pictures from the generator inside this page, by onnxruntime-web (`ort`), on the processor.
+// Images from the generator inside this page, by onnxruntime-web (`ort`), on the CPU.
 
 const MOST = 4; // recipes of one call, so that the page answers between two
 const DRAFTS = false;
-const LINKS = ""; // they work as long as this file stays where it is
+const LINKS = ""; // they work while this file stays where it is
 
 function fromBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -26,18 +26,18 @@ function painter({ height, width, channels, latent_dim, range, directions }) {
     const latents = recipes.map((recipe) => latentOf(recipe, latent_dim, known));
     const all = new Float32Array(recipes.length * latent_dim);
     latents.forEach((latent, place) => all.set(latent, place * latent_dim));
-    const { pictures } = await session.run({ latents: new ort.Tensor("float32", all, [recipes.length, latent_dim]) });
+    const [images] = Object.values(await session.run({ latents: new ort.Tensor("float32", all, [recipes.length, latent_dim]) }));
     const size = height * width * channels;
     const level = range === "sigmoid" ? (value) => value * 255 : (value) => (value + 1) * 127.5;
-    const pixels = Uint8Array.from(pictures.data, (value) => Math.round(Math.min(Math.max(level(value), 0), 255)));
+    const pixels = Uint8Array.from(images.data, (value) => Math.round(Math.min(Math.max(level(value), 0), 255)));
     return latents.map((latent, place) => ({ pixels: pixels.subarray(place * size, (place + 1) * size), norm: lengthOf(latent) }));
   }
 
   let session = null, last = Promise.resolve();
-  return (recipes) => { // one after the other: a session runs once at a time
+  return (recipes) => { // one after another: a session runs one call at a time
     session = session || start();
     const answer = last.then(async () => {
-      await new Promise((resolve) => { setTimeout(resolve); }); // what waits in the page comes first
+      await new Promise((resolve) => { setTimeout(resolve); }); // lets the page answer first
       return made(await session, recipes);
     });
     last = answer.catch(() => {});

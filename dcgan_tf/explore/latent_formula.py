@@ -1,17 +1,16 @@
-"""Latent formulas: how an image is made from seeds; latents.js does the same.
+"""Latent formulas: the latent of an image made from seeds; latents.js computes the same.
 
 The latent of a recipe is
 
     slerp(mean(a) - mean(b) + mean(c), mean(d), way) + sum of amount * reach * vector
 
-where a, b, c and d are the latents of seeds times the truncation, and the sum goes over directions.
-The arithmetic is that of Radford et al. 2015, section 6.3.2: a man with glasses, less a man, plus a
-woman, each the mean of a few picks.
+where a, b, c and d are the latents of seeds times the truncation, and the sum is over directions.
+This is the arithmetic of Radford et al. 2015, section 6.3.2: a man with glasses, minus a man, plus
+a woman, each the mean of several samples.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -19,9 +18,8 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.models.sampling import finite, seed_latents, slerp
 
-TERMS = ("a", "b", "c", "d")
-PICKS = 64  # of one term, at most
-AMOUNT = 100.0  # of a direction, as a multiple of its reach, at most
+PICKS = 64  # seeds in one term, at most
+AMOUNT = 100.0  # along a direction, as a multiple of its reach, at most
 
 
 @dataclass(frozen=True)
@@ -32,26 +30,25 @@ class Recipe:
     b: tuple[int, ...] = ()
     c: tuple[int, ...] = ()
     d: tuple[int, ...] = ()
-    way: float = 0.0  # from a - b + c at 0 to d at 1; without d it means nothing
-    along: Mapping[str, float] = field(default_factory=dict)  # amount by name, 1: its whole reach
+    way: float = 0.0  # from a - b + c at 0 to d at 1; without d it has no effect
+    along: Mapping[str, float] = field(default_factory=dict)  # amount by name; 1 is the reach
     truncation: float = 1.0  # factor on the latent of every seed
 
 
 def read_recipe(found) -> Recipe:
-    """A recipe from what JSON gave.
+    """Read a recipe from parsed JSON.
 
     Raises:
         ValueError: it is none; the message says what came and what was expected.
     """
-    if not isinstance(found, dict):
-        raise ValueError(f"got {limits.shown(found)}, expected an object of an image's parts")
-    if unknown := found.keys() - {*TERMS, "way", "along", "truncation"}:
-        raise ValueError(f"unknown part {limits.shown(min(unknown))}")
+    names = [part.name for part in fields(Recipe)]
+    if not isinstance(found, dict) or found.keys() - set(names):
+        raise ValueError(f"got {limits.shown(found)}, expected an object of {', '.join(names)}")
     along = found.get("along", {})
     if not isinstance(along, dict):
         raise ValueError(f"along: got {limits.shown(along)}, expected amounts by name")
     return Recipe(
-        **{term: _seeds(term, found.get(term, [])) for term in TERMS},
+        **{term: _seeds(term, found.get(term, [])) for term in "abcd"},
         way=_number("way", found.get("way", 0.0), 0, 1),
         along={name: _number(name, amount, -AMOUNT, AMOUNT) for name, amount in along.items()},
         truncation=_number("truncation", found.get("truncation", 1.0), 0, limits.TRUNCATION),
@@ -59,18 +56,20 @@ def read_recipe(found) -> Recipe:
 
 
 def _seeds(term, found):
-    whole = isinstance(found, list) and all(type(seed) is int for seed in found)
-    if not whole or not all(0 <= seed <= limits.SEED for seed in found):
+    if (
+        not isinstance(found, list)
+        or len(found) > PICKS
+        or not all(type(seed) is int and 0 <= seed <= limits.SEED for seed in found)
+    ):
         raise ValueError(
-            f"{term}: got {limits.shown(found)}, expected seeds from 0 to {limits.SEED}"
+            f"{term}: got {limits.shown(found)}, expected at most {PICKS} seeds "
+            f"from 0 to {limits.SEED}"
         )
-    if len(found) > PICKS:
-        raise ValueError(f"{term}: got {len(found)} seeds, expected {PICKS} at most")
     return tuple(found)
 
 
 def _number(name, found, low, high):
-    if type(found) not in (int, float) or not low <= found <= high or math.isnan(found):
+    if type(found) not in (int, float) or not low <= found <= high:
         raise ValueError(
             f"{limits.shorten(name)}: got {limits.shown(found)}, "
             f"expected a number from {low} to {high}"
@@ -79,16 +78,12 @@ def _number(name, found, low, high):
 
 
 def latent(recipe: Recipe, length: int, directions: Directions | None = None) -> np.ndarray:
-    """The latent of a recipe.
+    """Compute the latent of a recipe, float32 (length,).
 
-    Args:
-        length: numbers per latent; directions: those that `along` may name.
-
-    Returns:
-        float32 (length,). Of one seed alone exactly that of `generate.py`.
+    The latent of a single seed is exactly that of `generate.py`.
 
     Raises:
-        ValueError: `along` names an unknown direction; numbers beyond float32.
+        ValueError: `along` names an unknown direction, or numbers exceed float32.
     """
 
     def mean(seeds):

@@ -1,4 +1,4 @@
-// The latent of a recipe, as recipe.py has it, and NumPy's latent of a seed.
+// The latent of a recipe, as in latent_formula.py, and NumPy's latent of a seed.
 
 // numpy.random.RandomState(seed).randn(length) as float32: the Mersenne Twister of Matsumoto and
 // Nishimura 1998, its numbers of 53 bits, and Marsaglia's polar method for pairs of normal ones.

@@ -1,5 +1,5 @@
 "use strict";
-// A PNG file with texts, made of the very pixels: what a canvas gives back, browsers may change.
+// Writes a PNG with texts from the pixels themselves; browsers may change what a canvas returns.
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
   for (let bit = 0; bit < 8; bit += 1) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;
@@ -11,7 +11,7 @@ async function squeezed(bytes, kind, Stream) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-// picture: {pixels: Uint8Array of height x width x channels, height, width, channels}; texts: {key: text}
+// image: {pixels: Uint8Array of height x width x channels, height, width, channels}; texts: {key: text}
 async function toPng({ pixels, height, width, channels }, texts) {
   const big = (number) => [number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255];
   const bytes = (text) => new TextEncoder().encode(text);

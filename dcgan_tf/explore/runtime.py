@@ -1,5 +1,6 @@
 """onnxruntime-web, which runs a network inside a page: downloaded once, or from a folder."""
 
+import os
 from pathlib import Path
 
 from dcgan_tf.common.download import CACHE, fetch, is_right
@@ -7,8 +8,10 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file, read_file
 
 VERSION = "1.30.0"
+_WHAT = f"onnxruntime-web {VERSION}"
 URL = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
-# The runtime for processors alone, of those that the package has: bytes and SHA-256.
+KEPT = CACHE / f"onnxruntime-web-{VERSION}"
+# The package's runtime for CPUs: bytes and SHA-256.
 FILES = {
     "ort.wasm.min.js": (
         50_196,
@@ -25,47 +28,32 @@ FILES = {
 }
 
 
-_OTHERWISE = (
-    f"get onnxruntime-web {VERSION} elsewhere (npm pack onnxruntime-web@{VERSION}) and give its "
-    "folder dist with --runtime DIR"
-)
-
-
-def runtime(folder: Path | None, cache: Path = CACHE, url: str = URL) -> dict[str, bytes]:
-    """Read the files of onnxruntime-web, {name: content}.
-
-    Args:
-        folder: where they are, or None for the cache, into which they are downloaded once.
+def runtime(folder: Path | None) -> dict[str, bytes]:
+    """Read the files of onnxruntime-web, {name: content}; without a folder, download them once.
 
     Raises:
-        UserError: one is missing or another one, or the server cannot be reached.
+        UserError: a file is missing or differs, or the server cannot be reached.
     """
-    return {name: _given(folder, name) if folder else _kept(cache, url, name) for name in FILES}
+    return {name: _read(folder, name, *known) for name, known in FILES.items()}
 
 
-def is_kept(cache: Path = CACHE) -> bool:
+def _read(folder, name, size, sha256):
+    what = f"{name} of {_WHAT}"
+    if folder is None:
+        otherwise = (
+            f"get {_WHAT} elsewhere (npm pack onnxruntime-web@{VERSION}) and give its "
+            "folder dist with --runtime DIR"
+        )
+        path = fetch(f"{URL}/{name}", KEPT / name, sha256, what, size, otherwise)
+    else:
+        path = folder / name
+        check_file(path, "--runtime", what)
+        if not is_right(path, sha256, size):
+            raise UserError(f"not that of {_WHAT}", flag=f"--runtime {path}")
+    return read_file(path, size)
+
+
+def is_kept() -> bool:
     """Whether nothing would have to be downloaded."""
-    try:
-        folder = _folder(cache).expanduser()
-    except RuntimeError:  # no home folder
-        return False
+    folder = Path(os.path.expanduser(KEPT))  # as it is where there is no home folder
     return all(is_right(folder / name, sha256, size) for name, (size, sha256) in FILES.items())
-
-
-def _folder(cache):
-    return cache / f"onnxruntime-web-{VERSION}"
-
-
-def _given(folder, name):
-    path, (size, sha256) = folder / name, FILES[name]
-    check_file(path, "--runtime", f"{name} of onnxruntime-web {VERSION}")
-    if not is_right(path, sha256, size):
-        raise UserError(f"not that of onnxruntime-web {VERSION}", flag=f"--runtime {path}")
-    return read_file(path, size)
-
-
-def _kept(cache, url, name):
-    size, sha256 = FILES[name]
-    what = f"{name} of onnxruntime-web {VERSION}"
-    path = fetch(f"{url}/{name}", _folder(cache) / name, sha256, what, size, _OTHERWISE)
-    return read_file(path, size)

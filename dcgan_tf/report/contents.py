@@ -1,6 +1,7 @@
 """The contents of a report page as a JSON-serializable dict."""
 
 import re
+import shlex
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,22 +26,22 @@ from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
 from dcgan_tf.report.thumbnails import one_image, sample_grids
 
-SCORES, WARNINGS = 400, 30  # on one page; there is seldom a tenth of it
-LOG_BYTES = 2**23  # of a log.txt, which has 100 bytes an epoch
+SCORES, WARNINGS = 400, 30  # of a run on one page, the newest
+LOG_BYTES = 2**23  # of a log.txt, which grows by 100 bytes an epoch
 SHARE = 0.06  # of a run's room for each of the images beside the samples
 REFERENCE = "celeba"  # what a command without --config trains
 
 
 def contents(run: Run, runs: int) -> tuple[Files, dict]:
-    """What a run's files say, without the images; `runs` share the page.
+    """Read what a run's files say, without the images; `runs` share the page.
 
     Returns:
         Files, with the notes so far, and the dict for the page.
     """
     files = Files(run)
     config, versions = _read_config(files), files.json(run.versions)
-    drawn = curves(files, config, EPOCHS // runs)
-    recipe, rows = _settings(files, config, versions)
+    copies = _memorization(files)
+    drawn = curves(files, config, EPOCHS // runs, copies.get("verdict") == "copies")
     best = _best(files)
     done = max(drawn["epochs"]["epoch"], default=0)
     each = max(drawn["epochs"]["images_seen"], default=0) // max(done, 1)
@@ -49,19 +50,20 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
         "name": printable(run.root.resolve().name),
         "folder": printable(run.root.resolve()),
         "planned": planned or None,
-        "settings": rows,
-        "scores": _scores(files, SCORES // runs),
+        "command": _as_typed(versions.get("command")),
+        "settings": _settings(files, config, versions) if config else {},
+        "scores": [_score(r) for r in files.lines(run.evaluation, parse_record)[-SCORES:]],
         "best": best,
-        "memorisation": _memorisation(files),
+        "memorisation": copies,
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        "commands": _commands(run, done, planned, config, recipe, rows, best),
+        "commands": _commands(run, done, planned, config, best),
         "missing": _missing(run, config),
     }
 
 
 def add_images(files: Files, found: dict, room: int):
-    """Put the images of a run, of at most `room` bytes, and all notes into its dict."""
+    """Put the images of a run, at most `room` bytes, and all notes into its dict."""
     run, own = files.run, int(room * SHARE)
     found["reals"] = one_image(files, run.reals, own)
     found["pairs"] = one_image(files, run.memorisation_pairs, 2 * own)
@@ -79,21 +81,24 @@ def _read_config(files) -> Config | None:
         return None
 
 
+def _as_typed(command):
+    """The recorded command as a shell takes it; "" if it is none."""
+    words = command if isinstance(command, list) else []
+    if not words or not all(isinstance(word, str) for word in words):
+        return ""
+    return as_text(f"{'python ' * words[0].endswith('.py')}{shlex.join(words)}")
+
+
 def _settings(files, config, versions):
     """The settings beside those of the recipe that the run began with.
 
     Returns:
-        The recipe as --config takes it, and for the page: `recipe`, its title; `groups`, a list of
-        {heading, rows} with `name`, `value`, `recipe` (the value there, None where it is the same)
-        and `help` in each row. {} without settings.
+        `recipe`, its title; `groups`, a list of {heading, rows} with `name`, `value`, `recipe`
+        (the value there, None if it is the same) and `help` in each row.
     """
-    if config is None:
-        return REFERENCE, {}
     named, base = _recipe_name(versions.get("command")), Config()
-    shown = named
     try:
-        directory = versions.get("directory")
-        there = Path(directory) / named if isinstance(directory, str) else Path(named)
+        there = Path(str(versions.get("directory") or "")) / named
         found = "\0" not in str(there) and there.is_file()
         # No network has to fit: a recipe may be complete only with the command's own settings.
         base = ImageConfig(**read_table(there if found else find_config(named)))
@@ -102,7 +107,7 @@ def _settings(files, config, versions):
             f"the recipe {named} is not here ({error}), so the settings are compared with the "
             "defaults"
         )
-        named, shown = REFERENCE, f"{REFERENCE}, the defaults"
+        named = f"{REFERENCE}, the defaults"
 
     def row(name):
         own, other = (_in_words(getattr(one, name)) for one in (config, base))
@@ -113,13 +118,12 @@ def _settings(files, config, versions):
         {"heading": heading, "rows": [row(name) for name in names]}
         for heading, names in groups().items()
     ]
-    return named, {"recipe": shown, "groups": listed}
+    return {"recipe": named, "groups": listed}
 
 
 def _recipe_name(command):
-    """The value of --config in a command, the last one if there are several."""
-    words = command if isinstance(command, list) else []
-    words = [word for word in words if isinstance(word, str)]
+    """The value of the last --config in a command."""
+    words = [str(word) for word in command] if isinstance(command, list) else []
     found = [b for a, b in pairwise(words) if a == "--config"]
     found += [word.partition("=")[2] for word in words if word.startswith("--config=")]
     return found[-1] if found and found[-1] else REFERENCE
@@ -132,17 +136,8 @@ def _in_words(value):
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-def _scores(files, most):
-    """The newest records of evaluation.jsonl, with what the page shows of each."""
-    records = files.lines(files.run.evaluation, parse_record)
-    if len(records) > most:
-        files.notes.append(f"evaluation.jsonl: the last {most} of {len(records)} scores are shown")
-    return [_score(record) for record in records[-most:]]
-
-
 def _score(record):
-    floor = record.get("floor") or {}
-    notes = record.get("notes")
+    floor, notes = record.get("floor") or {}, record.get("notes")
     return {
         "title": as_text(title(record)),
         "epoch": record.get("epoch"),
@@ -166,11 +161,11 @@ def _best(files):
     return {"epoch": record["epoch"], "name": LABELS[name], "value": record[name]}
 
 
-def _memorisation(files):
+def _memorization(files):
     """The verdict and its numbers; {} without them."""
     record = files.json(files.run.memorisation)
     if record and not is_verdict(record):
-        files.note(files.run.memorisation, "no verdict of ours, left out")
+        files.note(files.run.memorisation, "not a verdict of evaluate, left out")
         return {}
     texts, counts = ("verdict", "training", "held_out"), ("copies", "allowed", "samples", "epoch")
     return {name: as_text(record[name]) for name in texts if name in record} | {
@@ -185,45 +180,32 @@ def _warnings(files):
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, planned, config, recipe, settings, best):
-    """Pairs [purpose, command]: how to go on."""
+def _commands(run, done, planned, config, best):
+    """Pairs [purpose, command] for the next steps."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
-    evaluate, start = f"{typed('evaluate')} {named}", path_flag("--init-from", run.root)
+    evaluate = f"{typed('evaluate')} {named}"
     more = f" --epochs {2 * done}" if done and done >= planned else ""
-    # The flags for the same images, where the recipe has others.
-    rows = [row for group in settings.get("groups", []) for row in group["rows"]]
-    other = {row["name"] for row in rows if row["recipe"] is not None}
-    same = [
-        path_flag("--config", recipe),
-        *(
-            path_flag(f"--{name}", getattr(config, name))
-            for name in ("dataset", "data", "subset")
-            if name in other
-        ),
-    ]
     model = path_flag("--model", run.best_generator)
+    start = f"{path_flag('--config', run.config)} {path_flag('--init-from', run.root)}"
     return [
-        ["Train for twice as long" if more else "Go on training", f"{train} {named}{more}"],
-        ["Draw 64 pictures", f"{generate} {named} --n 64"],
-        ["Walk from seed to seed", f"{generate} {named} --interpolate 3,17,42"],
-        *([["Draw with the best generator", f"{generate} {model} --n 64"]] if best else []),
+        ["Train twice as long" if more else "Resume the training", f"{train} {named}{more}"],
+        ["Generate 64 images", f"{generate} {named} --n 64"],
+        ["Interpolate between seeds", f"{generate} {named} --interpolate 3,17,42"],
+        *([["Generate with the best generator", f"{generate} {model} --n 64"]] if best else []),
+        ["Explore the latent space", f"python -m dcgan_tf.explore {named}"],
         ["Score it", evaluate],
-        ["Look for copied training pictures", f"{evaluate} --memorisation"],
-        ["Start a new run from these networks", f"{train} {' '.join([*same, start])}"],
+        ["Search for copies of training images", f"{evaluate} --memorisation"],
+        ["Start a new run from these networks", f"{train} {start}"],
         ["Write this page again", f"python -m dcgan_tf.report {named}"],
     ]
 
 
 def _missing(run, config):
-    """For each part that the page may lack the line that says how to get it."""
+    """For each part that the page may lack, how to get it."""
     evaluate = f"{typed('evaluate')} {path_flag('--run', run.root)}"
     every = config.sample_every if config else 1
     return {
-        "epochs": "No curves yet: metrics.jsonl is written after the first epoch.",
         "samples": f"No samples yet: the first grid is written after epoch {every}.",
-        "scores": f"No scores yet. Get them with: {evaluate}",
-        "memorisation": f"Not looked for yet. Do it with: {evaluate} --memorisation",
-        "timing": "No times: timing.jsonl is written after each epoch.",
-        "versions": "No versions: versions.json is written when a training begins.",
-        "settings": "The settings are not known: config.toml is missing or damaged.",
+        "scores": f"No scores yet. To get them: {evaluate}",
+        "memorisation": f"Not searched yet. To search: {evaluate} --memorisation",
     }

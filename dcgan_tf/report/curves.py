@@ -1,4 +1,4 @@
-"""Curves of a report page: losses, D(x), speed, and the marks in them."""
+"""Curves of a report page, the marks in them, and the verdict on the training."""
 
 import math
 import statistics
@@ -22,20 +22,23 @@ _TIMING = ("epoch", "seconds", "images_per_second")
 _MEMORY = "peak_memory_mb"
 
 
-def curves(files: Files, config: Config | None, most: int) -> dict:
+def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict:
     """The curves of a run, of at most `most` epochs.
+
+    Args:
+        copies: whether copies of training images were found.
 
     Returns:
         `epochs` and `timing`, columns of metrics.jsonl and timing.jsonl; `steps`, finer columns
-        from the checkpoint; `speed`, in words; `guessing`; the marks `troubles` and `changes`.
+        from the checkpoint; `speed`, in words; `guessing`; the marks `troubles` and `changes`;
+        the `verdict`.
     """
     history = files.epochs(files.run.metrics, _EPOCH, _PIXELS)
     timing = files.epochs(files.run.timing, _TIMING, (_MEMORY,))
     for name, records in (("metrics.jsonl", history), ("timing.jsonl", timing)):
         if len(records) > most:
             files.notes.append(f"{name}: {most:,} of {len(records):,} epochs are shown")
-    changes = _changes(files)
-    certainty = collapse.certainty_at(config or Config(), _targets(changes))
+    certainty = collapse.certainty_at(config or Config())
     return {
         "epochs": _columns(evenly(history, most), (*_EPOCH, *_PIXELS)),
         "steps": _steps(files, history),
@@ -46,13 +49,45 @@ def curves(files: Files, config: Config | None, most: int) -> dict:
             {"what": kind, "epoch": epoch, "text": collapse.warning(kind, history, epoch)}
             for kind, epoch in collapse.troubles(history, certainty).items()
         ],
-        "changes": [
-            {"what": f"{setting} {old} → {new}", "epoch": table["epoch"]}
-            for table in changes
-            for setting, old, new in [[as_text(table.get(n)) for n in ("setting", "old", "new")]]
-            if is_number(table.get("epoch"))
-        ],
+        "changes": _changes(files),
+        "verdict": verdict(history, certainty, copies) if history else None,
     }
+
+
+def verdict(history: list[dict], certainty, copies: bool) -> dict:
+    """Judge a training by its newest epochs.
+
+    Args:
+        history, certainty: as `collapse.troubles` takes them; at least one record.
+        copies: whether copies of training images were found.
+
+    Returns:
+        `kind` ("short", a kind of trouble, "copies" or "fine"), `title`, `text` and `advice`.
+    """
+    last = history[-1]
+    now = collapse.troubles(history[-1:], certainty)  # what is over is only marked in the curves
+    recent = collapse.troubles(history[-collapse.SATURATED_EPOCHS :], certainty)
+    now |= {kind: epoch for kind, epoch in recent.items() if kind == "saturated D"}
+    if last["step"] < collapse.STARTING_STEPS:
+        kind, title = "short", "too short to judge"
+        text = f"{last['step']:,} steps are done; images take shape after about 1,000"
+        advice = "train longer"
+    elif now:
+        kind, epoch = next(iter(now.items()))
+        title, _, text = collapse.warning(kind, history, epoch).partition(": ")
+        text, _, advice = text.partition("; ")
+    elif copies:
+        kind, title = "copies", "copies of training images"
+        text = "samples are nearer to training images than chance allows"
+        advice = "use more images or an earlier checkpoint; --augment slows memorization"
+    else:
+        kind, title = "fine", "no sign of trouble"
+        text = f"D(x) is {last['d_real']:.2f} on real and {last['d_fake']:.2f} on generated images"
+        if "diversity" in last:
+            text += f"; the samples vary {last['diversity']:.2f} times as much as real images"
+        advice = "compare the samples with the real images; losses do not measure image quality"
+    texts = {"title": title, "text": text, "advice": advice}
+    return {"kind": kind} | {name: f"{text[0].upper()}{text[1:]}." for name, text in texts.items()}
 
 
 def _columns(records, names):
@@ -74,32 +109,26 @@ def _steps(files, history):
 
 
 def _speed(timing):
-    """The median speed, the time of all epochs and the most memory; {} without any."""
+    """The median speed, the time of all epochs and the peak memory; {} without any."""
     if not timing:
         return {}
-    memory = [record[_MEMORY] for record in timing if _MEMORY in record]
     return {
         "images_per_second": statistics.median(r["images_per_second"] for r in timing),
         "seconds": sum(record["seconds"] for record in timing),
-        _MEMORY: max(memory, default=None),
+        _MEMORY: max((r[_MEMORY] for r in timing if _MEMORY in r), default=None),
     }
 
 
 def _changes(files):
-    """Tables of the settings that changed midway, as config.toml has them."""
+    """The settings that changed midway, as config.toml has them."""
     try:
-        tables = read_toml(files.run.config).get("changes", [])
+        tables = read_toml(files.run.config).get("changes")
     except (UserError, OSError):  # contents.py notes it
         return []
-    return [t for t in tables if isinstance(t, dict)] if isinstance(tables, list) else []
-
-
-def _targets(changes):
-    """(step, epoch, setting, old, new) of the changes of D's targets."""
-    names = ("step", "epoch", "setting", "old", "new")
+    tables = [t for t in tables if isinstance(t, dict)] if isinstance(tables, list) else []
     return [
-        tuple(table[name] for name in names)
-        for table in changes
-        if table.get("setting") in ("label_smoothing", "label_noise")
-        and all(is_number(table.get(name)) for name in ("step", "epoch", "old", "new"))
+        {"what": "{setting} {old} → {new}".format_map(values), "epoch": table["epoch"]}
+        for table in tables
+        if is_number(table.get("epoch"))
+        for values in [{n: as_text(table.get(n)) for n in ("setting", "old", "new")}]
     ]

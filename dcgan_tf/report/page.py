@@ -15,47 +15,54 @@ from dcgan_tf.report.contents import add_images, contents
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 5_000_000  # of a page
+RELOAD = 30  # seconds between two loads of the page of a running training
 _SPARE = 50_000  # of them, for what is written after the images
 
 
-def write_report(runs: tuple[Run, ...], out: Path):
+def write_report(runs: tuple[Run, ...], out: Path, running: bool = False):
     """Write the page of one run, or of several side by side, and say where it is.
+
+    Args:
+        running: whether the training goes on: the page says so and reloads itself.
 
     Raises:
         UserError: another file is in its place, or the page would be too large.
     """
     check_place(out, "report", "--out")
-    text = page(runs)
+    text = page(runs, running)
     if len(text) > MOST_BYTES:
         raise UserError(
-            f"{out}: the page would have {len(text):,} bytes, {MOST_BYTES:,} at most; "
+            f"{out}: the page would have {len(text):,} bytes, expected at most {MOST_BYTES:,}; "
             "show fewer runs at once"
         )
     with replacing(out) as temporary:
         temporary.write_bytes(text)
-    log.info(f"report: {out}")
+    if not running:
+        log.info(f"report: {out}")
 
 
-def page(runs: tuple[Run, ...]) -> bytes:
-    """The page, in UTF-8."""
-    told = [contents(run, len(runs)) for run in runs]
-    shown = [found for _, found in told]
+def page(runs: tuple[Run, ...], running: bool = False) -> bytes:
+    """Render the page in UTF-8."""
+    read = [contents(run, len(runs)) for run in runs]
+    shown = [found for _, found in read]
     tell_apart(shown)
+    now = datetime.datetime.now(datetime.UTC)
     data = {
         "version": __version__,
-        "written": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "written": now.strftime("%Y-%m-%d %H:%M UTC"),
+        "reload": {"every": RELOAD, "until": now.timestamp() + 24 * 3600} if running else None,
         "labels": LABELS,
         "groups": compared(shown),
         "runs": shown,
     }
-    room = MOST_BYTES - _SPARE - len(_filled(data))
-    for files, found in told:
-        add_images(files, found, max(room, 0) // len(told))
-    return _filled(data)
+    room = MOST_BYTES - _SPARE - len(_render(data))
+    for files, found in read:
+        add_images(files, found, max(room, 0) // len(read))
+    return _render(data)
 
 
 def tell_apart(shown: list[dict]):
-    """Give runs of one name, in what `contents` says of them, their parent folder's as well."""
+    """Add the parent folder to the names of runs that share one, in what `contents` returned."""
     names = [found["name"] for found in shown]
     for found in shown:
         if names.count(found["name"]) > 1:
@@ -63,10 +70,10 @@ def tell_apart(shown: list[dict]):
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:
-    """The scores that may be put side by side, in groups, the newest first.
+    """Group the scores that may be compared, the newest group first.
 
     Args:
-        shown: what `contents` says of each run; `record` is taken out of its scores.
+        shown: what `contents` returned for each run; `record` is taken out of its scores.
 
     Returns:
         For each group the places of its scores, [run, score].
@@ -84,6 +91,6 @@ def compared(shown: list[dict]) -> list[list[list[int]]]:
     return [members for _, members in groups][::-1]
 
 
-def _filled(data):
+def _render(data):
     title = " and ".join(found["name"] for found in data["runs"])
     return render(Path(__file__).parent, title, ["report.css"], ["report.js"], data)

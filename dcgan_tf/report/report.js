@@ -1,4 +1,4 @@
-// Draws the page from the JSON in it. All that a run says is put in as text, never as HTML.
+// Draws the page from the JSON in it. Everything from a run is inserted as text, never as HTML.
 "use strict";
 (() => {
   const $ = (id) => document.getElementById(id);
@@ -6,6 +6,12 @@
   const runs = data.runs;
   const one = runs.length === 1;
   const SVG = $("svg").namespaceURI;
+  const MISSING = {
+    epochs: "No curves yet: metrics.jsonl is written after the first epoch.",
+    timing: "No times: timing.jsonl is written after each epoch.",
+    versions: "No versions: versions.json is written when a training begins.",
+    settings: "Unknown settings: config.toml is missing or damaged.",
+  };
   const TALL = 140, LEFT = 46, RIGHT = 14, ROW = 14, BOTTOM = 36; // pixels of a plot and around it
 
   // Elements
@@ -23,8 +29,8 @@
   const put = (id, ...children) => fill($(id), {}, children);
   const facts = (pairs) =>
     el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  const stamp = (pairs) =>
-    el("dl", { class: "stamp" }, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
+  const protocol = (pairs) =>
+    el("dl", { class: "protocol" }, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 
   function table(caption, head, rows) {
     const cell = (value, place) => {
@@ -125,7 +131,7 @@
   // spec: title, series [{name, run, x, y, fine, color}], levels [{y, name}], low and high (null: of the values), marks, explain
   function plot(spec) {
     const hidden = new Set();
-    const picture = svg("svg", { class: "plot", role: "img", "aria-label": inWords(spec) });
+    const drawing = svg("svg", { class: "plot", role: "img", "aria-label": inWords(spec) });
     const values = spec.series.map(() => el("b", {}));
     const legend = el("ul", { class: "legend" }, spec.series.map((line, number) => {
       const button = el("button", { type: "button", "aria-pressed": "true", title: "show or hide this curve" },
@@ -138,7 +144,7 @@
       });
       return el("li", {}, button);
     }));
-    const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, picture, el("p", {}, spec.explain));
+    const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, drawing, el("p", {}, spec.explain));
     const named = spec.marks && one ? runs[0].troubles.length : 0; // a row above the plot for each
     const top = 10 + ROW * named, bottom = top + TALL, height = bottom + BOTTOM;
     let width = 0, marker = null, x = end, toX = () => 0, toY = () => 0;
@@ -165,42 +171,42 @@
     }
 
     function draw() {
-      width = Math.max(picture.clientWidth || node.clientWidth || 480, 200);
+      width = Math.max(drawing.clientWidth || node.clientWidth || 480, 200);
       const [low, high] = limits();
       const right = width - RIGHT;
       toX = (value) => LEFT + ((right - LEFT) * value) / end;
       toY = (value) => Math.min(Math.max(bottom - (TALL * (value - low)) / (high - low), top), bottom);
-      picture.setAttribute("viewBox", `0 0 ${width} ${height}`);
-      picture.setAttribute("height", height);
-      picture.replaceChildren();
+      drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      drawing.setAttribute("height", height);
+      drawing.replaceChildren();
       for (const value of ticks(low, high, 4)) {
-        picture.append(
+        drawing.append(
           svg("line", { class: "gridline", x1: LEFT, x2: right, y1: toY(value), y2: toY(value) }),
           svg("text", { x: LEFT - 8, y: toY(value) + 4, "text-anchor": "end" }, short(value)));
       }
       for (const value of ticks(0, end, width / 90)) {
-        picture.append(svg("text", { x: toX(value), y: bottom + 15, "text-anchor": "middle" }, short(value)));
+        drawing.append(svg("text", { x: toX(value), y: bottom + 15, "text-anchor": "middle" }, short(value)));
       }
-      picture.append(svg("text", { x: right, y: height - 5, "text-anchor": "end" }, axis));
+      drawing.append(svg("text", { x: right, y: height - 5, "text-anchor": "end" }, axis));
       for (const level of spec.levels) {
-        picture.append(svg("line", { class: "level", x1: LEFT, x2: right, y1: toY(level.y), y2: toY(level.y) }));
+        drawing.append(svg("line", { class: "level", x1: LEFT, x2: right, y1: toY(level.y), y2: toY(level.y) }));
       }
       if (spec.marks) drawMarks();
       spec.series.forEach((line, number) => {
         if (hidden.has(number)) return;
-        if (line.fine) picture.append(svg("path", { class: `fine s${line.color}`, d: path(line.fine) }));
-        picture.append(svg("path", { class: `curve s${line.color}`, d: path(line) }));
+        if (line.fine) drawing.append(svg("path", { class: `fine s${line.color}`, d: path(line.fine) }));
+        drawing.append(svg("path", { class: `curve s${line.color}`, d: path(line) }));
         if (line.x.length < 30) { // so that a single point is seen, too
-          picture.append(...line.x.map((value, place) => line.y[place] === null ? ""
+          drawing.append(...line.x.map((value, place) => line.y[place] === null ? ""
             : svg("circle", { class: `f${line.color}`, r: 2.6, cx: toX(value), cy: toY(line.y[place]) })));
         }
       });
       for (const level of spec.levels) {
-        picture.append(svg("text", { class: "name", x: right - 8, y: toY(level.y) - 5, "text-anchor": "end" }, level.name));
+        drawing.append(svg("text", { class: "name", x: right - 8, y: toY(level.y) - 5, "text-anchor": "end" }, level.name));
       }
       marker = svg("g", {}, svg("line", { class: "cursor", y1: top, y2: bottom }),
         spec.series.map((line) => svg("circle", { class: `dot f${line.color}`, r: 4.5 })));
-      picture.append(marker);
+      drawing.append(marker);
       move(x);
     }
 
@@ -208,7 +214,7 @@
       runs.forEach((run) => {
         for (const change of run.changes) {
           const place = toX(run.x(change.epoch));
-          picture.append(svg("line", { class: "change", x1: place, x2: place, y1: top, y2: bottom },
+          drawing.append(svg("line", { class: "change", x1: place, x2: place, y1: top, y2: bottom },
             svg("title", {}, `${change.what}, after epoch ${change.epoch}${of(run)}`)));
         }
         run.troubles.forEach((trouble, number) => {
@@ -216,8 +222,8 @@
           const text = `${trouble.what}, epoch ${trouble.epoch}${of(run)}`;
           const y = ROW * (number + 1);
           const beside = place > width / 2 ? { x: place - 6, "text-anchor": "end" } : { x: place + 6 };
-          picture.prepend(svg("line", { class: "mark", x1: place, x2: place, y1: one ? y - 8 : top, y2: bottom }, svg("title", {}, text)));
-          if (one) picture.append(svg("text", { class: "name markname", y, ...beside }, text));
+          drawing.prepend(svg("line", { class: "mark", x1: place, x2: place, y1: one ? y - 8 : top, y2: bottom }, svg("title", {}, text)));
+          if (one) drawing.append(svg("text", { class: "name markname", y, ...beside }, text));
         });
       });
     }
@@ -242,12 +248,12 @@
     }
 
     const under = (event) => {
-      const box = picture.getBoundingClientRect();
+      const box = drawing.getBoundingClientRect();
       return nearest((((event.clientX - box.left) * width) / box.width - LEFT) / (width - LEFT - RIGHT) * end);
     };
-    picture.addEventListener("pointermove", (event) => (event.buttons ? go(under(event)) : peek(positions[under(event)])));
-    picture.addEventListener("pointerdown", (event) => go(under(event)));
-    picture.addEventListener("pointerleave", () => peek(positions[at]));
+    drawing.addEventListener("pointermove", (event) => (event.buttons ? go(under(event)) : peek(positions[under(event)])));
+    drawing.addEventListener("pointerdown", (event) => go(under(event)));
+    drawing.addEventListener("pointerleave", () => peek(positions[at]));
     const shape = { node, draw, move };
     plots.push(shape);
     return node;
@@ -262,22 +268,22 @@
   }
 
   const QUANTITIES = {
-    d_loss: "D's loss, d_loss", g_loss: "G's loss, g_loss", d_real: "D's belief in reals", d_fake: "D's belief in fakes",
+    d_loss: "Loss of D, d_loss", g_loss: "Loss of G, g_loss", d_real: "D(x) on real images", d_fake: "D(x) on generated images",
     diversity: "Pixel variation of the samples",
   };
   const EXPLAIN = {
-    losses: "How wrong each network is: d_loss when D tells real pictures from generated ones, g_loss when G wants to be taken " +
-      "for real. One gains what the other loses, so neither should reach zero. They say nothing of how good the pictures are.",
-    d_loss: "How wrong D is when it tells real pictures from generated ones. Near zero it sees through all of them, and G learns little.",
-    g_loss: "How far G is from being taken for real by D. It measures G against its own D: of two runs, the lower one need not have the better pictures.",
-    beliefs: "How sure D is, from 0 to 1, that real and that generated pictures are real. Far apart, D sees through G; both near 0.5, it can hardly tell.",
-    d_real: "How sure D is, from 0 to 1, that real pictures are real.",
-    d_fake: "How sure D is, from 0 to 1, that generated pictures are real. At 0 it is never fooled.",
-    diversity: "How much the samples differ among each other, by their pixels alone; 1 is as much as real pictures do, and as noise may. Below 0.3, G draws the same picture again and again: a collapse.",
-    score: "How far the generated pictures are from real ones in what an image network sees; lower is better.",
-    floor: " Dotted: what real pictures score against real ones, so about the best there is.",
-    images_per_second: "Training pictures a second, epoch by epoch. Dips come from other programs on the machine, or from what is compiled in the first epoch.",
-    peak_memory_mb: "The most memory that the training, or its GPU, had held until then, MB. It should grow no more after the first epochs.",
+    losses: "d_loss: how badly D tells real from generated images. g_loss: how far G is from fooling D. One network gains what the other loses, " +
+      "so neither should reach zero. The losses do not measure image quality.",
+    d_loss: "How badly D tells real from generated images. Near zero, D recognizes every generated image and G learns little.",
+    g_loss: "How far G is from fooling its own D. Do not compare it between runs: a lower g_loss does not mean better images.",
+    d: "D's output as a probability that an image is real. If the curves are far apart, D recognizes generated images; near 0.5 D cannot tell.",
+    d_real: "D's output for real images, as a probability that they are real.",
+    d_fake: "D's output for generated images, as a probability that they are real. At 0, D is never fooled.",
+    diversity: "How much the samples differ from each other in their pixels; 1 is as much as real images. Noise may reach 1, too. Below 0.3, G generates the same image again and again: collapse.",
+    score: "Distance between generated and real images in the features of an image network; lower is better.",
+    floor: " Dotted: the baseline, what real images score against other real images.",
+    images_per_second: "Training images per second in each epoch. The first epoch includes compilation; later dips come from other programs.",
+    peak_memory_mb: "Peak memory of the training, or of its GPU, in MB. It should stop growing after the first epochs.",
   };
 
   function line(run, name, label, color) {
@@ -297,8 +303,8 @@
       return [
         { title: "Losses", explain: EXPLAIN.losses, ...losses,
           series: [line(run, "d_loss", "d_loss", 0), line(run, "g_loss", "g_loss", 1)] },
-        { title: "What D believes", explain: EXPLAIN.beliefs, ...share,
-          series: [line(run, "d_real", "of reals", 2), line(run, "d_fake", "of fakes", 3)] },
+        { title: "D(x)", explain: EXPLAIN.d, ...share,
+          series: [line(run, "d_real", "real images", 2), line(run, "d_fake", "generated images", 3)] },
         { title: QUANTITIES.diversity, explain: EXPLAIN.diversity, ...variety, series: [line(run, "diversity", "diversity", 4)] },
       ];
     }
@@ -322,13 +328,13 @@
       const floor = first.floor[first.name];
       const known = floor !== null && floor !== undefined;
       return [{ title: data.labels[first.name], explain: EXPLAIN.score + (known ? EXPLAIN.floor : ""), low: 0, high: null, series, marks: true,
-        levels: known ? [{ y: floor, name: "real against real" }] : [] }];
+        levels: known ? [{ y: floor, name: "baseline" }] : [] }];
     }
     return [];
   }
   function speedSpecs() {
     const timed = runs.filter((run) => run.timing.epoch.length);
-    return [["images_per_second", "Images a second"], ["peak_memory_mb", "Memory, MB"]].map(([name, title]) => ({
+    return [["images_per_second", "Images per second"], ["peak_memory_mb", "Peak memory, MB"]].map(([name, title]) => ({
       title, explain: EXPLAIN[name], low: 0, high: null, levels: [],
       series: timed.map((run) => ({ name: one ? title : run.name, run, color: one ? 6 : runs.indexOf(run),
         x: run.timing.epoch.map(run.x), y: run.timing[name] })),
@@ -340,27 +346,29 @@
   const views = runs.map((run) => {
     const shown = run.samples.shown;
     if (!shown.length) return { node: el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.samples), move() {} };
-    const picture = el("img", { id: one ? "sample" : null, decoding: "sync" });
+    const image = el("img", { id: one ? "sample" : null, decoding: "sync" });
     const caption = el("span", {});
     const left = run.samples.left_out;
     const node = el("figure", { class: shown[0].width < 400 ? "samples small" : "samples" },
-      one ? null : el("h3", {}, run.name), picture,
+      one ? null : el("h3", {}, run.name), image,
       el("figcaption", {}, caption,
         left.length ? lazy(`${left.length} of ${left.length + shown.length} grids are not in this page`, () =>
-          el("p", {}, `Left out, damaged or to keep the page small: epochs ${ranges(left)}. They are in ${run.folder}/samples.`)) : null));
+          el("p", {}, `Epochs ${ranges(left)}, damaged or omitted to keep the page small. They are in ${run.folder}/samples.`)) : null));
+    const strip = run.reals ? el("figure", { class: "reals" },
+      el("img", { src: run.reals.src, alt: `Real images${of(run)} from the training data` }), el("figcaption", {}, "Real images, as the networks see them.")) : null;
     const xs = shown.map((sample) => run.x(sample.epoch));
     function move(x) {
       const sample = shown[Math.max(latest(xs, x), 0)];
-      picture.src = sample.src;
-      picture.width = sample.width;
-      picture.height = sample.height;
-      picture.dataset.epoch = sample.epoch;
-      picture.alt = `Generated pictures${of(run)} after epoch ${sample.epoch}`;
-      const best = run.best && run.best.epoch === sample.epoch ? `, the best one by ${run.best.name} (${plain(run.best.value)})` : "";
-      const newer = run.epochAt(x) > sample.epoch ? `, the newest grid here at epoch ${run.epochAt(x)}` : "";
-      caption.textContent = `After epoch ${sample.epoch}${best}${newer}. The latents are the same in all grids.`;
+      image.src = sample.src;
+      image.width = sample.width;
+      image.height = sample.height;
+      image.dataset.epoch = sample.epoch;
+      image.alt = `Generated images${of(run)} after epoch ${sample.epoch}`;
+      const best = run.best && run.best.epoch === sample.epoch ? `, the best by ${run.best.name} (${plain(run.best.value)})` : "";
+      const newer = run.epochAt(x) > sample.epoch ? `, the newest grid on this page at epoch ${run.epochAt(x)}` : "";
+      caption.textContent = `After epoch ${sample.epoch}${best}${newer}. All grids have the same latents.`;
     }
-    return { node, move };
+    return { node, strip, move };
   });
 
   const slider = $("slider");
@@ -428,7 +436,7 @@
 
   function heading() {
     $("title").textContent = runs.map((run) => run.name).join(" and ");
-    $("kicker").textContent = one ? "Report of a training" : `${runs.length} trainings side by side`;
+    $("kicker").textContent = one ? "Training report" : `${runs.length} trainings side by side`;
     const setting = (run, name) => {
       const rows = (run.settings.groups || []).flatMap((group) => group.rows);
       const found = rows.find((row) => row.name === name);
@@ -438,29 +446,40 @@
       const last = run.epochs.epoch.length - 1;
       return [
         ["recipe", run.settings.recipe],
-        ["pictures", setting(run, "dataset")],
+        ["data set", setting(run, "dataset")],
         ["epochs", last >= 0 && `${run.epochs.epoch[last]}${run.planned ? ` of ${run.planned}` : ""}`],
         ["images seen", last >= 0 && count(run.epochs.images_seen[last])],
-        ["time", run.speed.seconds && duration(run.speed.seconds)],
+        ["training time", run.speed.seconds && duration(run.speed.seconds)],
         ["d_loss", last >= 0 && plain(run.epochs.d_loss[last])],
         ["g_loss", last >= 0 && plain(run.epochs.g_loss[last])],
         ["best score", run.best && `${run.best.name} ${plain(run.best.value)}, epoch ${run.best.epoch}`],
       ];
     };
     put("facts", one ? facts(about(runs[0]).filter(([, value]) => value))
-      : table("The runs, as far as they have come", [["run"], ...about(runs[0]).map(([name]) => [name])],
+      : table("The runs", [["run"], ...about(runs[0]).map(([name]) => [name])],
         runs.map((run) => ({ cells: [run.name, ...about(run).map(([, value]) => ({ class: "short", content: value || "–" }))] }))));
+  }
+
+  function verdicts() {
+    for (const run of runs) {
+      if (run.verdict) {
+        put("verdicts", el("p", { class: `verdict ${run.verdict.kind === "fine" ? "" : "trouble"}` },
+          el("b", {}, one ? "" : `${run.name}: `, run.verdict.title), ` ${run.verdict.text} `, el("span", { class: "advice" }, data.reload && run.verdict.kind === "short" ? "Wait for more." : run.verdict.advice)));
+      }
+    }
+    if (data.reload) put("verdicts", el("p", { class: "note" }, `Written during the training, ${data.written}. This page reloads itself.`));
+    if (one && runs[0].command) put("facts", el("p", { class: "typed" }, el("code", {}, runs[0].command)));
   }
 
   function marks() {
     for (const run of runs) {
       for (const trouble of run.troubles) put("marks", el("p", { class: "trouble" }, one ? "" : `${run.name}: `, trouble.text));
       if (run.changes.length) {
-        put("marks", el("p", { class: "note" }, `Settings${of(run)} that changed midway: `,
+        put("marks", el("p", { class: "note" }, `Settings${of(run)} changed during the training: `,
           run.changes.map((change) => `${change.what} after epoch ${change.epoch}`).join("; "), "."));
       }
       if (run.warnings.length) {
-        put("marks", lazy(`What the log${of(run)} warned of (${run.warnings.length})`, () =>
+        put("marks", lazy(`Warnings in the log${of(run)} (${run.warnings.length})`, () =>
           el("ul", { class: "small-print" }, run.warnings.map((warning) => el("li", {}, warning)))));
       }
     }
@@ -469,8 +488,8 @@
   function figures() {
     const names = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake", "diversity", "roughness"];
     for (const run of runs) {
-      if (!run.epochs.epoch.length) { put("tables", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.epochs)); continue; }
-      put("tables", lazy(`All figures${of(run)}, epoch by epoch`, () => table(`metrics.jsonl${of(run)}`,
+      if (!run.epochs.epoch.length) { put("tables", el("p", { class: "note" }, one ? "" : `${run.name}: `, MISSING.epochs)); continue; }
+      put("tables", lazy(`All numbers${of(run)}, by epoch`, () => table(`metrics.jsonl${of(run)}`,
         names.map((name) => [name, name === "epoch" ? null : "number"]),
         run.epochs.epoch.map((_, place) => ({ cells: names.map((name) => {
           const value = run.epochs[name][place];
@@ -478,17 +497,17 @@
         }) })))));
     }
     if (runs.some((run) => run.reals)) {
-      put("tables", lazy("The real pictures, as the networks see them", () => runs.filter((run) => run.reals).map((run) =>
+      put("tables", lazy("More real images", () => runs.filter((run) => run.reals).map((run) =>
         el("figure", { class: "pairs" }, one ? null : el("h3", {}, run.name),
-          el("img", { src: run.reals.src, width: run.reals.width, height: run.reals.height, alt: `Real pictures${of(run)} from the training data` })))));
+          el("img", { src: run.reals.src, width: run.reals.width, height: run.reals.height, alt: `Real images${of(run)} from the training data` })))));
     }
   }
 
   function scores() {
     if (data.groups.length) {
       put("scores", el("p", { class: "lead prose" },
-        "Of FID, FID-768 and KID lower is better, of precision, recall and the Inception Score higher. " +
-        "Only scores with the same stamp stand in one table, for no others may be compared. FID-768 is not FID."));
+        "Lower is better for FID, FID-768 and KID; higher is better for precision, recall and the Inception Score. " +
+        "Each table has scores of one protocol: only these can be compared. FID-768 is not FID."));
     }
     for (const group of data.groups) {
       const found = group.map(([owner, place]) => ({ run: runs[owner], ...runs[owner].scores[place] }));
@@ -497,13 +516,13 @@
       const best = (each) => each.run.best && each.run.best.epoch === each.epoch && each.run.best.value === each.values[each.name];
       const cells = (values) => names.map((name) => ({ class: "number", content: score(name, values) }));
       put("scores", 
-        table(`Against ${first.against}`, [["scored"], ...names.map((name) => [data.labels[name], "number"])], [
+        table(`Reference set: ${first.against}`, [["scored"], ...names.map((name) => [data.labels[name], "number"])], [
           ...found.map((each) => ({ class: best(each) ? "best" : null, cells: [each.title + (best(each) ? ", best/" : ""), ...cells(each.values)] })),
-          { class: "floor", cells: ["real against real", ...cells(first.floor)] },
+          { class: "floor", cells: ["baseline", ...cells(first.floor)] },
         ]),
-        el("p", { class: "soft prose" }, `Real against real, the floor: ${first.floor_of}.`),
+        el("p", { class: "soft prose" }, `Baseline, real images against other real images: ${first.floor_of}.`),
         [...new Set(found.flatMap((each) => each.notes))].map((note) => el("p", { class: "soft prose" }, note)),
-        lazy("The stamp of these scores: all that decides them", () => stamp(first.stamp)));
+        lazy("Protocol of these scores: all that decides them", () => protocol(first.stamp)));
     }
     for (const run of runs) if (!run.scores.length) put("scores", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.scores));
   }
@@ -516,17 +535,17 @@
       if (found.verdict) {
         const percent = (value) => `${(100 * value).toFixed(1)}%`;
         put("copies", 
-          facts([["verdict", found.verdict], ["too near to a training picture", percent(found.copies)],
-            found.allowed === undefined ? null : ["chance allows", percent(found.allowed)],
+          facts([["verdict", found.verdict], ["too near to a training image", percent(found.copies)],
+            found.allowed === undefined ? null : ["expected by chance, at most", percent(found.allowed)],
             found.samples === undefined ? null : ["samples", count(found.samples)],
             found.epoch === undefined ? null : ["epoch", String(found.epoch)]].filter(Boolean)),
           el("p", { class: "soft prose" }, `Training: ${found.training || "not named"}. Held out: ${found.held_out || "not named"}.`));
       }
       if (run.pairs) {
         put("copies", el("figure", { class: "pairs" },
-          el("img", { src: run.pairs.src, width: run.pairs.width, height: run.pairs.height, alt: "Pairs of a generated picture and its nearest training picture" }),
-          el("figcaption", { class: "prose" }, "Left in each pair a generated picture, right the training picture nearest to it: above by blurred pixels, below by what an image network sees. " +
-            "Alike is expected, the same face is not: then G has learnt the picture by heart.")));
+          el("img", { src: run.pairs.src, width: run.pairs.width, height: run.pairs.height, alt: "Pairs of a generated image and its nearest training image" }),
+          el("figcaption", { class: "prose" }, "Each pair: a generated image and the training image nearest to it, in blurred pixels (above) and in the features of an image network (below). " +
+            "Similar faces are expected. The same face means that G has memorized the image.")));
       }
     }
   }
@@ -539,40 +558,40 @@
       const differing = known.length ? rows(known[0]).map((row, place) => ({ row, all: known.map((run) => rows(run)[place].value) }))
         .filter(({ all }) => new Set(all).size > 1) : [];
       put("settings", differing.length
-        ? table("What differs between the runs", [["setting"], ...known.map((run) => [run.name]), ["what it is"]],
+        ? table("Settings that differ between the runs", [["setting"], ...known.map((run) => [run.name]), ["meaning"]],
           differing.map(({ row, all }) => ({ cells: [value(row.name), ...all.map(value), { class: "text", content: row.help }] })))
-        : el("p", { class: "note" }, "The settings that are known are the same."));
+        : el("p", { class: "note" }, "The known settings are the same."));
     }
     for (const run of runs) {
-      if (!run.settings.groups) { put("settings", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.settings)); continue; }
+      if (!run.settings.groups) { put("settings", el("p", { class: "note" }, one ? "" : `${run.name}: `, MISSING.settings)); continue; }
       const own = rows(run).filter((row) => row.recipe !== null);
       put("settings", own.length
-        ? table(`What differs${of(run)} from the recipe ${run.settings.recipe}`, [["setting"], ["here"], ["recipe"], ["what it is"]],
+        ? table(`Settings${of(run)} that differ from the recipe ${run.settings.recipe}`, [["setting"], ["here"], ["recipe"], ["meaning"]],
           own.map((row) => ({ cells: [value(row.name), value(row.value), value(row.recipe), { class: "text", content: row.help }] })))
-        : el("p", {}, `All settings${of(run)} are those of the recipe ${run.settings.recipe}.`),
-      lazy(`All settings${of(run)}`, () => run.settings.groups.map((group) => table(group.heading, [["setting"], ["value"], ["what it is"]],
+        : el("p", {}, `All settings${of(run)} are from the recipe ${run.settings.recipe}.`),
+      lazy(`All settings${of(run)}`, () => run.settings.groups.map((group) => table(group.heading, [["setting"], ["value"], ["meaning"]],
         group.rows.map((row) => ({ cells: [value(row.name), value(row.value), { class: "text", content: row.help }] }))))));
     }
   }
 
   function speed() {
     for (const run of runs) {
-      if (!run.timing.epoch.length) { put("speed", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.timing)); continue; }
+      if (!run.timing.epoch.length) { put("speed", el("p", { class: "note" }, one ? "" : `${run.name}: `, MISSING.timing)); continue; }
       if (!one) put("speed", el("h3", {}, run.name));
       put("speed", facts([
-        ["images a second, median", plain(run.speed.images_per_second)],
-        ["time in epochs", duration(run.speed.seconds)],
-        run.speed.peak_memory_mb ? ["most memory", `${count(run.speed.peak_memory_mb)} MB`] : null,
+        ["images per second, median", plain(run.speed.images_per_second)],
+        ["training time", duration(run.speed.seconds)],
+        run.speed.peak_memory_mb ? ["peak memory", `${count(run.speed.peak_memory_mb)} MB`] : null,
       ].filter(Boolean)));
     }
     put("speed", el("div", { class: "plots" }, speedSpecs().map(plot)));
   }
 
-  function goingOn() {
-    put("on", el("p", { class: "lead prose" }, "From the folder that the project lies in:"));
+  function nextSteps() {
+    put("next", el("p", { class: "lead prose" }, "Run these in the folder of the project:"));
     for (const run of runs) {
-      if (!one) put("on", el("h3", {}, run.name));
-      put("on", el("ul", { class: "commands" }, run.commands.map(([what, command]) => {
+      if (!one) put("next", el("h3", {}, run.name));
+      put("next", el("ul", { class: "commands" }, run.commands.map(([what, command]) => {
         const code = el("code", {}, command);
         return el("li", {}, el("span", {}, what), el("div", { class: "command" }, code,
           el("button", { type: "button", "aria-label": `Copy: ${what}`, onclick: () => copy(command, code) }, "Copy")));
@@ -591,7 +610,7 @@
   function versions() {
     for (const run of runs) {
       if (!one) put("versions", el("h3", {}, run.name));
-      put("versions", run.versions.length ? stamp(run.versions) : el("p", { class: "note" }, run.missing.versions));
+      put("versions", run.versions.length ? protocol(run.versions) : el("p", { class: "note" }, MISSING.versions));
     }
   }
 
@@ -604,7 +623,8 @@
 
   document.body.classList.add(one ? "one" : "many");
   heading();
-  $("grids").append(...views.map((view) => view.node));
+  verdicts();
+  $("grids").append(...views.map((view) => el("div", {}, view.node, view.strip)));
   const drawable = runs.filter((run) => run.epochs.epoch.length);
   $("charts").append(...(drawable.length ? specs(drawable) : []).map(plot), ...scoreSpecs().map(plot));
   marks();
@@ -613,11 +633,14 @@
   copies();
   settings();
   speed();
-  goingOn();
+  nextSteps();
   versions();
   notes();
   $("footer").textContent = `Written ${data.written} by dcgan_tf ${data.version} from ${runs.map((run) => run.folder).join(" and ")}.`;
 
+  if (data.reload && 1000 * data.reload.until > Date.now() && location.protocol !== "about:") { // not in a notebook's frame
+    setInterval(() => { if (!timer && !document.hidden) location.reload(); }, 1000 * data.reload.every);
+  }
   slider.max = String(Math.max(positions.length - 1, 0));
   $("bar").hidden = positions.length < 2;
   slider.addEventListener("input", () => go(Number(slider.value)));

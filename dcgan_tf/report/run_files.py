@@ -14,22 +14,19 @@ _COUNTS = ("epoch", "step", "images_seen")  # of the numbers in metrics.jsonl an
 
 @dataclass(frozen=True)
 class Files:
-    """The files of one run, read for its page.
-
-    `notes` has a line for each file that cannot be read; it grows as files are read.
-    """
+    """The files of one run; `notes` gets a line for each file that cannot be read."""
 
     run: Run
     notes: list[str] = field(default_factory=list)
 
     def note(self, path: Path, why: str) -> None:
-        """Remember what is wrong with a file of the run."""
+        """Note what is wrong with a file of the run."""
         line = f"{path.relative_to(self.run.root)}: {why}"
         if line not in self.notes:
             self.notes.append(line)
 
     def content(self, path: Path, most: int = limits.FILE_BYTES) -> bytes | None:
-        """All bytes of a file; None where there is none or, with a note, it cannot be read."""
+        """All bytes of a file; None if it is missing or, with a note, cannot be read."""
         if not os.path.exists(path):
             return None
         try:
@@ -41,8 +38,7 @@ class Files:
         """The records of a file of JSON lines.
 
         Args:
-            parse: from a line to a record, or to None or {} where it holds none; the number of
-                such lines becomes a note.
+            parse: from a line to a record, or to None or {} for a bad line; a note counts these.
         """
         found = [parse(line) for line in (self.content(path) or b"").splitlines() if line.strip()]
         good = [record for record in found if record]
@@ -51,11 +47,7 @@ class Files:
         return good
 
     def epochs(self, path: Path, names: tuple[str, ...], optional: tuple[str, ...]) -> list[dict]:
-        """One record an epoch, the last one of it, in their order; `epoch` is among the names.
-
-        Args:
-            names: finite numbers that every record has; optional: those that it may lack.
-        """
+        """The last record of each epoch, in order, with its finite numbers of these names."""
 
         def parse(line):
             record = json_object(line)
@@ -68,7 +60,7 @@ class Files:
         return [found[epoch] for epoch in sorted(found)]
 
     def json(self, path: Path) -> dict:
-        """The JSON object in a file, {} where it holds none, with a note if it is there."""
+        """The JSON object in a file; {} if there is none, with a note if the file exists."""
         content = self.content(path)
         record = json_object(content or b"")
         if content is not None and not record:

@@ -15,63 +15,43 @@ GRIDS = 60  # on a page, at most: so many a slider can still show one by one
 
 
 def one_image(files: Files, path: Path, room: int) -> dict | None:
-    """An image for the page, of at most `room` bytes.
+    """An image for the page, of at most `room` bytes, as {src, width, height}.
 
-    Returns:
-        `src`, a data address, `width` and `height`; None without the file and, with a note, where
-        it is damaged or too large.
+    None without the file and, with a note, if it is damaged or too large.
     """
     image = _open(files, path) if path.exists() else None
-    if image is None:
-        return None
-    for side in SIDES:
+    for side in SIDES if image else ():
         found = _encode(image, side)
         if len(found["src"]) <= room:
             return found
-    return files.note(path, "left out, the page has no room for it")
+    return files.note(path, "left out, the page has no room for it") if image else None
 
 
 def sample_grids(files: Files, found: dict[int, Path], best: int | None, room: int) -> dict:
-    """The sample grids that the page shows: the first, the last, the best, others evenly chosen.
+    """The sample grids that the page shows: the newest, the best, others evenly chosen.
 
     Args:
-        found: files by epoch; room: bytes for all of them.
+        found: files by epoch.
+        room: bytes for all of them.
 
     Returns:
         `shown`, a list of {epoch, src, width, height}, and `left_out`, the other epochs.
     """
-    opened = _open_ends(files, found, best)
-    encoded, used, side = {}, 0, SIDES[0]
-    for side in SIDES:
-        encoded = {epoch: _encode(image, side) for epoch, image in opened.items()}
-        used = sum(len(image["src"]) for image in encoded.values())
-        if used <= room:
-            break
-    else:
-        encoded = {}
-    if encoded:
-        largest = max(len(image["src"]) for image in encoded.values())
-        count = max(min(GRIDS, room // largest - 1), 1)  # the best one may lie between them
-        for epoch in evenly(list(found), count):
-            if epoch not in encoded and (image := _open(files, found[epoch])):
+    encoded, used = {}, 0
+    newest = next((epoch for epoch in reversed(found) if _open(files, found[epoch])), None)
+    if newest is not None:
+        image = _open(files, found[newest])
+        sizes = {side: len(_encode(image, side)["src"]) for side in SIDES}
+        side = next((side for side in SIDES if 3 * sizes[side] <= room), SIDES[-1])
+        count = max(min(GRIDS, room // sizes[side]) - 2, 1)  # the newest and the best are added
+        for epoch in dict.fromkeys([newest, best, *evenly(list(found), count)]):
+            if epoch in found and (image := _open(files, found[epoch])):
                 small = _encode(image, side)
                 if used + len(small["src"]) <= room:
                     encoded[epoch] = small
                     used += len(small["src"])
     shown = [{"epoch": epoch} | encoded[epoch] for epoch in sorted(encoded)]
     return {"shown": shown, "left_out": [epoch for epoch in found if epoch not in encoded]}
-
-
-def _open_ends(files, found, best) -> dict[int, Image.Image]:
-    """The first and the last grid that can be opened, and the best one."""
-    opened = {}
-    for order in (list(found), list(found)[::-1], [best] if best in found else []):
-        for epoch in order:
-            image = opened.get(epoch) or _open(files, found[epoch])
-            if image:
-                opened[epoch] = image
-                break
-    return opened
 
 
 def _open(files, path) -> Image.Image | None:

@@ -14,6 +14,7 @@ from dcgan_tf.train.callbacks.control import Checkpoint, LearningRates, StepCoun
 from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog, TrainingWarnings
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.progress import ProgressBar
+from dcgan_tf.train.callbacks.report import RunReport
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_scorer
 from dcgan_tf.train.session import Session
@@ -37,6 +38,7 @@ def build_callbacks(session: Session, own=()) -> list[keras.callbacks.Callback]:
         # After all of an epoch that cannot be made again from it, and before what can.
         *([Checkpoint(run, journal, config, counter)] if session.chief else []),
         *images,
+        *([RunReport(run)] if session.chief else []),
         Stop(journal, session.stop, counter, images),
     ]
 

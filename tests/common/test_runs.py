@@ -160,43 +160,6 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
     assert latest.is_dir() and Run("runs/latest").root == Path("runs/latest")
 
 
-def test_a_run_s_name_tells_recipe_data_and_seed_in_plain_characters():
-    names = {
-        ("--config", "laptop", "--data", "own/mugs/", "--seed", "3"): "laptop-mugs-s3",
-        ("--dataset", "folder", "--data", "Tante Käthe's (2).zip"): "Tante-K-the-s-2-s0",
-        ("--data", "tfds"): "celeba-s0",
-        ("--config", "faces"): "faces-celeba-s0",
-    }
-    for argv, name in names.items():
-        wanted = request(*argv)
-        assert run_lock.name_run(wanted.config_name, wanted.config) == name
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch):
-    def refuse(*args, **kwargs):
-        raise OSError("no privilege")
-
-    if not links:
-        monkeypatch.setattr(Path, "symlink_to", refuse)
-    for name in ("0001-laptop", "0002-demo-s0"):
-        with run_lock.claim(request("--run", f"runs/{name}")) as run:
-            runs.mark_latest(run)
-            run.generator.write_bytes(b"")
-    latest = here / "runs/latest"
-    assert latest.is_symlink() == links and Run("runs/latest").root == Path("runs/0002-demo-s0")
-    assert request("--run", "runs/latest").run_dir == Path("runs/0002-demo-s0")
-    names = {"0001-laptop", "0002-demo-s0", "latest"}
-    assert {path.name for path in latest.parent.iterdir()} == names
-    assert runs.newest().root.name == "0002-demo-s0"
-    with refused("there are runs/0001-laptop, runs/0002-demo-s0"):
-        runs.existing(Run("runs/nope"))
-    latest.unlink()
-    latest.mkdir()  # a person's own is left alone
-    runs.mark_latest(run)
-    assert latest.is_dir() and Run("runs/latest").root == Path("runs/latest")
-
-
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     with refused("--run runs/nope: no such folder; there is no run in runs"):
         runs.existing(Run("runs/nope"))

@@ -46,7 +46,7 @@ def test_the_wheel_has_the_code_and_the_configs_and_nothing_else(wheel):
     pages = REPO.glob("dcgan_tf/*/*.*")
     pages = (path for path in pages if path.suffix in (".html", ".css", ".js", ".md"))
     other |= {path.relative_to(REPO).as_posix() for path in pages}
-    faces = ("README.md", "config.toml", "evaluation.jsonl")
+    faces = ("README.md", "config.toml", "directions.npz", "evaluation.jsonl")
     faces += ("generator.keras", "discriminator.keras")
     other |= {f"dcgan_tf/pretrained/faces/{name}" for name in faces}
     with zipfile.ZipFile(wheel) as archive:

@@ -1,4 +1,4 @@
-"""The explorer as one file: opened from disk, asking nobody, with the pixels of Keras."""
+"""The explorer as one file: opened from disk, without a server, with the pixels of Keras."""
 
 import hashlib
 import http.server
@@ -13,46 +13,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import browser, needs_browser
+from exploring import LENGTH, READY, directions_of, shown, small_sampler
 from helpers import refused
 
-from dcgan_tf.common.directions import Directions
 from dcgan_tf.explore import page as page_module
 from dcgan_tf.explore import runtime as runtime_module
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.exploration import explore
 from dcgan_tf.explore.latent_formula import Recipe, latent
 from dcgan_tf.explore.page import FOLDER, describe, write_static
-from dcgan_tf.explore.runtime import CACHE, FILES, VERSION, runtime
+from dcgan_tf.explore.runtime import FILES, KEPT, VERSION, runtime
 from dcgan_tf.models.loading import load_generator
-from dcgan_tf.models.networks import build_generator
-from dcgan_tf.models.sampling import Sampler, seed_latents
-from dcgan_tf.train.command import parse_training
+from dcgan_tf.models.sampling import seed_latents
 
 SEEDS = (0, 1, 7, 12345, 2**31, 2**32 - 1)
-WHERE = os.environ.get("ONNXRUNTIME_WEB") or CACHE.expanduser() / f"onnxruntime-web-{VERSION}"
+WHERE = Path(os.environ.get("ONNXRUNTIME_WEB") or KEPT.expanduser())
 needs_runtime = pytest.mark.skipif(
-    not all((Path(WHERE) / name).is_file() for name in FILES)
+    not all((WHERE / name).is_file() for name in FILES)
     or not all(map(importlib.util.find_spec, ("tf2onnx", "onnx"))),
     reason=f"needs [onnx] and onnxruntime-web {VERSION} in {WHERE} or ONNXRUNTIME_WEB",
 )
-
-
-SHOWN = """Array.from(document.getElementById('picture').getContext('2d')
-    .getImageData(0, 0, 64, 64).data).filter((_, place) => place % 4 < 3)"""
-
-
-def small(*flags):
-    config = parse_training(["--width", "0.05", "--init-stddev", "0.3", *flags]).config
-    return Sampler(build_generator(config), strict=True)
-
-
-def some_directions(sampler):
-    vectors = np.random.RandomState(0).randn(2, sampler.latent_dim).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    reach = np.array([3, 2.5], np.float32)
-    return Directions(("Smiling", "x & y"), vectors, ("attribute", "kernel"), reach, sampler.sha256)
-
-
 RECIPES = [
     *({"a": [seed]} for seed in SEEDS),
     {},
@@ -66,9 +46,8 @@ RECIPES = [
 
 @pytest.mark.nightly
 @needs_browser
-def test_latents_in_the_browser_are_those_of_numpy(tmp_path):
-    sampler = small()
-    directions = some_directions(sampler)
+def test_latents_in_the_browser_are_those_of_numpy(sampler, tmp_path):
+    directions = directions_of(sampler, ("Smiling", "x & y"))
     with browser(tmp_path) as page:
         page.run(
             (FOLDER / "latents.js").read_text() + "; globalThis.found = [seedLatent, latentOf]; 0"
@@ -88,35 +67,29 @@ def test_latents_in_the_browser_are_those_of_numpy(tmp_path):
             np.testing.assert_allclose(row, latent(Recipe(**recipe), 128, directions), atol=2e-6)
 
 
-def opened(page, path, fragment=""):
+def open_page(page, path, fragment=""):
     page.open(f"{path.as_uri()}{fragment}")
-    page.wait(
-        "document.querySelectorAll('#wall button').length === 64"
-        " && document.getElementById('picture').dataset.how === 'exact'"
-    )
+    page.wait(READY)
 
 
 def assert_alone(page, path):
-    """Nothing was wrong, and nothing was asked of anybody but this page itself."""
+    """There was no error, and only this page itself was asked for."""
     assert page.errors == []
-    own = path.as_uri().partition("#")[0]
-    others = [url for url in page.requests if not url.startswith(("about:", "blob:null/", own))]
-    assert others == []
+    own = ("about:", "blob:null/", path.as_uri())
+    assert [url for url in page.requests if not url.startswith(own)] == []
 
 
 @pytest.mark.nightly
 @needs_browser
 @needs_runtime
 @pytest.mark.parametrize("flags", [(), ("--output-activation", "tanh", "--channels", "1")])
-def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
-    sampler = small(*flags)
-    directions = some_directions(sampler)
-    path = tmp_path / "explorer.html"
-    about = describe("<b>small", sampler, directions, "")
-    write_static(path, sampler, directions, about, Path(WHERE))
-    channels = sampler.picture_shape[2]
+def test_the_page_alone_has_the_images_of_keras(tmp_path, flags):
+    sampler = small_sampler(tmp_path / "small.keras", *flags)
+    directions = directions_of(sampler, ("Smiling", "x & y"))
+    path, channels = tmp_path / "explorer.html", sampler.picture_shape[2]
+    write_static(path, sampler, describe("<b>small", sampler, directions, ""), WHERE)
     with browser(tmp_path) as page:
-        opened(page, path)
+        open_page(page, path)
         found = page.run(
             "(async () => { const paint = painter(JSON.parse("
             "document.getElementById('data').textContent)); const made = [];"
@@ -126,18 +99,17 @@ def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
             "[Array.from(pixels), norm]); })()"
         )
         recipes = [Recipe(**recipe) for recipe in [*RECIPES, {"a": [1]}, {"a": [2]}]]
-        latents = np.stack([latent(recipe, 128, directions) for recipe in recipes])
+        latents = np.stack([latent(recipe, LENGTH, directions) for recipe in recipes])
         expected = sampler.generate(latents=latents)
         for (pixels, norm), wanted, one in zip(found, expected, latents, strict=True):
             difference = np.array(pixels).reshape(wanted.shape) - wanted.astype(int)
             assert np.abs(difference).max() <= 2
             assert norm == pytest.approx(np.linalg.norm(one), abs=1e-4)
-        opened(page, path, "#a=3,4&b=6&truncation=0.7&along.Smiling=0.5")
-        shown = page.run(SHOWN)
+        open_page(page, path, "#a=3,4&b=6&truncation=0.7&along.Smiling=0.5")
         recipe = Recipe(a=(3, 4), b=(6,), truncation=0.7, along={"Smiling": 0.5})
-        wanted = sampler.generate(latents=latent(recipe, 128, directions)[None])[0].astype(int)
+        wanted = sampler.generate(latents=latent(recipe, LENGTH, directions)[None])[0].astype(int)
         wanted = np.broadcast_to(wanted, (64, 64, 3)) if channels == 1 else wanted
-        assert np.abs(np.array(shown).reshape(64, 64, 3) - wanted).max() <= 2
+        assert np.abs(shown(page) - wanted).max() <= 2
         page.click("#wall [data-seed='12']")
         page.wait(
             "document.getElementById('expression').textContent === 'mean(12, 4) - 6 + 0.5 Smiling'"
@@ -148,44 +120,31 @@ def test_the_page_alone_has_the_pictures_of_keras(tmp_path, flags):
 @pytest.mark.nightly
 @needs_browser
 @needs_runtime
-def test_the_faces_that_come_with_the_package(tmp_path, here):
+def test_the_bundled_faces_open_on_a_good_face_with_sliders(tmp_path, here):
     path = tmp_path / "faces.html"
     argv = ["--pretrained", "faces", "--static", str(path), "--runtime", str(WHERE)]
     explore(parse_explore(argv))
     assert path.stat().st_size < 20e6
-    expected = load_generator("faces").generate(seeds=[5])[0]
+    expected = load_generator("faces").generate(seeds=[4], truncation=0.7)[0].astype(int)
     with browser(tmp_path) as page:
-        opened(page, path, "#a=5")
+        open_page(page, path)
+        assert np.abs(shown(page) - expected).max() <= 2
+        assert page.run("document.querySelectorAll('#along input').length") == 16
         footer = page.run("document.getElementById('footer').textContent")
         assert "For non-commercial research only" in footer and "CelebA" in footer
         page.run("navigator.clipboard.writeText = async () => {}; 0")
-        page.click("#link")  # which needs no program that runs
+        page.click("#link")  # which needs no server
         page.wait("document.getElementById('link').textContent === 'Copied'")
         assert page.run("document.getElementById('copied').textContent") == ""
-        shown = page.run(SHOWN)
-        assert np.abs(np.array(shown).reshape(64, 64, 3) - expected.astype(int)).max() <= 2
         assert_alone(page, path)
 
 
-# The runtime and the place, without a browser
-
-
-def test_the_page_alone_knows_what_the_served_one_knows(tmp_path, files, monkeypatch):
-    monkeypatch.setattr(page_module, "to_onnx", lambda model, path: path.write_bytes(b"onnx"))
-    sampler = small()
-    directions = some_directions(sampler)
-    about = describe("x", sampler, directions, "", "For research only.")
-    write_static(tmp_path / "x.html", sampler, directions, about, files)
-    text = (tmp_path / "x.html").read_bytes()
-    data = re.search(rb'<script type="application/json" id="data">(.*?)</script>', text)[1]
-    found = json.loads(data)
-    assert found | {"directions": about["directions"]} == about | {"range": found["range"]}
-    assert found["directions_sha256"] and found["licence"] == "For research only."
+# The runtime and the written file, without a browser
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
-    """A folder with three small files in the place of the runtime's."""
+    """A folder with small files in place of the runtime's; its cache is elsewhere and empty."""
     folder = tmp_path / "dist"
     folder.mkdir()
     known = {}
@@ -194,12 +153,26 @@ def files(tmp_path, monkeypatch):
         (folder / name).write_bytes(content)
         known[name] = (len(content), hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(runtime_module, "FILES", known)
+    monkeypatch.setattr(runtime_module, "KEPT", tmp_path / "cache")
     return folder
 
 
-@pytest.fixture
-def site(files):
-    """(address, paths asked for) of a server that has the files."""
+def test_the_page_alone_knows_what_the_served_one_knows(sampler, tmp_path, files, monkeypatch):
+    about = describe("x", sampler, directions_of(sampler), "", "For research only.")
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with refused("pip install"):
+        write_static(tmp_path / "x.html", sampler, about, files)
+    monkeypatch.setattr(page_module, "to_onnx", lambda model, path: path.write_bytes(b"onnx"))
+    with refused("--runtime", "no such file"):
+        write_static(tmp_path / "x.html", sampler, about, tmp_path)
+    assert not (tmp_path / "x.html").exists()
+    write_static(tmp_path / "x.html", sampler, about, files)
+    text = (tmp_path / "x.html").read_bytes()
+    data = re.search(rb'<script type="application/json" id="data">(.*?)</script>', text)[1]
+    assert json.loads(data) == about and about["license"] == "For research only."
+
+
+def test_the_runtime_is_downloaded_once_and_another_one_is_refused(files, tmp_path, monkeypatch):
     asked = []
 
     class Handler(http.server.SimpleHTTPRequestHandler):
@@ -209,51 +182,31 @@ def site(files):
         def log_message(self, *_):
             asked.append(self.path)
 
+    path = files / "ort.wasm.min.js"
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}", asked
+        monkeypatch.setattr(runtime_module, "URL", f"http://127.0.0.1:{server.server_port}")
+        first = runtime(None)
+        assert list(first) == list(FILES) and first[path.name] == b"this is ort.wasm.min.js"
+        assert runtime(None) == first and len(asked) == 3 and runtime_module.is_kept()
+        kept = tmp_path / "cache" / path.name
+        kept.write_bytes(b"that is ort.wasm.min.js")
+        assert not runtime_module.is_kept() and runtime(None) == first and len(asked) == 4
+        kept.unlink()
+        for change in (b"this is something else", b"x" * 100):
+            path.write_bytes(change)
+            with refused("sent another file", "--runtime"):
+                runtime(None)
+            assert not kept.exists()
+        with refused("--runtime", f"not that of onnxruntime-web {VERSION}"):
+            runtime(files)
+        path.unlink()
+        with refused("download failed", "404", "npm pack", "--runtime"):
+            runtime(None)
+        with refused("--runtime", "no such file", "onnxruntime-web"):
+            runtime(files)
         server.shutdown()
         thread.join()
-
-
-def test_the_runtime_is_fetched_once(site, tmp_path):
-    url, asked = site
-    first = runtime(None, tmp_path / "cache", url)
-    assert list(first) == list(FILES) and first["ort.wasm.min.js"] == b"this is ort.wasm.min.js"
-    assert len(asked) == 3
-    assert runtime(None, tmp_path / "cache", url) == first and len(asked) == 3
-    damaged = tmp_path / f"cache/onnxruntime-web-{VERSION}/ort.wasm.min.js"
-    damaged.write_bytes(b"that is ort.wasm.min.js")
-    assert runtime(None, tmp_path / "cache", url) == first and len(asked) == 4
-
-
-def test_another_or_no_runtime_is_refused(site, files, tmp_path):
-    url, _ = site
-    path = files / "ort.wasm.min.js"
-    for change in (b"this is something else", b"x" * 100):
-        path.write_bytes(change)
-        with refused("sent another file", "--runtime"):
-            runtime(None, tmp_path / "cache", url)
-        assert not list((tmp_path / "cache").rglob("*.js"))
-    with refused("--runtime", "not that of onnxruntime-web"):
-        runtime(files)
-    path.unlink()
-    with refused("download failed", "404", "npm pack", "--runtime"):
-        runtime(None, tmp_path / "cache", url)
-    with refused("--runtime", "no such file", "onnxruntime-web"):
-        runtime(files)
     with refused("download failed", "--runtime"):
-        runtime(None, tmp_path / "other", "http://127.0.0.1:1")
-
-
-def test_what_is_missing_is_said_and_nothing_is_written(tmp_path, monkeypatch):
-    sampler = small()
-    about = describe("x", sampler, None, "")
-    monkeypatch.setitem(sys.modules, "tf2onnx", None)
-    with refused("pip install"):
-        write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
-    monkeypatch.setattr(page_module, "to_onnx", lambda model, path: Path(path).write_bytes(b"onnx"))
-    with refused("--runtime", "no such file"):
-        write_static(tmp_path / "new.html", sampler, None, about, tmp_path)
-    assert not list(tmp_path.iterdir())
+        runtime(None)

@@ -1,101 +1,23 @@
-"""The page in Chromium without a window: what it draws, keys and clicks, no error."""
+"""The page in Chromium: what it draws, keys and clicks, on a phone; no error on the console."""
 
 import html
 import json
 import re
-import subprocess
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from browser import BROWSER, browser, needs_browser
-from tiny_run import HOSTILE, Parts, make_run, score
+from browser import browser, needs_browser
+from tiny_run import HOSTILE, Parts, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
+from dcgan_tf.common.config import Config
 from dcgan_tf.common.runs import sample_file
+from dcgan_tf.report import page as report_page
 from dcgan_tf.report.__main__ import main
 
 pytestmark = [pytest.mark.nightly, needs_browser]
 TEXT = "document.getElementById('{}').textContent"
 LEFT, RIGHT, HOME, ENTER = ("ArrowLeft", 37), ("ArrowRight", 39), ("Home", 36), ("Enter", 13)
-
-
-def drawn(path: Path, fragment: str, width: int = 1280) -> str:
-    """The document after the page's script has run; fails at an error on the console."""
-    done = subprocess.run(
-        [
-            *(BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom"),
-            *("--disable-dev-shm-usage", "--enable-logging=stderr", "--virtual-time-budget=2000"),
-            *(f"--user-data-dir={path.parent}/profile", f"--window-size={width},900"),
-            f"{path.as_uri()}#{fragment}",
-        ],
-        capture_output=True,
-        encoding="utf-8",
-        timeout=120,
-    )
-    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    assert done.returncode == 0 and not said, done.stderr
-    return done.stdout
-
-
-def by_id(parts):
-    return {attributes["id"]: attributes for _, attributes in parts.elements if "id" in attributes}
-
-
-def texts(document):
-    """str: what is written on the page, without its data and script."""
-    bare = re.sub(r"<(script|style).*?</\1>", "", document, flags=re.DOTALL)
-    return re.sub(r"<[^>]*>", " ", bare)
-
-
-def test_the_slider_shows_the_epoch_of_the_address(tmp_path):
-    run = make_run(tmp_path / "one")
-    sample_file(run.samples, 3).unlink()
-    main(["--run", str(run.root)])
-    document = drawn(run.report, "epoch=3")
-    found, text = by_id(Parts(document)), texts(document)
-    assert found["sample"]["data-epoch"] == "2"  # the newest grid that there was
-    assert found["slider"]["aria-valuetext"] == "epoch 3 of 7, 960 images seen"
-    assert "epoch 3 of 7, 960 images seen" in text
-    assert "After epoch 2, the newest grid here at epoch 3" in text
-    for value in ("0.670", "1.070", "0.440"):  # d_loss, g_loss and d_fake of epoch 3
-        assert re.search(rf"\s{value}\s", text), value
-    last = drawn(run.report, "epoch=99", width=400)
-    found = by_id(Parts(last))
-    assert found["sample"]["data-epoch"] == "6"
-    assert found["sample"]["src"] != by_id(Parts(document))["sample"]["src"]
-    assert found["sample"]["alt"] == "Generated pictures after epoch 6"
-
-
-def test_hostile_texts_of_two_runs_are_shown_as_they_are(tmp_path):
-    name = HOSTILE.replace("/", "∕")
-    first, second = make_run(tmp_path / name), make_run(tmp_path / "two", epochs=3)
-    write_lines(first.evaluation, [score(2, 0.9) | {"scored": HOSTILE, "notes": [HOSTILE]}])
-    second.config.write_text(f"{json.dumps(HOSTILE)} = 1")  # which a note quotes
-    out = tmp_path / "both.html"
-    main(["--run", str(first.root), "--run", str(second.root), "--out", str(out)])
-    document = drawn(out, "images=960")
-    parts, text = Parts(document), texts(document)
-    assert [tag for tag, _ in parts.elements].count("script") == 2
-    pictures = [attributes for tag, attributes in parts.elements if tag == "img"]
-    assert [p["data-epoch"] for p in pictures if "data-epoch" in p] == ["3", "3"]
-    assert all(p["src"].startswith("data:image/jpeg;base64,") and p["alt"] for p in pictures)
-    assert text.count("&lt;img src=x onerror=alert(2)&gt;") >= 4
-    assert re.search(r"two: the settings cannot be read: .*&lt;img src=x", text)
-    assert "960 images seen" in text and "Against 1,000 real ones" in text
-
-
-def test_every_control_and_plot_has_a_name(tmp_path):
-    run = make_run(tmp_path / "one")
-    main(["--run", str(run.root)])
-    parts = Parts(drawn(run.report, "epoch=1"))
-    plots = [a for tag, a in parts.elements if tag == "svg" and a.get("role") == "img"]
-    assert len(plots) == 6  # losses, beliefs, variety, FID-768, speed, memory
-    assert all(re.search(r" over images seen: .* goes from ", plot["aria-label"]) for plot in plots)
-    words = "Losses over images seen: d_loss goes from 0.690 to 0.640"
-    assert plots[0]["aria-label"].startswith(words)
-    sliders = [a for tag, a in parts.elements if tag == "input"]
-    assert [a["aria-label"] for a in sliders] == ["Time in the training"]
-    assert "disabled" in by_id(parts)["before"] and "disabled" not in by_id(parts)["after"]
 
 
 @pytest.fixture
@@ -109,7 +31,7 @@ def report(tmp_path):
 
 @pytest.fixture
 def page(tmp_path):
-    """A browser; in the end nothing was wrong, and nothing was asked for but files of ours."""
+    """A browser; in the end there was no error, and only our files were asked for."""
     with browser(tmp_path) as page:
         yield page
         assert page.errors == []
@@ -120,19 +42,81 @@ def page(tmp_path):
 
 
 def told(page):
-    """What the page shows now: the picture, its epoch, and the texts that go with it."""
-    picture = "document.getElementById('sample')"
+    """What the page shows now: the grid, its epoch, and the texts that go with it."""
+    grid = "document.getElementById('sample')"
     return {
-        "src": page.run(f"{picture}.src"),
-        "epoch": page.run(f"{picture}.dataset.epoch"),
-        "alt": page.run(f"{picture}.alt"),
+        "src": page.run(f"{grid}.src"),
+        "epoch": page.run(f"{grid}.dataset.epoch"),
+        "alt": page.run(f"{grid}.alt"),
         "caption": page.run("document.querySelector('#grids figcaption').textContent"),
         "now": page.run(TEXT.format("now")),
         "d_loss": page.run("document.querySelector('.legend b').textContent"),
     }
 
 
-def test_keys_on_the_slider_change_picture_and_text(page, report):
+def test_the_page_begins_with_verdict_command_and_real_images_and_names_its_parts(page, report):
+    page.open(report.as_uri())
+    assert page.run(TEXT.format("verdicts")).startswith("Too short to judge. 60 steps are done")
+    assert "python train.py --config demo" in page.run(TEXT.format("facts"))
+    parts = Parts(page.run("document.documentElement.outerHTML"))
+    images = [attributes["alt"] for tag, attributes in parts.elements if tag == "img"]
+    assert images[:2] == ["Generated images after epoch 6", "Real images from the training data"]
+    plots = [a for tag, a in parts.elements if tag == "svg" and a.get("role") == "img"]
+    assert len(plots) == 6  # losses, D(x), variety, FID-768, speed, memory
+    assert all(re.search(r" over images seen: .* goes from ", plot["aria-label"]) for plot in plots)
+    words = "Losses over images seen: d_loss goes from 0.690 to 0.640"
+    assert plots[0]["aria-label"].startswith(words)
+    sliders = [a for tag, a in parts.elements if tag == "input"]
+    assert [a["aria-label"] for a in sliders] == ["Training time"]
+
+
+def test_on_a_phone_the_samples_stay_in_view(tmp_path, report):
+    with browser(tmp_path, width=390, height=844) as page:
+        page.open(report.as_uri())
+        assert page.run("document.documentElement.scrollWidth") == 390
+        page.run("document.querySelectorAll('.chart')[1].scrollIntoView({block: 'end'})")
+        box = page.run("document.getElementById('sample').getBoundingClientRect().toJSON()")
+        bar = page.run("document.getElementById('bar').getBoundingClientRect().bottom")
+        assert page.run("scrollY") > 300 and bar <= box["top"] + 1 and box["bottom"] < 500
+        assert page.errors == []
+
+
+def test_the_page_of_a_running_training_reloads_itself_until_the_last(page, tmp_path, monkeypatch):
+    monkeypatch.setattr(report_page, "RELOAD", 0.2)
+    run = make_run(tmp_path / "one", epochs=2)
+    report_page.write_report((run,), run.report, running=True)
+    page.open(run.report.as_uri())
+    assert "This page reloads itself" in page.run(TEXT.format("verdicts"))
+    write_lines(run.metrics, map(losses, range(1, 6)))
+    main(["--run", str(run.root)])
+    page.wait("document.getElementById('now')?.textContent.startsWith('epoch 5 of 7')")
+    assert "reloads" not in page.run(TEXT.format("verdicts"))
+
+
+def test_hostile_texts_of_two_runs_are_shown_as_they_are(page, tmp_path):
+    name = HOSTILE.replace("/", "∕")
+    first = make_run(tmp_path / name, config=replace(Config(), data=HOSTILE))
+    second = make_run(tmp_path / "two", epochs=3)
+    first.versions.write_text(json.dumps({"command": [HOSTILE], HOSTILE: HOSTILE}))
+    first.log.write_text(f"2026-01-01 00:00:00 warning: {HOSTILE}\n")
+    write_lines(first.evaluation, [score(2, 0.9) | {"scored": HOSTILE, "notes": [HOSTILE]}])
+    second.config.write_text(f"{json.dumps(HOSTILE)} = 1")  # which a note quotes
+    out = tmp_path / "both.html"
+    main(["--run", str(first.root), "--run", str(second.root), "--out", str(out)])
+    page.open(f"{out.as_uri()}#images=960")
+    document = page.run("document.documentElement.outerHTML")
+    tags = [tag for tag, _ in Parts(document).elements]
+    assert tags.count("script") == 2
+    images = [attributes for tag, attributes in Parts(document).elements if tag == "img"]
+    assert [image["data-epoch"] for image in images if "data-epoch" in image] == ["3", "3"]
+    assert all(i["src"].startswith("data:image/jpeg;base64,") and i["alt"] for i in images)
+    text = page.run("document.body.innerText")
+    assert text.count("<img src=x onerror=alert(2)>") >= 4
+    assert re.search(r"two: the settings cannot be read: .*<img src=x", text)
+    assert "960 images seen" in text and "Reference set: 1,000 real ones" in text
+
+
+def test_the_slider_moves_the_grid_and_the_texts_and_play_says_what_it_does(page, report):
     page.open(report.as_uri())
     last = told(page)
     assert last["epoch"] == "6" and last["now"] == "epoch 6 of 7, 1,920 images seen"
@@ -140,21 +124,17 @@ def test_keys_on_the_slider_change_picture_and_text(page, report):
     page.press(*LEFT)
     fifth = told(page)
     assert fifth["epoch"] == "5" and fifth["now"] == "epoch 5 of 7, 1,600 images seen"
-    assert fifth["alt"] == "Generated pictures after epoch 5"
+    assert fifth["alt"] == "Generated images after epoch 5"
     assert fifth["caption"].startswith("After epoch 5.") and fifth["d_loss"] == "0.650"
     assert all(fifth[name] != last[name] for name in last)
     page.wait("location.hash === '#epoch=5'")
     page.press(*HOME)
-    assert told(page)["epoch"] == "1"
+    assert told(page)["epoch"] == "1" and page.run("document.getElementById('before').disabled")
     page.press(*RIGHT)
     page.press(*RIGHT)
     third = told(page)  # which has no grid, so that of the second stays
     assert third["epoch"] == "2" and third["now"] == "epoch 3 of 7, 960 images seen"
-    assert third["caption"].startswith("After epoch 2, the newest grid here at epoch 3.")
-
-
-def test_play_says_by_its_label_alone_what_it_does(page, report):
-    page.open(report.as_uri())
+    assert third["caption"].startswith("After epoch 2, the newest grid on this page at epoch 3.")
     for label in ("Pause", "Play"):
         page.click("#play")
         assert page.run(TEXT.format("play")) == label

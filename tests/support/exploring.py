@@ -1,0 +1,52 @@
+"""The explorer in tests: a small generator with directions, and a server of its page."""
+
+import contextlib
+import threading
+
+import numpy as np
+
+from dcgan_tf.common.directions import Directions
+from dcgan_tf.explore import exploration
+from dcgan_tf.explore.page import describe
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.networks import build_generator
+from dcgan_tf.train.command import parse_training
+
+LENGTH = 128
+EXACT = "document.getElementById('face').dataset.how === 'exact'"
+READY = f"document.querySelectorAll('#wall button').length === 64 && {EXACT}"
+PIXELS = """(() => {{ const copy = new OffscreenCanvas(64, 64).getContext('2d');
+    copy.drawImage(document.querySelector("{}"), 0, 0);
+    const all = Array.from(copy.getImageData(0, 0, 64, 64).data);
+    return all.filter((_, place) => place % 4 < 3); }})()"""
+
+
+def shown(page, selector="#face"):
+    """uint8 (64, 64, 3): what a canvas of the page shows."""
+    return np.array(page.run(PIXELS.format(selector)), np.uint8).reshape(64, 64, 3)
+
+
+def small_sampler(path, *flags):
+    """Sampler of an untrained generator, saved to `path`, whose images differ clearly."""
+    flags = ("--width", "0.05", "--init-stddev", "0.3", *flags)
+    build_generator(parse_training(list(flags)).config).save(path)
+    return load_generator(path)
+
+
+def directions_of(sampler, names=("Smiling", "kernel 1"), kinds=("attribute", "kernel")):
+    vectors = np.eye(2, LENGTH, dtype=np.float32)
+    return Directions(names, vectors, kinds, np.array([3, 2.5], np.float32), sampler.sha256)
+
+
+@contextlib.contextmanager
+def serving(sampler, directions, about=None):
+    """A server of the page, which answers in a thread."""
+    about = about or describe("<b>small", sampler, directions, "make some", "For <b>research</b>.")
+    with exploration.serve(0, sampler, directions, about) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
