@@ -14,33 +14,29 @@ FEWEST = 8  # images of a training; of fewer nothing is learned but these
 
 
 def find(config: Config) -> Path | str:
-    """What --data names, or the first usual place that exists; what `where` of the source will be.
+    """Find what --data names, or the first usual place that exists: `where` of the source.
 
     Raises:
         UserError: nothing there; the message gives the ways to mend it.
     """
-    if config.dataset == "demo":
-        if config.data:
+    name, data = config.dataset, config.data
+    if name == "demo":
+        if data:
             raise UserError(
                 "dataset demo draws its own images; leave this out, or name another data set",
-                flag=f"--data {config.data}",
+                flag=f"--data {data}",
             )
         return DRAWN
-    if config.data in FETCHED:
-        return _find_fetched(config.dataset, config.data)
-    return _find_named(config.data) if config.data else _find_usual(config.dataset)
-
-
-def _find_fetched(name, service):
-    there = getattr(DATASETS[name], service)
-    if there:
-        return f"{service}:{there}"
-    known = ", ".join(other for other in DATASETS if getattr(DATASETS[other], service))
-    raise UserError(
-        f"there is no data set {name!r} there, only {known}; give a folder or a zip "
-        f"(a folder of this name is written ./{service})",
-        flag=f"--data {service}",
-    )
+    if data in FETCHED:
+        if there := getattr(DATASETS[name], data):
+            return f"{data}:{there}"
+        known = ", ".join(other for other in DATASETS if getattr(DATASETS[other], data))
+        raise UserError(
+            f"there is no data set {name!r} there, only {known}; give a folder or a zip "
+            f"(a folder of this name is written ./{data})",
+            flag=f"--data {data}",
+        )
+    return _find_named(data) if data else _find_usual(name)
 
 
 def _find_named(data):

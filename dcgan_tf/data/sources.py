@@ -54,16 +54,14 @@ class Folder:
     """All images in a folder and the folders below it; links to folders are not followed.
 
     Args:
-        root: the folder.
         limit: bytes of the largest file that is read.
         where: what it is called in messages, by default `root`.
         dataset: config.dataset.
     """
 
     def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
-        self._root, self._limit = Path(root), limit
+        self._root, self._limit, self.where = Path(root), limit, where or Path(root)
         self._told_by_size = ".jpg" if dataset == "celeba" else ()  # such packs keep their keys
-        self.where = where or self._root
         self.names: list[str] = []
         self.left_out: dict[str, str] = {}
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
@@ -111,7 +109,8 @@ class Folder:
 
     @property
     def fingerprint(self) -> str:
-        stats = ((name, _stat(self._root / name)) for name in self.names)
+        paths = ((name, self._root / name) for name in self.names)  # some are broken links
+        stats = ((name, path.stat(follow_symlinks=path.exists())) for name, path in paths)
         files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
         return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
@@ -130,23 +129,11 @@ class Folder:
                 yield index, bad
 
 
-def _stat(path):
-    try:
-        return path.stat()
-    except OSError:  # a broken link
-        return path.lstat()
-
-
 class Zip:
-    """All images in a zip, such as the Kaggle archive as it was downloaded.
-
-    Args:
-        path: the file.
-        limit: bytes of the largest entry that is read.
-    """
+    """All images in a zip, such as the Kaggle archive as it was downloaded."""
 
     def __init__(self, path: Path, limit: int = LIMIT):
-        self.where, self._limit = Path(path), limit
+        self.where, self._limit = path, limit
         try:
             with self._archive() as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
@@ -155,10 +142,7 @@ class Zip:
                     name: left_out(name, functools.partial(_peek, archive, info))
                     for name, info in self._entries.items()
                 }
-        except (BadFile, OSError) as error:
-            bad = as_bad_file(error, path) if isinstance(error, OSError) else error
-            if not isinstance(bad, BadFile):
-                raise bad from None
+        except BadFile as bad:
             message = f"{bad}; download it again or unpack it"
             raise UserError(message, flag=f"--data {path}") from None
         self.names = sorted(name for name, why in whys.items() if not why)
@@ -195,11 +179,7 @@ def _peek(archive, info):
 
 
 class Tar:
-    """The files in a tar, compressed by gzip or not, such as CIFAR-10's; it has no images.
-
-    Raises:
-        UserError: no whole tar.
-    """
+    """The files in a tar, compressed by gzip or not, such as CIFAR-10's; it has no images."""
 
     names = ()
 
@@ -253,16 +233,15 @@ def open_source(config: Config):
     Raises:
         UserError: nothing there, nothing usable there, or fewer images than --subset.
     """
-    place = find(config)
+    place, limit = find(config), limits.picture_bytes(config.max_pixels)
     if config.dataset == "demo":
         source = Drawn()
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
-        limit = limits.picture_bytes(config.max_pixels)
         source = Folder(fetch(config.dataset), limit, place, config.dataset)
     else:
-        source = _open_path(config, Path(place))
+        source = _open_path(config, Path(place), limit)
     count = len(source.names)
     if not count:
         expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
@@ -288,29 +267,25 @@ def check_named(config: Config, data: str | None) -> None:
         open_source(replace(config, data=data, subset=0))
 
 
-def _open_path(config, path):
-    kind, limit = DATASETS[config.dataset].binary, limits.picture_bytes(config.max_pixels)
-    if path.is_file():
-        source = _open_file(path, limit, bool(kind))
-    elif path.is_dir():
-        source = Folder(path, limit, dataset=config.dataset)
-    else:
-        raise UserError(
-            "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"
-        )
+def _open_path(config, path, limit):
+    kind = DATASETS[config.dataset].binary
+    try:
+        if path.is_dir():
+            source = Folder(path, limit, dataset=config.dataset)
+        else:
+            source = _open_file(path, limit, bool(kind))
+    except (BadFile, OSError) as error:
+        raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
     arrays = find_arrays(kind, source) if kind else None
-    if arrays or source.names or path.is_file():
+    if arrays or source.names or not path.is_dir():
         return arrays or source
     archives = [name for name in other_names(source.left_out) if _ARCHIVE.fullmatch(name)]
-    return _open_path(config, path / archives[0]) if len(archives) == 1 else source
+    return _open_path(config, path / archives[0], limit) if len(archives) == 1 else source
 
 
 def _open_file(path, limit, with_tar):
-    try:
-        with open_regular(path) as file:
-            head = file.read(HEAD)
-    except (BadFile, OSError) as error:
-        raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
+    with open_regular(path) as file:
+        head = file.read(HEAD)
     if not head:
         raise UserError("the file is empty; download it again", flag=f"--data {path}")
     if with_tar and (head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"):

@@ -10,7 +10,7 @@ from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import open_pictures
+from dcgan_tf.data import pack
 from dcgan_tf.data.places import FEWEST, check_batch, find
 
 log = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ def open_images(request) -> tuple:
         run = Run(request.run_dir)
         trained_on = read_journal(run).get("pixels_sha256")
         config = find_again(run, config, request.named)
-    return config, open_pictures(config, trained_on, "data" in request.named), not trained_on
+    source = pack.open_images(config, trained_on, pack_first="data" not in request.named)
+    return config, source, not trained_on
 
 
 def _is_finished(request):

@@ -13,7 +13,7 @@ from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records
-from dcgan_tf.data.pack import Pack, archive_or_pack
+from dcgan_tf.data.pack import Pack, open_images
 from dcgan_tf.evaluate.archive import cache_of, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
 from dcgan_tf.evaluate.reference import Choice, choose_reference
@@ -147,7 +147,7 @@ def training_scorer(config: Config, pack: Pack) -> Scorer:
     Raises:
         UserError: no weights of Inception, or damaged ones.
     """
-    source = archive_or_pack(config, pack.manifest["pixels_sha256"])
+    source = open_images(config, pack.manifest["pixels_sha256"])
     archive, count = training_archive(config, source, pack), config.score_samples
     choice = choose_reference(archive, min(count, len(archive.rows)), count, seed=0)
     inception, layer = open_inception(config.inception or None)
