@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.resolve import check_crop, check_settings
+from dcgan_tf.common.resolve import check_color, check_crop, check_settings
 
 # `own`: module:Name is one of the choices; `may_change`: when a run resumes; `group`: the heading
 # in --help and config.toml that begins with the field.
@@ -42,7 +42,7 @@ class Config:
 
     dataset: str = _option(
         "celeba",
-        "data set; folder: image files of your own",
+        "data set; folder: image files of your own; auto: decided by the files that data names",
         choices=tuple(DATASETS),
         group="Turned most often",
     )
@@ -72,6 +72,12 @@ class Config:
     crop: str = _option(
         "auto", "crop box left,upper,right,lower in pixels, or center; auto: the data set's own"
     )
+    fit: str = _option(
+        "crop",
+        "how an image that is not square becomes square: cut, padded with background, or stretched",
+        choices=("crop", "pad", "stretch"),
+    )
+    background: str = _option("white", "color beside padded images, a name or #rrggbb")
     image_size: int = _option(
         64, "height and width of the training images, pixels", low=4, high=limits.SIDE
     )
@@ -258,7 +264,8 @@ class Config:
             check_value(name, value)
             object.__setattr__(self, name, value)
         crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
-        object.__setattr__(self, "crop", check_crop(crop))
+        object.__setattr__(self, "crop", crop if crop == "auto" else check_crop(crop))
+        check_color(self.background)
 
     @property
     def g_sizes(self) -> list[int]:
@@ -273,7 +280,7 @@ class Config:
     @property
     def crop_box(self) -> tuple[int, ...] | None:
         """Left, upper, right, lower, pixels; None for a center crop."""
-        return None if self.crop == "center" else tuple(map(int, self.crop.split(",")))
+        return tuple(map(int, self.crop.split(","))) if "," in self.crop else None
 
     @property
     def augment_kinds(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 CELEBA_CROP = "30,55,150,175"
 FETCHED = ("tfds", "kaggle")  # what --data names that is no path
+DOWNLOADS = "~/.keras/datasets"  # where Keras keeps data sets, so that a file there is shared
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Dataset:
         terms: what its license allows, said before it is fetched.
         places: where people put what they download, looked at in this order; `*` is one folder.
         binary: which reader of data/binary.py takes its raw files.
+        url: its raw files as one archive, which is downloaded where no other is found.
+        sha256, bytes: content and size of that archive.
         page: where it is to be had.
     """
 
@@ -28,6 +31,9 @@ class Dataset:
     terms: str = ""
     places: tuple[str, ...] = ()
     binary: str = ""
+    url: str = ""
+    sha256: str = ""
+    bytes: int = 0
     page: str = ""
 
 
@@ -48,9 +54,25 @@ DATASETS = {
         page="kaggle.com/datasets/jessicali9530/celeba-dataset",
     ),
     "folder": Dataset(),
-    "mnist": Dataset(tfds="mnist", places=("data/mnist", "data/MNIST/raw"), binary="idx"),
+    "mnist": Dataset(
+        tfds="mnist",
+        places=("data/mnist", "data/MNIST/raw", f"{DOWNLOADS}/mnist.npz"),
+        binary="idx",
+        url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+        sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+        bytes=11_490_434,
+    ),
     "cifar10": Dataset(
-        tfds="cifar10", places=("data/cifar-10-batches-bin", "data/cifar10"), binary="cifar"
+        tfds="cifar10",
+        places=(
+            *("data/cifar-10-batches-bin", "data/cifar10"),
+            f"{DOWNLOADS}/cifar-10-binary.tar.gz",
+        ),
+        binary="cifar",
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        bytes=170_052_171,
     ),
     "demo": Dataset(crop=CELEBA_CROP, size=(178, 218)),  # drawn in CelebA's geometry
+    "auto": Dataset(crop="auto"),  # until the files are looked at, before a training
 }

@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import file_sha256, lock_at, lock_for, make_directory
@@ -43,7 +44,7 @@ def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherw
     make_directory(path.parent, f"cache of {what}")
     with lock_at(lock_for(path)):
         if not is_right(path, sha256, size):
-            log.info(f"downloading {url} to {path}")
+            log.info(f"downloading {limits.in_words(size)} from {url} to {path}")
             _download(url, path, sha256, size, otherwise)
     return path
 

@@ -76,3 +76,16 @@ def check_crop(text: str, param: str = "crop") -> str:
             param=param,
         )
     return f"{left},{upper},{right},{lower}"
+
+
+def check_color(text: str, param: str = "background"):
+    """Raise UserError for what is no color."""
+    if text == "white":  # the default, which needs no Pillow
+        return
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        expected = "expected a color such as white, black or #20304f"
+        raise UserError(f"got {limits.shown(text)}, {expected}", param=param) from None

@@ -115,7 +115,7 @@ class Arrays:
         if not form.labels:  # CIFAR-10: the label, then the planes
             self._labels, planes = raw[:, 0].copy(), raw[:, 1:].reshape(-1, 3, 32, 32)
             raw = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        self._pixels = raw
+        self._pixels, self.shape = raw, raw.shape[1:]
         self.names = [f"{index:06d}" for index in range(len(raw))]
 
     @property

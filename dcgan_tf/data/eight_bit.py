@@ -69,14 +69,21 @@ def to_plain(image: Image.Image, encoded: bytes) -> bytes:
     return encode(to_eight_bit(image), "PNG", compress_level=1)
 
 
-def check_size(image, config):
+def check_size(size: tuple[int, int], config: Config):
     """Raise BadFile where an image, turned upright, is not of the size that is needed."""
-    width, height = image.size
+    width, height = size
     expected = DATASETS[config.dataset].size
-    if expected and image.size != expected:
+    if expected and size != expected:
         raise BadFile(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
     if config.crop_box and (width < config.crop_box[2] or height < config.crop_box[3]):
         raise BadFile(f"{width}x{height}, smaller than the crop box {config.crop}")
+
+
+def share_cut(size: tuple[int, int], config: Config) -> float:
+    """Return the share of an image's area outside of the square that is cut from its center."""
+    if config.fit != "crop" or config.crop_box:
+        return 0.0
+    return 1 - min(size) / max(size)
 
 
 def is_plain(image: Image.Image) -> bool:

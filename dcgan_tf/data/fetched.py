@@ -1,4 +1,4 @@
-"""Data sets that are downloaded: from Kaggle by kagglehub, by TensorFlow Datasets."""
+"""Data sets that are downloaded: MNIST's and CIFAR-10's archives, from Kaggle, by TFDS."""
 
 import contextlib
 import io
@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common import download
+from dcgan_tf.common.datasets import DATASETS, DOWNLOADS
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.files import digest
 
@@ -17,7 +18,19 @@ log = logging.getLogger(__name__)
 _TRIES = 3  # of a connection; TensorFlow Datasets' 10 take three and a half minutes
 
 
-def fetch(dataset: str) -> Path:
+def fetch_archive(dataset: str) -> Path:
+    """Download the archive of MNIST or CIFAR-10 that DATASETS names, and check it.
+
+    Raises:
+        UserError: no network, or another file than expected.
+    """
+    entry = DATASETS[dataset]
+    path = Path(DOWNLOADS, entry.url.rsplit("/", 1)[1])
+    otherwise = "give a folder with its files with --data"
+    return download.fetch(entry.url, path, entry.sha256, dataset, entry.bytes, otherwise)
+
+
+def fetch_from_kaggle(dataset: str) -> Path:
     """Download a data set with kagglehub, unless it is there, and return its folder.
 
     Args:

@@ -130,6 +130,8 @@ def open_pack(config: Config, source) -> Pack:
     mark_used(folder / "manifest.json")
     pack = _read(folder)
     check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
+    if len(pack.pixels) < config.subset:
+        log.warning(f"{len(pack.pixels):,} images of a subset of {config.subset:,} can be used")
     if pack.manifest.get("left_out") != source.left_out:
         pack.manifest["left_out"] = source.left_out
         with contextlib.suppress(OSError):  # on a read-only disk
@@ -149,29 +151,60 @@ def pack_key(config: Config, source) -> dict:
         "subset": config.subset,
         "subset_seed": config.subset_seed if config.subset else 0,
     }
-    if config.max_pixels != limits.MEGAPIXELS:  # as it was before there was this setting
+    # Later settings only where they matter, so that earlier packs are found.
+    if config.max_pixels != limits.MEGAPIXELS:
         key["max_pixels"] = config.max_pixels
+    if config.fit != "crop":
+        key["fit"] = config.fit
+    if config.fit == "pad":
+        key["background"] = config.background
     return key
 
 
 def _tell(pack, source):
     """Say what is in a pack and what is not, and return it."""
-    good, skipped, left_out = len(pack.pixels), pack.manifest["skipped"], source.left_out
-    all_in = f"(all in {pack.path / 'manifest.json'})"
+    manifest = pack.manifest
+    cut, where = manifest.get("cut", (0, 0)), f" (all in {pack.path / 'manifest.json'})"
+    told = describe(len(pack.pixels), manifest["skipped"], source.left_out, cut, where)
+    told.append((logging.WARNING, manifest.get("warning")))  # not in packs of earlier versions
+    for level, line in told:
+        if line:
+            log.log(level, line)
+    log.info(f"images: {len(pack.pixels):,}, {source.where}, prepared in {pack.path}")
+    return pack
+
+
+def describe(
+    good: int,
+    skipped: dict[str, str],
+    left_out: dict[str, str],
+    cut: tuple[int, float],
+    where: str = "",
+) -> list[tuple[int, str]]:
+    """Describe in lines what is not used of a place, and how much of what is used.
+
+    Args:
+        cut: number of images that are cropped, and their mean share of the area.
+        where: place of the whole lists, for the end of a line.
+
+    Returns:
+        (logging level, line or "").
+    """
+    others, lines = set(other_names(left_out)), []
     if skipped:
-        total = len(skipped) + good
-        log.warning(f"skipped {len(skipped)} of {total} images: {some_of(skipped, 5)} {all_in}")
-    others = set(other_names(left_out))
+        some = f"{some_of(skipped, 5)}{where}"
+        lines += [f"skipped {len(skipped)} of {len(skipped) + good} images: {some}"]
     named = {n: w for n, w in left_out.items() if n not in others and not w.startswith(HIDDEN)}
     if named:
-        log.warning(f"left out {len(named)}: {some_of(named, 5)} {all_in}")
-    for warning in (count_archives(left_out), pack.manifest.get("warning")):
-        if warning:
-            log.warning(warning)
-    if hidden := count_hidden(left_out):
-        log.info(hidden)
-    log.info(f"images: {good:,}, {source.where}, prepared in {pack.path}")
-    return pack
+        lines += [f"left out {len(named)}: {some_of(named, 5)}{where}"]
+    lines += [count_archives(left_out)]
+    infos = [count_hidden(left_out)]
+    if count := cut[0]:
+        infos += [
+            f"{count:,} of {limits.counted(good, 'image')} {'were' if count > 1 else 'was'} cropped"
+            f", on average by {cut[1]:.0%} of their area; --fit pad keeps all of it"
+        ]
+    return [(logging.WARNING, line) for line in lines] + [(logging.INFO, line) for line in infos]
 
 
 def is_whole(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from dcgan_tf.common.progress import progress
 
 HEADER = 128  # bytes before the pixels in pixels.npy
 BLANK = 16  # of 256 levels: what spans fewer shows nothing
+CUT = 0.01  # share of an image's area from which on it counts as cropped
 _MANY = 0.1  # share of the images from which on it is worth a warning
 
 
@@ -43,7 +44,7 @@ def make_pack(folder: Path, config: Config, source, key: dict) -> None:
             flag=f"--packs {folder.parent}",
         )
     try:
-        rows, skipped, sha256, warning = _write_pixels(folder, config, source, wanted)
+        rows, skipped, sha256, cuts, warning = _write_pixels(folder, config, source, wanted)
         check_skipped(config, source, len(rows), skipped)
         manifest = {
             **key,
@@ -54,6 +55,7 @@ def make_pack(folder: Path, config: Config, source, key: dict) -> None:
             "skipped": skipped,
             "left_out": source.left_out,
             "warning": warning,
+            "cut": [len(cuts), sum(cuts) / max(len(cuts), 1)],
             "names": [source.names[index] for index in rows],
         }
         write_manifest(folder, manifest)
@@ -89,15 +91,15 @@ def _write_pixels(folder, config, source, wanted):
     needed. Rows are written in the order of the names, replacements after them.
 
     Returns:
-        The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, a
-        warning about them or "".
+        The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, the
+        shares of the area of those that were cropped, a warning or "".
     """
     # It imports TensorFlow, which takes seconds: not before an image is refused.
     from dcgan_tf.data.preprocess import preparing
 
     order = chosen_order(len(source.names), config.subset, config.subset_seed)
     rows, skipped, tried, sha256 = [], {}, 0, hashlib.sha256()
-    blank, different = 0, set()
+    blank, different, cuts = 0, set(), []
     shape = (config.image_size, config.image_size, config.channels)
     with (
         (folder / "pixels.npy").open("wb") as file,
@@ -108,13 +110,14 @@ def _write_pixels(folder, config, source, wanted):
         while len(rows) < wanted and tried < len(order):
             batch = sorted(order[tried : tried + wanted - len(rows)].tolist())
             tried += len(batch)
-            for index, pixels in prepare(_read(source, batch)):
+            for index, pixels, cut in prepare(_read(source, batch)):
                 if isinstance(pixels, BadFile):
                     skipped[source.names[index]] = str(pixels)
                     continue
                 file.write(pixels)
                 sha256.update(pixels)
                 rows.append(index)
+                cuts += [cut] * (cut > CUT)
                 if np.ptp(pixels, (0, 1)).max() < BLANK:
                     blank += 1
                 else:
@@ -125,7 +128,7 @@ def _write_pixels(folder, config, source, wanted):
         file.flush()
         os.fsync(file.fileno())
     warning = _warning(config, len(rows), blank, len(rows) - blank - len(different))
-    return rows, skipped, sha256.hexdigest(), warning
+    return rows, skipped, sha256.hexdigest(), cuts, warning
 
 
 def _read(source, indices) -> Iterator[tuple]:
@@ -145,8 +148,8 @@ def _warning(config, count, blank, equal):
     if blank and blank >= _MANY * count:
         parts.append(
             f"{blank} of {count} images are blank, fewer than {BLANK} of 256 levels after the crop "
-            f"({config.crop}) and resizing: give another --crop, or multiply 12-bit values in "
-            "16-bit files by 16"
+            f"({config.crop}) and resizing: try --fit pad or another --crop, or multiply 12-bit "
+            "values in 16-bit files by 16"
         )
     if equal and equal >= _MANY * count:
         parts.append(f"{equal} of {count} images repeat another one pixel for pixel")
@@ -161,7 +164,7 @@ def some_of(reasons: Mapping[str, str], count: int) -> str:
 
 
 def check_skipped(config: Config, source, good: int, skipped: Mapping[str, str]) -> None:
-    """Raise UserError where too many images were skipped, or too few are left."""
+    """Raise UserError where too many images were skipped."""
     bad, some = len(skipped), some_of(skipped, 3)
     celeba = config.dataset == "celeba" and "expected CelebA's" in str([*skipped.values()])
     own = "; images of your own? then add --dataset folder" if celeba else ""
@@ -173,9 +176,4 @@ def check_skipped(config: Config, source, good: int, skipped: Mapping[str, str])
             f"{bad} of {good + bad} images cannot be used ({some}), "
             f"more than --max-bad {config.max_bad}{own or '; mend them or allow more'}",
             flag=where,
-        )
-    if good < config.subset:
-        raise UserError(
-            f"only {good} images of {source.where} can be used ({some})",
-            flag=f"--subset {config.subset}",
         )

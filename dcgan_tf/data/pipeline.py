@@ -17,11 +17,12 @@ import tensorflow as tf
 from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.places import check_batch
-from dcgan_tf.data.sources import open_source
+from dcgan_tf.data.sources import open_source, recognize
 
 AHEAD = 4  # batches that are read before they are asked for
 _SETTINGS = (
-    *("dataset", "crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels", "packs"),
+    *("dataset", "crop", "fit", "background", "channels", "subset", "subset_seed"),
+    *("max_bad", "max_pixels", "packs"),
 )
 
 
@@ -47,9 +48,10 @@ def images_dataset(
         batch_size: images in a batch; a rest of an epoch that fills none is left out.
         seed: seed of the order.
         first_epoch: number of the first epoch, from 0.
-        settings: crop ("center", or "left,upper,right,lower" in pixels), channels (3 or 1),
-            subset, subset_seed, max_bad, max_pixels (megapixels), packs (the folder of packs, by
-            default "data/packs"), dataset ("folder", or whose files they are): train.py's flags.
+        settings: train.py's flags: crop ("center", or "left,upper,right,lower" in pixels), fit
+            ("crop", "pad" or "stretch"), background, channels (3 or 1), subset, subset_seed,
+            max_bad, max_pixels (megapixels), packs (the folder of packs, by default "data/packs"),
+            dataset ("folder", "auto", or whose files they are).
 
     Returns:
         Elements {"image": uint8 (batch_size, image_size, image_size, channels), "index": int64
@@ -69,7 +71,7 @@ def images_dataset(
         if name not in _SETTINGS:
             raise TypeError(f"images_dataset: unknown {name!r}, expected one of {_SETTINGS}")
     settings = {"dataset": "folder", "crop": "center", **settings, "data": path, "seed": seed}
-    config = ImageConfig(image_size=image_size, batch_size=batch_size, **settings)
+    config = recognize(ImageConfig(image_size=image_size, batch_size=batch_size, **settings))
     pixels = open_pack(config, open_source(config)).pixels
     check_batch(len(pixels), "batch_size", batch_size)
     steps = steps_per_epoch(len(pixels), batch_size)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import tensorflow as tf
+from PIL import ImageColor
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.data.eight_bit import check_size, open_image, to_plain
+from dcgan_tf.data.eight_bit import check_size, open_image, share_cut, to_plain
 
 # Images that a thread prepares at once, and the bytes of them, encoded and pixels.
 _CHUNK, _CHUNK_BYTES = 16, 2**20
@@ -24,7 +25,8 @@ def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
     """Yield a function that prepares images in a pool of threads.
 
     It takes an iterable of (key, encoded bytes or BadFile) and returns an iterator of (key, uint8
-    (image_size, image_size, channels) or BadFile) in the same order.
+    (image_size, image_size, channels) or BadFile, share of its area that is cut off) in the same
+    order.
     """
     prepare, threads = _Preparer(config), os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
@@ -78,10 +80,10 @@ class _Preparer:
         self._decode_all = decode.get_concrete_function()
 
     def __call__(self, chunk):
-        """Return a list of (key, pixels or BadFile)."""
-        looked = [(key, self._look(encoded)) for key, encoded in chunk]
-        decoded = iter(self._decode([plain for _, plain in looked if isinstance(plain, bytes)]))
-        return [(key, next(decoded) if isinstance(x, bytes) else x) for key, x in looked]
+        """Return a list of (key, pixels or BadFile, share that is cut off)."""
+        looked = [(key, *self._look(encoded)) for key, encoded in chunk]
+        decoded = iter(self._decode([plain for _, plain, _ in looked if isinstance(plain, bytes)]))
+        return [(key, next(decoded) if isinstance(x, bytes) else x, cut) for key, x, cut in looked]
 
     def _decode(self, plain):
         """Decode pixels, or BadFile, of each; a damaged one fails its chunk, which is split."""
@@ -95,7 +97,8 @@ class _Preparer:
             return [pixels for one in plain for pixels in self._decode([one])]
 
     def _look(self, encoded):
-        """Return a JPEG or PNG to decode with others, pixels that are decoded alone, or BadFile.
+        """Return a JPEG or PNG to decode with others, pixels that are decoded alone, or BadFile,
+        and the share that is cut off.
 
         Two large images side by side would need the memory of both, and what had to be converted
         is no longer bounded by the size of its file.
@@ -105,15 +108,16 @@ class _Preparer:
             large = image.width * image.height > limits.LARGE_PIXELS
             with self._alone if large else contextlib.nullcontext():
                 plain = to_plain(image, encoded)
-                check_size(image, self._config)
+                check_size(image.size, self._config)
+                cut = share_cut(image.size, self._config)
                 image.close()  # frees its pixels
-                return self._decode([plain])[0] if large or plain is not encoded else plain
+                return self._decode([plain])[0] if large or plain is not encoded else plain, cut
         except BadFile as bad:
-            return bad
+            return bad, 0
         except MemoryError:
             raise
         except Exception as error:  # Pillow lets struct.error and others through for damaged files
-            return BadFile(" ".join(str(error).split()) or type(error).__name__)
+            return BadFile(" ".join(str(error).split()) or type(error).__name__), 0
 
 
 def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
@@ -125,7 +129,10 @@ def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
     pixels = tf.io.decode_jpeg(encoded, config.channels, dct_method="INTEGER_ACCURATE")  # PNG too
     pixels = _crop(pixels, config)
     size = (config.image_size, config.image_size)
-    pixels = tf.image.resize(pixels, size, "bicubic", antialias=True)  # float32
+    if config.fit == "pad":
+        pixels = _resize_and_pad(pixels, config)
+    else:
+        pixels = tf.image.resize(pixels, size, "bicubic", antialias=True)  # float32
     pixels = tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
     return tf.ensure_shape(pixels, (*size, config.channels))
 
@@ -134,7 +141,21 @@ def _crop(pixels, config):
     if config.crop_box:
         left, upper, right, lower = config.crop_box
         return pixels[upper:lower, left:right]
+    if config.fit != "crop":
+        return pixels
     height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
     side = tf.minimum(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     return pixels[top : top + side, left : left + side]
+
+
+def _resize_and_pad(pixels, config):
+    """Resize the longer side to image_size, and lay the image in the middle of the background."""
+    size, shape = config.image_size, tf.shape(pixels)[:2]
+    sides = tf.maximum(1, tf.cast(tf.round(shape * size / tf.reduce_max(shape)), tf.int32))
+    pixels = tf.image.resize(pixels, sides, "bicubic", antialias=True)
+    before = (size - sides) // 2
+    around = tf.stack([before, size - sides - before], axis=1)
+    mode = "RGB" if config.channels == 3 else "L"
+    color = tf.cast(ImageColor.getcolor(config.background, mode), tf.float32)
+    return tf.pad(pixels - color, tf.concat([around, [[0, 0]]], axis=0)) + color

@@ -10,6 +10,8 @@ import contextlib
 import functools
 import gzip
 import hashlib
+import io
+import logging
 import os
 import re
 import tarfile
@@ -34,17 +36,20 @@ from dcgan_tf.common.foreign import (
     read_member,
     reason,
 )
-from dcgan_tf.common.images import encode, evenly, picture_suffixes
-from dcgan_tf.data.binary import EXAMPLES, find_arrays
-from dcgan_tf.data.fetched import Tfds, fetch
+from dcgan_tf.common.images import encode, evenly, open_picture, picture_suffixes
+from dcgan_tf.data.binary import EXAMPLES, Arrays, find_arrays
+from dcgan_tf.data.fetched import Tfds, fetch_archive, fetch_from_kaggle
 from dcgan_tf.data.forms import HEAD, describe_others, form_of, hidden_by, left_out, other_names
 from dcgan_tf.data.places import DRAWN, FEWEST, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
+
+log = logging.getLogger(__name__)
 
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 _SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files of a folder, and of each its middle, that its key has
+_LOOKED_AT = 32  # images by which CelebA is told from others
 LIMIT = limits.picture_bytes(limits.MEGAPIXELS)
 _LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
 Read = Iterator[tuple[int, bytes | BadFile]]
@@ -239,9 +244,10 @@ def open_source(config: Config):
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
-        source = Folder(fetch(config.dataset), limit, place, config.dataset)
+        source = Folder(fetch_from_kaggle(config.dataset), limit, place, config.dataset)
     else:
-        source = _open_path(config, Path(place), limit)
+        path = fetch_archive(config.dataset) if isinstance(place, str) else place
+        source = _open_path(path, limit, config.dataset)
     count = len(source.names)
     if not count:
         expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
@@ -267,20 +273,57 @@ def check_named(config: Config, data: str | None) -> None:
         open_source(replace(config, data=data, subset=0))
 
 
-def _open_path(config, path, limit):
-    kind = DATASETS[config.dataset].binary
+def recognize(config: Config) -> Config:
+    """Replace the data set "auto" by the one that the files at `data` are, in one line.
+
+    Images of CelebA's size, named as CelebA's, are CelebA; IDX and CIFAR-10's files are those data
+    sets; everything else is a folder of images.
+
+    Raises:
+        UserError: no such place.
+    """
+    if config.dataset != "auto":
+        return config
+    if config.data in FETCHED:
+        return replace(config, dataset="celeba")
+    source = _open_path(Path(find(config)), limits.picture_bytes(config.max_pixels), "auto")
+    if isinstance(source, Arrays):
+        dataset = "cifar10" if source.shape[2:] else "mnist"
+        what = f"arrays of {len(source.names):,} images; --config {dataset} is the recipe for them"
+    else:
+        dataset = "celeba" if _is_celeba(source) else "folder"
+        what = limits.counted(len(source.names), "image")
+        what += ", with CelebA's names and size" if dataset == "celeba" else ", not CelebA's"
+    log.info(f"dataset {dataset}: {source.where} has {what}")
+    return replace(config, dataset=dataset)
+
+
+def _is_celeba(source):
+    """Look at few files: most have to be named and sized as CelebA's aligned ones."""
+    indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
+    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.jpg$", source.names[i])]
+    right = 0
+    for _, encoded in source.read(named):
+        with contextlib.suppress(Exception):  # damaged files are told when they are prepared
+            right += open_picture(io.BytesIO(encoded)).size == DATASETS["celeba"].size
+    return 2 * right > len(indices)
+
+
+def _open_path(path, limit, dataset):
+    kinds = ("idx", "cifar") if dataset == "auto" else (DATASETS[dataset].binary,)
     try:
         if path.is_dir():
-            source = Folder(path, limit, dataset=config.dataset)
+            source = Folder(path, limit, dataset=dataset)
         else:
-            source = _open_file(path, limit, bool(kind))
+            source = _open_file(path, limit, with_tar=any(kinds))
     except (BadFile, OSError) as error:
         raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
-    arrays = find_arrays(kind, source) if kind else None
+    found = (find_arrays(kind, source) for kind in kinds if kind)
+    arrays = next((each for each in found if each), None)
     if arrays or source.names or not path.is_dir():
         return arrays or source
     archives = [name for name in other_names(source.left_out) if _ARCHIVE.fullmatch(name)]
-    return _open_path(config, path / archives[0], limit) if len(archives) == 1 else source
+    return _open_path(path / archives[0], limit, dataset) if len(archives) == 1 else source
 
 
 def _open_file(path, limit, with_tar):

@@ -1,6 +1,5 @@
 """MNIST and CIFAR-10 as they are spread: images and labels in raw arrays, whole or refused."""
 
-import functools
 import gzip
 import hashlib
 import io
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from helpers import MNIST, little_memory, needs_mnist, refused, write_files, write_zip
 from PIL import Image
+from raw_files import cifar_batches, digits, idx, idx_files, npy, npz, tar, zipped
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.data.sources import open_source
@@ -27,50 +27,7 @@ def pixels_of(source):
     return np.stack([np.asarray(Image.open(io.BytesIO(encoded))) for _, encoded in read])
 
 
-def tar(files, mode="w:gz"):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def zipped(files):
-    return write_zip(io.BytesIO(), files).getvalue()
-
-
-def npy(array):
-    buffer = io.BytesIO()
-    np.save(buffer, array)
-    return buffer.getvalue()
-
-
-def idx(array):
-    magic = 2048 + array.ndim
-    return struct.pack(f">{1 + array.ndim}i", magic, *array.shape) + array.tobytes()
-
-
 # MNIST
-
-
-@functools.cache
-def digits():
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 4), np.uint8)
-    return pixels, np.array([3, 4, 5, 7, 8], np.uint8)
-
-
-PARTS = {"t10k": slice(2), "train": slice(2, 5)}
-
-
-def idx_files(folder="", packed=True):
-    suffix, write = (".gz", gzip.compress) if packed else ("", bytes)
-    return {
-        f"{folder}{part}-{kind}-idx{array.ndim}-ubyte{suffix}": write(idx(array[rows]))
-        for part, rows in PARTS.items()
-        for kind, array in zip(("images", "labels"), digits(), strict=True)
-    }
 
 
 def dotted(files):
@@ -79,12 +36,6 @@ def dotted(files):
 
 def boxed(files):
     return {f"{name}/{name}": content for name, content in files.items()}
-
-
-def npz():
-    (pixels, labels), kinds = digits(), {"test": slice(2), "train": slice(2, 5)}
-    files = {f"x_{kind}.npy": npy(pixels[rows]) for kind, rows in kinds.items()}
-    return files | {f"y_{kind}.npy": npy(labels[rows, None]) for kind, rows in kinds.items()}
 
 
 MNISTS = {
@@ -202,11 +153,6 @@ def test_labels_that_are_not_there_or_too_few_are_named(tmp_path):
 
 
 # CIFAR-10
-
-
-def cifar_batches(count=2):
-    record = bytes([6]) + bytes(range(32)) * 96
-    return {"cifar-10-batches-bin/data_batch_1.bin": record * count, "b/readme.html": b"<html>"}
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w"])

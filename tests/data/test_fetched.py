@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import hashlib
 import io
 import sys
 import types
@@ -10,13 +11,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
+from downloads import Server
 from helpers import kaggle_faces, refused, write_files
 from PIL import Image
+from raw_files import cifar_batches, npz, tar, zipped
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.errors import describe
 from dcgan_tf.data.pack import open_images, open_pack
+from dcgan_tf.data.places import is_fetched
 from dcgan_tf.data.sources import open_source
 
 
@@ -134,3 +138,31 @@ def test_a_failed_fetch_says_why_and_how_to_log_in_but_a_full_disk_is_not_kaggle
     with pytest.raises(OSError) as caught:
         opened("celeba", "kaggle")
     assert "free some disk space" in describe(caught.value)
+
+
+@pytest.mark.parametrize("dataset", ["mnist", "cifar10"])
+def test_mnist_and_cifar10_are_downloaded_once_where_none_is_found(
+    dataset, here, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    monkeypatch.setenv("HOME", str(here / "home"))
+    body = tar(cifar_batches()) if dataset == "cifar10" else zipped(npz())
+    path, entry = here / "home/.keras/datasets/file.bin", DATASETS[dataset]
+    assert entry.places[-1] == f"~/.keras/datasets/{entry.url.rsplit('/', 1)[1]}"
+    places = (*entry.places[:-1], "~/.keras/datasets/file.bin")
+    sha256 = hashlib.sha256(body).hexdigest()
+    with Server(body) as server:
+        given = {"url": server.url, "places": places, "bytes": len(body)}
+        monkeypatch.setitem(DATASETS, dataset, replace(entry, **given, sha256="0" * 64))
+        with refused("SHA-256", "give a folder with its files with --data"):
+            opened(dataset, "")
+        assert not path.exists()
+        monkeypatch.setitem(DATASETS, dataset, replace(entry, **given, sha256=sha256))
+        assert is_fetched(Config(dataset=dataset))
+        caplog.clear()
+        source = opened(dataset, "")
+        assert len(source.names) == {"mnist": 5, "cifar10": 2}[dataset]
+        (line,) = caplog.messages
+        assert f"MB from {server.url} to {path}" in line
+        assert not is_fetched(Config(dataset=dataset))
+        assert opened(dataset, "").fingerprint == source.fingerprint and server.requests == 2

@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import struct
-import tarfile
 import warnings
 import zipfile
 from dataclasses import replace
@@ -27,6 +26,7 @@ from helpers import (
     write_zip,
 )
 from PIL import Image
+from raw_files import npy, tar
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
@@ -95,16 +95,6 @@ def zipped(files, last=zipfile.ZIP_STORED):
         for position, (name, content) in enumerate(files, 1):
             archive.writestr(name, content, last if position == len(files) else 0)
     return bytearray(buffer.getvalue())
-
-
-def tar(files, mode="w:gz"):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode=mode) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 # What is taken
@@ -408,7 +398,12 @@ def test_a_list_of_names_that_claims_4_gb_is_refused_unread(tmp_path):
 KINDS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
 WRONG = {  # data set, name, content, how many first bytes are hit
     "zip": ("folder", "a.zip", lambda: zipped([*TWO, ("c/d.jpg", b"%!PS-Adobe")], 8), None),
-    "npz": ("mnist", "mnist.npz", lambda: zipped([("x_train.npy", npy())]), None),
+    "npz": (
+        "mnist",
+        "mnist.npz",
+        lambda: zipped([("x_train.npy", npy(np.zeros((3, 4, 4), np.uint8)))]),
+        None,
+    ),
     "idx": ("mnist", "a-images-idx3-ubyte", lambda: struct.pack(">4i", 2051, 3, 4, 4), 40),
     "tar": ("cifar10", "a.tar.gz", lambda: tar({"data_batch_1.bin": bytes(2 * 3073)}), None),
     **{
@@ -421,12 +416,6 @@ WRONG = {  # data set, name, content, how many first bytes are hit
         for kind in KINDS
     },
 }
-
-
-def npy():
-    buffer = io.BytesIO()
-    np.save(buffer, np.zeros((3, 4, 4), np.uint8))
-    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("kind", WRONG)
