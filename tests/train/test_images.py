@@ -20,7 +20,7 @@ from programs import run_program
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config import bound_fields
 from dcgan_tf.common.config_file import read_config, to_toml
-from dcgan_tf.common.images import GAP, read_grid
+from dcgan_tf.common.images import GAP, default_scale, read_grid
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.train import changes, command, images, run_lock, training
@@ -212,7 +212,8 @@ def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):
     def shown(seed):
         training.draw_reals(Run(tmp_path), pixels, seed)
         with read_grid(Run(tmp_path).reals) as grid:
-            return np.asarray(grid)[:: 1 + GAP, :: 1 + GAP].ravel().tolist()
+            step = default_scale(8 * (1 + GAP) - GAP) * (1 + GAP)
+            return np.asarray(grid)[::step, ::step].ravel().tolist()
 
     assert len({*shown(0)}) == 64 and shown(0) == shown(0) != shown(1)
     assert shown(0)[:8] != list(range(8))
