@@ -74,7 +74,11 @@ class Config:
     [4, 8, 16, 32]
     """
 
-    dataset: str = _option("celeba", "data set; folder: your own images", choices=tuple(DATASETS))
+    dataset: str = _option(
+        "celeba",
+        "data set; folder: your own images; auto: decided by the files that data names",
+        choices=tuple(DATASETS),
+    )
     data: str = _option(
         "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
     )
@@ -97,6 +101,12 @@ class Config:
         "part of each image to use: left,upper,right,lower in pixels, or center for the largest "
         "square; auto: the usual crop of the data set",
     )
+    fit: str = _option(
+        "crop",
+        "how an image that is not square becomes square: cut, padded with background, or stretched",
+        choices=("crop", "pad", "stretch"),
+    )
+    background: str = _option("white", "color beside padded images, a name or #rrggbb")
     image_size: int = _option(
         64, "height and width of the training images in pixels", 4, limits.SIDE
     )
@@ -261,7 +271,8 @@ class Config:
         if self.decay_images == 0 and (self.lr_decay != "none" or self.penalty_end < 1):
             object.__setattr__(self, "decay_images", self.images)
         crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
-        object.__setattr__(self, "crop", check_crop(crop))
+        object.__setattr__(self, "crop", crop if crop == "auto" else check_crop(crop))
+        check_color(self.background)
 
     @property
     def g_sizes(self) -> list[int]:
@@ -280,7 +291,7 @@ class Config:
     @property
     def crop_box(self) -> tuple[int, ...] | None:
         """Left, upper, right, lower, pixels; None for a center crop."""
-        return None if self.crop == "center" else tuple(map(int, self.crop.split(",")))
+        return tuple(map(int, self.crop.split(","))) if "," in self.crop else None
 
     @property
     def augment_kinds(self) -> tuple[str, ...]:
@@ -446,6 +457,19 @@ def _check_sizes(config):
             f"got {config.batchnorm_momentum}, expected a number between 0 and 1, both excluded",
             param="batchnorm_momentum",
         )
+
+
+def check_color(text: str, param: str = "background"):
+    """Raise UserError for what is no color."""
+    if text == "white":  # the default, which needs no Pillow
+        return
+    from PIL import ImageColor
+
+    try:
+        ImageColor.getrgb(text)
+    except ValueError:
+        expected = "expected a color such as white, black or #20304f"
+        raise UserError(f"got {limits.shown(text)}, {expected}", param=param) from None
 
 
 def check_crop(text: str, param: str = "crop") -> str:

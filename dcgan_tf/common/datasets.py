@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 CELEBA_CROP = "30,55,150,175"
 FETCHED = ("tfds", "kaggle")  # what --data names that is no path
+DOWNLOADS = "~/.keras/datasets"  # where Keras keeps data sets, so that a file there is shared
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,9 @@ class Dataset:
     terms: str = ""  # what its license allows, said before it is fetched
     places: tuple[str, ...] = ()  # of downloads, searched in this order; `*` is one folder
     binary: str = ""  # which reader of data/binary.py takes its raw files
+    url: str = ""  # its raw files as one archive, downloaded where no other is found
+    sha256: str = ""  # of that archive
+    bytes: int = 0  # of that archive
     page: str = ""  # where to download it
 
 
@@ -37,9 +41,25 @@ DATASETS = {
         page="kaggle.com/datasets/jessicali9530/celeba-dataset",
     ),
     "folder": Dataset(),
-    "mnist": Dataset(tfds="mnist", places=("data/mnist", "data/MNIST/raw"), binary="idx"),
+    "mnist": Dataset(
+        tfds="mnist",
+        places=("data/mnist", "data/MNIST/raw", f"{DOWNLOADS}/mnist.npz"),
+        binary="idx",
+        url="https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
+        sha256="731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+        bytes=11_490_434,
+    ),
     "cifar10": Dataset(
-        tfds="cifar10", places=("data/cifar-10-batches-bin", "data/cifar10"), binary="cifar"
+        tfds="cifar10",
+        places=(
+            *("data/cifar-10-batches-bin", "data/cifar10"),
+            f"{DOWNLOADS}/cifar-10-binary.tar.gz",
+        ),
+        binary="cifar",
+        url="https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+        sha256="c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+        bytes=170_052_171,
     ),
     "demo": Dataset(crop=CELEBA_CROP, size=(178, 218)),  # drawn in CelebA's geometry
+    "auto": Dataset(crop="auto"),  # until the files are looked at, before a training
 }

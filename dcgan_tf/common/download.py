@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import file_sha256, lock_at, lock_for, make_directory
@@ -41,16 +42,8 @@ def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherw
     make_directory(path.parent, f"cache of {what}")
     with lock_at(lock_for(path)):
         if not is_right(path, sha256, size):
-            log.info(f"downloading {url} to {path}")
-            try:
-                _download(url, path, sha256, size)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                if isinstance(error, urllib.error.HTTPError):
-                    error.close()  # it holds the connection
-                raise UserError(
-                    f"{url}: download failed ({one_line(error)}); check the network and run again, "
-                    f"or {otherwise}"
-                ) from error
+            log.info(f"downloading {limits.in_words(size)} from {url} to {path}")
+            _download(url, path, sha256, size, otherwise)
     return path
 
 
@@ -61,20 +54,35 @@ def is_right(path: Path, sha256: str | None, size: int) -> bool:
     return sha256 is None or file_sha256(path) == sha256
 
 
-def _download(url, path, sha256, size):
-    """Copy the body of `url` to `path`, ending soon after `size` bytes."""
+def _download(url, path, sha256, size, otherwise):
+    try:
+        with replacing(path) as temporary:
+            received = _copy(url, temporary, size, path.name)
+            if received != size:
+                raise OSError(f"sent another file: {received:,} bytes came, expected {size:,}")
+            if not is_right(temporary, sha256, size):
+                raise OSError("sent another file: its SHA-256 is not the expected one")
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if isinstance(error, urllib.error.HTTPError):
+            error.close()  # it holds the connection
+        raise UserError(
+            f"{url}: download failed ({one_line(error)}); check the network and run again, "
+            f"or {otherwise}"
+        ) from error
+
+
+def _copy(url, path, size, name):
+    """Copy the body of `url` to `path`, ending soon after `size` bytes; return how many came."""
+    received = 0
     with (
-        replacing(path) as temporary,
         urllib.request.urlopen(url, timeout=60) as response,
-        progress(size, path.name, "B") as bar,
+        path.open("wb") as file,
+        progress(size, name, "B") as bar,
     ):
         if url.startswith("https:") and not response.url.startswith("https:"):
             raise OSError(f"sent on to {response.url}, which is not encrypted")
-        with temporary.open("wb") as file:
-            while bar.n <= size and (part := response.read(1 << 16)):
-                file.write(part)
-                bar.update(len(part))
-        if bar.n != size:
-            raise OSError(f"sent another file: {bar.n:,} bytes came, expected {size:,}")
-        if not is_right(temporary, sha256, size):
-            raise OSError("sent another file: its SHA-256 is not the expected one")
+        while received <= size and (part := response.read(1 << 16)):
+            file.write(part)
+            received += len(part)
+            bar.update(len(part))
+    return received

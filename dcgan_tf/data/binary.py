@@ -1,6 +1,5 @@
 """Images in raw arrays: MNIST's IDX files, CIFAR-10's binary batches, Keras' npz files."""
 
-import contextlib
 import gzip
 import hashlib
 import lzma
@@ -28,6 +27,10 @@ RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 
 _DAMAGED = (
     *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
 )
+EXAMPLES = {
+    "idx": ("train-images-idx3-ubyte.gz", "mnist.npz"),
+    "cifar": ("data_batch_1.bin", "cifar-10-binary.tar.gz"),
+}
 
 
 class _Form(NamedTuple):
@@ -35,13 +38,15 @@ class _Form(NamedTuple):
 
     `read_header` takes an open file and its size in bytes and returns the shape of the uint8 array
     after the header, () for a damaged one. `axes` are the numbers of axes that images have.
+    `labels` turns the base name of images into that of their labels, words by words; {}: the labels
+    are in the same file.
     """
 
     title: str
     names: str  # pattern of the base names of files with images
     read_header: Callable[..., tuple[int, ...]]
     axes: tuple[int, ...]
-    labels: Callable[[str], str] | None = None  # base name of the labels' file; None: the same file
+    labels: dict[str, str]
 
 
 def _read_idx_header(file, _):
@@ -66,29 +71,14 @@ def _read_cifar_header(_, size):
     return (size // 3073, 3073) if size % 3073 == 0 else ()
 
 
-_NPY = _Form(
-    "uint8 NumPy",
-    r"x_(train|test)\.npy",
-    _read_npy_header,
-    (3, 4),
-    lambda name: name.replace("x_", "y_"),
-)
+_NPY = _Form("uint8 NumPy", r"x_(train|test)\.npy", _read_npy_header, (3, 4), {"x_": "y_"})
+_IDX_LABELS = {"images": "labels", "idx3": "idx1"}
 _FORMS = {
     "idx": (
-        _Form(
-            "IDX",
-            r".*images.*idx3-ubyte(\.gz)?",
-            _read_idx_header,
-            (3,),
-            lambda name: name.replace("images", "labels").replace("idx3", "idx1"),
-        ),
+        _Form("IDX", r".*images.*idx3-ubyte(\.gz)?", _read_idx_header, (3,), _IDX_LABELS),
         _NPY,
     ),
-    "cifar": (_Form("CIFAR-10 binary", r".*_batch.*\.bin", _read_cifar_header, (2,)), _NPY),
-}
-EXAMPLES = {
-    "idx": ("train-images-idx3-ubyte.gz", "mnist.npz"),
-    "cifar": ("data_batch_1.bin", "cifar-10-binary.tar.gz"),
+    "cifar": (_Form("CIFAR-10 binary", r".*_batch.*\.bin", _read_cifar_header, (2,), {}), _NPY),
 }
 
 
@@ -126,7 +116,7 @@ class Arrays:
         if not form.labels:  # CIFAR-10: the label, then the planes
             self._labels, planes = raw[:, 0].copy(), raw[:, 1:].reshape(-1, 3, 32, 32)
             raw = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        self._pixels = raw
+        self._pixels, self.shape = raw, raw.shape[1:]
         self.names = [f"{index:06d}" for index in range(len(raw))]
 
     @property
@@ -138,7 +128,7 @@ class Arrays:
             yield index, encode(Image.fromarray(self._pixels[index]), "PNG")
 
     def labels(self) -> np.ndarray | None:
-        """The labels, uint8 (n,), or None where a file of images has no file of labels.
+        """Read the labels, uint8 (n,), or None where a file of images has no file of labels.
 
         Raises:
             UserError: a damaged file, or not as many labels as images.
@@ -147,9 +137,11 @@ class Arrays:
             return self._labels
         parts = []
         for name, count in self._counts.items():
-            wanted = (_home(name), self._form.labels(_key(name)))
-            names = other_names(self._files.left_out)
-            file = min((n for n in names if (_home(n), _key(n)) == wanted), key=len, default=None)
+            wanted = _key(name)
+            for old, new in self._form.labels.items():
+                wanted = wanted.replace(old, new)
+            names = [n for n in other_names(self._files.left_out) if _home(n) == _home(name)]
+            file = min((n for n in names if _key(n) == wanted), key=len, default=None)
             if file is None:
                 return None
             part = self._read(file, (1, 2), "label").reshape(-1)
@@ -162,42 +154,40 @@ class Arrays:
         return np.concatenate(parts)
 
     def _read(self, name, axes, what, before=0):
-        """The array in a file, after `before` bytes in others."""
-        with self._open(name) as (file, size):
-            shape = self._form.read_header(file, size)
-            if len(shape) in axes and min(shape) > 0:
-                count = math.prod(shape)
-                if before + count > RAW_BYTES:
-                    raise UserError(
-                        f"claims {limits.in_words(before + count)} of images, more than the "
-                        f"{limits.in_words(RAW_BYTES)} that are read from such files; "
-                        "unpack them into images and give --dataset folder",
-                        flag=self._flag(name),
-                    )
-                content = file.read(count + 1)
-                if len(content) == count:
-                    return np.frombuffer(content, np.uint8).reshape(shape)
-        raise UserError(
-            f"not a whole {self._form.title} {what} file; download it again", flag=self._flag(name)
-        )
-
-    def _flag(self, name):
-        return on_one_line(f"--data {Path(self.where, name)}")
-
-    @contextlib.contextmanager
-    def _open(self, name) -> Iterator:
-        """Yield a file of the source, unpacked if its name says .gz, and its size in the source."""
+        """Read the array in a file, after `before` bytes in others."""
+        content, count = b"", -1
         try:
-            with self._files.open(name) as (file, size):
-                yield (gzip.GzipFile(fileobj=file) if name.endswith(".gz") else file), size
+            with self._files.open(name) as (packed, size):
+                file = gzip.GzipFile(fileobj=packed) if name.endswith(".gz") else packed
+                shape = self._form.read_header(file, size)
+                if len(shape) in axes and min(shape) > 0:
+                    count = math.prod(shape)
+                    if before + count <= RAW_BYTES:
+                        content = file.read(count + 1)
         except BadFile as reason:
             raise UserError(f"{reason}; mend or remove it", flag=self._flag(name)) from None
         except _DAMAGED:
             raise UserError("damaged; download it again", flag=self._flag(name)) from None
+        if before + count > RAW_BYTES:
+            raise UserError(
+                f"claims {limits.in_words(before + count)} of images, more than the "
+                f"{limits.in_words(RAW_BYTES)} that are read from such files; "
+                "unpack them into images and give --dataset folder",
+                flag=self._flag(name),
+            )
+        if len(content) != count:
+            why = f"not a whole {self._form.title} {what} file; download it again"
+            raise UserError(why, flag=self._flag(name))
+        return np.frombuffer(content, np.uint8).reshape(shape)
+
+    def _flag(self, name):
+        return on_one_line(f"--data {Path(self.where, name)}")
 
 
 def find_arrays(kind: str, source) -> Arrays | None:
     """Open the raw files of a data set among the files of a source.
+
+    Of packed and unpacked files, or copies in a folder named as the file, one is taken.
 
     Args:
         kind: "idx" or "cifar", datasets.Dataset.binary.
@@ -206,34 +196,25 @@ def find_arrays(kind: str, source) -> Arrays | None:
         UserError: files in several folders, which may be of several data sets; as Arrays.
     """
     for form in _FORMS[kind]:
-        pattern = re.compile(form.names)
-        names = [name for name in other_names(source.left_out) if pattern.fullmatch(_base(name))]
-        if names:
-            return Arrays(source, _of_one_folder(names, source.where), form)
+        fits = re.compile(form.names).fullmatch
+        names = [name for name in other_names(source.left_out) if fits(PurePosixPath(name).name)]
+        homes = sorted({_home(name) for name in names})
+        if len(homes) > 1:
+            raise UserError(
+                f"such files in {len(homes)} folders ({', '.join(homes[:3])}); give one of them",
+                flag=f"--data {source.where}",
+            )
+        chosen = {}
+        for name in sorted(names, key=lambda name: (name.count("/"), name.endswith(".gz"))):
+            chosen.setdefault(_key(name), name)
+        if chosen:
+            return Arrays(source, [chosen[key] for key in sorted(chosen)], form)
     return None
-
-
-def _of_one_folder(names, where):
-    """The names, sorted; of packed and unpacked, or copies in a folder named as the file, one."""
-    homes = sorted({_home(name) for name in names})
-    if len(homes) > 1:
-        raise UserError(
-            f"such files in {len(homes)} folders ({', '.join(homes[:3])}); give one of them",
-            flag=f"--data {where}",
-        )
-    chosen = {}
-    for name in sorted(names, key=lambda name: (name.count("/"), name.endswith(".gz"))):
-        chosen.setdefault(_key(name), name)
-    return [chosen[key] for key in sorted(chosen)]
-
-
-def _base(name):
-    return PurePosixPath(name).name
 
 
 def _key(name):
     """The base name as all its variants have it: train-images.idx3-ubyte.gz is the same."""
-    return _base(name).removesuffix(".gz").replace(".idx", "-idx")
+    return PurePosixPath(name).name.removesuffix(".gz").replace(".idx", "-idx")
 
 
 def _home(name):

@@ -1,4 +1,4 @@
-"""Convert an image of any Pillow mode to 8 bits: grayscale, or RGB in the sRGB color space.
+"""Open an image and convert it to 8 bits: grayscale, or RGB in the sRGB color space.
 
 | values in the file | become |
 |---|---|
@@ -9,32 +9,90 @@
 | transparent | laid on white |
 | color profile other than sRGB | converted to sRGB; a profile that cannot be used is ignored |
 
-Values outside these ranges, NaN, signed 8 bits, and integers so small that nothing but black is
-left of them are refused: their scale is unknown.
+Values outside these ranges, NaN, and integers so small that nothing but black is left of them are
+refused: their scale is unknown.
 """
 
 import functools
 import io
+import re
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import BadFile
+from dcgan_tf.common.images import encode
+from dcgan_tf.data.forms import open_picture
 
 _STRIP = 256  # rows that are flattened at once: whole copies at each step need much memory
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
-_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
+_TIFF_BITS = 258
+_UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks
+    rb"II\*\0|MM\0\*": "a TIFF of a depth or layout that is not read; convert it",
+    rb"\0\0\0\x0cjP|\xffO\xffQ": "a JPEG 2000 file, which is not read; convert it",
+    rb".{4}ftyp(hei|mif)": "a HEIC file, which is not read here; convert it",
+}
+
+
+def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
+    """Open an image without decoding its pixels."""
+    if isinstance(encoded, BadFile):
+        raise encoded
+    if not encoded:
+        raise BadFile("empty")
+    allowed = f"larger than --max-pixels {config.max_pixels:g} megapixels"
+    try:
+        image = open_picture(io.BytesIO(encoded))
+    except Image.DecompressionBombError:
+        raise BadFile(allowed) from None
+    except UnidentifiedImageError:
+        kinds = (kind for start, kind in _UNREAD.items() if re.match(start, encoded, re.DOTALL))
+        raise BadFile(next(kinds, "not an image")) from None
+    if image.width * image.height > config.max_pixels * 1e6:
+        raise BadFile(f"{image.width}x{image.height}, {allowed}")
+    return image
+
+
+def to_plain(image: Image.Image, encoded: bytes) -> bytes:
+    """Make a JPEG or PNG that every decoder reads alike, in RGB or gray; most come as such.
+
+    What needs more (EXIF orientation, other modes, color profiles, other formats) is converted
+    with Pillow and handed on as PNG, which loses nothing.
+    """
+    # 1 is "as stored"; reading EXIF costs nothing where there is none.
+    turned = image.getexif().get(0x0112, 1) != 1
+    if image.format in ("JPEG", "PNG") and is_plain(image) and not turned:
+        return encoded
+    ImageOps.exif_transpose(image, in_place=True)
+    return encode(to_eight_bit(image), "PNG", compress_level=1)
+
+
+def check_size(size: tuple[int, int], config: Config):
+    """Raise BadFile where an image, turned upright, is not of the size that is needed."""
+    width, height = size
+    expected = DATASETS[config.dataset].size
+    if expected and size != expected:
+        raise BadFile(f"{width}x{height}, expected CelebA's {expected[0]}x{expected[1]}")
+    if config.crop_box and (width < config.crop_box[2] or height < config.crop_box[3]):
+        raise BadFile(f"{width}x{height}, smaller than the crop box {config.crop}")
+
+
+def share_cut(size: tuple[int, int], config: Config) -> float:
+    """Return the share of an image's area outside of the square that is cut from its center."""
+    if config.fit != "crop" or config.crop_box:
+        return 0.0
+    return 1 - min(size) / max(size)
 
 
 def is_plain(image: Image.Image) -> bool:
-    """Return whether the pixels can be used as they are: 8 bits, opaque, gray or sRGB."""
-    return (
-        image.mode in ("RGB", "L")
-        and not _is_transparent(image)
-        and not _is_signed(image)
-        and (not (profile := image.info.get("icc_profile")) or not _to_srgb(profile, image.mode))
-    )
+    """Tell whether the pixels can be used as they are: 8 bits, opaque, gray or sRGB."""
+    if image.mode not in ("RGB", "L") or _is_transparent(image):
+        return False
+    profile = image.info.get("icc_profile")
+    return not profile or not _to_srgb(profile, image.mode)
 
 
 def to_eight_bit(image: Image.Image) -> Image.Image:
@@ -45,8 +103,6 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     """
     if is_plain(image):
         return image
-    if _is_signed(image):
-        raise BadFile("signed 8-bit values, expected unsigned ones")
     profile = image.info.get("icc_profile")
     if image.mode == "F" or image.mode.startswith("I"):
         image = Image.fromarray(_scale(np.asarray(image), image))
@@ -62,16 +118,6 @@ def _is_transparent(image):
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
-def _tiff_tag(image, number):
-    tags = getattr(image, "tag_v2", {})  # of TIFF files alone
-    value = tags.get(number)
-    return value[0] if isinstance(value, tuple) and value else value
-
-
-def _is_signed(image):
-    return image.mode == "L" and _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 2
-
-
 def _scale(values, image):
     """Numbers of 16 or 32 bits as uint8. Pillow's own conversion clips instead of scaling."""
     kind, most = ("floating-point", 1) if image.mode == "F" else ("integer", 65535)
@@ -81,14 +127,12 @@ def _scale(values, image):
     if image.mode == "F":
         gray = np.rint(values * 255).astype(np.uint8)
     else:
-        shift = 4 if _tiff_tag(image, _TIFF_BITS) == 12 else 8
+        bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS)  # of TIFF files alone
+        shift = 4 if bits in (12, (12,)) else 8
         if 0 < high < 1 << shift:
             raise BadFile(f"16-bit values of at most {high}: nothing but black in 8 bits")
         gray = (values >> shift).astype(np.uint8)
-    if _tiff_tag(image, _TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow passes over here
-        gray = 255 - gray
-    key = image.info.get("transparency")
-    return gray if key is None else np.where(values == key, np.uint8(255), gray)
+    return gray
 
 
 def _flatten(strip, profile):

@@ -1,7 +1,6 @@
-"""Data sets that are downloaded: from Kaggle by kagglehub, by TensorFlow Datasets."""
+"""Data sets that are downloaded: MNIST's and CIFAR-10's archives, from Kaggle, by TFDS."""
 
 import contextlib
-import functools
 import io
 import logging
 import sys
@@ -9,22 +8,30 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common import download
+from dcgan_tf.common.datasets import DATASETS, DOWNLOADS
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.files import digest
-from dcgan_tf.common.limits import shorten
 
 log = logging.getLogger(__name__)
 
 _TRIES = 3  # of a connection; TensorFlow Datasets' 10 take three and a half minutes
-_TIMEOUT = (10, 60)  # seconds: until a connection, between two parts of a file
 
 
-def fetch(dataset: str) -> Path:
+def fetch_archive(dataset: str) -> Path:
+    """Download the archive of MNIST or CIFAR-10 that DATASETS names, and check it.
+
+    Raises:
+        UserError: no network, or another file than expected.
+    """
+    entry = DATASETS[dataset]
+    path = Path(DOWNLOADS, entry.url.rsplit("/", 1)[1])
+    otherwise = "give a folder with its files with --data"
+    return download.fetch(entry.url, path, entry.sha256, dataset, entry.bytes, otherwise)
+
+
+def fetch_from_kaggle(dataset: str) -> Path:
     """Download a data set with kagglehub, unless it is there, and return its folder.
-
-    An interrupted download goes on where it stopped. In Kaggle's and Colab's own notebooks
-    kagglehub attaches the data set instead.
 
     Args:
         dataset: a name in DATASETS whose entry has `kaggle`.
@@ -45,10 +52,9 @@ def fetch(dataset: str) -> Path:
     except Exception as error:  # kagglehub has no common class for what can fail in a download
         if isinstance(error, OSError) and is_file_system_error(error):
             raise
-        why = shorten(" ".join(str(error).split()) or type(error).__name__, 200)
         raise UserError(
-            f"{entry.kaggle} could not be fetched: {why}; where it asks for a login or for "
-            f"consent, accept the terms on {entry.page} and put a token of "
+            f"{entry.kaggle} could not be fetched: {one_line(error)}; where it asks for a login or "
+            f"for consent, accept the terms on {entry.page} and put a token of "
             "kaggle.com/settings/api into KAGGLE_API_TOKEN; or download it there and give --data "
             "archive.zip",
             flag="--data kaggle",
@@ -90,22 +96,16 @@ class Tfds:
 
 def _load(name) -> Any:
     """Call tfds.load without the lines and minutes that a failed download has there."""
-    import tensorflow_datasets as tfds  # of which a protobuf of another major leaves a part
+    import tensorflow_datasets as tfds
 
-    with contextlib.suppress(ImportError, AttributeError):  # it was written for version 4.9
+    with contextlib.suppress(ImportError, AttributeError):  # internal, as of version 4.9
         from tensorflow_datasets.core.download import downloader
 
         downloader.MAX_RETRIES = _TRIES
-        downloader._open_url = functools.partial(downloader._open_url, timeout=_TIMEOUT)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     for chatty in ("urllib3", "absl"):  # a warning for each try of each file
         logging.getLogger(chatty).setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):
-        return tfds.load(
-            name,
-            split="all",
-            decoders={"image": tfds.decode.SkipDecoding()},
-            shuffle_files=False,
-            with_info=True,
-        )
+        decoders = {"image": tfds.decode.SkipDecoding()}
+        return tfds.load(name, split="all", decoders=decoders, shuffle_files=False, with_info=True)

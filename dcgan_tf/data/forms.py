@@ -27,25 +27,26 @@ _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
     r")(?=[/\\]|$)",
     re.IGNORECASE,
 )
-# Image files that are not read, named so that they are not looked for in vain.
-_UNREAD = {
+_UNREAD = {  # image files that are not read, by their suffix
     r"hei[cf]": "HEIC needs one package more: pip install pillow-heif",
     "avif": "this Pillow reads no AVIF: pip install --upgrade pillow",
     "jxl|jp2|j2k|psd|xcf|svg|eps|ps|tga|ico|exr|dng|cr[23]|nef|arw|orf|rw2|raf": (
         "images of this kind are not read: convert them to PNG or JPEG"
     ),
 }
-_NEVER = r"(?!)"
-# Forms of data without images, the first that fits: base name, first bytes, what it is and needs.
+_PAGE = (
+    r".*\.html?",
+    r"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
+    "a web page; the site asks for a login or consent, or has no such file: "
+    "download it in a browser",
+)
+# Other forms of data, the first that fits: base name, first bytes ("": not by these), what to do.
 _FORMS = (
-    (
-        _NEVER,
-        r"version https://git-lfs",
-        "a pointer of Git LFS, not the file itself; run: git lfs pull",
-    ),
+    (r".*\.zip", "", "a zip; give one zip with --data, or unpack it and give the folder"),
+    ("", "version https://git-lfs", "a pointer of Git LFS, not the file; run: git lfs pull"),
     (
         r"data_batch_\d|test_batch|batches\.meta|cifar-100?-python\.tar\.gz",
-        _NEVER,
+        "",
         "CIFAR's version for Python (pickles can run code and are not read); "
         "take cifar-10-binary.tar.gz from cs.toronto.edu/~kriz/cifar.html",
     ),
@@ -77,31 +78,25 @@ _FORMS = (
         r".{4}ftyp|\x1aE\xdf\xa3",
         "a video; make images of it: ffmpeg -i FILE frames/%06d.png",
     ),
-    (
-        r".*\.html?",
-        r"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
-        "a web page; the site asks for a login or consent, or has no such file: "
-        "download it in a browser",
-    ),
+    _PAGE,
 )
 _USUAL = r".*\.(csv|tsv|html?)|thumbs\.db"  # lists and pages that lie beside images
-_ZIP = (r".*\.zip", _NEVER, "a zip; give one zip with --data, or unpack it and give the folder")
 
 
 def hidden_by(name: str) -> str:
-    """The hidden or system folder or file of a path below the root, "" without any."""
+    """Return the hidden or system folder or file in a path below the root, "" without any."""
     match = _SYSTEM.search(name)
     return match[1] if match else ""
 
 
 def left_out(name: str, peek: Callable[[], bytes]) -> str:
-    """The reason why a file is not taken for an image, "" where it is.
+    """Return the reason why a file is not taken for an image, "" where it is.
 
     Its name decides; the first bytes, where the name has no suffix.
 
     Args:
         name: the path below the root, which may itself lie in a hidden folder.
-        peek: a function that gives the first bytes of the file.
+        peek: a function that returns the first bytes of the file.
     """
     if system := hidden_by(name):
         return HIDDEN + system
@@ -115,7 +110,7 @@ def left_out(name: str, peek: Callable[[], bytes]) -> str:
 
 
 def count_hidden(reasons: Mapping[str, str]) -> str:
-    """One line on the images among the hidden and system files of `left_out`, "" without any."""
+    """Return one line on the images among the hidden and system files, "" without any."""
     images = [
         why.removeprefix(HIDDEN)
         for name, why in reasons.items()
@@ -126,22 +121,22 @@ def count_hidden(reasons: Mapping[str, str]) -> str:
 
 
 def count_archives(reasons: Mapping[str, str]) -> str:
-    """One line on the files of other forms of data in `left_out`, "" without any."""
+    """Return one line on the files of other forms of data, "" without any."""
     names = [name.lower() for name in sorted(other_names(reasons)) if not _fits(_USUAL, name)]
-    kinds = _kinds(name for name in names if any(_fits(form[0], name) for form in (_ZIP, *_FORMS)))
+    kinds = _kinds(name for name in names if any(_fits(form[0], name) for form in _FORMS))
     what = f"archives, arrays or videos ({', '.join(kinds[:5])})"
     return f"left out: {what}; unpack or convert what has images" if kinds else ""
 
 
 def other_names(reasons: Mapping[str, str]) -> list[str]:
-    """The names in `left_out` that are neither hidden nor an image of some kind."""
+    """Return the names that are neither hidden nor an image of some kind."""
     return [name for name, why in reasons.items() if why == NO_IMAGE]
 
 
 def describe_others(reasons: Mapping[str, str]) -> str:
-    """What a place without images holds instead and what to do, for the end of a message."""
+    """Say what a place without images holds instead and what to do, for the end of a message."""
     names = sorted(other_names(reasons))
-    for pattern, _, what in (_ZIP, *_FORMS):
+    for pattern, _, what in _FORMS:
         if fitting := [name for name in names if _fits(pattern, name)]:
             return f"; found {_few(fitting)}: {what}"
     if hidden := count_hidden(reasons):
@@ -154,12 +149,13 @@ def describe_others(reasons: Mapping[str, str]) -> str:
 
 
 def form_of(name: str, head: bytes) -> str:
-    """What a file is that is no zip, and what to do; "" where neither name nor bytes tell it."""
+    """Say what a file is that is no zip, and what to do; "" where nothing tells it."""
     if starts_as_image(head):
         return "a single image; give the folder or a zip that holds many"
     text = head.decode("latin-1")
-    for pattern, start, what in (_FORMS[-1], *_FORMS):  # a page that was saved as data.tar.gz
-        if _fits(pattern, name) or re.match(start, text, re.IGNORECASE | re.DOTALL):
+    for pattern, start, what in (_PAGE, *_FORMS[1:]):  # a page that was saved as data.tar.gz
+        by_bytes = start and re.match(start, text, re.IGNORECASE | re.DOTALL)
+        if by_bytes or _fits(pattern, name):
             return what
     is_text = re.fullmatch(r"[\t-\r -~\x80-\xff]+", text)
     return "a text file; give a folder or a zip of images" if is_text else ""

@@ -2,8 +2,7 @@
 
 A pack is a folder with `pixels.npy` (uint8, images x height x width x channels) and
 `manifest.json`. It is named by a key of everything that its pixels depend on, so every later run
-with the same settings takes it as it is. Packs of earlier versions have `pixels.u8`, the same
-bytes without the header.
+with the same settings reuses it. Packs of earlier versions have `pixels.u8`, without a header.
 """
 
 import contextlib
@@ -19,14 +18,12 @@ import numpy as np
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder
 from dcgan_tf.common.config import Config
-from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.forms import HIDDEN, count_archives, count_hidden, other_names
 from dcgan_tf.data.pack_making import check_skipped, make_pack, npy_header, some_of, write_manifest
-from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 
 log = logging.getLogger(__name__)
@@ -56,51 +53,30 @@ class Pack:
 
     @property
     def where(self) -> str:
-        """Where its images came from, as sources have it."""
         return self.manifest["where"]
 
     @property
     def names(self) -> list[str]:
-        """The names of its images, row by row."""
         return self.manifest["names"]
 
     @property
     def left_out(self) -> dict[str, str]:
-        """The other files of its place, {name: reason}."""
         return self.manifest.get("left_out", {})
 
 
-def open_pictures(config: Config, pixels_sha256: str | None = None, named: bool = False):
-    """Open what `open_pack` takes: the source of a config, or the pack that has its images already.
+def open_images(config: Config, pixels_sha256: str | None, pack_first: bool = False):
+    """Open the source of a config; without it, the pack that a run was trained on.
 
     Args:
-        config: resolved.
-        pixels_sha256: of the pack that a run was trained on. Where the packs have it whole, the
-            archive need not be there any more.
-        named: whether the command line names `data`: another place than the pack's is opened.
-
-    Raises:
-        UserError: as sources.open_source.
-    """
-    pack = find_pack(config.packs, pixels_sha256)
-    return pack if pack and (not named or _is_of(pack, config)) else open_source(config)
-
-
-def _is_of(pack, config):
-    """Whether `data` names what the pack was made of, which may be gone."""
-    if config.data in FETCHED:
-        return str(find(config)) == pack.where
-    return str(Path(config.data)) == pack.where and not Path(config.data).exists()
-
-
-def archive_or_pack(config: Config, pixels_sha256: str | None):
-    """Open the source of a config; where that is gone, the pack with these pixels.
-
-    Unlike `open_pictures` it needs the pack last: an archive has images beyond a run's subset.
+        pixels_sha256: of that pack, None without one.
+        pack_first: take the pack, if it is whole, without a look at the source, which has more
+            images than a run's subset.
 
     Raises:
         UserError: as sources.open_source, and there is no such pack either.
     """
+    if pack_first and (pack := find_pack(config.packs, pixels_sha256)):
+        return pack
     try:
         return open_source(config)
     except UserError:
@@ -110,17 +86,16 @@ def archive_or_pack(config: Config, pixels_sha256: str | None):
 
 
 def narrow(config: Config, source, count: int) -> Config:
-    """The config with `count` of a source's images, chosen by its subset_seed, or with all.
+    """Choose `count` of a source's images by subset_seed, or all where there are few more.
 
-    All where there are only a few more: `count` of them may not be usable, and the user, who asked
-    for no subset, could not be told so.
+    Of few more, `count` may not be usable, and the user, who asked for no subset, is not told.
     """
     enough = count < (1 - config.max_bad) * len(source.names)
     return replace(config, subset=count if enough else 0)
 
 
 def find_pack(packs: str | Path, pixels_sha256: str | None) -> Pack | None:
-    """The whole pack with these pixels in a folder of packs."""
+    """Find the whole pack with these pixels in a folder of packs."""
     paths = Path(packs).glob("[!.]*/manifest.json") if pixels_sha256 else ()
     for path in sorted(paths):  # none with a dot: they are still being made
         with contextlib.suppress(PermissionError):  # another user's
@@ -135,8 +110,7 @@ def open_pack(config: Config, source) -> Pack:
     """Open the pack for a config; make it if it is not there yet.
 
     Args:
-        config: resolved.
-        source: sources.open_source(config), or what `open_pictures` gives.
+        source: sources.open_source(config), or what `open_images` returns.
 
     Raises:
         UserError: too many bad images, none left, or no room on the disk.
@@ -156,6 +130,8 @@ def open_pack(config: Config, source) -> Pack:
     mark_used(folder / "manifest.json")
     pack = _read(folder)
     check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
+    if len(pack.pixels) < config.subset:
+        log.warning(f"{len(pack.pixels):,} images of a subset of {config.subset:,} can be used")
     if pack.manifest.get("left_out") != source.left_out:
         pack.manifest["left_out"] = source.left_out
         with contextlib.suppress(OSError):  # on a read-only disk
@@ -164,7 +140,7 @@ def open_pack(config: Config, source) -> Pack:
 
 
 def pack_key(config: Config, source) -> dict:
-    """Everything that the pixels of a pack depend on."""
+    """Collect everything that the pixels of a pack depend on."""
     key = {
         "format": FORMAT_OF_FOLDERS if config.dataset == "folder" else FORMAT,
         "source": source.fingerprint,
@@ -175,38 +151,64 @@ def pack_key(config: Config, source) -> dict:
         "subset": config.subset,
         "subset_seed": config.subset_seed if config.subset else 0,
     }
-    if config.max_pixels != limits.MEGAPIXELS:  # as it was before there was this setting
+    # Later settings only where they matter, so that earlier packs are found.
+    if config.max_pixels != limits.MEGAPIXELS:
         key["max_pixels"] = config.max_pixels
+    if config.fit != "crop":
+        key["fit"] = config.fit
+    if config.fit == "pad":
+        key["background"] = config.background
     return key
 
 
 def _tell(pack, source):
     """Say what is in a pack and what is not, and return it."""
-    good, skipped = len(pack.pixels), pack.manifest["skipped"]
-    manifest, left_out = pack.path / "manifest.json", source.left_out
-    if skipped:
-        log.warning(
-            f"skipped {len(skipped)} of {len(skipped) + good} images: {some_of(skipped, 5)} "
-            f"(all in {manifest})"
-        )
-    others = set(other_names(left_out))
-    named = {n: w for n, w in left_out.items() if n not in others and not w.startswith(HIDDEN)}
-    if named:
-        log.warning(f"left out {len(named)}: {some_of(named, 5)} (all in {manifest})")
-    if archives := count_archives(left_out):
-        log.warning(archives)
-    if hidden := count_hidden(left_out):
-        log.info(hidden)
-    if pack.manifest.get("warning"):  # not in packs of earlier versions
-        log.warning(pack.manifest["warning"])
-    log.info(f"images: {good:,}, {source.where}, prepared in {pack.path}")
+    manifest = pack.manifest
+    cut, where = manifest.get("cut", (0, 0)), f" (all in {pack.path / 'manifest.json'})"
+    told = describe(len(pack.pixels), manifest["skipped"], source.left_out, cut, where)
+    told.append((logging.WARNING, manifest.get("warning")))  # not in packs of earlier versions
+    for level, line in told:
+        if line:
+            log.log(level, line)
+    log.info(f"images: {len(pack.pixels):,}, {source.where}, prepared in {pack.path}")
     return pack
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a folder is a pack whose pixels are as they were written.
+def describe(
+    good: int,
+    skipped: dict[str, str],
+    left_out: dict[str, str],
+    cut: tuple[int, float],
+    where: str = "",
+) -> list[tuple[int, str]]:
+    """Describe in lines what is not used of a place, and how much of what is used.
 
-    Their SHA-256 is computed once in a process, so that damage on the disk is not trained on.
+    Args:
+        cut: number of images that are cropped, and their mean share of the area.
+        where: place of the whole lists, for the end of a line.
+
+    Returns:
+        (logging level, line or "").
+    """
+    others, lines = set(other_names(left_out)), []
+    if skipped:
+        some = f"{some_of(skipped, 5)}{where}"
+        lines += [f"skipped {len(skipped)} of {len(skipped) + good} images: {some}"]
+    named = {n: w for n, w in left_out.items() if n not in others and not w.startswith(HIDDEN)}
+    if named:
+        lines += [f"left out {len(named)}: {some_of(named, 5)}{where}"]
+    lines += [count_archives(left_out)]
+    infos = [count_hidden(left_out)]
+    if count := cut[0]:
+        infos += [
+            f"{count:,} of {limits.counted(good, 'image')} {'were' if count > 1 else 'was'} cropped"
+            f", on average by {cut[1]:.0%} of their area; --fit pad keeps all of it"
+        ]
+    return [(logging.WARNING, line) for line in lines] + [(logging.INFO, line) for line in infos]
+
+
+def is_whole(folder: Path) -> bool:
+    """Check that a folder is a pack whose pixels are as they were written, once in a process.
 
     Raises:
         OSError: they cannot be read at the moment, which says nothing about them.
@@ -240,7 +242,7 @@ def _read(folder):
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """The manifest of a pack; None where there is none of the kind that is written here.
+    """Read the manifest of a pack; None where there is none of the kind that is written here.
 
     Raises:
         OSError: it cannot be read at the moment.

@@ -5,8 +5,7 @@ import json
 import math
 import os
 import shutil
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,15 +20,14 @@ from dcgan_tf.common.progress import progress
 
 HEADER = 128  # bytes before the pixels in pixels.npy
 BLANK = 16  # of 256 levels: what spans fewer shows nothing
+CUT = 0.01  # share of an image's area from which on it counts as cropped
 _MANY = 0.1  # share of the images from which on it is worth a warning
-_SAMPLE = 16  # blank images that are looked at without their crop
 
 
 def chosen_order(count: int, subset: int, seed: int) -> np.ndarray:
-    """Which images to try, in which order.
+    """Order the images to try: for a subset (0: all) by NumPy's frozen permutation, else as is.
 
-    For a subset (0: all) it is `numpy.random.RandomState(seed).permutation(count)`, of which the
-    first `subset` usable ones are taken (NumPy keeps that stream frozen); else 0..count-1.
+    The first `subset` usable ones are taken.
     """
     return np.random.RandomState(seed).permutation(count) if subset else np.arange(count)
 
@@ -46,7 +44,7 @@ def make_pack(folder: Path, config: Config, source, key: dict) -> None:
             flag=f"--packs {folder.parent}",
         )
     try:
-        rows, skipped, sha256, warning = _write_pixels(folder, config, source, wanted)
+        rows, skipped, sha256, cuts, warning = _write_pixels(folder, config, source, wanted)
         check_skipped(config, source, len(rows), skipped)
         manifest = {
             **key,
@@ -57,6 +55,7 @@ def make_pack(folder: Path, config: Config, source, key: dict) -> None:
             "skipped": skipped,
             "left_out": source.left_out,
             "warning": warning,
+            "cut": [len(cuts), sum(cuts) / max(len(cuts), 1)],
             "names": [source.names[index] for index in rows],
         }
         write_manifest(folder, manifest)
@@ -76,9 +75,9 @@ def write_manifest(folder: Path, manifest: dict) -> None:
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 
-def npy_header(shape: Sequence[int]) -> bytes:
-    """What comes before the data in a .npy file of uint8, always HEADER bytes long."""
-    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+def npy_header(shape: tuple[int, ...]) -> bytes:
+    """Write what comes before the data in a .npy file of uint8, always HEADER bytes long."""
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}"
     length = HEADER - 10
     return (
         b"\x93NUMPY\x01\0" + length.to_bytes(2, "little") + text.ljust(length - 1).encode() + b"\n"
@@ -92,14 +91,15 @@ def _write_pixels(folder, config, source, wanted):
     needed. Rows are written in the order of the names, replacements after them.
 
     Returns:
-        The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, a
-        warning about them or "".
+        The index of each row's image, {name: reason} of the skipped, SHA-256 of the pixels, the
+        shares of the area of those that were cropped, a warning or "".
     """
-    # Imports TensorFlow, which takes seconds: not before an image is refused.
+    # It imports TensorFlow, which takes seconds: not before an image is refused.
     from dcgan_tf.data.preprocess import preparing
 
     order = chosen_order(len(source.names), config.subset, config.subset_seed)
-    rows, skipped, tried, sha256, survey = [], {}, 0, hashlib.sha256(), _Survey()
+    rows, skipped, tried, sha256 = [], {}, 0, hashlib.sha256()
+    blank, different, cuts = 0, set(), []
     shape = (config.image_size, config.image_size, config.channels)
     with (
         (folder / "pixels.npy").open("wb") as file,
@@ -110,20 +110,25 @@ def _write_pixels(folder, config, source, wanted):
         while len(rows) < wanted and tried < len(order):
             batch = sorted(order[tried : tried + wanted - len(rows)].tolist())
             tried += len(batch)
-            for index, pixels in prepare(_read(source, batch)):
+            for index, pixels, cut in prepare(_read(source, batch)):
                 if isinstance(pixels, BadFile):
                     skipped[source.names[index]] = str(pixels)
                     continue
                 file.write(pixels)
                 sha256.update(pixels)
-                survey.add(index, pixels)
                 rows.append(index)
+                cuts += [cut] * (cut > CUT)
+                if np.ptp(pixels, (0, 1)).max() < BLANK:
+                    blank += 1
+                else:
+                    different.add(hash(pixels.tobytes()))
                 bar.update()
         file.seek(0)  # only now is it known how many there are
         file.write(npy_header((len(rows), *shape)))
         file.flush()
         os.fsync(file.fileno())
-    return rows, skipped, sha256.hexdigest(), survey.warning(config, source)
+    warning = _warning(config, len(rows), blank, len(rows) - blank - len(different))
+    return rows, skipped, sha256.hexdigest(), cuts, warning
 
 
 def _read(source, indices) -> Iterator[tuple]:
@@ -138,61 +143,28 @@ def _read(source, indices) -> Iterator[tuple]:
         raise UserError(describe(error), flag=f"--data {source.where}") from None
 
 
-def is_blank(pixels: np.ndarray) -> bool:
-    """Return whether no channel of (height, width, channels) has any contrast."""
-    return bool((pixels.max(0).max(0) - pixels.min(0).min(0)).max() < BLANK)
-
-
-class _Survey:
-    """Collects what the rows of a pack show, for a warning before the training."""
-
-    def __init__(self):
-        self._blank, self._different, self._count = [], set(), 0
-
-    def add(self, index, pixels):
-        self._count += 1
-        if is_blank(pixels):
-            self._blank.append(index)
-        else:
-            self._different.add(hash(pixels.tobytes()))
-
-    def warning(self, config, source):
-        """One line, "" where there is nothing to say."""
-        count, blank = self._count, len(self._blank)
-        equal = count - blank - len(self._different)
-        parts = []
-        if blank and blank >= _MANY * count:
-            parts.append(f"{blank} of {count} images are blank: {self._reason(config, source)}")
-        if equal and equal >= _MANY * count:
-            parts.append(f"{equal} of {count} images repeat another one pixel for pixel")
-        return "; ".join(parts)
-
-    def _reason(self, config, source):
-        some = _read(source, self._blank[:_SAMPLE])
-        return Counter(_why_blank(encoded, config) for _, encoded in some).most_common(1)[0][0]
-
-
-def _why_blank(encoded, config):
-    from dcgan_tf.data.preprocess import before_resizing
-
-    mode, pixels, cropped = before_resizing(encoded, config)
-    if not is_blank(cropped):
-        return f"what they show is lost in shrinking to {config.image_size}x{config.image_size}"
-    if not is_blank(pixels):
-        return f"the crop ({config.crop}) cuts away what they show; pad them or give another --crop"
-    advice = "; if they are 12-bit values in 16-bit files, multiply them by 16 first"
-    return f"their values span fewer than {BLANK} of 256 levels{advice * mode.startswith('I')}"
+def _warning(config, count, blank, equal):
+    parts = []
+    if blank and blank >= _MANY * count:
+        parts.append(
+            f"{blank} of {count} images are blank, fewer than {BLANK} of 256 levels after the crop "
+            f"({config.crop}) and resizing: try --fit pad or another --crop, or multiply 12-bit "
+            "values in 16-bit files by 16"
+        )
+    if equal and equal >= _MANY * count:
+        parts.append(f"{equal} of {count} images repeat another one pixel for pixel")
+    return "; ".join(parts)
 
 
 def some_of(reasons: Mapping[str, str], count: int) -> str:
-    """The first of {name: reason}, for a message."""
+    """Join the first of {name: reason} for a message."""
     first = list(reasons.items())[:count]
     some = "; ".join(f"{on_one_line(name)}: {reason}" for name, reason in first)
     return some + (", ..." if len(reasons) > count else "")
 
 
 def check_skipped(config: Config, source, good: int, skipped: Mapping[str, str]) -> None:
-    """Raise UserError where too many images were skipped, or too few are left."""
+    """Raise UserError where too many images were skipped."""
     bad, some = len(skipped), some_of(skipped, 3)
     celeba = config.dataset == "celeba" and "expected CelebA's" in str([*skipped.values()])
     own = "; images of your own? then add --dataset folder" if celeba else ""
@@ -204,9 +176,4 @@ def check_skipped(config: Config, source, good: int, skipped: Mapping[str, str])
             f"{bad} of {good + bad} images cannot be used ({some}), "
             f"more than --max-bad {config.max_bad}{own or '; mend them or allow more'}",
             flag=where,
-        )
-    if good < config.subset:
-        raise UserError(
-            f"only {good} images of {source.where} can be used ({some})",
-            flag=f"--subset {config.subset}",
         )

@@ -1,7 +1,7 @@
 """Batches with tf.data; the content of a batch is a function of its number alone.
 
-Nothing here has a state, so a run that goes on at step 1,234 gets exactly the batches that it would
-have got, and several workers together get exactly the batches of one.
+Nothing here has a state, so a run that resumes at step 1,234 gets the batches that it would have
+got, and several workers together get the batches of one.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import tensorflow as tf
 from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.places import check_batch
-from dcgan_tf.data.sources import open_source
+from dcgan_tf.data.sources import open_source, recognize
 
 AHEAD = 4  # batches that are read before they are asked for
 _SETTINGS = (
-    *("dataset", "crop", "channels", "subset", "subset_seed", "max_bad", "max_pixels", "packs"),
+    *("dataset", "crop", "fit", "background", "channels", "subset", "subset_seed"),
+    *("max_bad", "max_pixels", "packs"),
 )
 
 
@@ -34,22 +35,23 @@ def images_dataset(
     first_epoch: int = 0,
     **settings,
 ) -> tf.data.Dataset:
-    """Batches of the images in a folder or zip, for `DCGAN.fit` or anything else.
+    """Make batches of the images in a folder or zip, for `DCGAN.fit` or anything else.
 
-    Each iteration gives the next epoch, in another order: `model.fit(images_dataset(path),
+    Each iteration yields the next epoch, in another order: `model.fit(images_dataset(path),
     epochs=20)` trains on 20 of them. `.repeat()` makes it endless. Which images a batch holds
-    depends on `seed` and the number of its epoch alone, so `first_epoch=5` goes on exactly where
+    depends on `seed` and the number of its epoch alone, so `first_epoch=5` resumes exactly where
     five epochs ended. The images are prepared once, into a folder of packs, and mapped from there.
 
     Args:
         path: a folder or a zip with images.
         image_size: height and width, pixels.
         batch_size: images in a batch; a rest of an epoch that fills none is left out.
-        seed: of the order.
+        seed: seed of the order.
         first_epoch: number of the first epoch, from 0.
-        settings: crop ("center", or "left,upper,right,lower" in pixels), channels (3 or 1),
-            subset, subset_seed, max_bad, max_pixels (megapixels), packs (the folder of packs, by
-            default "data/packs"), dataset ("folder", or whose files they are): train.py's flags.
+        settings: train.py's flags: crop ("center", or "left,upper,right,lower" in pixels), fit
+            ("crop", "pad" or "stretch"), background, channels (3 or 1), subset, subset_seed,
+            max_bad, max_pixels (megapixels), packs (the folder of packs, by default "data/packs"),
+            dataset ("folder", "auto", or whose files they are).
 
     Returns:
         Elements {"image": uint8 (batch_size, image_size, image_size, channels), "index": int64
@@ -69,7 +71,7 @@ def images_dataset(
         if name not in _SETTINGS:
             raise TypeError(f"images_dataset: unknown {name!r}, expected one of {_SETTINGS}")
     settings = {"dataset": "folder", "crop": "center", **settings, "data": path, "seed": seed}
-    config = ImageConfig(image_size=image_size, batch_size=batch_size, **settings)
+    config = recognize(ImageConfig(image_size=image_size, batch_size=batch_size, **settings))
     pixels = open_pack(config, open_source(config)).pixels
     check_batch(len(pixels), "batch_size", batch_size)
     steps = steps_per_epoch(len(pixels), batch_size)
@@ -86,14 +88,14 @@ def images_dataset(
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """The number of whole batches in `count` images. A rest is left out, in each epoch another:
+    """Count the whole batches in `count` images. A rest is left out, in each epoch another:
     a last batch of another size would recompile the step and skew BatchNorm."""
     return count // batch_size
 
 
 @functools.lru_cache(maxsize=2)
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """The order of the images in an epoch, int (count,), from NumPy's frozen stream."""
+    """Draw the order of the images in an epoch, int (count,), from NumPy's frozen stream."""
     return np.random.RandomState([seed, epoch]).permutation(count)
 
 
@@ -106,14 +108,14 @@ def batches(
     shards: int = 1,
     own: range | None = None,
 ) -> tf.data.Dataset:
-    """An endless dataset of batches, or of this worker's shards of them.
+    """Make an endless dataset of batches, or of this worker's shards of them.
 
     Args:
         pixels: uint8 (count, height, width, channels), may be mapped from disk.
         batch_size: images per step over all shards.
-        first_step: where to go on.
-        shards: how many devices share a batch.
-        own: those that this worker feeds, one dataset element each, by default all.
+        first_step: number of the first batch.
+        shards: number of devices that share a batch.
+        own: the shards that this worker feeds, one dataset element each, by default all.
 
     Returns:
         Elements {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
@@ -129,10 +131,9 @@ def batches(
 
 
 def _batch_loader(pixels, batch_size, seed, shards=1) -> Callable:
-    """A function for tf.data's map from the number of a step, and of a shard, to an element.
+    """Make a function for tf.data's map: number of a step, and of a shard, to an element.
 
-    A sample's index is step * batch_size + its position in the batch; a shard is a contiguous part
-    of the batch.
+    A sample's index is step * batch_size + its position; a shard is a contiguous part of a batch.
     """
     part, steps = batch_size // shards, steps_per_epoch(len(pixels), batch_size)
 

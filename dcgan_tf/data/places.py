@@ -14,33 +14,31 @@ FEWEST = 8  # images of a training; of fewer nothing is learned but these
 
 
 def find(config: Config) -> Path | str:
-    """What --data names, or the first usual place that exists; what `where` of the source will be.
+    """Find what --data names, or the first usual place that exists: `where` of the source.
+
+    A place that is no path is fetched: "SERVICE:NAME".
 
     Raises:
         UserError: nothing there; the message gives the ways to mend it.
     """
-    if config.dataset == "demo":
-        if config.data:
+    name, data = config.dataset, config.data
+    if name == "demo":
+        if data:
             raise UserError(
                 "dataset demo draws its own images; leave this out, or name another data set",
-                flag=f"--data {config.data}",
+                flag=f"--data {data}",
             )
         return DRAWN
-    if config.data in FETCHED:
-        return _find_fetched(config.dataset, config.data)
-    return _find_named(config.data) if config.data else _find_usual(config.dataset)
-
-
-def _find_fetched(name, service):
-    there = getattr(DATASETS[name], service)
-    if there:
-        return f"{service}:{there}"
-    known = ", ".join(other for other in DATASETS if getattr(DATASETS[other], service))
-    raise UserError(
-        f"there is no data set {name!r} there, only {known}; give a folder or a zip "
-        f"(a folder of this name is written ./{service})",
-        flag=f"--data {service}",
-    )
+    if data in FETCHED:
+        if there := getattr(DATASETS[name], data):
+            return f"{data}:{there}"
+        known = ", ".join(other for other in DATASETS if getattr(DATASETS[other], data))
+        raise UserError(
+            f"there is no data set {name!r} there, only {known}; give a folder or a zip "
+            f"(a folder of this name is written ./{data})",
+            flag=f"--data {data}",
+        )
+    return _find_named(data) if data else _find_usual(name)
 
 
 def _find_named(data):
@@ -65,8 +63,8 @@ def _find_usual(name):
         for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
             if match.is_file() or any(match.iterdir()):
                 return match
-    if name == "folder":
-        raise UserError("dataset folder needs a folder or zip of your images", param="data")
+    if name in ("folder", "auto"):
+        raise UserError(f"dataset {name} needs a folder or zip of your images", param="data")
     if name == "celeba":
         raise UserError(
             "no CelebA found in the usual places (docs/data.md); give archive.zip (from "
@@ -74,11 +72,15 @@ def _find_usual(name):
             f"without any data, try: {typed('train')} --config demo",
             param="data",
         )
-    raise UserError(
-        f"no {name} found in {', '.join(DATASETS[name].places)}; "
-        "give a folder with its binary files, or tfds (downloads it)",
-        param="data",
-    )
+    return f"download:{DATASETS[name].url}"
+
+
+def is_fetched(config: Config) -> bool:
+    """Tell whether the images are downloaded first, or are where an earlier download left them."""
+    if config.data not in ("", *FETCHED):  # a path, which may be seen from another directory
+        return False
+    place = find(config)
+    return isinstance(place, str) and place != DRAWN
 
 
 def check_batch(count: int, flag: str, batch_size: int) -> None:

@@ -10,6 +10,8 @@ import contextlib
 import functools
 import gzip
 import hashlib
+import io
+import logging
 import os
 import re
 import tarfile
@@ -35,25 +37,29 @@ from dcgan_tf.common.foreign import (
     reason,
 )
 from dcgan_tf.common.images import encode, evenly
-from dcgan_tf.data.binary import EXAMPLES, find_arrays
-from dcgan_tf.data.fetched import Tfds, fetch
+from dcgan_tf.data.binary import EXAMPLES, Arrays, find_arrays
+from dcgan_tf.data.fetched import Tfds, fetch_archive, fetch_from_kaggle
 from dcgan_tf.data.forms import (
     HEAD,
     describe_others,
     form_of,
     hidden_by,
     left_out,
+    open_picture,
     other_names,
     picture_suffixes,
 )
 from dcgan_tf.data.places import DRAWN, FEWEST, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
+log = logging.getLogger(__name__)
+
 DATA_ZIP_INDEX_BYTES = 100 * 2**20  # a data zip's list of names; 8 times that in memory
 DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
 _SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files of a folder, and of each its middle, that its key has
+_LOOKED_AT = 32  # images by which CelebA is told from others
 _LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
 Read = Iterator[tuple[int, bytes | BadFile]]
 
@@ -70,16 +76,14 @@ class Folder:
     """All images in a folder and the folders below it; links to folders are not followed.
 
     Args:
-        root: the folder.
         limit: bytes of the largest file that is read.
         where: what it is called in messages, by default `root`.
         dataset: config.dataset.
     """
 
     def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
-        self._root, self._limit = Path(root), limit
+        self._root, self._limit, self.where = Path(root), limit, where or Path(root)
         self._told_by_size = ".jpg" if dataset == "celeba" else ()  # such packs keep their keys
-        self.where = where or self._root
         self.names: list[str] = []
         self.left_out: dict[str, str] = {}
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
@@ -127,7 +131,8 @@ class Folder:
 
     @property
     def fingerprint(self) -> str:
-        stats = ((name, _stat(self._root / name)) for name in self.names)
+        paths = ((name, self._root / name) for name in self.names)  # some are broken links
+        stats = ((name, path.stat(follow_symlinks=path.exists())) for name, path in paths)
         files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
         return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
@@ -146,23 +151,11 @@ class Folder:
                 yield index, bad
 
 
-def _stat(path):
-    try:
-        return path.stat()
-    except OSError:  # a broken link
-        return path.lstat()
-
-
 class Zip:
-    """All images in a zip, such as the Kaggle archive as it was downloaded.
-
-    Args:
-        path: the file.
-        limit: bytes of the largest entry that is read.
-    """
+    """All images in a zip, such as the Kaggle archive as it was downloaded."""
 
     def __init__(self, path: Path, limit: int = LIMIT):
-        self.where, self._limit = Path(path), limit
+        self.where, self._limit = path, limit
         try:
             with self._archive() as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
@@ -171,10 +164,7 @@ class Zip:
                     name: left_out(name, functools.partial(_peek, archive, info))
                     for name, info in self._entries.items()
                 }
-        except (BadFile, OSError) as error:
-            bad = as_bad_file(error, path) if isinstance(error, OSError) else error
-            if not isinstance(bad, BadFile):
-                raise bad from None
+        except BadFile as bad:
             message = f"{bad}; download it again or unpack it"
             raise UserError(message, flag=f"--data {path}") from None
         self.names = sorted(name for name, why in whys.items() if not why)
@@ -211,11 +201,7 @@ def _peek(archive, info):
 
 
 class Tar:
-    """The files in a tar, compressed by gzip or not, such as CIFAR-10's; it has no images.
-
-    Raises:
-        UserError: no whole tar.
-    """
+    """The files in a tar, compressed by gzip or not, such as CIFAR-10's; it has no images."""
 
     names = ()
 
@@ -269,16 +255,16 @@ def open_source(config: Config):
     Raises:
         UserError: nothing there, nothing usable there, or fewer images than --subset.
     """
-    place = find(config)
+    place, limit = find(config), _picture_bytes(config.max_pixels)
     if config.dataset == "demo":
         source = Drawn()
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
-        limit = _picture_bytes(config.max_pixels)
-        source = Folder(fetch(config.dataset), limit, place, config.dataset)
+        source = Folder(fetch_from_kaggle(config.dataset), limit, place, config.dataset)
     else:
-        source = _open_path(config, Path(place))
+        path = fetch_archive(config.dataset) if isinstance(place, str) else place
+        source = _open_path(path, limit, config.dataset)
     count = len(source.names)
     if not count:
         expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
@@ -304,29 +290,62 @@ def check_named(config: Config, data: str | None) -> None:
         open_source(replace(config, data=data, subset=0))
 
 
-def _open_path(config, path):
-    kind, limit = DATASETS[config.dataset].binary, _picture_bytes(config.max_pixels)
-    if path.is_file():
-        source = _open_file(path, limit, bool(kind))
-    elif path.is_dir():
-        source = Folder(path, limit, dataset=config.dataset)
+def recognize(config: Config) -> Config:
+    """Replace the data set "auto" by the one that the files at `data` are, in one line.
+
+    Images of CelebA's size, named as CelebA's, are CelebA; IDX and CIFAR-10's files are those data
+    sets; everything else is a folder of images.
+
+    Raises:
+        UserError: no such place.
+    """
+    if config.dataset != "auto":
+        return config
+    if config.data in FETCHED:
+        return replace(config, dataset="celeba")
+    source = _open_path(Path(find(config)), _picture_bytes(config.max_pixels), "auto")
+    if isinstance(source, Arrays):
+        dataset = "cifar10" if source.shape[2:] else "mnist"
+        what = f"arrays of {len(source.names):,} images; --config {dataset} is the recipe for them"
     else:
-        raise UserError(
-            "neither a folder nor a regular file; give one of the two", flag=f"--data {path}"
-        )
-    arrays = find_arrays(kind, source) if kind else None
-    if arrays or source.names or path.is_file():
+        dataset = "celeba" if _is_celeba(source) else "folder"
+        what = limits.counted(len(source.names), "image")
+        what += ", with CelebA's names and size" if dataset == "celeba" else ", not CelebA's"
+    log.info(f"dataset {dataset}: {source.where} has {what}")
+    return replace(config, dataset=dataset)
+
+
+def _is_celeba(source):
+    """Look at few files: most have to be named and sized as CelebA's aligned ones."""
+    indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
+    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.jpg$", source.names[i])]
+    right = 0
+    for _, encoded in source.read(named):
+        with contextlib.suppress(Exception):  # damaged files are told when they are prepared
+            right += open_picture(io.BytesIO(encoded)).size == DATASETS["celeba"].size
+    return 2 * right > len(indices)
+
+
+def _open_path(path, limit, dataset):
+    kinds = ("idx", "cifar") if dataset == "auto" else (DATASETS[dataset].binary,)
+    try:
+        if path.is_dir():
+            source = Folder(path, limit, dataset=dataset)
+        else:
+            source = _open_file(path, limit, with_tar=any(kinds))
+    except (BadFile, OSError) as error:
+        raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
+    found = (find_arrays(kind, source) for kind in kinds if kind)
+    arrays = next((each for each in found if each), None)
+    if arrays or source.names or not path.is_dir():
         return arrays or source
     archives = [name for name in other_names(source.left_out) if _ARCHIVE.fullmatch(name)]
-    return _open_path(config, path / archives[0]) if len(archives) == 1 else source
+    return _open_path(path / archives[0], limit, dataset) if len(archives) == 1 else source
 
 
 def _open_file(path, limit, with_tar):
-    try:
-        with open_regular(path) as file:
-            head = file.read(HEAD)
-    except (BadFile, OSError) as error:
-        raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
+    with open_regular(path) as file:
+        head = file.read(HEAD)
     if not head:
         raise UserError("the file is empty; download it again", flag=f"--data {path}")
     if with_tar and (head[:2] == b"\x1f\x8b" or head[257:262] == b"ustar"):

@@ -12,7 +12,6 @@ is in front of the eyes (positive), the ears and the hair are behind them (negat
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -35,6 +34,8 @@ CLOTHES = [(52, 74, 110), (140, 50, 56), (60, 104, 88), (222, 216, 204), (204, 1
 BACKDROPS = [(176, 202, 220), (222, 206, 178), (150, 178, 158), (206, 176, 184), (112, 130, 152)]
 BACKDROPS += [(232, 230, 226), (96, 104, 104), (196, 148, 112), (134, 122, 158), (66, 84, 104)]
 FRAMES = [(28, 26, 30), (92, 52, 34), (60, 66, 92), (150, 112, 56)]
+SOFT_STYLES = ["long", "bob", "fringe", "bun", "curly"], [0.34, 0.2, 0.2, 0.14, 0.12]
+STYLES = ["short", "swept", "receding", "bald", "curly"], [0.34, 0.3, 0.1, 0.14, 0.12]
 
 # Hair in front of the head: the right half of its outer contour, from its end up to the crown...
 SHORT = [(43, 0), (47, -25), (42, -51), (24, -66), (0, -70)]
@@ -60,23 +61,6 @@ _ANGLES = np.linspace(0, 2 * np.pi, 32, endpoint=False)
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _T = np.linspace(0, 1, 6, endpoint=False)[:, None] ** np.arange(4)
 _SPLINE = _T @ [[0, 1, 0, 0], [-0.5, 0, 0.5, 0], [1, -2.5, 2, -0.5], [-0.5, 1.5, -1.5, 0.5]]
-
-
-class _Face(NamedTuple):
-    """Traits that several parts share; each part draws its other traits itself."""
-
-    center: tuple[float, float]  # between the eyes, in pixels of the image
-    scale: float
-    tilt: float  # radians
-    yaw: float  # -1..1
-    light: int  # the lit side: -1 left, 1 right
-    soft: bool  # a softer jaw, fuller lashes and lips, longer hair, no beard
-    style: str  # of the hair
-    skin: Color
-    shade: Color  # the skin in shadow
-    glow: Color  # the skin in the light
-    hair: Color
-    brows: Color
 
 
 class _Layer:
@@ -143,30 +127,31 @@ def _pick(rng: np.random.Generator, options, weights: list[float] | None = None)
     return options[rng.choice(len(options), p=weights)]
 
 
-def _sample_face(rng: np.random.Generator) -> _Face:
-    tone = (len(SKINS) - 1) * rng.random() ** 1.3  # fewer dark ones: features contrast less
-    skin = _mix(SKINS[int(tone)], SKINS[int(tone) + 1], tone % 1)
-    soft = bool(rng.random() < 0.5)
-    if soft:
-        styles, odds = ["long", "bob", "fringe", "bun", "curly"], [0.34, 0.2, 0.2, 0.14, 0.12]
-    else:
-        styles, odds = ["short", "swept", "receding", "bald", "curly"], [0.34, 0.3, 0.1, 0.14, 0.12]
-    fair = 0.5 if tone < 3 else 0.06
-    hair = _pick(rng, _pick(rng, [DARK_HAIR, FAIR_HAIR, GRAY_HAIR], [0.9 - fair, fair, 0.1]))
-    return _Face(
-        center=(EYES_X + rng.triangular(-3, 0, 3), EYES_Y + rng.triangular(-3, 0, 3)),
-        scale=rng.uniform(0.95, 1.03),
-        tilt=rng.triangular(-0.09, 0, 0.09),
-        yaw=rng.triangular(-1, 0, 1),
-        light=_pick(rng, [-1, 1]),
-        soft=soft,
-        style=_pick(rng, styles, odds),
-        skin=skin,
-        shade=tuple(int(c * k) for c, k in zip(skin, (0.76, 0.64, 0.6), strict=True)),
-        glow=tuple(min(int(c * 1.12 + 6), k) for c, k in zip(skin, (255, 236, 216), strict=True)),
-        hair=hair,
-        brows=_mix(hair, (44, 30, 26), 0.45),
-    )
+class _Face:
+    """Traits that several parts share; each part draws its other traits itself.
+
+    `center` lies between the eyes, in pixels of the image; `tilt` is in radians, `yaw` from -1 to
+    1; `light` is the lit side, -1 left or 1 right; `soft` means a softer jaw, fuller lashes and
+    lips, longer hair and no beard; `shade` and `glow` are the skin in shadow and in the light.
+    """
+
+    def __init__(self, rng: np.random.Generator):
+        tone = (len(SKINS) - 1) * rng.random() ** 1.3  # fewer dark ones: features contrast less
+        self.skin = skin = _mix(SKINS[int(tone)], SKINS[int(tone) + 1], tone % 1)
+        self.shade = tuple(int(c * k) for c, k in zip(skin, (0.76, 0.64, 0.6), strict=True))
+        limits = zip(skin, (255, 236, 216), strict=True)
+        self.glow = tuple(min(int(c * 1.12 + 6), most) for c, most in limits)
+        self.soft = bool(rng.random() < 0.5)
+        fair = 0.5 if tone < 3 else 0.06
+        colors = _pick(rng, [DARK_HAIR, FAIR_HAIR, GRAY_HAIR], [0.9 - fair, fair, 0.1])
+        self.hair = _pick(rng, colors)
+        self.brows = _mix(self.hair, (44, 30, 26), 0.45)
+        self.center = EYES_X + rng.triangular(-3, 0, 3), EYES_Y + rng.triangular(-3, 0, 3)
+        self.scale = rng.uniform(0.95, 1.03)
+        self.tilt = rng.triangular(-0.09, 0, 0.09)
+        self.yaw = rng.triangular(-1, 0, 1)
+        self.light = _pick(rng, [-1, 1])
+        self.style = _pick(rng, *(SOFT_STYLES if self.soft else STYLES))
 
 
 def _draw_background(canvas: _Layer, rng: np.random.Generator) -> None:
@@ -362,7 +347,7 @@ def draw_face(index: int, seed: int = 0) -> Image.Image:
     (69, 111) and (108, 111), mouth near (89, 152). It depends on the two arguments alone.
     """
     rng = np.random.default_rng([seed, index])
-    face = _sample_face(rng)
+    face = _Face(rng)
     head, hair = _head_outline(face, rng), _hair_outline(face)
     canvas = _Layer(face, SHARP, (0, 0, 0))
     _draw_background(canvas, rng)

@@ -15,7 +15,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import Pack, archive_or_pack, narrow, open_pack
+from dcgan_tf.data.pack import Pack, narrow, open_images, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.command import EvaluationRequest
 from dcgan_tf.evaluate.image_sets import from_pack, pick
@@ -87,7 +87,7 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
         config = replace(config, data=request.data)
     trained_on = read_journal(run).get("pixels_sha256")
     whole = bool(request.data) or request.against == "rest"  # the pack alone would not do
-    source = archive_or_pack(replace(config, subset=0), None if whole else trained_on)
+    source = open_images(replace(config, subset=0), None if whole else trained_on)
     if len(source.names) >= config.subset:
         archive = training_archive(config, source)
         if request.data and trained_on is None:

@@ -97,4 +97,4 @@ def _write_explorer(page, model, origin, sampler, directions):
         )
         return
     about = describe(name_of(model, origin.run), sampler, directions, HINT, licence_of(model))
-    write_static(page, sampler, directions, about, folder=None)
+    write_static(page, sampler, about, folder=None)

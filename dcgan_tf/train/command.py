@@ -142,7 +142,8 @@ def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
 
     An existing run resumes with its own settings. Else it is the recipe that --config names, or
     the reference recipe; but with other images than CelebA the plain defaults, for a recipe's
-    subset is one of its own images. Networks that --init-from names bring their shape.
+    subset is one of its own images. Images of a named place are looked at to tell their data set,
+    where neither a flag nor the recipe does. Networks that --init-from names bring their shape.
     """
     saved = run_dir / "config.toml" if run_dir and not named else None
     if saved and saved.is_file():
@@ -150,9 +151,12 @@ def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
     dataset = given.get("dataset", "celeba")
     plain = not named and dataset != "celeba"
     base = {} if plain else read_table(find_config(named or RECIPE))
+    told = "dataset" in given or "dataset" in base or given.get("data", "") in ("", *FETCHED)
+    base = base if told else base | {"dataset": "auto"}
     init_from = _at_home("--init-from", given.get("init_from", base.get("init_from", "")))
     base = with_shape(base, init_from, own=bool(named) and named not in names())
-    return base, Path(dataset if plain else named or RECIPE).stem
+    without = dataset if plain else RECIPE if told else "auto"
+    return base, Path(named or without).stem
 
 
 def _default_text(default) -> str:
@@ -204,6 +208,10 @@ def prepare(request: Request) -> Request:
     Raises:
         UserError: as check_request, no usable images, or too little memory.
     """
+    if request.config.dataset == "auto":
+        from dcgan_tf.train.images import recognize_images
+
+        request = recognize_images(request)
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 

@@ -13,10 +13,9 @@ import tensorflow as tf
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
-from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import duration
-from dcgan_tf.data.places import find
+from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.models import xla
 from dcgan_tf.models.gan import DCGAN
@@ -58,7 +57,7 @@ def look_for_images(request: Request) -> tuple[int, str]:
     """How many images a training would see, 0 where that is not known, and a text about them."""
     config = request.config
     try:
-        if config.data in FETCHED:
+        if is_fetched(config):
             return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
         config, source, new = request.images or open_images(request)
     except UserError as error:

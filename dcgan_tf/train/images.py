@@ -6,18 +6,36 @@ from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config, flag
-from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import open_pictures
-from dcgan_tf.data.places import FEWEST, check_batch, find
+from dcgan_tf.data import pack
+from dcgan_tf.data.places import FEWEST, check_batch, is_fetched
+from dcgan_tf.data.sources import recognize
 
 log = logging.getLogger(__name__)
 
 FEW = 1_000  # D memorizes fewer before G is good
 ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes make faces
 EPOCH = 2_000, 10_000  # images of an epoch at least and at most, where images decides the length
+
+
+def recognize_images(request):
+    """Return the request with the data set that its images are, where it is "auto".
+
+    Where no recipe is named, images of one's own are all used.
+    """
+    try:
+        config = recognize(request.config)
+    except UserError:
+        if request.dry_run or request.check:  # which go on without images
+            return request
+        raise
+    if request.config_name == "auto":
+        if config.dataset != "celeba" and "subset" not in request.named:
+            config = replace(config, subset=0)
+        request = replace(request, config_name=config.dataset)
+    return replace(request, config=config)
 
 
 def find_images(request):
@@ -30,8 +48,7 @@ def find_images(request):
     if is_finished(request):
         return request
     try:
-        if request.config.data in FETCHED:
-            find(request.config)
+        if is_fetched(request.config):
             return request
         request = replace(request, images=open_images(request))
     except UserError:
@@ -40,15 +57,16 @@ def find_images(request):
         raise
     config, source, new = request.images
     check_count(config, config.subset or len(source.names), source.where, new)
-    return request
+    return replace(request, config=replace(request.config, subset=config.subset))
 
 
 def open_images(request) -> tuple:
     """Open the images of a request.
 
     Returns:
-        The settings, the paths of a run that goes on as they are seen from here; what
-        pack.open_pack takes; and whether the training is new, without a checkpoint.
+        The settings, with the paths of a resumed run as they are seen from here, and without a
+        recipe's subset where there are fewer images; what pack.open_pack takes; whether the
+        training is new, without a checkpoint.
 
     Raises:
         UserError: as sources.open_source.
@@ -58,7 +76,17 @@ def open_images(request) -> tuple:
         run = Run(request.run_dir)
         trained_on = read_journal(run).get("pixels_sha256")
         config = find_again(run, config, request.named)
-    return config, open_pictures(config, trained_on, "data" in request.named), not trained_on
+    typed = "subset" in request.named or trained_on
+    source = pack.open_images(
+        config if typed else replace(config, subset=0),
+        trained_on,
+        pack_first="data" not in request.named,
+    )
+    count = len(source.names)
+    if not typed and config.subset > count:
+        log.info(f"{counted(count, 'image')}, fewer than subset {config.subset:,}: all are used")
+        config = replace(config, subset=0)
+    return config, source, not trained_on
 
 
 def is_finished(request) -> bool:

@@ -30,6 +30,8 @@ from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
 
+REAL_IMAGES = 64  # in reals.png, chosen at random by the run's seed
+
 # What TensorFlow raises in a collective operation when another worker is gone.
 _LOST = (
     tf.errors.UnavailableError,
@@ -66,7 +68,7 @@ def run_training(request: Request) -> tuple[Run, int]:
         if session.chief:
             run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
             mark_latest(run)
-            _draw_reals(session)
+            draw_reals(run, session.pack.pixels, request.config.seed)
         resume = f"{typed('train')} {path_flag('--run', run.root)}"
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
         log.info(f"to stop: Ctrl-C; to resume later: {resume}")
@@ -91,10 +93,12 @@ def run_training(request: Request) -> tuple[Run, int]:
         return run, code
 
 
-def _draw_reals(session: Session):
-    path, canvas = session.run.reals, grid(np.asarray(session.pack.pixels[:64]))
-    with attempt(path):
-        save_png(path, enlarge(canvas, default_scale(canvas.shape[1])))
+def draw_reals(run: Run, pixels: np.ndarray, seed: int):
+    """Write some training images, chosen by the seed, as the run's reals.png."""
+    rows = np.random.default_rng(seed).permutation(len(pixels))[:REAL_IMAGES]
+    with attempt(run.reals):
+        canvas = grid(pixels[rows])
+        save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
 
 
 def _report(run: Run):

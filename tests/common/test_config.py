@@ -19,6 +19,7 @@ from dcgan_tf.train.command import parse_training
 
 # Values for fields whose neighbours must fit, with the neighbours.
 FITTING = {
+    "background": {"background": "#20304f"},
     "crop": {"crop": "1,2,30,40"},
     "image_size": {"image_size": 128, "base_size": 16},
     "base_size": {"base_size": 4, "image_size": 32},

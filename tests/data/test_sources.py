@@ -1,76 +1,140 @@
-"""Where pictures come from: every layout that people have on disk, and every damage to it."""
+"""Images in folders and zips, in every layout that people have, and every damage to it."""
 
 import errno
-import functools
-import gzip
 import io
-import logging
+import json
 import os
+import random
 import shutil
 import struct
-import sys
-import time
-import types
+import warnings
 import zipfile
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
-from helpers import MNIST, face_jpeg, faces_zip, kaggle_faces, needs_mnist, write_files, write_zip
+from helpers import (
+    SPECIAL,
+    face_jpeg,
+    faces_zip,
+    kaggle_faces,
+    little_memory,
+    one_line,
+    put_special,
+    refused,
+    write_files,
+    write_zip,
+)
 from PIL import Image
+from raw_files import npy, tar
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
-from dcgan_tf.common.errors import UserError, describe
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
 from dcgan_tf.data import places
-from dcgan_tf.data.pack import open_pack, open_pictures
+from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.forms import open_picture
+from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.sources import open_source
+from dcgan_tf.probe.probing import read_labels
+
+SMALL = 0.001  # --max-pixels: a thousand pixels, so that files above 1 MB are too large
 
 
-def opened(dataset, data, **fields):
+def png(number=0, size=(5, 4)):
+    return encode(Image.new("RGB", size, (number % 256, 80, 200)), "PNG")
+
+
+PNG = png(9)
+
+
+def opened(data, dataset="folder", **fields):
     return open_source(Config(dataset=dataset, data=str(data), **fields))
 
 
 def contents(source):
-    """What a source yields for all its pictures, in order."""
-    indices = list(range(len(source.names)))
-    read = list(source.read(indices))
-    assert [index for index, _ in read] == indices
+    """What a source yields for all its images, in order."""
+    read = list(source.read(range(len(source.names))))
+    assert [index for index, _ in read] == list(range(len(source.names)))
     return [encoded for _, encoded in read]
 
 
-def arrays(source):
-    return np.stack([np.asarray(Image.open(io.BytesIO(encoded))) for encoded in contents(source)])
+def read_all(place, dataset="folder", **fields):
+    """({name: image size or reason}, left out) of all that a source names, or its refusal."""
+
+    def read():
+        source = opened(place, dataset, **fields)
+        json.dumps([source.left_out, digest([source.fingerprint, source.names])]).encode()
+        if isinstance(source, Arrays):
+            source.labels()
+        sizes = map(_size, contents(source))
+        return dict(zip(source.names, sizes, strict=True)), source.left_out
+
+    outcome = one_line(read)
+    assert not isinstance(outcome, str) or outcome.startswith("--data")
+    return outcome
 
 
-def refusal(dataset, data, **fields):
-    with pytest.raises(UserError) as caught:
-        opened(dataset, data, **fields)
-    message = str(caught.value)
-    assert "\n" not in message
-    return message
+def _size(encoded):
+    if isinstance(encoded, BadFile):
+        return str(encoded)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return open_picture(io.BytesIO(encoded)).size
+    except Exception as error:
+        return f"{type(error).__name__}"
 
 
-def test_folder_takes_pictures_at_any_depth_and_nothing_else(tmp_path):
-    pictures = ["b.JPG", "a/z.png", "a/b/c.webp", "c.jpeg"]
-    others = ["list.csv", "a/._z.png", "._c.jpeg", "jpg", "a.jpg.part", "notes.txt"]
-    write_files(tmp_path, {name: name.encode() for name in pictures + others})
-    (tmp_path / "folder.jpg").mkdir()
-    source = opened("folder", tmp_path)
-    assert source.names == sorted(pictures)
-    assert contents(source) == [name.encode() for name in sorted(pictures)]
+def zipped(files, last=zipfile.ZIP_STORED):
+    """A zip of (name, content) pairs; `last` is the compression of the last one."""
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
+        warnings.simplefilter("ignore")
+        for position, (name, content) in enumerate(files, 1):
+            archive.writestr(name, content, last if position == len(files) else 0)
+    return bytearray(buffer.getvalue())
 
 
-def test_folder_fingerprint_follows_the_files(tmp_path):
-    write_files(tmp_path, {"a.jpg": b"A", "b.jpg": b"B"})
-    before = opened("folder", tmp_path).fingerprint
-    assert opened("folder", tmp_path).fingerprint == before
-    write_files(tmp_path, {"b.jpg": b"longer"})
-    assert opened("folder", tmp_path).fingerprint != before
+# What is taken
+
+
+def test_folder_and_zip_take_images_at_any_depth_in_one_order_and_nothing_else(tmp_path):
+    images = ["b.JPG", "a/z.png", "a/b/c.webp", "c.jpeg", "B/1.png", "b/10.jpg", "b/2.jpg"]
+    others = ["list.csv", "jpg", "a.jpg.part", "notes.txt"]
+    files = {name: name.encode() for name in images + others}
+    folder = write_files(tmp_path / "own", files)
+    (folder / "folder.jpg").mkdir()
+    for data in (folder, write_zip(tmp_path / "own.zip", files, zipfile.ZIP_DEFLATED)):
+        source = opened(data)
+        assert source.names == sorted(images) and set(source.left_out) == set(others)
+        assert contents(source) == [name.encode() for name in sorted(images)]
+        assert [index for index, _ in source.read([3, 0])] == [3, 0]
+
+
+def test_kaggles_archive_is_taken_as_downloaded_also_alone_in_a_folder(tmp_path):
+    faces = kaggle_faces(3)
+    extra = {"odd.jpg/": b"", "list_attr_celeba.csv": b"", "__MACOSX/._000001.jpg": b"shadow"}
+    path = write_zip(tmp_path / "archive.zip", extra | faces)
+    (tmp_path / "readme.txt").write_text("")
+    for data in (path, tmp_path):
+        source = opened(data, "celeba", subset=3)
+        assert source.names == sorted(faces) and contents(source) == list(faces.values())
+    with refused("--subset 4", "3 images"):
+        opened(path, "celeba", subset=4)
+    shutil.copy(path, tmp_path / "second.zip")
+    with refused("no images"):  # which one is not ours to say
+        opened(tmp_path, "celeba")
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_files_without_a_suffix_are_known_by_their_first_bytes(kind, tmp_path):
+    files = {"9f86d081": PNG, "x/face": face_jpeg(0), "README": b"Please read me first, then go"}
+    make = write_files if kind == "folder" else write_zip
+    source = opened(make(tmp_path / "data", files | {"LICENSE": b"", "short": b"P"}))
+    assert source.names == ["9f86d081", "x/face"] and contents(source) == [PNG, face_jpeg(0)]
 
 
 @pytest.mark.parametrize("count", [3, 500])
@@ -96,310 +160,276 @@ def test_the_key_of_a_folder_reads_few_files_and_none_of_celebas_jpegs(tmp_path,
     write_files(tmp_path, {f"{i:06d}.jpg": b"%d" % i for i in range(500)})
     read, real = [], os.open
     monkeypatch.setattr(os, "open", lambda path, *args: read.append(str(path)) or real(path, *args))
-    whole = opened("celeba", tmp_path).fingerprint
+    whole = opened(tmp_path, "celeba").fingerprint
     stats = [(path.name, path.stat()) for path in sorted(tmp_path.iterdir())]
     assert whole == digest([(name, s.st_size, s.st_mtime_ns) for name, s in stats])  # as it was
     assert read == []
-    assert opened("folder", tmp_path).fingerprint != whole
+    assert opened(tmp_path).fingerprint != whole
     assert len(read) == 32 and (read[0][-10:], read[-1][-10:]) == ("000000.jpg", "000499.jpg")
-
-
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_kaggles_archive_as_downloaded(compression, tmp_path):
-    faces = kaggle_faces(3)
-    extra = {
-        "img_align_celeba/": b"",
-        "odd.jpg/": b"",
-        "list_attr_celeba.csv": b"image_id",
-        "__MACOSX/img_align_celeba/._000001.jpg": b"shadow",
-    }
-    path = write_zip(tmp_path / "archive.zip", extra | faces, compression)
-    source = opened("celeba", path)
-    assert source.names == sorted(faces)
-    assert contents(source) == list(faces.values())
-
-
-def test_zip_and_folder_have_the_same_order(tmp_path):
-    files = {name: name.encode() for name in ["b/2.jpg", "a.jpg", "b.jpg", "b/10.jpg", "B/1.png"]}
-    folder = opened("folder", write_files(tmp_path / "a", files))
-    archive = opened("folder", write_zip(tmp_path / "a.zip", files))
-    assert folder.names == archive.names
-    assert contents(folder) == contents(archive)
-    assert list(archive.read([3, 0])) == list(folder.read([3, 0]))
-
-
-def test_a_folder_that_holds_only_the_archive_is_the_archive(tmp_path):
-    faces_zip(tmp_path, 2)
-    (tmp_path / "readme.txt").write_text("")
-    assert opened("celeba", tmp_path).names == sorted(kaggle_faces(2))
-    shutil.copy(tmp_path / "faces.zip", tmp_path / "second.zip")
-    assert "no images" in refusal("celeba", tmp_path)  # which one is not ours to say
-
-
-@pytest.mark.parametrize("harm", ["text", "truncated", "empty"])
-def test_a_zip_that_is_not_one_is_refused(harm, tmp_path):
-    path = faces_zip(tmp_path, 2)
-    whole = path.read_bytes()
-    path.write_bytes({"text": b"<html>quota", "truncated": whole[:-200], "empty": b""}[harm])
-    message = refusal("celeba", path)
-    assert str(path) in message and "download it" in message
-
-
-def wrong_bytes(raw):
-    start = [i for i in range(len(raw)) if raw[i : i + 4] == b"PK\x03\x04"][1] + 30 + len("b.jpg")
-    raw[start : start + 40] = b"\xff" * 40
-
-
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-def test_of_a_damaged_member_the_others_are_whole(compression, tmp_path):
-    files = {f"{name}.jpg": bytes(range(256)) * 4 for name in "abc"}
-    path = write_zip(tmp_path / "a.zip", files, compression)
-    raw = bytearray(path.read_bytes())
-    wrong_bytes(raw)
-    path.write_bytes(raw)
-    first, bad, last = contents(opened("folder", path))
-    assert (first, last) == (files["a.jpg"], files["c.jpg"])
-    assert isinstance(bad, BadFile) and "damaged in the zip" in str(bad)
-
-
-def test_missing_and_empty_data_are_refused(tmp_path):
-    assert "no such file" in refusal("celeba", tmp_path / "nowhere")
-    assert "no images" in refusal("celeba", tmp_path)
-    assert "data: dataset folder needs a folder or zip" in refusal("folder", "")
-
-
-def test_a_subset_larger_than_the_data_is_refused_with_the_count(tmp_path):
-    path = faces_zip(tmp_path, 3)
-    message = refusal("celeba", path, subset=4)
-    assert "subset 4" in message and "3 images" in message
-    assert len(opened("celeba", path, subset=3).names) == 3
 
 
 def test_the_demo_draws_its_faces_and_takes_no_others(tmp_path):
     source = open_source(Config(dataset="demo"))
     assert list(source.read([5, 0])) == [(5, face_jpeg(5)), (0, face_jpeg(0))]
     assert Image.open(io.BytesIO(face_jpeg(0))).size == (178, 218)
-    assert "draws its own images" in refusal("demo", faces_zip(tmp_path, 1))
+    with refused("draws its own images"):
+        opened(faces_zip(tmp_path, 1), "demo")
 
 
-# MNIST
+# What is left out
 
 
-def idx(pixels):
-    return struct.pack(">4i", 2051, *pixels.shape) + pixels.tobytes()
+SYSTEM = (
+    *(".ipynb_checkpoints/a-checkpoint.png", "cats/.ipynb_checkpoints/b-checkpoint.png"),
+    *("@eaDir/a.png/SYNOPHOTO_THUMB_M.jpg", "cats/@tmp/x.png", "#recycle/x.png", ".git/x.png"),
+    *("__MACOSX/cats/._1.png", "._x.jpg", ".hidden.png", ".thumbnails/x.JPG", ".Trash-1000/x.png"),
+    *("$Recycle.bin/S-1-5/x.png", "System Volume Information/x.png", "lost+found/x.png"),
+    *(".snapshot/daily/x.png", ".AppleDouble/x.png", "found.000/x.png", "LOST.DIR/x.png"),
+)
+OWN = ("cats/1.png", "dogs/2.png", "@user/3.png")
+USUAL = ("list_attr.csv", "Thumbs.db", "readme.txt", "index.html", ".git/x.zip")  # not worth a line
+BESIDE = ("part2.zip", "x/part3.ZIP", "more.tar.gz", "x.npz", "clip.mp4")
 
 
-def digits(count, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (count, 28, 28), dtype=np.uint8)
+@pytest.mark.parametrize("write", [write_files, write_zip])
+def test_hidden_files_and_archives_beside_images_are_left_out_with_a_line_each(
+    write, tmp_path, caplog
+):
+    caplog.set_level("INFO", "dcgan_tf")
+    root = tmp_path / ".cache" / "kagglehub"  # the root itself may be hidden
+    root.parent.mkdir()
+    files = {name: png(i) for i, name in enumerate((*OWN, *SYSTEM))}
+    write(root, files | dict.fromkeys((*USUAL, *BESIDE), b"x"))
+    config = Config(dataset="folder", data=str(root), packs=str(tmp_path / "packs"))
+    source = open_source(config)
+    assert source.names == sorted(OWN)
+    assert read_labels(source, source.names)[0] == ["@user", "cats", "dogs"]
+    open_pack(config, source)
+    warning, line = [text for text in caplog.messages if text.startswith("left out")]
+    assert f"left out: {len(SYSTEM)} hidden or system files (" in line
+    assert warning == (
+        "left out: archives, arrays or videos (2 .zip, 1 .mp4, 1 .gz, 1 .npz); "
+        "unpack or convert what has images"
+    )
 
 
-def flipped(raw):
-    return raw[:200] + bytes(b ^ 255 for b in raw[200:300]) + raw[300:]
+def test_backslashes_in_a_zip_are_folders_too(tmp_path):
+    names = ["cats\\1.png", "dogs\\2.png", "cats\\.ipynb_checkpoints\\1-checkpoint.png"]
+    source = opened(write_zip(tmp_path / "a.zip", dict.fromkeys(names, PNG)))
+    assert source.names == names[:2] and read_labels(source, names[:2])[0] == ["cats", "dogs"]
+
+
+def test_samples_of_runs_and_hidden_images_are_data_only_where_they_are_named(tmp_path):
+    run = ("runs/1/config.toml", "runs/1/log.txt", "runs/1/samples/epoch_0001.png")
+    write_files(tmp_path, dict.fromkeys(("a.png", "runs/config.toml", *run), PNG))
+    source = opened(tmp_path)
+    assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
+    root = tmp_path / "runs/1"
+    with refused(f"--data {root}: a run's directory, no data: name a folder of images"):
+        opened(root)
+    assert opened(root / "samples").names == ["epoch_0001.png"]
+    hidden = write_files(tmp_path / "own", {".old/1.png": PNG, ".old/2.png": PNG, "a.txt": b"x"})
+    with refused("no images there", "2 hidden or system files (.old)", "itself with --data"):
+        opened(hidden)
+    assert opened(hidden / ".old").names == ["1.png", "2.png"]
+
+
+def test_links_to_folders_and_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch):
+    write_files(tmp_path, {"a.png": PNG, "lost+found/x": b"", "shut/x.png": PNG})
+    (tmp_path / ".snapshot").symlink_to(tmp_path)
+    (tmp_path / "x.png").symlink_to(tmp_path)
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith(("lost+found", "shut")):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    outcome, left_out = read_all(tmp_path)
+    assert outcome == {"a.png": (5, 4)} and set(left_out) == {"shut/", "x.png/"}
+    assert "Permission denied" in left_out["shut/"] and "link to a folder" in left_out["x.png/"]
+    with refused("cannot be read"):
+        opened(tmp_path / "shut")
+
+
+# Places without images
+
+PYTHON = {f"cifar-10-batches-py/data_batch_{i}": b"\x80\2}" for i in range(1, 6)}
 
 
 @pytest.mark.parametrize(
-    ("name", "harm"),
+    ("dataset", "files", "words"),
     [
-        ("x-images-idx3-ubyte", lambda raw: b""),
-        ("x-images-idx3-ubyte.gz", lambda raw: gzip.compress(raw)[:-100]),
-        ("x-images-idx3-ubyte.gz", lambda raw: flipped(gzip.compress(raw))),
-        ("x-images-idx3-ubyte.gz", lambda raw: raw),
-        ("x-images-idx3-ubyte.gz", lambda raw: b""),
+        ("cifar10", PYTHON, ["5 in all", "can run code", "cifar-10-binary.tar.gz"]),
+        ("cifar10", {"x.tar.gz": tar(PYTHON)}, ["can run code", "cifar-10-binary.tar.gz"]),
+        ("folder", {"MNIST/raw/t10k-images-idx3-ubyte.gz": b""}, ["--config mnist"]),
+        ("mnist", {"a.txt": b""}, ["train-images-idx3-ubyte.gz", "mnist.npz", "found 1 .txt"]),
+        ("folder", {"a.ZIP": b"", "b.zip": b""}, ["a.ZIP, b.zip: a zip", "one zip"]),
+        ("folder", {"o.zip": zipped([("i.zip", b"")])}, ["o.zip", "i.zip: a zip", "unpack it"]),
+        ("mnist", {"train.csv": b"", "a\nb.csv": b""}, ["table", "train.csv", "image files"]),
+        ("mnist", {"mnist.pkl.gz": b""}, ["pickle", "can run code"]),
+        ("folder", {"a.rar": b"", "b.7z.001": b""}, ["archive", "a.rar, b.7z.001", "unpack"]),
+        ("folder", {"film.mp4": b""}, ["a video", "ffmpeg"]),
+        ("folder", {f"{i}.jpg_large": b"" for i in range(9)}, ["found 9 .jpg_large"]),
+        ("folder", {}, ["it is empty"]),
     ],
 )
-def test_a_damaged_idx_file_is_refused_by_name(name, harm, tmp_path):
-    write_files(tmp_path, {name: harm(idx(digits(4)))})
-    message = refusal("mnist", tmp_path)
-    assert name in message and "download it again" in message
-
-
-def test_mnist_may_be_pictures_as_well(tmp_path):
-    write_files(tmp_path, {"7/a.png": b"A"})
-    assert opened("mnist", tmp_path).names == ["7/a.png"]
-
-
-@needs_mnist
-def test_real_digits():
-    source = opened("mnist", MNIST)
-    assert len(source.names) == 10_000
-    (_, first), (_, last) = source.read([0, 9_999])
-    raw = gzip.decompress((MNIST / "t10k-images-idx3-ubyte.gz").read_bytes())
-    assert np.asarray(Image.open(io.BytesIO(first))).tobytes() == raw[16 : 16 + 784]
-    assert np.asarray(Image.open(io.BytesIO(last))).tobytes() == raw[-784:]
-
-
-# CIFAR-10
-
-
-def test_cifar_batches_are_planar_colours_after_a_label(tmp_path):
-    pixels = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
-    records = [bytes([9]) + picture.transpose(2, 0, 1).tobytes() for picture in pixels]
-    files = {"data_batch_1.bin": b"".join(records[:3]), "test_batch.bin": b"".join(records[3:])}
-    source = opened("cifar10", write_files(tmp_path, files | {"batches.meta.txt": b"airplane"}))
-    np.testing.assert_array_equal(arrays(source), pixels)
-    before = source.fingerprint
-    write_files(tmp_path, {"test_batch.bin": records[3]})
-    assert opened("cifar10", tmp_path).fingerprint != before
-
-
-@pytest.mark.parametrize("content", [b"", b"\0" * 3072, b"\0" * 3074])
-def test_a_damaged_cifar_batch_is_refused_by_name(content, tmp_path):
-    write_files(tmp_path, {"data_batch_1.bin": content})
-    assert "data_batch_1.bin" in refusal("cifar10", tmp_path)
-
-
-# TensorFlow Datasets
+def test_a_place_without_images_names_what_is_there(dataset, files, words, tmp_path):
+    (tmp_path / "data").mkdir()
+    write_files(tmp_path / "data", files)
+    with refused(*words):
+        opened(tmp_path / "data", dataset)
 
 
 @pytest.mark.parametrize(
-    ("dataset", "shape"),
-    [("celeba", (218, 178, 3)), ("mnist", (28, 28)), ("cifar10", (32, 32, 3))],
-)
-def test_tfds_yields_encoded_pictures(dataset, shape):
-    with tfds.testing.mock_data(num_examples=5):
-        source = opened(dataset, "tfds", subset=5)
-        read = list(source.read([1, 4]))
-        assert refusal(dataset, "tfds", subset=6)
-    assert len(source.names) == len(set(source.names)) == 5
-    assert [index for index, _ in read] == [1, 4]
-    assert all(np.asarray(Image.open(io.BytesIO(encoded))).shape == shape for _, encoded in read)
-
-
-def test_tfds_takes_all_splits_of_a_prepared_data_set(tmp_path, monkeypatch):
-    """A real one on disk, not a mock: 20 pictures for training and 20 for testing."""
-    tfds.testing.DummyMnist(data_dir=tmp_path).download_and_prepare()
-    monkeypatch.setattr(tfds, "load", functools.partial(tfds.load, data_dir=tmp_path))
-    monkeypatch.setitem(DATASETS, "mnist", replace(DATASETS["mnist"], tfds="dummy_mnist"))
-    source = opened("mnist", "tfds")
-    assert len(source.names) == len(contents(source)) == 40
-
-
-@pytest.mark.parametrize("dataset", ["celeba", "cifar10"])
-def test_a_failed_download_says_why_and_names_the_quota_of_celeba(dataset, monkeypatch):
-    def fail(*args, **options):
-        raise OSError("Failed to get url https://drive.google.com\nmore\nlines")
-
-    monkeypatch.setattr(tfds, "load", fail)
-    message = refusal(dataset, "tfds")
-    assert "Failed to get url" in message and "more" not in message
-    assert ("Google Drive" in message and "quota" in message) == (dataset == "celeba")
-
-
-def test_tfds_without_a_network_is_one_line_soon(tmp_path, monkeypatch):
-    """The retries of a real download: nothing listens at the port."""
-    monkeypatch.setattr(tfds, "load", functools.partial(tfds.load, data_dir=tmp_path))
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    stderr = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", stderr)
-    handler = logging.StreamHandler(stderr)
-    logging.getLogger("urllib3").addHandler(handler)
-    start = time.monotonic()
-    message = refusal("cifar10", "tfds")
-    logging.getLogger("urllib3").removeHandler(handler)
-    assert time.monotonic() - start < 20
-    assert "www.cs.toronto.edu" in message and not stderr.getvalue()
-
-
-def test_a_tfds_of_which_only_a_part_was_imported_gives_one_line(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", types.ModuleType("tensorflow_datasets"))
-    assert "could not be loaded" in refusal("mnist", "tfds")
-
-
-def test_a_missing_package_is_not_taken_for_a_failed_download(monkeypatch):
-    def fail(*args, **options):
-        raise ModuleNotFoundError("No module named 'x'", name="x")
-
-    monkeypatch.setattr(tfds, "load", fail)
-    with pytest.raises(ModuleNotFoundError):
-        opened("celeba", "tfds")
-
-
-@pytest.mark.parametrize("service", ["tfds", "kaggle"])
-def test_tfds_and_kaggle_have_no_pictures_of_ones_own(service):
-    message = refusal("folder", service)
-    assert f"data {service}" in message and "celeba" in message and "folder" in message
-
-
-# Kaggle
-
-
-def stand_in(monkeypatch, download):
-    """kagglehub with this for its `dataset_download`."""
-    module = types.ModuleType("kagglehub")
-    module.dataset_download = download
-    monkeypatch.setitem(sys.modules, "kagglehub", module)
-
-
-@pytest.fixture
-def fetched(tmp_path, monkeypatch):
-    """Handles that were asked for, of a kagglehub whose every data set is three drawn faces."""
-    folder = write_files(tmp_path / "versions/2", kaggle_faces(3) | {"list_attr_celeba.csv": b""})
-    handles = []
-    stand_in(monkeypatch, lambda handle: handles.append(handle) or str(folder))
-    return handles
-
-
-def test_kaggle_is_its_archive_unpacked_after_its_terms(fetched, tmp_path, caplog):
-    with caplog.at_level("INFO", "dcgan_tf"):
-        source = opened("celeba", "kaggle")
-    assert "non-commercial research only" in caplog.text
-    assert fetched == ["jessicali9530/celeba-dataset"]
-    assert source.where == "kaggle:jessicali9530/celeba-dataset"
-    archive = opened("celeba", faces_zip(tmp_path, 3))
-    assert source.names == archive.names  # so that a seed means the same pictures
-    assert contents(source) == contents(archive)
-    assert list(source.left_out) == ["list_attr_celeba.csv"]
-    assert source.fingerprint == opened("celeba", "kaggle").fingerprint
-
-
-@pytest.mark.parametrize("missing", ["kagglehub", "kagglesdk"])
-def test_without_kagglehub_one_line_says_what_to_install(missing, tmp_path, monkeypatch):
-    if missing == "kagglehub":
-        monkeypatch.setitem(sys.modules, "kagglehub", None)
-    else:
-        (tmp_path / "kagglehub.py").write_text(f"import {missing}")
-        monkeypatch.delitem(sys.modules, "kagglehub", raising=False)
-        monkeypatch.setitem(sys.modules, missing, None)
-        monkeypatch.syspath_prepend(tmp_path)
-    message = refusal("celeba", "kaggle")
-    assert missing in message and "pip install --upgrade kagglehub" in message
-
-
-@pytest.mark.parametrize(
-    "error",
+    ("name", "content", "words"),
     [
-        OSError("403 Client Error.\n\nYou don't have permission to access resource"),
-        ValueError(),
+        ("a.zip", b"\n<!DOCTYPE html><html>quota", ["a web page", "in a browser"]),
+        ("a.png", PNG, ["a single image", "folder"]),
+        ("a.zip", b"Rar!\x1a\7\0" + bytes(50), ["archive", "unpack"]),
+        ("a.tgz", tar({"a.png": PNG}), ["archive", "unpack"]),
+        ("a.zip", b"version https://git-lfs.github.com/spec/v1\n", ["git lfs pull"]),
+        ("data_batch_1", b"\x80\4", ["can run code", "binary.tar.gz"]),
+        ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["its folder"]),
+        ("a.zip", b"\0\1\2 something else", ["not a whole zip", "download it again"]),
+        ("a.zip", zipped([("a.png", PNG)])[:-9], ["not a whole zip", "download it again"]),
+        ("a.zip", b"", ["the file is empty"]),
+        ("config.toml", "größe = 64\n".encode() * 99, ["a text file; give a folder or a zip"]),
     ],
 )
-def test_a_failed_fetch_says_why_and_how_to_log_in(error, monkeypatch):
-    def fail(handle):
-        raise error
-
-    stand_in(monkeypatch, fail)
-    message = refusal("celeba", "kaggle")
-    assert len(message) < 1000
-    assert (str(error).split() or ["ValueError"])[0][:100] in message
-    assert all(text in message for text in ("accept the terms", "KAGGLE_API_TOKEN", "--data arch"))
+def test_a_file_that_is_no_archive_of_images_is_named(name, content, words, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with refused(f"--data {tmp_path / name}", *words):
+        opened(tmp_path / name)
 
 
-def test_a_full_disk_is_not_kaggles_fault(monkeypatch):
-    def fail(handle):
-        raise OSError(errno.ENOSPC, "No space left on device", "/home/x/.cache")
-
-    stand_in(monkeypatch, fail)
-    with pytest.raises(OSError) as caught:
-        opened("celeba", "kaggle")
-    assert "free some disk space" in describe(caught.value)
+PLACES = ["~nobody/x", "a\0b", "x" * 400, "/dev/zero", "loop", "pipe", "/proc/self/mem", "gone"]
 
 
-def test_a_complete_pack_needs_no_kaggle(fetched, tmp_path):
-    config = Config(data="kaggle", packs=str(tmp_path / "packs"), subset=2)
-    pack = open_pack(config, open_pictures(config))
-    fetched.clear()
-    again = open_pictures(config, pack.manifest["pixels_sha256"])
-    assert not fetched and again.path == pack.path
+@pytest.mark.parametrize("place", PLACES, ids=range(len(PLACES)))
+def test_places_that_are_none_are_refused(place, here):
+    os.symlink("loop", here / "loop")
+    os.mkfifo(here / "pipe")
+    for dataset in ("folder", "mnist"):
+        assert isinstance(read_all(place, dataset), str)
+
+
+# Hostile files
+
+
+def test_any_name_is_read_and_written(tmp_path):
+    names = [b"\xff\xfe.png", b"\x1b[31mred.png", b"a\nb.png", b"-x.png", b"\xc3(.png", b" .png"]
+    names += ["\u202egnp.png".encode(), b"~nobody.png", b"%s%n.png", b"{0}.png", b"'.png"]
+    for folder in (b"", b"-x", b"\xff"):
+        for name in names:
+            path = os.path.join(os.fsencode(tmp_path), folder, name)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "wb") as file:
+                file.write(PNG)
+    outcome, _ = read_all(tmp_path)
+    assert len(outcome) == 3 * len(names) and set(outcome.values()) == {(5, 4)}
+
+
+REASONS = {"pipe": "named pipe", "device": "device", "huge": "5.4 GB"}
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("name", ["x.png", "train-images-idx3-ubyte", "data_batch_1.bin"])
+def test_what_is_no_regular_file_is_named_and_never_read(kind, name, tmp_path):
+    put_special(write_files(tmp_path, {"ok.png": PNG}) / name, kind)
+    for dataset in ("folder", "mnist", "cifar10"):
+        result = read_all(tmp_path, dataset)
+        if isinstance(result, str):
+            assert name in result
+        elif name.endswith("png") and kind != "folder":
+            assert REASONS.get(kind, "cannot be read") in result[0][name]
+            assert result[0]["ok.png"] == (5, 4)
+
+
+def central(raw, offset, fmt, value):
+    """The zip with a field of the last entry of its list, and of its header, changed."""
+    struct.pack_into(fmt, raw, raw.rindex(b"PK\1\2") + offset, value)
+    struct.pack_into(fmt, raw, raw.rindex(b"PK\3\4") + offset - 2, value)
+    return raw
+
+
+def damaged(raw):
+    start = raw.rindex(b"PK\3\4") + 40
+    raw[start : start + 20] = b"\xff" * 20
+    return raw
+
+
+TWO = [("a.png", PNG), ("b.png", PNG)]
+ZIPS = {
+    "encrypted": lambda: central(zipped(TWO), 8, "<H", 1),
+    "compressed by": lambda: central(zipped(TWO), 10, "<H", 99),
+    "4.3 GB": lambda: central(zipped(TWO), 24, "<I", 0xFFFFFFF0),
+    "67.1 MB": lambda: zipped([*TWO[:1], ("b.png", bytes(64 << 20))], zipfile.ZIP_DEFLATED),
+    "compressed by lzma": lambda: zipped([*TWO[:1], ("b.png", bytes(1 << 20))], zipfile.ZIP_LZMA),
+    "damaged in the zip": lambda: damaged(zipped(TWO, zipfile.ZIP_DEFLATED)),
+}
+
+
+@pytest.mark.parametrize("reason", ZIPS)
+def test_an_entry_that_cannot_be_read_is_skipped_with_a_reason(reason, tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(ZIPS[reason]())
+    with little_memory():
+        outcome, _ = read_all(path, max_pixels=SMALL)
+    assert outcome["a.png"] == (5, 4) and reason in outcome["b.png"]
+
+
+def test_a_name_that_comes_twice_is_one_image_the_last(tmp_path):
+    (tmp_path / "a.zip").write_bytes(zipped([("a.png", png(n, (n + 1, 1))) for n in range(12)]))
+    outcome, left_out = read_all(tmp_path / "a.zip")
+    assert outcome == {"a.png": (12, 1)} and "twice" in left_out["a.png (again)"]
+
+
+def test_a_list_of_names_that_claims_4_gb_is_refused_unread(tmp_path):
+    path = tmp_path / "a.zip"
+    with path.open("wb") as file:
+        file.truncate(4 << 30)
+        file.seek(0, 2)
+        file.write(struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 1, 1, 0xFFFF0000, 0, 0))
+    with little_memory():
+        assert "list of names" in read_all(path)
+
+
+KINDS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
+WRONG = {  # data set, name, content, how many first bytes are hit
+    "zip": ("folder", "a.zip", lambda: zipped([*TWO, ("c/d.jpg", b"%!PS-Adobe")], 8), None),
+    "npz": (
+        "mnist",
+        "mnist.npz",
+        lambda: zipped([("x_train.npy", npy(np.zeros((3, 4, 4), np.uint8)))]),
+        None,
+    ),
+    "idx": ("mnist", "a-images-idx3-ubyte", lambda: struct.pack(">4i", 2051, 3, 4, 4), 40),
+    "tar": ("cifar10", "a.tar.gz", lambda: tar({"data_batch_1.bin": bytes(2 * 3073)}), None),
+    **{
+        kind: (
+            "folder",
+            "a.png",
+            lambda kind=kind: encode(Image.effect_noise((9, 9), 90), kind),
+            99,
+        )
+        for kind in KINDS
+    },
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_wrong_bytes_never_fail_otherwise(kind, tmp_path):
+    dataset, name, make, first = WRONG[kind]
+    for seed in range(10):
+        chance, raw = random.Random(seed), bytearray(make())
+        for _ in range(chance.randint(1, 12)):
+            raw[chance.randrange(len(raw))] = chance.randrange(256)
+            raw[chance.randrange(min(first or len(raw), len(raw)))] = chance.randrange(256)
+        if chance.random() < 0.2:
+            del raw[chance.randrange(len(raw)) :]
+        read_all(write_files(tmp_path / str(seed), {name: raw}), dataset, max_pixels=SMALL)
 
 
 # Usual places
@@ -413,20 +443,18 @@ def home(here, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "place",
-    [
-        *("data/celeba-dataset.zip", "data/celeba/", "home/Downloads/archive.zip"),
-    ],
+    "place", ["data/celeba-dataset.zip", "data/celeba/", "home/Downloads/archive.zip"]
 )
-def test_celeba_is_found_where_people_put_it(place, home):
+def test_celeba_is_found_where_people_put_it_unless_data_is_named(place, home):
     path = home / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    if place.endswith("/"):
-        write_files(path, kaggle_faces(2))
-    else:
-        write_zip(path, kaggle_faces(2))
-    source = opened("celeba", "")
+    (home / "data/img_align_celeba").mkdir(parents=True)  # empty: it does not hide the next
+    (write_files if place.endswith("/") else write_zip)(path, kaggle_faces(2))
+    source = opened("", "celeba")
     assert len(source.names) == 2 and source.where.samefile(path)
+    assert len(opened(faces_zip(home, 3), "celeba").names) == 3
+    with refused("nowhere.zip: no such file"):
+        opened("nowhere.zip", "celeba")
 
 
 def test_places_of_kaggle_are_absolute_with_any_folder_between(home, monkeypatch):
@@ -434,25 +462,16 @@ def test_places_of_kaggle_are_absolute_with_any_folder_between(home, monkeypatch
     place = f"{home}/input/*/img_align_celeba"
     monkeypatch.setitem(DATASETS, "celeba", replace(DATASETS["celeba"], places=(place,)))
     write_files(home / "input" / "celeba-dataset", kaggle_faces(2))
-    assert len(opened("celeba", "").names) == 2
+    assert len(opened("", "celeba").names) == 2
 
 
-def test_an_empty_usual_place_does_not_hide_the_next(home):
-    (home / "data/img_align_celeba").mkdir(parents=True)
-    archive = faces_zip(home, 1).rename(home / "archive.zip")
-    assert places.find(Config()).resolve() == archive.resolve()
-
-
-def test_named_data_wins_and_is_never_replaced_by_a_usual_place(home):
-    (home / "data").mkdir()
-    faces_zip(home / "data", 1).rename(home / "data" / "img_align_celeba.zip")
-    assert len(opened("celeba", faces_zip(home, 3)).names) == 3
-    assert "nowhere.zip" in refusal("celeba", "nowhere.zip")
-
-
-def test_without_data_the_ways_to_give_it_are_told(home):
-    message = refusal("celeba", "")
-    for way in ("data: ", "give archive.zip", "unpacked folder", "kaggle or tfds", "--config demo"):
-        assert way in message
-    message = refusal("mnist", "")
-    assert "data: " in message and "give a folder" in message and "or tfds" in message
+def test_without_data_the_ways_to_give_it_are_told(home, monkeypatch):
+    with refused("--data: ", "give archive.zip", "unpacked folder", "kaggle or tfds", "demo"):
+        opened("", "celeba")
+    with refused("--data: ", "needs a folder or zip of your images"):
+        opened("")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)  # no home directory
+    with refused("write the path without ~"):
+        opened("~/x")
+    with refused("no CelebA found"):
+        places.find(Config())

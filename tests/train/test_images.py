@@ -20,8 +20,10 @@ from programs import run_program
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config import bound_fields
 from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.images import GAP, default_scale, read_grid
+from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import open_pack
-from dcgan_tf.train import changes, command, images, run_lock
+from dcgan_tf.train import changes, command, images, run_lock, training
 
 IMAGE = {f"{number}.jpg": face_jpeg(number) for number in range(12)}
 FOLDER = ("--dataset", "folder")
@@ -128,6 +130,65 @@ def test_before_a_checkpoint_only_the_place_of_the_start_is_tried(here, monkeypa
     (here / "runs/a/versions.json").write_text("{}")
     with refused("--data three: no such file or folder"):
         find("--run", here / "runs/a")
+
+
+# Images of one's own
+
+
+def prepared(*argv):
+    """The request of `train.py ARGV`, as far as its images go."""
+    request = images.recognize_images(command.parse_training(list(map(str, argv))))
+    return images.find_images(request)
+
+
+def test_data_alone_is_recognized_and_what_was_decided_is_what_a_run_keeps(here, caplog):
+    caplog.set_level("INFO")
+    write_files(here / "own", IMAGE)
+    write_files(here / "faces", {f"{i:06d}.jpg": c for i, c in enumerate(IMAGE.values())})
+    request = prepared("--data", "own", "--batch-size", 4)
+    config = request.config
+    assert (config.dataset, config.crop, config.subset) == ("folder", "center", 0)
+    assert request.config_name == "folder" and "dataset folder: own has 12 images" in caplog.text
+    request = prepared("--data", "faces", "--batch-size", 4, "--subset", 9)
+    config = request.config
+    assert (config.dataset, config.crop, config.subset) == ("celeba", "30,55,150,175", 9)
+    assert request.config_name == "celeba"
+    own = ("--config", "laptop", "--data", "own")
+    assert (prepared(*own).config.dataset, prepared(*own).config_name) == ("folder", "laptop")
+    for chosen in ("folder", "celeba"):  # a flag wins
+        typed = (*own, "--dataset", chosen, "--subset", 8)
+        assert command.parse_training(list(map(str, typed))).config.dataset == chosen
+    assert (
+        command.parse_training(["--epochs", "200", "--subset", "2000"]).config.dataset == "celeba"
+    )
+    assert command.parse_training(["--data", "tfds"]).config.dataset == "celeba"
+    run = begin("runs/a", *FOLDER, "--data", "own", "--batch-size", 4)
+    assert prepared("--run", run.root, "--data", "own").config.dataset == "folder"
+    assert prepared("--data", "nowhere", "--dry-run").images is None
+
+
+def test_a_recipes_subset_means_at_most_and_a_typed_one_is_exact(here, caplog):
+    caplog.set_level("INFO")
+    write_files(here / "own", IMAGE)
+    request = prepared("--config", "laptop", "--data", "own")
+    assert request.config.subset == request.images[0].subset == 0
+    assert "12 images, fewer than subset 2,000: all are used" in caplog.text
+    assert prepared("--config", "laptop", "--data", "own", "--subset", 9).config.subset == 9
+    with refused("--subset 2000: larger than the data"):
+        prepared("--config", "laptop", "--data", "own", "--subset", 2000)
+
+
+def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):
+    pixels = np.arange(200, dtype=np.uint8).reshape(-1, 1, 1, 1)
+
+    def shown(seed):
+        training.draw_reals(Run(tmp_path), pixels, seed)
+        with read_grid(Run(tmp_path).reals) as grid:
+            step = default_scale(8 * (1 + GAP) - GAP) * (1 + GAP)
+            return np.asarray(grid)[::step, ::step].ravel().tolist()
+
+    assert len({*shown(0)}) == 64 and shown(0) == shown(0) != shown(1)
+    assert shown(0)[:8] != list(range(8))
 
 
 # Before TensorFlow

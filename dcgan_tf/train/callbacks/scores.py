@@ -24,7 +24,7 @@ from dcgan_tf.common.scores import (
     mismatch,
     read_records,
 )
-from dcgan_tf.data.pack import Pack, archive_or_pack
+from dcgan_tf.data.pack import Pack, open_images
 from dcgan_tf.evaluate.archive import Choice, cache_of, choose_reference, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
 from dcgan_tf.evaluate.scorer import KID_SUBSETS_IN_TRAINING, Scorer, open_inception
@@ -148,7 +148,7 @@ def training_scorer(config: Config, pack: Pack) -> Scorer:
     Raises:
         UserError: no weights of Inception, or damaged ones.
     """
-    source = archive_or_pack(config, pack.manifest["pixels_sha256"])
+    source = open_images(config, pack.manifest["pixels_sha256"])
     archive, count = training_archive(config, source, pack), config.score_samples
     choice = choose_reference(archive, min(count, len(archive.rows)), count, seed=0)
     inception, layer = open_inception(config.inception or None)

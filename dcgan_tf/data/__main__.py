@@ -1,0 +1,70 @@
+"""Look at images before a training: `python -m dcgan_tf.data DIR`."""
+
+import logging
+from argparse import Namespace
+from pathlib import Path
+
+from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.limits import SIDE
+from dcgan_tf.common.log import speak
+from dcgan_tf.common.suggestions import path_flag, typed
+
+log = logging.getLogger("dcgan_tf.data")  # also where this file is "__main__"
+
+
+def parse_data(argv: list[str] | None = None) -> Namespace:
+    """Read the command line.
+
+    Raises:
+        UserError: an unknown flag or a wrong value.
+    """
+    parser = Parser(
+        prog="python -m dcgan_tf.data",
+        description="Look at a folder or zip of images: how many, how large, what a training would "
+        "skip or crop and why, and a random sample as a grid. It trains nothing.",
+        epilog="example: python -m dcgan_tf.data photos --fit pad",
+        argument_default=None,
+    )
+    add = parser.add_argument
+    add("data", metavar="DIR", help="a folder or a zip of images")
+    add("--out", metavar="FILE", default="data.png", help="the grid")
+    add("--image-size", metavar="N", help="height and width of the training images, pixels [64]")
+    fits = ("crop", "pad", "stretch")
+    add("--fit", choices=fits, default="crop", help="how images become square")
+    args = parser.parse_args(argv)
+    args.data, args.out = at_home("DIR", args.data), Path(at_home("--out", args.out))
+    args.image_size = number("--image-size", args.image_size, 64, int, 4, SIDE)
+    return args
+
+
+def main(argv=None):
+    """Survey the images, and write the grid."""
+    args = parse_data(argv)
+    speak()
+    # --help need not wait for what these import.
+    from dcgan_tf.common.files import make_directory
+    from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+    from dcgan_tf.data.survey import survey
+
+    try:
+        found = survey(args.data, args.image_size, args.fit)
+    except UserError as error:  # the place is given without a flag here
+        raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None
+    for level, line in found.lines():
+        log.log(level, line)
+    if len(found.sample):
+        make_directory(args.out.absolute().parent, "--out")
+        canvas = grid(found.sample)
+        save_png(args.out, enlarge(canvas, default_scale(canvas.shape[1])))
+        log.info(f"wrote {args.out}: {len(found.sample)} images chosen at random, {args.fit}")
+    log.info(f"next: {typed('train')} {path_flag('--data', args.data)}")
+
+
+def run():
+    """The command `python -m dcgan_tf.data`."""
+    leave(run_command(main))
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,199 @@
+"""Images of one's own: recognized, made square as asked, and surveyed before a training."""
+
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers import REPO, face_jpeg, kaggle_faces, one_line, refused, write_files, write_zip
+from PIL import Image, ImageOps
+from raw_files import cifar_batches, idx_files
+
+from dcgan_tf.common.config import Config, ImageConfig
+from dcgan_tf.common.images import encode
+from dcgan_tf.data.__main__ import main
+from dcgan_tf.data.pack import open_pack
+from dcgan_tf.data.pipeline import images_dataset
+from dcgan_tf.data.sources import open_source, recognize
+from dcgan_tf.data.survey import survey
+from dcgan_tf.data.synthetic import draw_face
+
+
+def photo(seed, size, **options):
+    return encode(draw_face(seed).resize(size), "JPEG", quality=95, **options)
+
+
+def on_side():
+    """EXIF of a camera that was turned."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+# Which data set
+
+
+@pytest.mark.parametrize(
+    ("files", "dataset", "crop"),
+    [
+        (kaggle_faces(3), "celeba", "30,55,150,175"),
+        (kaggle_faces(3) | {"000009.jpg": b"damaged", "list.csv": b""}, "celeba", "30,55,150,175"),
+        ({f"{i:06d}.jpg": photo(i, (64, 64)) for i in range(3)}, "folder", "center"),
+        ({f"me{i}.jpg": face_jpeg(i) for i in range(3)}, "folder", "center"),
+        (idx_files("MNIST/raw/"), "mnist", "center"),
+        (cifar_batches(), "cifar10", "center"),
+    ],
+)
+@pytest.mark.parametrize("write", [write_files, write_zip])
+def test_auto_is_decided_by_names_sizes_and_forms_in_one_line(
+    write, files, dataset, crop, tmp_path, caplog
+):
+    caplog.set_level("INFO")
+    data = write(tmp_path / "x", files)
+    config = recognize(Config(dataset="auto", data=str(data)))
+    assert (config.dataset, config.crop) == (dataset, crop)
+    (line,) = caplog.messages
+    assert line.startswith(f"dataset {dataset}: {data} has ")
+    assert recognize(config) is config and open_source(config).names
+    named = Config(dataset="auto", data=str(data), crop="0,0,9,9", seed=3)
+    assert recognize(named).crop == "0,0,9,9" and recognize(named).seed == 3
+
+
+def test_auto_without_a_place_or_images_is_refused(tmp_path):
+    with refused("--data: dataset auto needs a folder or zip"):
+        recognize(Config(dataset="auto"))
+    with refused("no such file or folder"):
+        recognize(Config(dataset="auto", data="nowhere"))
+    with refused("no images there"):
+        open_source(recognize(Config(dataset="auto", data=str(tmp_path))))
+
+
+# Made square
+
+
+def packed(files, here, **fields):
+    config = ImageConfig(dataset="folder", data=str(write_files(here / "own", files)), **fields)
+    return open_pack(config, open_source(config))
+
+
+WIDE, TALL = photo(0, (200, 100)), photo(1, (90, 180))
+
+
+def by_pillow(encoded, fit):
+    image = Image.open(io.BytesIO(encoded))
+    if fit == "pad":
+        return ImageOps.pad(image, (64, 64), color="#204060")
+    return ImageOps.fit(image, (64, 64)) if fit == "crop" else image.resize((64, 64))
+
+
+def test_images_are_cropped_padded_or_stretched_as_by_pillow_in_a_pack_each(here, caplog):
+    caplog.set_level("INFO")
+    paths = set()
+    for fit, background in (("crop", "white"), ("pad", "#204060"), ("stretch", "white")):
+        caplog.clear()
+        files = {} if paths else {"a.jpg": WIDE, "b.jpg": TALL}
+        pack = packed(files, here, fit=fit, background=background)
+        for encoded, pixels in zip((WIDE, TALL), pack.pixels, strict=True):
+            expected = np.asarray(by_pillow(encoded, fit), float)
+            assert np.abs(expected - pixels).mean() < 0.7, fit
+        told = "2 of 2 images were cropped, on average by 50% of their area; --fit pad keeps all"
+        assert (told in caplog.text) == (fit == "crop")
+        paths.add(pack.path)
+    assert len(paths) == 3
+    pack = packed({}, here, background="black")  # of no effect on a crop: the same pack
+    assert pack.path in paths and "2 of 2 images were cropped" in caplog.text  # told again
+    assert packed({}, here, fit="pad", channels=1, background="black").pixels[0, 0, 0] == 0
+    assert packed({}, here, fit="pad", image_size=8, crop="0,0,80,40").pixels[0, 0, 0, 0] == 255
+
+
+def test_extreme_shapes_are_padded_without_much_memory(here):
+    long = encode(Image.new("RGB", (30_000, 3), "red"), "PNG")
+    pixels = packed({"a.png": long}, here, fit="pad").pixels[0]
+    assert (pixels == [255, 0, 0]).all(-1).any(1).sum() == 1 and (pixels == 255).all(-1).any()
+
+
+def test_a_color_that_is_none_is_refused_and_a_program_may_give_one(here):
+    with refused("--background: got 'blau', expected a color such as white"):
+        Config(background="blau")
+    write_files(here / "own", {f"{i}.jpg": WIDE for i in range(3)})
+    data = images_dataset("own", 16, 2, fit="pad", background="black", dataset="auto")
+    assert (next(iter(data))["image"].numpy()[:, 0] < 9).all()
+
+
+# Surveyed
+
+
+@pytest.fixture
+def photos(here):
+    files = {f"{i}.jpg": WIDE for i in range(4)} | {"tall.jpg": TALL}
+    files["turned.jpg"] = photo(5, (200, 100), exif=on_side())
+    files["alpha.png"] = encode(Image.new("RGBA", (40, 40), (200, 0, 0, 128)), "PNG")
+    files |= {"broken.jpg": WIDE[:2000], "no.jpg": b"<html>"}
+    others = {".ipynb_checkpoints/1.jpg": WIDE, "more.zip": b"", "b.psd": b"x", "notes.txt": b""}
+    write_files(here / "photos", files | others)
+    return here
+
+
+def test_a_survey_counts_sizes_and_what_is_skipped_cropped_or_left_out(photos, capsys):
+    found = survey("photos")
+    assert found.count == 9 and found.kinds == {"JPEG": 6, "PNG": 1}
+    assert sorted(found.sizes) == [(40, 40), (90, 180), (100, 200), *[(200, 100)] * 4]
+    assert set(found.skipped) == {"broken.jpg", "no.jpg"} and found.cut == (6, 0.5)
+    assert found.sample.shape == (7, 64, 64, 3)
+    assert main(["photos", "--out", "x/grid.png", "--fit", "stretch"]) is None
+    said = capsys.readouterr()
+    for words in (
+        "dataset folder: photos has 9 images",
+        "photos: 9 images (6 JPEG, 1 PNG)",
+        "sizes: 40x40 to 200x100, median 200x100; 4 wide, 2 tall, 1 square",
+        "smaller than 64x64, so enlarged: 1 image",
+        "skipped 2 of 9 images: ",
+        "no.jpg: not an image",
+        "left out 1: b.psd: images of this kind are not read",
+        "left out: archives, arrays or videos (1 .zip)",
+        "left out: 1 hidden or system file (.ipynb_checkpoints)",
+        "9 images: 1,000 or more are sensible",
+        "wrote x/grid.png: 7 images chosen at random",
+        "--data photos",
+    ):
+        assert words in said.out + said.err
+    assert "cropped" not in said.out + said.err  # stretched
+    with Image.open("x/grid.png") as grid:
+        assert grid.size[0] >= 512
+
+
+def test_a_survey_of_many_looks_at_a_seeded_choice_and_of_celeba_at_its_crop(photos, monkeypatch):
+    monkeypatch.setattr("dcgan_tf.data.survey.LOOKED_AT", 4)
+    write_zip(photos / "faces.zip", kaggle_faces(9))
+    found = survey("faces.zip", image_size=32)
+    assert (found.count, found.looked_at, len(found.sample)) == (9, 4, 4)
+    assert "of which 4 chosen at random were looked at" in found.lines()[0][1]
+    np.testing.assert_array_equal(survey("faces.zip", 32).sample, found.sample)
+    assert (survey("faces.zip", 32, seed=1).sample != found.sample).any()
+    whole = draw_face(0).crop((30, 55, 150, 175)).resize((32, 32))
+    monkeypatch.setattr("dcgan_tf.data.survey.LOOKED_AT", 9)
+    closest = min(
+        np.abs(np.asarray(whole, int) - image).mean() for image in survey("faces.zip", 32).sample
+    )
+    assert closest < 4
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["nowhere"], "nowhere: no such file or folder"),
+        (["photos", "--image-size", "2"], "--image-size: got '2', expected a whole number"),
+        ([], "DIR"),
+    ],
+)
+def test_a_survey_refuses_in_one_line(argv, words, photos, capsys):
+    outcome = one_line(main, argv)
+    assert words in (outcome or "")
+
+
+def test_a_survey_needs_no_tensorflow(photos):
+    code = "import sys; from dcgan_tf.data.__main__ import main; main(['photos'])\n"
+    code += "assert not {'tensorflow', 'keras'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": str(REPO)}, check=False)
+    assert done.returncode == 0
