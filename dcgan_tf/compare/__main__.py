@@ -1,20 +1,18 @@
-"""Run the command `python -m dcgan_tf.compare`."""
+"""Run the command `compare`."""
 
-from collections.abc import Sequence
-
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 from dcgan_tf.common.log import speak
 from dcgan_tf.compare.command import parse_compare
 
 
-def main(argv: Sequence[str] | None = None):
-    """Compare as the command line asks."""
-    runs, out = parse_compare(argv)
+def main(argv=None):
+    """Compare runs as the command line asks."""
     speak()
-    from dcgan_tf.compare.comparing import compare
+    runs, out = parse_compare(argv)
+    from dcgan_tf.compare.comparing import compare  # a second that --help need not wait for
 
     compare(runs, out)
 
 
 if __name__ == "__main__":
-    leave(run_command(main))
+    run(main)

@@ -23,7 +23,8 @@ from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
 from dcgan_tf.train.build import build_callbacks, redraw
 from dcgan_tf.train.callbacks.base import attempt
-from dcgan_tf.train.command import Request
+from dcgan_tf.train.callbacks.tracker import Tracker
+from dcgan_tf.train.command import TRACKERS, Request
 from dcgan_tf.train.session import Session, open_session
 from dcgan_tf.train.signals import StopRequest
 
@@ -60,7 +61,7 @@ def run_training(request: Request) -> tuple[Run, int]:
                 _complete(run, request, found[1])
             return run, 0
         session = open_session(request, run, stop, worker, found)
-        callbacks = build_callbacks(session, request.callbacks)
+        callbacks = build_callbacks(session, [*request.callbacks, *_trackers(request, session)])
         if session.chief:
             run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
             _draw_reals(session)
@@ -86,6 +87,12 @@ def run_training(request: Request) -> tuple[Run, int]:
             log.info(f"done: {counted(journal.epoch, 'epoch')} in {run.root}")
             log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
         return run, code
+
+
+def _trackers(request, session):
+    if not session.chief or request.tracker not in TRACKERS:
+        return []
+    return [Tracker(request.tracker, session.run, session.config)]
 
 
 def _draw_reals(session: Session):

@@ -92,10 +92,9 @@ def test_as_a_program(model_file, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--n", "0"], ["--n: got '0'", "1 or more"]),
-        (["--n", "65"], ["64 at most"]),
+        (["--n", "0"], ["--n: got '0'", "between 1 and 64"]),
         (["--pretrained", "cats"], ["--pretrained: unknown networks 'cats'"]),
-        (["--run", "nowhere"], ["--run nowhere: no such folder"]),
+        (["--run", "nowhere"], ["--run nowhere: no such run"]),
         (["--seeds", "3"], ["unknown flag --seeds"]),
     ],
 )

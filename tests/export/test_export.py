@@ -227,7 +227,7 @@ def test_a_missing_package_is_named_before_any_work(name, run, monkeypatch):
         (["--to", ""], ["--to: got an empty list"]),
         (["--license", "mit"], ["--to hub"]),
         (["--to", "hub", "--license", "MIT licence\n"], ["expected an identifier"]),
-        (["--model", "nowhere.keras"], ["--model nowhere.keras", "no such file"]),
+        (["--model", "nowhere.keras"], ["nowhere.keras: no such file"]),
         (["--out", "full"], ["--out full", "has files already"]),
         (["--out", "."], ["--out .", "expected the name of a new folder"]),
         (["--out", "file"], ["--out file", "this is a file"]),
@@ -256,7 +256,7 @@ def test_help_needs_no_tensorflow_and_errors_are_one_line(tmp_path):
     assert done.returncode == 0 and "--to LIST" in done.stdout
     assert "dcgan_tf.export.command" in imported and not {"tensorflow", "numpy"} & imported
     done, imported = call("--model", str(tmp_path / "none.keras"))
-    assert_refused(done, "--model", "no such file")
+    assert_refused(done, "none.keras: no such file")
     assert "tensorflow" not in imported
 
 

@@ -276,7 +276,7 @@ def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
         (["--fill", "a"], "--fill"),
         (["--interpolate", "4"], "two or more"),
         (["--sedes", "1"], "did you mean --seeds"),
-        (["--run", "nowhere"], "--run nowhere: no such folder"),
+        (["--run", "nowhere"], "--run nowhere: no such run"),
         (["--model", "nowhere.keras"], "no such file"),
         ([], "no run with a generator.keras"),
     ],

@@ -313,13 +313,14 @@ def test_commands_are_typed_as_a_shell_takes_them(here, named, recipe):
     assert found == f"python train.py {started} --init-from {quoted}"
 
 
-def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):
+def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path, here):
     for flags, words in (
-        (["--run", str(tmp_path)], ["--run", "no run"]),
-        (["--run", str(run.config)], ["--run", "no such folder"]),
+        ([str(tmp_path)], [str(tmp_path), "no run"]),
+        (["--run", str(run.config)], ["--run", "no such run"]),
         (["--run", str(run.root), "--out", str(tmp_path)], [str(tmp_path), "a folder"]),
         (["--run", str(run.root), "--out", str(tmp_path / "x/y.html")], ["no folder"]),
         (["--runs", "x"], ["did you mean --run"]),
+        (["runs/a"], ["runs/a: no such run; there is no run in runs"]),
         ([f"--run={tmp_path}/{n}" for n in range(9)], ["9 runs", "8 at most"]),
     ):
         with refused(*words):
@@ -328,11 +329,6 @@ def test_what_is_no_run_and_what_is_no_report_is_refused(run, tmp_path):
     with refused("no report", "--out"):
         main(["--run", str(run.root)])
     assert run.report.read_text() == "<p>mine</p>"
-
-
-def test_a_run_without_its_flag_is_told_of_it():
-    with refused("got 'runs/a' without a flag before it; did you mean --run runs/a?"):
-        main(["runs/a"])
 
 
 def test_a_report_is_replaced_by_the_next_one(run):

@@ -126,6 +126,6 @@ def test_nothing_there_is_no_error(here, caplog):
 @pytest.mark.parametrize("place", ["", "a\0b", "~nobody-here/packs"])
 def test_a_place_that_is_no_path_clears_nothing(place, kept, monkeypatch):
     monkeypatch.chdir(kept)  # where "" would be all packs
-    with pytest.raises(UserError, match="place"):
+    with pytest.raises(UserError, match="PLACE: got"):
         main([place, "--clear"])
     assert (kept / "celeba-64-1/pixels.npy").exists()
