@@ -105,10 +105,9 @@ class Parser(argparse.ArgumentParser):
     Args:
         command: the stage, such as "generate".
         examples: what may follow the command, each with a comment; they begin the help.
-        words: words that stand without a flag, such as the names of recipes.
     """
 
-    def __init__(self, command, description, examples: dict[str, str], words=(), **more):
+    def __init__(self, command, description, examples: dict[str, str], **more):
         super().__init__(
             prog=typed(command),
             description=description,
@@ -117,7 +116,7 @@ class Parser(argparse.ArgumentParser):
             formatter_class=_Help,
             **more,
         )
-        self._examples, self._words = examples, words
+        self._examples = examples
         self.add_argument(
             "--version",
             action="version",
@@ -146,8 +145,6 @@ class Parser(argparse.ArgumentParser):
         name = extra[0].split("=")[0]
         if not name.startswith("-"):
             raise UserError(f"got {limits.shown(extra[0])} as well; see {self.prog} --help")
-        if name.lstrip("-").lower() in self._words:
-            raise UserError(f"unknown flag {name}; did you mean {name.lstrip('-').lower()}?")
         raise UserError(unknown("flag", name, known))
 
 

@@ -17,12 +17,7 @@ MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
 
 
 def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path]:
-    """Read the runs, each once, and the plot's file, without importing NumPy.
-
-    Raises:
-        UserError: an unknown flag, a folder that is no run, fewer than two, no name of a PNG, or
-            a file in the way that is no such plot.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "compare",
         "Print what differs between runs: settings, losses, speed, and scores of the same "

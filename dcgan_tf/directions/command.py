@@ -42,11 +42,7 @@ def owner(model: Path) -> Run | None:
 
 
 def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag, an unreadable value, no such generator.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")

@@ -47,11 +47,7 @@ AGAINST = ("subset", "rest", "data")
 
 
 def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag, an unreadable value, flags that exclude each other, no such run.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
     if args.inception is not None:
         check_file(Path(args.inception), "--inception", ".tgz or .npz")

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained
 from dcgan_tf.common.cli import Parser, number, path
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
@@ -29,18 +28,8 @@ class ExploreRequest:
 
 
 def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
-    """Read the command line.
-
-    Raises:
-        UserError: an unknown flag, no model, or flags that do not go together.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    if args.static is not None and (args.port is not None or args.no_browser):
-        raise UserError(
-            "--static: writes a file and serves nothing; leave out --port, --no-browser"
-        )
-    if args.runtime is not None and args.static is None:
-        raise UserError("--runtime: only the page of --static holds it; add --static FILE.html")
     if args.directions is not None:
         check_file(args.directions, "--directions", "a file of directions")
     if args.static is not None:

@@ -27,11 +27,7 @@ class ExportRequest:
 
 
 def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag or format, no such generator, files in the way.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
     to = _formats(args.to)
     if args.out is not None:

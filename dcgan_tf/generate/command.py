@@ -29,20 +29,14 @@ class GenerationRequest:
 
 
 def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
-    """Read generate.py's command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag, an unreadable value, no model, or files in the way.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
     limit = args.limit
     if args.n is not None:
         _check_count("--n", args.n, limit)
     seeds = range(args.n or 64)
     if args.seeds is not None:
-        seeds = parse_seeds("--seeds", args.seeds, limit)
-    _check_distinct("--seeds", seeds)
-    _check_distinct("--fill", args.fill)
+        seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
     _check_count("--fill", len(args.fill), limit)
     way = _way(args.interpolate, args.frames, limit)
     if args.out is not None:
@@ -97,7 +91,7 @@ def _check_count(flag, count, limit):
 
 
 def _constants(text):
-    return tuple(map(number(float), text.split(",")))
+    return tuple(dict.fromkeys(map(number(float), text.split(","))))
 
 
 def _way(text, frames, limit):
@@ -106,14 +100,6 @@ def _way(text, frames, limit):
         raise UserError("got one seed, expected two or more, such as 3,17,42", flag="--interpolate")
     _check_count("--interpolate", (len(seeds) - 1) * (frames - 1), limit)
     return seeds
-
-
-def _check_distinct(flag, values):
-    """Each value names a file."""
-    if not isinstance(values, range) and len(set(values)) < len(values):
-        seen = set()
-        again = next(value for value in values if value in seen or seen.add(value))
-        raise UserError(f"names {again} twice; its image is the same: name each once", flag=flag)
 
 
 def check_out(out: Path, force: bool):

@@ -35,11 +35,7 @@ class ProbeRequest:
 
 
 def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag, an unreadable value, no such discriminator.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
     check_scikit_learn("the probe")
     model = find_generator(args, "discriminator")

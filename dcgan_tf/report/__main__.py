@@ -8,10 +8,10 @@ from dcgan_tf.report.command import parse_report
 def main(argv=None):
     """Write the page as the command line asks."""
     speak()
-    request = parse_report(argv)
+    runs, out = parse_report(argv)
     from dcgan_tf.report.page import write_report  # a second that --help need not wait for
 
-    write_report(request.runs, request.out)
+    write_report(runs, out)
 
 
 if __name__ == "__main__":

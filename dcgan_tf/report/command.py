@@ -1,6 +1,5 @@
 """Write one run, or several side by side, as a page: `dcgan report RUN`."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import runs
@@ -11,20 +10,8 @@ from dcgan_tf.common.runs import Run
 MOST_RUNS = 8  # on one page: there is room for so many lines in a plot
 
 
-@dataclass(frozen=True)
-class ReportRequest:
-    """What one call asks for."""
-
-    runs: tuple[Run, ...]  # that are shown, at least one
-    out: Path  # the page
-
-
-def parse_report(argv: list[str] | None = None) -> ReportRequest:
-    """Read the command line.
-
-    Raises:
-        UserError: an unknown flag, or a folder that is no run.
-    """
+def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "report",
         "Write one HTML file that shows a run, or several side by side: curves, samples through "
@@ -51,7 +38,7 @@ def parse_report(argv: list[str] | None = None) -> ReportRequest:
         check_run(run)
     first = shown[0]
     place = first.report if len(shown) == 1 else first.root.resolve().parent / first.report.name
-    return ReportRequest(shown, args.out or place)
+    return shown, args.out or place
 
 
 def check_run(run: Run):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import Parser, at_home
+from dcgan_tf.common.cli import Parser, at_home, number, path
 from dcgan_tf.common.config import FIELDS, MIDWAY, Config, check_value, expected, flag, groups
 from dcgan_tf.common.config_file import ALIASES, find_config, names, read_config, read_table
 from dcgan_tf.common.datasets import DATASETS, FETCHED
@@ -65,17 +65,20 @@ def parse_training(argv: list[str] | None = None) -> Request:
     words = given.pop("words")
     for word in words:
         _sort_word(word, given)
+    if word := given.pop("resume", None):
+        run = runs.newest("log") if word == "latest" else runs.find(word, "--resume")
+        _put("run", run.root, given)
     if given.get("data") in words:
         _recognize(Path(given["data"]).name, given)
-    if "resume" in given:
-        _put(given, "run", str(_to_resume(given.pop("resume")).root))
-    if "tracker" in given:
-        _check_tracker(given)
-    named, dry_run = given.pop("config", None), given.pop("dry_run", False)
-    check, tracker = given.pop("check", False), given.pop("tracker", "")
-    run_dir = _run_dir(given.pop("run")) if "run" in given else None
+    tracker = given.pop("tracker", "")
+    if tracker:
+        given["tensorboard"] = tracker == "tensorboard"
+    if tracker in TRACKERS and find_spec(tracker) is None:
+        raise UserError(f"needs the package: pip install {tracker}", flag=f"--tracker {tracker}")
     if "lr" in given:
-        given = dict.fromkeys(MIDWAY, _check_lr(given.pop("lr"))) | given
+        given = dict.fromkeys(MIDWAY, given.pop("lr")) | given
+    named, run_dir = given.pop("config", None), given.pop("run", None)
+    dry_run, check = given.pop("dry_run", False), given.pop("check", False)
     base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
@@ -105,11 +108,11 @@ def _sort_word(word, given):
     place = Path(at_home(word))
     run = runs.named(place)
     if word in (*names(), *ALIASES) or (place.suffix == ".toml" and place.is_file()):
-        _put(given, "config", word)
+        _put("config", word, given)
     elif run and run.config.is_file():
-        _put(given, "run", str(run.root))
+        _put("run", run.root, given)
     elif place.exists() or word in FETCHED:
-        _put(given, "data", word)
+        _put("data", word, given)
     else:
         known = [*names(), *ALIASES, *runs.names()]
         near = meant(word, known)
@@ -117,10 +120,9 @@ def _sort_word(word, given):
         raise UserError(f"{limits.shown(word)} is no recipe, run, folder or zip; {hint}")
 
 
-def _put(given, name, value):
+def _put(name, value, given):
     if name in given:
-        what = {"config": "recipes", "run": "runs", "data": "places of images"}[name]
-        raise UserError(f"got two {what}, {given[name]} and {value}; name one")
+        raise UserError(f"got {given[name]} and {value}; name one", flag=f"--{name}")
     given[name] = value
 
 
@@ -141,25 +143,6 @@ def _recognize(name, given):
             given.setdefault("subset", "0")
 
 
-def _to_resume(word) -> Run:
-    return runs.newest("log") if word == "latest" else runs.find(word, "--resume")
-
-
-def _check_lr(text):
-    try:
-        _parse(MIDWAY[0], text)
-    except UserError as error:
-        raise UserError(error.message, flag="--lr") from None
-    return text
-
-
-def _check_tracker(given):
-    tracker = given["tracker"]
-    if tracker in TRACKERS and find_spec(tracker) is None:
-        raise UserError(f"needs the package: pip install {tracker}", flag=f"--tracker {tracker}")
-    given["tensorboard"] = tracker == "tensorboard"
-
-
 def _parser() -> Parser:
     parser = Parser(
         "train",
@@ -169,7 +152,6 @@ def _parser() -> Parser:
             "photos": "your own images: a folder or a zip",
             "runs/0001-laptop --epochs 200": "resume a run, here with more epochs",
         },
-        words=(*names(), *ALIASES),
         usage=f"{typed('train')} [RECIPE] [DIR | ZIP] [RUN] [--SETTING VALUE ...]",
         argument_default=argparse.SUPPRESS,
     )
@@ -177,9 +159,15 @@ def _parser() -> Parser:
     add("words", nargs="*", default=[], metavar="WORD", help="a recipe, a config file, a folder "
         "or zip of images, or a run to resume")  # fmt: skip
     add("--config", metavar="NAME", help=f"a recipe: {', '.join(names())}; or a config file")
-    add("--run", metavar="DIR", help="the run's directory; an existing run is resumed")
+    add("--run", type=path, metavar="DIR", help="the run's directory; an existing run is resumed")
     add("--resume", metavar="RUN", nargs="?", const="latest", help="resume a run [latest]")
-    add("--lr", metavar="X", help="learning rate of both networks")
+    bounds = FIELDS[MIDWAY[0]].metadata
+    add(
+        "--lr",
+        type=number(float, bounds["low"], bounds["high"]),
+        metavar="X",
+        help="learning rate of both networks",
+    )
     add("--tracker", choices=("tensorboard", *TRACKERS, "none"), help="where losses and scores are "
         "recorded besides the run's own files [tensorboard]")  # fmt: skip
     instead = parser.add_mutually_exclusive_group()
@@ -202,12 +190,6 @@ def _parser() -> Parser:
     return parser
 
 
-def _run_dir(text) -> Path:
-    if not text or "\0" in text:
-        raise UserError(f"--run: got {limits.shown(text)}, expected a directory, existing or new")
-    return Path(_at_home("--run", text))
-
-
 def _at_home(flag, text) -> str:
     """A path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
@@ -226,11 +208,11 @@ def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
         return read_table(saved), run_dir.resolve().name
     dataset = given.get("dataset", "celeba")
     plain = not named and dataset != "celeba"
-    path = find_config(named or RECIPE)
-    base = {} if plain else read_table(path)
+    file = find_config(named or RECIPE)
+    base = {} if plain else read_table(file)
     init_from = _at_home("--init-from", given.get("init_from", base.get("init_from", "")))
     base = with_shape(base, init_from, own=bool(named) and named not in names())
-    return base, dataset if plain else path.stem
+    return base, dataset if plain else file.stem
 
 
 def _default_text(default) -> str:

@@ -178,10 +178,9 @@ def test_no_abbreviations(short):
         (["--video"], "progress.gif"),
         (["--fid"], "--score-every 5"),
         (["--optimizer", "sgd"], "both networks use Adam"),
-        (["--mnist"], "did you mean mnist?"),
         (["latop"], "'latop' is no recipe, run, folder or zip; did you mean laptop?"),
         (["runs/a b"], "'runs/a b' is no recipe, run, folder or zip; the recipes are celeba,"),
-        (["demo", "mnist"], "got two recipes, demo and mnist; name one"),
+        (["demo", "mnist"], "--config: got demo and mnist; name one"),
         (["--config", "clebea"], "did you mean celeba?"),
         (["--config", "no/such.toml"], "celeba"),
     ],
@@ -207,7 +206,9 @@ def test_a_word_is_understood_as_a_recipe_a_run_or_images(here):
     assert resolved("photos", "--subset", 50).subset == 50
     assert resolved("img_align_celeba.zip") == replace(laptop, data="img_align_celeba.zip")
     assert resolved("cifar10/") == resolved("--config", "cifar10", "--data", "cifar10/")
-    assert "got two places of images" in refusal("photos", "img_align_celeba.zip")
+    assert "--data: got photos and cifar10/; name one" in refusal("photos", "cifar10/")
+    resumed = parse_training(["12", "photos"])  # where its images are now
+    assert resumed.config == replace(saved, data="photos")
 
 
 def test_resume_takes_the_run_that_was_trained_last(here):

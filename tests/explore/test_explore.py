@@ -408,8 +408,6 @@ def test_a_taken_port_is_refused(server, sampler):
     ("argv", "words"),
     [
         (["--port", "70000", "--pretrained", "faces"], "--port: got '70000'"),
-        (["--static", "x.html", "--port", "0", "--pretrained", "faces"], "serves nothing"),
-        (["--runtime", "x", "--pretrained", "faces"], "add --static"),
         (["--static", ".", "--pretrained", "faces"], "a folder"),
         (["--static", "mine.html", "--pretrained", "faces"], "a file that is no explorer"),
         (["--pretrained", "fases"], "did you mean faces"),
