@@ -194,9 +194,8 @@ def _row(run):
         settings = read_table(run.config)
     except UserError:
         return (run.root.name, *["-"] * 5, "damaged: config.toml")
-    epochs = read_lines(run.metrics)
-    last = epochs[-1] if epochs else {}
-    seen = last.get("images_seen")
+    last = (read_lines(run.metrics) or [{}])[-1]
+    last = {name: value for name, value in last.items() if is_count(value)}
     records = read_records(run.evaluation)
     kind = frechet_name(records[-1]) if records else None
     age = time.time() - max(file.stat().st_mtime for file in (run.config, run.log) if file.exists())
@@ -204,10 +203,10 @@ def _row(run):
         run.root.name,
         _recipe_of(run),
         Path(settings.get("data") or settings.get("dataset", "celeba")).name,
-        f"{seen:,}" if is_count(seen) else "-",
+        f"{last['images_seen']:,}" if "images_seen" in last else "-",
         f"{LABELS[kind]} {cell(records[-1], kind)}" if kind else "-",
         _age(age),
-        _state(run, last.get("epoch"), settings.get("epochs", 200)),
+        _state(run, last, settings),
     )
 
 
@@ -229,21 +228,22 @@ def _age(seconds):
     return duration(seconds) if seconds < 86_400 else f"{seconds // 86_400:.0f} d"
 
 
-def _state(run, epoch, epochs):
+def _state(run, last, settings):
     import filelock
 
     from dcgan_tf.common.files import lock_at
 
+    unit, count = ("images", "images_seen") if settings.get("images") else ("epochs", "epoch")
+    done, goal = last.get(count, 0), settings.get(unit, 200)
+    how_far = f"{done:,} of {goal:,} {unit}"
     try:
         if run.lock.is_file():
             lock_at(run.lock).acquire(timeout=0).lock.release()
     except filelock.Timeout:
-        return f"training, epoch {(epoch or 0) + 1} of {epochs}"
+        return f"training, {how_far}"
     except OSError:  # a folder that may only be read: nothing trains there
         pass
-    if epoch is None:
-        return "no epoch done"
-    return "done" if epoch >= epochs else f"stopped after epoch {epoch} of {epochs}"
+    return "done" if done >= goal else f"stopped at {how_far}"
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from tiny_run import make_run
 
 from dcgan_tf import __version__
 from dcgan_tf.__main__ import NAMES, VERBS, main
+from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import ALIASES, load_recipe, names
 from dcgan_tf.common.files import lock_at
 from dcgan_tf.common.runs import Run
@@ -77,8 +78,9 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
         ("qqqq", "the verbs are train, resume, data,"),
         ("train latop", "'latop' is no recipe, run, folder or zip; did you mean laptop?"),
         ("generate 3", "3: no such run; there are runs/0001-demo"),
+        ("generate face", "face: no such run; did you mean faces?"),
         ("report demo", "demo: no such run; there are runs/0001-demo"),
-        ("compare 1 0001_demo", "0001_demo: no such run; did you mean runs/0001-demo?"),
+        ("compare 1 0001_demo", "0001_demo: no such run; did you mean 0001-demo?"),
         ("resume 3", "--resume 3: no such run"),
         ("check --epoch 3", "did you mean --epochs?"),
         ("recipes latop", "did you mean laptop?"),
@@ -133,12 +135,18 @@ def test_runs_are_listed_with_how_far_they_came(here, capsys):
     assert head.split() == columns
     assert re.split("  +", first) == [
         *("0001-1", "demo", "photos.zip", "1,920", "FID-768 0.8000", "3 d"),
-        "stopped after epoch 6 of 20",
+        "stopped at 6 of 20 epochs",
     ]
     assert second.split()[:5] == ["0002-mnist", "mnist", "mnist", "-", "-"]
-    assert second.endswith("no epoch done") and r"0003-\n" in third and "damaged" in third
+    assert (
+        second.endswith("stopped at 0 of 200 epochs") and r"0003-\n" in third and "damaged" in third
+    )
     with lock_at(run.lock):
-        assert "training, epoch 7 of 20" in shown(capsys, "runs", "runs")
+        assert "training, 6 of 20 epochs" in shown(capsys, "runs", "runs")
+    with run.metrics.open("a") as file:
+        file.write('{"epoch": "6", "images_seen": null}\n')
+    assert "stopped at 0 of 20 epochs" in shown(capsys, "runs")
+    write_lines(run.metrics, [{"epoch": 6}])
     config = run.config.read_text().replace("epochs = 20", "epochs = 6")
     run.config.write_text(config)
     assert shown(capsys, "runs").splitlines()[1].endswith("done")

@@ -49,7 +49,7 @@ def find_generator(args: Namespace, part: str = "generator") -> Path:
         return args.model
     if args.pretrained is not None:
         return getattr(pretrained(str(args.pretrained), "--pretrained"), part)
-    run = runs.find(args.run or "latest", "" if args.word else "--run")
+    run = runs.find(args.run or "latest", "" if args.word else "--run", names())
     file = getattr(run, part)
     if not file.is_file():
         raise UserError(f"{run.root}: no {file.name} there; it appears with the first checkpoint")

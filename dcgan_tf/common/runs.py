@@ -177,13 +177,17 @@ def named(word: str | os.PathLike) -> Run | None:
     return None
 
 
-def find(word: str | os.PathLike, flag: str = "") -> Run:
-    """Find a run as `named`; UserError, which `flag` begins, names the runs that there are."""
+def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) -> Run:
+    """Find a run as `named`; UserError, which `flag` begins, names the runs that there are.
+
+    Args:
+        also: other names that may have been meant.
+    """
     if run := named(word):
         return run
     known = names()
-    if near := meant(os.fspath(word), known):
-        there = f"did you mean {RUNS / near}?"
+    if near := meant(os.fspath(word), [*known, *also]):
+        there = f"did you mean {near}?"
     elif known:
         there = f"there are {', '.join(str(RUNS / name) for name in known[-5:])}"
         there += f" and {len(known) - 5} more" if len(known) > 5 else ""

@@ -76,7 +76,8 @@ def parse_training(argv: list[str] | None = None) -> Request:
     if tracker in TRACKERS and find_spec(tracker) is None:
         raise UserError(f"needs the package: pip install {tracker}", flag=f"--tracker {tracker}")
     if "lr" in given:
-        given = dict.fromkeys(MIDWAY, given.pop("lr")) | given
+        given = {**dict.fromkeys(MIDWAY, given["lr"]), **given}
+        del given["lr"]
     named, run_dir = given.pop("config", None), given.pop("run", None)
     dry_run, check = given.pop("dry_run", False), given.pop("check", False)
     base, config_name = _base(named, run_dir, given)

@@ -193,7 +193,7 @@ def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     (here / "runs/notes").mkdir()
     assert runs.find("runs/notes").root == Path("runs/notes")
     assert runs.find("3").root == runs.find("0003-a").root == Path("runs/0003-a")
-    with refused("0003_a: no such run; did you mean runs/0003-a?"):
+    with refused("0003_a: no such run; did you mean 0003-a?"):
         runs.find("0003_a")
     listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
     with refused(f"nope: no such run; there are {listed} and 2 more"):
