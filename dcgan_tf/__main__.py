@@ -217,9 +217,9 @@ def _recipe_of(run):
 
     known = dict(zip(names(), names(), strict=True)) | ALIASES
     command = read_json(run.versions).get("command")
-    words = run.root.name.split("-")
-    words += [str(word).rpartition("=")[2] for word in command or [] if isinstance(command, list)]
-    return next((known[word] for word in words if word in known), "-")
+    words = [*run.root.name.split("-"), *(command if isinstance(command, list) else [])]
+    parts = (str(word).rpartition("=")[2] for word in words)
+    return next((known[part] for part in parts if part in known), "-")
 
 
 def _age(seconds):

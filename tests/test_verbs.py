@@ -127,6 +127,7 @@ def test_runs_are_listed_with_how_far_they_came(here, capsys):
     run = Run(here / "runs/0001-1")
     make_run(run.root, config=load_recipe("minutes", data="set/photos.zip"))
     write_files(here, {"runs/0002-mnist/config.toml": b'dataset = "mnist"', "runs/x/y": b""})
+    write_files(here, {"runs/0002-mnist/versions.json": b'{"command": 7}'})
     write_files(here, {"runs/0003-\n/config.toml": b"epochs = "})
     for name in ("config.toml", "log.txt"):
         os.utime(run.root / name, (time.time() - 3 * 86_400,) * 2)
