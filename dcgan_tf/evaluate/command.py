@@ -10,6 +10,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.resolve import check_crop
 from dcgan_tf.common.runs import Run
+from dcgan_tf.common.suggestions import typed
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,8 @@ def _of_places(args):
     for place in args.places:
         if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
+        if Run(place).config.is_file():
+            raise UserError(f"{place}: a run, expected images; {typed('compare')} compares runs")
     crop = check_crop(args.crop or "center")
     return {
         "places": tuple(args.places),

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import random
+from pathlib import Path
 
 import pytest
 from evaluating import command, record_of
@@ -72,6 +73,9 @@ def test_mistakes_are_named_without_tensorflow(here, args, words):
 def test_a_run_has_its_own_crop_and_needs_a_generator(there):
     with pytest.raises(UserError, match="crop: a run has its own"):
         evaluate.parse_evaluation(["--run", "runs/a", "--crop", "center"])
+    with refused("runs/a: a run, expected images;", "compare"):
+        evaluate.parse_evaluation(["runs/a", "runs/a"])
+    assert evaluate.parse_evaluation(["a"]).run.root == Path("runs/a")
     with pytest.raises(UserError, match="against data: needs --data"):
         evaluate.parse_evaluation(["--run", "runs/a", "--against", "data"])
     config = (there / "runs/a/config.toml").read_text()
