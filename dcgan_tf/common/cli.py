@@ -1,12 +1,15 @@
-"""Argument parser and exit handling shared by the commands."""
+"""The argument parser and the exit codes that the commands share."""
 
 import argparse
+import math
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
+from dcgan_tf import __version__
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import (
     BAD_INPUT,
@@ -17,7 +20,24 @@ from dcgan_tf.common.errors import (
 )
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.streams import open_streams
-from dcgan_tf.common.suggestions import path_flag, unknown
+from dcgan_tf.common.suggestions import typed, unknown
+
+
+def run(main: Callable[..., int | None]):
+    """Run `main` as a program, and end the process with its exit code.
+
+    One of several workers ends without Python's farewell: after an error TensorFlow's server
+    threads wait there for the other workers, without end.
+    """
+    code = run_command(main)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:  # reported already, where it could be; Python would end with code 120
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if os.environ.get("TF_CONFIG"):
+        os._exit(code)
+    sys.exit(code)
 
 
 def run_command(main: Callable[..., int | None], argv=None) -> int:
@@ -71,85 +91,116 @@ def _is_out_of_memory(error):
     return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
 
 
-def leave(code: int):
-    """End the process with this exit code.
-
-    One of several workers ends without Python's farewell: after an error TensorFlow's server
-    threads wait there for the other workers, without end.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except OSError:  # said already, where it could be; Python would end with code 120
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if os.environ.get("TF_CONFIG"):
-        os._exit(code)
-    sys.exit(code)
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Show defaults, except None and False, which say nothing."""
+class _Help(argparse.HelpFormatter):
+    """Show a default after the help text, in brackets."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        shown = isinstance(action.default, int | float) and action.default is not False
+        return f"{action.help} [%(default)s]" if shown else action.help
 
 
 class Parser(argparse.ArgumentParser):
     """argparse with this project's errors: one line, nearest valid name, no abbreviations.
 
     Args:
-        values: values that people take for flags, such as a recipe's name, and what to write.
+        command: the stage, such as "generate".
+        examples: what may follow the command, each with a comment; they begin the help.
     """
 
-    def __init__(self, values=(), **kwargs):
-        super().__init__(allow_abbrev=False, formatter_class=_Help, **kwargs)
-        self._values = dict(values)
+    def __init__(self, command, description, examples: dict[str, str], **more):
+        super().__init__(
+            prog=typed(command),
+            description=description,
+            allow_abbrev=False,
+            exit_on_error=False,
+            formatter_class=_Help,
+            **more,
+        )
+        self._examples = examples
+        self.add_argument(
+            "--version",
+            action="version",
+            version=f"dcgan_tf {__version__}",
+            help="show the version and exit",
+        )
 
-    def error(self, message):
-        raise UserError(f"{limits.shorten(message, 300)}; see --help")
+    def format_help(self):
+        """Begin with the examples."""
+        lines = {f"{self.prog} {line}".strip(): about for line, about in self._examples.items()}
+        return f"examples:\n{columns(lines)}\n\n{super().format_help()}"
 
-    def parse_args(self, args=None, namespace=None):
-        parsed, extra = self.parse_known_intermixed_args(args, namespace)
-        if extra:
-            known = [name for name in self._option_string_actions if name.startswith("--")]
-            name = extra[0].split("=")[0]
-            meant = self._values.get(name.lstrip("-").lower())
-            if not name.startswith("-"):
-                raise UserError(_without_flag(extra[0], args or sys.argv[1:], known, meant))
-            if meant:
-                raise UserError(f"unknown flag {name}; did you mean {meant}?")
-            raise UserError(unknown("flag", name, known))
-        return parsed
+    def print_help(self, file=None):
+        print(self.format_help(), end="", file=file)  # argparse's own hides that a disk is full
 
-
-def _without_flag(word, args, known, meant):
-    flags = [flag for flag in ("--run", "--data", "--model") if flag in known]
-    places = " or ".join(path_flag(flag, limits.shorten(word)) for flag in flags)
-    answer = f"did you mean {meant or places}?"
-    at = args.index(word)
-    if at and os.path.exists(args[at - 1]) and os.path.exists(word):  # the shell expanded it
-        answer = "quote a pattern such as '*.jpg'"
-    return f"got {limits.shown(word)} without a flag before it; {answer}"
+    def parse_args(self, args: Sequence[str] | None = None, namespace=None):  # pyright: ignore
+        """Parse flags and words in any order; UserError names the flag that is wrong."""
+        try:
+            parsed, extra = self.parse_known_intermixed_args(args, namespace)
+        except argparse.ArgumentError as error:
+            message = limits.shorten(error.message, 300)
+            raise UserError(message, flag=error.argument_name or "") from None
+        if not extra:
+            return parsed
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        name = extra[0].split("=")[0]
+        if not name.startswith("-"):
+            raise UserError(f"got {limits.shown(extra[0])} as well; see {self.prog} --help")
+        raise UserError(unknown("flag", name, known))
 
 
-def number(flag, text, default, kind, low=-float("inf"), high=float("inf")):
-    """Read a flag's value as a finite number.
+def columns(lines: dict[str, str], width: int = 0) -> str:
+    """Write commands and what each does in two columns, the first of `width` or more."""
+    width = max(width, *map(len, lines))
+    return "\n".join(f"  {line:<{width}}  {about}" for line, about in lines.items())
 
-    Args:
-        text: what was typed; None for `default`.
-        kind: int or float.
-        low, high: the smallest and the largest value that is taken.
-    """
+
+def number(kind, low=-math.inf, high=math.inf):
+    """Make an argparse type: a finite int or float from `low` to `high`."""
+    words = {int: "a whole number", float: "a number"}[kind]
+    if high < math.inf:
+        words += f" between {low} and {high}"
+    elif low > -math.inf:
+        words += f", {low} or more"
+
+    def read(text):
+        try:
+            value = kind(text)
+            if low <= value <= high and abs(value) < math.inf:
+                return value
+        except ValueError:
+            pass
+        raise argparse.ArgumentTypeError(f"got {limits.shown(text)}, expected {words}")
+
+    return read
+
+
+def path_text(text: str) -> str:
+    """Read a path, or what stands for images such as `tfds`, as an argparse type."""
     try:
-        value = default if text is None else kind(text)
-        if not low <= value <= high or abs(value) == float("inf"):
-            raise ValueError
-    except ValueError:
-        words = {int: "a whole number", float: "a number"}[kind]
-        words += f", {low} or more" if low > -float("inf") else ""
-        words += f", {high} at most" if high < float("inf") else ""
-        raise UserError(f"{flag}: got {limits.shown(text)}, expected {words}") from None
-    return value
+        return at_home(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(error.message) from None
+
+
+def path(text: str) -> Path:
+    """Read a path, as an argparse type."""
+    return Path(path_text(text))
+
+
+def at_home(text: str, flag: str = "") -> str:
+    """Put the folder that ~ or ~name stands for into a path."""
+    if not text:
+        raise UserError("got an empty text, expected a path", flag=flag)
+    if "\0" in text:  # from Python; no operating system passes one on
+        raise UserError(f"got {limits.shown(text)}, expected a path without null bytes", flag=flag)
+    found = os.path.expanduser(text)
+    if found.startswith("~"):
+        raise UserError(
+            f"got {limits.shown(text)}, but there is no such user, or no home folder; "
+            "a folder whose own name begins so is written ./~name",
+            flag=flag,
+        )
+    return found
 
 
 def check_scikit_learn(what: str):
@@ -159,21 +210,6 @@ def check_scikit_learn(what: str):
             f"{what} needs scikit-learn, not installed here; run in the project's folder: "
             'pip install ".[analysis]"'
         )
-
-
-def at_home(flag: str, text: str) -> str:
-    """Read a path from a flag, with the folder that ~ or ~name stands for."""
-    if not text:
-        raise UserError("got an empty text, expected a path", flag=flag)
-    if "\0" in text:  # from Python; no operating system passes one on
-        raise UserError(f"{flag}: got {limits.shown(text)}, expected a path without null bytes")
-    path = os.path.expanduser(text)
-    if path.startswith("~"):
-        raise UserError(
-            f"{flag} {limits.shorten(text)}: there is no such user, or no home folder; "
-            "a folder whose own name begins so is written ./~name"
-        )
-    return path
 
 
 def parse_seeds(flag: str, text: str, most: int = limits.GENERATED) -> list[int]:
@@ -197,8 +233,3 @@ def _span(text):
     match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", text)
     first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
     return range(first, last + 1) if first <= last <= limits.SEED else range(0)
-
-
-def check_choice(flag: str, value: str | None, choices):
-    if value is not None and value not in choices:
-        raise UserError(f"{flag}: got {limits.shown(value)}, expected one of {', '.join(choices)}")

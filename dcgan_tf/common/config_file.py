@@ -16,6 +16,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 # Inside the package where that is installed, else next to it.
 CONFIGS = next(p for p in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if p.is_dir())
 
+ALIASES = {"minutes": "quick", "half-hour": "laptop", "night": "overnight"}  # recipes by their time
+
 
 def to_toml(config: Config) -> str:
     """Write the whole config as TOML, one commented line a field, under the headings of --help."""
@@ -41,11 +43,13 @@ def names() -> list[str]:
 
 
 def find_config(named: str | Path) -> Path:
-    """Find the file of a config given by name (`demo`) or by path (`my/own.toml`)."""
-    for path in (CONFIGS / f"{named}.toml", Path(named)):
+    """The file of a config given by name (`demo`) or by path (`my/own.toml`)."""
+    for path in (CONFIGS / f"{ALIASES.get(str(named), named)}.toml", Path(named)):
         if path.exists():
             return path
-    raise UserError(f"{unknown('config', str(named), names())}; there are {', '.join(names())}")
+    raise UserError(
+        f"{unknown('config', str(named), [*names(), *ALIASES])}; there are {', '.join(names())}"
+    )
 
 
 def load_recipe(name: str | Path, **changes) -> Config:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import at_home
+from dcgan_tf.common.cli import path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import RUNS, Run
 from dcgan_tf.common.suggestions import meant
@@ -14,32 +14,52 @@ PREFIX = "pretrained:"  # before a name where a path could stand too
 
 
 def add_generator_flags(parser: ArgumentParser):
-    """Add --run, --model and --pretrained, of which a command line has one at most."""
+    """Add RUN and --run, --model and --pretrained, of which a command line has one at most."""
+    parser.add_argument(
+        "word",
+        type=path,
+        nargs="?",
+        metavar="RUN",
+        help="a run (directory, name or number in runs/, latest), a .keras file, or the name of "
+        f"bundled networks: {', '.join(names())} [latest]",
+    )
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--run", metavar="DIR", help="the run whose generator is used [the newest]")
-    where.add_argument("--model", metavar="FILE", help="a generator's .keras file instead")
-    where.add_argument("--pretrained", metavar="NAME", help="a bundled generator: faces")
+    where.add_argument("--run", type=path, metavar="RUN", help="a run")
+    where.add_argument("--model", type=path, metavar="FILE", help="a .keras file")
+    where.add_argument("--pretrained", metavar="NAME", help="bundled networks")
 
 
-def find_generator(args: Namespace) -> Path:
-    """Find the file of the generator that the flags name; without them that of the newest run.
+def find_generator(args: Namespace, part: str = "generator") -> Path:
+    """Find the file of the networks that the command line names; else that of the newest run.
+
+    A word without a flag moves to the flag that it stands for.
+
+    Args:
+        part: "generator", or "discriminator".
 
     Raises:
-        UserError: no such run, no generator in it yet, or no networks of that name. A file that
-            --model names is not looked at.
+        UserError: no such run, no such networks in it yet, or no bundled ones of that name. A file
+            that is named is not looked at.
     """
+    if args.word is not None:
+        if args.run or args.model or args.pretrained:
+            raise UserError(f"got {args.word} as well as a flag for it; name one of them")
+        setattr(args, _flag_for(args.word), args.word)
     if args.model is not None:
-        return Path(at_home("--model", args.model))
+        return args.model
     if args.pretrained is not None:
-        return pretrained(args.pretrained, "--pretrained").generator
-    if args.run is None:
-        return runs.newest().generator
-    path = runs.existing(Run(at_home("--run", args.run))).generator
-    if not path.is_file():
-        raise UserError(
-            f"--run {args.run}: no generator.keras there; it appears with the first checkpoint"
-        )
-    return path
+        return getattr(pretrained(str(args.pretrained), "--pretrained"), part)
+    run = runs.find(args.run or "latest", "" if args.word else "--run", names())
+    file = getattr(run, part)
+    if not file.is_file():
+        raise UserError(f"{run.root}: no {file.name} there; it appears with the first checkpoint")
+    return file
+
+
+def _flag_for(word):
+    if word.is_file() or word.suffix == ".keras":
+        return "model"
+    return "pretrained" if str(word) in names() and not word.is_dir() else "run"
 
 
 def names() -> list[str]:

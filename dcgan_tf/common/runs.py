@@ -13,7 +13,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
-from dcgan_tf.common.suggestions import typed
+from dcgan_tf.common.suggestions import meant, typed
 
 if TYPE_CHECKING:
     from dcgan_tf.common.config import Config
@@ -185,25 +185,53 @@ def run_of(model: Path) -> Run:
     return Run(folder)
 
 
-def existing(run: Run, flag: str = "--run") -> Run:
-    """Refuse a run without a folder, and name the runs that there are."""
-    if run.root.is_dir():
+def named(word: str | os.PathLike) -> Run | None:
+    """Find a run by its directory, or by its name or number in runs/, or `latest`."""
+    name = os.fspath(word)
+    if os.path.isdir(name):
+        return Run(name)
+    if name == "latest":
+        return newest()
+    for known in names():
+        if known == name or (name.isdecimal() and f"{known}-".startswith(f"{name:0>4}-")):
+            return Run(RUNS / known)
+    return None
+
+
+def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) -> Run:
+    """Find a run as `named`; UserError, which `flag` begins, names the runs that there are.
+
+    Args:
+        also: other names that may have been meant.
+    """
+    if run := named(word):
         return run
-    known = [str(path) for path in _entries(RUNS) if Run(path).config.is_file()]
-    there = f"there are {', '.join(known[-5:])}" if known else f"there is no run in {RUNS}"
-    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
-    raise UserError(f"no such folder; {there}{more}", flag=f"{flag} {run.root}".strip())
+    known = names()
+    if near := meant(os.fspath(word), [*known, *also]):
+        there = f"did you mean {near}?"
+    elif known:
+        there = f"there are {', '.join(str(RUNS / name) for name in known[-5:])}"
+        there += f" and {len(known) - 5} more" if len(known) > 5 else ""
+    else:
+        there = f"there is no run in {RUNS}"
+    shown = limits.shorten(os.fspath(word))
+    raise UserError(f"no such run; {there}", flag=f"{flag} {shown}".strip())
 
 
-def newest() -> Run:
-    """Find the run whose generator was written last."""
-    written = [run for root in _entries(RUNS) if (run := Run(root)).generator.is_file()]
+def names(folder: Path = RUNS) -> list[str]:
+    """Name the runs in a folder."""
+    return [path.name for path in _entries(folder) if Run(path).config.is_file()]
+
+
+def newest(part: str = "generator") -> Run:
+    """Find the run whose generator, or other file of `Run`, was written last."""
+    written = [run for run in map(Run, _entries(RUNS)) if getattr(run, part).is_file()]
     if not written:
         raise UserError(
-            f"no run with a generator.keras in {RUNS.absolute()}; "
-            f"train first ({typed('train')} --config demo), or name one with --run or --model"
+            f"no run with a {getattr(Run(''), part).name} in {RUNS.absolute()}; train first "
+            f"({typed('train')} demo), or name a run or a .keras file"
         )
-    return max(written, key=lambda run: run.generator.stat().st_mtime_ns)
+    return max(written, key=lambda run: getattr(run, part).stat().st_mtime_ns)
 
 
 def _entries(folder):

@@ -16,18 +16,19 @@ _NEAR = 0.75  # of difflib's ratio: one or two letters in eight may differ
 # What other programs call it (dashes for underscores): what it is called here. Of several flags
 # those are named that the command has.
 _MEANT = {
-    "lr learning-rate": ("--g-learning-rate", "--d-learning-rate"),
+    "lr learning-rate": ("--lr", "--g-learning-rate", "--d-learning-rate"),
     "g-lr lr-g": ("--g-learning-rate",),
     "d-lr lr-d": ("--d-learning-rate",),
     "beta beta1 b1 adam-beta1 momentum": ("--beta-1",),
     "beta2 b2 adam-beta2": ("--beta-2",),
     "latent latent-size z z-dim zdim z-size nz noise-dim": ("--latent-dim",),
-    "resume continue resume-from save-dir output-dir outdir out-dir out output logdir log-dir name "
+    "continue resume-from": ("--resume",),
+    "save-dir output-dir outdir out-dir out output logdir log-dir name "
     "results experiment run-dir run-name exp": ("--out", "--run"),
     "checkpoint ckpt checkpoint-path load load-from generator weights": ("--model", "--run"),
     "checkpoint-interval save-every save-freq save-interval": ("--checkpoint-every",),
     "sample-interval log-interval": ("--sample-every",),
-    "size img-size imsize resolution res": ("--image-size", "--size"),
+    "size img-size imsize resolution res": ("--image-size", "--size", "--scale"),
     "n-epochs num-epochs epoch niter max-epochs steps iterations max-steps": ("--epochs",),
     "batch bs batchsize": ("--batch-size",),
     "amp fp16 bf16 dtype mixed-precision": ("--precision",),
@@ -49,24 +50,46 @@ _MEANT = {
     "gan-loss adversarial criterion": ("--loss",),
     "truncate trunc psi": ("--truncation",),
     "interp interpolation": ("--interpolate",),
+    "report-to logger track": ("--tracker",),
 }
 _CALLED = {name: flags for names, flags in _MEANT.items() for name in names.split()}
 
-# What is no flag here, and why.
+# What no command has, and why.
 _SAID = {
     "gpu gpus gpu-id gpu-ids device devices cuda num-gpus ngpu n-gpus": (
         "GPUs are found and used; CUDA_VISIBLE_DEVICES=0 before the command chooses among them"
     ),
     "workers num-workers n-workers nw n-cpu": "there is none: all cores are used",
+    "wandb weights-and-biases": "--tracker wandb records a training there",
+    "trackio": "--tracker trackio records a training there",
+    "video gif movie mp4": (
+        "a run has progress.gif, and generate writes a GIF with --interpolate 3,17,42"
+    ),
+    "fid kid metrics": (
+        "evaluate scores a run, and --score-every 5 scores the samples of a training"
+    ),
+    "early-stopping patience": (
+        "a GAN's losses do not say when to stop; --score-every 5 scores the samples and keeps the "
+        "best generator in best/"
+    ),
+    "optimizer optim": (
+        "both networks use Adam: --lr, --beta-1 and --beta-2; for another optimizer compile a "
+        "DCGAN in Python (docs/library.md)"
+    ),
 }
 _ANSWERS = {name: text for names, text in _SAID.items() for name in names.split()}
 
 
 def typed(command: str) -> str:
-    """Tell what to type for `train`, `generate` or `evaluate`: as this program was called."""
-    if Path(sys.argv[0]).stem.startswith("dcgan-"):
-        return f"dcgan-{command}"
-    return {"evaluate": "python -m dcgan_tf.evaluate"}.get(command, f"python {command}.py")
+    """Write a command as this program was called: `dcgan train`, `python train.py`."""
+    program = Path(sys.argv[0])
+    if program.stem.split("-")[0] == "dcgan":  # dcgan-train is an older name of `dcgan train`
+        return f"dcgan {command}".strip()
+    if program.parts[-2:] == ("dcgan_tf", "__main__.py"):
+        return f"python -m dcgan_tf {command}".strip()
+    if command in ("train", "generate"):
+        return f"python {command}.py"
+    return f"python -m dcgan_tf.{command}".rstrip(".")
 
 
 def path_flag(flag: str, path) -> str:

@@ -1,8 +1,8 @@
-"""Run the command `python -m dcgan_tf.compare`."""
+"""Run the command `compare`."""
 
 from collections.abc import Sequence
 
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 from dcgan_tf.common.log import speak
 from dcgan_tf.compare.command import parse_compare
 
@@ -17,4 +17,4 @@ def main(argv: Sequence[str] | None = None):
 
 
 if __name__ == "__main__":
-    leave(run_command(main))
+    run(main)

@@ -1,12 +1,13 @@
-"""Compare runs as a table and a plot: `python -m dcgan_tf.compare RUN RUN`."""
+"""Compare runs as a table and a plot: `dcgan compare RUN RUN`."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, at_home
+from dcgan_tf.common.cli import Parser, path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pages import check_place
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, find
+from dcgan_tf.common.suggestions import typed
 from dcgan_tf.report.command import check_run
 
 MOST = 30  # runs; for more there are no lines that can be told apart
@@ -15,37 +16,32 @@ MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
 
 
 def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path, str]:
-    """Read the runs, each once, the plot's file and the table's format, without NumPy.
-
-    Raises:
-        UserError: an unknown flag, a folder that is no run, fewer than two, no name of a PNG, or
-            a file in the way that is no such plot.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
-        prog="python -m dcgan_tf.compare",
-        description="Print what differs between runs: settings, losses, speed, and scores of the "
-        "same protocol; and plot their losses and scores over the images seen.",
-        epilog="example: python -m dcgan_tf.compare runs/0001-celeba runs/0002-laptop",
-        argument_default=None,
+        "compare",
+        "Print what differs between runs: settings, losses, speed, and scores of the same "
+        "protocol; and plot their losses and scores over the images seen.",
+        {
+            "1 2": "two runs by their numbers in runs/",
+            "runs/* --out sweep.png": "all runs, with the plot in another place",
+        },
     )
-    parser.add_argument("runs", nargs="*", metavar="RUN", help="directories of runs, two or more")
-    parser.add_argument("--out", metavar="FILE", help="the plot; compare.png beside the first run")
+    parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="two runs or more: "
+        "directories, or names or numbers in runs/")  # fmt: skip
+    parser.add_argument("--out", type=path, metavar="FILE", help="the plot, a PNG [compare.png "
+        "beside the first run]")  # fmt: skip
     words = f"of the table: {', '.join(FORMATS)} [text]"
     parser.add_argument("--format", default="text", choices=FORMATS, metavar="NAME", help=words)
     args = parser.parse_args(argv)
-    folders = dict.fromkeys(Path(at_home("RUN", folder)) for folder in args.runs)
-    runs = tuple(map(Run, folders))
+    roots = dict.fromkeys(find(word).root for word in args.runs)
+    runs = tuple(map(Run, roots))
     for run in runs:
-        check_run(run, "")
+        check_run(run)
     if not 2 <= len(runs) <= MOST:
         raise UserError(
-            f"got {len(runs)} different runs, expected 2 to {MOST}; "
-            "python -m dcgan_tf.report --run DIR shows one"
+            f"got {len(runs)} different runs, expected 2 to {MOST}; {typed('report')} RUN shows one"
         )
-    if args.out is None:
-        out = runs[0].root.resolve().parent / "compare.png"
-    else:
-        out = Path(at_home("--out", args.out))
+    out = args.out or runs[0].root.resolve().parent / "compare.png"
     _check_out(out)
     return runs, out, args.format
 

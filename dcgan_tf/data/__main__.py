@@ -2,9 +2,10 @@
 
 import logging
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.cli import Parser, number, path, run
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import SIDE
 from dcgan_tf.common.log import speak
@@ -13,28 +14,26 @@ from dcgan_tf.common.suggestions import path_flag, typed
 log = logging.getLogger("dcgan_tf.data")  # also where this file is "__main__"
 
 
-def parse_data(argv: list[str] | None = None) -> Namespace:
-    """Read the command line.
-
-    Raises:
-        UserError: an unknown flag or a wrong value.
-    """
+def parse_data(argv: Sequence[str] | None = None) -> Namespace:
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
-        prog="python -m dcgan_tf.data",
-        description="Look at a folder or zip of images: how many, how large, what a training would "
-        "skip or crop and why, and a random sample as a grid. It trains nothing.",
-        epilog="example: python -m dcgan_tf.data photos --fit pad",
-        argument_default=None,
+        "data",
+        "Look at a folder or zip of images: how many, how large, what a training would skip or "
+        "crop and why, and a random sample as a grid. It trains nothing.",
+        {
+            "photos": "a folder of images; a sample goes to data.png",
+            "photos.zip --fit pad": "as a training with --fit pad would prepare them",
+        },
     )
     add = parser.add_argument
-    add("data", metavar="DIR", help="a folder or a zip of images")
-    add("--out", metavar="FILE", default="data.png", help="the grid")
-    add("--image-size", metavar="N", help="height and width of the training images, pixels [64]")
+    add("data", type=path, metavar="DIR", help="a folder or a zip of images")
+    add("--out", type=path, metavar="FILE", default=Path("data.png"), help="the grid [data.png]")
+    add("--image-size", type=number(int, 4, SIDE), metavar="N", default=64,
+        help="height and width of the training images, pixels [64]")  # fmt: skip
     fits = ("crop", "pad", "stretch")
-    add("--fit", choices=fits, default="crop", help="how images become square")
+    add("--fit", choices=fits, default="crop", help="how images become square [crop]")
     args = parser.parse_args(argv)
-    args.data, args.out = at_home("DIR", args.data), Path(at_home("--out", args.out))
-    args.image_size = number("--image-size", args.image_size, 64, int, 4, SIDE)
+    args.data = str(args.data)
     return args
 
 
@@ -58,13 +57,8 @@ def main(argv=None):
         canvas = grid(found.sample)
         save_png(args.out, enlarge(canvas, default_scale(canvas.shape[1])))
         log.info(f"wrote {args.out}: {len(found.sample)} images chosen at random, {args.fit}")
-    log.info(f"next: {typed('train')} {path_flag('--data', args.data)}")
-
-
-def run():
-    """The command `python -m dcgan_tf.data`."""
-    leave(run_command(main))
+    log.info(f"next: {path_flag(typed('train'), args.data)}")
 
 
 if __name__ == "__main__":
-    run()
+    run(main)

@@ -1,11 +1,11 @@
-"""Find directions in a latent space: `python -m dcgan_tf.directions --run DIR`."""
+"""Find directions in a latent space: `dcgan directions RUN`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home, check_scikit_learn, number
+from dcgan_tf.common.cli import Parser, check_scikit_learn, number, path, path_text
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
@@ -42,18 +42,13 @@ def owner(model: Path) -> Run | None:
 
 
 def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag, an unreadable value, no such generator.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    count = number("--n", args.n, 8, int, 1, MOST)
     model = find_generator(args)
-    check_file(model, "--model", "a generator's .keras file")
-    out = home_of(model) if args.out is None else Path(at_home("--out", args.out))
+    check_file(model, "", "a generator's .keras file")
+    out = args.out or home_of(model)
     check_way(Run(out).directions_pictures, f"--out {out}")  # attributes take minutes before
-    return DirectionsRequest(model, out, count, **_attribute_flags(args, model))
+    return DirectionsRequest(model, out, args.n, **_attribute_flags(args, model))
 
 
 def _attribute_flags(args, model):
@@ -65,14 +60,9 @@ def _attribute_flags(args, model):
             flag = "--" + name.replace("_", "-")
             raise UserError("belongs to --attributes FILE, which is missing", flag=flag)
         return {}
-    for name in given.keys() - {"crop", "samples"}:
-        given[name] = at_home("--" + name.replace("_", "-"), given[name])
-    path = given["attributes"] = Path(given["attributes"])
-    _check_attributes(path, args.data, owner(model))
+    _check_attributes(args.attributes, args.data, owner(model))
     if args.crop is not None:
         given["crop"] = check_crop(args.crop)
-    most = limits.SAMPLES
-    given["samples"] = number("--samples", args.samples, SAMPLES, int, SAMPLES_LEAST, most)
     return given
 
 
@@ -92,23 +82,30 @@ def _check_attributes(path, data, run):
 
 def _parser():
     parser = Parser(
-        prog="python -m dcgan_tf.directions",
-        description="Find interpretable directions in a generator's latent space, write them to "
+        "directions",
+        "Find interpretable directions in a generator's latent space, write them to "
         "directions.npz and an image of latent traversals for each.",
-        epilog="example: python -m dcgan_tf.directions --pretrained faces",
-        argument_default=None,
+        {
+            "faces": "GANSpace and SeFa for the bundled generator",
+            "latest --attributes list_attr_celeba.txt": "smile, glasses, ... as well",
+        },
     )
     add_generator_flags(parser)
     add = parser.add_argument
-    add("--n", metavar="N", help="directions by SeFa and as many by GANSpace [8]")
-    add("--out", metavar="DIR", help="where to write [the run's directory]")
-    add("--attributes", metavar="FILE", help="a table of attributes, whose directions are found as "
-        "well: list_attr_celeba.txt, its .csv, a table like them, or a zip of one")  # fmt: skip
-    add("--data", metavar="PATH", help="the images of that table [those of the run]")
-    add("--judge-data", metavar="PATH", help="images of other people, for the attribute classifier "
-        "that judges the directions [a part of --data]")  # fmt: skip
+    add("--n", type=number(int, 1, MOST), default=8, metavar="N", help="number of directions by "
+        "SeFa, and by GANSpace")  # fmt: skip
+    add("--out", type=path, metavar="DIR", help="where to write [the run's directory]")
+    add("--attributes", type=path, metavar="FILE", help="a table of attributes, whose directions "
+        "are found as well: list_attr_celeba.txt, its .csv, one like them, or a zip")  # fmt: skip
+    add(
+        "--data", type=path_text, metavar="PATH", help="the images of that table [those of the run]"
+    )
+    add("--judge-data", type=path_text, metavar="PATH", help="images of other people, for the "
+        "attribute classifier that judges the directions [a part of --data]")  # fmt: skip
     add("--crop", metavar="BOX", help="crop of these images, where no config.toml says it: "
         "left,upper,right,lower or center")  # fmt: skip
-    add("--samples", metavar="N", help=f"generated images that are scored [{SAMPLES:,}]")
-    add("--packs", metavar="DIR", help="where packs of the images are kept [as in the run]")
+    add("--samples", type=number(int, SAMPLES_LEAST, limits.SAMPLES), metavar="N",
+        help=f"number of generated images that are scored [{SAMPLES:,}]")  # fmt: skip
+    add("--packs", type=path_text, metavar="DIR", help="where packs of the images are kept [as in "
+        "the run]")  # fmt: skip
     return parser

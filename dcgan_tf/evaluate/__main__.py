@@ -1,21 +1,22 @@
-"""Run the command `python -m dcgan_tf.evaluate`."""
+"""Run the command `evaluate`."""
 
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.log import speak
+from dcgan_tf.common.start_tensorflow import start_tensorflow
 from dcgan_tf.evaluate.command import parse_evaluation, without_flag
 
 
 def main(argv=None):
+    """Evaluate as the command line asks."""
     request = parse_evaluation(argv)
     speak("stderr" if request.json else "stdout")
     if request.listing:
         from dcgan_tf.evaluate.score_table import list_runs
 
         return list_runs(request.places)
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-    from dcgan_tf.data.sources import check_named  # --help need not wait for what it imports
+    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
 
     if request.run:
         check_named(read_config(request.run.config), request.data)
@@ -29,10 +30,5 @@ def main(argv=None):
     return evaluation.evaluate(request)
 
 
-def run():
-    """The command `python -m dcgan_tf.evaluate`, or `dcgan-evaluate`."""
-    leave(run_command(main))
-
-
 if __name__ == "__main__":
-    run()
+    run(main)

@@ -1,15 +1,14 @@
-"""Score a run, or two sets of images: `python -m dcgan_tf.evaluate --run DIR`."""
+"""Score a run, or two sets of images: `dcgan evaluate RUN`."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits, runs
-from dcgan_tf.common.cli import Parser, at_home, check_choice, number
+from dcgan_tf.common.cli import Parser, number, path_text
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
 
@@ -52,74 +51,72 @@ AGAINST = ("subset", "rest", "data")
 
 
 def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag, an unreadable value, flags that exclude each other, no such run.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    for name in ("run", "data", "inception", "cache", "packs"):
-        if getattr(args, name) is not None:
-            setattr(args, name, at_home(f"--{name}", getattr(args, name)))
-    args.places = [at_home("place", place) for place in args.places]
-    check_choice("--features", args.features, LAYERS)
-    check_choice("--against", args.against, AGAINST)
     if args.inception is not None:
         check_file(Path(args.inception), "--inception", ".tgz or .npz")
     if args.list:
         _refuse(args, set(vars(args)) - {"list", "places", "run"}, "does not go with --list")
-        folders = args.places + ([args.run] if args.run else [])
-        return EvaluationRequest(tuple(folders or [str(runs.newest().root)]), listing=True)
-    most = HELD_SAMPLES if args.memorisation else limits.SAMPLES
+        words = [*args.places, args.run] if args.run else args.places or ["latest"]
+        folders = tuple(str(runs.find(word).root) for word in words)
+        return EvaluationRequest(folders, listing=True)
+    if args.memorisation and (args.samples or 0) > HELD_SAMPLES:
+        most = f"{HELD_SAMPLES:,} at most with --memorisation, which holds the images"
+        raise UserError(f"got {args.samples}, expected {most}", flag="--samples")
     return EvaluationRequest(
-        samples=_whole("--samples", args.samples, 0, 2, most),
-        seed=_whole("--seed", args.seed, 0, 0, limits.SEED),
+        samples=args.samples or 0,
+        seed=args.seed or 0,
         layer=args.features,
         inception=args.inception,
         json=args.json,
         cache=args.cache,
         packs=args.packs,
-        **(_of_places if args.places else _of_run)(args),
+        **(_of_places if len(args.places) > 1 else _of_run)(args),
     )
 
 
 def _parser():
     parser = Parser(
-        prog=typed("evaluate"),
-        description="FID, KID, Inception Score, precision and recall, each with its protocol and "
-        "with what real images score against real ones. See docs/evaluation.md.",
-        epilog=f"example: {typed('evaluate')} A.zip B.zip --crop 30,55,150,175 --json",
-        argument_default=None,
+        "evaluate",
+        "FID, KID, Inception Score, precision and recall, each with its protocol and with what "
+        "real images score against real ones. See docs/evaluation.md.",
+        {
+            "latest --against rest": "the newest run against real images it has not seen",
+            "latest --memorisation": "does it copy its training images?",
+            "A.zip B.zip --crop 30,55,150,175": "images in B against real ones in A",
+        },
     )
     add = parser.add_argument
-    add("places", nargs="*", help="instead of a run: folders or zips A (real) and B (scored)")
-    add("--run", metavar="DIR", help="the run whose generator is scored; newest if none is named")
-    add("--data", metavar="PATH", help="where the run's images are now, or other ones (--against)")
-    add(
-        "--against",
-        metavar="|".join(AGAINST),
-        help="the training subset, the rest of its archive, "
-        "or --data as an archive of its own; subset, unless --data has other images",
-    )
-    add("--samples", metavar="N", help="images a side; up to 10,000, as many as leave a baseline")
-    add(
-        "--features",
-        metavar="|".join(LAYERS),
-        help="layer; mixed_7 gives FID-768; pool_3 where the weights reach it",
-    )
-    add("--inception", metavar="PATH", help="Inception weights: .tgz or .npz; else downloaded")
-    add("--seed", metavar="N", help="which images are drawn; 0")
-    add("--crop", metavar="BOX", help="A and B: left,upper,right,lower or center; center")
-    add("--scored-crop", metavar="BOX", help="B, where it needs another crop than A")
-    add("--size", metavar="N", help="A and B: height and width after the crop; 64")
+    add("places", type=path_text, nargs="*", metavar="RUN | A B", help="a run (directory, name or "
+        "number in runs/) [latest], or folders or zips A (real) and B (scored)")  # fmt: skip
+    add("--run", type=path_text, metavar="RUN", help="a run, as without the flag")
+    add("--data", type=path_text, metavar="PATH", help="where the run's images are now, or other "
+        "ones (--against)")  # fmt: skip
+    add("--against", choices=AGAINST, help="the reference set: the training subset, the rest of "
+        "its archive, or --data as an archive of its own [subset, unless --data has other "
+        "images]")  # fmt: skip
+    add("--samples", type=number(int, 2, limits.SAMPLES), metavar="N", help="number of images on "
+        "each side [10,000, or as many as leave a baseline]")  # fmt: skip
+    add("--features", choices=LAYERS, help="Inception layer; mixed_7 gives FID-768 [pool_3 where "
+        "the weights reach it]")  # fmt: skip
+    add("--inception", type=path_text, metavar="PATH", help="Inception weights, .tgz or .npz "
+        "[downloaded]")  # fmt: skip
+    add("--seed", type=number(int, 0, limits.SEED), metavar="N", help="seed that chooses the "
+        "images [0]")  # fmt: skip
+    add("--crop", metavar="BOX", help="crop of A and B: left,upper,right,lower or center [center]")
+    add("--scored-crop", metavar="BOX", help="crop of B, where it needs another one than A")
+    add("--size", type=number(int, 4, SCORED_SIZE), metavar="N", help="height and width of "
+        "A and B after the crop, pixels [64]")  # fmt: skip
     for flag, words in (
-        ("--memorisation", "each sample's nearest training image instead"),
+        ("--memorisation", "find each sample's nearest training image instead"),
         ("--list", "print the scores that runs already have"),
-        ("--json", "the record as one line on stdout"),
+        ("--json", "print the record as one line on stdout"),
     ):
         add(flag, action="store_true", default=False, help=words)
-    add("--cache", metavar="DIR", help="where features are kept; features/ next to the packs")
-    add("--packs", metavar="DIR", help="where prepared images are kept; data/packs or the run's")
+    add("--cache", type=path_text, metavar="DIR", help="where features are kept [features/ next "
+        "to the packs]")  # fmt: skip
+    add("--packs", type=path_text, metavar="DIR", help="where prepared images are kept "
+        "[data/packs, or the run's]")  # fmt: skip
     return parser
 
 
@@ -130,26 +127,22 @@ def _refuse(args, names, why):
             raise UserError(f"--{name.replace('_', '-')}: {why}; drop one of the two")
 
 
-def _whole(flag, text, default, low, high):
-    return default if text is None else number(flag, text, default, int, low, high)
-
-
 def _of_places(args):
     """Check and return what belongs to two places."""
     _refuse(args, ("run", "data", "against"), "belongs to a run, not to two folders")
     if args.memorisation:
-        raise UserError("--memorisation: needs a run, with --run DIR")
+        raise UserError("--memorisation: needs a run, not two folders")
     if len(args.places) != 2:
-        raise UserError(
-            f"got {counted(len(args.places), 'place')}, expected two, A and B, or --run DIR"
-        )
+        raise UserError(f"got {len(args.places)} places, expected a run, or two, A and B")
     for place in args.places:
         if not Path(place).exists():
             raise UserError(f"{place}: no such file or folder")
+        if Run(place).config.is_file():
+            raise UserError(f"{place}: a run, expected images; {typed('compare')} compares runs")
     crop = check_crop(args.crop or "center")
     return {
         "places": tuple(args.places),
-        "size": _whole("--size", args.size, 64, 4, SCORED_SIZE),
+        "size": args.size or 64,
         "crop": crop,
         "scored_crop": check_crop(args.scored_crop or crop, "scored_crop"),
     }
@@ -160,16 +153,18 @@ def _of_run(args):
     _refuse(args, ("crop", "scored_crop", "size"), "a run has its own, only two folders need it")
     if args.against == "data" and not args.data:
         raise UserError("--against data: needs --data PATH, the archive to compare with")
-    run = runs.existing(runs.Run(args.run)) if args.run else runs.newest()
-    for path, words in (
+    if args.places and args.run:
+        raise UserError(f"got {args.places[0]} as well, expected one run", flag=f"--run {args.run}")
+    run = runs.find(*args.places) if args.places else runs.find(args.run or "latest", "--run")
+    for file, why in (
         (run.config, "no config.toml, so it is no run"),
         (run.generator, "no generator.keras; it appears with the first checkpoint"),
     ):
-        if not path.is_file():
-            raise UserError(f"--run {run.root}: {words}")
+        if not file.is_file():
+            raise UserError(f"{run.root}: {why}")
     if (side := read_config(run.config).image_size) > SCORED_SIZE:
         raise UserError(
-            f"--run {run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
+            f"{run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
         )
     names = ("data", "against", "memorisation")
     return {"run": run, **{name: getattr(args, name) for name in names}}

@@ -1,12 +1,11 @@
-"""Explore a generator in the browser: `python -m dcgan_tf.explore --run DIR`."""
+"""Explore a generator in the browser: `dcgan explore RUN`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained
-from dcgan_tf.common.cli import Parser, at_home, number
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.cli import Parser, number, path
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
@@ -28,59 +27,51 @@ class ExploreRequest:
     runtime: Path | None  # a folder with onnxruntime-web for it; None: to be fetched
 
 
-COMMAND = "python -m dcgan_tf.explore"
-
-
 def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
-    """Read the command line.
-
-    Raises:
-        UserError: an unknown flag, no model, or flags that do not go together.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    if args.static is not None and (args.port is not None or args.no_browser):
-        raise UserError(
-            "--static: writes a file and serves nothing; leave out --port, --no-browser"
-        )
-    if args.runtime is not None and args.static is None:
-        raise UserError("--runtime: only the page of --static holds it; add --static FILE.html")
-    port = number("--port", args.port, 0, int, 0, 65535)
-    named = _path("--directions", args.directions)
-    static, runtime = _path("--static", args.static), _path("--runtime", args.runtime)
-    if named is not None:
-        check_file(named, "--directions", "a file of directions")
-    if static is not None:
-        check_place(static, "explorer", "--static")
+    if args.directions is not None:
+        check_file(args.directions, "--directions", "a file of directions")
+    if args.static is not None:
+        check_place(args.static, "explorer", "--static")
     model = find_generator(args)
     name, how = _named(args, model)
-    check_file(model, how, "a generator's .keras file")
+    check_file(model, "", "a generator's .keras file")
     found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
     return ExploreRequest(
-        model, name, how, named, found, port, not args.no_browser, static, runtime
+        model,
+        name,
+        how,
+        args.directions,
+        found,
+        args.port or 0,
+        not args.no_browser,
+        args.static,
+        args.runtime,
     )
 
 
 def _parser():
     parser = Parser(
-        prog=COMMAND,
-        description="Explore a generator in the browser: pick seeds, go along directions, mix and "
-        "calculate with faces. The page is served to this machine alone.",
-        epilog=f"example: {COMMAND} --pretrained faces",
+        "explore",
+        "Explore a generator in the browser: pick seeds, go along directions, mix and calculate "
+        "with faces. The page is served to this machine alone.",
+        {
+            "faces": "the bundled generator",
+            "latest --directions my.npz": "the newest run, with these sliders",
+            "1 --static faces.html": "a page in one file, for a web site",
+        },
     )
     add_generator_flags(parser)
     add = parser.add_argument
-    near = f"[{directions.NAME} beside the generator]"
-    add("--directions", metavar="FILE", help=f"named directions for its sliders {near}")
-    add("--port", metavar="N", help="of 127.0.0.1 [a free one]")
+    add("--directions", type=path, metavar="FILE", help="named directions for the sliders "
+        f"[{directions.NAME} beside the generator]")  # fmt: skip
+    add("--port", type=number(int, 0, 65535), metavar="N", help="port of 127.0.0.1 [a free one]")
     add("--no-browser", action="store_true", help="only print the address")
-    add("--static", metavar="FILE", help="write the page as one HTML file that needs no server")
-    files = "the folder of onnxruntime-web's files [fetched once]"
-    add("--runtime", metavar="DIR", help=f"for --static: {files}")
+    add("--static", type=path, metavar="FILE", help="write one HTML file that needs no server")
+    add("--runtime", type=path, metavar="DIR", help="for --static: the folder of onnxruntime-web's "
+        "files [fetched once]")  # fmt: skip
     return parser
-
-
-def _path(flag, text):
-    return None if text is None else Path(at_home(flag, text))
 
 
 def _named(args, model):

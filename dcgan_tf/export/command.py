@@ -1,4 +1,4 @@
-"""Export a generator to other formats: `python -m dcgan_tf.export --run DIR --to onnx`."""
+"""Export a generator to other formats: `dcgan export RUN --to onnx`."""
 
 import re
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home
+from dcgan_tf.common.cli import Parser, path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
@@ -27,14 +27,11 @@ class ExportRequest:
 
 
 def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
-    """Read the command line, without importing TensorFlow.
-
-    Raises:
-        UserError: an unknown flag or format, no such generator, files in the way.
-    """
+    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
     to = _formats(args.to)
-    out = None if args.out is None else _free(Path(at_home("--out", args.out)))
+    if args.out is not None:
+        _check_free(args.out)
     if args.license is not None and HUB not in to:
         raise UserError(f"--license: it stands on the card of --to {HUB}; add that, or leave it")
     if args.license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,60}", args.license):
@@ -42,29 +39,32 @@ def parse_export(argv: Sequence[str] | None = None) -> ExportRequest:
             f"--license: got {limits.shown(args.license)}, expected an identifier such as cc-by-4.0"
         )
     model = find_generator(args)  # last: who mistyped a flag should not first be sent for a model
-    check_file(model, "--model", "a generator's .keras file")
-    return ExportRequest(model, to, out, args.license)
+    check_file(model, "", "a generator's .keras file")
+    return ExportRequest(model, to, args.out, args.license)
 
 
 def _parser():
     parser = Parser(
-        prog="python -m dcgan_tf.export",
-        description="Write a trained generator in other formats. Each is checked against Keras on "
-        "the same latents before anything is published.",
-        epilog="example: python -m dcgan_tf.export --pretrained faces --to onnx,litert",
-        argument_default=None,
+        "export",
+        "Write a trained generator in other formats. Each is checked against Keras on the same "
+        "latents before anything is published.",
+        {
+            "faces --to onnx,litert": "the bundled generator in two formats",
+            "runs/0001-laptop --to hub --license cc-by-4.0": "a folder to upload to a model hub",
+        },
     )
     add_generator_flags(parser)
     add = parser.add_argument
-    add("--to", metavar="LIST", help=f"some of {','.join((*FORMATS, HUB))} [keras,saved_model]")
-    add("--out", metavar="DIR", help="the folder to make [exported/0001 and so on in the run]")
-    add("--license", metavar="ID", help="for the card of hub, such as cc-by-4.0 [not said]")
+    known = ",".join((*FORMATS, HUB))
+    add("--to", default="keras,saved_model", metavar="LIST", help=f"some of {known} [%(default)s]")
+    add("--out", type=path, metavar="DIR", help="a new folder [exported/0001 in the run]")
+    add("--license", metavar="ID", help="license on the card of --to hub, such as cc-by-4.0")
     return parser
 
 
 def _formats(text):
     known = (*FORMATS, HUB)
-    names = [] if text == "" else (text or "keras,saved_model").split(",")
+    names = text.split(",") if text else []
     for name in names:
         if name not in known:
             near = meant(name, known)
@@ -75,12 +75,11 @@ def _formats(text):
     return tuple(dict.fromkeys(names))
 
 
-def _free(path):
-    """A path where a folder can be made: nothing is there, or an empty folder."""
+def _check_free(path):
+    """Refuse a path where no folder can be made: nothing may be there, or an empty folder."""
     if not path.name or path.is_symlink():
         raise UserError("expected the name of a new folder", flag=f"--out {path}")
     if path.exists() and not path.is_dir():
         raise UserError("this is a file, expected a folder", flag=f"--out {path}")
     if path.is_dir() and any(path.iterdir()):
         raise UserError("has files already; name another folder", flag=f"--out {path}")
-    return path

@@ -1,23 +1,18 @@
-"""Run the command `python -m dcgan_tf.report`."""
+"""Run the command `report`."""
 
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 from dcgan_tf.common.log import speak
 from dcgan_tf.report.command import parse_report
 
 
 def main(argv=None):
-    """Write the page."""
-    request = parse_report(argv)
+    """Write the page as the command line asks."""
     speak()
-    from dcgan_tf.report.page import write_report
+    runs, out = parse_report(argv)
+    from dcgan_tf.report.page import write_report  # a second that --help need not wait for
 
-    write_report(request.runs, request.out)
-
-
-def run():
-    """The command `python -m dcgan_tf.report`."""
-    leave(run_command(main))
+    write_report(runs, out)
 
 
 if __name__ == "__main__":
-    run()
+    run(main)

@@ -1,4 +1,4 @@
-"""List and delete cached packs and features: `python -m dcgan_tf.storage`.
+"""List and delete cached packs and features: `dcgan storage`.
 
 Only folders that hold nothing but the files of a pack or of features are touched. A place that is
 named may be a link to a folder of them; links in it are never followed.
@@ -16,7 +16,7 @@ import filelock
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import delete_unfinished, is_unfinished
-from dcgan_tf.common.cli import Parser, at_home, leave, number, run_command
+from dcgan_tf.common.cli import Parser, number, path, run
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.log import on_one_line, speak
@@ -34,19 +34,22 @@ KINDS = {
 def parse_storage(argv=None) -> Namespace:
     """Read the command line: places, a list of Path; unused, days; clear."""
     parser = Parser(
-        prog="python -m dcgan_tf.storage",
-        description="List prepared images (packs) and features with their sizes and when they "
-        "were last used; with --clear, delete what is listed. All of it is made again when needed.",
-        epilog="example: python -m dcgan_tf.storage --unused 30 --clear",
+        "storage",
+        "List prepared images (packs) and features with their sizes and when they were last used; "
+        "with --clear, delete what is listed. All of it is made again when needed.",
+        {
+            "": f"what lies in {' and '.join(PLACES)}",
+            "--unused 30 --clear": "delete what was not used for 30 days",
+        },
     )
     add = parser.add_argument
-    add("places", nargs="*", help=f"folders of them, or one of them; {' and '.join(PLACES)}")
-    add("--unused", metavar="DAYS", help="only what was not used for so many days")
+    add("places", type=path, nargs="*", metavar="PLACE", help="folders of packs or features, or "
+        f"one of them [{' '.join(PLACES)}]")  # fmt: skip
+    add("--unused", type=number(float, 0), default=0.0, metavar="DAYS", help="only what was not "
+        "used for so many days")  # fmt: skip
     add("--clear", action="store_true", help="delete what is listed")
     args = parser.parse_args(argv)
-    args.unused = number("--unused", args.unused, 0.0, float, 0)
-    given = [Path(at_home("place", place)) for place in args.places]
-    args.places = given or [path for path in map(Path, PLACES) if path.is_dir()]
+    args.places = args.places or [place for place in map(Path, PLACES) if place.is_dir()]
     return args
 
 
@@ -127,9 +130,12 @@ def main(argv=None):
         log.info(on_one_line(f"{size:>12}  {day}  {entry.path}  {entry.what}"))
         if args.clear:
             _delete(entry)
-    total = f"{len(found)} of them, {limits.in_words(sum(entry.size for entry in found))}"
-    log.info(f"deleted: {total}" if args.clear else f"{total}, with the day of their last use")
+    total = limits.in_words(sum(entry.size for entry in found))
+    if args.clear:
+        log.info(f"deleted: {len(found)}, {total}; each is made again when a run needs it")
+    else:
+        log.info(f"{len(found)} of them, {total}, with the day of their last use")
 
 
 if __name__ == "__main__":
-    leave(run_command(main))
+    run(main)

@@ -1,12 +1,12 @@
-"""Run the command `train.py`."""
+"""Run the command `train`."""
 
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 from dcgan_tf.common.log import speak
 from dcgan_tf.train.command import parse_training, prepare
 
 
 def main(argv=None):
-    """Train as the command line asks; the process' exit code."""
+    """Train as the command line asks; return the exit code of the process."""
     speak()
     request = prepare(parse_training(argv))
     if request.dry_run or request.check:
@@ -18,10 +18,5 @@ def main(argv=None):
     return run_training(request)[1]
 
 
-def run():
-    """The command `train.py`, or `dcgan-train` where the package is installed."""
-    leave(run_command(main))
-
-
 if __name__ == "__main__":
-    run()
+    run(main)

@@ -4,13 +4,15 @@ import argparse
 import os
 import sys
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dcgan_tf.common import limits
-from dcgan_tf.common.cli import Parser, at_home
+from dcgan_tf.common import limits, runs
+from dcgan_tf.common.cli import Parser, at_home, number, path
 from dcgan_tf.common.config import (
     FIELDS,
+    MIDWAY,
     Config,
     check_value,
     expected,
@@ -19,16 +21,17 @@ from dcgan_tf.common.config import (
     merge_settings,
     parse_count,
 )
-from dcgan_tf.common.config_file import find_config, names, read_config, read_table
+from dcgan_tf.common.config_file import ALIASES, find_config, names, read_config, read_table
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run, started_in
-from dcgan_tf.common.suggestions import typed
+from dcgan_tf.common.suggestions import meant, typed
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
+TRACKERS = ("wandb", "trackio")  # packages that losses and scores can be sent to
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,7 @@ class Request:
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time ten steps, and touch nothing.
+        tracker: "wandb" or "trackio", to which losses and scores are sent.
         given: a `loss` and `networks` from a program, in place of those that the config names.
         callbacks: Keras callbacks from a program.
         named: the settings that the command line names.
@@ -52,6 +56,7 @@ class Request:
     run_dir: Path | None
     dry_run: bool = False
     check: bool = False
+    tracker: str = ""
     given: dict = field(default_factory=dict)
     callbacks: tuple = ()
     named: frozenset[str] = frozenset()
@@ -62,12 +67,25 @@ def parse_training(argv: list[str] | None = None) -> Request:
     """Read train.py's command line, and check it as far as flags and files in TOML tell.
 
     Raises:
-        UserError: an unknown flag or key, a wrong type or value, sizes that do not fit.
+        UserError: an unknown flag, word or key, a wrong type or value, sizes that do not fit.
     """
     given = vars(_parser().parse_args(argv))
-    named, dry_run = given.pop("config", None), given.pop("dry_run", False)
-    check = given.pop("check", False)
-    run_dir = _run_dir(given.pop("run")) if "run" in given else None
+    words = given.pop("words")
+    for word in words:
+        _sort_word(word, given)
+    if word := given.pop("resume", None):
+        run = runs.newest("log") if word == "latest" else runs.find(word, "--resume")
+        _put("run", run.root, given)
+    tracker = given.pop("tracker", "")
+    if tracker:
+        given["tensorboard"] = tracker == "tensorboard"
+    if tracker in TRACKERS and find_spec(tracker) is None:
+        raise UserError(f"needs the package: pip install {tracker}", flag=f"--tracker {tracker}")
+    if "lr" in given:
+        given = {**dict.fromkeys(MIDWAY, given["lr"]), **given}
+        del given["lr"]
+    named, run_dir = given.pop("config", None), given.pop("run", None)
+    dry_run, check = given.pop("dry_run", False), given.pop("check", False)
     base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
@@ -88,27 +106,64 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"--sample-count {config.sample_count}: a grid of images of {config.image_size}x"
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
-    return Request(config, config_name, run_dir, dry_run, check, named=frozenset(flags))
+    named = frozenset(flags)
+    return Request(config, config_name, run_dir, dry_run, check, tracker, named=named)
+
+
+def _sort_word(word, given):
+    """Take a word without a flag as what it names: a run, a recipe or images."""
+    place = Path(at_home(word))
+    run = runs.named(place)
+    if word in (*names(), *ALIASES) or (place.suffix == ".toml" and place.is_file()):
+        _put("config", word, given)
+    elif run and run.config.is_file():
+        _put("run", run.root, given)
+    elif place.exists() or word in FETCHED:
+        _put("data", word, given)
+    else:
+        known = [*names(), *ALIASES, *runs.names()]
+        near = meant(word, known)
+        hint = f"did you mean {near}?" if near else f"the recipes are {', '.join(names())}"
+        raise UserError(f"{limits.shown(word)} is no recipe, run, folder or zip; {hint}")
+
+
+def _put(name, value, given):
+    if name in given:
+        raise UserError(f"got {given[name]} and {value}; name one", flag=f"--{name}")
+    given[name] = value
 
 
 def _parser() -> Parser:
     parser = Parser(
-        prog=typed("train"),
-        usage=f"{typed('train')} [--config NAME] [--run DIR] [--dry-run | --check] "
-        "[--SETTING VALUE ...]",
-        description="Train a DCGAN. Every setting of a config file is also a flag here.",
-        epilog=f"example: {typed('train')} --epochs 200 --subset 2000",
+        "train",
+        "Train a DCGAN, or resume a training. Every setting of a config file is also a flag.",
+        {
+            "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
+            "photos": "your own images: a folder or a zip",
+            "runs/0001-laptop --epochs 200": "resume a run, here with more epochs",
+        },
+        usage=f"{typed('train')} [RECIPE] [DIR | ZIP] [RUN] [--SETTING VALUE ...]",
         argument_default=argparse.SUPPRESS,
-        values={name: f"--config {name}" for name in names()},
     )
-    parser.add_argument("--config", metavar="NAME", help=f"one of {', '.join(names())}, or a file")
-    parser.add_argument(
-        "--run", metavar="DIR", help="the run's directory; an existing run is resumed"
+    add = parser.add_argument
+    add("words", nargs="*", default=[], metavar="WORD", help="a recipe, a config file, a folder "
+        "or zip of images, or a run to resume")  # fmt: skip
+    add("--config", metavar="NAME", help=f"a recipe: {', '.join(names())}; or a config file")
+    add("--run", type=path, metavar="DIR", help="the run's directory; an existing run is resumed")
+    add("--resume", metavar="RUN", nargs="?", const="latest", help="resume a run [latest]")
+    bounds = FIELDS[MIDWAY[0]].metadata
+    add(
+        "--lr",
+        type=number(float, bounds["low"], bounds["high"]),
+        metavar="X",
+        help="learning rate of both networks",
     )
+    add("--tracker", choices=("tensorboard", *TRACKERS, "none"), help="where losses and scores are "
+        "recorded besides the run's own files [tensorboard]")  # fmt: skip
     instead = parser.add_mutually_exclusive_group()
     for name, words in (
-        ("--dry-run", "print the plan, touch nothing"),
-        ("--check", "print what it would run on, time ten steps, touch nothing"),
+        ("--dry-run", "show the plan and exit"),
+        ("--check", "show what it would run on, time ten steps and exit"),
     ):
         instead.add_argument(name, action="store_true", help=words)
     recipe = read_config(find_config(RECIPE))
@@ -125,16 +180,10 @@ def _parser() -> Parser:
     return parser
 
 
-def _run_dir(text) -> Path:
-    if not text or "\0" in text:
-        raise UserError(f"--run: got {limits.shown(text)}, expected a directory, existing or new")
-    return Run(_at_home("--run", text)).root
-
-
 def _at_home(flag, text) -> str:
     """A path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
-    return ",".join(path and at_home(flag, path) for path in paths)
+    return ",".join(path and at_home(path, flag) for path in paths)
 
 
 def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
@@ -150,13 +199,15 @@ def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
         return read_table(saved), run_dir.resolve().name
     dataset = given.get("dataset", "celeba")
     plain = not named and dataset != "celeba"
-    base = {} if plain else read_table(find_config(named or RECIPE))
+    file = find_config(named or RECIPE)
+    base = {} if plain else read_table(file)
     told = "dataset" in given or "dataset" in base or given.get("data", "") in ("", *FETCHED)
     base = base if told else base | {"dataset": "auto"}
     init_from = _at_home("--init-from", given.get("init_from", base.get("init_from", "")))
     base = with_shape(base, init_from, own=bool(named) and named not in names())
-    without = dataset if plain else RECIPE if told else "auto"
-    return base, Path(named or without).stem
+    if not (named or told):
+        return base, "auto"
+    return base, dataset if plain else file.stem
 
 
 def _default_text(default) -> str:

@@ -23,7 +23,8 @@ from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
 from dcgan_tf.train.build import build_callbacks, redraw
 from dcgan_tf.train.callbacks.base import attempt
-from dcgan_tf.train.command import Request
+from dcgan_tf.train.callbacks.tracker import Tracker
+from dcgan_tf.train.command import TRACKERS, Request
 from dcgan_tf.train.images import is_finished
 from dcgan_tf.train.session import Session, open_session
 from dcgan_tf.train.signals import StopRequest
@@ -64,7 +65,7 @@ def run_training(request: Request) -> tuple[Run, int]:
                 _complete(run, request, found[1])
             return run, 0
         session = open_session(request, run, stop, worker, found)
-        callbacks = build_callbacks(session, request.callbacks)
+        callbacks = build_callbacks(session, [*request.callbacks, *_trackers(request, session)])
         if session.chief:
             run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
             mark_latest(run)
@@ -99,6 +100,12 @@ def draw_reals(run: Run, pixels: np.ndarray, seed: int):
     with attempt(run.reals):
         canvas = grid(pixels[rows])
         save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
+
+
+def _trackers(request, session):
+    if not session.chief or request.tracker not in TRACKERS:
+        return []
+    return [Tracker(request.tracker, session.run, session.config)]
 
 
 def _report(run: Run):

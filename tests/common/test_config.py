@@ -2,9 +2,11 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from helpers import REPO, refused, resolved, write_files
@@ -147,15 +149,24 @@ def test_shipped_configs_resolve_and_survive_the_saved_file(name, tmp_path):
         (["--ema", "0.999"], "did you mean --average?"),
         (["--r1-gamma", "10"], "did you mean --r1 or --r2?"),
         (["--diffaugment", "color"], "did you mean --augment?"),
-        (["--lr", "1e-3"], "did you mean --g-learning-rate or --d-learning-rate?"),
-        (["--resume"], "did you mean --run?"),
+        (["--learning-rate", "1"], "--lr or --g-learning-rate or --d-learning-rate?"),
+        (["--lr", "x"], "--lr: got 'x', expected a number between"),
+        (["--resume"], "no run with a log.txt"),
+        (["--resume", "7"], "--resume 7: no such run; there is no run in runs"),
         (["--img_size", "64"], "did you mean --image-size?"),
         (["--gpus", "2"], "CUDA_VISIBLE_DEVICES"),
         (["--workers", "2"], "all cores"),
-        (["--mnist"], "did you mean --config mnist?"),
-        (["demo"], "got 'demo' without a flag before it; did you mean --config demo?"),
-        (["5"], "got '5' without a flag before it; did you mean --run 5 or --data 5?"),
-        (["--dry-run", "runs/a b"], "did you mean --run 'runs/a b' or --data 'runs/a b'?"),
+        (["--early-stopping"], "a GAN's losses do not say when to stop"),
+        (["--size", "64"], "did you mean --image-size?"),
+        (["--wandb"], "--tracker wandb"),
+        (["--tracker", "wandb"], "--tracker wandb: needs the package: pip install wandb"),
+        (["--tracker", "paper"], "--tracker: invalid choice: 'paper'"),
+        (["--video"], "progress.gif"),
+        (["--fid"], "--score-every 5"),
+        (["--optimizer", "sgd"], "both networks use Adam"),
+        (["latop"], "'latop' is no recipe, run, folder or zip; did you mean laptop?"),
+        (["runs/a b"], "'runs/a b' is no recipe, run, folder or zip; the recipes are celeba,"),
+        (["demo", "mnist"], "--config: got demo and mnist; name one"),
         (["--config", "clebea"], "did you mean celeba?"),
         (["--config", "no/such.toml"], "celeba"),
     ],
@@ -164,11 +175,44 @@ def test_names_the_nearest_valid_name(argv, nearest):
     assert nearest in refusal(*argv)
 
 
-def test_a_pattern_that_the_shell_expanded_is_to_be_quoted(here):
-    paths = [f"p/{i}.jpg" for i in range(3)]
-    write_files(here, dict.fromkeys(paths, b""))
-    said = refusal("--data", *paths)
-    assert "got 'p/1.jpg' without a flag before it; quote a pattern such as '*.jpg'" in said
+def test_a_word_is_understood_as_a_recipe_a_run_or_images(here):
+    saved = resolved("--epochs", 9)
+    write_files(here, {"runs/0012-laptop/config.toml": to_toml(saved).encode(), "photos/a": b""})
+    write_files(here, {"own.toml": b"epochs = 3\n", "img_align_celeba.zip": b"", "cifar10/a": b""})
+    laptop = resolved("--config", "laptop")
+    assert resolved("laptop") == resolved("half-hour") == laptop
+    assert resolved("minutes", "--epochs", 110) == laptop
+    assert parse_training(["half-hour"]).config_name == "laptop"
+    assert resolved("own.toml").epochs == 3
+    for word in ("12", "0012-laptop", "runs/0012-laptop"):
+        request = parse_training([word])
+        assert (request.config, request.run_dir) == (saved, Path("runs/0012-laptop"))
+    own = replace(laptop, dataset="folder", data="photos", crop="center", subset=0)
+    assert resolved("photos") == resolved("photos", "laptop") == own
+    assert resolved("photos", "--subset", 50).subset == 50
+    assert resolved("img_align_celeba.zip") == replace(laptop, data="img_align_celeba.zip")
+    assert resolved("cifar10/") == resolved("--config", "cifar10", "--data", "cifar10/")
+    assert "--data: got photos and cifar10/; name one" in refusal("photos", "cifar10/")
+    resumed = parse_training(["12", "photos"])  # where its images are now
+    assert resumed.config == replace(saved, data="photos")
+
+
+def test_resume_takes_the_run_that_was_trained_last(here):
+    for name, time in (("0001-a", 90), ("0002-b", 50)):
+        files = {"config.toml": to_toml(resolved("--seed", time)).encode(), "log.txt": b""}
+        write_files(here / "runs" / name, files)
+        os.utime(here / "runs" / name / "log.txt", (time, time))
+    assert parse_training(["--resume"]).run_dir == Path("runs/0001-a")
+    request = parse_training(["--resume", "2", "--epochs", "300"])
+    assert (request.run_dir, request.config.seed) == (Path("runs/0002-b"), 50)
+    assert request.config.epochs == 300
+
+
+def test_shorthands_set_what_they_stand_for():
+    both = resolved("--lr", "1e-3")
+    assert (both.g_learning_rate, both.d_learning_rate) == (1e-3, 1e-3)
+    assert resolved("--lr", "1e-3", "--d-learning-rate", "2e-3").d_learning_rate == 2e-3
+    assert not resolved("--tracker", "none").tensorboard and resolved().tensorboard
 
 
 def test_places_may_stand_on_both_sides_of_a_flag(here):

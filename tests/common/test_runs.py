@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from helpers import REPO, refused, resolved, write_files
@@ -15,6 +14,7 @@ from dcgan_tf.common import files, pretrained, runs
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.errors import IN_USE, Interrupted, UserError
 from dcgan_tf.common.runs import Run, sample_file, sample_files
+from dcgan_tf.generate.command import parse_generation
 from dcgan_tf.train import run_lock
 
 
@@ -161,15 +161,24 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
 
 
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
-    with refused("--run runs/nope: no such folder; there is no run in runs"):
-        runs.existing(Run("runs/nope"))
+    with refused("--run runs/nope: no such run; there is no run in runs"):
+        runs.find("runs/nope", "--run")
     for number in range(1, 8):
         write_files(here / f"runs/{number:04d}-a", {"config.toml": b""})
     (here / "runs/notes").mkdir()
-    assert runs.existing(Run("runs/notes")).root == Path("runs/notes")
+    assert runs.find("runs/notes").root == Path("runs/notes")
+    assert runs.find("3").root == runs.find("0003-a").root == Path("runs/0003-a")
+    with refused("0003_a: no such run; did you mean 0003-a?"):
+        runs.find("0003_a")
     listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
-    with refused(f"nope: no such folder; there are {listed} and 2 more"):
-        pretrained.find_generator(SimpleNamespace(run="nope", model=None, pretrained=None))
+    with refused(f"nope: no such run; there are {listed} and 2 more"):
+        parse_generation(["nope"])
+    for words in (["--pretrained", "faces"], ["faces"]):
+        assert parse_generation(words).model == pretrained.FOLDER / "faces" / "generator.keras"
+    with refused("no such file; expected a generator's .keras file"):
+        parse_generation(["nope.keras"])
+    with refused("got faces as well as a flag for it; name one"):
+        parse_generation(["faces", "--run", "3"])
 
 
 def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):

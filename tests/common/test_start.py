@@ -31,7 +31,7 @@ def shell(command, cwd, **env):
 TALK = """
 import sys
 from pathlib import Path
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 from dcgan_tf.common.log import speak
 import logging, tqdm
 def main(argv):
@@ -42,7 +42,7 @@ def main(argv):
     for _ in tqdm.tqdm(range(9)): pass
     Path("done").write_text("all of it")
     return 3
-leave(run_command(main))
+run(main)
 """
 
 

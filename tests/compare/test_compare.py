@@ -196,7 +196,7 @@ def test_the_plot_has_a_line_for_each_run_and_scores_or_outputs_below(runs, tmp_
         ([], ["got 0 different runs, expected 2 to 30"]),
         (["one"], ["got 1 different runs", "dcgan_tf.report"]),
         (["one", "one"], ["got 1 different runs"]),
-        (["one", "nowhere"], ["nowhere: no such folder"]),
+        (["one", "nowhere"], ["nowhere: no such run"]),
         (["one", "empty"], ["empty: neither config.toml"]),
         (["one", "two", "--out", "x.jpg"], ["--out x.jpg: expected the name of a PNG"]),
         (["one", "two", "--out", "no/x.png"], ["--out no/x.png: there is no folder no"]),
@@ -252,4 +252,4 @@ def test_the_command_needs_no_tensorflow_and_no_backend_of_a_notebook(runs):
     done = call("--help")
     assert done.returncode == 0 and "numpy" not in done.stderr
     done = call("nowhere", "else")
-    assert done.returncode == 2 and "\nerror: nowhere: no such folder" in done.stderr
+    assert done.returncode == 2 and "\nerror: nowhere: no such run" in done.stderr

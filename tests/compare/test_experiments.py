@@ -13,7 +13,7 @@ from tiny_run import EPOCHS, make_run, score
 from dcgan_tf.train.command import parse_training
 
 TEXT = (REPO / "docs/experiments.md").read_text(encoding="utf-8")
-SWEEP, TRACKED, TRACK = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+SWEEP, TRACK = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 class Pruned(Exception):
@@ -51,20 +51,6 @@ def test_the_sweep_calls_train_with_flags_that_it_has(here, monkeypatch, capsys)
     assert first == second and first.g_learning_rate == first.d_learning_rate == 5e-4
     assert first.d_width == 0.5 and first.score_every == 5
     assert [str(call.run_dir) for call in calls] == ["runs/sweep/0000", "runs/sweep/0001"]
-
-
-def test_the_program_for_wandb_trains(monkeypatch):
-    said = []
-    wandb = SimpleNamespace(init=lambda **k: said.append(k), finish=lambda: said.append("finish"))
-    monkeypatch.setitem(sys.modules, "wandb", wandb)
-    monkeypatch.setattr("dcgan_tf.train.__main__.main", said.append)
-    monkeypatch.setattr(sys, "argv", ["tracked.py", "--config", "laptop"])
-    exec(TRACKED, {})
-    assert said == [
-        {"project": "faces", "sync_tensorboard": True},
-        ["--config", "laptop"],
-        "finish",
-    ]
 
 
 def test_the_program_for_trackio_reads_a_run(tmp_path, monkeypatch):

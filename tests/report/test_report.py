@@ -317,8 +317,8 @@ def test_commands_are_typed_as_a_shell_takes_them(here):
 
 def test_mistakes_are_refused_in_one_line(run, tmp_path, monkeypatch):
     for flags, words in (
-        (["--run", str(tmp_path)], ["--run", "no run"]),
-        (["--run", str(run.config)], ["--run", "no such folder"]),
+        ([str(tmp_path)], [str(tmp_path), "no run"]),
+        (["--run", str(run.config)], ["--run", "no such run"]),
         (["--run", str(run.root), "--out", str(tmp_path)], [str(tmp_path), "a folder"]),
         (["--run", str(run.root), "--out", str(tmp_path / "x/y.html")], ["no folder"]),
         ([f"--run={tmp_path}/{n}" for n in range(9)], ["9 runs", "8 at most"]),

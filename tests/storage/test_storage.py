@@ -109,6 +109,6 @@ def test_a_record_of_another_kind_is_not_ours(here):
 @pytest.mark.parametrize("place", ["", "a\0b", "~nobody-here/packs"])
 def test_a_place_that_is_no_path_clears_nothing(place, kept, monkeypatch):
     monkeypatch.chdir(kept)  # where "" would be all packs
-    with pytest.raises(UserError, match="place"):
+    with pytest.raises(UserError, match="PLACE: got"):
         main([place, "--clear"])
     assert (kept / "celeba-64-1/pixels.npy").exists()

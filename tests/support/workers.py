@@ -27,11 +27,11 @@ import keras
 import train
 from dcgan_tf.train import devices
 from dcgan_tf.models import parts
-from dcgan_tf.common.cli import leave, run_command
+from dcgan_tf.common.cli import run
 devices.MEETING_SECONDS = seconds
 if optimizer == "sgd":
     parts.build_optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
-leave(run_command(train.main, sys.argv[4:]))
+run(lambda _: train.main(sys.argv[4:]))
 """
 
 

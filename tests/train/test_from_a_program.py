@@ -1,7 +1,9 @@
 """dcgan_tf.train: what a program of one's own has of the command, and the command of it."""
 
 import dataclasses
+import importlib.machinery
 import sys
+import types
 
 import keras
 import pytest
@@ -9,6 +11,7 @@ from helpers import refused
 
 import dcgan_tf
 from dcgan_tf import Config, losses
+from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.train.__main__ import main
 from dcgan_tf.train.command import parse_training
@@ -118,3 +121,28 @@ def test_what_train_cannot_take_is_refused_and_nothing_is_left(given, words, her
     with refused(words):
         dcgan_tf.train(**given)
     assert not list(here.glob("runs/*"))
+
+
+def test_a_tracker_is_told_of_each_epoch_and_may_fail(here, monkeypatch, capsys):
+    said = []
+
+    def log(values, step):
+        said.append((step, values))
+        if step == 2:
+            raise ConnectionError("no network")
+
+    tracker = types.ModuleType("trackio")
+    tracker.init = lambda **settings: said.append(settings)
+    tracker.log, tracker.finish = log, lambda: said.append("finish")
+    tracker.__spec__ = importlib.machinery.ModuleSpec("trackio", None)
+    monkeypatch.setitem(sys.modules, "trackio", tracker)
+    settings = dataclasses.replace(SMALL, tensorboard=True)
+    (here / "small.toml").write_text(to_toml(settings))
+    assert main(["small.toml", "--run", "runs/tracked", "--tracker", "trackio"]) == 0
+    (began, (first, values), (second, _), last) = said
+    assert (began["project"], began["name"]) == ("dcgan_tf", "tracked")
+    assert began["config"]["g_channels"] == (8, 8) and began["config"]["subset"] == 16
+    assert (first, second, last) == (1, 2, "finish")
+    assert {"d_loss", "g_loss"} <= values.keys() and all(type(v) is float for v in values.values())
+    assert "trackio could not be written" in capsys.readouterr().out
+    assert not (here / "runs/tracked/tensorboard").exists()
