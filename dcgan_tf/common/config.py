@@ -203,17 +203,24 @@ class Config:
     )
     init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
 
+    device: str = _option(
+        "auto",
+        "device; auto: the GPU where there is one; gpu: no training without; cpu: no GPU",
+        choices=("auto", "gpu", "cpu"),
+        may_change=True,
+        group="The machine",
+    )
     strategy: str = _option(
         "auto",
         "distribution of the work over devices",
         choices=("auto", "none", "mirrored", "multiworker"),
         may_change=True,
-        group="The machine",
     )
     precision: str = _option(
         "float32",
-        "precision of the layers (weights and losses never below float32)",
-        choices=("float32", "mixed_bfloat16", "mixed_float16", "float64"),
+        "precision of the layers (weights and losses never below float32); auto: mixed_bfloat16 "
+        "where a trial of two steps is faster, else float32",
+        choices=("float32", "mixed_bfloat16", "mixed_float16", "float64", "auto"),
     )
     jit: str = _option(
         "auto",

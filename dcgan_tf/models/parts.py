@@ -33,10 +33,10 @@ def precision_of(config: Config):
 
 
 def set_precision(config: Config):
-    """Set Keras to the precision of a config."""
+    """Set Keras to the precision of a config; auto, which a training decides, is float32."""
     if config.precision == "float64":
         keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy(config.precision)
+    keras.config.set_dtype_policy(config.precision.replace("auto", "float32"))
 
 
 def model_parts(config: Config, given: dict) -> dict:

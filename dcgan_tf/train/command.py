@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,8 @@ class Request:
         config_name: where they came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
-        check: print what it would run on, time ten steps, and touch nothing.
+        check: print what it would run on, time some steps, and touch nothing.
+        json: print that as JSON.
         given: a `loss` and `networks` from a program, in place of those that the config names.
         callbacks: Keras callbacks from a program.
         named: the settings that the command line names.
@@ -43,6 +44,7 @@ class Request:
     run_dir: Path | None
     dry_run: bool = False
     check: bool = False
+    json: bool = False
     given: dict = field(default_factory=dict)
     callbacks: tuple = ()
     named: frozenset[str] = frozenset()
@@ -57,7 +59,9 @@ def parse_training(argv: list[str] | None = None) -> Request:
     """
     given = vars(_parser().parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
-    check = given.pop("check", False)
+    check, as_json = given.pop("check", False), given.pop("json", False)
+    if as_json and not check:
+        raise UserError("needs --check, whose answer it prints as JSON", flag="--json")
     run_dir = _run_dir(given.pop("run")) if "run" in given else None
     base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
@@ -79,7 +83,8 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"--sample-count {config.sample_count}: a grid of images of {config.image_size}x"
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
-    return Request(config, config_name, run_dir, dry_run, check, named=frozenset(flags))
+    named = frozenset(flags)
+    return Request(config, config_name, run_dir, dry_run, check, as_json, named=named)
 
 
 def _parser() -> Parser:
@@ -99,9 +104,10 @@ def _parser() -> Parser:
     instead = parser.add_mutually_exclusive_group()
     for name, words in (
         ("--dry-run", "print the plan, touch nothing"),
-        ("--check", "print what it would run on, time ten steps, touch nothing"),
+        ("--check", "print what it would run on, time some steps, touch nothing"),
     ):
         instead.add_argument(name, action="store_true", help=words)
+    parser.add_argument("--json", action="store_true", help="--check as JSON, for a bug report")
     recipe = read_config(find_config(RECIPE))
     for heading, members in groups().items():
         group = parser.add_argument_group(heading)
@@ -186,27 +192,37 @@ def check_request(request: Request):
         run_lock.check_run(run, request.config)
 
 
+def _keep_precision(request: Request) -> Request:
+    """An existing run keeps what auto became when it began."""
+    run = request.run_dir and Run(request.run_dir)
+    if request.config.precision != "auto" or not (run and run.config.is_file()):
+        return request
+    kept = read_config(run.config).precision
+    return replace(request, config=replace(request.config, precision=kept))
+
+
 def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
     Returns:
-        The request with its images, opened and counted.
+        The request with its images, opened and counted, and a precision that is not auto.
 
     Raises:
-        UserError: as check_request, no usable images, or too little memory.
+        UserError: as check_request and find_gpus, no usable images, or too little memory.
     """
+    request = _keep_precision(request)
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 
     request = find_images(request)
-    if "tensorflow" in sys.modules:  # of a program, or a notebook, which has set it as it likes
-        import tensorflow as tf
+    from dcgan_tf.common.start_tensorflow import find_gpus, start_tensorflow
 
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    else:
-        from dcgan_tf.common.start_tensorflow import start_tensorflow
+    # Where TensorFlow is imported, a program or a notebook has set it as it likes.
+    start = find_gpus if "tensorflow" in sys.modules else start_tensorflow
+    on_gpu = start(request.config.device, request.config.strategy)
+    from dcgan_tf.train.precision import choose_precision
 
-        on_gpu = start_tensorflow()
+    request = choose_precision(request)
     from dcgan_tf.train.memory import check_memory
 
     check_memory(request.config, on_gpu)

@@ -2,12 +2,12 @@
 
 import faulthandler
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 import zlib
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,7 +18,10 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.parts import set_precision
 
+log = logging.getLogger(__name__)
+
 MEETING_SECONDS = 300  # how long a worker waits for the others at the start
+IMAGES_A_GPU = 32  # below which several take longer than one, which XLA compiles for
 
 
 def configure(config: Config):
@@ -42,7 +45,13 @@ def open_strategy(config: Config) -> tf.distribute.Strategy:
     kind = "multiworker" if is_multiworker(config) else config.strategy
     gpus = tf.config.list_logical_devices("GPU") if kind in ("auto", "mirrored") else []
     if kind == "auto":
-        kind = "mirrored" if len(gpus) > 1 else "none"
+        needed = IMAGES_A_GPU * len(gpus)
+        kind = "mirrored" if len(gpus) > 1 and config.batch_size >= needed else "none"
+        if len(gpus) > 1 and kind == "none":
+            log.info(
+                f"one of {len(gpus)} GPUs is used: auto takes all from --batch-size {needed} on "
+                f"({IMAGES_A_GPU} images for each); --strategy mirrored takes them now"
+            )
     if kind == "multiworker":
         strategy = _meet_workers()
     elif kind == "mirrored":
@@ -174,17 +183,6 @@ def _threads(kind) -> int:
     number = int(text) if text.isdecimal() else 0
     own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return number or own_cpus or 1
-
-
-def multiplies_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
-    """Whether the processor has Intel's AMX for bfloat16, several times as fast as float32.
-
-    Only Linux tells; elsewhere False.
-    """
-    try:
-        return "amx_bf16" in Path(cpuinfo).read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return False
 
 
 def uses_onednn() -> bool:

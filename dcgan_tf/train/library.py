@@ -78,7 +78,7 @@ def train(
     from dcgan_tf.models.parts import precision_of
     from dcgan_tf.train.training import run_training
 
-    with precision_of(config):
+    with precision_of(request.config):
         done, code = run_training(request)
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt
