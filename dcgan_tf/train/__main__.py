@@ -12,6 +12,9 @@ def main(argv=None):
     if request.json:
         speak("stderr")  # stdout has the JSON alone
     request = prepare(request)
+    from dcgan_tf.train.precision import choose_precision
+
+    request = choose_precision(request)
     if request.dry_run or request.check:
         from dcgan_tf.train.dry_run import measure_speed, print_plan
 

@@ -205,7 +205,7 @@ def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
     Returns:
-        The request with its images, opened and counted, and a precision that is not auto.
+        The request with its images, opened and counted.
 
     Raises:
         UserError: as check_request and find_gpus, no usable images, or too little memory.
@@ -220,9 +220,6 @@ def prepare(request: Request) -> Request:
     # Where TensorFlow is imported, a program or a notebook has set it as it likes.
     start = find_gpus if "tensorflow" in sys.modules else start_tensorflow
     on_gpu = start(request.config.device, request.config.strategy)
-    from dcgan_tf.train.precision import choose_precision
-
-    request = choose_precision(request)
     from dcgan_tf.train.memory import check_memory
 
     check_memory(request.config, on_gpu)

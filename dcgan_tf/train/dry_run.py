@@ -167,4 +167,5 @@ class _StopWatch(keras.callbacks.Callback):
             return
         self.step = taken / (done - self._warm_up)
         self._next += done - self._warm_up  # looked at seldom: each look makes the device wait
-        self.model.stop_training = taken >= self._seconds
+        if self.model and taken >= self._seconds:
+            self.model.stop_training = True
