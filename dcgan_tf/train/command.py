@@ -16,6 +16,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.common.suggestions import typed
+from dcgan_tf.train.cluster import tell_workers
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
@@ -210,6 +211,7 @@ def prepare(request: Request) -> Request:
     Raises:
         UserError: as check_request and find_gpus, no usable images, or too little memory.
     """
+    tell_workers(request.config)
     request = _keep_precision(request)
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports

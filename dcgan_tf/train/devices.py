@@ -1,5 +1,6 @@
 """Devices that train, the strategy that shares the work, and the precision."""
 
+import contextlib
 import faulthandler
 import json
 import logging
@@ -20,7 +21,7 @@ from dcgan_tf.models.parts import set_precision
 
 log = logging.getLogger(__name__)
 
-MEETING_SECONDS = 300  # how long a worker waits for the others at the start
+MEETING_SECONDS = 300  # how long a worker waits for the others at the start, and the first step
 IMAGES_A_GPU = 32  # below which several take longer than one, which XLA compiles for
 
 
@@ -72,22 +73,58 @@ def open_strategy(config: Config) -> tf.distribute.Strategy:
 def _meet_workers():
     """The strategy of several workers; ends the process, exit code 1, if they do not all come.
 
-    TensorFlow waits for them for an hour without letting any other Python thread run; only
-    faulthandler's watchdog, which needs none, can end that. It has no words of its own, so another
-    process says them when it hears from the watchdog.
+    TensorFlow would wait for them for an hour.
     """
     seconds = f"{MEETING_SECONDS} seconds"
     waiting = f"waiting for the other workers; giving up after {seconds}"
     print(waiting, file=sys.stderr, flush=True)
-    last = f"error: not all workers came within {seconds}; see what they printed, start all again"
+    with end_after(MEETING_SECONDS, f"not all workers came within {seconds}"):
+        return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+@contextlib.contextmanager
+def end_after(seconds: int, fault: str):
+    """End the process, exit code 1, with a line if the block takes longer.
+
+    TensorFlow waits for other workers without letting any other Python thread run; only
+    faulthandler's watchdog, which needs none, can end that. It has no words of its own, so another
+    process says them when it hears from the watchdog.
+    """
+    last = f"error: {fault}; see what they printed, start all again"
     command = [sys.executable, "-ISc", "import sys; sys.stdin.read() and sys.exit(sys.argv[1])"]
     with subprocess.Popen([*command, last], stdin=subprocess.PIPE) as speaker:
         pipe = speaker.stdin or sys.stderr
-        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=pipe)
+        faulthandler.dump_traceback_later(seconds, exit=True, file=pipe)
         try:
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            yield
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+
+class FirstStep(keras.callbacks.Callback):
+    """Ends the process if the first step with other workers hangs, as `end_after`.
+
+    The first collective operation is where a network that only seemed to work shows.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self._watch = contextlib.ExitStack()
+        self._done = False
+
+    def on_train_begin(self, logs=None):
+        if not self._done:
+            fault = f"the first step with the other workers took over {MEETING_SECONDS} seconds"
+            self._watch.enter_context(end_after(MEETING_SECONDS, fault))
+
+    def on_train_batch_end(self, batch, logs: dict):
+        if not self._done:
+            float(logs["g_loss"])  # waits for the device
+            self._watch.close()
+            self._done = True
+
+    def on_train_end(self, logs=None):
+        self._watch.close()
 
 
 def is_multiworker(config: Config) -> bool:

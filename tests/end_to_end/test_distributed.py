@@ -112,11 +112,39 @@ def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
     other.communicate()
     ((_, stderr),) = finish(chief, code=1)
     assert "waiting for the other workers; giving up after 11 seconds" in stderr
-    last, end = "error: not all workers came within 11 seconds;", time.monotonic() + 30
-    while last not in stderr and time.monotonic() < end:  # of a process of its own
+    expect(chief, stderr, "error: not all workers came within 11 seconds;")
+
+
+def expect(worker, stderr, last, seconds=30):
+    """Wait for a worker's last words, which another process says."""
+    end = time.monotonic() + seconds
+    while last not in stderr and time.monotonic() < end:
         time.sleep(0.1)
-        stderr = chief.communicate()[1]
-    assert stderr.splitlines()[-1].startswith(last)
+        stderr = worker.communicate()[1]
+    assert stderr.splitlines()[-1].startswith(last), stderr
+
+
+HANG = """
+import json, os, time
+from dcgan_tf.models.losses import NonSaturating
+class Loss(NonSaturating):
+    def generator(self, fake_logits):
+        if json.loads(os.environ["TF_CONFIG"])["task"]["index"]:
+            time.sleep(600)  # its heartbeat goes on, so TensorFlow waits for it
+        return super().generator(fake_logits)
+"""
+
+
+@pytest.mark.nightly
+def test_a_first_step_that_hangs_ends_with_a_message(tmp_path):
+    (tmp_path / "hang.py").write_text(HANG)
+    chief, other = start_workers(tmp_path, *TINY, "--loss", "hang:Loss", meeting=40)
+    try:
+        ((_, stderr),) = finish(chief, code=1)
+        expect(chief, stderr, "error: the first step with the other workers took over 40 seconds;")
+    finally:
+        other.kill()
+        other.communicate()
 
 
 def test_workers_that_differ_are_refused(tmp_path):
