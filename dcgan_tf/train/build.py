@@ -22,7 +22,6 @@ from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.progress import Pace, ProgressBar
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_scorer
-from dcgan_tf.train.devices import FirstStep
 from dcgan_tf.train.session import Session
 
 
@@ -32,7 +31,6 @@ def build_callbacks(session: Session, own=()) -> list[keras.callbacks.Callback]:
     sync = SyncSchedule(config.checkpoint_steps, session.workers)
     images = build_images(run, config, journal, sync) if session.chief else []
     return [
-        *([FirstStep()] if session.workers > 1 else []),
         RestoreMeans(journal, session.restored),
         LearningRates(journal, config, session.changes),
         # Moves `journal.step` and `sync`, which all others read.

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import zlib
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -101,30 +102,30 @@ def end_after(seconds: int, fault: str):
             faulthandler.cancel_dump_traceback_later()
 
 
-class FirstStep(keras.callbacks.Callback):
-    """Ends the process if the first step with other workers hangs, as `end_after`.
+@contextlib.contextmanager
+def watch_first_step(workers: int) -> Iterator[list[keras.callbacks.Callback]]:
+    """Yield the callbacks that end a watch on the block after its first step; none for one worker.
 
     The first collective operation is where a network that only seemed to work shows.
     """
-
-    def __init__(self):
-        super().__init__()
-        self._watch = contextlib.ExitStack()
-        self._done = False
-
-    def on_train_begin(self, logs=None):
-        if not self._done:
+    with contextlib.ExitStack() as watch:
+        if workers > 1:
             fault = f"the first step with the other workers took over {MEETING_SECONDS} seconds"
-            self._watch.enter_context(end_after(MEETING_SECONDS, fault))
+            watch.enter_context(end_after(MEETING_SECONDS, fault))
+        yield [_AfterFirstStep(watch.close)] if workers > 1 else []
+
+
+class _AfterFirstStep(keras.callbacks.Callback):
+    """Calls a function once, when the device has done the first step."""
+
+    def __init__(self, call: Callable[[], None]):
+        super().__init__()
+        self._calls = [call]
 
     def on_train_batch_end(self, batch, logs: dict):
-        if not self._done:
+        if self._calls:
             float(logs["g_loss"])  # waits for the device
-            self._watch.close()
-            self._done = True
-
-    def on_train_end(self, logs=None):
-        self._watch.close()
+            self._calls.pop()()
 
 
 def is_multiworker(config: Config) -> bool:
