@@ -33,11 +33,11 @@ class Request:
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time some steps, and touch nothing.
-        json: print that as JSON.
         given: a `loss` and `networks` from a program, in place of those that the config names.
         callbacks: Keras callbacks from a program.
         named: the settings that the command line names.
         images: images.open_images, None before.
+        json: print what `check` finds as JSON.
     """
 
     config: Config
@@ -45,11 +45,11 @@ class Request:
     run_dir: Path | None
     dry_run: bool = False
     check: bool = False
-    json: bool = False
     given: dict = field(default_factory=dict)
     callbacks: tuple = ()
     named: frozenset[str] = frozenset()
     images: tuple | None = None
+    json: bool = False
 
 
 def parse_training(argv: list[str] | None = None) -> Request:
@@ -60,7 +60,8 @@ def parse_training(argv: list[str] | None = None) -> Request:
     """
     given = vars(_parser().parse_args(argv))
     named, dry_run = given.pop("config", None), given.pop("dry_run", False)
-    check, as_json = given.pop("check", False), given.pop("json", False)
+    check = given.pop("check", False)
+    as_json = given.pop("json", False)
     if as_json and not check:
         raise UserError("needs --check, whose answer it prints as JSON", flag="--json")
     run_dir = _run_dir(given.pop("run")) if "run" in given else None
@@ -85,7 +86,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
     named = frozenset(flags)
-    return Request(config, config_name, run_dir, dry_run, check, as_json, named=named)
+    return Request(config, config_name, run_dir, dry_run, check, named=named, json=as_json)
 
 
 def _parser() -> Parser:

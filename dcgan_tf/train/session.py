@@ -63,12 +63,10 @@ class Session:
         only at the start of an epoch.
         """
         done = self.journal.step % self.journal.steps_per_epoch
-        with devices.watch_first_step(self.workers) as watch:
-            callbacks = [*watch, *callbacks]
-            if done:
-                self.fit_epochs(callbacks, self.journal.epoch + 1, done)
-            if self.journal.epoch < self.config.epochs and not self.model.stop_training:
-                self.fit_epochs(callbacks, self.config.epochs)
+        if done:
+            self.fit_epochs(callbacks, self.journal.epoch + 1, done)
+        if self.journal.epoch < self.config.epochs and not self.model.stop_training:
+            self.fit_epochs(callbacks, self.config.epochs)
 
     def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int, done: int = 0):
         """Keras' fit up to epoch `last`; `done` steps of the first epoch are done already."""
