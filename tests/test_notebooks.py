@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -220,3 +221,20 @@ def test_requirements_for_gpus_have_the_pinned_tensorflow_and_a_cudnn_that_works
     cudnn = lines.pop().removeprefix("nvidia-cudnn-cu12==").removesuffix(marker)
     assert lines == ["-r requirements.txt", f"tensorflow[and-cuda]=={pinned[1]}{marker}"]
     assert tuple(map(int, cudnn.split(".")[:2])) >= (9, 24)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("machine", "has_cuda"), [("x86_64", True), ("aarch64", False)])
+def test_requirements_for_gpus_can_be_installed(machine, has_cuda):
+    uv = shutil.which("uv")
+    if not uv:
+        pytest.skip("needs uv: pip install uv")
+    platform = ("--python-platform", f"{machine}-manylinux_2_28", "--python-version", "3.12")
+    command = [uv, "pip", "compile", "requirements-gpu.txt", "--quiet", *platform]
+    done = subprocess.run(command, cwd=REPO, capture_output=True, text=True, timeout=300)
+    if done.returncode and "No solution found" not in done.stderr:
+        pytest.skip(f"no package index: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr
+    found = set(re.findall(r"^([\w-]+)==", done.stdout, re.MULTILINE))
+    assert {"tensorflow", "keras"} <= found
+    assert has_cuda == any(name.startswith("nvidia-") for name in found)

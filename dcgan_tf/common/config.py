@@ -23,7 +23,8 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/au
 
 # What a resumed run may change, because it decides no weights.
 _MAY_CHANGE = {
-    *("data", "packs", "epochs", "images", "strategy", "jit", "sample_every", "sample_count"),
+    *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
+    *("sample_every", "sample_count"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
@@ -37,7 +38,7 @@ _HEADINGS = {
     "subset_seed": "The images",
     "latent_dim": "The networks",
     "g_learning_rate": "The training",
-    "strategy": "The machine",
+    "device": "The machine",
     "sample_every": "What a run writes",
 }
 
@@ -226,6 +227,11 @@ class Config:
     )
     init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
 
+    device: str = _option(
+        "auto",
+        "device; auto: the GPU where there is one; gpu: no training without; cpu: no GPU",
+        choices=("auto", "gpu", "cpu"),
+    )
     strategy: str = _option(
         "auto",
         "distribution of the training over devices",
@@ -233,8 +239,9 @@ class Config:
     )
     precision: str = _option(
         "float32",
-        "precision of the layers (weights and losses never below float32)",
-        choices=("float32", "mixed_bfloat16", "mixed_float16", "float64"),
+        "precision of the layers (weights and losses never below float32); auto: mixed_bfloat16 "
+        "where a trial of two steps is faster, else float32",
+        choices=("float32", "mixed_bfloat16", "mixed_float16", "float64", "auto"),
     )
     jit: str = _option(
         "auto",

@@ -9,7 +9,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import cuda, limits
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.streams import stderr_through
@@ -23,8 +23,8 @@ _HARMLESS = (
     "I0000 ",
     "WARNING: All log messages before absl",
     "To enable the following instructions",
+    "failed call to cuInit",  # where there is a card, find_gpus says more
 )
-_NO_GPU = "failed call to cuInit"  # harmless, unless there is a card: then it names the fault
 _CARDS = (Path("/dev/nvidia0"), Path("/dev/dxg"))  # on Linux, in WSL
 
 _FILTER = """
@@ -35,19 +35,17 @@ for line in sys.stdin.buffer:
 """
 
 
-def start_tensorflow() -> bool:
+def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
     """Import TensorFlow and find its devices; what it writes to stderr is filtered.
 
     Without a GPU operations run one after the other, which makes what they compute exact; a user's
     own TF_NUM_INTEROP_THREADS is left as it is.
 
-    Warnings that matter, such as a GPU whose libraries are missing, still come through.
-
     Returns:
         Whether there is a GPU.
 
     Raises:
-        UserError: a processor without AVX, on which TensorFlow would abort.
+        UserError: a processor without AVX, on which TensorFlow would abort, or as find_gpus.
     """
     _check_processor()
     if platform.machine().lower() in ("x86_64", "amd64"):
@@ -55,27 +53,72 @@ def start_tensorflow() -> bool:
         # twice as fast with it.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    card = next(filter(Path.exists, _CARDS), None)
-    harmless = _HARMLESS if card else (*_HARMLESS, _NO_GPU)
-    with stderr_through(_FILTER, *harmless), _default_keras():
+    with stderr_through(_FILTER, *_HARMLESS), _default_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
+    if find_gpus(device, strategy):
         for gpu in gpus:
             # Otherwise the first process takes all of a GPU's memory, and no other can start.
             tf.config.experimental.set_memory_growth(gpu, True)
-        if not gpus:
-            # One operation at a time: how two of oneDNN's that run side by side split their sums
-            # depends on the moment, and so would every bit. GPUs are fed by several threads.
-            os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    if card and not gpus and os.environ.get("CUDA_VISIBLE_DEVICES", "0") not in ("", "-1"):
-        log.warning(
-            f"{card}: there is a GPU, but TensorFlow cannot use it, so the CPU is used. It needs "
-            "pip install -r requirements-gpu.txt, a driver for CUDA 12 and, in a container, "
-            '--gpus all; CUDA_VISIBLE_DEVICES="" ends this warning'
-        )
+    else:
+        # One operation at a time: how two of oneDNN's that run side by side split their sums
+        # depends on the moment, and so would every bit. GPUs are fed by several threads.
+        os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     gc.freeze()  # 300,000 objects that stay: no collection need look at them again
-    return bool(gpus)
+    return bool(tf.config.get_visible_devices("GPU"))
+
+
+def find_gpus(device: str = "auto", strategy: str = "auto") -> bool:
+    """Whether TensorFlow, which is imported, has a GPU that this process is to use.
+
+    Args:
+        device: cpu hides the GPUs, gpu refuses to do without.
+        strategy: mirrored refuses to do without a GPU that is there.
+
+    Raises:
+        UserError: no usable GPU where one is asked for, or a card newer than TensorFlow.
+    """
+    import tensorflow as tf
+
+    if device == "cpu":
+        try:
+            tf.config.set_visible_devices([], "GPU")
+        except RuntimeError:
+            message = "TensorFlow uses the GPU already; set it before the first operation"
+            raise UserError(message, flag="--device cpu") from None
+    gpus = tf.config.get_visible_devices("GPU")
+    for gpu in gpus:
+        _check_card(tf, tf.config.experimental.get_device_details(gpu))
+    if gpus or device == "cpu":
+        return bool(gpus)
+    card = next(filter(Path.exists, _CARDS), None)
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1"):
+        card, reason = None, "CUDA_VISIBLE_DEVICES hides the GPUs"
+    elif card:
+        reason = f"{card}: there is a GPU, but TensorFlow cannot use it: {cuda.why_unusable()}"
+    else:
+        reason = "there is no NVIDIA GPU"
+    if device == "gpu" or (card and strategy == "mirrored"):
+        flag = "--device gpu" if device == "gpu" else "--strategy mirrored"
+        raise UserError(reason, flag=flag)
+    if card:
+        log.warning(f'{reason}. The CPU is used; CUDA_VISIBLE_DEVICES="" ends this warning')
+    return False
+
+
+def _check_card(tf, details: dict):
+    """Raise UserError for a card for which TensorFlow has no kernels: it would abort."""
+    capability = details.get("compute_capability", (0, 0))
+    built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ())
+    majors = [int(found[1]) for name in built if (found := re.search(r"_(\d+)\d[a-z]?$", name))]
+    if majors and capability[0] >= 10 > max(majors):
+        raise UserError(
+            f"{details.get('device_name', 'this GPU')} has compute capability "
+            f"{'.'.join(map(str, capability))}, for which TensorFlow {tf.__version__} is not built "
+            "and aborts; use a newer TensorFlow, or another device: "
+            'CUDA_VISIBLE_DEVICES="" is the CPU'
+        )
 
 
 def _check_processor():

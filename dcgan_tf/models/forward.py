@@ -15,11 +15,12 @@ from typing import Any
 
 import keras
 import tensorflow as tf
+from tensorflow.python.ops import control_flow_util
 
 from dcgan_tf.models.chain import chain_of
 
 FEW_CHANNELS = 4  # up to which a convolution is a matrix product here
-PRECISIONS = ("float32", "bfloat16")  # of the maps; weights and statistics are float32
+PRECISIONS = ("float32", "bfloat16", "float16")  # of the maps; weights, statistics: float32
 
 
 def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
@@ -136,6 +137,13 @@ def _normalize(layer: Any, inputs: Any, bias: Any = 0.0):
 
 def _batch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float):
     """Normalize over this device's images; return the maps, their mean and their variance."""
+    dtype, shift = inputs.dtype, 0.0
+    if _is_compiled():
+        # XLA takes the variance as E[x^2] - E[x]^2, of which only rounding is left, or a number
+        # below 0, where a channel's mean is far from 0. Any of its pixels is near enough to it.
+        inputs = tf.cast(inputs, tf.float32)
+        shift = tf.stop_gradient(inputs[0, 0, 0])
+        inputs -= shift
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
         inputs,
         tf.convert_to_tensor(gamma),
@@ -143,7 +151,12 @@ def _batch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float):
         epsilon=epsilon,
         is_training=True,
     )
-    return outputs, mean, _biased(variance, _count(inputs))
+    return tf.cast(outputs, dtype), mean + shift, _biased(variance, _count(inputs))
+
+
+def _is_compiled() -> bool:
+    """Whether what is traced now is compiled by XLA."""
+    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
 
 
 def _synchronized(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
@@ -269,7 +282,7 @@ def _by_columns(inputs: Any, kernel: Any):
         return by_inputs, tf.transpose(by_kernel, (0, 1, 3, 2))
 
     planes = tf.matmul(weights, pixels, transpose_b=True)
-    planes = tf.cast(planes, tf.float32)  # many are added: bfloat16 would lose digits
+    planes = tf.cast(planes, tf.float32)  # many are added: half precision would lose digits
     planes = tf.reshape(planes, (rows, columns, filters, -1, height, width))
     # Rows and columns apart: rows + columns shifts instead of rows * columns.
     planes = tf.add_n([_shift(planes[n], -i, 0) for n, i in enumerate(down)])

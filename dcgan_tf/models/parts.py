@@ -35,10 +35,10 @@ def precision_of(config: Config) -> Generator[None]:
 
 
 def set_precision(config: Config) -> None:
-    """Set Keras to the precision of a config."""
+    """Set Keras to the precision of a config; auto, which a training decides, is float32."""
     if config.precision == "float64":
         keras.config.set_floatx("float64")
-    keras.config.set_dtype_policy(config.precision)
+    keras.config.set_dtype_policy(config.precision.replace("auto", "float32"))
 
 
 def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:

@@ -5,14 +5,18 @@ from typing import Any
 
 import tensorflow as tf
 
+from dcgan_tf.common import cuda
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN too old for it; on
-# newer ones (RTX 50: 12.0) it ends the process.
+# Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN too old for it; with
+# newer ones (RTX 50: 12.0) nobody has told of it yet.
 XLA_CAPABILITIES = (7, 5), (9, 99)
+# With 9.3 to 9.5 XLA finds no way to run a convolution with a bias and ends the training at its
+# first step (aws/deep-learning-containers#6417); of 9.6 to 9.18 nothing is known.
+XLA_CUDNN = (9, 19)
 
 
 def use_jit(config: Config, strategy: tf.distribute.Strategy) -> bool:
@@ -28,41 +32,45 @@ def use_jit(config: Config, strategy: tf.distribute.Strategy) -> bool:
             "weights and gradients of the others; use auto",
             flag=f"--jit on with {replicas} devices",
         )
-    reason = why_no_xla(config.jit, replicas, gpus, config.deterministic)
+    reason = why_no_xla(config, replicas, gpus)
     if gpus and config.jit == "auto" and reason:
         log.info(f"XLA is off: {reason}")
     return not reason
 
 
-def why_no_xla(
-    jit: str, replicas: int, gpus: list[dict[str, Any]], deterministic: bool = False
-) -> str:
+def why_no_xla(config: Config, replicas: int, gpus: list[dict[str, Any]]) -> str:
     """Say why XLA does not compile the step; "" if it does.
 
     Args:
-        jit: the setting, auto, on or off.
         replicas: devices that share a batch.
         gpus: as from gpu_details.
     """
-    if jit != "auto":
-        return "" if jit == "on" else "--jit off"
+    if config.jit != "auto":
+        return "" if config.jit == "on" else "--jit off"
     if replicas > 1:
         return f"an XLA program runs on one device, and here are {replicas}"
     if not gpus:
         return "it halves the speed of this step on a CPU"
-    if deterministic:
+    if config.deterministic:
         return "not all that it compiles is reproducible, which --deterministic asks for"
     name = gpus[0].get("device_name", "this GPU")
     capability = gpus[0].get("compute_capability")
     if not capability:
         return f"{name} names no compute capability; --jit on tries it"
     lowest, highest = XLA_CAPABILITIES
-    if lowest <= tuple(capability) <= highest:
-        return ""
-    return (
-        f"it works with compute capabilities 7.5 to 9.x, and {name} has "
-        f"{'.'.join(map(str, capability))}; --jit on tries it"
-    )
+    if not lowest <= tuple(capability) <= highest:
+        return (
+            f"it works with compute capabilities 7.5 to 9.x, and {name} has "
+            f"{'.'.join(map(str, capability))}; --jit on tries it"
+        )
+    cudnn = cuda.cudnn_version()
+    if cudnn < XLA_CUDNN:
+        found = f"here is {'.'.join(map(str, cudnn))}" if cudnn else "here none is found"
+        return (
+            "it needs cuDNN 9.19 or newer (9.3 to 9.5 end the training at its first step), and "
+            f"{found}; pip install -r requirements-gpu.txt brings one"
+        )
+    return ""
 
 
 def gpu_details() -> list[dict[str, Any]]:

@@ -8,7 +8,13 @@ from dcgan_tf.train.command import parse_training, prepare
 def main(argv=None):
     """Train as the command line asks; return the exit code of the process."""
     speak()
-    request = prepare(parse_training(argv))
+    request = parse_training(argv)
+    if request.json:
+        speak("stderr")  # stdout has the JSON alone
+    request = prepare(request)
+    from dcgan_tf.train.precision import choose_precision
+
+    request = choose_precision(request)
     if request.dry_run or request.check:
         from dcgan_tf.train.dry_run import measure_speed, print_plan
 

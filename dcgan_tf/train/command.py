@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run, started_in
 from dcgan_tf.common.suggestions import meant, typed
+from dcgan_tf.train.cluster import tell_workers
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
@@ -43,12 +44,13 @@ class Request:
         config_name: where they came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
-        check: print what it would run on, time ten steps, and touch nothing.
+        check: print what it would run on, time some steps, and touch nothing.
         tracker: "wandb" or "trackio", to which losses and scores are sent.
         given: a `loss` and `networks` from a program, in place of those that the config names.
         callbacks: Keras callbacks from a program.
         named: the settings that the command line names.
         images: images.open_images, None before.
+        json: print what `check` finds as JSON.
     """
 
     config: Config
@@ -61,6 +63,7 @@ class Request:
     callbacks: tuple = ()
     named: frozenset[str] = frozenset()
     images: tuple | None = None
+    json: bool = False
 
 
 def parse_training(argv: list[str] | None = None) -> Request:
@@ -86,6 +89,9 @@ def parse_training(argv: list[str] | None = None) -> Request:
         del given["lr"]
     named, run_dir = given.pop("config", None), given.pop("run", None)
     dry_run, check = given.pop("dry_run", False), given.pop("check", False)
+    as_json = given.pop("json", False)
+    if as_json and not check:
+        raise UserError("needs --check, whose answer it prints as JSON", flag="--json")
     base, config_name = _base(named, run_dir, given)
     flags = {name: _parse(name, text) for name, text in given.items()}
     for name in ("data", "packs", "init_from"):
@@ -107,7 +113,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
     named = frozenset(flags)
-    return Request(config, config_name, run_dir, dry_run, check, tracker, named=named)
+    return Request(config, config_name, run_dir, dry_run, check, tracker, named=named, json=as_json)
 
 
 def _sort_word(word, given):
@@ -163,9 +169,10 @@ def _parser() -> Parser:
     instead = parser.add_mutually_exclusive_group()
     for name, words in (
         ("--dry-run", "show the plan and exit"),
-        ("--check", "show what it would run on, time ten steps and exit"),
+        ("--check", "show what it would run on, time some steps and exit"),
     ):
         instead.add_argument(name, action="store_true", help=words)
+    parser.add_argument("--json", action="store_true", help="--check as JSON, for a bug report")
     recipe = read_config(find_config(RECIPE))
     for heading, members in groups().items():
         group = parser.add_argument_group(heading)
@@ -250,6 +257,15 @@ def check_request(request: Request):
         run_lock.check_run(run, request.config)
 
 
+def _keep_precision(request: Request) -> Request:
+    """An existing run keeps what auto became when it began."""
+    run = request.run_dir and Run(request.run_dir)
+    if request.config.precision != "auto" or not (run and run.config.is_file()):
+        return request
+    kept = read_config(run.config).precision
+    return replace(request, config=replace(request.config, precision=kept))
+
+
 def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
@@ -257,24 +273,23 @@ def prepare(request: Request) -> Request:
         The request with its images, opened and counted.
 
     Raises:
-        UserError: as check_request, no usable images, or too little memory.
+        UserError: as check_request and find_gpus, no usable images, or too little memory.
     """
     if request.config.dataset == "auto":
         from dcgan_tf.train.images import recognize_images
 
         request = recognize_images(request)
+    tell_workers(request.config)
+    request = _keep_precision(request)
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 
     request = find_images(request)
-    if "tensorflow" in sys.modules:  # of a program, or a notebook, which has set it as it likes
-        import tensorflow as tf
+    from dcgan_tf.common.start_tensorflow import find_gpus, start_tensorflow
 
-        on_gpu = bool(tf.config.list_physical_devices("GPU"))
-    else:
-        from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-        on_gpu = start_tensorflow()
+    # Where TensorFlow is imported, a program or a notebook has set it as it likes.
+    start = find_gpus if "tensorflow" in sys.modules else start_tensorflow
+    on_gpu = start(request.config.device, request.config.strategy)
     from dcgan_tf.train.memory import check_memory
 
     check_memory(request.config, on_gpu)

@@ -1,13 +1,15 @@
 """Devices that train, the strategy that shares the work, and the precision."""
 
+import contextlib
 import faulthandler
 import json
+import logging
 import os
 import re
 import subprocess
 import sys
 import zlib
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -18,7 +20,10 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.parts import set_precision
 
-MEETING_SECONDS = 300  # how long a worker waits for the others at the start
+log = logging.getLogger(__name__)
+
+MEETING_SECONDS = 300  # how long a worker waits for the others at the start, and the first step
+IMAGES_A_GPU = 32  # below which several take longer than one, which XLA compiles for
 
 
 def configure(config: Config):
@@ -42,7 +47,13 @@ def open_strategy(config: Config) -> tf.distribute.Strategy:
     kind = "multiworker" if is_multiworker(config) else config.strategy
     gpus = tf.config.list_logical_devices("GPU") if kind in ("auto", "mirrored") else []
     if kind == "auto":
-        kind = "mirrored" if len(gpus) > 1 else "none"
+        needed = IMAGES_A_GPU * len(gpus)
+        kind = "mirrored" if len(gpus) > 1 and config.batch_size >= needed else "none"
+        if len(gpus) > 1 and kind == "none":
+            log.info(
+                f"one of {len(gpus)} GPUs is used: auto takes all from --batch-size {needed} on "
+                f"({IMAGES_A_GPU} images for each); --strategy mirrored takes them now"
+            )
     if kind == "multiworker":
         strategy = _meet_workers()
     elif kind == "mirrored":
@@ -63,22 +74,58 @@ def open_strategy(config: Config) -> tf.distribute.Strategy:
 def _meet_workers():
     """The strategy of several workers; ends the process, exit code 1, if they do not all come.
 
-    TensorFlow waits for them for an hour without letting any other Python thread run; only
-    faulthandler's watchdog, which needs none, can end that. It has no words of its own, so another
-    process says them when it hears from the watchdog.
+    TensorFlow would wait for them for an hour.
     """
     seconds = f"{MEETING_SECONDS} seconds"
     waiting = f"waiting for the other workers; giving up after {seconds}"
     print(waiting, file=sys.stderr, flush=True)
-    last = f"error: not all workers came within {seconds}; see what they printed, start all again"
+    with end_after(MEETING_SECONDS, f"not all workers came within {seconds}"):
+        return tf.distribute.MultiWorkerMirroredStrategy()
+
+
+@contextlib.contextmanager
+def end_after(seconds: int, fault: str):
+    """End the process, exit code 1, with a line if the block takes longer.
+
+    TensorFlow waits for other workers without letting any other Python thread run; only
+    faulthandler's watchdog, which needs none, can end that. It has no words of its own, so another
+    process says them when it hears from the watchdog.
+    """
+    last = f"error: {fault}; see what they printed, start all again"
     command = [sys.executable, "-ISc", "import sys; sys.stdin.read() and sys.exit(sys.argv[1])"]
     with subprocess.Popen([*command, last], stdin=subprocess.PIPE) as speaker:
         pipe = speaker.stdin or sys.stderr
-        faulthandler.dump_traceback_later(MEETING_SECONDS, exit=True, file=pipe)
+        faulthandler.dump_traceback_later(seconds, exit=True, file=pipe)
         try:
-            return tf.distribute.MultiWorkerMirroredStrategy()
+            yield
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+
+@contextlib.contextmanager
+def watch_first_step(workers: int) -> Iterator[list[keras.callbacks.Callback]]:
+    """Yield the callbacks that end a watch on the block after its first step; none for one worker.
+
+    The first collective operation is where a network that only seemed to work shows.
+    """
+    with contextlib.ExitStack() as watch:
+        if workers > 1:
+            fault = f"the first step with the other workers took over {MEETING_SECONDS} seconds"
+            watch.enter_context(end_after(MEETING_SECONDS, fault))
+        yield [_AfterFirstStep(watch.close)] if workers > 1 else []
+
+
+class _AfterFirstStep(keras.callbacks.Callback):
+    """Calls a function once, when the device has done the first step."""
+
+    def __init__(self, call: Callable[[], None]):
+        super().__init__()
+        self._calls = [call]
+
+    def on_train_batch_end(self, batch, logs: dict):
+        if self._calls:
+            float(logs["g_loss"])  # waits for the device
+            self._calls.pop()()
 
 
 def is_multiworker(config: Config) -> bool:
@@ -174,17 +221,6 @@ def _threads(kind) -> int:
     number = int(text) if text.isdecimal() else 0
     own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return number or own_cpus or 1
-
-
-def multiplies_bfloat16(cpuinfo: str | Path = "/proc/cpuinfo") -> bool:
-    """Whether the processor has Intel's AMX for bfloat16, several times as fast as float32.
-
-    Only Linux tells; elsewhere False.
-    """
-    try:
-        return "amx_bf16" in Path(cpuinfo).read_text(encoding="utf-8", errors="replace").split()
-    except OSError:
-        return False
 
 
 def uses_onednn() -> bool:

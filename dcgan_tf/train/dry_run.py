@@ -1,11 +1,10 @@
 """--dry-run and --check: show what a training would do, and how fast, and write nothing."""
 
 import io
+import json
 import logging
-import platform
 import time
 from dataclasses import replace
-from importlib import metadata
 
 import keras
 import numpy as np
@@ -17,19 +16,19 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import duration
 from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
-from dcgan_tf.models import xla
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.parts import build_networks
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
 from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
+from dcgan_tf.train.machine import describe_machine
 from dcgan_tf.train.run_lock import name_run
 from dcgan_tf.train.session import share_batches
 
 log = logging.getLogger(__name__)
 
-WARM_UP, STEPS = 2, 10
+STEPS, SECONDS = 10, 1.0  # timed: so many steps, and more until it takes so long
 FACES = 16  # are drawn; the speed does not depend on what is seen
 
 
@@ -74,7 +73,9 @@ def look_for_images(request: Request) -> tuple[int, str]:
 
 
 def measure_speed(request: Request):
-    """Print what a training with these settings would use, and time ten steps.
+    """Print what a training with these settings would use, and time its steps.
+
+    With `request.json` all of it is one JSON object on stdout, for a report of a fault.
 
     Raises:
         UserError: devices that are not there, or a batch that they cannot share.
@@ -82,79 +83,55 @@ def measure_speed(request: Request):
     config = request.config
     devices.configure(config)
     strategy = devices.open_strategy(config)
-    for name, text in _describe_machine(config, strategy).items():
-        log.info(f"{name + ':':<11}{text}")
-    count, words = look_for_images(request)
-    log.info(f"{'images:':<11}{words}")
-    log.info(f"timing {STEPS} steps of {config.batch_size} drawn faces ...")
+    found = describe_machine(config, strategy)
+    own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
+    found["recipe"] = ", ".join([request.config_name, *own])
+    count, found["images"] = look_for_images(request)
+    if not request.json:
+        for name, text in found.items():
+            log.info(f"{name + ':':<11}{text}")
+        log.info(f"timing steps of {config.batch_size} drawn faces ...")
     first, seconds = time_steps(config, strategy)
-    speed = STEPS * config.batch_size / seconds
-    log.info(f"{'speed:':<11}{speed:,.1f} images/s; the first steps took {first:.0f} s")
+    speed = config.batch_size / seconds
+    if request.json:
+        times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
+        print(
+            json.dumps(found | {name: round(value, 4) for name, value in times.items()}, indent=2)
+        )
+        return
+    log.info(
+        f"{'speed:':<11}{speed:,.1f} images/s, {1000 * seconds:,.1f} ms a step; "
+        f"the first steps took {first:.0f} s"
+    )
     if count:
         steps = plan_epoch(config, count)
-        epoch, epochs = steps * seconds / STEPS, config.epochs_of(steps * config.batch_size)
+        epoch, epochs = steps * seconds, config.epochs_of(steps * config.batch_size)
         log.info(
             f"{'an epoch:':<11}{duration(epoch)}; {epochs:,} of them "
             f"{duration(epoch * epochs)}, and what samples, scores and checkpoints take"
         )
 
 
-def _describe_machine(config, strategy) -> dict[str, str]:
-    """{what: text} of all that decides how the steps are computed."""
-    gpus, now = xla.gpu_details(), devices.computing(strategy)
-    reason = xla.why_no_xla(config.jit, strategy.num_replicas_in_sync, gpus, config.deterministic)
-    found = {
-        "devices": "; ".join([now["devices"], *map(_describe_gpu, gpus)]),
-        "precision": config.precision + ("" if gpus else _advise_precision(config)),
-        "XLA": f"off ({reason})" if reason else "on",
-    }
-    if not gpus:
-        found["oneDNN"] = f"{'on' if now['onednn'] else 'off'}, {now['instructions']}"
-        found["threads"] = (
-            f"{now['intra_op_threads']} within an operation, "
-            f"{now['inter_op_threads']} for operations side by side"
-        )
-    return found | {"versions": ", ".join(_versions())}
+def time_steps(
+    config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
+) -> tuple[float, float]:
+    """Time drawn faces: seconds of the first steps, and of one step after them.
 
-
-def _advise_precision(config):
-    if config.precision == "mixed_float16":
-        return "; on processors float16 is slower than float32"
-    if config.precision != "float32" or not devices.multiplies_bfloat16():
-        return ""
-    return "; this processor has AMX: --precision mixed_bfloat16 is faster"
-
-
-def _describe_gpu(details):
-    capability = ".".join(map(str, details.get("compute_capability", ["unknown"])))
-    return f"{details.get('device_name', 'a GPU')}, compute capability {capability}"
-
-
-def _versions() -> list[str]:
-    """Those of the packages; CUDA's and cuDNN's as built for, and as installed by pip."""
-    built = tf.sysconfig.get_build_info()
-    found = [f"Python {platform.python_version()}", f"TensorFlow {tf.__version__}"]
-    found += [f"Keras {keras.__version__}", f"NumPy {np.__version__}"]
-    if built.get("is_cuda_build"):
-        cuda, cudnn = (built.get(f"{name}_version", "?") for name in ("cuda", "cudnn"))
-        found.append(f"built for CUDA {cuda} and cuDNN {cudnn}")
-    installed = {d.name for d in metadata.distributions() if (d.name or "").startswith("nvidia-c")}
-    return found + [f"{name} {metadata.version(name)}" for name in sorted(installed)]
-
-
-def time_steps(config: Config, strategy: tf.distribute.Strategy) -> tuple[float, float]:
-    """Seconds of the first two steps, in which TensorFlow compiles, and of the ten after them."""
+    Args:
+        steps, seconds: how many steps and how long, both at least, are timed after the first ones,
+            in which TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock.
+    """
     with strategy.scope():
         model = DCGAN.from_config(replace(config, init_from=""))
-    watch, steps = _StopWatch(), WARM_UP + STEPS
+    warm_up = 20 if tf.config.list_logical_devices("GPU") else 2
+    watch, most = _StopWatch(warm_up, steps, seconds), 10**9
     model.fit(
         share_batches(strategy, config, _draw_batch(config)),
-        steps_per_epoch=steps,
-        callbacks=CallbackList([watch], add_history=True, model=model, epochs=1, steps=steps),
+        steps_per_epoch=most,
+        callbacks=CallbackList([watch], add_history=True, model=model, epochs=1, steps=most),
         verbose=0,
     )
-    began, warm, ended = watch.moments
-    return warm - began, ended - warm
+    return watch.first, watch.step
 
 
 def _draw_batch(config) -> np.ndarray:
@@ -166,12 +143,30 @@ def _draw_batch(config) -> np.ndarray:
 
 
 class _StopWatch(keras.callbacks.Callback):
-    """Takes the time at the beginning, after the warm-up and at the end, each when all is done."""
+    """Times the warm-up and the steps after it, and ends the training; waits for the device.
+
+    Attributes:
+        first: seconds of the warm-up.
+        step: seconds of one step after it.
+    """
+
+    def __init__(self, warm_up, steps, seconds):
+        super().__init__()
+        self._warm_up, self._next, self._seconds = warm_up, warm_up + steps, seconds
 
     def on_train_begin(self, logs=None):
-        self.moments = [time.perf_counter()]
+        self._began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs: dict):
-        if batch + 1 in (WARM_UP, WARM_UP + STEPS):
-            float(logs["g_loss"])  # waits for the device
-            self.moments.append(time.perf_counter())
+        done = batch + 1
+        if done not in (self._warm_up, self._next):
+            return
+        float(logs["g_loss"])
+        taken = time.perf_counter() - self._began
+        if done == self._warm_up:
+            self.first, self._began = taken, time.perf_counter()
+            return
+        self.step = taken / (done - self._warm_up)
+        self._next += done - self._warm_up  # looked at seldom: each look makes the device wait
+        if self.model and taken >= self._seconds:
+            self.model.stop_training = True

@@ -76,9 +76,11 @@ def train(
     )
     request = prepare(request)
     from dcgan_tf.models.parts import precision_of
+    from dcgan_tf.train.precision import choose_precision
     from dcgan_tf.train.training import run_training
 
-    with precision_of(config):
+    request = choose_precision(request)
+    with precision_of(request.config):
         done, code = run_training(request)
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt

@@ -76,8 +76,8 @@ def run_training(request: Request) -> tuple[Run, int]:
         stop.defer()
         code = 0
         try:
-            with _explain_errors(session):
-                session.fit(callbacks)
+            with _explain_errors(session), devices.watch_first_step(session.workers) as watch:
+                session.fit([*watch, *callbacks])
         except Interrupted as interruption:
             code = interruption.code
         else:

@@ -109,7 +109,8 @@ class Gan:
         if compiled:
             self.g, self.d = torch.compile(self.g), torch.compile(self.d)
         self._device = device
-        self._bfloat16 = config.precision == "mixed_bfloat16"
+        halves = {"mixed_bfloat16": torch.bfloat16, "mixed_float16": torch.float16}
+        self._half = halves.get(config.precision)
 
     def step(self, reals, latents):
         """d_loss, g_loss: scalar tensors."""
@@ -130,7 +131,7 @@ class Gan:
         return d_loss.detach(), g_loss.detach()
 
     def _called(self, network, inputs):
-        with torch.autocast(self._device, torch.bfloat16, enabled=self._bfloat16):
+        with torch.autocast(self._device, self._half, enabled=self._half is not None):
             return network(inputs).float()
 
     def _learns(self, wanted):

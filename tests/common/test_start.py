@@ -182,11 +182,15 @@ def test_rubbish_in_tensorflows_own_settings_is_told(tmp_path):
 
 
 CARD = """
+import sys
 from pathlib import Path
-from dcgan_tf.common import log, start_tensorflow as start
+from dcgan_tf.common import cuda, log, start_tensorflow as start
 log.speak()
 start._CARDS = (Path("none"), Path("nvidia0"))
-assert not start.start_tensorflow()
+cuda.why_unusable = lambda: "no driver"
+start.start_tensorflow()
+Path("nvidia0").touch()
+start.find_gpus()
 """
 
 
@@ -194,9 +198,55 @@ assert not start.start_tensorflow()
 def test_a_card_that_tensorflow_cannot_use_is_told_and_none_is_not(tmp_path):
     (tmp_path / "card.py").write_text(CARD)
     done = shell(f"{PYTHON} card.py", tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done.stderr
+    told = "warning: nvidia0: there is a GPU, but TensorFlow cannot use it: no driver. The CPU is"
+    assert (done.returncode, done.stderr, done.stdout.count("\n")) == (0, "", 1)
+    assert done.stdout.startswith(told)
+
+
+def test_a_device_that_is_asked_for_is_there_or_refused(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(start_tensorflow, "_CARDS", (tmp_path / "nvidia0",))
+    monkeypatch.setattr(start_tensorflow.cuda, "why_unusable", lambda: "no driver")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    find_gpus = start_tensorflow.find_gpus
+    with pytest.raises(UserError, match="^device gpu: there is no NVIDIA GPU$"):
+        find_gpus("gpu")
+    assert not find_gpus("auto", "mirrored")
     (tmp_path / "nvidia0").touch()
-    done = shell(f"{PYTHON} card.py", tmp_path)
-    assert "warning: nvidia0: there is a GPU, but TensorFlow cannot use it" in done.stdout
-    done = shell(f"{PYTHON} card.py", tmp_path, CUDA_VISIBLE_DEVICES="")
-    assert "TensorFlow cannot use it" not in done.stdout
+    with pytest.raises(UserError, match="^device gpu: .*cannot use it: no driver$"):
+        find_gpus("gpu")
+    with pytest.raises(UserError, match="^strategy mirrored: .*no driver$"):
+        find_gpus("auto", "mirrored")
+    assert not find_gpus("cpu") and not caplog.messages
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert not find_gpus("auto", "mirrored") and not caplog.messages
+    with pytest.raises(UserError, match="CUDA_VISIBLE_DEVICES hides the GPUs"):
+        find_gpus("gpu")
+
+
+@pytest.mark.parametrize(
+    ("capability", "built", "refused"),
+    [
+        ((12, 0), ["sm_60", "sm_89", "compute_90"], True),
+        ((10, 0), ["sm_90", "compute_90"], True),
+        ((12, 0), ["sm_90", "sm_100a", "compute_120"], False),
+        ((9, 0), ["sm_60", "compute_90"], False),
+        ((12, 0), [], False),  # not told
+    ],
+)
+def test_a_card_newer_than_tensorflow_is_refused_before_it_aborts(
+    capability, built, refused, monkeypatch
+):
+    tf = pytest.importorskip("tensorflow")
+    details = {"device_name": "RTX 5090", "compute_capability": capability}
+    for module, name, value in (
+        (tf.config, "get_visible_devices", ["GPU:0"]),
+        (tf.config.experimental, "get_device_details", details),
+        (tf.sysconfig, "get_build_info", {"cuda_compute_capabilities": built}),
+    ):
+        monkeypatch.setattr(module, name, lambda *_, value=value: value)
+    if not refused:
+        assert start_tensorflow.find_gpus()
+        return
+    number = ".".join(map(str, capability))
+    with pytest.raises(UserError, match=f"RTX 5090 has compute capability {number}.*another"):
+        start_tensorflow.find_gpus()

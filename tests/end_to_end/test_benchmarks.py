@@ -1,5 +1,7 @@
 """Each benchmark runs at its smallest size and prints its table; how fast is not asked."""
 
+import json
+import re
 import subprocess
 import sys
 
@@ -42,6 +44,32 @@ def test_a_benchmark_prints_its_table(name, here):
     rows = [line[2:40].strip() for line in done.stdout.splitlines() if line.startswith("  ")]
     assert set(CONTENDERS[name]) <= set(rows), done.stdout
     assert not list(here.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("card", "shares"),
+    [
+        ("Tesla T4", {"float32": "12.3%", "float16": "1.5%"}),
+        ("NVIDIA H100 NVL", {"float32": "1.7%", "TF32": "0.2%", "bfloat16": "0.1%"}),
+        ("NVIDIA H200", {"TF32": "0.2%", "float16": "0.1%"}),
+        ("an own card", {}),
+    ],
+)
+def test_what_a_card_was_measured_at_becomes_a_table(card, shares, here):
+    """1 T operations a second of each card's own peak."""
+    speeds = {f"dcgan_tf: {name}": [90, 100, 110] for name in ("float32", "TF32", "float16")}
+    speeds |= {"torch eager: bfloat16": [100], "batches on the device": [5000]}
+    found = {"card": card, "versions": {"driver": "570.86"}, "operations": 1e10, "peak": 0}
+    found |= {"title": "training step", "images_per_second": speeds}
+    (here / "gpu.json").write_text(json.dumps(found))
+    done = run_program(("tests/benchmarks/gpu.py", "--table", here / "gpu.json"), REPO)
+    assert done.returncode == 0, done.stderr
+    assert f"{card}; driver 570.86; training step\n" in done.stdout
+    rows = dict(re.findall(r"^\| [^|]*: (\w+) \| 100 \| .* \| (.*) \|$", done.stdout, re.MULTILINE))
+    assert len(rows) == 4 and all(rows[name] == share for name, share in shares.items())
+    assert "| dcgan_tf: TF32 | 100 | 90 to 110 |" in done.stdout
+    known = {name for name, share in rows.items() if share}
+    assert "TF32" not in known if card == "Tesla T4" else bool(known) == bool(shares)
 
 
 def test_the_cost_of_an_image_is_that_of_its_layers():

@@ -1,12 +1,17 @@
 """The same training on one device or many: two and three logical CPUs, two processes."""
 
+import contextlib
+import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from functools import cache
 
 import numpy as np
 import pytest
-from helpers import assert_refused, train
+from helpers import REPO, assert_refused, train, write_files
 from workers import LOW_RATES, TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
@@ -112,11 +117,98 @@ def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
     other.communicate()
     ((_, stderr),) = finish(chief, code=1)
     assert "waiting for the other workers; giving up after 11 seconds" in stderr
-    last, end = "error: not all workers came within 11 seconds;", time.monotonic() + 30
-    while last not in stderr and time.monotonic() < end:  # of a process of its own
+    expect(chief, stderr, "error: not all workers came within 11 seconds;")
+
+
+def expect(worker, stderr, last, seconds=30):
+    """Wait for a worker's last words, which another process says."""
+    end = time.monotonic() + seconds
+    while last not in stderr and time.monotonic() < end:
         time.sleep(0.1)
-        stderr = chief.communicate()[1]
-    assert stderr.splitlines()[-1].startswith(last)
+        stderr = worker.communicate()[1]
+    assert stderr.splitlines()[-1].startswith(last), stderr
+
+
+HANG = """
+import json, os, time
+from dcgan_tf.models.losses import NonSaturating
+class Loss(NonSaturating):
+    def generator(self, fake_logits):
+        if json.loads(os.environ["TF_CONFIG"])["task"]["index"]:
+            time.sleep(600)  # its heartbeat goes on, so TensorFlow waits for it
+        return super().generator(fake_logits)
+"""
+
+
+@pytest.mark.nightly
+def test_a_first_step_that_hangs_ends_with_a_message(tmp_path):
+    (tmp_path / "hang.py").write_text(HANG)
+    chief, other = start_workers(tmp_path, *TINY, "--loss", "hang:Loss", meeting=40)
+    try:
+        ((_, stderr),) = finish(chief, code=1)
+        expect(chief, stderr, "error: the first step with the other workers took over 40 seconds;")
+    finally:
+        other.kill()
+        other.communicate()
+
+
+SRUN = """#!/bin/bash
+# As Slurm's: the command twice, here; a signal goes to both; the highest exit code is its own.
+export SLURM_STEP_NODELIST=localhost SLURM_STEP_TASKS_PER_NODE=2
+for rank in 0 1; do SLURM_PROCID=$rank "$@" & tasks+=($!); done
+trap 'kill -TERM "${tasks[@]}"' TERM
+code=0
+for task in "${tasks[@]}"; do
+    while wait "$task"; own=$?; kill -0 "$task" 2>/dev/null; do :; done
+    ((own > code)) && code=$own
+done
+exit $code
+"""
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """Called with a number of epochs for docs/distributed.md's script, started among stand-ins."""
+    page = (REPO / "docs/distributed.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"```bash\n(#!/bin/bash.*?)```", page, re.DOTALL)
+    python = f'#!/bin/bash\nshift; exec "{sys.executable}" "{REPO / "train.py"}" "$@"\n'
+    programs = {"srun": SRUN, "scontrol": '#!/bin/bash\necho "$@" >> requeued\n', "python": python}
+    write_files(tmp_path, {f"bin/{name}": text.encode() for name, text in programs.items()})
+    for name in programs:
+        (tmp_path / "bin" / name).chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
+    job = str(os.getpid())
+    env = kept | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "SLURM_JOB_ID": job}
+
+    def call(epochs):
+        flags = " ".join([*TINY, "--epochs", str(epochs)])
+        text, count = re.subn(r"--data .*?--run \S+", flags, script)
+        assert count == 1
+        return subprocess.Popen(["bash", "-c", text], cwd=tmp_path, env=env, start_new_session=True)
+
+    return call
+
+
+@pytest.mark.nightly
+def test_the_script_for_slurm_saves_is_requeued_and_resumes(slurm, tmp_path):
+    """The workers know of each other by Slurm's variables alone."""
+    job = slurm(epochs=500)
+    try:
+        wait_for_training([job], tmp_path)
+        job.send_signal(signal.SIGTERM)
+        job.wait(60)
+        assert (tmp_path / "requeued").read_text() == f"requeue {os.getpid()}\n"
+        journal = checkpoints.read_newest(tmp_path / "runs/a/checkpoints")[1]
+        assert journal.step > 0 and journal.epoch < 499
+        last = journal.epoch + 2
+        job = slurm(epochs=last)
+        assert job.wait(120) == 0
+        assert checkpoints.read_newest(tmp_path / "runs/a/checkpoints")[1].epoch == last
+        assert "resuming at step" in (tmp_path / "runs/a/log.txt").read_text()
+        assert len((tmp_path / "requeued").read_text().splitlines()) == 1
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
 
 
 def test_workers_that_differ_or_share_no_run_are_refused(tmp_path):

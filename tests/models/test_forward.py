@@ -74,14 +74,16 @@ def assert_the_same(network, inputs):
         np.testing.assert_allclose(own / scale, theirs / scale, atol=5e-5)
 
 
-@pytest.fixture
-def bfloat16():
-    keras.config.set_dtype_policy("mixed_bfloat16")
+@pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
+def half_precision(request):
+    keras.config.set_dtype_policy(request.param)
     yield
     keras.config.set_dtype_policy("float32")
 
 
-def test_in_bfloat16_it_is_no_further_from_float32_than_keras_pass_is(bfloat16, monkeypatch):
+def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(
+    half_precision, monkeypatch
+):
     halves = networks()
     keras.config.set_dtype_policy("float32")
     random = np.random.default_rng(0)
@@ -97,7 +99,7 @@ def test_in_bfloat16_it_is_no_further_from_float32_than_keras_pass_is(bfloat16, 
             errors.append([np.linalg.norm(other - true) / scale for other in others])
     own, theirs = np.transpose(errors)
     assert own.mean() < 1.1 * theirs.mean() < 0.1
-    assert (own < 2 * theirs + 1e-3).all()
+    assert (own < 3 * theirs + 1e-3).all()
     assert len(fast) == 7, "the faster forms were called"
 
 
@@ -113,6 +115,36 @@ def test_it_is_keras_pass_up_to_rounding(recipe, monkeypatch):
     assert_the_same(d, random.random((6, *d.input_shape[1:])).astype("float32"))
     norms = [[f"{kind}{number}_norm" for number in (1, 2, 3)] for kind in ("up", "down")]
     assert fast == [*norms[0], "to_picture", *norms[1]]
+
+
+@pytest.mark.parametrize(("policy", "deviation"), [("float32", 1), ("mixed_float16", 50)])
+def test_under_xla_the_variance_is_right_however_far_from_zero_the_maps_are(policy, deviation):
+    """XLA's own way, E[x^2] - E[x]^2, gives -96 here, and NaN (tensorflow#118701)."""
+    maps = keras.Input((8, 8, 4))
+    layer = layers.BatchNormalization(momentum=0, dtype=policy)
+    network = keras.Model(maps, layer(maps))
+    inputs = np.random.default_rng(0).normal(1e4, deviation, (16, 8, 8, 4)).astype("float32")
+    inputs = tf.cast(inputs, layer.compute_dtype)
+    exact = inputs.numpy().astype("float64")
+
+    @tf.function(jit_compile=True, autograph=False)
+    def passed(inputs):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = forward(network, inputs)
+            loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 3)
+        return outputs, tape.gradient(loss, inputs)
+
+    outputs, gradient = (value.numpy().astype("float64") for value in passed(inputs))
+    mean, variance = exact.mean((0, 1, 2)), exact.var((0, 1, 2))
+    np.testing.assert_allclose(layer.moving_mean, mean, 1e-6)
+    np.testing.assert_allclose(layer.moving_variance, variance, 1e-5)
+    normal = (exact - mean) / np.sqrt(variance + layer.epsilon)
+    np.testing.assert_allclose(outputs, normal, atol=3e-3)
+    upstream = 3 * normal**2
+    slope = (upstream * normal).mean((0, 1, 2))
+    expected = (upstream - upstream.mean((0, 1, 2)) - normal * slope) / np.sqrt(variance)
+    assert np.abs(gradient - expected).max() < 0.01 * np.abs(expected).max()
 
 
 DEVICES = """
@@ -169,7 +201,9 @@ print("largest", max(apart), "and not the same program", max(apart) > 0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("count", "dtype"), [(3, "float32"), (2, "mixed_bfloat16")])
+@pytest.mark.parametrize(
+    ("count", "dtype"), [(3, "float32"), (2, "mixed_bfloat16"), (2, "mixed_float16")]
+)
 def test_over_several_devices_it_is_keras_pass_over_the_whole_batch(count, dtype, tmp_path):
     done = run_program(("-c", DEVICES, count, dtype, REPO), tmp_path)
     assert done.returncode == 0, done.stderr
@@ -257,7 +291,7 @@ OTHERS = [
     layers.BatchNormalization(axis=1, name="other_axis"),
     layers.BatchNormalization(scale=False, name="no_scale"),
     layers.BatchNormalization(trainable=False, name="frozen"),
-    layers.BatchNormalization(dtype="mixed_float16", name="half"),
+    layers.BatchNormalization(dtype="float64", name="double"),
     layers.Conv2D(3, 3, 2, "same", name="strides"),
     layers.Conv2D(3, 3, padding="valid", name="valid"),
     layers.Conv2D(3, 4, padding="same", name="even"),

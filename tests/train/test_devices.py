@@ -1,4 +1,4 @@
-"""TF_CONFIG, which people and job systems write, before anything connects."""
+"""The devices that auto takes, and TF_CONFIG, before anything connects."""
 
 import json
 from types import SimpleNamespace
@@ -53,6 +53,23 @@ def test_what_names_no_hosts_is_refused_in_one_short_line(text, worker):
     with pytest.raises(UserError, match="^TF_CONFIG: got .* expected JSON such as") as caught:
         worker(text)
     assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
+
+
+def test_auto_takes_several_gpus_from_32_images_for_each_on_and_says_so(monkeypatch, caplog):
+    caplog.set_level("INFO")
+    gpus = [SimpleNamespace(name=f"GPU:{n}") for n in range(2)]
+    monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind: gpus)
+    mirrored = SimpleNamespace(num_replicas_in_sync=2)
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", lambda names: mirrored)
+    assert devices.open_strategy(resolved("--batch-size", 64)) is mirrored
+    assert not caplog.messages
+    assert devices.open_strategy(resolved("--batch-size", 62)).num_replicas_in_sync == 1
+    assert "one of 2 GPUs is used: auto takes all from --batch-size 64 on" in caplog.text
+    asked = resolved("--batch-size", 8, "--strategy", "mirrored")
+    assert devices.open_strategy(asked) is mirrored
+    del gpus[1:]
+    assert devices.open_strategy(resolved("--batch-size", 64)).num_replicas_in_sync == 1
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("lost", [tf.errors.UnavailableError, tf.errors.AbortedError])

@@ -7,11 +7,11 @@ import keras
 import pytest
 from helpers import faces_zip, resolved, write_files
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import cuda, limits
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import xla
-from dcgan_tf.train import command, devices, dry_run
+from dcgan_tf.train import command, dry_run, machine
 from dcgan_tf.train.__main__ import main
 
 DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", "12", "--check"]
@@ -67,64 +67,104 @@ def measure(caplog):
 
 @pytest.fixture
 def drawn_times(monkeypatch):
-    monkeypatch.setattr(dry_run, "time_steps", lambda config, strategy: (7.0, 50.0))
+    monkeypatch.setattr(dry_run, "time_steps", lambda config, strategy: (7.0, 5.0))
 
 
 @pytest.mark.slow
 def test_check_times_real_steps_and_writes_nothing(here, measure, monkeypatch):
-    steps = []
-    watch = dry_run._StopWatch.on_train_batch_end
-    monkeypatch.setattr(
-        dry_run._StopWatch,
-        "on_train_batch_end",
-        lambda self, batch, logs: steps.append(batch) or watch(self, batch, logs),
-    )
+    looks, watch = [], dry_run._StopWatch.on_train_batch_end
+
+    def look(self, batch, logs):
+        watch(self, batch, logs)
+        looks.append((batch + 1, self.model.stop_training))
+
+    monkeypatch.setattr(dry_run._StopWatch, "on_train_batch_end", look)
     speed = measure("--channels", "1")["speed"]
-    assert re.fullmatch(r" +[\d.,]+ images/s; the first steps took \d+ s", speed)
-    assert steps == list(range(dry_run.WARM_UP + dry_run.STEPS))
+    assert re.fullmatch(r" +[\d.,]+ images/s, [\d.,]+ ms a step; the first steps took \d+ s", speed)
+    # A step takes some milliseconds: more than the ten that are the least, and it ends by itself.
+    assert [stop for _, stop in looks] == [False] * (len(looks) - 1) + [True]
+    assert looks[-1][0] in [2 + dry_run.STEPS * 2**n for n in range(20)]
     assert not list(here.iterdir())
+
+
+def test_check_as_json_is_one_object_on_stdout(here, measure, drawn_times, capsys):
+    measure("--json")
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images_per_second"], found["step_seconds"]) == (0.8, 5.0)
+    assert found["first_steps_seconds"] == 7.0 and found["devices"] == "one CPU"
+    assert found["recipe"] == "demo, batch_size 4, subset 12, width 0.05"
+    with pytest.raises(UserError, match="json: needs --check"):
+        command.parse_training(["--json"])
 
 
 def test_check_estimates_an_epoch_and_names_the_machine(here, measure, drawn_times):
     said = measure("--subset", "90", "--epochs", "30")  # 22 steps of 5 s
-    assert said["speed"].strip() == "0.8 images/s; the first steps took 7 s"
+    assert said["speed"].strip() == "0.8 images/s, 5,000.0 ms a step; the first steps took 7 s"
     expected = "2 min; 30 of them 55 min, and what samples, scores and checkpoints take"
     assert said["an epoch"].strip() == expected
     assert "90 of" in said["images"] and said["devices"].strip() == "one CPU"
-    assert "TensorFlow 2." in said["versions"] and "Keras 3." in said["versions"]
+    assert "tensorflow 2." in said["version"] and "keras 3." in said["version"]
+    assert said["memory"].endswith(" GB") and "CUDA" not in said
     assert "off (it halves the speed" in said["XLA"] and "precision" in said
     assert said["oneDNN"].split(",")[0].strip() in ("on", "off") and "within" in said["threads"]
 
 
+T4, H100 = (
+    {"device_name": name, "compute_capability": capability}
+    for name, capability in (("Tesla T4", (7, 5)), ("NVIDIA H100", (9, 0)))
+)
+
+
 @pytest.mark.parametrize(
-    ("flags", "text", "words"),
+    ("flags", "text", "gpu", "words"),
     [
-        ([], "flags : fpu amx_bf16 amx_int8", "float32; this processor has AMX: --precision"),
-        ([], "flags : fpu amx_tile", "float32"),
-        (["--precision", "mixed_bfloat16"], "flags : amx_bf16", "mixed_bfloat16"),
-        (["--precision", "mixed_float16"], "flags : amx_bf16", "mixed_float16; on processors"),
+        ([], "amx_bf16 avx512_bf16", None, "float32; best here: mixed_bfloat16 (--precision auto"),
+        ([], "fpu avx512_bf16", None, "float32; best here: mixed_bfloat16 (--precision auto tries"),
+        ([], "fpu amx_tile", None, "float32"),
+        ([], "", T4, "float32; best here: mixed_float16"),
+        ([], "", H100, "float32; best here: mixed_bfloat16 (--precision auto tries it)"),
+        (["--precision", "mixed_bfloat16"], "amx_bf16", None, "mixed_bfloat16"),
+        (
+            ["--precision", "mixed_bfloat16"],
+            "fpu",
+            None,
+            "mixed_bfloat16; nothing here computes in",
+        ),
+        (["--precision", "mixed_float16"], "amx_bf16", None, "mixed_float16; on processors"),
     ],
 )
-def test_check_advises_a_precision(here, measure, drawn_times, monkeypatch, flags, text, words):
-    (here / "cpuinfo").write_text(text)
-    found = devices.multiplies_bfloat16(here / "cpuinfo")
-    assert found == ("amx_bf16" in text) and not devices.multiplies_bfloat16(here / "none")
-    monkeypatch.setattr(devices, "multiplies_bfloat16", lambda: found)
+def test_check_names_the_best_precision(
+    here, measure, drawn_times, monkeypatch, flags, text, gpu, words
+):
+    (here / "cpuinfo").write_text(f"model name\t: Some CPU\nflags\t: {text}\n")
+    monkeypatch.setattr(machine, "CPUINFO", here / "cpuinfo")
+    monkeypatch.setattr(xla, "gpu_details", lambda: [gpu] if gpu else [])
     try:
-        said = measure(*flags)["precision"].strip()
+        said = measure(*flags)
     finally:
         keras.config.set_dtype_policy("float32")
-    assert said.startswith(words) and (";" in said) == (";" in words)
+    precision = said["precision"].strip()
+    assert precision.startswith(words) and (";" in precision) == (";" in words)
+    assert said["processor"].startswith(" Some CPU, ")
+    assert ("AVX512_BF16" in said["processor"]) == ("avx512_bf16" in text)
 
 
 def test_check_without_images_and_a_subset_estimates_no_epoch(
     here, measure, drawn_times, monkeypatch
 ):
-    card = {"device_name": "NVIDIA H100", "compute_capability": (9, 0)}
-    monkeypatch.setattr(xla, "gpu_details", lambda: [card])
+    monkeypatch.setattr(xla, "gpu_details", lambda: [H100])
+    for name, value in (
+        ("cudnn_version", (9, 24, 0)),
+        ("driver_version", "570.86"),
+        ("loaded_versions", {"CUDA": "12.5", "cuDNN": "9.24.0"}),
+    ):
+        monkeypatch.setattr(cuda, name, lambda value=value: value)
+    monkeypatch.setattr(cuda, "card_memory", lambda number: 85e9)
     said = measure("--dataset", "folder", "--data", "nowhere", "--subset", "0")
     assert "an epoch" not in said and said["images"].startswith("    none: --data nowhere")
-    assert said["devices"].strip() == "one CPU; NVIDIA H100, compute capability 9.0"
+    expected = "one CPU; NVIDIA H100, compute capability 9.0, 85.0 GB"
+    assert said["devices"].strip() == expected
+    assert "driver 570.86, CUDA loaded 12.5, cuDNN loaded 9.24.0, built for" in said["CUDA"]
     assert said["XLA"].strip() == "on" and "oneDNN" not in said
 
 

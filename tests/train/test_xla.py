@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 import sys
 import types
@@ -11,7 +12,6 @@ from helpers import REPO, resolved, write_files
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import xla
-from dcgan_tf.models.xla import why_no_xla
 from dcgan_tf.train import devices
 
 
@@ -19,9 +19,43 @@ def card(name, *capability):
     return {"device_name": name, "compute_capability": capability}
 
 
+@pytest.fixture(autouse=True)
+def cudnn(monkeypatch):
+    """Called with the version of cuDNN that is loaded."""
+
+    def load(*version):
+        monkeypatch.setattr(xla.cuda, "cudnn_version", lambda: version)
+
+    load(9, 24, 0)
+    return load
+
+
+def why(*flags, gpus, replicas=1):
+    return xla.why_no_xla(resolved(*flags), replicas, gpus)
+
+
 @pytest.mark.parametrize("capability", [(7, 5), (8, 6), (9, 0)], ids=["T4", "A10", "H100"])
 def test_auto_uses_xla_on_cards_with_which_it_works(capability):
-    assert why_no_xla("auto", 1, [card("a card", *capability)]) == ""
+    assert why(gpus=[card("a card", *capability)]) == ""
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ((9, 19, 0), None),
+        ((9, 18, 1), "here is 9.18.1; pip install"),
+        ((9, 5, 1), "needs cuDNN 9.19 .* here is 9.5.1"),
+        ((8, 9, 7), "here is 8.9.7"),
+        ((), "here none is found"),
+    ],
+)
+def test_auto_leaves_xla_off_with_a_cudnn_that_fails_or_of_which_nothing_is_known(
+    version, words, cudnn
+):
+    cudnn(*version)
+    found = why(gpus=[card("T4", 7, 5)])
+    assert re.search(words, found) if words else not found
+    assert why("--jit", "on", gpus=[card("T4", 7, 5)]) == ""
 
 
 @pytest.mark.parametrize(
@@ -36,14 +70,14 @@ def test_auto_uses_xla_on_cards_with_which_it_works(capability):
     ],
 )
 def test_elsewhere_auto_leaves_it_off_and_says_why(replicas, gpus, words):
-    assert words in why_no_xla("auto", replicas, gpus)
+    assert words in why(gpus=gpus, replicas=replicas)
 
 
 def test_on_and_off_are_obeyed_whatever_the_card_is():
-    assert why_no_xla("on", 1, [card("RTX 5090", 12, 0)]) == ""
-    assert "--deterministic" in why_no_xla("auto", 1, [card("T4", 7, 5)], deterministic=True)
-    assert why_no_xla("on", 1, [card("T4", 7, 5)], deterministic=True) == ""
-    assert why_no_xla("off", 1, [card("H100", 9, 0)]) == "--jit off"
+    assert why("--jit", "on", gpus=[card("RTX 5090", 12, 0)]) == ""
+    assert "--deterministic" in why("--deterministic", gpus=[card("T4", 7, 5)])
+    assert why("--jit", "on", "--deterministic", gpus=[card("T4", 7, 5)]) == ""
+    assert why("--jit", "off", gpus=[card("H100", 9, 0)]) == "--jit off"
 
 
 def test_a_person_with_such_a_card_reads_why_and_one_without_a_gpu_nothing(monkeypatch, caplog):

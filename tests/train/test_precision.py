@@ -1,0 +1,63 @@
+"""What `--precision auto` becomes, that it stays so, and what is said of it."""
+
+import pytest
+from helpers import resolved
+from workers import TINY, final, finish, start
+
+from dcgan_tf.common import checkpoints
+from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.train import command, precision
+
+
+@pytest.fixture
+def choose(monkeypatch, caplog):
+    """Called with the best precision and the seconds of a step in each, for (what auto becomes,
+    the line about it)."""
+    caplog.set_level("INFO")
+
+    def call(best, **seconds):
+        monkeypatch.setattr(precision, "best_precision", lambda gpus: best)
+        tried = lambda config, strategy, *_, **__: (1.0, seconds[config.precision])  # noqa: E731
+        monkeypatch.setattr(precision, "time_steps", tried)
+        request = command.Request(resolved("--precision", "auto"), "celeba", None)
+        return precision.choose_precision(request).config.precision, caplog.messages[-1]
+
+    return call
+
+
+def test_auto_is_bfloat16_where_it_is_there_and_a_trial_is_faster(choose):
+    chosen, line = choose("mixed_bfloat16", float32=2.0, mixed_bfloat16=1.0)
+    assert chosen == "mixed_bfloat16"
+    assert line.endswith("mixed_bfloat16 (auto; images/s: float32 16.0, mixed_bfloat16 32.0)")
+    chosen, line = choose("mixed_bfloat16", float32=1.0, mixed_bfloat16=2.0)
+    assert chosen == "float32" and "float32 32.0" in line
+    for best in ("float32", "mixed_float16"):  # no trial: time_steps would fail
+        chosen, line = choose(best)
+        assert chosen == "float32" and "nothing here is made for bfloat16" in line
+
+
+@pytest.mark.slow
+def test_a_run_keeps_what_auto_became_and_trains_as_if_it_had_been_named(tmp_path_factory):
+    auto, named = tmp_path_factory.mktemp("auto"), tmp_path_factory.mktemp("named")
+    ((out, _),) = finish(start(auto, *TINY, "--precision", "auto", "--epochs", "1"))
+    became = read_config(auto / "runs/a/config.toml").precision
+    assert f"precision: {became} (auto" in out and became in ("float32", "mixed_bfloat16")
+    finish(start(auto, *TINY[-2:], "--precision", "auto", "--epochs", "2"))
+    finish(start(named, *TINY, "--precision", became))
+    states = [final(cwd)[0] for cwd in (auto, named)]
+    assert checkpoints.digest_of(states[0]) == checkpoints.digest_of(states[1])
+
+
+def test_a_run_that_goes_on_without_instructions_for_its_precision_is_told(
+    here, monkeypatch, caplog
+):
+    (here / "config.toml").write_text('precision = "mixed_bfloat16"\n')
+    request = command.parse_training(["--run", str(here)])
+    for best, lines in (("mixed_bfloat16", 0), ("float32", 1)):
+        monkeypatch.setattr(precision, "best_precision", lambda gpus, best=best: best)
+        assert precision.choose_precision(request) is request
+        assert len(caplog.messages) == lines
+    assert "computes in mixed_bfloat16, which is slow here" in caplog.text
+    with pytest.raises(UserError, match="was trained with other settings .precision"):
+        command.prepare(command.parse_training(["--run", str(here), "--precision", "float32"]))
