@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo faces test quick nightly lint format bench clean
+.PHONY: help demo faces test quick nightly docs lint format bench clean
 
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ quick: .venv/installed  ## the tests that are not marked slow (about a minute)
 nightly: .venv/installed  ## the tests that `make test` leaves out: long, or of other tools
 	$(PYTEST) -m nightly
 
+docs: .venv-docs/installed  ## build the documentation as a site in site/; a broken link fails
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet
+
 lint: .venv/installed  ## check for mistakes, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,5 +53,10 @@ bench: .venv/installed  ## run the benchmarks (PyTorch, where it is installed, i
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt
 	@touch $@
 
-clean:  ## delete .venv
-	rm -rf .venv
+.venv-docs/installed: docs/requirements.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --disable-pip-version-check --quiet -r docs/requirements.txt
+	@touch $@
+
+clean:  ## delete the virtual environments and the site
+	rm -rf .venv .venv-docs site

@@ -1,0 +1,102 @@
+"""Pages of the site that are made from other files: start page, settings, API, linked files.
+
+MkDocs runs these hooks (`hooks:` in mkdocs.yml). Nothing here imports TensorFlow.
+"""
+
+import json
+import re
+import sys
+from dataclasses import fields
+from pathlib import Path
+from posixpath import dirname, join, normpath, relpath
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import dcgan_tf  # noqa: E402
+from dcgan_tf.common.config import Config  # noqa: E402
+
+LINK = re.compile(r"(\]\()([^)\s:#]+)(?=[)#])")  # in Markdown, to a file
+_origins = {}  # of pages that are not in docs/: address on the site, path in the repository
+
+
+def on_files(files, config):
+    """Add the pages made from the code, and each file outside docs/ that a page links to."""
+    files.append(File.generated(config, "settings.md", content=_settings()))
+    files.append(File.generated(config, "api.md", content=_api()))
+    waiting = ["README.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
+    while waiting:
+        path = waiting.pop()
+        address = _address(path)
+        if not files.get_file_from_path(address):
+            files.append(File.generated(config, address, content=(ROOT / path).read_bytes()))
+            _origins[address] = path
+        if path.endswith(".md"):
+            linked = {_resolve(path, link) for _, link in LINK.findall((ROOT / path).read_text())}
+            waiting += sorted(
+                path
+                for path in linked
+                if (ROOT / path).is_file()  # a missing one fails later as a broken link
+                and not files.get_file_from_path(_address(path))
+            )
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Turn links between files of the repository into links between pages of the site."""
+    here = page.file.src_uri
+    path = _origins.get(here, f"docs/{here}")
+
+    def turn(link):
+        return link[1] + relpath(_address(_resolve(path, link[2])), dirname(here) or ".")
+
+    return LINK.sub(turn, markdown)
+
+
+def _resolve(path, link):
+    return normpath(join(dirname(path), link))
+
+
+def _address(path):
+    """Where the site has a file of the repository."""
+    if path == "README.md":
+        return "index.md"
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    return "files/" + path.removeprefix(".")  # MkDocs leaves out names that begin with a dot
+
+
+def _settings():
+    lines = [
+        "# Settings",
+        "",
+        "A setting is a key of a recipe's TOML file, a flag of `train.py` (`g_channels` is",
+        "`--g-channels`; `flip` is `--flip` or `--no-flip`) and a field of `dcgan_tf.Config`.",
+        "The defaults are those of the reference recipe `celeba`.",
+    ]
+    for field in fields(Config):
+        if group := field.metadata.get("group"):
+            lines += ["", f"## {group}", ""]
+            lines += ["| setting | default | meaning | allowed |", "|---|---|---|---|"]
+        meaning = field.metadata["help"].replace("|", "\\|")
+        default = json.dumps(field.default)  # as TOML writes it: all of them have one form in both
+        lines.append(f"| `{field.name}` | `{default}` | {meaning} | {_allowed(field)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _allowed(field):
+    if choices := field.metadata["choices"]:
+        return ", ".join(f"`{choice}`" for choice in choices)
+    words = {"low": "from {:,}", "above": "above {:,}", "high": "to {:,}"}
+    bounds = {key: field.metadata[key] for key in words}
+    return " ".join(words[key].format(value) for key, value in bounds.items() if value is not None)
+
+
+def _api():
+    lines = ["# API", "", "Everything here is imported from `dcgan_tf`.", ""]
+    for name, module in sorted(dcgan_tf._ROOMS.items()):
+        path = module if module.endswith(f".{name}") else f"{module}.{name}"
+        lines += [f"::: dcgan_tf.{path}", ""]
+    return "\n".join(lines)
