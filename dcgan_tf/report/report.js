@@ -47,7 +47,7 @@
         el("tbody", {}, rows.map((row) => el("tr", { class: row.class || null }, row.cells.map(cell))))));
   }
 
-  function lazy(summary, build) { // built when it is opened, for it may be long
+  function lazy(summary, build) { // built when opened, because it may be long
     const node = el("details", {}, el("summary", {}, summary));
     node.addEventListener("toggle", () => { if (node.children.length === 1) node.append(...[build()].flat()); });
     return node;
@@ -198,7 +198,7 @@
         if (hidden.has(number)) return;
         if (line.fine) drawing.append(svg("path", { class: `fine s${line.color}`, d: path(line.fine) }));
         drawing.append(svg("path", { class: `curve s${line.color}`, d: path(line) }));
-        if (line.x.length < 30) { // so that a single point is seen, too
+        if (line.x.length < 30) { // makes a single point visible
           drawing.append(...line.x.map((value, place) => line.y[place] === null ? ""
             : svg("circle", { class: `f${line.color}`, r: 2.6, cx: toX(value), cy: toY(line.y[place]) })));
         }
@@ -524,7 +524,7 @@
         ]),
         el("p", { class: "soft prose" }, `Baseline, real images against other real images: ${first.floor_of}.`),
         [...new Set(found.flatMap((each) => each.notes))].map((note) => el("p", { class: "soft prose" }, note)),
-        lazy("Protocol of these scores: all that decides them", () => protocol(first.stamp)));
+        lazy("Protocol of these scores", () => protocol(first.stamp)));
     }
     for (const run of runs) if (!run.scores.length) put("scores", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.scores));
   }
@@ -659,7 +659,7 @@
     link.addEventListener("click", (event) => {
       event.preventDefault();
       const target = $(link.hash.slice(1));
-      if (target.tabIndex < 0) target.tabIndex = -1; // written down, it lets a section take the focus
+      if (target.tabIndex < 0) target.tabIndex = -1; // without it, a section cannot take the focus
       target.focus({ preventScroll: true });
       target.scrollIntoView();
     });
