@@ -44,10 +44,11 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
     drawn = curves(files, config, EPOCHS // runs, copies.get("verdict") == "copies")
     best = _best(files)
     done = max(drawn["epochs"]["epoch"], default=0)
+    planned = config.epochs if config else 0
     return files, drawn | {
         "name": printable(run.root.resolve().name),
         "folder": printable(run.root.resolve()),
-        "planned": config.epochs if config else None,
+        "planned": planned or None,
         "command": _as_typed(versions.get("command")),
         "settings": _settings(files, config, versions) if config else {},
         "scores": [_score(r) for r in files.lines(run.evaluation, parse_record)[-SCORES:]],
@@ -55,7 +56,7 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
         "memorisation": copies,
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        "commands": _commands(run, done, config, best),
+        "commands": _commands(run, done, planned, best),
         "missing": _missing(run, config),
     }
 
@@ -178,11 +179,11 @@ def _warnings(files):
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, config, best):
+def _commands(run, done, planned, best):
     """Pairs [purpose, command] for the next steps."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     evaluate = f"{typed('evaluate')} {named}"
-    more = f" --epochs {2 * done}" if done and done >= (config.epochs if config else 0) else ""
+    more = f" --epochs {2 * done}" if done and done >= planned else ""
     model = path_flag("--model", run.best_generator)
     start = f"{path_flag('--config', run.config)} {path_flag('--init-from', run.root)}"
     return [
