@@ -3,7 +3,7 @@
 const MOST = 32; // recipes of one call
 const DRAFTS = true; // a draft comes sooner, and may differ by one gray level
 // Said after a link is copied: port and token of the address change with each start.
-const LINKS = "The link works on this machine until the explorer stops. The part from # on also works after a later address.";
+const LINKS = "The link works on this machine until the explorer stops. After a restart, append the part from # on to the new address.";
 
 // data: from page.py. The function takes recipes and resolves to {pixels, norm} for each, where pixels
 // is a Uint8Array of height x width x channels.

@@ -57,7 +57,7 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
         "memorisation": copies,
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        "commands": _commands(run, done, planned, config, best),
+        "commands": _commands(run, done, planned, best),
         "missing": _missing(run, config),
     }
 
@@ -180,7 +180,7 @@ def _warnings(files):
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, planned, config, best):
+def _commands(run, done, planned, best):
     """Pairs [purpose, command] for the next steps."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     evaluate = f"{typed('evaluate')} {named}"

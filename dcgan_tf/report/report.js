@@ -29,6 +29,8 @@
   const put = (id, ...children) => fill($(id), {}, children);
   const facts = (pairs) =>
     el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  const shell = (command) => // broken between words, never within --a-flag
+    el("code", {}, command.split(" ").map((word) => [el("span", {}, word), " "]));
   const protocol = (pairs) =>
     el("dl", { class: "protocol" }, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 
@@ -45,7 +47,7 @@
         el("tbody", {}, rows.map((row) => el("tr", { class: row.class || null }, row.cells.map(cell))))));
   }
 
-  function lazy(summary, build) { // built when it is opened, for it may be long
+  function lazy(summary, build) { // built when opened, because it may be long
     const node = el("details", {}, el("summary", {}, summary));
     node.addEventListener("toggle", () => { if (node.children.length === 1) node.append(...[build()].flat()); });
     return node;
@@ -196,7 +198,7 @@
         if (hidden.has(number)) return;
         if (line.fine) drawing.append(svg("path", { class: `fine s${line.color}`, d: path(line.fine) }));
         drawing.append(svg("path", { class: `curve s${line.color}`, d: path(line) }));
-        if (line.x.length < 30) { // so that a single point is seen, too
+        if (line.x.length < 30) { // makes a single point visible
           drawing.append(...line.x.map((value, place) => line.y[place] === null ? ""
             : svg("circle", { class: `f${line.color}`, r: 2.6, cx: toX(value), cy: toY(line.y[place]) })));
         }
@@ -282,7 +284,7 @@
     diversity: "How much the samples differ from each other in their pixels; 1 is as much as real images. Noise may reach 1, too. Below 0.3, G generates the same image again and again: collapse.",
     score: "Distance between generated and real images in the features of an image network; lower is better.",
     floor: " Dotted: the baseline, what real images score against other real images.",
-    images_per_second: "Training images per second in each epoch. The first epoch includes compilation; later dips come from other programs.",
+    images_per_second: "Training images per second in each epoch. The first epoch includes compilation; later dips often come from other programs.",
     peak_memory_mb: "Peak memory of the training, or of its GPU, in MB. It should stop growing after the first epochs.",
   };
 
@@ -468,7 +470,7 @@
       }
     }
     if (data.reload) put("verdicts", el("p", { class: "note" }, `Written during the training, ${data.written}. This page reloads itself.`));
-    if (one && runs[0].command) put("facts", el("p", { class: "typed" }, el("code", {}, runs[0].command)));
+    if (one && runs[0].command) put("facts", el("p", { class: "typed" }, shell(runs[0].command)));
   }
 
   function marks() {
@@ -522,7 +524,7 @@
         ]),
         el("p", { class: "soft prose" }, `Baseline, real images against other real images: ${first.floor_of}.`),
         [...new Set(found.flatMap((each) => each.notes))].map((note) => el("p", { class: "soft prose" }, note)),
-        lazy("Protocol of these scores: all that decides them", () => protocol(first.stamp)));
+        lazy("Protocol of these scores", () => protocol(first.stamp)));
     }
     for (const run of runs) if (!run.scores.length) put("scores", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.scores));
   }
@@ -592,7 +594,7 @@
     for (const run of runs) {
       if (!one) put("next", el("h3", {}, run.name));
       put("next", el("ul", { class: "commands" }, run.commands.map(([what, command]) => {
-        const code = el("code", {}, command);
+        const code = shell(command);
         return el("li", {}, el("span", {}, what), el("div", { class: "command" }, code,
           el("button", { type: "button", "aria-label": `Copy: ${what}`, onclick: () => copy(command, code) }, "Copy")));
       })));
@@ -657,7 +659,7 @@
     link.addEventListener("click", (event) => {
       event.preventDefault();
       const target = $(link.hash.slice(1));
-      if (target.tabIndex < 0) target.tabIndex = -1; // written down, it lets a section take the focus
+      if (target.tabIndex < 0) target.tabIndex = -1; // without it, a section cannot take the focus
       target.focus({ preventScroll: true });
       target.scrollIntoView();
     });
