@@ -96,12 +96,7 @@ def _wrong_shape(got: Any, shape: tuple[Any, ...]):
 
 def _check_shape(images: Any, shape: tuple[Any, ...]):
     message = f"{_MARK}{_wrong_shape('of another shape (a short last one?)', shape)}"
-    fits = [
-        tf.debugging.assert_equal(size, expected, message)
-        for size, expected in zip(tf.unstack(tf.shape(images)), shape, strict=True)
-        if expected is not None
-    ]
-    with tf.control_dependencies(fits):
+    with tf.control_dependencies([tf.debugging.assert_equal(tf.shape(images), shape, message)]):
         return tf.ensure_shape(tf.identity(images), shape)
 
 

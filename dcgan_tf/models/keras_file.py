@@ -1,11 +1,13 @@
 """Check a `.keras` file before Keras opens it: its kind, its entries and their size."""
 
+import contextlib
 import io
 import json
 import re
 import zipfile
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
@@ -43,8 +45,7 @@ def read_structure(
         OSError: the disk or its connection fails.
     """
     check_file(path, flag, "a .keras file of a trained network")
-    where = f"{flag} {path}".strip()
-    try:
+    with refusing(path, flag):
         with path.open("rb") as file:
             head = file.read(512)
         for pattern, kind in _KINDS.items():
@@ -52,25 +53,34 @@ def read_structure(
                 raise UserError(f"expected a .keras file, got {kind}")
         with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
-            config = _strip_compile(json.loads(archive.read(CONFIG)))
+            network = _strip_compile(json.loads(archive.read(CONFIG)))
             weights = archive.read(WEIGHTS)
-        if parts and isinstance(network := config["config"].get(parts[-1]), dict):
-            return network, _extract_group(weights, parts)
-        return config, weights
+        if parts and isinstance(part := network["config"].get(parts[-1]), dict):
+            network, weights = part, _extract_group(weights, parts)
+    return network, weights
+
+
+@contextlib.contextmanager
+def refusing(path: Path, flag: str) -> Generator[None]:
+    """Tell what an error in the block means for a file: no network in it, or a failing disk."""
+    where = f"{flag} {path}".strip()
+    try:
+        yield
     except UserError as error:
         raise UserError(error.message, flag=where) from None
-    # zipfile raises NotImplementedError and RuntimeError too, json RecursionError, h5py almost any.
+    except MemoryError:
+        raise
+    # zipfile raises NotImplementedError and RuntimeError, json RecursionError, h5py and Keras any.
     except Exception as error:
-        refuse(error, path, where)
-
-
-def refuse(error: Exception, path: Path, where: str) -> NoReturn:
-    """Raise what an error means for a file: no network in it, or a failing disk or memory."""
-    if isinstance(error, MemoryError):
-        raise error
-    if isinstance(error, OSError) and is_file_system_error(error):
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    raise UserError(f"not a Keras model file ({one_line(error)})", flag=where) from None
+        if isinstance(error, OSError) and is_file_system_error(error):
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        message = f"not a Keras model file ({one_line(error)})"
+        if unknown := re.search(r"Could not locate (?:class|function) '(.{1,80}?)'", str(error)):
+            message = (
+                f"needs {unknown[1]!r} of another program; expected Keras' own layers in a "
+                "keras.Sequential or keras.Model(inputs, outputs)"
+            )
+        raise UserError(message, flag=where) from None
 
 
 def _strip_compile(part: Any) -> Any:

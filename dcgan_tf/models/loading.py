@@ -2,7 +2,6 @@
 
 import copy
 import math
-import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from dcgan_tf.common import limits, pretrained
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.chain import layers_of, outputs_of
-from dcgan_tf.models.keras_file import read_structure, refuse
+from dcgan_tf.models.keras_file import read_structure, refusing
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
 # In a whole DCGAN's file, the EMA first; "averaged" is its name on disk (gan.py).
@@ -33,9 +32,8 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
     `read_structure`.
     """
     path = Path(path)
-    where = f"{flag} {path}".strip()
     structure, weights = read_structure(path, flag, parts)
-    try:
+    with refusing(path, flag):
         _check_size(copy.deepcopy(structure), len(weights))  # Keras changes it while it builds
         network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         outputs_of(network)
@@ -44,17 +42,7 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
             file = Path(folder, "network.weights.h5")
             file.write_bytes(weights)
             network.load_weights(file)
-        return network
-    except UserError as error:
-        raise UserError(error.message, flag=where) from None
-    except Exception as error:  # Keras raises many kinds for files that are no models
-        if unknown := re.search(r"Could not locate (?:class|function) '(.{1,80}?)'", str(error)):
-            raise UserError(
-                f"needs {unknown[1]!r} of another program; expected Keras' own layers in a "
-                "keras.Sequential or keras.Model(inputs, outputs)",
-                flag=where,
-            ) from None
-        refuse(error, path, where)
+    return network
 
 
 def load_generator(path: str | Path, flag: str = "") -> Sampler:
@@ -79,14 +67,11 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         run = pretrained.pretrained(str(path), flag)
     path = run.generator if run.root.is_dir() else Path(path)
     model = _with_flat_latents(load_network(path, flag, GENERATORS))
-    where = f"{flag} {path}".strip()
-    if missing := why_no_generator(model):
-        raise UserError(f"{missing}; expected a generator: {GENERATOR}", flag=where)
-    check_finite(model, where)
-    try:
+    with refusing(path, flag):
+        if missing := why_no_generator(model):
+            raise UserError(f"{missing}; expected a generator: {GENERATOR}")
+        check_finite(model, "")
         return Sampler(model, strict=True)
-    except UserError as error:
-        raise UserError(error.message, flag=where) from None
 
 
 def _with_flat_latents(model: Any):

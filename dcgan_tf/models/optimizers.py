@@ -5,6 +5,7 @@ momentum (beta_1) of 0.5 instead of Adam's usual 0.9 forgets fast enough to foll
 outright in our trials and G made noise. Each network has a learning rate and moments of its own.
 """
 
+import dataclasses
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.models.schedules import falling
+from dcgan_tf.models.serializable import Serializable
 
 
 def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
@@ -87,21 +89,20 @@ def learning_rate_of(config: Config, learning_rate: float) -> "float | Falling":
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
-class Falling(keras.optimizers.schedules.LearningRateSchedule):
+@dataclasses.dataclass(eq=False)
+class Falling(Serializable, keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that falls with the steps done, so by the images seen.
 
     Args:
-        learning_rate: at the start.
         course: as in schedules.falling.
         steps: until the end is reached.
         end: final learning rate as a fraction of the initial one.
     """
 
-    def __init__(self, learning_rate: float, course: str, steps: float, end: float):
-        self.learning_rate, self.course, self.steps, self.end = learning_rate, course, steps, end
+    learning_rate: float
+    course: str
+    steps: float
+    end: float
 
     def __call__(self, step: Any):
         return self.learning_rate * falling(self.course, step, self.steps, self.end)
-
-    def get_config(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in ("learning_rate", "course", "steps", "end")}

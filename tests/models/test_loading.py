@@ -248,8 +248,8 @@ def test_a_subclassed_generator_is_refused_by_name(tmp_path):
             DCGAN(made, build_discriminator(tiny()))
 
 
-def test_dcgan_trains_a_generator_of_networks(tmp_path):
-    generator = compiled()
+def test_dcgan_trains_a_sequential_generator(tmp_path):
+    generator = tutorial()
     height, width, channels = generator.outputs[0].shape[1:]
     shape = keras.Input((height, width, channels))
     discriminator = keras.Sequential([shape, layers.Flatten(), layers.Dense(1)])
