@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -46,13 +47,9 @@ def test_a_disk_that_fails_is_no_bad_file(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("{}")
     for number in (errno.EIO, errno.EMFILE, errno.ESTALE):
         error = OSError(number, os.strerror(number))
-        monkeypatch.setattr(foreign.os, "open", lambda *args, error=error: _raise(error))
+        monkeypatch.setattr(foreign, "open", Mock(side_effect=error), raising=False)
         with pytest.raises(OSError, match=os.strerror(number)):
             foreign.read_json(tmp_path / "x")
-
-
-def _raise(error):
-    raise error
 
 
 def test_lines_survive_torn_ones_are_dropped_and_none_is_written_over_unread(tmp_path):
