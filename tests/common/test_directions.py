@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import SPECIAL, little_memory, put_special, refused, write_zip
+from helpers import little_memory, refused, write_zip
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.errors import UserError
@@ -112,12 +112,4 @@ def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_unread(path):
                 file.write(bytes(2**24))
     assert path.stat().st_size < 4e6
     with little_memory(1e8), refused("not a file of directions", "1.1 GB"):
-        read_directions(path, OWN, "--directions")
-
-
-@pytest.mark.parametrize("kind", SPECIAL)
-def test_what_is_no_regular_file_is_refused(path, kind):
-    path.unlink()
-    put_special(path, kind)
-    with little_memory(), refused("--directions", "not a file of directions"):
         read_directions(path, OWN, "--directions")

@@ -23,8 +23,6 @@ from dcgan_tf.data.pack import is_whole, read_manifest
 from dcgan_tf.report.page import page
 from dcgan_tf.storage.__main__ import entries
 
-NO_LINK = ("pipe", "huge")  # of what test_no_reader_waits tries, through other readers
-
 
 @pytest.mark.parametrize("kind", SPECIAL)
 def test_no_reader_waits_for_a_pipe_or_fills_the_memory(tmp_path, kind):
@@ -117,20 +115,16 @@ def pack(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("kind", NO_LINK)
-@pytest.mark.parametrize("name", ["manifest.json", "pixels.npy"])
-def test_a_pack_whose_files_are_none_is_not_whole(pack, kind, name):
-    (pack / name).unlink()
-    put_special(pack / name, kind)
-    with little_memory():
-        assert not is_whole(pack)
-        assert (read_manifest(pack) is None) == (name == "manifest.json")
-        with contextlib.suppress(UserError):  # no pack is there
-            assert [entry.kind for entry in entries(pack.parent)] == ["pack"]
-
-
-@pytest.mark.parametrize("kind", NO_LINK)
-def test_a_run_whose_files_are_none_is_read_without_them(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["pipe", "huge"])
+def test_packs_and_runs_whose_files_are_none_are_read_without_them(pack, tmp_path, kind):
+    for name in ("pixels.npy", "manifest.json"):
+        (pack / name).unlink()
+        put_special(pack / name, kind)
+        with little_memory():
+            assert not is_whole(pack)
+            assert (read_manifest(pack) is None) == (name == "manifest.json")
+            with contextlib.suppress(UserError):  # no pack is there
+                assert [entry.kind for entry in entries(pack.parent)] == ["pack"]
     run = make_run(tmp_path / "one", epochs=2)
     names = [run.metrics, run.timing, run.memorisation, run.versions, run.best_score, run.log]
     for path in [*names, run.config, run.reals]:
