@@ -348,7 +348,7 @@ def check_value(name: str, value):
     if spec.type == tuple[int, ...]:
         items = value if isinstance(value, tuple) else ()
     if not 0 < len(items) <= LAYERS or not all(_fits(spec, item) for item in items):
-        raise UserError(f"got {limits.shown(value)}, expected {expected(name)}", param=name)
+        raise UserError(f"got {_show(value)}, expected {expected(name)}", param=name)
 
 
 def _fits(spec, item):
@@ -398,6 +398,12 @@ def expected(name: str) -> str:
     if bounds["above"]:
         return f"{text} above {bounds['low']}, {bounds['high']} at most"
     return f"{text} between {bounds['low']} and {bounds['high']}"
+
+
+def _show(value):
+    """A value as the user would write it on the command line; the beginning of a long one."""
+    listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
+    return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
 
 
 def _check_together(config):

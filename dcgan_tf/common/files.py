@@ -39,17 +39,20 @@ def editing_lines(path: Path) -> Iterator[list[dict]]:
         write_lines(path, records)
 
 
-def make_directory(path: Path, flag: str) -> list[Path]:
+def make_directory(path: Path, flag: str, new: bool = False) -> list[Path]:
     """Make a directory and its missing parents; return the new ones, the outermost first.
 
     Raises:
         UserError: the operating system refuses, or a file is in the way; `flag` is named.
+        FileExistsError: it should be `new` and is there already.
     """
     check_way(path, f"{flag} {path}")
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=not new)
     except OSError as error:
+        if new and isinstance(error, FileExistsError):
+            raise
         words = f"cannot make this folder ({error.strerror}); choose another place"
         raise UserError(words, flag=f"{flag} {path}") from None
     return missing[::-1]
@@ -76,7 +79,7 @@ def next_directory(parent: Path, name: str = "", flag: str = "--out") -> Path:
         number = 1 + max((int(match[1]) for match in taken if match), default=0)
         root = parent / (f"{number:04d}-{name}" if name else f"{number:04d}")
         with contextlib.suppress(FileExistsError):
-            root.mkdir()
+            make_directory(root, flag, new=True)
             return root
 
 

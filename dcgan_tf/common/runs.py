@@ -114,9 +114,8 @@ def epoch_of(path: Path) -> int | None:
 def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Config":
     """Find the places that the relative paths of a resumed run mean, and make them absolute.
 
-    They start from the directory that the run was started in, or, if nothing is there, from the
-    current one. If all was moved or copied together, they start from where that directory lies
-    now. This is a guess, so it needs checkpoints, which tell whether the images are the run's.
+    They start from the directory that the run was started in, which may have been moved or copied
+    along with the run, or else from the current one.
 
     Args:
         named: fields that the command line names, which start from the current directory alone.
@@ -135,31 +134,22 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
 
 
 def _starts(run):
-    """Yield the folders that relative paths may start from, and whether each is a guess."""
-    root, known, begun = run.root.resolve(), has_checkpoint(run), started_in(run)
-    home = _recorded(run, "run")
-    if known and begun and home not in (None, root):
-        yield Path(os.path.normpath(root / os.path.relpath(begun, home))), True
+    """Yield the folders that relative paths may start from."""
+    begun, home = started_in(run), _recorded(run, "run")
+    if begun and home:  # where it lies now, seen from the run
+        yield Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home)))
     if begun:
-        yield begun, False
-    yield Path(), False
-    yield from ((folder, True) for folder in root.parents if known)
+        yield begun
+    yield Path()
 
 
 def _start_from(starts, text):
     """Find the first place of a relative path that exists; `text` if it is that, or if none is."""
     if not text or text.startswith("~") or os.path.isabs(text):
         return text
-    found = (start / text for start, guess in starts if not (guess and _in_run(start / text)))
-    there = next(filter(os.path.exists, found), None)
+    there = next(filter(os.path.exists, (start / text for start in starts)), None)
     same = there is None or (os.path.exists(text) and os.path.samefile(there, text))
     return text if same else str(there)
-
-
-def _in_run(path):
-    path = path.resolve()
-    runs = map(Run, (path, *path.parents))
-    return any(run.config.is_file() and run.checkpoints.is_dir() for run in runs)
 
 
 def has_checkpoint(run: Run) -> bool:

@@ -176,10 +176,10 @@ def _cell(head, values, form):
     def show(number):
         return cell({form: number}, form) if form in LABELS else format(number, form)
 
-    if len(set(known)) == 1:
-        return show(known[0]), {head: known[0]}
-    mean, spread = statistics.fmean(known), statistics.stdev(known)
     few = f" (n = {len(known)})" if len(known) < len(values) else ""
+    if len(set(known)) == 1:
+        return show(known[0]) + few, {head: known[0]}
+    mean, spread = statistics.fmean(known), statistics.stdev(known)
     entries = {head: mean, f"{head} sd": spread, f"{head} n": len(known)}
     return f"{show(mean)} ± {show(spread)}{few}", entries
 
@@ -214,7 +214,7 @@ def _written(table, records, form):
         writer = csv.DictWriter(file := io.StringIO(), columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(record | {"runs": " ".join(record["runs"])} for record in records)
-        return file.getvalue().rstrip()
+        return printable(file.getvalue().rstrip())
     if form == "md":
         rows = [[text.replace("|", "\\|") for text in line] for line in lines]
         rows.insert(1, ["---", *["---:"] * (len(table) - 1)])

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import SPECIAL, little_memory, put_special, refused, write_zip
+from helpers import little_memory, refused, write_zip
 
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.errors import UserError
@@ -33,7 +33,6 @@ def path(tmp_path):
 
 
 def test_what_is_kept_comes_back_for_its_own_generator(path):
-    rewrite(path, zipfile.ZIP_DEFLATED)  # as other programs may pack it
     found = read_directions(path, OWN, "--directions")
     assert (found.names, found.kinds) == (DIRECTIONS.names, DIRECTIONS.kinds)
     np.testing.assert_array_equal(found.vectors, DIRECTIONS.vectors)
@@ -67,39 +66,16 @@ def test_what_holds_no_directions_is_refused(path, change):
         read_directions(path, OWN, "--directions")
 
 
-def rewrite(path, how=zipfile.ZIP_STORED):
-    """The same archive, compressed in another way."""
+def test_what_is_no_such_archive_is_refused(path):
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in archive.namelist()}
-    write_zip(path, entries, how)
-
-
-def patch(content, offset, value):
-    """An archive with two bytes of each entry's headers replaced."""
-    for mark, place in ((b"PK\3\4", offset + 6), (b"PK\1\2", offset + 8)):
-        first, *parts = content.split(mark)
-        changed = [p[: place - 4] + value + p[place - 2 :] for p in parts]
-        content = mark.join([first, *changed])
-    return content
-
-
-@pytest.mark.parametrize(
-    ("change", "how", "words"),
-    [
-        (lambda content: patch(content, 0, b"\1\0"), 0, "encrypted"),
-        (bytes, zipfile.ZIP_LZMA, "compressed by lzma"),
-        (lambda content: patch(content, 2, b"\x63\0"), 0, "method 99"),
-        (lambda content: content[:60] + bytes(40) + content[100:], 8, "damaged in the zip"),
-        (lambda content: content[: len(content) // 2], 0, "zip"),
-        (lambda content: b"names = 3", 0, "zip"),
-        (lambda content: NPY, 0, "zip"),
-    ],
-)
-def test_archives_that_cannot_be_unpacked_are_refused(path, change, how, words):
-    rewrite(path, how)
-    path.write_bytes(change(path.read_bytes()))
-    with refused("not a file of directions", words):
-        read_directions(path, OWN, "--directions")
+    whole = path.read_bytes()
+    write_zip(path, entries, zipfile.ZIP_DEFLATED)  # as other programs may pack it
+    assert read_directions(path, OWN, "--directions").names == DIRECTIONS.names
+    for content in (whole[: len(whole) // 2], b"names = 3", NPY, b""):
+        path.write_bytes(content)
+        with refused("not a file of directions", "zip"):
+            read_directions(path, OWN, "--directions")
 
 
 def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_unread(path):
@@ -112,12 +88,4 @@ def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_unread(path):
                 file.write(bytes(2**24))
     assert path.stat().st_size < 4e6
     with little_memory(1e8), refused("not a file of directions", "1.1 GB"):
-        read_directions(path, OWN, "--directions")
-
-
-@pytest.mark.parametrize("kind", SPECIAL)
-def test_what_is_no_regular_file_is_refused(path, kind):
-    path.unlink()
-    put_special(path, kind)
-    with little_memory(), refused("--directions", "not a file of directions"):
         read_directions(path, OWN, "--directions")

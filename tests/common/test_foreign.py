@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -21,8 +22,6 @@ from dcgan_tf.common.scores import append_record, is_verdict
 from dcgan_tf.data.pack import is_whole, read_manifest
 from dcgan_tf.report.page import page
 from dcgan_tf.storage.__main__ import entries
-
-NO_LINK = ("pipe", "huge")  # of what test_no_reader_waits tries, through other readers
 
 
 @pytest.mark.parametrize("kind", SPECIAL)
@@ -46,13 +45,9 @@ def test_a_disk_that_fails_is_no_bad_file(tmp_path, monkeypatch):
     (tmp_path / "x").write_text("{}")
     for number in (errno.EIO, errno.EMFILE, errno.ESTALE):
         error = OSError(number, os.strerror(number))
-        monkeypatch.setattr(foreign.os, "open", lambda *args, error=error: _raise(error))
+        monkeypatch.setattr(foreign, "open", Mock(side_effect=error), raising=False)
         with pytest.raises(OSError, match=os.strerror(number)):
             foreign.read_json(tmp_path / "x")
-
-
-def _raise(error):
-    raise error
 
 
 def test_lines_survive_torn_ones_are_dropped_and_none_is_written_over_unread(tmp_path):
@@ -120,20 +115,16 @@ def pack(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("kind", NO_LINK)
-@pytest.mark.parametrize("name", ["manifest.json", "pixels.npy"])
-def test_a_pack_whose_files_are_none_is_not_whole(pack, kind, name):
-    (pack / name).unlink()
-    put_special(pack / name, kind)
-    with little_memory():
-        assert not is_whole(pack)
-        assert (read_manifest(pack) is None) == (name == "manifest.json")
-        with contextlib.suppress(UserError):  # no pack is there
-            assert [entry.kind for entry in entries(pack.parent)] == ["pack"]
-
-
-@pytest.mark.parametrize("kind", NO_LINK)
-def test_a_run_whose_files_are_none_is_read_without_them(tmp_path, kind):
+@pytest.mark.parametrize("kind", ["pipe", "huge"])
+def test_packs_and_runs_whose_files_are_none_are_read_without_them(pack, tmp_path, kind):
+    for name in ("pixels.npy", "manifest.json"):
+        (pack / name).unlink()
+        put_special(pack / name, kind)
+        with little_memory():
+            assert not is_whole(pack)
+            assert (read_manifest(pack) is None) == (name == "manifest.json")
+            with contextlib.suppress(UserError):  # no pack is there
+                assert [entry.kind for entry in entries(pack.parent)] == ["pack"]
     run = make_run(tmp_path / "one", epochs=2)
     names = [run.metrics, run.timing, run.memorisation, run.versions, run.best_score, run.log]
     for path in [*names, run.config, run.reals]:

@@ -111,6 +111,7 @@ def test_runs_that_differ_in_seed_alone_are_one_column_with_mean_and_deviation(s
     assert rows["seed"] == ["0, 1, 2", "0", "1"] and rows["loss"][:2] == ["hinge", "non_saturating"]
     assert rows["epochs"] == ["5 ± 2", "6", "6"]
     assert rows["FID-768, lowest"] == ["0.5500 ± 0.0707 (n = 2)", "0.5000", "-"]
+    assert rows["its recall"] == ["0.2500 (n = 2)", "0.2500", "-"]
     assert ["a0: mean ± standard deviation of a0, a1, a2"] in lines
 
 

@@ -6,17 +6,15 @@ import os
 import sys
 import tracemalloc
 import zipfile
-from pathlib import Path
 
 import pytest
-from programs import run_program
+from programs import REPO, run_program
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import encode
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.train.command import parse_training
 
-REPO = Path(__file__).resolve().parents[2]
 SHARED = REPO.parent / "shared"
 FACES = SHARED / "faces" / "celeba_train_10k.zip"
 MNIST = SHARED / "mnist"

@@ -21,9 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from programs import start_program
+from programs import REPO, start_program
 
-REPO = Path(__file__).resolve().parents[2]
 MINIATURE = (
     *("--config", "demo", "--subset", "96", "--width", "0.1", "--batch-size", "8"),
     *("--sample-count", "4", "--epochs", "4", "--checkpoint-steps", "3", "--run", "runs/a"),

@@ -15,26 +15,16 @@ EPOCHS = 6
 
 
 def losses(epoch):
-    return {
-        "epoch": epoch,
-        "step": 10 * epoch,
-        "images_seen": 320 * epoch,
-        "d_loss": round(0.7 - 0.01 * epoch, 6),
-        "g_loss": round(0.7 + 0.123456 * epoch, 6),
-        "d_real": 0.61,
-        "d_fake": round(0.5 - 0.02 * epoch, 6),
-        "diversity": round(1 + 0.001 * epoch, 6),
-        "roughness": round(1 + 0.002 * epoch, 6),
-    }
+    means = {"d_loss": 0.7 - 0.01 * epoch, "g_loss": 0.7 + 0.123456 * epoch, "d_real": 0.61}
+    means |= {"d_fake": 0.5 - 0.02 * epoch}
+    means |= {"diversity": 1 + 0.001 * epoch, "roughness": 1 + 0.002 * epoch}
+    counts = {"epoch": epoch, "step": 10 * epoch, "images_seen": 320 * epoch}
+    return counts | {name: round(value, 6) for name, value in means.items()}
 
 
 def times(epoch):
-    return {
-        "epoch": epoch,
-        "seconds": 2.5 * epoch,
-        "images_per_second": 100.0 + epoch,
-        "peak_memory_mb": 400.5 + epoch,
-    }
+    speed = {"images_per_second": 100.0 + epoch, "peak_memory_mb": 400.5 + epoch}
+    return {"epoch": epoch, "seconds": 2.5 * epoch} | speed
 
 
 def score(epoch, value, **protocol):
