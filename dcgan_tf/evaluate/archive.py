@@ -170,7 +170,7 @@ def choose_reference(
     """
     pack, rows, name = _side(archive, rest, count + held_count, seed)
     rows, others = pick(rows, count, seed)
-    reference, name = from_pack(pack, rows, name), f"the others of {name}"
+    reference, name = from_pack(pack, rows, name), f"{name}, none of them in the reference set"
     if (available := len(others)) < held_count:
         available = len(archive.rows) if rest else archive.left_out
         if available >= held_count:

@@ -26,6 +26,8 @@ class EvaluationRequest:
     samples: int = 0  # images a side, 0 for as many as leave a baseline
     layer: str | None = None  # one of LAYERS; None for the deepest that the weights reach
     inception: str | None = None  # file of the weights, None to download them
+    reference: str | None = None  # file of statistics in the place of real images
+    save_reference: str | None = None  # file for the statistics of the reference set
     seed: int = 0  # of the choice of images, 0..2**32-1
     crop: str = "center"  # of A, "center" or a box
     scored_crop: str = "center"  # of B
@@ -55,9 +57,9 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         UserError: an unknown flag, an unreadable value, flags that exclude each other, no such run.
     """
     args = _parser().parse_args(argv)
-    for name in ("run", "data", "inception", "cache", "packs"):
+    for name in ("run", "data", "inception", "cache", "packs", "reference", "save_reference"):
         if getattr(args, name) is not None:
-            setattr(args, name, at_home(f"--{name}", getattr(args, name)))
+            setattr(args, name, at_home(f"--{name.replace('_', '-')}", getattr(args, name)))
     args.places = [at_home("place", place) for place in args.places]
     check_choice("--features", args.features, LAYERS)
     check_choice("--against", args.against, AGAINST)
@@ -76,6 +78,8 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         json=args.json,
         cache=args.cache,
         packs=args.packs,
+        reference=args.reference,
+        save_reference=args.save_reference,
         **(_of_places if args.places else _of_run)(args),
     )
 
@@ -83,40 +87,40 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
 def _parser():
     parser = Parser(
         prog=typed("evaluate"),
-        description="FID, KID, Inception Score, precision and recall, each with its protocol and "
-        "with what real images score against real ones. See docs/evaluation.md.",
+        description="Score images against real ones: FID, KID, Inception Score, precision and "
+        "recall. Each stands beside its baseline, what real images score against other real "
+        "images. See docs/evaluation.md.",
         epilog=f"example: {typed('evaluate')} A.zip B.zip --crop 30,55,150,175 --json",
         argument_default=None,
     )
     add = parser.add_argument
     add("places", nargs="*", help="instead of a run: folders or zips A (real) and B (scored)")
-    add("--run", metavar="DIR", help="the run whose generator is scored; newest if none is named")
-    add("--data", metavar="PATH", help="where the run's images are now, or other ones (--against)")
-    add(
-        "--against",
-        metavar="|".join(AGAINST),
-        help="the training subset, the rest of its archive, "
-        "or --data as an archive of its own; subset, unless --data has other images",
-    )
-    add("--samples", metavar="N", help="images a side; up to 10,000, as many as leave a baseline")
-    add(
-        "--features",
-        metavar="|".join(LAYERS),
-        help="layer; mixed_7 gives FID-768; pool_3 where the weights reach it",
-    )
-    add("--inception", metavar="PATH", help="Inception weights: .tgz or .npz; else downloaded")
-    add("--seed", metavar="N", help="which images are drawn; 0")
-    add("--crop", metavar="BOX", help="A and B: left,upper,right,lower or center; center")
-    add("--scored-crop", metavar="BOX", help="B, where it needs another crop than A")
-    add("--size", metavar="N", help="A and B: height and width after the crop; 64")
+    add("--run", metavar="DIR", help="the run whose generator is scored [the newest]")
+    add("--data", metavar="PATH", help="where the run's images are now, or other real images")
+    add("--against", metavar="|".join(AGAINST), help="the reference set: the images that the run "
+        "was trained on, the rest of their archive, or those of --data [subset, unless --data has "
+        "other images]")  # fmt: skip
+    add("--samples", metavar="N", help="number of generated and of real images [10,000, or as many "
+        "as leave others for the baseline]")  # fmt: skip
+    add("--features", metavar="|".join(LAYERS), help="layer of Inception: pool_3 for FID, mixed_7 "
+        "for FID-768 [pool_3 if the weights reach it]")  # fmt: skip
+    add("--inception", metavar="PATH", help="weights of Inception, .tgz or .npz [downloaded once]")
+    add("--reference", metavar="FILE", help="compare with the statistics in an .npz of mu and "
+        "sigma, as pytorch-fid writes it, not with images: Fréchet distance alone")  # fmt: skip
+    add("--save-reference", metavar="FILE", help="write the reference set's statistics as such "
+        "an .npz")  # fmt: skip
+    add("--seed", metavar="N", help="seed that chooses the images [0]")
+    add("--crop", metavar="BOX", help="crop of A and B: left,upper,right,lower or center [center]")
+    add("--scored-crop", metavar="BOX", help="crop of B, if it is another one")
+    add("--size", metavar="N", help="height and width of A and B after the crop, pixels [64]")
     for flag, words in (
-        ("--memorisation", "each sample's nearest training image instead"),
+        ("--memorisation", "look for copies of training images among generated ones instead"),
         ("--list", "print the scores that runs already have"),
-        ("--json", "the record as one line on stdout"),
+        ("--json", "print the record as one line of JSON"),
     ):
         add(flag, action="store_true", default=False, help=words)
-    add("--cache", metavar="DIR", help="where features are kept; features/ next to the packs")
-    add("--packs", metavar="DIR", help="where prepared images are kept; data/packs or the run's")
+    add("--cache", metavar="DIR", help="where features are kept [features/ next to the packs]")
+    add("--packs", metavar="DIR", help="where prepared images are kept [data/packs, or the run's]")
     return parser
 
 
@@ -133,7 +137,7 @@ def _whole(flag, text, default, low, high):
 
 def _of_places(args):
     """Check and return what belongs to two places."""
-    _refuse(args, ("run", "data", "against"), "belongs to a run, not to two folders")
+    _refuse(args, ("run", "data", "against", "reference"), "belongs to a run, not to two folders")
     if args.memorisation:
         raise UserError("--memorisation: needs a run, with --run DIR")
     if len(args.places) != 2:
@@ -155,6 +159,9 @@ def _of_places(args):
 def _of_run(args):
     """Check and return what belongs to a run."""
     _refuse(args, ("crop", "scored_crop", "size"), "a run has its own, only two folders need it")
+    if args.reference:
+        others = ("data", "against", "features", "save_reference", "memorisation")
+        _refuse(args, others, "does not go with --reference")
     if args.against == "data" and not args.data:
         raise UserError("--against data: needs --data PATH, the archive to compare with")
     run = runs.existing(runs.Run(args.run)) if args.run else runs.newest()

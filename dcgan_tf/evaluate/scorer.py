@@ -110,7 +110,8 @@ class Scorer:
     ):
         self.layer, self.choice, self.cache = layer, choice, cache
         self._inception, self._seed, self._subsets = inception, seed, subsets
-        self._real: tuple[FeatureSet, dict | None] | None = None
+        self.reference: FeatureSet | None = None  # from the first score on
+        self._baseline: dict | None = None
 
     @property
     def real_count(self) -> int:
@@ -133,9 +134,9 @@ class Scorer:
         Returns:
             The scores, `floor` (the baseline), `floor_reason`, `notes` and `protocol`.
         """
-        if self._real is None:
-            self._real = self._score_real(progress)
-        reference, baseline = self._real
+        if self.reference is None:
+            self.reference, self._baseline = self._score_real(progress)
+        reference, baseline = self.reference, self._baseline
         scored = self._features(images, self.cache if keep else None, progress)
         scores, notes = self._compare(reference, scored)
         weights = self._inception.weights_hash(self.layer)
