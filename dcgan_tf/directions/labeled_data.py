@@ -35,11 +35,7 @@ class LabeledImages:
 def read_labeled_images(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[str], LabeledImages, LabeledImages]:
-    """Read the attributes' names, the images of the first classifier, and those of the second.
-
-    Raises:
-        UserError: no such images or table, none of them in it, or too few.
-    """
+    """Read the attributes' names, the images of the first classifier, and those of the second."""
     config = _config(request, sampler)
     places = [request.data or config.data, *filter(None, [request.judge_data])]
     configs = [replace(config, data=place) for place in places]

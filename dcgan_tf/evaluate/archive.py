@@ -74,9 +74,6 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
 
     Returns:
         Archive and "subset", "rest" or "data": what to compare with.
-
-    Raises:
-        UserError: --against subset or rest with images that the run was not trained on.
     """
     config = find_again(run, read_config(run.config))
     if request.packs:
@@ -136,11 +133,7 @@ class Choice:
 
 
 def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[int, Choice]:
-    """Choose how many images a side, and which real ones.
-
-    Raises:
-        UserError: there are too few of them.
-    """
+    """Choose how many images a side, and which real ones; UserError if there are too few."""
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
     if against == "rest":
         if spare < 2:

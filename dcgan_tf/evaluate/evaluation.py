@@ -31,11 +31,7 @@ from dcgan_tf.models.loading import load_generator
 
 
 def evaluate(request: EvaluationRequest) -> None:
-    """Score, and print the record.
-
-    Raises:
-        UserError: bad input; the message says how to mend it.
-    """
+    """Score, and print the record."""
     if request.run and request.reference:
         return score_against_file(request.run, request)
     record = score_run(request.run, request) if request.run else score_places(request)
@@ -113,20 +109,15 @@ def score_places(request: EvaluationRequest) -> dict:
         for place, crop in zip(request.places, crops, strict=True)
     ]
     sources = [without_flag(open_source, config) for config in configs]
-    smaller = min(sources, key=lambda source: len(source.names))
-    fewest = check_count(len(smaller.names), smaller.where)
-    count = request.samples or min(MOST, fewest)
-    if count > fewest:
-        raise UserError(
-            f"--samples {count}: {smaller.where} has {fewest} images; use {fewest} or fewer"
-        )
+    count = min(request.samples or MOST, *(len(source.names) for source in sources))
     inception, layer = open_inception(request.inception, request.layer)
     first, second = (
         without_flag(_open_side, config, source, count)
         for config, source in zip(configs, sources, strict=True)
     )
     # Some images may have been unusable.
-    count = check_count(min(len(first.rows), len(second.rows)), smaller.where)
+    smaller = min(first, second, key=lambda side: len(side.rows))
+    count = check_count(len(smaller.rows), smaller.source.where)
     choice = choose_reference(first, count, count, request.seed)
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     cache = cache_of(first.config, request.cache)

@@ -74,11 +74,7 @@ def _hints(record):
 
 
 def list_runs(folders: Sequence[str | Path]) -> None:
-    """Print the scores of runs that may be put side by side, and name the others.
-
-    Raises:
-        UserError: a run without scores, or none that matches the newest of the first run.
-    """
+    """Print the scores of runs that compare with the newest of the first run; name the others."""
     records = {folder: read_records(Run(folder).evaluation) for folder in folders}
     for folder, found in records.items():
         if not found:

@@ -30,15 +30,7 @@ CALLS, SECONDS = 30, 1.0  # that a format is timed for at most, or one call
 
 
 def export(request: ExportRequest) -> Path:
-    """Write the formats as one folder, whole or not at all, and log a table of them.
-
-    Returns:
-        The folder.
-
-    Raises:
-        UserError: no generator, a package that is missing, a format that cannot hold it or makes
-            other images than Keras; nothing is written then.
-    """
+    """Write the formats as one folder, whole or not at all, log a table, return the folder."""
     for name in request.to:
         if name != HUB and (why := FORMATS[name].missing()):
             raise UserError(why, flag=f"--to {name}")
@@ -86,11 +78,7 @@ class Exporter:
             self._expected = in_tensorflow(model)(self._latents)
 
     def add(self, name: str, prefix: str = ""):
-        """Write one of `FORMATS`, at a path that begins with `prefix`, and measure it.
-
-        Raises:
-            UserError: it cannot hold the generator, or makes other images.
-        """
+        """Write one of `FORMATS`, at a path that begins with `prefix`; check and time it."""
         form: Format = FORMATS[name]
         path = self._folder / f"{prefix}{form.file}"
         with refusing(form.title):

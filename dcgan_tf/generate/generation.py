@@ -37,15 +37,10 @@ BLOCK = 4096  # rows of a file of latents that are checked together
 
 
 def generate(request: GenerationRequest) -> Path:
-    """Generate what is asked for, and say what was made.
+    """Generate what is asked for, log what was made, and return the folder.
 
-    Returns:
-        The folder that was written.
-
-    Raises:
-        UserError: a model that is no generator, latents that do not fit it, or no place to write;
-            nothing is written then.
-        OSError: the disk is full; a message says which images are whole.
+    Bad input is refused before anything is written. If the disk fills up, a message says which
+    images are whole.
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
@@ -73,11 +68,7 @@ class Latents:
 
 
 def prepare_latents(request: GenerationRequest, length: int) -> Latents:
-    """Prepare the latents that a request names, of this length, all of them checked.
-
-    Raises:
-        UserError: no such file of latents, of another shape, or numbers that are no latents.
-    """
+    """Prepare the latents that a request names, of this length; UserError if one is no latent."""
     truncation = request.truncation
     if request.latents is not None:
         return _read_latents(request.latents, length, request.limit, truncation)
