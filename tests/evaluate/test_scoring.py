@@ -36,26 +36,21 @@ def distinct(*images):
     return len({image.tobytes() for p in images for batch in p.read() for image in batch})
 
 
-def test_rest_is_what_the_subset_leaves_out(make_archive):
+def test_reference_and_baseline_share_no_image_and_too_few_are_told(make_archive):
     faces = make_archive(24)
     assert faces.left_out == 48
     choice = archive.choose_reference(faces, 20, 20, seed=0, rest=True)
     own = from_pack(faces.pack, faces.rows, "own")
     assert [p.count for p in (choice.reference, choice.held_out, own)] == [20, 20, 24]
     assert distinct(choice.reference, choice.held_out, own) == 64
-
-
-def test_baseline_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(
-    make_archive,
-):
-    faces = make_archive(24)
-    choice = archive.choose_reference(faces, 24, 24, seed=0)  # none of its own are left
-    assert distinct(choice.reference, choice.held_out) == 48 and "rest" in choice.held_out.name
-    choice = archive.choose_reference(faces, 10, 10, seed=0)
-    assert distinct(choice.reference, choice.held_out) == 20 and "own" in choice.held_out.name
-    choice = archive.choose_reference(make_archive(60), 60, 60, seed=0)
+    for count, name in ((24, "rest"), (10, "own")):  # of 24 none of its own are left
+        choice = archive.choose_reference(faces, count, count, seed=0)
+        assert distinct(choice.reference, choice.held_out) == 2 * count
+        assert name in choice.held_out.name
+    most = make_archive(60)
+    choice = archive.choose_reference(most, 60, 60, seed=0)
     assert choice.held_out is None and "60 further" in choice.reason and "12" in choice.reason
-    choice = archive.choose_reference(make_archive(60), 12, 12, seed=0, rest=True)
+    choice = archive.choose_reference(most, 12, 12, seed=0, rest=True)
     assert choice.held_out.count == 12 and "own" in choice.held_out.name
 
 
