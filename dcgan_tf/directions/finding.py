@@ -40,7 +40,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
 
 
 def _read_known(home, sampler):
-    """As `find_attributes`, from files written earlier for this generator, if they can be read."""
+    """Read the attribute directions found earlier for this generator; none if that fails."""
     try:
         known = read_directions(home.directions, sampler, "--out")
         report = read_json(home.directions_report)

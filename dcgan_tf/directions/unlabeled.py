@@ -78,7 +78,7 @@ def _strongest(matrix, count):
 
 
 def _normalize(vectors):
-    """float32: of length 1, their largest number positive, so that chance turns none."""
+    """Scale to length 1, float32, the largest number positive: else signs would be random."""
     largest = np.abs(vectors).argmax(axis=1)[:, None]
     vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)

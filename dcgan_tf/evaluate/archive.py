@@ -105,7 +105,7 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
 
 
 def _other_archive(request, config):
-    """Open another archive whole; of a large one, the seeded choice that is needed."""
+    """Open another archive; if it is large, only a seeded choice of it."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
     config = narrow(config, source, 2 * (request.samples or MOST))
@@ -187,7 +187,7 @@ def _side(archive, rest, count, seed):
 
 
 def default_count(own: int, spare: int) -> int:
-    """As many images a side as leave others for the baseline, at most MOST."""
+    """Choose the number of images a side: MOST, or fewer so that others make a baseline."""
     return min(MOST, max(own // 2, min(own, spare)))
 
 

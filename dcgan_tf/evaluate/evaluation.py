@@ -1,4 +1,4 @@
-"""Score what a command line names, from the request to the record."""
+"""Score a run, or two sets of images, and print the record."""
 
 import json
 
@@ -42,7 +42,7 @@ def evaluate(request: EvaluationRequest) -> None:
 
 
 def _before(run, record) -> dict | None:
-    """The newest score of the run's generator as it was earlier, by the same protocol."""
+    """Find the newest earlier score of a run, with the same protocol and other weights."""
     now = record["protocol"]["generator_sha256"]
     for earlier in reversed(read_records(run.evaluation)):
         other = earlier["protocol"].get("generator_sha256") != now
@@ -140,7 +140,7 @@ def _open_side(config, source, count):
 
 
 def _score(scorer, images, request):
-    """Score with progress over all images of all sides; save the reference if asked to."""
+    """Score with a progress bar over all images; save the reference if asked to."""
     with progress(scorer.real_count + images.count, f"features {scorer.layer}") as bar:
         scores = scorer.score(images, bar.update)
     if request.save_reference:

@@ -72,7 +72,7 @@ class Neighbours:
 
     @property
     def threshold(self) -> float:
-        """The distance that only NEAR of the held-out images are below."""
+        """Distance below which only NEAR of the held-out images lie."""
         return float(np.quantile(self.held_out, NEAR))
 
     @property
@@ -177,7 +177,7 @@ def _write_pairs(path: Path, samples, training, spaces: tuple[Neighbours, Neighb
 
 
 def in_words(record: dict, run: Run) -> str:
-    """Say the verdict with its numbers."""
+    """Write the verdict and its numbers as text."""
     lines = [f"{record['samples']:,} generated images of {run.root}{at_epoch(record)}", ""]
     spaces = {
         "pixels": "blurred pixels (RMS, gray levels)",

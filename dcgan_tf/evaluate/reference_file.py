@@ -19,7 +19,7 @@ def save_reference(path: str, statistics: FeatureStatistics):
 
 
 def read_reference(path: str, count: int) -> tuple[FeatureStatistics, str]:
-    """Read such a file as statistics of `count` images, which it does not tell; name the layer."""
+    """Read statistics, as of `count` images (the file has no count), and name their layer."""
     try:
         mu, sigma = (part.astype(float) for part in read_npz(Path(path), ("mu", "sigma")).values())
         layer = {DIMENSIONS[name]: name for name in FRECHET_NAMES}[mu.size]

@@ -13,7 +13,7 @@ _HIGHER = ("inception_score", "precision", "recall")  # is better; of all other 
 
 
 def table(record: dict, before: dict | None = None) -> str:
-    """Show a record: each score with its baseline and that of `before`, protocol and notes."""
+    """Write a record as text: scores beside the baseline and `before`, protocol, notes."""
     protocol, columns = record["protocol"], {"score": record, "baseline": record["floor"]}
     real = f"real vs. real: {record['floor_of']}, vs. the same reference set"
     lines = [
@@ -46,14 +46,14 @@ def _row(head, cells, words):
 
 
 def _shown(record, name):
-    """A score with two decimals; KID, which is tiny, as everywhere."""
+    """Write a score with two decimals, and KID, which is tiny, in scientific notation."""
     if name == "kid_mean" or not record or record.get(name) is None:
         return cell(record, name)
     return f"{record[name]:.2f}"
 
 
 def _change(record, before, name):
-    """Whether a score is "better" or "worse"; "" where that cannot be told or seen."""
+    """Tell whether a score is "better" or "worse"; "" if unknown, or equal as written."""
     now, then = record.get(name), before.get(name) if before else None
     if now is None or then is None or _shown(record, name) == _shown(before, name):
         return ""
@@ -61,7 +61,7 @@ def _change(record, before, name):
 
 
 def _hints(record):
-    """What keeps a newcomer from misreading a value."""
+    """Notes that keep a newcomer from misreading a value."""
     hints = []
     few = record["protocol"]["scored_count"] < PUBLISHED
     if few and _shown(record, "recall") == "0.00":
@@ -101,5 +101,5 @@ def list_runs(folders: Sequence[str | Path]) -> None:
 
 
 def at_epoch(record: dict) -> str:
-    """The epoch in checkpoints.identify's record, as the end of a phrase; "" if it has none."""
+    """Write the epoch of a record as the end of a phrase; "" if it has none."""
     return "" if record["epoch"] is None else f", epoch {record['epoch']}"

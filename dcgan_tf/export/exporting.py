@@ -54,7 +54,7 @@ def export(request: ExportRequest) -> Path:
 
 @contextlib.contextmanager
 def _make_place(request):
-    """Make the folder to fill, empty; take it away again where the block fails."""
+    """Make the empty folder to fill; remove it if the block fails."""
     out = request.out
     if out is None:
         out = next_directory(home_of(request.model) / "exported")
@@ -69,7 +69,7 @@ def _make_place(request):
 
 
 class Exporter:
-    """Writes a generator, in float32, in formats into a folder, each checked against Keras."""
+    """Write a float32 generator in several formats into a folder; check each against Keras."""
 
     def __init__(self, model: keras.Model, folder: Path):
         self._model, self._folder, self._rows = model, folder, []

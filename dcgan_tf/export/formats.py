@@ -38,7 +38,7 @@ class Format:
     needs: tuple[str, ...] = ()  # packages of the extra [onnx]
 
     def missing(self) -> str:
-        """Why it cannot be written here and what to do, "" where it can."""
+        """Say which packages are missing and how to get them; "" if none."""
         absent = [name for name in self.needs if not find_spec(name)]
         if not absent:
             return ""

@@ -15,9 +15,9 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.images import (
     GAP,
-    GIF_FRAMES,
     default_scale,
     enlarge,
+    evenly,
     grid,
     save_gif,
     save_png,
@@ -161,7 +161,7 @@ def _generate(request, sampler, text):
 
 @contextlib.contextmanager
 def _naming_whole(written, count):
-    """Where the work ends early, say which images there are."""
+    """If the work ends early, log which images are whole."""
     try:
         yield
     except (OSError, KeyboardInterrupt, UserError):
@@ -174,15 +174,12 @@ def _naming_whole(written, count):
 
 
 def _interpolate(request, sampler, text):
-    """Write an animation and a strip of the way through the seeds.
-
-    Only the steps that one of them shows are made.
-    """
+    """Write an animation and a strip from seed to seed, computing only the steps they show."""
     corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
     pairs, steps = len(corners) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
-    gif = _evenly(pairs * steps + 1, GIF_FRAMES)
-    strip = _evenly(pairs * steps + 1, min(COLUMNS * pairs + 1, max(most, 2)))
+    gif = evenly(range(pairs * steps + 1))
+    strip = evenly(range(pairs * steps + 1), min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
     with progress(len(wanted), "generating") as bar:
@@ -198,7 +195,7 @@ def _interpolate(request, sampler, text):
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
     log.info(f"{len(gif)} frames through the seeds {seeds}: {out / 'interpolation.gif'}")
-    log.info(f"{len(strip)} of them in a row: {out / 'strip.png'}")
+    log.info(f"{len(strip)} images in a row: {out / 'strip.png'}")
     return out
 
 
@@ -206,11 +203,6 @@ def _between(corners, step, steps):
     """float32 (latent_dim,): one step of the way, `steps` from seed to seed."""
     pair = min(step // steps, len(corners) - 2)
     return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
-
-
-def _evenly(count, most):
-    """At most `most` of 0 ... count - 1, evenly chosen, with the first and the last."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def _shown_at_most(shape, scale):
@@ -223,14 +215,14 @@ def _shown_at_most(shape, scale):
 
 
 def _enlarge(canvas, scale):
-    """The image as it is shown, and how many times it was enlarged."""
+    """Enlarge an image for display; return it and the factor."""
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
 
 
 @contextlib.contextmanager
 def _open_out(request, inner=""):
-    """Make the folder to write into, and remove it where the work ends without a file in it."""
+    """Make the folder to write into; remove it if the work ends without a file in it."""
     out = request.out
     if out is None:
         parent = pretrained.home_of(request.model) / "generated"

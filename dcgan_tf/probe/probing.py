@@ -81,7 +81,7 @@ def _config(request, shape):
 
 
 def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
-    """The images, where they are, their classes, and the number of the class of each."""
+    """Open the images: the pack, its place, the classes, and each image's class number."""
     source = open_source(config)
     read_labels(source, source.names)  # refused before the packing, which may take long
     pack = open_pack(config, source)
