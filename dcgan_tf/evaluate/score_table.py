@@ -24,7 +24,7 @@ def table(record: dict, before: dict | None = None) -> str:
         lines.append(f"before: {before['scored']}")
         columns["before"] = before
     lines += ["", _row("", columns, "")]
-    for name in filter(record.__contains__, LABELS):
+    for name in (name for name in LABELS if record.get(name) is not None):
         words = f"{'higher' if name in _HIGHER else 'lower'} is better"
         if change := _change(record, before, name):
             words += f": {change} than before"

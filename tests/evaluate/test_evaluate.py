@@ -83,6 +83,7 @@ def test_the_table_says_what_is_compared_and_whether_it_is_better_than_before(th
     assert line.split()[1:4] == numbers
     assert line.endswith(f"lower is better: {'better' if better else 'worse'} than before")
     assert "note: recall 0.00 is usual below 50,000 images" in out
+    assert "note: no Inception Score: " in out and "\nInception Score" not in out
     assert "note: FID-768 cannot be compared with any published FID" in out
     assert "crop 30,55,150,175" in out and "warning: 24 samples in 48 dimensions" in out
 

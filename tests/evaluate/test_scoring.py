@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_inception import TinyInception
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.data.sources import open_source
@@ -95,6 +96,7 @@ def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_protocol_says_o
     protocols = {}
     for count in (40, 2000):
         side = replace(feature_set(0, count), made_by=made_by)
-        protocols[count] = scorer.protocol(side, side, "mixed_7", "")
+        made = scorer.Scorer(TinyInception(), "mixed_7", None, None)
+        protocols[count] = made.protocol(side, side)
     assert protocols[40]["kid"] == "100 subsets of 40, spread of those of 20"
     assert protocols[2000]["kid"] == "100 subsets of 1000"
