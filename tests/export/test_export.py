@@ -37,7 +37,7 @@ needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason='needs pip install ".[onnx]
 
 @pytest.fixture(scope="module")
 def networks(tmp_path_factory):
-    """{kind: a generator's file}, each with large weights, so that pictures differ by far."""
+    """{kind: a generator's file}, each with large weights, so that images differ by far."""
     folder = tmp_path_factory.mktemp("networks")
     for name, kind in (("celeba", "sigmoid"), ("radford", "tanh"), ("mnist", "gray")):
         build_generator(tiny(name, init_stddev=0.3)).save(folder / f"{kind}.keras")
