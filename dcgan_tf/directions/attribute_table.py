@@ -30,9 +30,7 @@ def read_attributes(
 
     Returns:
         The attributes' names, and int8 (attributes,), 1 or 0, by the file name of an image.
-
-    Raises:
-        UserError: no such file, no such table, or no row for any image of a set.
+        UserError where the table has none of a set's images.
     """
     flag, rows = f"--attributes {path}", {}
     sets = [{PurePosixPath(name).name for name in each} for each in images]

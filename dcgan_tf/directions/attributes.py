@@ -35,11 +35,7 @@ Classifier = Callable[[np.ndarray], np.ndarray]  # uint8 images to logits, float
 def find_attributes(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[Direction], dict[str, str]]:
-    """Find a direction for each attribute that both classifiers know, and why others have none.
-
-    Raises:
-        UserError: as `read_labeled_images`, or no attribute is left.
-    """
+    """Find a direction for each attribute that both classifiers know, and why others have none."""
     from sklearn.metrics import roc_auc_score
 
     names, *parts = read_labeled_images(table, request, sampler)

@@ -22,14 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def find_directions(request: DirectionsRequest) -> Directions:
-    """Find what is asked for, write it with an image of each, and say what was found.
-
-    Returns:
-        The content of `directions.npz`.
-
-    Raises:
-        UserError: a model that is no generator, or one of a kind that has no such directions.
-    """
+    """Find directions, write them with an image of each, and return what the file holds."""
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     try:
@@ -47,11 +40,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
 
 
 def _read_known(home, sampler):
-    """The attribute directions that lie there for this generator: finding them takes minutes.
-
-    Returns:
-        As `find_attributes`; nothing from files that cannot be read.
-    """
+    """Read the attribute directions found earlier for this generator; none if that fails."""
     try:
         known = read_directions(home.directions, sampler, "--out")
         report = read_json(home.directions_report)

@@ -35,11 +35,7 @@ class LabeledImages:
 def read_labeled_images(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[str], LabeledImages, LabeledImages]:
-    """Read the attributes' names, the images of the first classifier, and those of the second.
-
-    Raises:
-        UserError: no such images or table, none of them in it, or too few.
-    """
+    """Read the attributes' names, the images of the first classifier, and those of the second."""
     config = _config(request, sampler)
     places = [request.data or config.data, *filter(None, [request.judge_data])]
     configs = [replace(config, data=place) for place in places]
@@ -73,7 +69,7 @@ def read_labeled_images(
 
 
 def _split(names, rows):
-    """Two arrays of rows: CelebA's training people and its others, else the first 80% by name."""
+    """Split rows: CelebA's training people and the others, else the first 80% and the rest."""
     numbers = [PurePosixPath(names[row]).stem for row in rows]
     others = np.array([text.isdigit() and int(text) > CELEBA_TRAINING for text in numbers])
     if FEWEST <= others.sum() <= len(rows) - FEWEST:
@@ -86,7 +82,7 @@ def _split(names, rows):
 
 
 def _config(request, sampler):
-    """The config by which images become those that the generator was trained on."""
+    """The config that prepares images as for the training of the generator."""
     height, width, channels = sampler.picture_shape
     if height != width:
         raise UserError(f"makes images of {width}x{height}, expected square ones")

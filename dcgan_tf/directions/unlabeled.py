@@ -14,11 +14,7 @@ _BATCH = 256  # maps that are computed at once
 
 
 def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
-    """Find `count` directions by SeFa and as many by GANSpace, latent_dim at most.
-
-    Raises:
-        UserError: the generator does not begin with a Dense, or has no activation within.
-    """
+    """Find `count` directions by SeFa and as many by GANSpace, latent_dim at most."""
     length = sampler.latent_dim
     if length > SAMPLES // 2:  # a regression on more needs more samples
         raise UserError(f"has latents of {length:,} numbers, expected {SAMPLES // 2:,} at most")
@@ -82,18 +78,14 @@ def _strongest(matrix, count):
 
 
 def _normalize(vectors):
-    """float32: of length 1, their largest number positive, so that chance turns none."""
+    """Scale to length 1, float32, the largest number positive: else signs would be random."""
     largest = np.abs(vectors).argmax(axis=1)[:, None]
     vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
 
 
 def first_kernel(generator: keras.Model) -> np.ndarray:
-    """Return the matrix that a generator multiplies a latent with, float64 (latent_dim, units).
-
-    Raises:
-        UserError: the first layer that has a kernel is no Dense on the latent itself.
-    """
+    """Return the matrix that a generator multiplies a latent with, float64 (latent_dim, units)."""
     layer = next((each for each in layers_of(generator) if hasattr(each, "kernel")), None)
     length = generator.inputs[0].shape[-1]
     if not isinstance(layer, keras.layers.Dense) or np.shape(layer.kernel)[0] != length:
@@ -106,13 +98,7 @@ def first_kernel(generator: keras.Model) -> np.ndarray:
 
 
 def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
-    """Compute float32 (n, numbers of a map) after a generator's first activation.
-
-    That is where it stops being linear, in inference mode.
-
-    Raises:
-        UserError: it has no activation between its first layer and its image.
-    """
+    """Compute float32 (n, numbers of a map) after the first activation, in inference mode."""
     chain = chain_of(generator)
     layers = chain or generator.layers
     first = next((index for index, each in enumerate(layers[:-1]) if _activates(each)), None)

@@ -74,9 +74,6 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
 
     Returns:
         Archive and "subset", "rest" or "data": what to compare with.
-
-    Raises:
-        UserError: --against subset or rest with images that the run was not trained on.
     """
     config = find_again(run, read_config(run.config))
     if request.packs:
@@ -108,7 +105,7 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
 
 
 def _other_archive(request, config):
-    """Open another archive whole; of a large one, the seeded choice that is needed."""
+    """Open another archive; if it is large, only a seeded choice of it."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
     config = narrow(config, source, 2 * (request.samples or MOST))
@@ -136,11 +133,7 @@ class Choice:
 
 
 def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[int, Choice]:
-    """Choose how many images a side, and which real ones.
-
-    Raises:
-        UserError: there are too few of them.
-    """
+    """Choose how many images a side, and which real ones; UserError if there are too few."""
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
     if against == "rest":
         if spare < 2:
@@ -170,7 +163,7 @@ def choose_reference(
     """
     pack, rows, name = _side(archive, rest, count + held_count, seed)
     rows, others = pick(rows, count, seed)
-    reference, name = from_pack(pack, rows, name), f"the others of {name}"
+    reference, name = from_pack(pack, rows, name), f"{name}, none of them in the reference set"
     if (available := len(others)) < held_count:
         available = len(archive.rows) if rest else archive.left_out
         if available >= held_count:
@@ -194,7 +187,7 @@ def _side(archive, rest, count, seed):
 
 
 def default_count(own: int, spare: int) -> int:
-    """As many images a side as leave others for the baseline, at most MOST."""
+    """Choose the number of images a side: MOST, or fewer so that others make a baseline."""
     return min(MOST, max(own // 2, min(own, spare)))
 
 

@@ -28,6 +28,8 @@ class EvaluationRequest:
     samples: int = 0  # images a side, 0 for as many as leave a baseline
     layer: str | None = None  # one of LAYERS; None for the deepest that the weights reach
     inception: str | None = None  # file of the weights, None to download them
+    reference: str | None = None  # file of statistics in the place of real images
+    save_reference: str | None = None  # file for the statistics of the reference set
     seed: int = 0  # of the choice of images, 0..2**32-1
     crop: str = "center"  # of A, "center" or a box
     scored_crop: str = "center"  # of B
@@ -71,6 +73,8 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         json=args.json,
         cache=args.cache,
         packs=args.packs,
+        reference=args.reference,
+        save_reference=args.save_reference,
         **(_of_places if len(args.places) > 1 else _of_run)(args),
     )
 
@@ -78,8 +82,9 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
 def _parser():
     parser = Parser(
         "evaluate",
-        "FID, KID, Inception Score, precision and recall, each with its protocol and with what "
-        "real images score against real ones. See docs/evaluation.md.",
+        "Score images against real ones: FID, KID, Inception Score, precision and recall. Each "
+        "stands beside its baseline, what real images score against other real images. See "
+        "docs/evaluation.md.",
         {
             "latest --against rest": "the newest run against real images it has not seen",
             "latest --memorisation": "does it copy its training images?",
@@ -92,15 +97,19 @@ def _parser():
     add("--run", type=path_text, metavar="RUN", help="a run, as without the flag")
     add("--data", type=path_text, metavar="PATH", help="where the run's images are now, or other "
         "ones (--against)")  # fmt: skip
-    add("--against", choices=AGAINST, help="the reference set: the training subset, the rest of "
-        "its archive, or --data as an archive of its own [subset, unless --data has other "
-        "images]")  # fmt: skip
-    add("--samples", type=number(int, 2, limits.SAMPLES), metavar="N", help="number of images on "
-        "each side [10,000, or as many as leave a baseline]")  # fmt: skip
-    add("--features", choices=LAYERS, help="Inception layer; mixed_7 gives FID-768 [pool_3 where "
-        "the weights reach it]")  # fmt: skip
+    add("--against", choices=AGAINST, help="the reference set: the images that the run was "
+        "trained on, the rest of their archive, or those of --data [subset, unless --data has "
+        "other images]")  # fmt: skip
+    add("--samples", type=number(int, 2, limits.SAMPLES), metavar="N", help="number of generated "
+        "and of real images [10,000, or as many as leave others for the baseline]")  # fmt: skip
+    add("--features", choices=LAYERS, help="layer of Inception: pool_3 for FID, mixed_7 for "
+        "FID-768 [pool_3 if the weights reach it]")  # fmt: skip
     add("--inception", type=path_text, metavar="PATH", help="Inception weights, .tgz or .npz "
         "[downloaded]")  # fmt: skip
+    add("--reference", type=path_text, metavar="FILE", help="compare with the statistics in an "
+        ".npz of mu and sigma, as pytorch-fid writes it: Fréchet distance alone")  # fmt: skip
+    add("--save-reference", type=path_text, metavar="FILE", help="write the reference set's "
+        "statistics as such an .npz")  # fmt: skip
     add("--seed", type=number(int, 0, limits.SEED), metavar="N", help="seed that chooses the "
         "images [0]")  # fmt: skip
     add("--crop", metavar="BOX", help="crop of A and B: left,upper,right,lower or center [center]")
@@ -108,9 +117,9 @@ def _parser():
     add("--size", type=number(int, 4, SCORED_SIZE), metavar="N", help="height and width of "
         "A and B after the crop, pixels [64]")  # fmt: skip
     for flag, words in (
-        ("--memorisation", "find each sample's nearest training image instead"),
+        ("--memorisation", "look for copies of training images among generated ones instead"),
         ("--list", "print the scores that runs already have"),
-        ("--json", "print the record as one line on stdout"),
+        ("--json", "print the record as one line of JSON"),
     ):
         add(flag, action="store_true", default=False, help=words)
     add("--cache", type=path_text, metavar="DIR", help="where features are kept [features/ next "
@@ -129,7 +138,7 @@ def _refuse(args, names, why):
 
 def _of_places(args):
     """Check and return what belongs to two places."""
-    _refuse(args, ("run", "data", "against"), "belongs to a run, not to two folders")
+    _refuse(args, ("run", "data", "against", "reference"), "belongs to a run, not to two folders")
     if args.memorisation:
         raise UserError("--memorisation: needs a run, not two folders")
     if len(args.places) != 2:
@@ -151,6 +160,9 @@ def _of_places(args):
 def _of_run(args):
     """Check and return what belongs to a run."""
     _refuse(args, ("crop", "scored_crop", "size"), "a run has its own, only two folders need it")
+    if args.reference:
+        others = ("data", "against", "features", "save_reference", "memorisation")
+        _refuse(args, others, "does not go with --reference")
     if args.against == "data" and not args.data:
         raise UserError("--against data: needs --data PATH, the archive to compare with")
     if args.places and args.run:

@@ -1,13 +1,14 @@
-"""Score what a command line names, from the request to the record."""
+"""Score a run, or two sets of images, and print the record."""
 
 import json
 
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.config import ImageConfig
+from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
-from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import append_record
+from dcgan_tf.common.runs import Run, find_again
+from dcgan_tf.common.scores import FRECHET_NAMES, LABELS, append_record, mismatch, read_records
 from dcgan_tf.data.pack import narrow
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.archive import (
@@ -21,19 +22,33 @@ from dcgan_tf.evaluate.archive import (
 )
 from dcgan_tf.evaluate.command import EvaluationRequest, without_flag
 from dcgan_tf.evaluate.image_sets import count_copies, from_pack, generated, pick
+from dcgan_tf.evaluate.reference_file import read_reference, save_reference
 from dcgan_tf.evaluate.score_table import at_epoch, table
 from dcgan_tf.evaluate.scorer import Scorer, open_inception
+from dcgan_tf.metrics.features import extract
+from dcgan_tf.metrics.frechet import frechet_distance
 from dcgan_tf.models.loading import load_generator
 
 
 def evaluate(request: EvaluationRequest) -> None:
-    """Score, and print the record.
-
-    Raises:
-        UserError: bad input; the message says how to mend it.
-    """
+    """Score, and print the record."""
+    if request.run and request.reference:
+        return score_against_file(request.run, request)
     record = score_run(request.run, request) if request.run else score_places(request)
-    print(json.dumps(record) if request.json else "\n" + table(record))
+    if request.json:
+        print(json.dumps(record))
+    else:
+        print("\n" + table(record, _before(request.run, record) if request.run else None))
+
+
+def _before(run, record) -> dict | None:
+    """Find the newest earlier score of a run, with the same protocol and other weights."""
+    now = record["protocol"]["generator_sha256"]
+    for earlier in reversed(read_records(run.evaluation)):
+        other = earlier["protocol"].get("generator_sha256") != now
+        if other and not mismatch(record, earlier):
+            return earlier
+    return None
 
 
 def score_run(run: Run, request: EvaluationRequest) -> dict:
@@ -44,11 +59,39 @@ def score_run(run: Run, request: EvaluationRequest) -> dict:
     count, choice = choose(archive, against, request)
     images = generated(generator, count, request.seed)
     cache = cache_of(archive.config, request.cache)
-    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images)
+    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
     record = {**identify(run), **scores}
     record["scored"] = f"{images.name} of {run.root}{at_epoch(record)}"
     append_record(run.evaluation, record)
     return record
+
+
+def score_against_file(run: Run, request: EvaluationRequest) -> None:
+    """Print the Fréchet distance of a run's images from the statistics in a file.
+
+    It is not appended to evaluation.jsonl: how the images of the file were prepared is not known.
+    """
+    count = request.samples or MOST
+    reference, layer = read_reference(str(request.reference), count)
+    images = generated(load_generator(run.generator, "--run").model, count, request.seed)
+    inception, layer = open_inception(request.inception, layer)
+    cache = cache_of(find_again(run, read_config(run.config)), request.cache)
+    with progress(count, f"features {layer}") as bar:
+        scored = extract(images, inception, layer, cache, bar.update)
+    name, record = FRECHET_NAMES[layer], identify(run)
+    record |= {
+        name: frechet_distance(reference, scored.statistics),
+        "scored": f"{images.name} of {run.root}{at_epoch(record)}",
+        "compared_with": request.reference,
+        "inception_sha256": inception.weights_hash(layer),
+        "made_by": images.made_by,
+    }
+    print(
+        json.dumps(record)
+        if request.json
+        else f"\n{LABELS[name]} {record[name]:.2f}: {record['scored']}, vs. {request.reference}\n"
+        "KID, precision and recall need the features of images, which this file does not hold"
+    )
 
 
 def score_places(request: EvaluationRequest) -> dict:
@@ -66,24 +109,19 @@ def score_places(request: EvaluationRequest) -> dict:
         for place, crop in zip(request.places, crops, strict=True)
     ]
     sources = [without_flag(open_source, config) for config in configs]
-    smaller = min(sources, key=lambda source: len(source.names))
-    fewest = check_count(len(smaller.names), smaller.where)
-    count = request.samples or min(MOST, fewest)
-    if count > fewest:
-        raise UserError(
-            f"--samples {count}: {smaller.where} has {fewest} images; use {fewest} or fewer"
-        )
+    count = min(request.samples or MOST, *(len(source.names) for source in sources))
     inception, layer = open_inception(request.inception, request.layer)
     first, second = (
         without_flag(_open_side, config, source, count)
         for config, source in zip(configs, sources, strict=True)
     )
     # Some images may have been unusable.
-    count = check_count(min(len(first.rows), len(second.rows)), smaller.where)
+    smaller = min(first, second, key=lambda side: len(side.rows))
+    count = check_count(len(smaller.rows), smaller.source.where)
     choice = choose_reference(first, count, count, request.seed)
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     cache = cache_of(first.config, request.cache)
-    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images)
+    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
     if same := count_copies(images, choice.reference):
         scores["notes"].append(f"warning: {same} of {count} scored images are on both sides")
     return {"run": None, "epoch": None, "step": None, **scores, "scored": images.name}
@@ -101,7 +139,10 @@ def _open_side(config, source, count):
         raise UserError(error.message + hint, flag=error.flag) from None
 
 
-def _score(scorer, images):
-    """Call Scorer.score, with the progress over all images of all sides."""
+def _score(scorer, images, request):
+    """Score with a progress bar over all images; save the reference if asked to."""
     with progress(scorer.real_count + images.count, f"features {scorer.layer}") as bar:
-        return scorer.score(images, bar.update)
+        scores = scorer.score(images, bar.update)
+    if request.save_reference:
+        save_reference(request.save_reference, scorer.reference.statistics)
+    return scores

@@ -18,7 +18,7 @@ BATCH = 256
 
 
 def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
-    """Generate images of the seeds seed * count ... (seed + 1) * count - 1; UserError if none."""
+    """Generate images from the seeds seed * count to (seed + 1) * count - 1."""
     there_are = limits.SEED + 1
     if (seed + 1) * count > there_are:
         largest = there_are // count - 1

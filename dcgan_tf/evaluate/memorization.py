@@ -72,7 +72,7 @@ class Neighbours:
 
     @property
     def threshold(self) -> float:
-        """The distance that only NEAR of the held-out images are below."""
+        """Distance below which only NEAR of the held-out images lie."""
         return float(np.quantile(self.held_out, NEAR))
 
     @property
@@ -99,14 +99,10 @@ def find_neighbours(samples, held_out, training) -> Neighbours:
 
 
 def verdict(pixels: Neighbours, features: Neighbours) -> dict:
-    """Give the verdict in blurred pixels and in Inception features.
+    """Give the verdict, and the numbers in blurred pixels and in Inception features.
 
     Generated images are smoother than real ones, which brings them nearer to everything in
     pixels alone; a copy is near in both. As many near ones are allowed as chance would give.
-
-    Returns:
-        `verdict` ("copies", "no sign of copying"), `copies` (the fraction that is near in both
-        spaces), `allowed`, and the numbers of each space.
     """
     both = pixels.near & features.near
     allowed = NEAR + 3 * math.sqrt(NEAR * (1 - NEAR) / len(both))
@@ -120,11 +116,7 @@ def verdict(pixels: Neighbours, features: Neighbours) -> dict:
 
 
 def examine(run: Run, request: EvaluationRequest) -> None:
-    """Look for copies of training images among the samples, and print the verdict.
-
-    Raises:
-        UserError: no held-out real images to compare with, or bad input.
-    """
+    """Look for copies of training images among the samples, and print the verdict."""
     generator = load_generator(run.generator, "--run").model
     inception, layer = open_inception(request.inception, request.layer)
     training, held_out = _open_real_images(run, request)
@@ -185,7 +177,7 @@ def _write_pairs(path: Path, samples, training, spaces: tuple[Neighbours, Neighb
 
 
 def in_words(record: dict, run: Run) -> str:
-    """Say the verdict with its numbers."""
+    """Write the verdict and its numbers as text."""
     lines = [f"{record['samples']:,} generated images of {run.root}{at_epoch(record)}", ""]
     spaces = {
         "pixels": "blurred pixels (RMS, gray levels)",

@@ -8,49 +8,84 @@ from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records, refuse_mismatch, title
 
+PUBLISHED = 50_000  # images of the scores in papers
+_HIGHER = ("inception_score", "precision", "recall")  # is better; of all other scores lower
 
-def table(record: dict) -> str:
-    """Show a record: its baseline next to each score, the protocol in words, and the notes."""
-    protocol = record["protocol"]
+
+def table(record: dict, before: dict | None = None) -> str:
+    """Write a record as text: scores beside the baseline and `before`, protocol, notes."""
+    protocol, columns = record["protocol"], {"score": record, "baseline": record["floor"]}
+    real = f"real vs. real: {record['floor_of']}, vs. the same reference set"
     lines = [
-        f"{record['scored']}",
-        f"against {record['compared_with']}",
-        "",
-        f"{'':16}  {'score':>20}  {'real against real':>20}",
+        f"{record['scored']}, vs. {record['compared_with']}",
+        f"baseline, {real}" if record["floor"] else f"no baseline: {record['floor_reason']}",
     ]
-    lines += [
-        f"{label:16}  {cell(record, name):>20}  {cell(record['floor'], name):>20}"
-        for name, label in LABELS.items()
-        if name in record
-    ]
-    baseline = record["floor_of"] or f"none: {record['floor_reason']}"
+    if before:
+        lines.append(f"before: {before['scored']}")
+        columns["before"] = before
+    lines += ["", _row("", columns, "")]
+    for name in (name for name in LABELS if record.get(name) is not None):
+        words = f"{'higher' if name in _HIGHER else 'lower'} is better"
+        if change := _change(record, before, name):
+            words += f": {change} than before"
+        lines.append(_row(LABELS[name], [_shown(each, name) for each in columns.values()], words))
     lines += [
         "",
-        f"real against real: {baseline}",
         f"protocol: crop {protocol['crop']}, {protocol['size']}x{protocol['size']}, "
         f"{protocol['filter']}; layer {protocol['layer']}, Inception "
         f"{protocol['inception_sha256'][:12]}; {protocol['weights_of'] or 'files'}; "
         f"seed {protocol['seed']}; {protocol['device']}",
         *(note if note.startswith("warning") else f"note: {note}" for note in record["notes"]),
+        *(f"note: {note}" for note in _hints(record)),
     ]
-    if protocol["layer"] == "mixed_7":
-        lines.append("note: FID-768 cannot be compared with any published FID")
     return printable("\n".join(lines))
 
 
-def list_runs(folders: Sequence[str | Path]) -> None:
-    """Print the scores of runs that may be put side by side, and name the others.
+def _row(head, cells, words):
+    return f"{head:16}" + "".join(f"{cell:>20}" for cell in cells) + f"  {words}".rstrip()
 
-    Raises:
-        UserError: a run without scores, or none that matches the newest of the first run.
-    """
+
+def _shown(record, name):
+    """Write a score with two decimals, and KID, which is tiny, in scientific notation."""
+    if name == "kid_mean" or not record or record.get(name) is None:
+        return cell(record, name)
+    return f"{record[name]:.2f}"
+
+
+def _change(record, before, name):
+    """Tell whether a score is "better" or "worse"; "" if unknown, or equal as written."""
+    now, then = record.get(name), before.get(name) if before else None
+    if now is None or then is None or _shown(record, name) == _shown(before, name):
+        return ""
+    return "better" if (now > then) == (name in _HIGHER) else "worse"
+
+
+def _hints(record):
+    """Notes that keep a newcomer from misreading a value."""
+    hints = []
+    few = record["protocol"]["scored_count"] < PUBLISHED
+    if few and _shown(record, "recall") == "0.00":
+        hints.append(f"recall 0.00 is usual below {PUBLISHED:,} images")
+    if record["kid_mean"] < 0:
+        hints.append("KID has no bias, so equal sets score around 0, and below it as often")
+    if record["protocol"]["layer"] == "mixed_7":
+        hints.append("FID-768 cannot be compared with any published FID")
+    return hints
+
+
+def list_runs(folders: Sequence[str | Path]) -> None:
+    """Print the scores of runs that compare with the newest of the first run; name the others."""
     records = {folder: read_records(Run(folder).evaluation) for folder in folders}
     for folder, found in records.items():
         if not found:
             raise UserError(f"{folder}: no evaluation.jsonl with scores; evaluate it with --run")
     newest = records[folders[0]][-1]
     names = [name for name in LABELS if name in newest]
-    lines, refused = [_row("", LABELS, names)], {}
+
+    def row(head, record):
+        return f"{head[:28]:28}" + "".join(f"{_shown(record, name):>20}" for name in names)
+
+    lines, refused = [f"{'':28}" + "".join(f"{LABELS[name]:>20}" for name in names)], {}
     for found in records.values():
         if all(mismatch(newest, record) for record in found):
             refuse_mismatch(newest, found[-1])
@@ -58,18 +93,13 @@ def list_runs(folders: Sequence[str | Path]) -> None:
             if why := mismatch(newest, record):
                 refused.setdefault(why, []).append(title(record))
             else:
-                lines.append(_row(title(record), {n: cell(record, n) for n in names}, names))
-    baseline = {name: cell(newest.get("floor"), name) for name in names}
-    lines.append(_row("real against real", baseline, names))
+                lines.append(row(title(record), record))
+    lines.append(row("baseline: real vs. real", newest.get("floor")))
     for why, members in refused.items():
         lines.append(f"not comparable, left out: {', '.join(members)} ({why})")
     print(printable("\n".join(lines)))
 
 
-def _row(head, cells, names):
-    return f"{head[:28]:28}" + "".join(f"{cells[name]:>20}" for name in names)
-
-
 def at_epoch(record: dict) -> str:
-    """The epoch in checkpoints.identify's record, as the end of a phrase; "" if it has none."""
+    """Write the epoch of a record as the end of a phrase; "" if it has none."""
     return "" if record["epoch"] is None else f", epoch {record['epoch']}"

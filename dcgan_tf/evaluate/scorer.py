@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -26,10 +27,6 @@ def compare(
     real: FeatureSet, scored: FeatureSet, layer: str, seed: int, subsets: int = KID_SUBSETS
 ) -> tuple[dict, list[str]]:
     """Compute all scores of one set of features against another.
-
-    Args:
-        layer: "pool_3" or "mixed_7"; it decides whether the first score is called FID.
-        seed, subsets: of KID.
 
     Returns:
         The scores, None for those that cannot be computed, and notes on why and on bias.
@@ -57,60 +54,18 @@ def compare(
     return scores, notes
 
 
-def protocol(
-    reference: FeatureSet,
-    scored: FeatureSet,
-    layer: str,
-    inception_sha256: str,
-    seed: int = 0,
-    subsets: int = KID_SUBSETS,
-) -> dict:
-    """Return everything that decides a score, in one flat dict.
-
-    Scores with different protocols are never put side by side: see common/scores.py.
-    """
-    size, spread_size = subset_sizes(min(reference.count, scored.count))
-    kid = f"{subsets} subsets of {size}"
-    return {
-        "reference_sha256": reference.pixels_sha256,
-        "reference_count": reference.count,
-        "scored_sha256": scored.pixels_sha256,
-        "scored_count": scored.count,
-        **{name: reference.made_by[name] for name in ("crop", "size", "channels", "filter")},
-        "scored_crop": scored.made_by["crop"],
-        "weights_of": scored.made_by.get("weights_of"),  # G; null for images from files
-        "generator_sha256": scored.made_by.get("generator_sha256"),
-        "layer": layer,
-        "inception_sha256": inception_sha256,
-        "seed": seed,
-        "kid": kid if spread_size == size else f"{kid}, spread of those of {spread_size}",
-        "neighbours": NEIGHBOURS,
-        "splits": SPLITS,
-        "device": device(),
-        "versions": {"evaluator": FORMAT} | {name: metadata.version(name) for name in PACKAGES},
-    }
-
-
+@dataclass
 class Scorer:
-    """Scores images against one reference set, whose features are computed once.
+    """Score images against one reference set, whose features are computed once."""
 
-    Args:
-        cache: folder for the features of real images, or None.
-        seed: of KID's subsets, and for the protocol; subsets: how many KID draws.
-    """
-
-    def __init__(
-        self,
-        inception: Inception,
-        layer: str,
-        choice: Choice,
-        cache: Path | None,
-        seed: int = 0,
-        subsets: int = KID_SUBSETS,
-    ):
-        self.layer, self.choice, self.cache = layer, choice, cache
-        self._inception, self._seed, self._subsets = inception, seed, subsets
-        self._real: tuple[FeatureSet, dict | None] | None = None
+    inception: Inception
+    layer: str
+    choice: Choice
+    cache: Path | None  # folder for the features of real images
+    seed: int = 0  # of KID's subsets, and for the protocol
+    subsets: int = KID_SUBSETS  # that KID draws
+    reference: FeatureSet | None = None  # from the first score on
+    _baseline: dict | None = None
 
     @property
     def real_count(self) -> int:
@@ -133,34 +88,54 @@ class Scorer:
         Returns:
             The scores, `floor` (the baseline), `floor_reason`, `notes` and `protocol`.
         """
-        if self._real is None:
-            self._real = self._score_real(progress)
-        reference, baseline = self._real
+        held_out = self.choice.held_out
+        if self.reference is None:
+            self.reference = self._features(self.choice.reference, self.cache, progress)
+            if held_out:
+                others = self._features(held_out, self.cache, progress)
+                self._baseline = self._compare(self.reference, others)[0]
         scored = self._features(images, self.cache if keep else None, progress)
-        scores, notes = self._compare(reference, scored)
-        weights = self._inception.weights_hash(self.layer)
+        scores, notes = self._compare(self.reference, scored)
         return scores | {
-            "floor": baseline,
+            "floor": self._baseline,
             "floor_reason": self.choice.reason,
             "compared_with": self.choice.reference.name,
-            "floor_of": self.choice.held_out and self.choice.held_out.name,
+            "floor_of": held_out and held_out.name,
             "notes": notes,
-            "protocol": protocol(reference, scored, self.layer, weights, self._seed, self._subsets),
+            "protocol": self.protocol(self.reference, scored),
         }
 
-    def _score_real(self, progress):
-        """Compute the features of the reference set, and the baseline."""
-        reference = self._features(self.choice.reference, self.cache, progress)
-        if self.choice.held_out is None:
-            return reference, None
-        others = self._features(self.choice.held_out, self.cache, progress)
-        return reference, self._compare(reference, others)[0]
-
     def _features(self, images, cache, progress):
-        return extract(images, self._inception, self.layer, cache, progress)
+        return extract(images, self.inception, self.layer, cache, progress)
 
     def _compare(self, reference, scored):
-        return compare(reference, scored, self.layer, self._seed, self._subsets)
+        return compare(reference, scored, self.layer, self.seed, self.subsets)
+
+    def protocol(self, reference: FeatureSet, scored: FeatureSet) -> dict:
+        """Return everything that decides a score, in one flat dict.
+
+        Scores with different protocols are never put side by side: see common/scores.py.
+        """
+        size, spread_size = subset_sizes(min(reference.count, scored.count))
+        kid = f"{self.subsets} subsets of {size}"
+        return {
+            "reference_sha256": reference.pixels_sha256,
+            "reference_count": reference.count,
+            "scored_sha256": scored.pixels_sha256,
+            "scored_count": scored.count,
+            **{name: reference.made_by[name] for name in ("crop", "size", "channels", "filter")},
+            "scored_crop": scored.made_by["crop"],
+            "weights_of": scored.made_by.get("weights_of"),  # G; null for images from files
+            "generator_sha256": scored.made_by.get("generator_sha256"),
+            "layer": self.layer,
+            "inception_sha256": self.inception.weights_hash(self.layer),
+            "seed": self.seed,
+            "kid": kid if spread_size == size else f"{kid}, spread of those of {spread_size}",
+            "neighbours": NEIGHBOURS,
+            "splits": SPLITS,
+            "device": device(),
+            "versions": {"evaluator": FORMAT} | {name: metadata.version(name) for name in PACKAGES},
+        }
 
 
 def open_inception(
@@ -168,9 +143,7 @@ def open_inception(
 ) -> tuple[Inception, str]:
     """Load Inception (downloaded if `path` is None) and name the layer to compare features of.
 
-    Raises:
-        UserError: no usable weights, or they do not reach the layer `wanted`, by default the
-            deepest that they reach.
+    It is the layer `wanted`, by default the deepest that the weights reach.
     """
     inception = load_inception(path)
     layer = wanted or ("pool_3" if "pool_3" in inception.layers else "mixed_7")

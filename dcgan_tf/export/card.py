@@ -121,7 +121,7 @@ def _license(origin, license_id):
 
 
 def _points(model, origin, sha256, scored):
-    """Lines of the list; those of a bundled generator's own card say more than its last run."""
+    """List what is known; a bundled generator's own card says more than its last run."""
     run, config = origin.run, origin.config
     faces = "celeba" in origin.data
     people = "; it has the bias of its data; no image of it shows a person" if faces else ""
@@ -163,7 +163,7 @@ def _training(config: Config, seen):
 
 
 def _seen(model, run):
-    """The last record of metrics.jsonl that this generator has, {} where it is not known."""
+    """Find the last record of metrics.jsonl for this generator; {} if unknown."""
     best = model.absolute() == run.best_generator.absolute()
     if not best and model.absolute() != run.generator.absolute():
         return {}
@@ -187,14 +187,14 @@ def _memorization(run, sha256):
 
 
 def _scores(run, sha256):
-    """The newest record of each Fréchet distance that was measured with these very weights."""
+    """Read the newest record of each Fréchet distance for exactly these weights."""
     records = read_records(run.evaluation)
     own = [r for r in records if r["protocol"].get("generator_sha256") == sha256]
     return list({frechet_name(record): record for record in own}.values())
 
 
 def _labels(record):
-    """{score: its name} of a record; scores on other features than those of FID say so."""
+    """{score: label} of a record; on other features than FID's the labels end in -768."""
     other = frechet_name(record) != "fid"
     return {
         name: label + "-768" * (other and name not in ("fid_768", "inception_score"))
@@ -224,5 +224,5 @@ def _table(record):
 
 
 def _plain(text):
-    """Any text with what Markdown or HTML would take for its own escaped."""
+    """Escape what Markdown or HTML would interpret."""
     return "".join(f"&#{ord(c)};" if c in "<>&|`[]*_\\\n" else c for c in str(text))

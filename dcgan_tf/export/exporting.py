@@ -30,15 +30,7 @@ CALLS, SECONDS = 30, 1.0  # that a format is timed for at most, or one call
 
 
 def export(request: ExportRequest) -> Path:
-    """Write the formats as one folder, whole or not at all, and log a table of them.
-
-    Returns:
-        The folder.
-
-    Raises:
-        UserError: no generator, a package that is missing, a format that cannot hold it or makes
-            other images than Keras; nothing is written then.
-    """
+    """Write the formats as one folder, whole or not at all, log a table, return the folder."""
     for name in request.to:
         if name != HUB and (why := FORMATS[name].missing()):
             raise UserError(why, flag=f"--to {name}")
@@ -62,7 +54,7 @@ def export(request: ExportRequest) -> Path:
 
 @contextlib.contextmanager
 def _make_place(request):
-    """Make the folder to fill, empty; take it away again where the block fails."""
+    """Make the empty folder to fill; remove it if the block fails."""
     out = request.out
     if out is None:
         out = next_directory(home_of(request.model) / "exported")
@@ -77,7 +69,7 @@ def _make_place(request):
 
 
 class Exporter:
-    """Writes a generator, in float32, in formats into a folder, each checked against Keras."""
+    """Write a float32 generator in several formats into a folder; check each against Keras."""
 
     def __init__(self, model: keras.Model, folder: Path):
         self._model, self._folder, self._rows = model, folder, []
@@ -86,11 +78,7 @@ class Exporter:
             self._expected = in_tensorflow(model)(self._latents)
 
     def add(self, name: str, prefix: str = ""):
-        """Write one of `FORMATS`, at a path that begins with `prefix`, and measure it.
-
-        Raises:
-            UserError: it cannot hold the generator, or makes other images.
-        """
+        """Write one of `FORMATS`, at a path that begins with `prefix`; check and time it."""
         form: Format = FORMATS[name]
         path = self._folder / f"{prefix}{form.file}"
         with refusing(form.title):

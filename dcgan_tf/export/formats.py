@@ -17,7 +17,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.streams import hushed
 from dcgan_tf.models.loading import load_network
@@ -38,7 +37,7 @@ class Format:
     needs: tuple[str, ...] = ()  # packages of the extra [onnx]
 
     def missing(self) -> str:
-        """Why it cannot be written here and what to do, "" where it can."""
+        """Say which packages are missing and how to get them; "" if none."""
         absent = [name for name in self.needs if not find_spec(name)]
         if not absent:
             return ""
@@ -82,12 +81,11 @@ def _load_onnx(path):
 
 def _write_litert(model, path):
     with tempfile.TemporaryDirectory() as folder:
-        # The only way on which the converter keeps the weights of Keras 3.
+        # The only way in which the converter keeps the weights of Keras 3.
         _write_saved_model(model, Path(folder))
         with hushed():
             content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    path.write_bytes(content)
 
 
 def _load_litert(path):

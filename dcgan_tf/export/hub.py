@@ -74,7 +74,7 @@ def write_hub(
 
 
 def _find_directions(paths, sampler):
-    """Read those that lie in the run for these weights, else find some that need no labels."""
+    """Read the run's directions for these weights, or find some that need no labels."""
     for path in filter(Path.is_file, paths):
         try:
             return read_directions(path, sampler, "")
@@ -88,7 +88,7 @@ def _find_directions(paths, sampler):
 
 
 def _write_explorer(page, model, origin, sampler, directions):
-    """Write the page where all that it needs is here: nothing is fetched without being asked."""
+    """Write the page if its runtime is here; nothing is downloaded without being asked for."""
     if FORMATS["onnx"].missing() or not is_kept():
         static = path_flag("--static", home_of(model) / EXPLORER)
         log.info(

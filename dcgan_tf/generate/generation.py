@@ -15,9 +15,9 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.images import (
     GAP,
-    GIF_FRAMES,
     default_scale,
     enlarge,
+    evenly,
     grid,
     save_gif,
     save_png,
@@ -38,15 +38,10 @@ BLOCK = 4096  # rows of a file of latents that are checked together
 
 
 def generate(request: GenerationRequest) -> Path:
-    """Generate what is asked for, and say what was made.
+    """Generate what is asked for, log what was made, and return the folder.
 
-    Returns:
-        The folder that was written.
-
-    Raises:
-        UserError: a model that is no generator, latents that do not fit it, or no place to write;
-            nothing is written then.
-        OSError: the disk is full; a message says which images are whole.
+    Bad input is refused before anything is written. If the disk fills up, a message says which
+    images are whole.
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
@@ -74,11 +69,7 @@ class Latents:
 
 
 def prepare_latents(request: GenerationRequest, length: int) -> Latents:
-    """Prepare the latents that a request names, of this length, all of them checked.
-
-    Raises:
-        UserError: no such file of latents, of another shape, or numbers that are no latents.
-    """
+    """Prepare the latents that a request names, of this length; UserError if one is no latent."""
     truncation = request.truncation
     if request.latents is not None:
         return _read_latents(request.latents, length, request.limit, truncation)
@@ -171,7 +162,7 @@ def _generate(request, sampler, text):
 
 @contextlib.contextmanager
 def _naming_whole(written, count):
-    """Where the work ends early, say which images there are."""
+    """If the work ends early, log which images are whole."""
     try:
         yield
     except (OSError, KeyboardInterrupt, UserError):
@@ -184,15 +175,12 @@ def _naming_whole(written, count):
 
 
 def _interpolate(request, sampler, text):
-    """Write an animation and a strip of the way through the seeds.
-
-    Only the steps that one of them shows are made.
-    """
+    """Write an animation and a strip from seed to seed, computing only the steps they show."""
     corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
     pairs, steps = len(corners) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
-    gif = _evenly(pairs * steps + 1, GIF_FRAMES)
-    strip = _evenly(pairs * steps + 1, min(COLUMNS * pairs + 1, max(most, 2)))
+    gif = evenly(range(pairs * steps + 1))
+    strip = evenly(range(pairs * steps + 1), min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
     with progress(len(wanted), "generating") as bar:
@@ -208,7 +196,7 @@ def _interpolate(request, sampler, text):
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
     log.info(f"{len(gif)} frames through the seeds {seeds}: {out / 'interpolation.gif'}")
-    log.info(f"{len(strip)} of them in a row: {out / 'strip.png'}")
+    log.info(f"{len(strip)} images in a row: {out / 'strip.png'}")
     return out
 
 
@@ -216,11 +204,6 @@ def _between(corners, step, steps):
     """float32 (latent_dim,): one step of the way, `steps` from seed to seed."""
     pair = min(step // steps, len(corners) - 2)
     return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
-
-
-def _evenly(count, most):
-    """At most `most` of 0 ... count - 1, evenly chosen, with the first and the last."""
-    return np.linspace(0, count - 1, min(count, most)).round().astype(int)
 
 
 def _shown_at_most(shape, scale):
@@ -233,14 +216,14 @@ def _shown_at_most(shape, scale):
 
 
 def _enlarge(canvas, scale):
-    """The image as it is shown, and how many times it was enlarged."""
+    """Enlarge an image for display; return it and the factor."""
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
 
 
 @contextlib.contextmanager
 def _open_out(request, inner=""):
-    """Make the folder to write into, and remove it where the work ends without a file in it."""
+    """Make the folder to write into; remove it if the work ends without a file in it."""
     out = request.out
     if out is None:
         parent = pretrained.home_of(request.model) / "generated"

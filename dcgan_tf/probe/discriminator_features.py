@@ -18,9 +18,6 @@ def pooled_features(discriminator: keras.Model, flag: str = "") -> keras.Model:
     Returns:
         A network from the same images to float (n, features): 16 of each channel; fewer of maps
         smaller than the grid, which stay as they are, and of some whose side 4 does not divide.
-
-    Raises:
-        UserError: it takes no square images, or has no convolution; `flag` named it.
     """
     shapes = [tuple(tensor.shape) for tensor in discriminator.inputs or ()]
     maps = [keras.layers.Flatten()(_pool(each)) for each in _activated(discriminator)]

@@ -34,14 +34,7 @@ STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, the inverse of the r
 
 
 def probe(request: ProbeRequest) -> dict:
-    """Classify, print the accuracies, and keep the record in `request.out`.
-
-    Returns:
-        The record.
-
-    Raises:
-        UserError: no discriminator, no labeled images that fit it.
-    """
+    """Classify, print the accuracies, write the record to `request.out` and return it."""
     from sklearn.model_selection import train_test_split
 
     discriminator = load_network(request.model, "--model", ("discriminator",))
@@ -88,7 +81,7 @@ def _config(request, shape):
 
 
 def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
-    """The images, where they are, their classes, and the number of the class of each."""
+    """Open the images: the pack, its place, the classes, and each image's class number."""
     source = open_source(config)
     read_labels(source, source.names)  # refused before the packing, which may take long
     pack = open_pack(config, source)
@@ -105,11 +98,7 @@ def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
 
 
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Read sorted classes, and int64 (images,): labels of raw files, or names of folders.
-
-    Raises:
-        UserError: no labels there, labels that do not fit the images, one class or too many.
-    """
+    """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
     flag = f"--data {source.where}"
     if isinstance(source, Tfds):
         raise UserError("labels are read from files; give a folder instead", flag=flag)

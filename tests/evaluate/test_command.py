@@ -83,7 +83,7 @@ def test_list_shows_what_compares_and_names_what_does_not(here, capsys):
         write_lines(Run(here / name).evaluation, written)
     list_runs(["a"])
     shown, left_out = capsys.readouterr().out.split("not comparable")
-    assert "r epoch 1" in shown and "r epoch 7" in shown and shown.count("1.0000") == 2
+    assert "r epoch 1" in shown and "r epoch 7" in shown and shown.count("1.00 ") == 2
     assert "1.00e-06" in shown  # not 0.0000
     assert "layer mixed_7 and pool_3" in left_out
     with refused("layer mixed_7 and pool_3"):
@@ -113,7 +113,7 @@ def test_what_is_no_record_is_left_out_of_the_list(tmp_path, capsys, caplog):
     assert scores.read_records(run.evaluation) == [good]
     assert "line 1, 2, 3, 4, 5, ..." in caplog.text
     list_runs([tmp_path])
-    assert "1.0000" in capsys.readouterr().out
+    assert " 1.00\n" in capsys.readouterr().out
     for content in (b"", *bad):
         run.evaluation.write_bytes(content)
         with pytest.raises(UserError, match="no evaluation.jsonl with scores"):

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 from evaluating import WEIGHTS, command, needs_weights, score
@@ -61,10 +62,29 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys, caplog, monkeyp
         score(capsys, "--run", "runs/a", "--seed", 2**32 - 1)
 
 
-def test_table_states_what_it_compares_with(there, tiny, capsys):
-    evaluation.evaluate(parse_evaluation(["--run", "runs/a", "--against", "rest"]))
+def test_the_table_says_what_is_compared_and_whether_it_is_better_than_before(there, tiny, capsys):
+    flags = ["--run", "runs/a", "--against", "rest"]
+    record = score(capsys, *flags)
+    model = keras.saving.load_model("runs/a/generator.keras")
+    model.set_weights([1.5 * weights for weights in model.get_weights()])
+    model.save("runs/a/generator.keras")
+    evaluation.evaluate(parse_evaluation(flags))
     out = capsys.readouterr().out
-    assert "not trained on" in out and "FID-768" in out and "cannot be compared" in out
+    rest = "24 of the rest of faces.zip, not trained on"
+    assert f"24 generated images of runs/a, epoch 1, vs. {rest}\n" in out
+    assert (
+        f"baseline, real vs. real: {rest}, none of them in the reference set, vs. the same" in out
+    )
+    assert "before: 24 generated images of runs/a, epoch 1\n" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("FID-768")]
+    after = read_lines(there / "runs/a/evaluation.jsonl")[-1]
+    numbers = [f"{each['fid_768']:.2f}" for each in (after, after["floor"], record)]
+    better = after["fid_768"] < record["fid_768"]
+    assert line.split()[1:4] == numbers
+    assert line.endswith(f"lower is better: {'better' if better else 'worse'} than before")
+    assert "note: recall 0.00 is usual below 50,000 images" in out
+    assert "note: no Inception Score: " in out and "\nInception Score" not in out
+    assert "note: FID-768 cannot be compared with any published FID" in out
     assert "crop 30,55,150,175" in out and "warning: 24 samples in 48 dimensions" in out
 
 
@@ -172,8 +192,8 @@ def test_bad_images_are_left_out_and_too_few_are_refused(places, capsys):
     write_files(places / "D", drawn(50, 31))
     protocol = score(capsys, "C", "D")["protocol"]
     assert (protocol["reference_count"], protocol["scored_count"]) == (30, 30)
-    with refused("B.zip has 12"):
-        score(capsys, "A", "B.zip", "--samples", 13)
+    protocol = score(capsys, "A", "B.zip", "--samples", 13)["protocol"]
+    assert (protocol["reference_count"], protocol["scored_count"]) == (12, 12)
     write_files(places / "E", drawn(0, 10) | {"003.jpg": b"none"})
     with refused("E: 9 usable images", "10 or more"):
         score(capsys, "E", "A")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tiny_inception import TinyInception
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.data.sources import open_source
@@ -36,26 +37,21 @@ def distinct(*images):
     return len({image.tobytes() for p in images for batch in p.read() for image in batch})
 
 
-def test_rest_is_what_the_subset_leaves_out(make_archive):
+def test_reference_and_baseline_share_no_image_and_too_few_are_told(make_archive):
     faces = make_archive(24)
     assert faces.left_out == 48
     choice = archive.choose_reference(faces, 20, 20, seed=0, rest=True)
     own = from_pack(faces.pack, faces.rows, "own")
     assert [p.count for p in (choice.reference, choice.held_out, own)] == [20, 20, 24]
     assert distinct(choice.reference, choice.held_out, own) == 64
-
-
-def test_baseline_comes_from_others_and_is_null_with_the_reason_where_there_are_too_few(
-    make_archive,
-):
-    faces = make_archive(24)
-    choice = archive.choose_reference(faces, 24, 24, seed=0)  # none of its own are left
-    assert distinct(choice.reference, choice.held_out) == 48 and "rest" in choice.held_out.name
-    choice = archive.choose_reference(faces, 10, 10, seed=0)
-    assert distinct(choice.reference, choice.held_out) == 20 and "own" in choice.held_out.name
-    choice = archive.choose_reference(make_archive(60), 60, 60, seed=0)
+    for count, name in ((24, "rest"), (10, "own")):  # of 24 none of its own are left
+        choice = archive.choose_reference(faces, count, count, seed=0)
+        assert distinct(choice.reference, choice.held_out) == 2 * count
+        assert name in choice.held_out.name
+    most = make_archive(60)
+    choice = archive.choose_reference(most, 60, 60, seed=0)
     assert choice.held_out is None and "60 further" in choice.reason and "12" in choice.reason
-    choice = archive.choose_reference(make_archive(60), 12, 12, seed=0, rest=True)
+    choice = archive.choose_reference(most, 12, 12, seed=0, rest=True)
     assert choice.held_out.count == 12 and "own" in choice.held_out.name
 
 
@@ -100,6 +96,7 @@ def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_protocol_says_o
     protocols = {}
     for count in (40, 2000):
         side = replace(feature_set(0, count), made_by=made_by)
-        protocols[count] = scorer.protocol(side, side, "mixed_7", "")
+        made = scorer.Scorer(TinyInception(), "mixed_7", None, None)
+        protocols[count] = made.protocol(side, side)
     assert protocols[40]["kid"] == "100 subsets of 40, spread of those of 20"
     assert protocols[2000]["kid"] == "100 subsets of 1000"

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from helpers import SPECIAL, one_line, put_special, small_growth
 
-from dcgan_tf.common.limits import ZIP_INDEX_BYTES
 from dcgan_tf.generate.command import GenerationRequest, parse_generation
 from dcgan_tf.generate.generation import BLOCK, prepare_latents
 from dcgan_tf.models.keras_file import read_structure
@@ -58,23 +57,12 @@ def changed(local, central, value):
     return bytes(data)
 
 
-def many_names():
-    data = archive()
-    start, end = data.find(b"PK\x01\x02"), data.find(b"PK\x05\x06")
-    name = struct.pack("<4s24xH16x", b"PK\x01\x02", 4) + b"name"
-    names = data[start:end] + name * (ZIP_INDEX_BYTES // len(name))
-    count = 2 + ZIP_INDEX_BYTES // len(name)
-    tail = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, count, count, len(names), start, 0)
-    return data[:start] + names + tail
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: changed(6, 8, b"\x01\x00"), "is encrypted"),
         (lambda: changed(8, 10, struct.pack("<H", 99)), "compression method"),
         (lambda: changed(22, 24, struct.pack("<I", 2**32 - 2)), ""),  # claims 4 GB
-        (many_names, "1.0 MB, more than the 1.0 MB that are read of its list of names"),
         (lambda: archive(FILES[:1]), ""),
         (lambda: archive([("config.json", b"[" * 200_000), FILES[1]]), ""),
         (lambda: archive()[:2000], ""),
@@ -146,21 +134,19 @@ def test_a_hostile_header_is_one_line(content, tmp_path, recwarn):
     assert not list(recwarn)  # each would be a line of its own
 
 
-@pytest.mark.parametrize("kind", ["<f8", ">f4", "i1", "f2"])
-def test_good_arrays_are_taken(kind, tmp_path):
-    values = np.asfortranarray(np.arange(3 * LENGTH).reshape(3, LENGTH).astype(kind))
-    np.save(tmp_path / "z.npy", values)
-    latents = read(tmp_path / "z.npy", limit=3, truncation=0.5)
-    np.testing.assert_array_equal(latents.rows(1, 3), np.float32(values[1:]) / 2)
-    assert latents.rows(0, 3).dtype == np.float32
-    assert "--limit raises this" in read(tmp_path / "z.npy", limit=2)
-
-
-def test_a_bad_number_at_the_end_of_a_large_file_is_found_before_the_first_image(tmp_path):
+def test_good_arrays_are_taken_and_every_number_is_read_before_the_first_image(tmp_path):
+    path = tmp_path / "z.npy"
+    for kind in ("<f8", ">f4", "i1", "f2"):
+        values = np.asfortranarray(np.arange(3 * LENGTH).reshape(3, LENGTH).astype(kind))
+        np.save(path, values)
+        latents = read(path, limit=3, truncation=0.5)
+        np.testing.assert_array_equal(latents.rows(1, 3), np.float32(values[1:]) / 2)
+        assert latents.rows(0, 3).dtype == np.float32
+        assert "--limit raises this" in read(path, limit=2)
     values = np.zeros((3 * BLOCK + 7, LENGTH), np.float32)
     values[-1, -1] = np.inf
-    np.save(tmp_path / "z.npy", values)
-    assert "NaN, infinite or beyond float32" in read(tmp_path / "z.npy", limit=10**6)
+    np.save(path, values)
+    assert "NaN, infinite or beyond float32" in read(path, limit=10**6)
 
 
 @pytest.mark.parametrize("kind", SPECIAL)

@@ -36,7 +36,7 @@ def test_sides_that_4_does_not_divide():
 def test_what_is_no_discriminator_is_refused():
     with refused("expected a discriminator"):
         pooled_features(build_generator(tiny()))
-    pictures = keras.Input((8, 8, 3))
-    dense = keras.Model(pictures, keras.layers.Dense(1)(keras.layers.Flatten()(pictures)))
+    images = keras.Input((8, 8, 3))
+    dense = keras.Model(images, keras.layers.Dense(1)(keras.layers.Flatten()(images)))
     with refused("no convolution"):
         pooled_features(dense)

@@ -1,4 +1,4 @@
-"""Which class a picture is of: MNIST's and CIFAR-10's own files, or its folder."""
+"""Which class a image is of: MNIST's and CIFAR-10's own files, or its folder."""
 
 import gzip
 import io
@@ -19,7 +19,7 @@ def idx(labels, magic=2049, count=None):
     return struct.pack(">2i", magic, count) + bytes(labels)
 
 
-def pictures(folder, name, count):
+def write_images(folder, name, count):
     content = struct.pack(">4i", 2051, count, 2, 2) + bytes(4 * count)
     (folder / f"{name}-images-idx3-ubyte").write_bytes(content)
 
@@ -28,9 +28,9 @@ def source_of(folder, dataset="mnist"):
     return open_source(resolved("--config", dataset, "--data", folder))
 
 
-def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
-    pictures(tmp_path, "train", 2)
-    pictures(tmp_path, "t10k", 3)
+def test_idx_labels_of_all_files_in_the_order_of_the_images(tmp_path):
+    write_images(tmp_path, "train", 2)
+    write_images(tmp_path, "t10k", 3)
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([7, 7]))
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx([3, 4, 5])))
     source = source_of(tmp_path)
@@ -44,13 +44,13 @@ def test_idx_labels_of_all_files_in_the_order_of_the_pictures(tmp_path):
 )
 def test_damaged_label_files_are_refused(tmp_path, content):
     claimed = int.from_bytes(content[4:8], "big")
-    pictures(tmp_path, "t10k", max(claimed, 1))
+    write_images(tmp_path, "t10k", max(claimed, 1))
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(content)
     with refused("--data", "not a whole IDX label file"):
         source_of(tmp_path).labels()
 
 
-def test_cifar_labels_belong_to_the_pictures(tmp_path):
+def test_cifar_labels_belong_to_the_images(tmp_path):
     for name, label in (("data_batch_1.bin", 6), ("test_batch.bin", 2)):
         record = bytes([label]) + bytes([label * 10]) * 3072
         (tmp_path / name).write_bytes(record * 2)
@@ -70,11 +70,11 @@ def test_folders_are_classes(tmp_path):
 
 
 def test_labels_that_are_missing_or_too_few_are_refused(tmp_path):
-    pictures(tmp_path, "t10k", 6)
+    write_images(tmp_path, "t10k", 6)
     with refused("no labels beside the images"):
         read_labels(source_of(tmp_path), ["000005"])
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([1, 2, 3, 4, 5, 6]))
-    with refused("no labels beside the images"):  # those are of other pictures
+    with refused("no labels beside the images"):  # those are of other images
         read_labels(source_of(tmp_path), ["000005"])
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([1, 2]))
     with refused("t10k-labels", "2 labels, expected 6, as many as there are images"):

@@ -1,0 +1,69 @@
+"""Reference statistics in files: pytorch-fid's form, and the distance by its formula."""
+
+import numpy as np
+import pytest
+from evaluating import score
+from helpers import refused
+
+from dcgan_tf.evaluate import evaluation, reference_file
+from dcgan_tf.evaluate.command import parse_evaluation
+
+RUN = ("--run", "runs/a", "--samples", 24, "--cache", "features")
+
+
+@pytest.fixture
+def short(tiny, monkeypatch):
+    """Features of 48 numbers in the place of mixed_7's 768."""
+    monkeypatch.setitem(reference_file.DIMENSIONS, "mixed_7", 48)
+
+
+def features_of(there, sha256=""):
+    """The features in the cache, of images with these pixels where there are others."""
+    (entry,) = [path for path in there.glob("features/*/entry.json") if sha256 in path.read_text()]
+    return np.load(entry.with_name("features.npy")).astype(np.float64)
+
+
+def test_a_file_written_by_hand_gives_the_distance_of_the_formula(there, short, capsys):
+    mu, sigma = np.linspace(0, 2, 48), np.diag(np.linspace(0.1, 3, 48))
+    np.savez("by_hand.npz", mu=mu, sigma=sigma)
+    (there / "faces.zip").unlink()  # of which nothing is needed
+    record = score(capsys, *RUN, "--reference", "by_hand.npz")
+    features = features_of(there)
+    covariance = np.cov(features.T)
+    root = np.sqrt(np.maximum(np.linalg.eigvals(covariance @ sigma).real, 0)).sum()
+    expected = np.sum((features.mean(axis=0) - mu) ** 2) + np.trace(covariance + sigma) - 2 * root
+    assert record["fid_768"] == pytest.approx(expected, rel=1e-6)
+    assert not (there / "runs/a/evaluation.jsonl").exists()  # its protocol is not known
+    evaluation.evaluate(parse_evaluation([*map(str, RUN), "--reference", "by_hand.npz"]))
+    out = capsys.readouterr().out
+    assert f"FID-768 {record['fid_768']:.2f}: 24 generated images of runs/a, epoch 1, vs. " in out
+    assert "KID, precision and recall need the features of images" in out
+
+
+def test_a_saved_reference_is_mean_and_covariance_and_scores_the_same(there, short, capsys):
+    record = score(capsys, *RUN, "--save-reference", "saved.npz")
+    with np.load("saved.npz") as saved:
+        features = features_of(there, record["protocol"]["reference_sha256"])
+        assert sorted(saved) == ["mu", "sigma"]
+        np.testing.assert_allclose(saved["mu"], features.mean(axis=0), atol=1e-12)
+        np.testing.assert_allclose(saved["sigma"], np.cov(features.T), atol=1e-12)
+    again = score(capsys, *RUN, "--reference", "saved.npz")
+    assert again["fid_768"] == pytest.approx(record["fid_768"], rel=1e-6)
+
+
+def test_other_files_and_flags_are_refused(there, short, capsys):
+    np.savez("other.npz", mu=np.zeros(7), sigma=np.eye(7))
+    np.savez("half.npz", mu=np.zeros(48))
+    np.savez("nan.npz", mu=np.zeros(48), sigma=np.full((48, 48), np.nan))
+    for name, words in (
+        ("other.npz", "expected an .npz with mu and sigma of 2,048 (pool_3) or 768 (mixed_7)"),
+        ("half.npz", "holds no sigma.npy"),
+        ("nan.npz", "expected an .npz"),
+        ("none.npz", "no such file"),
+    ):
+        with refused(f"--reference {name}", words):
+            score(capsys, *RUN, "--reference", name)
+    with refused("--reference", "two folders"):
+        score(capsys, ".", ".", "--reference", "other.npz")
+    with refused("--reference", "--memorisation"):
+        score(capsys, *RUN, "--memorisation", "--reference", "other.npz")
