@@ -36,13 +36,11 @@ class Request:
     """What one call of train.py, or of dcgan_tf.train, asks for.
 
     Attributes:
-        config: the settings.
-        config_name: where they came from, for the run's name.
+        config_name: where the settings came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time ten steps, and touch nothing.
         given: a `loss` and `networks` from a program, in place of those that the config names.
-        callbacks: Keras callbacks from a program.
         named: the settings that the command line names.
         images: images.open_images, None before.
     """

@@ -203,12 +203,6 @@ def draw_course(axes, x: np.ndarray, values: np.ndarray, label: str, color: str)
     style = {"marker": "."} if len(values) < 30 else {}
     if width > 1:
         axes.plot(x, values, color=color, alpha=0.25, linewidth=1)
-        values = running_mean(values, width)
+        sums, counts = (np.convolve(v, np.ones(width), "same") for v in (values, values * 0 + 1))
+        values = sums / counts  # at both ends over fewer neighbors
     axes.plot(x, values, color=color, label=label, **style)
-
-
-def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """The mean over `width` neighbors, float (n,); at both ends over those that there are."""
-    window = np.ones(width)
-    sums = np.convolve(values, window, "same")
-    return sums / np.convolve(np.ones(len(values)), window, "same")

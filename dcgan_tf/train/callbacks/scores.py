@@ -16,14 +16,7 @@ from dcgan_tf.common.foreign import BadFile, json_object, open_zip, read_json, r
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import (
-    LABELS,
-    cell,
-    frechet_name,
-    is_record,
-    mismatch,
-    read_records,
-)
+from dcgan_tf.common.scores import LABELS, cell, frechet_name, is_record, mismatch, read_records
 from dcgan_tf.data.pack import Pack, archive_or_pack
 from dcgan_tf.evaluate.archive import cache_of, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
@@ -89,7 +82,11 @@ class Scores(GANCallback):
         """Open what the scores need; it may have to download Inception and to pack images."""
         scorer = self._reals
         if not isinstance(scorer, Scorer):
-            network, choice = open_inception(self._inception), choose(scorer, self._count)
+            count = min(self._count, len(scorer) // 2)
+            rows, others = pick(np.arange(len(scorer)), count, seed=0)
+            held = from_array(scorer[others[:count]], "the others of these")
+            choice = Choice(from_array(scorer[rows], "the real images"), held)
+            network = open_inception(self._inception)
             scorer = Scorer(*network, choice, None, subsets=KID_SUBSETS_IN_TRAINING)
         choice = scorer.choice
         self._first = scorer.real_count  # images before the first score
@@ -131,14 +128,6 @@ class Scores(GANCallback):
             "scored": images.name,
             **scores,
         }
-
-
-def choose(pixels: np.ndarray, count: int) -> Choice:
-    """`count` of the images, or half of them, as the reference; as many others held out."""
-    count = min(count, len(pixels) // 2)
-    rows, others = pick(np.arange(len(pixels)), count, seed=0)
-    held = from_array(pixels[others[:count]], "the others of these")
-    return Choice(from_array(pixels[rows], "the real images"), held)
 
 
 def training_scorer(config: Config, pack: Pack) -> Scorer:
