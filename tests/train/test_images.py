@@ -21,7 +21,7 @@ from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config import bound_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.data.pack import open_pack
-from dcgan_tf.train import changes, command, images, run_lock
+from dcgan_tf.train import command, images, run_lock
 
 IMAGE = {f"{number}.jpg": face_jpeg(number) for number in range(12)}
 FOLDER = ("--dataset", "folder")
@@ -262,9 +262,3 @@ def test_checkpoints_from_before_they_had_settings_go_on(project):
     np.savez(path, **content, sha256=np.array(checkpoints.digest_of(content)))
     edit(project, "beta_1 = 0.5", "beta_1 = 0.9")
     assert find("--run", "runs/a")[0].beta_1 == 0.9
-
-
-def test_a_byte_order_mark_is_no_part_of_the_settings(project):
-    project.config.write_bytes(b"\xef\xbb\xbf" + project.config.read_bytes())
-    assert changes.collect(project.config, read_config(project.config), 2, 0) == []
-    assert len(find("--run", "runs/a")[1].names) == 12
