@@ -33,7 +33,7 @@ RECIPE = "celeba"  # the reference, which train.py follows where no other is nam
 
 @dataclass(frozen=True)
 class Request:
-    """What one call of train.py, or of dcgan_tf.train, asks for.
+    """The request of one call of train.py, or of dcgan_tf.train.
 
     Attributes:
         config_name: where the settings came from, for the run's name.

@@ -14,7 +14,7 @@ from dcgan_tf.train.callbacks.control import StepCounter
 
 log = logging.getLogger(__name__)
 
-ESTIMATE = 30.0  # seconds of training after which its length can be told
+ESTIMATE = 30.0  # seconds of training after which its length can be estimated
 COLUMNS = 80
 
 
