@@ -73,7 +73,7 @@ def build_images(run: Run, config: Config, journal: Journal, counter=None) -> li
 def redraw(run: Run, config: Config, journal: Journal, after: float, loss=None):
     """Draw the plots of a finished run that are older than `after`, or not there.
 
-    They are where a training was killed right after its last checkpoint, of that time.
+    That happens where a training was killed right after its last checkpoint, of that time.
 
     Args:
         loss: of a program, in place of the one that the config names.

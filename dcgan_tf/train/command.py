@@ -37,17 +37,15 @@ TRACKERS = ("wandb", "trackio")  # packages that losses and scores can be sent t
 
 @dataclass(frozen=True)
 class Request:
-    """What one call of train.py, or of dcgan_tf.train, asks for.
+    """The request of one call of train.py, or of dcgan_tf.train.
 
     Attributes:
-        config: the settings.
-        config_name: where they came from, for the run's name.
+        config_name: where the settings came from, for the run's name.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time some steps, and touch nothing.
         tracker: "wandb" or "trackio", to which losses and scores are sent.
         given: a `loss` and `networks` from a program, in place of those that the config names.
-        callbacks: Keras callbacks from a program.
         named: the settings that the command line names.
         images: images.open_images, None before.
         json: print what `check` finds as JSON.

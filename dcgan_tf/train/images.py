@@ -118,7 +118,7 @@ def plan_epoch(config: Config, count: int) -> int:
 
     It is a pass over the images. Where the length of the training is in images, it is 2,000 to
     10,000 of them, so that lines, samples, scores and checkpoints come at the same distance
-    whatever the size of the data, and about one pass between that.
+    whatever the size of the data; between these sizes it is about one pass.
     """
     steps = count // config.batch_size
     if not config.images:

@@ -48,7 +48,7 @@ def with_shape(base: dict, named: str, own: bool) -> dict:
     Args:
         base: of a recipe, whose shape gives way, or of the user's own file.
         named: as for init_files.
-        own: whether `base` is the user's own; what it has not at its default stays then.
+        own: whether `base` is the user's own; its values that are no defaults stay then.
     """
     run = run_named(named.split(",")[0], "--init-from")
     config = (run if run.root.is_dir() else Run(run.root.parent)).config

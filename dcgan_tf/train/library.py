@@ -90,8 +90,8 @@ def train(
 
 
 def _name_of(part) -> str:
-    """What config.toml says of a part that a program gives: `module:Name`, with `(...)` where that
-    name alone does not make it again."""
+    """The name of a program's part in config.toml: `module:Name`, with `(...)` where that name
+    alone does not make it again."""
     if isinstance(part, str):
         return part
     kind = part if hasattr(part, "__qualname__") else type(part)

@@ -171,7 +171,7 @@ def _undo(run):
 
 
 def versions() -> dict:
-    """What this run is made with."""
+    """Versions, machine and command of this process, for versions.json."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "matplotlib", "tensorflow-datasets")
     ours = _git("ls-files", Path(__file__).name)  # not a repository in which this is installed
     return {
@@ -188,7 +188,7 @@ def versions() -> dict:
 
 
 def _git(*words) -> str | None:
-    """What git says of the code; None where there is no git or no repository."""
+    """The output of a git command on this code; None without git or a repository."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10)

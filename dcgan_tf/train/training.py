@@ -1,4 +1,4 @@
-"""Train: from the request to the last image."""
+"""Train as a request asks, from its checks to the report."""
 
 import contextlib
 import logging
@@ -115,7 +115,7 @@ def _report(run: Run):
 
 
 def _complete(run: Run, request: Request, journal: Journal):
-    """Make what a kill right after the last checkpoint left undone: the plots and the report."""
+    """Make the plots and the report that a kill right after the last checkpoint prevented."""
     saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
     redraw(run, request.config, journal, saved, request.given.get("loss"))
     if not run.report.exists() or run.report.stat().st_mtime < saved:
@@ -136,7 +136,7 @@ def _leave_together(session: Session):
 
 @contextlib.contextmanager
 def _explain_errors(session: Session):
-    """Turn what the world outside does to a training into one line that names what is saved."""
+    """Turn errors of disk, memory or other workers into one line that names the last checkpoint."""
     run = session.run
     try:
         yield

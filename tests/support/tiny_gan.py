@@ -1,11 +1,10 @@
 """A small DCGAN on random pictures, for tests of the model and of what is kept of it."""
 
-from dataclasses import replace
-
 import keras
 import numpy as np
 from helpers import SMALL_AT_64
 
+from dcgan_tf.common.config import Config, merge_settings
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_discriminator, build_generator
@@ -19,7 +18,7 @@ def tiny(name="celeba", **changes):
     """A small resolved config; that of faces has two layers a network besides the last."""
     size = {"mnist": (), "cifar10": (), "radford": (*SMALL_AT_64, "--base-size", "8")}
     flags = ["--config", name, "--width", "0.05", *size.get(name, SMALL_AT_64)]
-    return replace(parse_training(flags).config, **changes)
+    return Config(**merge_settings(vars(parse_training(flags).config), changes))
 
 
 def build(config, optimizer=keras.optimizers.SGD, **kwargs):

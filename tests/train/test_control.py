@@ -111,15 +111,6 @@ def test_all_is_read_where_something_is_saved(clock, workers):
     assert found == ([1, 5, 6, 10, 11, 12] if workers == 1 else [4, 6, 8, 12])
 
 
-def test_the_model_keeps_the_first_loss_that_is_no_number():
-    model = tiny_gan.build(tiny_gan.tiny())
-    losses = [(1.0, 2.0), (np.inf, 3.0), (np.nan, np.nan)]
-    for step, pair in enumerate(losses, 1):
-        model._note_divergence(tf.constant(step, tf.int64), tf.constant(pair))
-        expected = [0, 0, 0] if step == 1 else [2, np.inf, 3]
-        assert model.diverged.numpy().tolist() == expected
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("every", "saved"), [(0, []), (3, []), (1, ["step_00000001.npz"])], ids=["end", "within", "due"]

@@ -23,7 +23,7 @@ from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.images import GAP, default_scale, read_grid
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import open_pack
-from dcgan_tf.train import changes, command, images, run_lock, training
+from dcgan_tf.train import command, images, run_lock, training
 
 IMAGE = {f"{number}.jpg": face_jpeg(number) for number in range(12)}
 FOLDER = ("--dataset", "folder")
@@ -323,9 +323,3 @@ def test_checkpoints_from_before_they_had_settings_go_on(project):
     np.savez(path, **content, sha256=np.array(checkpoints.digest_of(content)))
     edit(project, "beta_1 = 0.5", "beta_1 = 0.9")
     assert find("--run", "runs/a")[0].beta_1 == 0.9
-
-
-def test_a_byte_order_mark_is_no_part_of_the_settings(project):
-    project.config.write_bytes(b"\xef\xbb\xbf" + project.config.read_bytes())
-    assert changes.collect(project.config, read_config(project.config), 2, 0) == []
-    assert len(find("--run", "runs/a")[1].names) == 12

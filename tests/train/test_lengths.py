@@ -5,11 +5,13 @@ from dataclasses import replace
 import pytest
 import stress
 from helpers import SMALL, refused, resolved
+from tiny_run import make_run
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import load_recipe, read_config, to_toml
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
+from dcgan_tf.report.contents import contents
 from dcgan_tf.train.images import plan_epoch
 
 
@@ -78,6 +80,12 @@ def test_our_recipes_report_as_often_as_when_they_stated_epochs():
         steps = plan_epoch(config, count)
         assert steps == count // config.batch_size
         assert config.epochs_of(steps * config.batch_size) == epochs
+
+
+def test_the_report_of_such_a_run_knows_how_many_epochs_are_planned(tmp_path):
+    """tiny_run has 320 images an epoch."""
+    run = make_run(tmp_path / "one", config=load_recipe("demo"))
+    assert contents(run, 1)[1]["planned"] == 66
 
 
 FLAGS = (

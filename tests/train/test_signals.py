@@ -55,23 +55,18 @@ def test_a_second_signal_ends_at_once_with_128_and_its_number(signum, capsys):
     assert "stopped at once" in capsys.readouterr().err
 
 
-def test_a_notice_comes_every_second_and_does_not_end_the_saving():
+def test_a_notice_comes_again_and_again_and_one_that_is_ignored_stays_so():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # under nohup
     with StopRequest() as stop:
         stop.defer()
+        send(signal.SIGHUP)
+        assert stop.signum is None
         for _ in range(3):
             send(signal.SIGXCPU)
         send(signal.SIGTERM)  # Slurm's, when the time is up
         assert stop.signum == signal.SIGTERM
         with pytest.raises(KeyboardInterrupt):
             send(signal.SIGINT)
-
-
-def test_under_nohup_a_closed_terminal_changes_nothing():
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with StopRequest() as stop:
-        stop.defer()
-        send(signal.SIGHUP)
-        assert stop.signum is None
 
 
 def test_in_a_thread_a_training_goes_without():

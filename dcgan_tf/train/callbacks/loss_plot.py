@@ -14,7 +14,7 @@ from dcgan_tf.train.callbacks.base import PeriodicImage
 
 NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
 POINTS = 512  # of a curve, at most; a plot has about as many columns
-LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "of reals", "d_fake": "of fakes"}
+LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "real images", "d_fake": "generated"}
 COLORS = {"d_loss": "C0", "g_loss": "C1", "d_real": "C2", "d_fake": "C3"}
 # Drawing takes a third of a second: at most so often at epochs' ends, and within an epoch.
 EPOCH_SECONDS, STEP_SECONDS = 5, 60
@@ -178,7 +178,7 @@ class LossPlot(PeriodicImage):
         low = min(np.percentile(drawn, 1), 0)
         high = max(np.percentile(drawn, 99), guessing + 0.06)
         losses.set(ylabel="loss", ylim=(1.1 * low, 1.1 * high))
-        outputs.set(ylabel='D says "real"', ylim=(0, 1), xlim=(0, None))
+        outputs.set(ylabel="D(x)", ylim=(0, 1), xlim=(0, None))
         outputs.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 1M
         if images := self._journal.steps_per_epoch * self.model.batch_size:
             epochs = losses.secondary_xaxis(
@@ -203,12 +203,6 @@ def draw_course(axes, x: np.ndarray, values: np.ndarray, label: str, color: str)
     style = {"marker": "."} if len(values) < 30 else {}
     if width > 1:
         axes.plot(x, values, color=color, alpha=0.25, linewidth=1)
-        values = running_mean(values, width)
+        sums, counts = (np.convolve(v, np.ones(width), "same") for v in (values, values * 0 + 1))
+        values = sums / counts  # at both ends over fewer neighbors
     axes.plot(x, values, color=color, label=label, **style)
-
-
-def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """The mean over `width` neighbors, float (n,); at both ends over those that there are."""
-    window = np.ones(width)
-    sums = np.convolve(values, window, "same")
-    return sums / np.convolve(np.ones(len(values)), window, "same")

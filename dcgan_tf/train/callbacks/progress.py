@@ -14,7 +14,7 @@ from dcgan_tf.train.callbacks.control import StepCounter
 
 log = logging.getLogger(__name__)
 
-ESTIMATE = 30.0  # seconds of training after which its length can be told
+ESTIMATE = 30.0  # seconds of training after which its length can be estimated
 COLUMNS = 80
 
 
@@ -78,7 +78,8 @@ class ProgressBar(GANCallback):
         if self._bar is not None:
             if self._counter.now:
                 losses = f"D {float(logs['d_loss']):.2f} G {float(logs['g_loss']):.2f}"
-                parts = f"{self.images_per_second:.0f} img/s", losses, self.left
+                speed = self.images_per_second
+                parts = f"{speed:.0f} img/s" if speed else "", losses, self.left
                 self._bar.text = "".join(f"  {part}" for part in parts if part)
             self._bar.update()
         if self._counter.now and self.seconds >= self._next and self.left:

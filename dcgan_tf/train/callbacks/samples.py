@@ -28,8 +28,8 @@ class SampleGrid(GANCallback):
 
     Args:
         folder: for epoch_0001.png, ...; made if need be.
-        count: of images.
-        every: so many epochs, and after the last one.
+        count: number of images.
+        every: epochs between two grids; there is one after the last epoch in any case.
 
     Example:
 

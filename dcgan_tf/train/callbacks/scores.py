@@ -48,8 +48,8 @@ class Scores(GANCallback):
         folder: for evaluation.jsonl, scores.png and best/; made if need be.
         reals: uint8 (n, height, width, channels), of which up to half are the reference and others
             give the baseline; or a Scorer, as `training_scorer` gives it.
-        every: so many epochs.
-        count: of images that are generated for a score, at least 16.
+        every: epochs between two scores.
+        count: number of images that are generated for a score, at least 16.
         inception: where `reals` are images: Inception's weights, see load_inception; None takes
             the file that was downloaded earlier, or downloads it when training begins.
         journal: of a run, for the number of steps; by default the optimizer's.
@@ -88,7 +88,11 @@ class Scores(GANCallback):
         """Open what the scores need; it may have to download Inception and to pack images."""
         scorer = self._reals
         if not isinstance(scorer, Scorer):
-            network, choice = open_inception(self._inception), choose(scorer, self._count)
+            count = min(self._count, len(scorer) // 2)
+            rows, others = pick(np.arange(len(scorer)), count, seed=0)
+            held = from_array(scorer[others[:count]], "the others of these")
+            choice = Choice(from_array(scorer[rows], "the real images"), held)
+            network = open_inception(self._inception)
             scorer = Scorer(*network, choice, None, subsets=KID_SUBSETS_IN_TRAINING)
         choice = scorer.choice
         self._first = scorer.real_count  # images before the first score
@@ -96,7 +100,7 @@ class Scores(GANCallback):
         every = "epoch" if self._every == 1 else f"{self._every} epochs"
         log.info(
             f"scores every {every}: {self._count:,} samples against "
-            f"{choice.reference.name}; real against real: {baseline}"
+            f"{choice.reference.name}; baseline: {baseline}"
         )
         return scorer
 
@@ -132,14 +136,6 @@ class Scores(GANCallback):
         }
 
 
-def choose(pixels: np.ndarray, count: int) -> Choice:
-    """`count` of the images, or half of them, as the reference; as many others held out."""
-    count = min(count, len(pixels) // 2)
-    rows, others = pick(np.arange(len(pixels)), count, seed=0)
-    held = from_array(pixels[others[:count]], "the others of these")
-    return Choice(from_array(pixels[rows], "the real images"), held)
-
-
 def training_scorer(config: Config, pack: Pack) -> Scorer:
     """The scorer of a run: its training images against `--inception`'s network.
 
@@ -158,7 +154,7 @@ def training_scorer(config: Config, pack: Pack) -> Scorer:
 def describe(record: dict) -> str:
     """A record's scores in one line."""
     name = distance_name(record)
-    baseline = f" (real against real {record['floor'][name]:.3f})" if record["floor"] else ""
+    baseline = f" (baseline {record['floor'][name]:.3f})" if record["floor"] else ""
     return (
         f"scores of epoch {record['epoch']}: {LABELS[name]} {record[name]:.3f}{baseline}  "
         f"KID {record['kid_mean']:.2e}  precision {cell(record, 'precision')}  "
@@ -258,7 +254,7 @@ def draw_scores(run: Run, newest: dict, best: dict):
         values = [record[name] for record in shown]
         distances.plot(epochs, values, marker=".", label=LABELS[name])
         if newest["floor"]:
-            baseline = {"color": "grey", "linestyle": ":", "label": "real against\nreal"}
+            baseline = {"color": "grey", "linestyle": ":", "label": "baseline"}
             distances.axhline(newest["floor"][name], **baseline)
         # Over all else, and whole at the edge too.
         star = {"markersize": 14, "color": "C3", "zorder": 3, "clip_on": False, "label": "best/"}
