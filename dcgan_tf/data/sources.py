@@ -256,12 +256,10 @@ def open_source(config: Config):
             flag=f"--data {source.where}",
         )
     if config.subset > count:
-        own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
         few = count < FEWEST
         advice = f"add images: a training needs {FEWEST}" if few else f"use {count} or fewer"
         raise UserError(
-            f"larger than the data, {limits.counted(count, 'image')} in {source.where}; "
-            f"{advice}{own}",
+            f"larger than the data, {limits.counted(count, 'image')} in {source.where}; {advice}",
             flag=f"--subset {config.subset}",
         )
     return source

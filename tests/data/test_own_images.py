@@ -100,6 +100,7 @@ def test_images_are_cropped_padded_or_stretched_as_by_pillow_in_a_pack_each(here
         told = "2 of 2 images were cropped, on average by 50% of their area; --fit pad keeps all"
         assert (told in caplog.text) == (fit == "crop")
         paths.add(pack.path)
+        assert pack.manifest["crop"].startswith(f"center, {fit}" if fit != "crop" else "center")
     assert len(paths) == 3
     pack = packed({}, here, background="black")  # of no effect on a crop: the same pack
     assert pack.path in paths and "2 of 2 images were cropped" in caplog.text  # told again
