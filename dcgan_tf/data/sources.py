@@ -292,7 +292,8 @@ def recognize(config: Config) -> Config:
         dataset = "celeba" if _is_celeba(source) else "folder"
         what = limits.counted(len(source.names), "image")
         what += ", with CelebA's names and size" if dataset == "celeba" else ", not CelebA's"
-    log.info(f"dataset {dataset}: {source.where} has {what}")
+    if source.names:
+        log.info(f"dataset {dataset}: {source.where} has {what}")
     return replace(config, dataset=dataset)
 
 
@@ -316,6 +317,8 @@ def _open_path(path, limit, dataset):
             source = _open_file(path, limit, with_tar=any(kinds))
     except (BadFile, OSError) as error:
         raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
+    if dataset == "auto" and source.names:  # arrays that lie beside images are not asked for
+        return source
     found = (find_arrays(kind, source) for kind in kinds if kind)
     arrays = next((each for each in found if each), None)
     if arrays or source.names or not path.is_dir():
