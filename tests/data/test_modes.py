@@ -111,37 +111,21 @@ def tiff(values, dtype, **options):
 
 
 BLACK = np.zeros((8, 8))
+WITH_ALPHA, COLORS_WITH_ALPHA = (np.concatenate([x, ALPHA], -1) for x in (RAMP[..., None], COLORS))
 FILES = {
-    "black": lambda: (tiff(BLACK, "<u2", bits=16), gray(BLACK)),
-    "dark": lambda: (tiff(BLACK + 300, "<u2", bits=16), gray(BLACK + 1)),
-    "16-bit gray PNG": lambda: (png_file(16, 0, RAMP), gray(HIGH)),
-    "16-bit gray PNG with alpha": lambda: (
-        png_file(16, 4, np.concatenate([RAMP[..., None], ALPHA], -1)),
-        on_white(gray(HIGH)),
-    ),
-    "16-bit RGB PNG": lambda: (png_file(16, 2, COLORS), HIGH_COLORS),
-    "16-bit RGBA PNG": lambda: (
-        png_file(16, 6, np.concatenate([COLORS, ALPHA], -1)),
-        on_white(HIGH_COLORS),
-    ),
-    "16-bit gray TIFF": lambda: (tiff(RAMP, "<u2", bits=16), gray(HIGH)),
-    "16-bit RGB TIFF": lambda: (
-        tiff(COLORS, "<u2", bits=16, samples=3, photometric=2),
-        HIGH_COLORS,
-    ),
-    "12-bit gray TIFF": lambda: (
-        tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12),
-        gray(HIGH),
-    ),
-    "32-bit TIFF of 16-bit values": lambda: (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
-    "float TIFF of 0 to 1": lambda: (
-        tiff(RAMP / 65535, "<f4", bits=32, kind=3),
-        gray(np.rint(RAMP / 65535 * 255)),
-    ),
-    "PGM of 16 bits": lambda: (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
-}  # fmt: skip
-
-
+    "black": (tiff(BLACK, "<u2", bits=16), gray(BLACK)),
+    "dark": (tiff(BLACK + 300, "<u2", bits=16), gray(BLACK + 1)),
+    "16-bit gray PNG": (png_file(16, 0, RAMP), gray(HIGH)),
+    "16-bit gray PNG with alpha": (png_file(16, 4, WITH_ALPHA), on_white(gray(HIGH))),
+    "16-bit RGB PNG": (png_file(16, 2, COLORS), HIGH_COLORS),
+    "16-bit RGBA PNG": (png_file(16, 6, COLORS_WITH_ALPHA), on_white(HIGH_COLORS)),
+    "16-bit gray TIFF": (tiff(RAMP, "<u2", bits=16), gray(HIGH)),
+    "16-bit RGB TIFF": (tiff(COLORS, "<u2", bits=16, samples=3, photometric=2), HIGH_COLORS),
+    "12-bit gray TIFF": (tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12), gray(HIGH)),
+    "32-bit TIFF of 16-bit values": (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
+    "float TIFF of 0 to 1": (tiff(RAMP / 65535, "<f4", bits=32, kind=3), gray(RAMP / 257)),
+    "PGM of 16 bits": (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
+}
 REFUSED = {
     "float above 1": (tiff(RAMP / 257, "<f4", bits=32, kind=3), "0 to 255, expected 0 to 1"),
     "float below 0": (tiff(RAMP / 65535 - 0.5, "<f4", bits=32, kind=3), "from -0.5 to 0.5"),
@@ -155,9 +139,8 @@ REFUSED = {
 
 
 def test_every_depth_is_scaled_as_stated_and_other_scales_are_refused_with_their_range():
-    made = {name: make() for name, make in FILES.items()}
-    results = prepare({name: content for name, (content, _) in (made | REFUSED).items()})
-    for name, (_, expected) in made.items():
+    results = prepare({name: content for name, (content, _) in (FILES | REFUSED).items()})
+    for name, (_, expected) in FILES.items():
         assert not isinstance(results[name], str), results[name]
         np.testing.assert_allclose(results[name], expected, atol=1, err_msg=name)
     for name, (_, words) in REFUSED.items():
