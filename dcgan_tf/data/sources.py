@@ -300,7 +300,7 @@ def recognize(config: Config) -> Config:
 def _is_celeba(source):
     """Look at few files: most have to be named and sized as CelebA's aligned ones."""
     indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
-    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.jpg$", source.names[i])]
+    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
     right = 0
     for _, encoded in source.read(named):
         with contextlib.suppress(Exception):  # damaged files are told when they are prepared
