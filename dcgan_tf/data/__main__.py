@@ -57,7 +57,8 @@ def main(argv=None):
         canvas = grid(found.sample)
         save_png(args.out, enlarge(canvas, default_scale(canvas.shape[1])))
         log.info(f"wrote {args.out}: {len(found.sample)} images chosen at random, {args.fit}")
-    log.info(f"next: {path_flag(typed('train'), args.data)}")
+    fit = f" --fit {args.fit}" * (args.fit != "crop")
+    log.info(f"next: {path_flag(typed('train'), args.data)}{fit}")
 
 
 if __name__ == "__main__":

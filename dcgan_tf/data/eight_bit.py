@@ -30,6 +30,7 @@ _STRIP = 256  # rows that are flattened at once: whole copies at each step need 
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
 _TIFF_BITS = 258
+_JPEG_END = b"\xff\xd9"
 _UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks
     rb"II\*\0|MM\0\*": "a TIFF of a depth or layout that is not read; convert it",
     rb"\0\0\0\x0cjP|\xffO\xffQ": "a JPEG 2000 file, which is not read; convert it",
@@ -64,7 +65,9 @@ def to_plain(image: Image.Image, encoded: bytes) -> bytes:
     """
     # 1 is "as stored"; reading EXIF costs nothing where there is none.
     turned = image.getexif().get(0x0112, 1) != 1
-    if image.format in ("JPEG", "PNG") and is_plain(image) and not turned:
+    # TensorFlow prints a line of its own for a JPEG without an end; Pillow raises what is wrong.
+    ended = image.format == "PNG" or (image.format == "JPEG" and _JPEG_END in encoded)
+    if ended and is_plain(image) and not turned:
         return encoded
     ImageOps.exif_transpose(image, in_place=True)
     return encode(to_eight_bit(image), "PNG", compress_level=1)

@@ -141,23 +141,21 @@ def open_pack(config: Config, source) -> Pack:
 
 def pack_key(config: Config, source) -> dict:
     """Collect everything that the pixels of a pack depend on."""
+    # Later settings only where they matter, so that earlier packs are found. Scores have "crop" in
+    # their protocol.
+    fit = {"crop": "", "pad": f", pad on {config.background}", "stretch": ", stretch"}[config.fit]
     key = {
         "format": FORMAT_OF_FOLDERS if config.dataset == "folder" else FORMAT,
         "source": source.fingerprint,
-        "crop": config.crop,
+        "crop": config.crop + fit,
         "size": config.image_size,
         "channels": config.channels,
         "filter": FILTER,
         "subset": config.subset,
         "subset_seed": config.subset_seed if config.subset else 0,
     }
-    # Later settings only where they matter, so that earlier packs are found.
     if config.max_pixels != limits.MEGAPIXELS:
         key["max_pixels"] = config.max_pixels
-    if config.fit != "crop":
-        key["fit"] = config.fit
-    if config.fit == "pad":
-        key["background"] = config.background
     return key
 
 

@@ -16,7 +16,7 @@ FEWEST = 8  # images of a training; of fewer nothing is learned but these
 def find(config: Config) -> Path | str:
     """Find what --data names, or the first usual place that exists: `where` of the source.
 
-    A place that is no path is fetched: "SERVICE:NAME".
+    A text instead of a path is fetched: "SERVICE:NAME", or an address.
 
     Raises:
         UserError: nothing there; the message gives the ways to mend it.
@@ -72,7 +72,7 @@ def _find_usual(name):
             f"without any data, try: {typed('train')} --config demo",
             param="data",
         )
-    return f"download:{DATASETS[name].url}"
+    return DATASETS[name].url
 
 
 def is_fetched(config: Config) -> bool:

@@ -273,12 +273,10 @@ def open_source(config: Config):
             flag=f"--data {source.where}",
         )
     if config.subset > count:
-        own = ", or add --dataset folder if they are your own" if config.dataset == "celeba" else ""
         few = count < FEWEST
         advice = f"add images: a training needs {FEWEST}" if few else f"use {count} or fewer"
         raise UserError(
-            f"larger than the data, {limits.counted(count, 'image')} in {source.where}; "
-            f"{advice}{own}",
+            f"larger than the data, {limits.counted(count, 'image')} in {source.where}; {advice}",
             flag=f"--subset {config.subset}",
         )
     return source
@@ -311,14 +309,15 @@ def recognize(config: Config) -> Config:
         dataset = "celeba" if _is_celeba(source) else "folder"
         what = limits.counted(len(source.names), "image")
         what += ", with CelebA's names and size" if dataset == "celeba" else ", not CelebA's"
-    log.info(f"dataset {dataset}: {source.where} has {what}")
+    if source.names:
+        log.info(f"dataset {dataset}: {source.where} has {what}")
     return replace(config, dataset=dataset)
 
 
 def _is_celeba(source):
     """Look at few files: most have to be named and sized as CelebA's aligned ones."""
     indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
-    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.jpg$", source.names[i])]
+    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
     right = 0
     for _, encoded in source.read(named):
         with contextlib.suppress(Exception):  # damaged files are told when they are prepared
@@ -335,6 +334,8 @@ def _open_path(path, limit, dataset):
             source = _open_file(path, limit, with_tar=any(kinds))
     except (BadFile, OSError) as error:
         raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
+    if dataset == "auto" and source.names:  # arrays that lie beside images are not asked for
+        return source
     found = (find_arrays(kind, source) for kind in kinds if kind)
     arrays = next((each for each in found if each), None)
     if arrays or source.names or not path.is_dir():

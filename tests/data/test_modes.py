@@ -1,7 +1,5 @@
 """Images of every mode, depth, sign and color profile: golden values, or skipped by name."""
 
-import io
-
 import numpy as np
 import pytest
 from image_files import (
@@ -28,8 +26,8 @@ def prepare(files, channels=3):
     """{name: pixels, or the reason why there are none} of {name: bytes}, all 8x8."""
     config = ImageConfig(dataset="folder", crop="center", image_size=8, channels=channels)
     with preparing(config) as prepare:
-        results = dict(prepare(files.items()))
-    return {n: str(p) if isinstance(p, BadFile) else p.astype(int) for n, p in results.items()}
+        results = list(prepare(files.items()))
+    return {n: str(p) if isinstance(p, BadFile) else p.astype(int) for n, p, _ in results}
 
 
 # Golden values: two pixels in a mode of Pillow's, and the gray levels or RGB that they become.
@@ -48,9 +46,7 @@ GOLDEN = {
     "LAB": ([(0, 128, 128), (138, 209, 198)], [(0, 0, 0), (255, 0, 0)]),
     "I": ([255, 65535], [0, 255]),
     "I;16": ([511, 65535], [1, 255]),
-    "I;16L": ([511, 65535], [1, 255]),
     "I;16B": ([511, 65535], [1, 255]),
-    "I;16N": ([511, 65535], [1, 255]),
     "F": ([0.5, 1.0], [128, 255]),
 }
 
@@ -115,37 +111,21 @@ def tiff(values, dtype, **options):
 
 
 BLACK = np.zeros((8, 8))
+WITH_ALPHA, COLORS_WITH_ALPHA = (np.concatenate([x, ALPHA], -1) for x in (RAMP[..., None], COLORS))
 FILES = {
-    "black": lambda: (tiff(BLACK, "<u2", bits=16), gray(BLACK)),
-    "dark": lambda: (tiff(BLACK + 300, "<u2", bits=16), gray(BLACK + 1)),
-    "16-bit gray PNG": lambda: (png_file(16, 0, RAMP), gray(HIGH)),
-    "16-bit gray PNG with alpha": lambda: (
-        png_file(16, 4, np.concatenate([RAMP[..., None], ALPHA], -1)),
-        on_white(gray(HIGH)),
-    ),
-    "16-bit RGB PNG": lambda: (png_file(16, 2, COLORS), HIGH_COLORS),
-    "16-bit RGBA PNG": lambda: (
-        png_file(16, 6, np.concatenate([COLORS, ALPHA], -1)),
-        on_white(HIGH_COLORS),
-    ),
-    "16-bit gray TIFF": lambda: (tiff(RAMP, "<u2", bits=16), gray(HIGH)),
-    "16-bit RGB TIFF": lambda: (
-        tiff(COLORS, "<u2", bits=16, samples=3, photometric=2),
-        HIGH_COLORS,
-    ),
-    "12-bit gray TIFF": lambda: (
-        tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12),
-        gray(HIGH),
-    ),
-    "32-bit TIFF of 16-bit values": lambda: (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
-    "float TIFF of 0 to 1": lambda: (
-        tiff(RAMP / 65535, "<f4", bits=32, kind=3),
-        gray(np.rint(RAMP / 65535 * 255)),
-    ),
-    "PGM of 16 bits": lambda: (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
-}  # fmt: skip
-
-
+    "black": (tiff(BLACK, "<u2", bits=16), gray(BLACK)),
+    "dark": (tiff(BLACK + 300, "<u2", bits=16), gray(BLACK + 1)),
+    "16-bit gray PNG": (png_file(16, 0, RAMP), gray(HIGH)),
+    "16-bit gray PNG with alpha": (png_file(16, 4, WITH_ALPHA), on_white(gray(HIGH))),
+    "16-bit RGB PNG": (png_file(16, 2, COLORS), HIGH_COLORS),
+    "16-bit RGBA PNG": (png_file(16, 6, COLORS_WITH_ALPHA), on_white(HIGH_COLORS)),
+    "16-bit gray TIFF": (tiff(RAMP, "<u2", bits=16), gray(HIGH)),
+    "16-bit RGB TIFF": (tiff(COLORS, "<u2", bits=16, samples=3, photometric=2), HIGH_COLORS),
+    "12-bit gray TIFF": (tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12), gray(HIGH)),
+    "32-bit TIFF of 16-bit values": (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
+    "float TIFF of 0 to 1": (tiff(RAMP / 65535, "<f4", bits=32, kind=3), gray(RAMP / 257)),
+    "PGM of 16 bits": (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
+}
 REFUSED = {
     "float above 1": (tiff(RAMP / 257, "<f4", bits=32, kind=3), "0 to 255, expected 0 to 1"),
     "float below 0": (tiff(RAMP / 65535 - 0.5, "<f4", bits=32, kind=3), "from -0.5 to 0.5"),
@@ -159,9 +139,8 @@ REFUSED = {
 
 
 def test_every_depth_is_scaled_as_stated_and_other_scales_are_refused_with_their_range():
-    made = {name: make() for name, make in FILES.items()}
-    results = prepare({name: content for name, (content, _) in (made | REFUSED).items()})
-    for name, (_, expected) in made.items():
+    results = prepare({name: content for name, (content, _) in (FILES | REFUSED).items()})
+    for name, (_, expected) in FILES.items():
         assert not isinstance(results[name], str), results[name]
         np.testing.assert_allclose(results[name], expected, atol=1, err_msg=name)
     for name, (_, words) in REFUSED.items():
@@ -182,9 +161,9 @@ ADOBE = rgb_profile(ADOBE_RGB, gamma(2.19921875))
 PASTELS = np.random.default_rng(0).integers(90, 180, (8, 8, 3), np.uint8)
 
 
-def adobe_as_srgb():
+def adobe_as_srgb(colors):
     """The textbook's way: linear, through XYZ, encoded."""
-    xyz = (PASTELS / 255) ** 2.19921875 @ np.array(ADOBE_RGB)
+    xyz = (np.array(colors) / 255) ** 2.19921875 @ np.array(ADOBE_RGB)
     return to_srgb(xyz @ np.linalg.inv(np.array(SRGB)))
 
 
@@ -193,7 +172,7 @@ def jpeg(image, **options):
 
 
 def test_another_color_space_becomes_srgb():
-    image, expected = Image.fromarray(PASTELS), adobe_as_srgb()
+    image, expected = Image.fromarray(PASTELS), adobe_as_srgb(PASTELS)
     assert np.abs(expected - PASTELS).max() > 15  # it does make a difference
     results = prepare({
         "png": encode(image, "PNG", icc_profile=ADOBE),
@@ -206,28 +185,23 @@ def test_another_color_space_becomes_srgb():
         np.testing.assert_allclose(values, expected, atol=2, err_msg=name)
     flat = Image.new("RGB", (8, 8), (60, 180, 90))
     (jpeg_values,) = prepare({"a": jpeg(flat, icc_profile=ADOBE)}).values()
-    linear = (np.array([60, 180, 90]) / 255) ** 2.19921875 @ np.array(ADOBE_RGB)
-    expected = to_srgb(linear @ np.linalg.inv(np.array(SRGB)))
-    np.testing.assert_allclose(jpeg_values, np.tile(expected, (8, 8, 1)), atol=4)
+    expected = np.tile(adobe_as_srgb([60, 180, 90]), (8, 8, 1))
+    np.testing.assert_allclose(jpeg_values, expected, atol=4)
 
 
-@pytest.mark.parametrize("kind", ["srgb", "broken", "empty", "of gray images", "of CMYK images"])
+@pytest.mark.parametrize("kind", ["srgb", "broken", "empty", "of gray images"])
 def test_srgb_and_profiles_that_cannot_be_used_leave_the_exact_pixels(kind, monkeypatch):
     profile = {
         "srgb": rgb_profile(SRGB, srgb_curve()),
         "broken": ADOBE[:100] + b"\xff" * 300,
         "empty": b"\0",
         "of gray images": gray_profile(gamma(1.0)),
-        "of CMYK images": cmyk_profile(CORNERS),
     }[kind]
     image = Image.fromarray(PASTELS)
     files = {
         "a.jpg": jpeg(image, icc_profile=profile),
         "b.png": encode(image, "PNG", icc_profile=profile),
     }
-    assert all(
-        Image.open(io.BytesIO(content)).info["icc_profile"] == profile for content in files.values()
-    )
     monkeypatch.setattr("dcgan_tf.data.eight_bit.encode", lambda *a, **k: pytest.fail("converted"))
     results = prepare(files)
     np.testing.assert_array_equal(results["a.jpg"], prepare({"a.jpg": jpeg(image)})["a.jpg"])
@@ -249,29 +223,20 @@ def test_gray_with_a_profile_becomes_srgb():
             np.testing.assert_allclose(values, expected, atol=2, err_msg=name)
 
 
-# Lab of the corners of CMYK: paper, all of one hue with cyan, black with K.
-CORNERS = np.array([
-    (0, 128, 128) if k else (200, 100, 128) if c else (255, 128, 128)
-    for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)
-])  # fmt: skip
-
-
 def test_cmyk_is_read_by_its_profile_and_without_one_as_pillow_does():
+    # Lab of the corners of CMYK: paper, all of one hue with cyan, black with K.
+    paper, cyan, black = (255, 128, 128), (200, 100, 128), (0, 128, 128)
+    hues = [[cyan if c else paper, black] * 4 for c in (0, 1)]
+    profile = cmyk_profile(np.array(hues).reshape(16, 3))
     inks = Image.new("CMYK", (8, 8), (255, 0, 0, 0))
     results = prepare({
         "plain": encode(inks, "TIFF"),
-        "profile": encode(inks, "TIFF", icc_profile=cmyk_profile(CORNERS)),
-        "jpeg": jpeg(inks, icc_profile=cmyk_profile(CORNERS)),
         "broken": encode(inks, "TIFF", icc_profile=b"nothing of the kind"),
+        "profile": encode(inks, "TIFF", icc_profile=profile),
+        "jpeg": jpeg(inks, icc_profile=profile),
     })  # fmt: skip
-    lab = Image.new("LAB", (1, 1), (200, 100, 128)).convert("RGB").getpixel((0, 0))
+    lab = Image.new("LAB", (1, 1), cyan).convert("RGB").getpixel((0, 0))
     assert lab != (0, 255, 255)
-    for name, expected in {
-        "plain": (0, 255, 255),
-        "broken": (0, 255, 255),
-        "profile": lab,
-        "jpeg": lab,
-    }.items():
-        np.testing.assert_allclose(
-            results[name], np.tile(expected, (8, 8, 1)), atol=3, err_msg=name
-        )
+    for name, values in results.items():
+        expected = (0, 255, 255) if name in ("plain", "broken") else lab
+        np.testing.assert_allclose(values, np.tile(expected, (8, 8, 1)), atol=3, err_msg=name)

@@ -40,7 +40,7 @@ def on_side():
         (kaggle_faces(3), "celeba", "30,55,150,175"),
         (kaggle_faces(3) | {"000009.jpg": b"damaged", "list.csv": b""}, "celeba", "30,55,150,175"),
         ({f"{i:06d}.jpg": photo(i, (64, 64)) for i in range(3)}, "folder", "center"),
-        ({f"me{i}.jpg": face_jpeg(i) for i in range(3)}, "folder", "center"),
+        ({"me.jpg": face_jpeg(0), "me2.jpg": face_jpeg(1), "x_train.npy": b""}, "folder", "center"),
         (idx_files("MNIST/raw/"), "mnist", "center"),
         (cifar_batches(), "cifar10", "center"),
     ],
@@ -100,6 +100,7 @@ def test_images_are_cropped_padded_or_stretched_as_by_pillow_in_a_pack_each(here
         told = "2 of 2 images were cropped, on average by 50% of their area; --fit pad keeps all"
         assert (told in caplog.text) == (fit == "crop")
         paths.add(pack.path)
+        assert pack.manifest["crop"].startswith(f"center, {fit}" if fit != "crop" else "center")
     assert len(paths) == 3
     pack = packed({}, here, background="black")  # of no effect on a crop: the same pack
     assert pack.path in paths and "2 of 2 images were cropped" in caplog.text  # told again
@@ -155,7 +156,7 @@ def test_a_survey_counts_sizes_and_what_is_skipped_cropped_or_left_out(photos, c
         "left out: 1 hidden or system file (.ipynb_checkpoints)",
         "9 images: 1,000 or more are sensible",
         "wrote x/grid.png: 7 images chosen at random",
-        "--data photos",
+        "--data photos --fit stretch",
     ):
         assert words in said.out + said.err
     assert "cropped" not in said.out + said.err  # stretched

@@ -32,7 +32,7 @@ from helpers import (
     refused,
     write_files,
 )
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, ImageOps
 
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import Config
@@ -113,7 +113,7 @@ def mean_difference(a, b):
 
 
 def by_pillow(encoded, box, mode="RGB"):
-    image = Image.open(io.BytesIO(encoded)).convert(mode).crop(box)
+    image = Image.open(io.BytesIO(encoded)).convert("RGB").convert(mode).crop(box)
     return np.asarray(image.resize((64, 64), Image.Resampling.BICUBIC))
 
 
@@ -131,12 +131,14 @@ def test_real_faces_agree_with_pillow(packed):
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(3, "RGB"), (1, "L")])
-def test_drawn_faces_agree_with_pillow_in_color_and_gray(channels, mode, packed, tmp_path):
-    result = packed(faces_zip(tmp_path, 6), dataset="celeba", channels=channels)
-    assert result.pixels.shape == (6, 64, 64, channels)
-    for index, pixels in enumerate(result.pixels):
-        pillow = by_pillow(face_jpeg(index), CELEBA_BOX, mode).reshape(pixels.shape)
-        assert mean_difference(pillow, pixels) <= 0.3
+def test_drawn_faces_agree_with_pillow_also_gray_and_cmyk_ones(channels, mode, packed):
+    kinds = ("RGB", "L", "CMYK")
+    files = {f"{k}.jpg": encode(draw_face(i).convert(k), "JPEG") for i, k in enumerate(kinds)}
+    result = packed(files, crop="30,55,150,175", channels=channels)
+    assert result.pixels.shape == (3, 64, 64, channels)
+    for name, pixels in zip(result.names, result.pixels, strict=True):
+        pillow = by_pillow(files[name], CELEBA_BOX, mode).reshape(pixels.shape)
+        assert mean_difference(pillow, pixels) <= (0.6 if mode == "L" else 0.3), name
 
 
 @pytest.mark.parametrize("size", [(178, 218), (301, 150), (30, 41), (64, 65)])
@@ -163,9 +165,7 @@ def test_the_crop_box_is_left_upper_right_lower_and_what_it_does_not_fit_is_skip
 ONE_BIT = np.indices((64, 64)).sum(0) % 2 == 0
 TWO_COLORS = np.where(ONE_BIT[..., None], np.uint8([0, 0, 200]), np.uint8([90, 60, 30]))
 CONVERTED = {
-    "rgb.png": lambda: (png(face()), face()),
     "a_png.jpg": lambda: (png(face()), face()),
-    "gray.png": lambda: (png(face().convert("L")), face().convert("L").convert("RGB")),
     "webp.webp": lambda: (encode(face(), "WEBP", lossless=True), face()),
     "bmp.bmp": lambda: (encode(face(), "BMP"), face()),
     "tiff.tif": lambda: (encode(face(), "TIFF"), face()),
@@ -176,10 +176,6 @@ CONVERTED = {
     "animated.gif": lambda: (
         encode(face().convert("1"), "GIF", save_all=True, append_images=[face(1)] * 2),
         face().convert("1").convert("RGB"),
-    ),
-    "one_pixel.png": lambda: (
-        png(Image.new("RGB", (1, 1), (9, 80, 200))),
-        np.full((64, 64, 3), (9, 80, 200)),
     ),
 }
 
@@ -194,36 +190,19 @@ def test_odd_images_are_converted(packed):
         assert packed({"a.avif": encode(face(), "AVIF")}).names == ["a.avif"]
 
 
-@pytest.mark.parametrize("mode", ["L", "CMYK"])
-def test_gray_and_cmyk_jpegs_look_as_in_pillow(mode, packed):
-    encoded = encode(draw_face(0).convert(mode), "JPEG", quality=95)
-    result = packed({"a.jpg": encoded}, crop="30,55,150,175")
-    assert mean_difference(by_pillow(encoded, CELEBA_BOX), result.pixels[0]) <= 0.3
-
-
-UPRIGHT = {
-    1: lambda a: a,
-    2: np.fliplr,
-    3: lambda a: np.rot90(a, 2),
-    4: np.flipud,
-    5: lambda a: np.swapaxes(a, 0, 1),
-    6: lambda a: np.rot90(a, -1),
-    7: lambda a: np.swapaxes(np.rot90(a, 2), 0, 1),
-    8: np.rot90,
-}
-
-
 def test_images_of_a_camera_are_turned_upright(packed):
     files = {}
-    for orientation in UPRIGHT:
+    for orientation in range(1, 9):
         exif = Image.Exif()
         exif[0x0112] = orientation
         files[f"{orientation}.png"] = png(face(), exif=exif)
         files[f"{orientation}.jpg"] = encode(face(), "JPEG", quality=100, exif=exif)
-    result = packed(files)
+    result, seen = packed(files), set()
     for name, pixels in zip(result.names, result.pixels, strict=True):
-        upright = UPRIGHT[int(name[0])](np.asarray(face()))
+        upright = ImageOps.exif_transpose(Image.open(io.BytesIO(files[name])))
         assert mean_difference(upright, pixels) <= (0 if name.endswith("png") else 3), name
+        seen.add(pixels.tobytes())
+    assert len(seen) == 16
 
 
 def test_large_transparent_and_sixteen_bit_images_are_converted_strip_by_strip(packed):
@@ -250,12 +229,12 @@ def jpeg_with_damaged_exif():
     return encode(face(), "JPEG", exif=exif)
 
 
-def test_bad_images_are_skipped_by_name_and_reason_in_one_warning(packed, monkeypatch):
+def test_bad_images_are_skipped_by_name_and_reason_in_one_warning(packed, monkeypatch, capfd):
     monkeypatch.setattr("subprocess.Popen", lambda *a, **k: pytest.fail("a program was started"))
     whole = png(face())
     postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EndComments\nshowpage\n"
     bad = {
-        "truncated.jpg": (face_jpeg(0)[:3000], "damaged"),
+        "truncated.jpg": (face_jpeg(0)[:3000], "image file is truncated"),
         "wrong_bytes.png": (whole[:2000] + b"\0" * 500 + whole[2500:], ""),
         "empty.jpg": (b"", "empty"),
         "a\nerror: b.jpg": (b"<html>not here</html>", "not an image"),
@@ -267,7 +246,7 @@ def test_bad_images_are_skipped_by_name_and_reason_in_one_warning(packed, monkey
     }
     good = {f"good{i}.png": png(face(i)) for i in range(4)}
     result = packed(good | {name: content for name, (content, _) in bad.items()}, max_bad=0.7)
-    assert result.names == list(good)
+    assert result.names == list(good) and "Premature end" not in capfd.readouterr().err
     np.testing.assert_array_equal(result.pixels, [face(i) for i in range(4)])
     skipped = result.manifest["skipped"]
     assert set(skipped) == set(bad)
@@ -304,7 +283,8 @@ def test_among_many_each_image_keeps_its_place(packed, monkeypatch):
             image = face(i).resize(sizes[kind])
             files[name], expected[name] = png(image), image
         else:
-            jpeg = encode(face(i), "JPEG", quality=92)  # small, so not prepared alone
+            # Small, so not prepared alone; with an end, though not its own, so left to TensorFlow.
+            jpeg = encode(face(i), "JPEG", quality=92, comment=b"\xff\xd9")
             files[name] = jpeg[: len(jpeg) // 2] if kind == "d" else b""
     result = packed(files, max_bad=0.9)
     assert result.names == list(expected)
@@ -423,29 +403,25 @@ def test_a_broken_one_is_replaced_by_the_next_of_the_seeded_order(packed):
     assert set(result.manifest["skipped"]) == {"8.png", "1.png"}
     assert set(packed.read) == {f"{i}.png" for i in (2, 8, 4, 9, 1, 6)}  # only what it needs
     np.testing.assert_array_equal(result.pixels[3], face(6))
+    assert len(packed(packed.folder / "own", subset=9, max_bad=0.5).pixels) == 8
+    assert "8 images of a subset of 9 can be used" in packed.said
 
 
 # On disk
 
 
-def test_the_manifest_says_what_the_pack_is(packed, tmp_path):
-    result = packed(faces_zip(tmp_path, 3), dataset="celeba")
-    manifest = result.manifest
-    assert manifest["shape"] == [3, 64, 64, 3] and manifest["crop"] == "30,55,150,175"
-    assert "antialias" in manifest["filter"] and manifest["names"] == sorted(kaggle_faces(3))
-    pixels = np.load(result.path / "pixels.npy", mmap_mode="r")
-    assert pixels.dtype == np.uint8 and pixels.shape == (3, 64, 64, 3)
-    np.testing.assert_array_equal(pixels, result.pixels)
-    assert manifest["pixels_sha256"] == hashlib.sha256(pixels.tobytes()).hexdigest()
-    assert isinstance(result.pixels, np.memmap) and not result.pixels.flags.writeable
-
-
-def test_a_pack_is_made_once_for_all_that_need_it_and_read_through_once(
+def test_a_pack_is_an_npy_that_is_made_once_for_all_that_need_it_and_read_through_once(
     packed, tmp_path, monkeypatch
 ):
     archive = faces_zip(tmp_path, 3)
     first = packed(archive, dataset="celeba")
     assert len(packed.read) == 3
+    manifest, pixels = first.manifest, np.load(first.path / "pixels.npy", mmap_mode="r")
+    assert manifest["shape"] == [3, 64, 64, 3] and manifest["crop"] == "30,55,150,175"
+    assert "antialias" in manifest["filter"] and manifest["names"] == sorted(kaggle_faces(3))
+    np.testing.assert_array_equal(pixels, first.pixels)
+    assert manifest["pixels_sha256"] == hashlib.sha256(pixels.tobytes()).hexdigest()
+    assert isinstance(first.pixels, np.memmap) and not first.pixels.flags.writeable
     packed(archive, dataset="celeba")
     monkeypatch.setattr(pack, "_sha256", lambda pixels: pytest.fail("read again"))
     again = packed(archive, dataset="celeba", seed=5, batch_size=2, width=0.5, subset_seed=9)
@@ -636,25 +612,22 @@ def test_a_failure_of_the_system_stops_the_packing(code, packed, tmp_path, monke
     assert len(packed(own).pixels) == 20  # nothing is remembered of it
 
 
-def test_a_failure_while_a_zip_is_read_stops_the_packing(packed, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["open_image", "to_plain", "crop_and_resize", "a zip"])
+def test_too_little_memory_or_a_disk_that_fails_stops_the_packing(
+    where, packed, tmp_path, monkeypatch
+):
     def fail(*args):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
+        raise error
 
-    archive = faces_zip(tmp_path, 3)
-    monkeypatch.setattr("zipfile.ZipFile.open", fail)
-    with refused(f"--data {archive}: {archive}", os.strerror(errno.EIO)):
-        packed(archive, dataset="celeba")
-    assert packed.left() == []
-
-
-@pytest.mark.parametrize("where", ["open_image", "to_plain", "crop_and_resize"])
-def test_too_little_memory_stops_the_packing(where, packed, monkeypatch):
-    def fail(*args, **named):
-        raise MemoryError
-
-    with monkeypatch.context() as patch, refused("too little memory to prepare the images"):
-        patch.setattr(preprocess, where, fail)
-        packed(FILES, max_bad=0.9)
+    if where == "a zip":
+        error = OSError(errno.EIO, os.strerror(errno.EIO))
+        data, words = faces_zip(tmp_path, 3), os.strerror(errno.EIO)
+        monkeypatch.setattr("zipfile.ZipFile.open", fail)
+    else:
+        error, data, words = MemoryError(), FILES, "too little memory to prepare the images"
+        monkeypatch.setattr(preprocess, where, fail)
+    with refused("--data ", words):
+        packed(data, max_bad=0.9)
     assert packed.left() == []
 
 
