@@ -85,9 +85,10 @@ def _dotted(version) -> str:
 def _loaded(name):
     """The library of this name that is loaded already, None where none is."""
     try:
-        found = re.search(rf"/\S*/{name}\.so[.\d]*$", _MAPS.read_text(), re.MULTILINE)
+        maps = _MAPS.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
+    found = re.search(rf"/.*/{name}\.so[.\d]*$", maps, re.MULTILINE)
     return _load(found[0]) if found else None
 
 

@@ -48,7 +48,7 @@ def ask(tmp_path):
     (tmp_path / "all.c").write_text(LIBRARY)
     command = ["gcc", "-shared", "-fPIC", "-o", "all.so", "all.c"]
     subprocess.run(command, cwd=tmp_path, check=True)
-    folder = tmp_path / "lib"
+    folder = tmp_path / "a lib"
     folder.mkdir()
     for name in ("libcuda.so.1", "libnvidia-ml.so.1", "libcudart.so.12", "libcudnn.so.9"):
         shutil.copy(tmp_path / "all.so", folder / name)
