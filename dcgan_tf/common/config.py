@@ -378,10 +378,36 @@ def parse_count(text: str) -> int:
 
 
 def merge_settings(base: dict, changes: dict) -> dict:
-    """`base` with `changes`, in which epochs replaces images and the other way around."""
+    """`base` with `changes`, in which epochs replaces images and the other way around.
+
+    A changed image_size alone brings the layers for it.
+    """
     lengths = {"epochs", "images"}
     replaced = lengths if lengths & changes.keys() else set()
-    return {name: value for name, value in base.items() if name not in replaced} | changes
+    settings = {name: value for name, value in base.items() if name not in replaced} | changes
+    if "image_size" in changes and not {"base_size", "g_channels", "d_channels"} & changes.keys():
+        settings |= _layers_for(settings)
+    return settings
+
+
+def _layers_for(settings):
+    """Doublings of G and halvings of D for image_size: the last ones left out, or more like them.
+
+    More doublings instead of a larger first map: its dense layer has most of the parameters.
+    """
+    names = ("image_size", "base_size", "g_channels", "g_output", "d_channels")
+    side, base, g, output, d = (settings.get(name, FIELDS[name].default) for name in names)
+    if not (isinstance(side, int) and isinstance(base, int) and 0 < base <= side <= limits.SIDE):
+        return {}  # told later
+    doublings = (side // base).bit_length() - 1
+    count = doublings - (output == "transposed")
+    if base * 2**doublings != side or count < 1 or len(d) + count - len(g) < 1:
+        return {}
+    g, d, more = list(g), list(d), count - len(g)
+    for _ in range(more):
+        g.append(g[-1] // 2 if len(g) > 1 and g[-1] < g[-2] else g[-1])
+        d.append(d[-1])
+    return {"g_channels": g[:count], "d_channels": d[: len(d) + min(more, 0)]}
 
 
 def expected(name: str) -> str:

@@ -31,6 +31,7 @@ from dcgan_tf.train.cluster import tell_workers
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
+OWN_IMAGES = "laptop"  # the recipe for images other than CelebA's, where none is named
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
 TRACKERS = ("wandb", "trackio")  # packages that losses and scores can be sent to
 
@@ -40,7 +41,10 @@ class Request:
     """The request of one call of train.py, or of dcgan_tf.train.
 
     Attributes:
-        config_name: where the settings came from, for the run's name.
+        config_name: where the settings came from, for the run's name; "auto": no recipe is named,
+            and the images decide.
+        celeba: the recipe where they are CelebA's: the reference for --data, as train.py has
+            always had it, and the one for all other images where they stand without a flag.
         run_dir: the directory named by --run, or None for a new numbered one.
         dry_run: print the plan and touch nothing.
         check: print what it would run on, time some steps, and touch nothing.
@@ -62,6 +66,7 @@ class Request:
     named: frozenset[str] = frozenset()
     images: tuple | None = None
     json: bool = False
+    celeba: str = RECIPE
 
 
 def parse_training(argv: list[str] | None = None) -> Request:
@@ -85,6 +90,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
     if "lr" in given:
         given = {**dict.fromkeys(MIDWAY, given["lr"]), **given}
         del given["lr"]
+    celeba = OWN_IMAGES if given.get("data") in words else RECIPE
     named, run_dir = given.pop("config", None), given.pop("run", None)
     dry_run, check = given.pop("dry_run", False), given.pop("check", False)
     as_json = given.pop("json", False)
@@ -111,7 +117,10 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
     named = frozenset(flags)
-    return Request(config, config_name, run_dir, dry_run, check, tracker, named=named, json=as_json)
+    return Request(
+        *(config, config_name, run_dir, dry_run, check, tracker),
+        **{"named": named, "json": as_json, "celeba": celeba},
+    )
 
 
 def _sort_word(word, given):

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config, flag, merge_settings
-from dcgan_tf.common.config_file import find_config, names, read_table
+from dcgan_tf.common.config_file import find_config, read_table
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack
 from dcgan_tf.data.places import FEWEST, check_batch, is_fetched
 from dcgan_tf.data.sources import recognize
+from dcgan_tf.train import command
 from dcgan_tf.train.init_from import with_shape
 
 log = logging.getLogger(__name__)
 
-OWN_IMAGES = "laptop"  # the recipe for images other than CelebA's, where none is named
 FEW = 1_000  # D memorizes fewer before G is good
 ENOUGH_SEEN = 40_000  # images, repeated ones counted, after which the recipes make faces
 EPOCH = 2_000, 10_000  # images of an epoch at least and at most, where images decides the length
@@ -34,15 +34,17 @@ def recognize_images(request):
         if request.dry_run or request.check:  # which go on without images
             return request
         raise
-    if request.config_name != "auto" or config.dataset == "celeba":
-        name = config.dataset if request.config_name == "auto" else request.config_name
-        return replace(request, config=config, config_name=name)
-    name = config.dataset if config.dataset in names() else OWN_IMAGES
+    if request.config_name != "auto":
+        return replace(request, config=config)
+    recipes = {"celeba": request.celeba, "folder": command.OWN_IMAGES}
+    name = recipes.get(config.dataset, config.dataset)
+    settings = with_shape(read_table(find_config(name)), config.init_from, own=False)
+    if config.dataset != "celeba":
+        settings["subset"] = 0
     typed = {field: getattr(config, field) for field in request.named}
-    base = with_shape(read_table(find_config(name)), config.init_from, own=False)
     found = {"dataset": config.dataset, "data": config.data}
-    settings = merge_settings(base, {"subset": 0} | typed | found)
-    return replace(request, config=Config(**settings), config_name=name)
+    config = Config(**merge_settings(settings, typed | found))
+    return replace(request, config=config, config_name=name)
 
 
 def find_images(request):

@@ -13,7 +13,7 @@ from helpers import REPO, refused, resolved, write_files
 
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.config import FIELDS, MIDWAY, Config, changed_fields, flag, groups
-from dcgan_tf.common.config_file import find_config, names, read_config, to_toml
+from dcgan_tf.common.config_file import find_config, load_recipe, names, read_config, to_toml
 from dcgan_tf.common.datasets import CELEBA_CROP
 from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.evaluate.command import parse_evaluation
@@ -181,17 +181,16 @@ def test_a_word_is_understood_as_a_recipe_a_run_or_images(here):
     write_files(here, {"own.toml": b"epochs = 3\n", "img_align_celeba.zip": b"", "cifar10/a": b""})
     laptop = resolved("--config", "laptop")
     assert resolved("laptop") == resolved("half-hour") == laptop
-    assert resolved("minutes", "--epochs", 110) == laptop
+    assert resolved("minutes", "--images", 220_000) == laptop
     assert parse_training(["half-hour"]).config_name == "laptop"
     assert resolved("own.toml").epochs == 3
     for word in ("12", "0012-laptop", "runs/0012-laptop"):
         request = parse_training([word])
         assert (request.config, request.run_dir) == (saved, Path("runs/0012-laptop"))
-    own = replace(laptop, dataset="folder", data="photos", crop="center", subset=0)
-    assert resolved("photos") == resolved("photos", "laptop") == own
-    assert resolved("photos", "--subset", 50).subset == 50
-    assert resolved("img_align_celeba.zip") == replace(laptop, data="img_align_celeba.zip")
-    assert resolved("cifar10/") == resolved("--config", "cifar10", "--data", "cifar10/")
+    own = replace(laptop, dataset="auto", data="photos", crop="auto")
+    assert resolved("photos", "laptop") == own  # the images are looked at later
+    assert parse_training(["photos"]).celeba == "laptop"
+    assert parse_training(["--data", "photos"]).celeba == "celeba"
     assert "--data: got photos and cifar10/; name one" in refusal("photos", "cifar10/")
     resumed = parse_training(["12", "photos"])  # where its images are now
     assert resumed.config == replace(saved, data="photos")
@@ -265,7 +264,7 @@ def test_what_is_wrong_in_a_file_is_refused_by_file_and_name(line, tmp_path):
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--image-size", 128], ["8 x 2^3 = 64", "128", "base_size 16 would fit"]),
+        (["--image-size", 96], ["8 x 2^3 = 64", "96", "base_size 12 would fit"]),
         (["--image-size", 100], ["8 x 2^3 = 64", "100", "multiple of 8"]),
         (["--g-output", "transposed"], ["8 x 2^4 = 128", "base_size 4 would fit"]),
         (["--d-channels", ",".join("4" * 7)], ["7 convolutions halve 64 pixels", "6 or fewer"]),
@@ -296,6 +295,25 @@ def test_every_help_text_stands_alone():
     assert len(set(texts)) == len(texts)
     for text in texts:
         assert not set(text.replace(",", "").split()) & {"it", "them", "these", "same"}
+
+
+def test_another_image_size_brings_its_layers():
+    layers = {
+        ("laptop", 128): ((128, 64, 32, 16), (64, 128, 128, 128)),
+        ("laptop", 256): ((128, 64, 32, 16, 8), (64, 128, 128, 128, 128)),
+        ("laptop", 32): ((128, 64), (64, 128)),
+        ("celeba", 128): ((128, 256, 512, 512), (64, 128, 128, 128)),
+        ("radford", 128): ((256, 128, 64, 32), (64, 128, 256, 512, 512)),
+        ("laptop", 64): ((128, 64, 32), (64, 128, 128)),
+    }
+    for (recipe, size), (g_channels, d_channels) in layers.items():
+        config = resolved("--config", recipe, "--image-size", size)
+        assert (config.g_channels, config.d_channels) == (g_channels, d_channels)
+        assert load_recipe(recipe, image_size=size) == config
+    own = resolved("--config", "laptop", "--image-size", 128, "--base-size", 16)
+    assert own.g_channels == (128, 64, 32)
+    with refused("image_size: base_size 8 x 2^3 = 64, but image_size is 96; base_size 12 would"):
+        load_recipe("laptop", image_size=96)
 
 
 def test_crop_may_be_spaced_or_a_list(tmp_path):

@@ -144,15 +144,18 @@ def prepared(*argv):
 def test_data_alone_is_recognized_and_what_was_decided_is_what_a_run_keeps(here, caplog):
     caplog.set_level("INFO")
     write_files(here / "own", IMAGE)
-    write_files(here / "faces", {f"{i:06d}.jpg": c for i, c in enumerate(IMAGE.values())})
+    write_files(here / "aligned", {f"{i:06d}.jpg": c for i, c in enumerate(IMAGE.values())})
     request = prepared("--data", "own", "--batch-size", 4)
     config = request.config
     assert (config.dataset, config.crop, config.subset) == ("folder", "center", 0)
-    assert request.config_name == "folder" and "dataset folder: own has 12 images" in caplog.text
-    request = prepared("--data", "faces", "--batch-size", 4, "--subset", 9)
+    assert request.config_name == "laptop" and config.g_channels == (128, 64, 32)
+    assert "dataset folder: own has 12 images" in caplog.text
+    request = prepared("--data", "aligned", "--batch-size", 4, "--subset", 9)
     config = request.config
     assert (config.dataset, config.crop, config.subset) == ("celeba", "30,55,150,175", 9)
-    assert request.config_name == "celeba"
+    assert request.config_name == "celeba" and config.g_channels == (128, 256, 512)
+    without_flag = prepared("aligned", "--batch-size", 4)
+    assert (without_flag.config_name, without_flag.config.dataset) == ("laptop", "celeba")
     own = ("--config", "laptop", "--data", "own")
     assert (prepared(*own).config.dataset, prepared(*own).config_name) == ("folder", "laptop")
     for chosen in ("folder", "celeba"):  # a flag wins
