@@ -36,8 +36,6 @@ def find_attributes(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[Direction], dict[str, str]]:
     """Find a direction for each attribute that both classifiers know, and why others have none."""
-    from sklearn.metrics import roc_auc_score
-
     names, *parts = read_labeled_images(table, request, sampler)
     fewest = np.min([np.sum(part.labels == k, axis=0) for part in parts for k in (0, 1)], axis=0)
     varying = np.flatnonzero(fewest >= FEWEST)
@@ -51,15 +49,17 @@ def find_attributes(
     for seed, part in enumerate(parts):
         with progress(STEPS, f"training classifier {seed + 1} of 2", "steps") as bar:
             classifiers.append(train_classifier(part.pixels, labels[seed], seed, STEPS, bar.update))
-    aucs = []
-    for k, classify in enumerate(classifiers):  # each is tested on the images of the other
-        scores = classify(parts[1 - k].pixels)
-        aucs.append(roc_auc_score(labels[1 - k], scores, average=None))  # pyright: ignore
-    aucs = np.array(aucs)
+    first, second = classifiers  # each is tested on the images of the other
+    aucs = np.array(
+        [
+            measure_aucs(labels[1], first(parts[1].pixels)),
+            measure_aucs(labels[0], second(parts[0].pixels)),
+        ]
+    )
     good = aucs.min(axis=0) >= LEAST_AUC
     refused = dict.fromkeys(names, "too few images with it, or without")
-    for k, (first, second) in zip(varying, aucs.T, strict=True):
-        refused[names[k]] = f"AUC {first:.2f} and {second:.2f} of the two classifiers"
+    for k, pair in zip(varying, aucs.T, strict=True):
+        refused[names[k]] = "AUC {:.2f} and {:.2f} of the two classifiers".format(*pair)
     kept = [names[k] for k in varying[good]]
     refused = {name: why for name, why in refused.items() if name not in kept}
     if refused:
@@ -131,6 +131,13 @@ def measure_score_reach(scores: np.ndarray, latents: np.ndarray, vector: np.ndar
     slope = np.cov(along, scores)[0, 1] / along.var()  # the other numbers are independent of it
     wanted = PLAIN * scores.std() / max(2 * slope, 1e-12)
     return round(float(np.clip(wanted, REACHES[0], REACHES[-1])), 1)
+
+
+def measure_aucs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Measure the AUC of each attribute, float (attributes,), also where there is one."""
+    from sklearn.metrics import roc_auc_score
+
+    return np.atleast_1d(roc_auc_score(labels, scores, average=None))  # pyright: ignore
 
 
 def measure_effects(

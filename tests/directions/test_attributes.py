@@ -17,6 +17,7 @@ from dcgan_tf.directions import attributes, command, labeled_data
 from dcgan_tf.directions.__main__ import main
 from dcgan_tf.directions.attributes import (
     disentangle,
+    measure_aucs,
     measure_effects,
     measure_score_reach,
     train_classifier,
@@ -53,6 +54,12 @@ def test_the_reach_is_where_the_score_differs_by_three_deviations():
     assert shortest == REACHES[0]  # 1.5, and no shorter than 2
     none = measure_score_reach(latents[:, 0], latents, second)
     assert none == REACHES[-1]  # which changes nothing
+
+
+def test_one_attribute_has_an_auc_as_several_have():
+    labels, scores = np.array([[0, 1], [1, 0], [1, 1]]), np.array([[0, 3], [2, 2], [1, 1.0]])
+    assert measure_aucs(labels, scores).tolist() == [1, 0.5]
+    assert measure_aucs(labels[:, :1], scores[:, :1]).tolist() == [1]
 
 
 def test_effects_are_in_deviations_and_others_come_by_size():
