@@ -17,6 +17,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 CONFIGS = next(p for p in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if p.is_dir())
 
 ALIASES = {"minutes": "quick", "half-hour": "laptop", "night": "overnight"}  # recipes by their time
+OWN_IMAGES = "laptop"  # the recipe for images other than CelebA's, where none is named
 
 
 def to_toml(config: Config) -> str:

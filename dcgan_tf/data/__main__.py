@@ -26,13 +26,15 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
         },
     )
     add = parser.add_argument
-    add("data", type=path, metavar="DIR", help="a folder or a zip of images")
+    add("data", type=path, nargs="?", metavar="DIR", help="a folder or a zip of images")
     add("--out", type=path, metavar="FILE", default=Path("data.png"), help="the grid [data.png]")
     add("--image-size", type=number(int, 4, SIDE), metavar="N", default=64,
         help="height and width of the training images, pixels [64]")  # fmt: skip
     fits = ("crop", "pad", "stretch")
     add("--fit", choices=fits, default="crop", help="how images become square [crop]")
     args = parser.parse_args(argv)
+    if args.data is None:
+        raise UserError("needs a folder or a zip of images", flag="DIR")
     args.data = str(args.data)
     return args
 

@@ -20,7 +20,7 @@ from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
-from dcgan_tf.probe.command import ProbeRequest
+from dcgan_tf.probe.command import FEWEST, ProbeRequest
 from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 log = logging.getLogger(__name__)
@@ -83,6 +83,12 @@ def _config(request, shape):
 def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
     """Open the images: the pack, its place, the classes, and each image's class number."""
     source = open_source(config)
+    if len(source.names) < FEWEST:
+        raise UserError(
+            f"{len(source.names)} images, expected {FEWEST} or more; of fewer the interval is "
+            "wider than what is measured",
+            flag=f"--data {source.where}",
+        )
     read_labels(source, source.names)  # refused before the packing, which may take long
     pack = open_pack(config, source)
     # Not from where the pack was made: its files may have moved since.

@@ -21,7 +21,14 @@ from dcgan_tf.common.config import (
     merge_settings,
     parse_count,
 )
-from dcgan_tf.common.config_file import ALIASES, find_config, names, read_config, read_table
+from dcgan_tf.common.config_file import (
+    ALIASES,
+    OWN_IMAGES,
+    find_config,
+    names,
+    read_config,
+    read_table,
+)
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
@@ -31,7 +38,6 @@ from dcgan_tf.train.cluster import tell_workers
 from dcgan_tf.train.init_from import init_files, with_shape
 
 PATHS = ("data", "packs", "init_from", "inception")
-OWN_IMAGES = "laptop"  # the recipe for images other than CelebA's, where none is named
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
 TRACKERS = ("wandb", "trackio")  # packages that losses and scores can be sent to
 
@@ -92,6 +98,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
         del given["lr"]
     celeba = OWN_IMAGES if given.get("data") in words else RECIPE
     named, run_dir = given.pop("config", None), given.pop("run", None)
+    run_dir = run_dir and Run(run_dir).root  # runs/latest may be a file
     dry_run, check = given.pop("dry_run", False), given.pop("check", False)
     as_json = given.pop("json", False)
     if as_json and not check:

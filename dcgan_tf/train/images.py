@@ -6,14 +6,13 @@ from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config, flag, merge_settings
-from dcgan_tf.common.config_file import find_config, read_table
+from dcgan_tf.common.config_file import OWN_IMAGES, find_config, read_table
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack
 from dcgan_tf.data.places import FEWEST, check_batch, is_fetched
 from dcgan_tf.data.sources import recognize
-from dcgan_tf.train import command
 from dcgan_tf.train.init_from import with_shape
 
 log = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ def recognize_images(request):
         raise
     if request.config_name != "auto":
         return replace(request, config=config)
-    recipes = {"celeba": request.celeba, "folder": command.OWN_IMAGES}
+    recipes = {"celeba": request.celeba, "folder": OWN_IMAGES}
     name = recipes.get(config.dataset, config.dataset)
     settings = with_shape(read_table(find_config(name)), config.init_from, own=False)
     if config.dataset != "celeba":

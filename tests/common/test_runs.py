@@ -47,7 +47,7 @@ def test_processes_never_share_a_directory_and_numbers_go_on_after_the_highest(t
     assert files.next_directory(tmp_path / "runs").name == "0068"
 
 
-@pytest.mark.parametrize("name", ["photo.jpg", ".git", "checkpoints"])
+@pytest.mark.parametrize("name", ["photo.jpg", "checkpoints"])
 def test_a_directory_that_is_no_run_is_refused(name, tmp_path):
     """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
@@ -153,7 +153,7 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
     assert {path.name for path in latest.parent.iterdir()} == names
     assert runs.newest().root.name == "0002-demo-s0"
     with refused("there are runs/0001-laptop, runs/0002-demo-s0"):
-        runs.existing(Run("runs/nope"))
+        runs.find("runs/nope", "--run")
     latest.unlink()
     latest.mkdir()  # a person's own is left alone
     runs.mark_latest(run)

@@ -16,7 +16,7 @@ from PIL import Image
 from tiny_run import EPOCHS, HOSTILE, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
-from dcgan_tf.common.config_file import CONFIGS, read_config
+from dcgan_tf.common.config_file import CONFIGS, load_recipe, read_config
 from dcgan_tf.compare.__main__ import main
 from dcgan_tf.compare.comparing import ACROSS
 
@@ -26,7 +26,7 @@ DEMO = read_config(CONFIGS / "demo.toml")
 @pytest.fixture
 def runs(tmp_path):
     """Two runs; the second has other settings, other scores and three epochs more."""
-    changed = replace(DEMO, batch_size=64, loss="hinge", g_channels=(64, 32, 16))
+    changed = load_recipe("demo", epochs=7, batch_size=64, loss="hinge", g_channels=(64, 32, 16))
     runs = make_run(tmp_path / "one"), make_run(tmp_path / "two", EPOCHS + 3, config=changed)
     write_lines(
         runs[1].evaluation, [score(2, 0.9), score(5, 0.6) | {"recall": 0.5}, score(9, 0.65)]

@@ -156,7 +156,7 @@ def test_a_survey_counts_sizes_and_what_is_skipped_cropped_or_left_out(photos, c
         "left out: 1 hidden or system file (.ipynb_checkpoints)",
         "9 images: 1,000 or more are sensible",
         "wrote x/grid.png: 7 images chosen at random",
-        "--data photos --fit stretch",
+        "train.py photos --fit stretch",
     ):
         assert words in said.out + said.err
     assert "cropped" not in said.out + said.err  # stretched

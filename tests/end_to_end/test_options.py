@@ -8,8 +8,8 @@ from helpers import SMALL, generate, refused, resolved, train
 from workers import TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.runs import Run
-from dcgan_tf.evaluate.image_sets import generated, generator_of
+from dcgan_tf.evaluate.image_sets import generated
+from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import weights_sha256
 
 # Everything at once, and at moments that lie within the eight steps of TINY.
@@ -91,7 +91,8 @@ def test_pictures_are_made_with_the_average_and_g_is_kept_beside_it(whole, tmp_p
     done = generate("--run", run, "--n", "4", "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out/grid.png").is_file()
-    assert generated(generator_of(Run(run)), 16).made_by["weights_of"] == "average of G"
+    model = load_generator(run).model
+    assert generated(model, 16).made_by["weights_of"] == "average of G"
     assert generated(raw, 16).made_by["weights_of"] == "G"
 
 

@@ -111,7 +111,7 @@ def test_what_is_no_record_is_left_out_of_the_list(tmp_path, capsys, caplog):
     ]
     run.evaluation.write_bytes(b"\n".join([*bad, text]))
     assert scores.read_records(run.evaluation) == [good]
-    assert "line 1, 2, 3, 4, 5, ..." in caplog.text
+    assert "line 1, 2, 3, 4, 5, 6, 7" in caplog.text
     list_runs([tmp_path])
     assert " 1.00\n" in capsys.readouterr().out
     for content in (b"", *bad):

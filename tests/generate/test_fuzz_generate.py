@@ -208,6 +208,7 @@ def test_without_a_run_it_says_so_and_limits_can_be_raised(here):
     assert len(request.seeds) == 200_000
 
 
-def test_what_is_named_twice_is_made_once(place):
+def test_what_is_named_twice_is_made_once(here):
+    (here / "g.keras").write_bytes(b"not opened")
     assert parse_generation(["g.keras", "--seeds", "1,2,1"]).seeds == [1, 2]
     assert parse_generation(["g.keras", "--fill", "0,-0,1"]).fill == (0, 1)

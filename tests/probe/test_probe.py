@@ -101,12 +101,14 @@ def test_large_images_are_averaged_for_the_baseline():
         ({"run": "nowhere"}, ["--run nowhere: no such", "there is no run in runs"]),
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
         ({"data": "flat"}, ["--data flat", "images of 1 classes"]),
+        ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
         ({"out": "flat"}, ["--out flat", "such as"]),
         ({"out": "file/probe.json"}, ["--out file", "is no folder, expected one"]),
     ],
 )
 def test_mistakes_are_one_line_before_any_work(root, here, changes, words):
-    write_files(here, {f"flat/{k}.png": b"" for k in range(20)} | {"file": b""})
+    write_files(here, {f"flat/{k}.png": b"" for k in range(100)} | {"file": b""})
+    write_files(here / "few", {f"{'ab'[k % 2]}/{k}.png": b"" for k in range(99)})
     with refused(*words):
         main(flags(root, packs="packs") + flags(root, **changes))
     assert not (here / "packs").exists()
@@ -114,7 +116,7 @@ def test_mistakes_are_one_line_before_any_work(root, here, changes, words):
 
 @pytest.mark.slow
 def test_networks_and_images_that_cannot_be_probed_are_one_line(root, tmp_path):
-    write_files(classes(tmp_path / "data", 30), {"rare/0.png": stripes(0, False)})
+    write_files(classes(tmp_path / "data", 100), {"rare/0.png": stripes(0, False)})
     with refused("1 images of rare, expected 10 or more", "leave its folder out"):
         main(flags(root, data=tmp_path / "data", out=tmp_path / "probe.json"))
     assert not (tmp_path / "probe.json").exists()

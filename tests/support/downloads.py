@@ -1,6 +1,7 @@
 """A server of one file."""
 
 import http.server
+import os
 import threading
 
 
@@ -31,3 +32,8 @@ class Server:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+
+
+def files_in(folder):
+    """Names of all files but the lock, which stays."""
+    return [name for name in os.listdir(folder) if not name.endswith(".lock")]

@@ -28,7 +28,7 @@ ORDER = """
 LearningRates StepCounter StopAtNaN
 ProgressBar SampleGrid MetricsLog TrainingWarnings TensorBoardLog
 Callback
-Checkpoint LossPlot ProgressGif Stop
+Checkpoint LossPlot ProgressGif RunReport Stop
 """
 
 
