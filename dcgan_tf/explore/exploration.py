@@ -1,7 +1,9 @@
 """The explorer, from the request to a served or written page."""
 
+import contextlib
 import logging
 import os
+import tempfile
 import threading
 import webbrowser
 from pathlib import Path
@@ -46,12 +48,32 @@ def explore(request: ExploreRequest):
     with serve(request.port, sampler, found, about) as server:
         log.info(f"explorer: {server.address}")
         log.info("only this machine can open it; stop with Ctrl-C")
-        if request.browser:
-            threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
         try:
-            server.serve_forever()
+            with open_browser(server.address) if request.browser else contextlib.nullcontext():
+                server.serve_forever()
         except KeyboardInterrupt:
             log.info("closed")
+
+
+@contextlib.contextmanager
+def open_browser(address: str):
+    """Open an address in the browser, which needs it until the context ends.
+
+    Every user of the machine can read command lines, and the address has the token. So the browser
+    gets the name of a file that redirects and that only this user can read. It is in the home
+    directory, because a browser installed as a snap sees neither /tmp nor hidden folders.
+    """
+    home = os.path.expanduser("~")
+    folder = home if os.access(home, os.W_OK) else None
+    handle, name = tempfile.mkstemp(".html", "dcgan_tf-", folder)
+    with open(handle, "w", encoding="utf-8") as file:
+        file.write(f'<!doctype html><meta http-equiv="refresh" content="0; url={address}">')
+    try:
+        uri = Path(name).as_uri()
+        threading.Thread(target=webbrowser.open, args=(uri,), daemon=True).start()
+        yield
+    finally:
+        Path(name).unlink(missing_ok=True)
 
 
 def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:

@@ -1,9 +1,13 @@
 """The explorer's local server: loopback only, a token in the address, no other origin."""
 
 import hmac
+import io
 import json
 import re
 import secrets
+import socket
+import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,6 +16,8 @@ from dcgan_tf.common.foreign import reason
 
 HOST = "127.0.0.1"
 BODY_BYTES = 2**17  # in a request: 32 recipes with all their seeds
+SECONDS = 30  # for receiving a request, and for sending its answer
+CONNECTIONS = 64  # at once; a browser holds six
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "frame-ancestors 'none'",  # the page has the rest of it inside
@@ -31,7 +37,8 @@ class PageServer(ThreadingHTTPServer):
 
     GET /TOKEN/ is the page. POST /TOKEN/NAME passes its JSON to the function `draw[NAME]`, which
     returns bytes and headers; its ValueError is answered with 400. Requests from another Host or
-    Origin, or without the token, are answered with 403. `address` is the page's; port 0 picks a
+    Origin, or without the token, are answered with 403. Connections beyond CONNECTIONS are closed,
+    and requests that take longer than SECONDS to arrive. `address` is the page's; port 0 picks a
     free port.
 
     Raises:
@@ -39,6 +46,7 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = CONNECTIONS  # beyond the default of 5, a browser tries again after 1 s
 
     def __init__(
         self, port: int, page: bytes, draw: dict[str, Callable[[object], tuple[bytes, dict]]]
@@ -52,18 +60,59 @@ class PageServer(ThreadingHTTPServer):
             ) from None
         self.page, self.draw = page, draw
         self.token = secrets.token_urlsafe(24)
-        self.hosts = {f"{name}:{self.server_port}" for name in (HOST, "localhost")}
+        ports = [f":{self.server_port}"] + [""] * (self.server_port == 80)  # which browsers omit
+        self.hosts = {f"{name}{port}" for name in (HOST, "localhost") for port in ports}
+        self._free = threading.Semaphore(CONNECTIONS)
         self.address = f"http://{HOST}:{self.server_port}/{self.token}/"
+
+    def get_request(self):
+        try:
+            return super().get_request()
+        except OSError:  # too many open files: the next attempt would follow, and fail, at once
+            time.sleep(0.1)
+            raise
+
+    def verify_request(self, request, client_address):
+        """Close a connection for which no thread is left."""
+        return self._free.acquire(blocking=False)
+
+    def process_request_thread(self, request, client_address):
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._free.release()
 
     def handle_error(self, request, client_address):
         """Ignore a browser that leaves in the middle."""
+
+
+class _Received(io.RawIOBase):
+    """The bytes of a connection until `deadline`, then TimeoutError, however slowly they come."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection, self.deadline = connection, 0.0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        self._connection.settimeout(max(self.deadline - time.monotonic(), 1e-3))
+        return self._connection.recv_into(buffer)
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: PageServer
     server_version, sys_version = "dcgan_tf", ""
     protocol_version = "HTTP/1.1"
-    timeout = 30  # seconds that a connection may be silent
+
+    def setup(self):
+        super().setup()
+        self._received = _Received(self.connection)
+        self.rfile = io.BufferedReader(self._received)
+
+    def handle_one_request(self):
+        self._received.deadline = time.monotonic() + SECONDS
+        super().handle_one_request()
 
     def do_GET(self):
         self._answer(self._page)
@@ -80,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             # The rest of the request is not read, so the connection has to end.
             status, message = refused.args
             kind, headers = "text/plain", {"Connection": "close"}
-            content = f"{message}\n".encode(errors="backslashreplace")
+            content = f"{message}\n".encode()
+        self.connection.settimeout(SECONDS)
         self.send_response(status)
         headers = {"Content-Type": kind, "Content-Length": str(len(content))} | headers
         for name, value in (_HEADERS | headers).items():

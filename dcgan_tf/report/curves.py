@@ -38,7 +38,8 @@ def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict
     for name, records in (("metrics.jsonl", history), ("timing.jsonl", timing)):
         if len(records) > most:
             files.notes.append(f"{name}: {most:,} of {len(records):,} epochs are shown")
-    certainty = collapse.certainty_at(config or Config())
+    changes = _changes(files)
+    certainty = collapse.certainty_at(config or Config(), _targets(changes))
     return {
         "epochs": _columns(evenly(history, most), (*_EPOCH, *_PIXELS)),
         "steps": _steps(files, history),
@@ -49,7 +50,11 @@ def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict
             {"what": kind, "epoch": epoch, "text": collapse.warning(kind, history, epoch)}
             for kind, epoch in collapse.troubles(history, certainty).items()
         ],
-        "changes": _changes(files),
+        "changes": [
+            {"what": "{setting} {old} → {new}".format_map(texts), "epoch": table["epoch"]}
+            for table in changes
+            for texts in [{n: as_text(table.get(n)) for n in ("setting", "old", "new")}]
+        ],
         "verdict": verdict(history, certainty, copies) if history else None,
     }
 
@@ -120,15 +125,20 @@ def _speed(timing):
 
 
 def _changes(files):
-    """The settings that changed midway, as config.toml has them."""
+    """Tables of the settings that changed midway, as config.toml has them."""
     try:
         tables = read_toml(files.run.config).get("changes")
     except (UserError, OSError):  # contents.py notes it
         return []
     tables = [t for t in tables if isinstance(t, dict)] if isinstance(tables, list) else []
+    return [table for table in tables if is_number(table.get("epoch"))]
+
+
+def _targets(changes):
+    """The changes of D's targets, as `certainty_at` takes them."""
     return [
-        {"what": "{setting} {old} → {new}".format_map(values), "epoch": table["epoch"]}
-        for table in tables
-        if is_number(table.get("epoch"))
-        for values in [{n: as_text(table.get(n)) for n in ("setting", "old", "new")}]
+        (table["step"], table["epoch"], table["setting"], table["old"], table["new"])
+        for table in changes
+        if table.get("setting") in ("label_smoothing", "label_noise")
+        and all(is_number(table.get(name)) for name in ("step", "old", "new"))
     ]

@@ -1,13 +1,20 @@
 """The explorer's server and arithmetic: which requests are answered, and with which pixels."""
 
+import contextlib
+import errno
 import http.client
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from dataclasses import replace
+from http.server import ThreadingHTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,10 +31,11 @@ from dcgan_tf.common.directions import write_directions
 from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import exploration
+from dcgan_tf.explore import server as server_module
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.latent_formula import Recipe, latent, read_recipe
 from dcgan_tf.explore.page import describe
-from dcgan_tf.explore.server import BODY_BYTES
+from dcgan_tf.explore.server import BODY_BYTES, CONNECTIONS, PageServer
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import seed_latents, slerp
 
@@ -129,6 +137,7 @@ def test_only_a_client_with_the_token_of_no_other_page_is_answered(server):
     for other in (
         {"Host": "evil.example"},  # a name that was made to lead to this machine
         {"Host": "127.0.0.1:1"},
+        {"Host": "localhost"},
         {"Host": None},
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
@@ -145,7 +154,7 @@ def test_bad_requests_are_refused_in_one_line(server):
         (413, "131,072", {"Content_Length": None}),
         (413, "131,072", {"Content_Length": str(BODY_BYTES + 1)}),
         (400, "not JSON (Expecting", {"body": b"{"}),
-        (400, "", {"body": b"[" * 999 + b"]" * 999}),
+        *((400, "", {"body": b"[" * n + b"]" * n}) for n in (950, 970, 982, 999, 10_000)),
         (400, "not JSON", {"body": b"[" * 100_000}),
         (400, "expected an object", {"body": b'["\\ud800"]'}),
         (400, "list of 1 to 32", {"body": b"[]"}),
@@ -165,10 +174,77 @@ def test_bad_requests_are_refused_in_one_line(server):
         ({"truncation": "1"}, "truncation: got '1'"),
         ({"along": [1]}, "along: got [1]"),
         ({"along": {"Smiling": None}}, "Smiling: got None"),
+        ({"along": {"\ud800": None}}, "got None"),
+        ({"along": {"\ud800": 1}}, "no direction"),
         ({"along": {"Frowning": 1}}, "no direction 'Frowning' here"),
     ):
         status, _, body = ask(server, body=json.dumps([recipe]).encode())
         assert status == 400 and words in body.decode() and len(body) < 600, recipe
+
+
+def test_a_recipe_nested_too_deep_for_a_message_is_refused_as_well():
+    nested = []
+    for _ in range(10_000):
+        nested = [nested]
+    with pytest.raises(ValueError, match="nested too deep, expected an object"):
+        read_recipe(nested)
+
+
+def test_a_request_that_comes_byte_by_byte_ends(server, monkeypatch):
+    monkeypatch.setattr(server_module, "SECONDS", 1)
+    place = f"127.0.0.1:{server.server_port}"
+    post = f"POST /{server.token}/images HTTP/1.1\r\nHost: {place}\r\nContent-Length: 999\r\n\r\n"
+    for beginning in ("", post):
+        with socket.create_connection(server.server_address, timeout=60) as sender:
+            sender.sendall(beginning.encode())
+            with pytest.raises(OSError, match="reset|pipe"):  # closed by the server
+                for _ in range(100):
+                    sender.sendall(b"G")
+                    time.sleep(0.2)
+
+
+def test_the_server_stands_more_connections_and_files_than_there_may_be(server, monkeypatch):
+    monkeypatch.setattr(server_module, "SECONDS", 600)  # none of these ends by itself
+    with contextlib.ExitStack() as stack:
+        for _ in range(CONNECTIONS + 8):
+            last = socket.create_connection(server.server_address, timeout=60)
+            stack.enter_context(last)
+        assert last.recv(1) == b""  # closed
+        assert threading.active_count() < CONNECTIONS + 20
+    for _ in range(100):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            assert ask(server)[0] == 200
+            break
+        time.sleep(0.1)
+    else:
+        raise AssertionError("never answered again")
+    tried, ended = [], threading.Event()
+
+    def accept():
+        tried.append(time.monotonic())
+        if len(tried) == 4:
+            ended.set()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    no_more = SimpleNamespace(accept=accept, fileno=server.socket.fileno)
+    with monkeypatch.context() as patch:
+        patch.setattr(server, "socket", no_more)
+        with socket.create_connection(server.server_address):
+            assert ended.wait(60)
+    assert np.diff(tried).min() > 0.05  # it waits between two attempts
+    assert ask(server)[0] == 200
+
+
+def test_at_port_80_a_browser_names_no_port(monkeypatch):
+    bind = ThreadingHTTPServer.server_bind
+
+    def bind_as_80(server):
+        bind(server)
+        server.server_port = 80
+
+    monkeypatch.setattr(ThreadingHTTPServer, "server_bind", bind_as_80)
+    with PageServer(0, b"", {}) as server:
+        assert server.hosts >= {"localhost", "localhost:80", "127.0.0.1", "127.0.0.1:80"}
 
 
 def test_the_directions_beside_the_generator_are_found(run, sampler, directions, caplog):
@@ -241,8 +317,6 @@ def test_mistakes_on_the_command_line_are_one_line(server, sampler, here):
     (here / "mine.html").write_text("<p>mine")
     for words, argv in (
         ("--port: got '70000'", ["--port", "70000", "--pretrained", "faces"]),
-        ("serves nothing", ["--static", "x.html", "--port", "0", "--pretrained", "faces"]),
-        ("add --static", ["--runtime", "x", "--pretrained", "faces"]),
         ("a folder", ["--static", ".", "--pretrained", "faces"]),
         ("a file that is no explorer", ["--static", "mine.html", "--pretrained", "faces"]),
         ("did you mean faces", ["--pretrained", "fases"]),
@@ -256,19 +330,26 @@ def test_mistakes_on_the_command_line_are_one_line(server, sampler, here):
 
 
 @pytest.mark.slow
-def test_the_command_opens_the_browser_and_serves_until_ctrl_c(run):
+def test_the_browser_gets_a_private_file_that_redirects_until_ctrl_c(run, tmp_path):
     code = (
-        "import webbrowser; webbrowser.open = lambda address: print('opens', address, flush=True);"
+        "import webbrowser; webbrowser.open = lambda uri: print('opens', uri, flush=True);"
         "from dcgan_tf.explore.__main__ import main; main()"
     )
     words = [sys.executable, "-c", code, "--run", str(run)]
+    env = os.environ | {"HOME": str(tmp_path)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
-    with subprocess.Popen(words, cwd=REPO, **pipes) as process:
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(subprocess.Popen(words, cwd=REPO, env=env, **pipes))
+        stack.callback(process.kill)  # should the test fail before
         for line in process.stdout:
-            if match := re.match(r"opens (http://127\.0\.0\.1:\d+/\S{32}/)$", line):
+            if match := re.match(r"opens (\S+)$", line):
                 break
-        with urllib.request.urlopen(match[1]) as answer:
+        (file,) = tmp_path.glob("*.html")  # command lines are public, and its name has no token
+        assert match[1] == file.as_uri() and file.stat().st_mode & 0o777 == 0o600
+        address = re.search(r'url=(http://127\.0\.0\.1:\d+/\S{32}/)"', file.read_text())[1]
+        with urllib.request.urlopen(address) as answer:
             assert answer.status == 200 and b"0001-celeba" in answer.read()
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate(timeout=60)
     assert process.returncode == 0 and rest.endswith("closed\n") and errors == ""
+    assert not file.exists()

@@ -1,6 +1,7 @@
 """The explorer in Chromium: clicks, keys, links, saved files, on a phone."""
 
 import json
+import queue
 import time
 
 import numpy as np
@@ -10,6 +11,7 @@ from exploring import EXACT, LENGTH, PIXELS, READY, directions_of, serving, show
 from PIL import Image
 
 import generate
+from dcgan_tf.explore import exploration
 from dcgan_tf.explore.latent_formula import Recipe, latent
 from dcgan_tf.explore.page import describe
 
@@ -211,6 +213,27 @@ def test_a_copied_link_names_its_directions_and_a_bad_one_is_refused(
     page.open(f"{address}#a=3&directions=000000000000")  # it uses none of them
     expression(page, "seed 3")
     assert page.run("document.getElementById('trouble').hidden")
+
+
+def test_directions_may_be_named_like_what_every_object_has(sampler, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = queue.Queue()
+    monkeypatch.setattr(exploration.webbrowser, "open", asked.put)
+    odd = directions_of(sampler, ("constructor", "__proto__"), ("kernel", "kernel"))
+    values = "[...document.querySelectorAll('[data-name]{}')].map((n) => n.value).join()"
+    with (
+        serving(sampler, odd) as server,
+        exploration.open_browser(server.address),
+        browser(tmp_path / "browser") as page,
+    ):
+        page.open(asked.get(timeout=60))  # the file that leads to the page
+        page.wait("location.protocol === 'http:'")
+        page.wait(READY)
+        assert page.run(values.format("")) == "0,0"
+        assert "NaN" not in page.run(values.format(" + output"))
+        page.run("location.hash = 'a=3&along.__proto__=0.5&along.constructor=-1'")
+        expression(page, "3 + 0.5 __proto__ - 1 constructor")
+        assert page.run(values.format("")) == "-1,0.5" and page.errors == []
 
 
 def test_a_random_face_is_one_click_or_key_away_also_on_a_phone(address, tmp_path):

@@ -162,6 +162,12 @@ def test_the_verdict_and_marks_say_what_happened(run):
     change = 'step = 20\nepoch = 2\nsetting = "g_learning_rate"\nold = 0.1\nnew = 0.05\n'
     run.config.write_text(f"{run.config.read_text()}\n[[changes]]\n{change}")
     assert shown(run)["changes"] == [{"what": "g_learning_rate 0.1 → 0.05", "epoch": 2}]
+    text = to_toml(replace(read_config(CONFIGS / "demo.toml"), label_smoothing=0.3))
+    change = 'step = 3000\nepoch = 3\nsetting = "label_smoothing"\nold = 0.0\nnew = 0.3\n'
+    run.config.write_text(f"{text}\n[[changes]]\n{change}")
+    apart = {"d_real": 0.8, "d_fake": 0.1}  # saturated only from the step on that aims at 0.7
+    found = judge(*[apart] * EPOCHS)
+    assert [(t["what"], t["epoch"]) for t in found["troubles"]] == [("saturated D", 6)]
 
 
 def test_a_page_is_written_with_each_grid_and_reloads_itself(run, caplog):
