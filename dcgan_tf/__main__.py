@@ -211,12 +211,15 @@ def _row(run):
 
 
 def _recipe_of(run):
-    """Find the recipe in the run's name, or in the command that began it."""
+    """The recipe that a run recorded; of an older one, from its name or its command."""
     from dcgan_tf.common.config_file import ALIASES, names
     from dcgan_tf.common.foreign import read_json
 
     known = dict(zip(names(), names(), strict=True)) | ALIASES
-    command = read_json(run.versions).get("command")
+    facts = read_json(run.versions)
+    if isinstance(recipe := facts.get("recipe"), str):
+        return recipe
+    command = facts.get("command")
     words = [*run.root.name.split("-"), *(command if isinstance(command, list) else [])]
     parts = (str(word).rpartition("=")[2] for word in words)
     return next((known[part] for part in parts if part in known), "-")

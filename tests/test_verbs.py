@@ -125,7 +125,7 @@ def test_recipes_are_listed_shown_and_copied(here, capsys):
 def test_runs_are_listed_with_how_far_they_came(here, capsys):
     assert "no run in runs" in shown(capsys, "runs")
     run = Run(here / "runs/0001-1")
-    make_run(run.root, config=load_recipe("minutes", data="set/photos.zip"))
+    make_run(run.root, config=load_recipe("minutes", epochs=20, data="set/photos.zip"))
     write_files(here, {"runs/0002-mnist/config.toml": b'dataset = "mnist"', "runs/x/y": b""})
     write_files(here, {"runs/0002-mnist/versions.json": b'{"command": 7}'})
     write_files(here, {"runs/0003-\n/config.toml": b"epochs = "})

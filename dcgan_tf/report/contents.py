@@ -86,7 +86,14 @@ def _as_typed(command):
     words = command if isinstance(command, list) else []
     if not words or not all(isinstance(word, str) for word in words):
         return ""
-    return as_text(f"{'python ' * words[0].endswith('.py')}{shlex.join(words)}")
+    program = Path(words[0])
+    if program.name == "__main__.py":  # of `python -m`
+        package = program.parent.name
+        module = "dcgan_tf" + f".{package}" * (package != "dcgan_tf")
+        return as_text(f"python -m {module} {shlex.join(words[1:])}")
+    if program.suffix == ".py":
+        return as_text(f"python {shlex.join(words)}")
+    return as_text(shlex.join([program.name, *words[1:]]))  # installed, wherever that is
 
 
 def _settings(files, config, versions):
@@ -96,7 +103,7 @@ def _settings(files, config, versions):
         `recipe`, its title; `groups`, a list of {heading, rows} with `name`, `value`, `recipe`
         (the value there, None if it is the same) and `help` in each row.
     """
-    named, base = _recipe_name(versions.get("command")), Config()
+    named, base = _recipe_name(versions), Config()
     try:
         there = Path(str(versions.get("directory") or "")) / named
         found = "\0" not in str(there) and there.is_file()
@@ -121,8 +128,11 @@ def _settings(files, config, versions):
     return {"recipe": named, "groups": listed}
 
 
-def _recipe_name(command):
-    """The value of the last --config in a command."""
+def _recipe_name(versions):
+    """The recipe that a run recorded; of an older one, the value of the last --config."""
+    if isinstance(named := versions.get("recipe"), str):
+        return named
+    command = versions.get("command")
     words = [str(word) for word in command] if isinstance(command, list) else []
     found = [b for a, b in pairwise(words) if a == "--config"]
     found += [word.partition("=")[2] for word in words if word.startswith("--config=")]

@@ -111,7 +111,7 @@ def claim(request) -> Iterator[Run]:
         with _lock(run):
             fresh = not run.config.exists()
             try:
-                _begin(run, request.config, fresh)
+                _begin(run, request, fresh)
                 with kept_in(run.log):
                     yield run
             except BaseException:
@@ -144,12 +144,13 @@ def _lock(run):
         ) from None
 
 
-def _begin(run, config, fresh):
-    check_run(run, config)
+def _begin(run, request, fresh):
+    check_run(run, request.config)
     if fresh:
-        save_config(run, config)
+        save_config(run, request.config)
     if not run.versions.exists():
-        facts = versions() | {"run": str(run.root.resolve())}  # with it, a moved run is seen
+        # With the path of the run, a moved one is seen.
+        facts = versions() | {"recipe": request.config_name, "run": str(run.root.resolve())}
         write_text(run.versions, json.dumps(facts, indent=2) + "\n")
     run.samples.mkdir(exist_ok=True)
     run.checkpoints.mkdir(exist_ok=True)

@@ -319,6 +319,14 @@ def test_commands_are_typed_as_a_shell_takes_them(here):
     start = f"--config {quoted[:-1]}/config.toml' --init-from {quoted}"
     assert commands["Start a new run from these networks"] == f"python train.py {start}"
     assert found["command"] == "python train.py --data 'my pics'"
+    for argv, typed in (
+        (["/env/bin/dcgan", "train", "a b"], "dcgan train 'a b'"),
+        (["/lib/dcgan_tf/__main__.py", "train", "x"], "python -m dcgan_tf train x"),
+        (["/dcgan_tf/dcgan_tf/train/__main__.py", "x"], "python -m dcgan_tf.train x"),
+    ):
+        run.versions.write_text(json.dumps({"command": argv, "recipe": "laptop"}))
+        found = shown(run)
+        assert (found["command"], found["settings"]["recipe"]) == (typed, "laptop")
 
 
 def test_mistakes_are_refused_in_one_line(run, tmp_path, monkeypatch):
