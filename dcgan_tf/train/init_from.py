@@ -1,6 +1,7 @@
 """Networks named by `--init-from`, their shape and their weights."""
 
 import logging
+import math
 from pathlib import Path
 
 from dcgan_tf.common.config import Config
@@ -85,20 +86,25 @@ def warm_start(config: Config, model):
 def check_same(network, trained, where: str):
     """Refuse weights of a trained network, named by `where`, that computes something else of them.
 
-    `network` has the weights afterwards. Both are asked for the same four inputs: precisions may
+    `network` has the weights afterwards. Both are asked for the same few inputs: precisions may
     differ, activations, slopes and normalization may not.
 
     Raises:
         UserError: other shapes or other outputs.
     """
-    import numpy as np  # --help need not wait for it
+    import numpy as np  # --help need not wait for these
 
+    from dcgan_tf.models.networks import MinibatchStd
+
+    groups = [layer.group_size for layer in network.layers if isinstance(layer, MinibatchStd)]
     message, kinds = "", [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
     if kinds[0] != kinds[1] or network.input_shape != trained.input_shape:
         message = f"not of the shape of this config's {network.name}"
     else:
         network.set_weights(trained.get_weights())
-        inputs = np.random.default_rng(0).normal(size=(4, *network.input_shape[1:]))
+        inputs = np.random.default_rng(0).normal(
+            size=(math.lcm(4, *groups), *network.input_shape[1:])
+        )
         own, theirs = (np.asarray(n(inputs.astype("float32")), float) for n in (network, trained))
         exact = all(n.compute_dtype in ("float32", "float64") for n in (network, trained))
         most = (0.02 if exact else 0.1) * theirs.std()  # an untrained G hardly leaves gray

@@ -86,7 +86,7 @@ def test_a_classifier_learns_and_is_the_same_each_time():
 
 def known(index):
     """(bool, bool, bool): dark skin, no hair, and a coin's side that no image shows."""
-    face = synthetic._sample_face(np.random.default_rng([0, index]))
+    face = synthetic._Face(np.random.default_rng([0, index]))
     return sum(face.skin) < 480, face.style == "bald", index * 7919 % 13 < 6
 
 

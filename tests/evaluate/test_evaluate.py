@@ -126,7 +126,8 @@ def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
     args = ("--run", there / "runs/a", "--samples", 12, "--cache", there / "features")
     here = score(capsys, *args)
     (there / "faces.zip").unlink()
-    (there / "runs/a/versions.json").unlink()  # it names another folder, which has the archive
+    versions = there / "runs/a/versions.json"  # which names another folder, which has the archive
+    versions.write_text(json.dumps(json.loads(versions.read_text()) | {"directory": str(there)}))
     (there / "elsewhere").mkdir()
     monkeypatch.chdir(there / "elsewhere")
     record = score(capsys, *args)
