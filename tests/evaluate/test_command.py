@@ -53,6 +53,8 @@ def test_a_run_has_its_own_crop_and_needs_a_generator(there):
         parse_evaluation(["--run", "runs/a", "--crop", "center"])
     with refused("against data: needs --data"):
         parse_evaluation(["--run", "runs/a", "--against", "data"])
+    with refused("runs/a: a run, expected images", "compare"):
+        parse_evaluation(["runs/a", "runs/a"])
     (there / "runs/a/generator.keras").unlink()
     with refused("no generator.keras"):
         parse_evaluation(["--run", "runs/a"])
