@@ -145,9 +145,10 @@ def test_it_is_said_where_the_images_trained_d_wherever_they_lie_now(root, tmp_p
 
     def said(data):
         config = replace(own, data=str(tmp_path / data))
-        return seen_in_training(run, open_pack(config, open_source(config)))
+        pack = open_pack(config, open_source(config))
+        return seen_in_training(run, pack, config.data)
 
-    assert said("own") == ""  # which no checkpoint tells
+    assert said("own") == "these images" and said("others") == ""  # no checkpoint tells
     manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())
     monkeypatch.setattr(probing, "read_journal", lambda run: manifest)
     (tmp_path / "own").rename(tmp_path / "moved")
