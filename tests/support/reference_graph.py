@@ -72,7 +72,7 @@ class ReferenceGraph:
         self.constant("Mul/y", np.float32(1 / 128))
         self.top = self.node("Mul", "Mul", ["Sub", "Mul/y"], T=f)
 
-    def conv(self, x, name, stride=1, padding="SAME"):
+    def conv(self, x, name, stride=1, padding=b"SAME"):
         shape = weight_shapes()[f"{name}/kernel"]
         kernel = self.normal(f"{name}/conv2d_params", shape, np.sqrt(2 / np.prod(shape[:3])))
         strides = [1, stride, stride, 1]
