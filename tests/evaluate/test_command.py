@@ -29,6 +29,7 @@ from dcgan_tf.evaluate.score_table import list_runs
         (["--inception", "nowhere.npz"], ["--inception nowhere.npz", "no such file"]),
         (["--inception", "/dev/zero"], ["--inception", "no regular file"]),
         (["A", "B", "C"], ["got 3 places", "two"]),
+        (["."], ["no config.toml", "two places, A and B"]),
         ([".", "nowhere"], ["nowhere", "no such file"]),
         (["--run=~nobody-here/faces"], ["--run", "~nobody-here/faces", "no such user"]),
         (["--cache=a\0b"], ["--cache", "without null bytes"]),
