@@ -169,7 +169,7 @@ def _of_run(args):
         raise UserError(f"got {args.places[0]} as well, expected one run", flag=f"--run {args.run}")
     run = runs.find(*args.places) if args.places else runs.find(args.run or "latest", "--run")
     for file, why in (
-        (run.config, "no config.toml, so it is no run"),
+        (run.config, "no config.toml, so it is no run; of images name two places, A and B"),
         (run.generator, "no generator.keras; it appears with the first checkpoint"),
     ):
         if not file.is_file():

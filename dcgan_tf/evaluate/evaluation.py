@@ -122,6 +122,9 @@ def score_places(request: EvaluationRequest) -> dict:
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     cache = cache_of(first.config, request.cache)
     scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
+    if count < request.samples:
+        words = f"{count} images a side were compared, not {request.samples}: there are no more"
+        scores["notes"].append(f"warning: {words}")
     if same := count_copies(images, choice.reference):
         scores["notes"].append(f"warning: {same} of {count} scored images are on both sides")
     return {"run": None, "epoch": None, "step": None, **scores, "scored": images.name}

@@ -28,6 +28,7 @@ DRAWS = {
     "mnist": ("handwritten digits", "MNIST"),
     "cifar10": ("small photographs", "CIFAR-10"),
     "demo": ("drawn faces", "faces that the program draws itself"),
+    "auto": ("images", "images of a kind that is not known"),
 }
 _FILES = {
     "generator.keras": "the generator, a plain Keras model",

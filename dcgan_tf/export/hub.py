@@ -5,11 +5,13 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.config_file import to_toml, without_places
 from dcgan_tf.common.directions import NAME as DIRECTIONS
 from dcgan_tf.common.directions import read_directions, write_directions
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import BadFile, read_file
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.origin import Origin, origin_of
 from dcgan_tf.common.pretrained import home_of
@@ -65,12 +67,19 @@ def write_hub(
     directions = _find_directions([home / DIRECTIONS for home in homes], sampler)
     if directions:
         write_directions(folder / DIRECTIONS, directions)
-    pages = [path for home in homes if (path := home / EXPLORER).is_file()]
-    if own := [path for path in pages if sampler.sha256[:12].encode() in path.read_bytes()]:
-        shutil.copyfile(own[0], folder / EXPLORER)
+    pages = [home / EXPLORER for home in homes if _is_of(home / EXPLORER, sampler)]
+    if pages:
+        shutil.copyfile(pages[0], folder / EXPLORER)
     else:
         _write_explorer(folder / EXPLORER, request.model, origin, sampler, directions)
     write_card(folder, request, sampler, origin)
+
+
+def _is_of(page, sampler):
+    try:
+        return sampler.sha256[:12].encode() in read_file(page, 4 * limits.FILE_BYTES)
+    except BadFile:
+        return False
 
 
 def _find_directions(paths, sampler):

@@ -117,3 +117,6 @@ def check_out(out: Path, force: bool):
             "names",
             flag=f"--out {out}",
         )
+    for name in ("grid.png", "interpolation.gif", "strip.png"):
+        if (out / name).is_dir():
+            raise UserError(f"its {name} is a folder, in the way of a file", flag=f"--out {out}")

@@ -25,7 +25,7 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
-from dcgan_tf.generate.command import GenerationRequest
+from dcgan_tf.generate.command import GenerationRequest, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
@@ -231,6 +231,8 @@ def _open_out(request, inner=""):
             sweep(last)
             sweep(last / "images")
         out = files.next_directory(parent)
+    else:  # once more: another call may have begun to write there in the seconds in between
+        check_out(out, request.force)
     files.make_directory(out / inner, "--out")
     try:
         yield out

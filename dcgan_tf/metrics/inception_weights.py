@@ -53,11 +53,10 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 def _read_npz(content: bytes):
     weights = {}
     with open_zip(io.BytesIO(content)) as archive:
-        present = {info.filename: info for info in archive.infolist()}
+        # Slashes inside a node's name may be underscores there.
+        present = {info.filename.replace("/", "_"): info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
-            # Slashes inside a node's name are underscores there.
-            node, _, kind = name.rpartition("/")
-            key = f"{node.replace('/', '_')}/{kind}.npy"
+            key = f"{name}.npy".replace("/", "_")
             if key in present:
                 most = int(np.prod(shape)) * 8 + 2**16  # bytes that it can need
                 what = f"of {name!r}, float32 {list(shape)}"

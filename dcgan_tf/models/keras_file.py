@@ -22,8 +22,11 @@ _KINDS = {  # the first bytes of what is taken for a .keras file
     rb"\x89HDF\r\n\x1a\n": "a file in Keras' older format or of weights alone: in "
     'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
     'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")',
+    rb"....TFL3": "a LiteRT (TensorFlow Lite) file",
+    rb"\x08[\x01-\x7f]\x12": "an ONNX file",  # its version, then the program that wrote it
     rb"\s*<(!doctype|html)": "a web page",
     rb"\x80[\x02-\x05]": "a pickle, as PyTorch writes",
+    rb"\Z": "an empty file",
     rb"[^\0-\x08\x0e-\x1f]*\Z": "a text file",
 }
 

@@ -16,7 +16,7 @@ from dcgan_tf.common.runs import Run
 
 IMAGES, MOST = 20_000, 200_000
 FEWEST = 100  # images; of fewer the interval is wider than what is measured
-LABELED = tuple(name for name in DATASETS if name != "demo")
+LABELED = tuple(name for name in DATASETS if name not in ("demo", "auto"))
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """The probe: a linear classifier on D's features, and its accuracy."""
 
+import contextlib
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.fetched import Tfds
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
+from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256
@@ -42,7 +44,7 @@ def probe(request: ProbeRequest) -> dict:
     network = pooled_features(discriminator, f"--model {request.model}")
     config = _config(request, discriminator.input_shape)
     pack, where, classes, labels = _open_images(config)
-    if seen := seen_in_training(request.run, pack):
+    if seen := seen_in_training(request.run, pack, where):
         log.warning(f"D was trained on {seen}, without their labels; --data names others")
     size, rows = round(TEST * len(labels)), np.arange(len(labels))
     known, test = train_test_split(rows, test_size=size, random_state=request.seed)
@@ -126,11 +128,15 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     return classes.tolist(), numbers
 
 
-def seen_in_training(run: Run, pack: Pack) -> str:
-    """Say which images of a pack a run was trained on; "" if its own pack has other files."""
+def seen_in_training(run: Run, pack: Pack, where: str) -> str:
+    """Say which images of a pack a run was trained on; "" if they are of another place and its own
+    pack has other files."""
     own = find_again(run, read_config(run.config))
     trained_on = find_pack(own.packs, read_journal(run).get("pixels_sha256"))
-    if not trained_on or trained_on.manifest.get("source") != pack.manifest["source"]:
+    same = bool(trained_on) and trained_on.manifest.get("source") == pack.manifest["source"]
+    with contextlib.suppress(UserError):  # the run's images are gone
+        same = same or Path(find(own)).resolve() == Path(where).resolve()
+    if not same:
         return ""
     return "some of these images" if own.subset else "these images"
 

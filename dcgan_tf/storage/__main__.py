@@ -83,7 +83,10 @@ def entries(place: Path) -> list[Entry]:
 
 def _entry(path):
     """Read the entry in a folder; None where anything else is in it."""
-    files = {file.name: file.lstat() for file in path.iterdir()}
+    try:
+        files = {file.name: file.lstat() for file in path.iterdir()}
+    except OSError:  # of another user, or gone meanwhile
+        return None
     size = sum(status.st_size for status in files.values())
     used = max((status.st_mtime for status in files.values()), default=path.stat().st_mtime)
     if is_unfinished(path):

@@ -29,6 +29,7 @@ from dcgan_tf.evaluate.score_table import list_runs
         (["--inception", "nowhere.npz"], ["--inception nowhere.npz", "no such file"]),
         (["--inception", "/dev/zero"], ["--inception", "no regular file"]),
         (["A", "B", "C"], ["got 3 places", "two"]),
+        (["."], ["no config.toml", "two places, A and B"]),
         ([".", "nowhere"], ["nowhere", "no such file"]),
         (["--run=~nobody-here/faces"], ["--run", "~nobody-here/faces", "no such user"]),
         (["--cache=a\0b"], ["--cache", "without null bytes"]),
@@ -53,6 +54,8 @@ def test_a_run_has_its_own_crop_and_needs_a_generator(there):
         parse_evaluation(["--run", "runs/a", "--crop", "center"])
     with refused("against data: needs --data"):
         parse_evaluation(["--run", "runs/a", "--against", "data"])
+    with refused("runs/a: a run, expected images", "compare"):
+        parse_evaluation(["runs/a", "runs/a"])
     (there / "runs/a/generator.keras").unlink()
     with refused("no generator.keras"):
         parse_evaluation(["--run", "runs/a"])

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import refused
+from helpers import little_memory, put_special, refused
 from PIL import Image
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tiny_gan import tiny
@@ -20,6 +20,7 @@ from tiny_run import VERDICT, score
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
@@ -402,8 +403,10 @@ def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, capl
     assert sha256 in (folder / "explorer.html").read_text()
     assert "`directions.npz`" in text and "`explorer.html`" in text
     directions(run, "0" * 64)
-    (run.root / "explorer.html").write_text("<html></html>")
-    _, text, folder = card_of(run)
+    (run.root / "explorer.html").unlink()
+    put_special(run.root / "explorer.html", "huge")
+    with little_memory(1e9):
+        _, text, folder = card_of(run)
     made = read_directions(folder / "directions.npz", sampler, "")
     assert made.names == ("kernel 1", "component 1")
     assert "explorer.html" not in files_in(folder)
@@ -425,3 +428,12 @@ def test_hostile_names_stay_texts_and_no_card_tells_where_files_lie(here, networ
     assert metadata["model-index"][0]["name"] == run.root.name
     assert "<script" not in text and "<img" not in text and "&#60;img" in text
     assert "the rest of celeba.zip, " in text and "/home" not in text and "my faces" not in text
+
+
+@pytest.mark.usefixtures("without_onnx")
+def test_every_data_set_has_words_and_a_damaged_config_is_named(run):
+    assert card.DRAWS.keys() == DATASETS.keys()
+    run.config.write_text("epochs = [")
+    with refused("config.toml", "not valid TOML"):
+        card_of(run)
+    assert not (run.root / "exported").exists()

@@ -8,7 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import REPO, refused
+from helpers import REPO, refused, write_files
 from PIL import Image
 from tiny_gan import tiny
 
@@ -17,6 +17,7 @@ import generate
 from dcgan_tf.common import atomic_write
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.generate import generation
+from dcgan_tf.generate.command import parse_generation
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.models.sampling import Sampler, seed_latents, slerp, weights_sha256
@@ -215,6 +216,14 @@ def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here,
     assert np.abs(expected.astype(int) - read.astype(int)).max() <= 1
 
 
+def test_files_that_another_call_wrote_meanwhile_are_not_mixed_with_these(model_file, tmp_path):
+    request = parse_generation(["--model", str(model_file), "--n", "2", "--out", str(tmp_path)])
+    theirs = write_files(tmp_path / "images", {"seed_000100.png": b""})
+    with refused("has files already", "--force"):
+        generation.generate(request)
+    assert [path.name for path in theirs.iterdir()] == ["seed_000100.png"]
+
+
 def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     with refused("--force"):
@@ -222,6 +231,10 @@ def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
     run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
     assert (tmp_path / "note.txt").read_text() == "mine" and (tmp_path / "grid.png").exists()
+    (tmp_path / "o/grid.png").mkdir(parents=True)
+    with refused("its grid.png is a folder"):  # before an image is written
+        run_main("--model", model_file, "--n", "2", "--out", tmp_path / "o", "--force")
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["grid.png"]
 
 
 def test_files_that_are_no_generator(model_file, tmp_path):

@@ -149,8 +149,10 @@ def test_the_source_is_read_ahead_and_its_errors_arrive(weights, small_chunk):
         next(chunks)
 
 
-def test_an_npz_stops_at_mixed_7_and_its_hash_sees_every_bit(small_npz, weights):
+def test_an_npz_stops_at_mixed_7_and_its_hash_sees_every_bit(small_npz, weights, tmp_path):
     network, whole = inception.Inception(read_weights(small_npz)), inception.Inception(weights)
+    np.savez(tmp_path / "whole.npz", **weights)  # with slashes in the names
+    assert inception.Inception(read_weights(tmp_path / "whole.npz")).layers == whole.layers
     assert network.layers == ("mixed_7",) and whole.layers == ("mixed_7", "pool_3", "logits")
     # The protocol of FID-768 does not depend on what else the file holds.
     sha256 = network.weights_hash("mixed_7")

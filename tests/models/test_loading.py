@@ -308,9 +308,12 @@ def test_weights_in_another_file_and_weights_that_are_none_are_refused(good, tmp
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
+        (b"\x1c\0\0\0TFL3\x14\0 \0", "a LiteRT (TensorFlow Lite) file"),
+        (b"\x08\x0a\x12\x08dcgan_tf", "an ONNX file"),
         (b"\n <!DOCTYPE html><html>", "a web page"),
         (b"hello, caf\xc3\xa9\n" * 200, "a text file"),
         (b"\x80\x02}q\0.", "a pickle"),
+        (b"", "an empty file"),
     ],
 )
 def test_another_kind_of_file_is_named(content, kind, tmp_path):

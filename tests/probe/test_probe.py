@@ -62,6 +62,7 @@ def flags(root, **changes):
 def test_features_know_what_pixels_do_not(root, caplog):
     """Where a stripe lies changes every pixel's mean to nothing: only filters see its direction."""
     main(flags(root))
+    assert "D was trained on some of these images, without their labels" in caplog.text
     record = json.loads((root / "run" / "probe.json").read_text())
     assert record["classes"] == ["lying", "upright"]
     assert record["counts"] == {"test": 48, "choose": 38, "fit": 154}
@@ -97,7 +98,7 @@ def test_large_images_are_averaged_for_the_baseline():
     ("changes", "words"),
     [
         ({"pictures": 5}, ["--pictures: got '5'", "100"]),
-        ({"dataset": "demo"}, ["--dataset: ", "'demo'"]),
+        ({"dataset": "auto"}, ["--dataset: ", "'auto'", "'mnist', 'cifar10')"]),
         ({"run": "nowhere"}, ["--run nowhere: no such", "there is no run in runs"]),
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
         ({"data": "flat"}, ["--data flat", "images of 1 classes"]),
@@ -145,9 +146,10 @@ def test_it_is_said_where_the_images_trained_d_wherever_they_lie_now(root, tmp_p
 
     def said(data):
         config = replace(own, data=str(tmp_path / data))
-        return seen_in_training(run, open_pack(config, open_source(config)))
+        pack = open_pack(config, open_source(config))
+        return seen_in_training(run, pack, config.data)
 
-    assert said("own") == ""  # which no checkpoint tells
+    assert said("own") == "these images" and said("others") == ""  # no checkpoint tells
     manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())
     monkeypatch.setattr(probing, "read_journal", lambda run: manifest)
     (tmp_path / "own").rename(tmp_path / "moved")

@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from pathlib import Path
 
 import filelock
 import pytest
@@ -41,8 +42,18 @@ def kept(here):
     return packs
 
 
-def test_all_is_listed_with_size_and_content_and_cleared_and_nothing_else(kept, caplog):
+def test_all_is_listed_with_size_and_content_and_cleared_and_nothing_else(
+    kept, caplog, monkeypatch
+):
     caplog.set_level(logging.INFO, "dcgan_tf")
+    iterdir = Path.iterdir
+
+    def private(path):
+        if path.name == "holiday":  # of another user
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", private)
     assert main([]) is None
     text = caplog.text
     assert "celeba-64-1" in text and "images [2, 4, 4, 3], faces.zip" in text
