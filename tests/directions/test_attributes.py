@@ -175,7 +175,7 @@ def test_drawn_faces_have_the_direction_that_they_were_made_with(
 def test_mistakes_are_one_line(faces, tmp_path):
     with refused("--data: belongs to --attributes FILE"):
         main(["--run", str(faces / "run"), "--data", "x"])
-    with refused("--samples: got '10'", "2000 or more"):
+    with refused("--samples: got '10'", "between 2000"):
         main(flags(faces, samples=10))
     (tmp_path / "words.txt").write_text("some words\nand more words\n")
     with refused(f"--attributes {tmp_path / 'words.txt'}", "expected a line of attributes' names"):
