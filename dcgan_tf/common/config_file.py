@@ -130,4 +130,6 @@ def read_toml(path: str | Path) -> dict:
     except BadFile as bad:
         raise UserError(f"{path}: {bad}; expected a config file") from None
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid TOML: {one_line(error)}; correct the file") from None
+        raise UserError(
+            f"{path}: not valid TOML in UTF-8: {one_line(error)}; correct the file"
+        ) from None

@@ -47,10 +47,13 @@ class _Pipe(io.FileIO):
 
 
 @contextlib.contextmanager
-def stderr_through(program: str, *arguments: str) -> Iterator[None]:
+def stderr_through(program: str, *arguments: str) -> Iterator[int]:
     """Send what libraries in C++ write to stderr through a Python program while the block runs.
 
     It is a process of its own, so that the last words of one that aborts get through.
+
+    Yields:
+        The file number that leads to the program's stdin, as stderr does.
     """
     sys.stderr.flush()
     begin = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
@@ -58,25 +61,36 @@ def stderr_through(program: str, *arguments: str) -> Iterator[None]:
     kept = os.dup(2)
     try:
         with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=kept) as shown:
-            os.dup2(shown.stdin.fileno(), 2)  # pyright: ignore[reportOptionalMemberAccess]
+            pipe = shown.stdin.fileno()  # pyright: ignore[reportOptionalMemberAccess]
+            os.dup2(pipe, 2)
             try:
-                yield
+                yield pipe
             finally:
                 os.dup2(kept, 2)
     finally:
         os.close(kept)
 
 
+_SHOW_UNLESS_DONE = """
+text = sys.stdin.buffer.read()
+if not text.endswith(b"\\0"):
+    sys.stderr.buffer.write(text)
+"""
+
+
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Drop what libraries in C++ write to stderr while the block runs.
+    """Drop what libraries in C++ write to stderr while the block runs, unless it ends the process.
 
     The logging to stderr that others begin there is dropped too. Only for work whose result is
     checked afterwards, and whose errors are exceptions.
     """
     handlers = list(logging.root.handlers)
     try:
-        with stderr_through("sys.stdin.buffer.read()"):
-            yield
+        with stderr_through(_SHOW_UNLESS_DONE) as pipe:
+            try:
+                yield
+            finally:
+                os.write(pipe, b"\0")
     finally:
         logging.root.handlers[:] = handlers  # absl gives the root one that shows everything twice

@@ -9,8 +9,8 @@
 | transparent | laid on white |
 | color profile other than sRGB | converted to sRGB; a profile that cannot be used is ignored |
 
-Values outside these ranges, NaN, and integers so small that nothing but black is left of them are
-refused: their scale is unknown.
+Values outside these ranges, NaN, signed 8 bits, and integers so small that nothing but black is
+left of them are refused: their scale is unknown.
 """
 
 import functools
@@ -29,7 +29,7 @@ from dcgan_tf.data.forms import open_picture
 _STRIP = 256  # rows that are flattened at once: whole copies at each step need much memory
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
-_TIFF_BITS = 258
+_TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
 _JPEG_END = b"\xff\xd9"
 _UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks
     rb"II\*\0|MM\0\*": "a TIFF of a depth or layout that is not read; convert it",
@@ -69,6 +69,9 @@ def to_plain(image: Image.Image, encoded: bytes) -> bytes:
     ended = image.format == "PNG" or (image.format == "JPEG" and _JPEG_END in encoded)
     if ended and is_plain(image) and not turned:
         return encoded
+    key = image.info.get("transparency")
+    if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
+        image.info["transparency"] = tuple(value >> 8 for value in key)
     ImageOps.exif_transpose(image, in_place=True)
     return encode(to_eight_bit(image), "PNG", compress_level=1)
 
@@ -92,7 +95,7 @@ def share_cut(size: tuple[int, int], config: Config) -> float:
 
 def is_plain(image: Image.Image) -> bool:
     """Tell whether the pixels can be used as they are: 8 bits, opaque, gray or sRGB."""
-    if image.mode not in ("RGB", "L") or _is_transparent(image):
+    if image.mode not in ("RGB", "L") or _is_transparent(image) or _is_signed(image):
         return False
     profile = image.info.get("icc_profile")
     return not profile or not _to_srgb(profile, image.mode)
@@ -106,6 +109,8 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     """
     if is_plain(image):
         return image
+    if _is_signed(image):
+        raise BadFile("signed 8-bit values, expected unsigned ones")
     profile = image.info.get("icc_profile")
     if image.mode == "F" or image.mode.startswith("I"):
         image = Image.fromarray(_scale(np.asarray(image), image))
@@ -121,6 +126,15 @@ def _is_transparent(image):
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
+def _tiff_tag(image, number):
+    value = getattr(image, "tag_v2", {}).get(number)  # of TIFF files alone
+    return value[0] if isinstance(value, tuple) and value else value
+
+
+def _is_signed(image):
+    return image.mode == "L" and _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 2
+
+
 def _scale(values, image):
     """Numbers of 16 or 32 bits as uint8. Pillow's own conversion clips instead of scaling."""
     kind, most = ("floating-point", 1) if image.mode == "F" else ("integer", 65535)
@@ -130,12 +144,14 @@ def _scale(values, image):
     if image.mode == "F":
         gray = np.rint(values * 255).astype(np.uint8)
     else:
-        bits = getattr(image, "tag_v2", {}).get(_TIFF_BITS)  # of TIFF files alone
-        shift = 4 if bits in (12, (12,)) else 8
+        shift = 4 if _tiff_tag(image, _TIFF_BITS) == 12 else 8
         if 0 < high < 1 << shift:
             raise BadFile(f"16-bit values of at most {high}: nothing but black in 8 bits")
         gray = (values >> shift).astype(np.uint8)
-    return gray
+    if _tiff_tag(image, _TIFF_PHOTOMETRIC) == 0:  # white is zero, which Pillow passes over here
+        gray = 255 - gray
+    key = image.info.get("transparency")
+    return gray if key is None else np.where(values == key, np.uint8(255), gray)
 
 
 def _flatten(strip, profile):

@@ -1,6 +1,7 @@
 """Data sets that are downloaded: MNIST's and CIFAR-10's archives, from Kaggle, by TFDS."""
 
 import contextlib
+import functools
 import io
 import logging
 import sys
@@ -16,6 +17,7 @@ from dcgan_tf.common.files import digest
 log = logging.getLogger(__name__)
 
 _TRIES = 3  # of a connection; TensorFlow Datasets' 10 take three and a half minutes
+_TIMEOUT = (10, 60)  # seconds: until a connection, between two parts of a file
 
 
 def fetch_archive(dataset: str) -> Path:
@@ -102,6 +104,7 @@ def _load(name) -> Any:
         from tensorflow_datasets.core.download import downloader
 
         downloader.MAX_RETRIES = _TRIES
+        downloader._open_url = functools.partial(downloader._open_url, timeout=_TIMEOUT)
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     for chatty in ("urllib3", "absl"):  # a warning for each try of each file

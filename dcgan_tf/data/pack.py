@@ -18,12 +18,14 @@ import numpy as np
 from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import whole_folder
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import digest, make_directory, mark_used
 from dcgan_tf.common.foreign import open_regular, read_json
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.forms import HIDDEN, count_archives, count_hidden, other_names
 from dcgan_tf.data.pack_making import check_skipped, make_pack, npy_header, some_of, write_manifest
+from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 
 log = logging.getLogger(__name__)
@@ -64,13 +66,16 @@ class Pack:
         return self.manifest.get("left_out", {})
 
 
-def open_images(config: Config, pixels_sha256: str | None, pack_first: bool = False):
+def open_images(
+    config: Config, pixels_sha256: str | None, pack_first: bool = False, named: bool = False
+):
     """Open the source of a config; without it, the pack that a run was trained on.
 
     Args:
         pixels_sha256: of that pack, None without one.
         pack_first: take the pack, if it is whole, without a look at the source, which has more
             images than a run's subset.
+        named: whether the command line names `data`: only the pack of that place replaces it.
 
     Raises:
         UserError: as sources.open_source, and there is no such pack either.
@@ -80,7 +85,9 @@ def open_images(config: Config, pixels_sha256: str | None, pack_first: bool = Fa
     try:
         return open_source(config)
     except UserError:
-        if pack := find_pack(config.packs, pixels_sha256):
+        pack = find_pack(config.packs, pixels_sha256)
+        place = find(config) if config.data in FETCHED else Path(config.data)
+        if pack and (not named or pack.where == str(place)):
             return pack
         raise
 

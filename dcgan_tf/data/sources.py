@@ -132,7 +132,7 @@ class Folder:
     @property
     def fingerprint(self) -> str:
         paths = ((name, self._root / name) for name in self.names)  # some are broken links
-        stats = ((name, path.stat(follow_symlinks=path.exists())) for name, path in paths)
+        stats = ((name, path.stat(follow_symlinks=os.path.exists(path))) for name, path in paths)
         files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
         return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])

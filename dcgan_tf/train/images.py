@@ -84,11 +84,12 @@ def open_images(request) -> tuple:
         run = Run(request.run_dir)
         trained_on = read_journal(run).get("pixels_sha256")
         config = find_again(run, config, request.named)
-    typed = "subset" in request.named or trained_on
+    typed, named = "subset" in request.named or trained_on, "data" in request.named
     source = pack.open_images(
         config if typed else replace(config, subset=0),
         trained_on,
-        pack_first="data" not in request.named,
+        pack_first=not named,
+        named=named,
     )
     count = len(source.names)
     if not typed and config.subset > count:

@@ -110,6 +110,16 @@ def check_same(network, trained, where: str):
         most = (0.02 if exact else 0.1) * theirs.std()  # an untrained G hardly leaves gray
         if own.shape != theirs.shape or np.abs(own - theirs).mean() > most:
             message = f"computes something else than this config's {network.name}"
+            message += _first_difference(network, trained)
     if message:
         advice = "give it the settings that it was trained with, or its run's directory"
         raise UserError(f"{message}; {advice}", flag=where)
+
+
+def _first_difference(network, trained) -> str:
+    for layers in zip(network.layers, trained.layers, strict=False):
+        own, theirs = ({"kind": type(layer).__name__} | layer.get_config() for layer in layers)
+        for key in ("kind", "activation", "negative_slope"):
+            if own.get(key) != theirs.get(key):
+                return f" ({key} of its {theirs['name']} is {theirs.get(key)}, here {own.get(key)})"
+    return ""

@@ -164,7 +164,8 @@ def _undo(run):
     made = {run.lock, run.config, run.versions, run.log, *run.folders()}
     made |= set(run.tensorboard.glob("events.out.tfevents.*"))
     with contextlib.suppress(OSError):  # the error that led here is the one to tell
-        if set(run.root.rglob("*")) <= made:
+        inside = [p for p in run.root.rglob("*") if p.relative_to(run.root).parts[0][0] != "."]
+        if set(inside) <= made:
             for path in sorted(made, reverse=True):  # what is in a folder before it; the lock last
                 path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
             if Run(RUNS / LATEST).root == run.root:

@@ -181,6 +181,24 @@ def test_rubbish_in_tensorflows_own_settings_is_told(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+HUSHED = """
+import os, sys
+from dcgan_tf.common.streams import hushed
+with hushed():
+    os.write(2, b"a greeting\\n")
+with hushed():
+    os.write(2, b"the library's last words\\n")
+    os.abort()
+"""
+
+
+def test_what_is_hushed_is_shown_where_it_ends_the_process(tmp_path):
+    (tmp_path / "hushed.py").write_text(HUSHED)
+    done = shell(f"exec {PYTHON} hushed.py", tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr == "the library's last words\n"
+
+
 CARD = """
 import sys
 from pathlib import Path

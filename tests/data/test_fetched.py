@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import requests
 import tensorflow_datasets as tfds
 from downloads import Server
 from helpers import kaggle_faces, refused, write_files
@@ -71,13 +72,20 @@ def test_a_failed_download_says_why_and_names_the_quota_of_celeba(dataset, monke
 
 
 def test_tfds_without_a_network_is_one_line(tmp_path, monkeypatch, capfd):
-    """The retries of a real download: nothing listens at the port."""
+    """The retries of a real download: nothing listens at the port, or nobody answers."""
+    timeouts, get = [], requests.Session.get
+
+    def timed(*args, timeout=None, **kwargs):
+        timeouts.append(timeout)
+        return get(*args, timeout=timeout, **kwargs)
+
+    monkeypatch.setattr(requests.Session, "get", timed)
     monkeypatch.setattr(tfds, "load", functools.partial(tfds.load, data_dir=tmp_path))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with refused("www.cs.toronto.edu"):
         opened("cifar10", "tfds")
-    assert capfd.readouterr().err == ""
+    assert capfd.readouterr().err == "" and timeouts and all(timeouts)
 
 
 @pytest.mark.parametrize("service", ["tfds", "kaggle"])

@@ -1,5 +1,7 @@
 """Images of every mode, depth, sign and color profile: golden values, or skipped by name."""
 
+import struct
+
 import numpy as np
 import pytest
 from image_files import (
@@ -111,15 +113,23 @@ def tiff(values, dtype, **options):
 
 
 BLACK = np.zeros((8, 8))
+KEY, KEYS = (struct.pack(f">{x[3, 4].size}H", *x[3, 4].flat) for x in (RAMP, COLORS))
+KEYED = np.where((COLORS[3, 4] == COLORS).all(-1, keepdims=True), 255, HIGH_COLORS)
 WITH_ALPHA, COLORS_WITH_ALPHA = (np.concatenate([x, ALPHA], -1) for x in (RAMP[..., None], COLORS))
 FILES = {
     "black": (tiff(BLACK, "<u2", bits=16), gray(BLACK)),
     "dark": (tiff(BLACK + 300, "<u2", bits=16), gray(BLACK + 1)),
     "16-bit gray PNG": (png_file(16, 0, RAMP), gray(HIGH)),
     "16-bit gray PNG with alpha": (png_file(16, 4, WITH_ALPHA), on_white(gray(HIGH))),
+    "16-bit gray PNG, a level transparent": (
+        png_file(16, 0, RAMP, [(b"tRNS", KEY)]),
+        gray(np.where(RAMP[3, 4] == RAMP, 255, HIGH)),
+    ),
+    "16-bit RGB PNG, a color transparent": (png_file(16, 2, COLORS, [(b"tRNS", KEYS)]), KEYED),
     "16-bit RGB PNG": (png_file(16, 2, COLORS), HIGH_COLORS),
     "16-bit RGBA PNG": (png_file(16, 6, COLORS_WITH_ALPHA), on_white(HIGH_COLORS)),
     "16-bit gray TIFF": (tiff(RAMP, "<u2", bits=16), gray(HIGH)),
+    "white is zero": (tiff(RAMP, "<u2", bits=16, photometric=0), gray(255 - HIGH)),
     "16-bit RGB TIFF": (tiff(COLORS, "<u2", bits=16, samples=3, photometric=2), HIGH_COLORS),
     "12-bit gray TIFF": (tiff_file(packed_12_bits(RAMP >> 4), (8, 8), bits=12), gray(HIGH)),
     "32-bit TIFF of 16-bit values": (tiff(RAMP, "<u4", bits=32), gray(HIGH)),
@@ -127,6 +137,7 @@ FILES = {
     "PGM of 16 bits": (b"P5 8 8 65535\n" + RAMP.astype(">u2").tobytes(), gray(HIGH)),
 }
 REFUSED = {
+    "signed 8 bits": (tiff(RAMP / 257 - 128, "i1", bits=8, kind=2), "signed 8-bit values"),
     "float above 1": (tiff(RAMP / 257, "<f4", bits=32, kind=3), "0 to 255, expected 0 to 1"),
     "float below 0": (tiff(RAMP / 65535 - 0.5, "<f4", bits=32, kind=3), "from -0.5 to 0.5"),
     "NaN": (tiff(np.full((8, 8), np.nan), "<f4", bits=32, kind=3), "nan"),

@@ -325,13 +325,14 @@ REASONS = {"pipe": "named pipe", "device": "device", "huge": "5.4 GB"}
 @pytest.mark.parametrize("name", ["x.png", "train-images-idx3-ubyte", "data_batch_1.bin"])
 def test_what_is_no_regular_file_is_named_and_never_read(kind, name, tmp_path):
     put_special(write_files(tmp_path, {"ok.png": PNG}) / name, kind)
+    (tmp_path / "long.png").symlink_to("x" * 300)  # a link that cannot even be asked
     for dataset in ("folder", "mnist", "cifar10"):
         result = read_all(tmp_path, dataset)
         if isinstance(result, str):
             assert name in result
         elif name.endswith("png") and kind != "folder":
             assert REASONS.get(kind, "cannot be read") in result[0][name]
-            assert result[0]["ok.png"] == (5, 4)
+            assert result[0]["ok.png"] == (5, 4) and "cannot be read" in result[0]["long.png"]
 
 
 def central(raw, offset, fmt, value):

@@ -14,14 +14,14 @@ from tiny_gan import tiny
 
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.foreign import read_lines
-from dcgan_tf.common.images import enlarge, grid, save_png
+from dcgan_tf.common.images import enlarge, grid, read_grid, save_png
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.models.sampling import CHUNK, seed_latents
 from dcgan_tf.train import build
 from dcgan_tf.train.callbacks import base
 from dcgan_tf.train.callbacks.base import PeriodicImage
 from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog
-from dcgan_tf.train.callbacks.samples import ProgressGif
+from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 
 LOGS = dict.fromkeys(("d_loss", "g_loss", "d_real", "d_fake"), 0.5)
 ORDER = """
@@ -89,6 +89,24 @@ def test_a_plot_that_fails_is_one_warning_and_tried_again(tmp_path, caplog):
     assert "losses.png could not be written" in caplog.text and "end of text" in caplog.text
     plot.on_train_end()
     assert plot.path.read_text() == "drawn"
+
+
+def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_path, caplog):
+    images = (np.full((4, 8, 8, 3), value, np.uint8) for value in (60, 120, 180))
+    sampler = SimpleNamespace(latent_dim=2, array=lambda latents: next(images))
+    grids = SampleGrid(tmp_path / "samples", count=4)
+    grids.set_model(SimpleNamespace(sampler=sampler))
+    grids.set_params({"epochs": 3})
+    grids.on_train_begin()
+    paths = [sample_file(grids.folder, epoch) for epoch in (1, 2, 3)]
+    paths[0].mkdir()  # in the way
+    grids.on_epoch_end(0)
+    grids.on_epoch_end(1)
+    told = [r.message for r in caplog.records if r.levelno == logging.WARNING]
+    assert paths[1].is_file() and len(told) == 1 and "epoch_0001.png could not be" in told[0]
+    paths[0].rmdir()
+    grids.on_epoch_end(2)
+    assert [read_grid(path).getpixel((4, 4))[0] for path in paths] == [60, 120, 180]
 
 
 def test_a_finished_run_gets_the_plots_that_a_kill_left_out(tmp_path):

@@ -61,6 +61,10 @@ def project(here, monkeypatch):
 
 
 def test_a_typed_place_is_taken_or_nothing(project, here, monkeypatch):
+    with refused("--data nowhere: no such file or folder"):  # though the run has its pack
+        find("--run", "runs/a", "--data", "nowhere")
+    shutil.move("three", "away")
+    assert len(find("--run", "runs/a", "--data", "three")[1].names) == 12  # which is of this place
     write_files(here / "project/runs/three", {"config.toml": b"", **IMAGE})
     shutil.rmtree("data/packs")
     monkeypatch.chdir("runs/a")

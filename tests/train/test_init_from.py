@@ -63,16 +63,22 @@ def of(*flags):
 @pytest.mark.parametrize(
     ("flags", "which", "words"),
     [
-        (("--g-activation", "relu"), 0, "computes something else than this config's generator"),
-        (("--output-activation", "tanh"), 0, "computes something else"),
-        (("--leaky-slope", 0.1), 1, "computes something else than this config's discriminator"),
+        (("--g-activation", "relu"), 0, "computes something else than this config's generator (ki"),
+        (("--output-activation", "tanh"), 0, "(activation of its picture is tanh, here sigmoid)"),
+        (("--leaky-slope", 0.1), 1, "(negative_slope of its down1_leaky_relu is 0.1, here 0.2)"),
         (("--width", 0.1), 1, "not of the shape of this config's discriminator"),
         (("--d-norm", "spectral"), 1, "not of the shape"),
     ],
 )
 def test_networks_that_compute_something_else_are_refused(flags, which, words):
-    with refused(f"--init-from a.keras: {words}", "settings that it was trained with"):
+    with refused("--init-from a.keras: ", words, "settings that it was trained with"):
         check_same(of()[which], of(*flags)[which], "--init-from a.keras")
+
+
+def test_a_spectral_d_is_none_without_normalization():
+    plain, spectral = of("--d-norm", "none")[1], of("--d-norm", "spectral")[1]
+    with refused("(kind of its down1 is Conv2D, here SpectralConv2D)"):
+        check_same(spectral, plain, "--init-from a.keras")
 
 
 def test_what_only_training_or_rounding_decides_may_differ():

@@ -38,9 +38,11 @@ def test_files_of_somebody_else_are_refused_and_stay(here):
     with pytest.raises(UserError, match="no config.toml"), run_lock.claim(request("mine")):
         pass
     assert tree("mine") == ["novel.txt"]
-    Path("mine/novel.txt").rename("mine/.DS_Store")  # a file manager's is in nobody's way
+    Path("mine/.git").mkdir()  # what is hidden is in nobody's way
+    Path("mine/novel.txt").rename("mine/.git/HEAD")
     fail("mine")
-    assert Path("mine/.DS_Store").read_text() == "a novel"
+    assert tree("mine") == [".git", ".git/HEAD"]
+    assert Path("mine/.git/HEAD").read_text() == "a novel"
 
 
 def test_folders_made_for_a_run_that_fails_go_with_it_and_others_stay(here):

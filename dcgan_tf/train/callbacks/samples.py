@@ -43,7 +43,7 @@ class SampleGrid(GANCallback):
     def __init__(self, folder: str | os.PathLike, count: int = 64, every: int = 1):
         super().__init__()
         self.folder = Path(folder)
-        self._count, self._every = count, every
+        self._count, self._every, self._unwritten = count, every, {}
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -53,9 +53,13 @@ class SampleGrid(GANCallback):
         if self.is_due(epoch, self._every):
             canvas = grid(self.model.sampler.array(self._latents))
             scale = default_scale(canvas.shape[1])
+            text = {"epoch": epoch + 1, "scale": scale}
             path = sample_file(self.folder, epoch + 1)
-            with attempt(path):
-                save_png(path, enlarge(canvas, scale), {"epoch": epoch + 1, "scale": scale})
+            self._unwritten[path] = enlarge(canvas, scale), text
+            for path in list(self._unwritten):  # earlier ones too that could not be written then
+                with attempt(path):
+                    save_png(path, *self._unwritten[path])
+                    del self._unwritten[path]
 
 
 class ProgressGif(PeriodicImage):
