@@ -323,7 +323,7 @@ def test_the_card_of_the_package_s_own_generator_says_what_its_own_says(here):
     assert metadata["license_name"] == "celeba-non-commercial-research-only"
     assert "| FID-768 | 0.2160 | - |" in text and "# faces: a generator of faces" in text
     own = (FOLDER / "faces" / "README.md").read_text(encoding="utf-8")
-    for name in ("Data", "Training", "Memorisation", "Limits"):
+    for name in ("Data", "Training", "Memorization", "Limits"):
         (line,) = re.findall(rf"^- \*\*{name}\*\*: .*$", own, re.MULTILINE)
         assert text.count(f"- **{name}**") == 1 and line in text
     assert "asked for" not in text and "not looked for" not in text
