@@ -212,7 +212,7 @@ def test_samples_of_runs_and_hidden_images_are_data_only_where_they_are_named(tm
     source = opened(tmp_path)
     assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
     root = tmp_path / "runs/1"
-    with refused(f"--data {root}: a run's directory, no data: name a folder of images"):
+    with refused(f"--data {root}: a run's directory, not data: name a folder of images"):
         opened(root)
     assert opened(root / "samples").names == ["epoch_0001.png"]
     hidden = write_files(tmp_path / "own", {".old/1.png": PNG, ".old/2.png": PNG, "a.txt": b"x"})

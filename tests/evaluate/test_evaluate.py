@@ -112,12 +112,12 @@ def test_other_images_are_taken_for_those_of_a_run_that_cannot_tell_its_own_and_
     shutil.rmtree(there / "runs/a/checkpoints")
     (there / "runs/a/metrics.jsonl").unlink()
     own = score(capsys, "--run", "runs/a", "--samples", 12)
-    assert "the training images" in own["compared_with"] and "taken for" not in caplog.text
+    assert "the training images" in own["compared_with"] and "assumed to" not in caplog.text
     assert own["scored"] == "12 generated images of runs/a"  # of no known epoch
     write_zip(there / "other.zip", drawn(100, 30))
     other = score(capsys, "--run", "runs/a", "--samples", 12, "--data", "other.zip")
-    assert "other.zip, taken for the training images" in other["compared_with"]
-    assert "runs/a: no checkpoint says which images it was trained on" in caplog.text
+    assert "other.zip, assumed to be the training images" in other["compared_with"]
+    assert "runs/a: no checkpoint tells which images it was trained on" in caplog.text
 
 
 def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
@@ -140,7 +140,7 @@ def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
 
 def test_baseline_is_null_with_the_reason_where_data_is_too_few(there, tiny, capsys):
     record = score(capsys, "--run", "runs/a", "--samples", 60)
-    assert record["floor"] is None and "60 further real images" in record["floor_reason"]
+    assert record["floor"] is None and "60 other real images" in record["floor_reason"]
     assert record["protocol"]["reference_count"] == 24
 
 
