@@ -96,7 +96,7 @@ def _unknown(verb):
         hint = f"did you mean {typed('train')} {near}?"
     else:
         hint = f"the verbs are {', '.join(NAMES)}"
-    return f"{limits.shorten(verb)} is no verb; {hint}"
+    return f"{limits.shorten(verb)} is not a verb; {hint}"
 
 
 def _show_versions():

@@ -57,7 +57,7 @@
         return Number(value);
       };
       if (name === "of") {
-        if (value !== short(data.sha256)) throw new Error(`it is for another generator (${value}); this one is ${short(data.sha256)}`);
+        if (value !== short(data.sha256)) throw new Error(`it is from another generator (${value}); this one is ${short(data.sha256)}`);
       } else if (name === "directions") made = value;
       else if (TERMS.some(({ key }) => key === name)) {
         found[name] = value.split(",").map(seedOf);

@@ -144,7 +144,7 @@ def _sort_word(word, given):
         known = [*names(), *ALIASES, *runs.names()]
         near = meant(word, known)
         hint = f"did you mean {near}?" if near else f"the recipes are {', '.join(names())}"
-        raise UserError(f"{limits.shown(word)} is no recipe, run, folder or zip; {hint}")
+        raise UserError(f"{limits.shown(word)} is not a recipe, run, folder or zip; {hint}")
 
 
 def _put(name, value, given):

@@ -32,7 +32,7 @@ def check_run(run: Run, config: Config):
     folders = run.folders()
     for path in [*folders, *run.files()]:
         if os.path.lexists(path) and path.is_dir() != (path in folders):
-            raise UserError(f"{path}: blocks a path that training writes to; move it away")
+            raise UserError(f"{path}: in the way of a path that training writes to; move it away")
     if run.config.is_file():
         saved = _trained_with(run)
         pairs = [

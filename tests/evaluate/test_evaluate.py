@@ -40,7 +40,7 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys, caplog, monkeyp
     path.write_bytes(b"\xff\xfe\n[1]\n7\n{}\n" + b'{"fid": ')
     first = score(capsys, "--run", "runs/a")
     assert "features mixed_7: 24 of 72 img" in caplog.text and " left" in caplog.text
-    assert "left out what is no record of scores, line 1, 2, 3, 4, 5" in caplog.text
+    assert "skipped what is not a record of scores, line 1, 2, 3, 4, 5" in caplog.text
     assert [key for key in first if key in {"fid", "fid_768", *KEYS}] == ["fid_768", *KEYS]
     assert (first["run"], first["epoch"], first["step"]) == ("a", 1, 3)
     protocol = first["protocol"]
@@ -158,7 +158,7 @@ def test_two_places_are_scored_on_equal_counts_with_a_baseline(places, capsys):
     assert record["floor"] and record["run"] is None and protocol["weights_of"] is None
     same = score(capsys, "A", "A", *AS_CELEBA)
     assert (same["fid_768"], same["precision"], same["recall"]) == (0, 1, 1)
-    assert same["floor"] is None and "24 further" in same["floor_reason"]
+    assert same["floor"] is None and "24 other" in same["floor_reason"]
     assert "warning: 24 of 24 scored images are on both sides" in same["notes"]
     assert "both sides" not in str(record["notes"])
     assert not list(places.glob("**/evaluation.jsonl"))

@@ -202,7 +202,7 @@ def test_what_a_format_cannot_hold_is_refused(name, tmp_path):
         (["--out", "full"], ["--out full", "has files already"]),
         (["--out", "."], ["--out .", "expected the name of a new folder"]),
         (["--out", "file"], ["--out file", "this is a file"]),
-        (["--out", "file/under"], ["--out file/under", "is no folder"]),
+        (["--out", "file/under"], ["--out file/under", "is not a folder"]),
     ],
 )
 def test_mistakes_are_refused_in_a_line(argv, words, run, here, monkeypatch):
