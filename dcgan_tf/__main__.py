@@ -14,7 +14,7 @@ from dcgan_tf.common.log import on_one_line
 from dcgan_tf.common.suggestions import meant, typed
 
 EXAMPLES = {
-    "generate faces": "64 faces by the bundled generator, in seconds",
+    "generate faces": "64 faces from the bundled generator, in seconds",
     "train photos": "train on a folder or a zip of your own images",
     "report": "the newest run as one page",
 }
@@ -22,9 +22,9 @@ VERBS = {
     "Train": {
         "train [RECIPE] [DIR|ZIP] [RUN]": "train by a recipe, on your own images, or resume a run",
         "resume [RUN]": "resume a run, by default the one that was trained last",
-        "data DIR": "look at images before a training: counts, sizes, what is skipped",
+        "data DIR": "examine images before a training: counts, sizes, what is skipped",
         "check [RECIPE]": "show what a training would run on, and time ten steps",
-        "recipes [NAME]": "list the recipes, show one, or copy it to change it",
+        "recipes [NAME]": "list the recipes, or show or copy one",
     },
     "Use a generator": {
         "generate [RUN|FILE]": "images from seeds, and GIFs from seed to seed",
@@ -38,10 +38,10 @@ VERBS = {
         "compare RUN RUN": "settings, losses and scores side by side",
         "probe [RUN]": "what the discriminator's features know about labels",
     },
-    "Look after": {
+    "Manage": {
         "runs": "list the runs: recipe, data, images, score, age, state",
         "storage": "list or delete cached packs and features",
-        "version": "versions of this package and of what it uses",
+        "version": "versions of this package and its libraries",
     },
 }
 NAMES = [line.split(" ")[0] for lines in VERBS.values() for line in lines]
@@ -96,7 +96,7 @@ def _unknown(verb):
         hint = f"did you mean {typed('train')} {near}?"
     else:
         hint = f"the verbs are {', '.join(NAMES)}"
-    return f"{limits.shorten(verb)} is no verb; {hint}"
+    return f"{limits.shorten(verb)} is not a verb; {hint}"
 
 
 def _show_versions():

@@ -72,11 +72,11 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("generat", "generat is no verb; did you mean"),
+        ("generat", "generat is not a verb; did you mean"),
         ("latop", f"did you mean {typed('train')} laptop?"),
         ("photos", f"did you mean {typed('train')} photos?"),
         ("qqqq", "the verbs are train, resume, data,"),
-        ("train latop", "'latop' is no recipe, run, folder or zip; did you mean laptop?"),
+        ("train latop", "'latop' is not a recipe, run, folder or zip; did you mean laptop?"),
         ("generate 3", "3: no such run; there are runs/0001-demo"),
         ("generate face", "face: no such run; did you mean faces?"),
         ("report demo", "demo: no such run; there are runs/0001-demo"),

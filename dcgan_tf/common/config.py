@@ -15,24 +15,24 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError
 
-COUNT = 1_000_000_000  # largest number without a limit of its own: images, steps, pixels of a crop
+COUNT = 1_000_000_000  # largest value of fields without their own limit: images, steps, crop
 LAYERS = 12  # halvings or doublings: 4096 pixels have no more
 WIDTH = 64  # largest factor on the channel counts
 CHANNELS = 65_536  # of one feature map, before the width
 AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/augment.py
 
-# What a resumed run may change, because it decides no weights.
+# What a resumed run may change, because it does not affect the weights.
 _MAY_CHANGE = {
     *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
     *("sample_every", "sample_count"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
-# What a resumed run may change although it decides the weights: each change is recorded with its
+# What a resumed run may change although it affects the weights: each change is recorded with its
 # step in config.toml (train/changes.py).
 MIDWAY = ("g_learning_rate", "d_learning_rate")
 
-# Headings of --help and config.toml, each with the field that it begins with.
+# Headings of --help and config.toml, keyed by the first field below each.
 _HEADINGS = {
     "dataset": "Common settings",
     "subset_seed": "The images",
@@ -48,8 +48,8 @@ def _option(
 ) -> Any:
     """A field with its help text and limits.
 
-    A number lies between `low` and `high`; `above` excludes `low`. With `own`, module:Name is one
-    of the choices.
+    A number is between `low` and `high`; `above` excludes `low`. With `own`, module:Name is also
+    allowed.
     """
     bounds = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
     return field(default=default, metadata={"help": help} | bounds)
@@ -65,7 +65,7 @@ class Config:
     Lists become tuples, paths become strings, and `crop="auto"` becomes the data set's own crop.
 
     Raises:
-        UserError: a wrong type or value, or settings that do not fit each other.
+        UserError: a wrong type or value, or settings that contradict each other.
 
     Example:
 
@@ -77,19 +77,15 @@ class Config:
 
     dataset: str = _option(
         "celeba",
-        "data set; folder: your own images; auto: decided by the files that data names",
+        "data set; folder: your own images; auto: recognized from the files in data",
         choices=tuple(DATASETS),
     )
     data: str = _option(
         "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
     )
     subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)")
-    epochs: int = _option(
-        0, "passes over the training images; 200 unless images is given instead", 1
-    )
-    images: int = _option(
-        0, "training length in images, repeated ones counted, such as 200k (0: epochs decides)"
-    )
+    epochs: int = _option(0, "passes over the training images; 200 unless images is given", 1)
+    images: int = _option(0, "training length in images seen, such as 200k (0: set by epochs)")
     batch_size: int = _option(32, "images per step, over all devices together", 2, 65_536)
     width: float = _option(
         1.0, "factor on the channel counts of G and D, not on latent_dim", 1e-6, WIDTH
@@ -107,7 +103,7 @@ class Config:
         "how an image that is not square becomes square: cut, padded with background, or stretched",
         choices=("crop", "pad", "stretch"),
     )
-    background: str = _option("white", "color beside padded images, a name or #rrggbb")
+    background: str = _option("white", "color around padded images, a name or #rrggbb")
     image_size: int = _option(
         64, "height and width of the training images in pixels", 4, limits.SIDE
     )
@@ -137,7 +133,8 @@ class Config:
     )
     g_output: str = _option(
         "conv",
-        "G: last layer, a 5x5 convolution or one more doubling transposed convolution",
+        "G: last layer; conv: a 5x5 convolution; transposed: a transposed convolution, which also "
+        "doubles the side",
         choices=("conv", "transposed"),
     )
     output_activation: str = _option(
@@ -157,16 +154,16 @@ class Config:
         "D: normalization; batch: BatchNorm, spectral: spectral normalization of the weights",
         choices=("batch", "none", "spectral"),
     )
-    d_first_batchnorm: bool = _option(True, "D: BatchNorm after the first convolution too")
+    d_first_batchnorm: bool = _option(True, "D: BatchNorm also after the first convolution")
     d_minibatch_std: int = _option(
         0,
-        "D: group size of the minibatch standard deviation, one more channel at its end (0: off)",
+        "D: group size of the minibatch standard deviation, a channel added at its end (0: off)",
         0,
         65_536,
     )
     d_hidden: int = _option(
         0,
-        "D: units of a hidden layer before the logit, whatever the width (0: none)",
+        "D: units of a hidden layer before the logit, not scaled by the width (0: none)",
         0,
         CHANNELS,
     )
@@ -187,7 +184,7 @@ class Config:
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
     decay_images: int = _option(
-        0, "images over which lr_decay and penalty_end take effect (0: images, or off)"
+        0, "images over which lr_decay and penalty_end take effect (0: the value of images)"
     )
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
@@ -223,13 +220,13 @@ class Config:
     )
     average_half_life: float = _option(4000.0, "EMA half-life in images", 0, 1e12, above=True)
     average_ramp: float = _option(
-        0.05, "EMA half-life at most this fraction of the images seen (0: no ramp)", 0, 1
+        0.05, "limit of the EMA half-life as a fraction of the images seen (0: no limit)", 0, 1
     )
     init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
 
     device: str = _option(
         "auto",
-        "device; auto: the GPU where there is one; gpu: no training without; cpu: no GPU",
+        "device; auto: a GPU if there is one; gpu: an error without a GPU; cpu: ignore GPUs",
         choices=("auto", "gpu", "cpu"),
     )
     strategy: str = _option(
@@ -292,7 +289,7 @@ class Config:
         return len(self.g_channels) + (self.g_output == "transposed")
 
     def epochs_of(self, images: int) -> int:
-        """The number of epochs of so many images each."""
+        """The number of epochs, for epochs of this many images."""
         return self.epochs or max(1, math.ceil(self.images / images))
 
     @property
@@ -314,7 +311,7 @@ class Config:
 
 
 class ImageConfig(Config):
-    """Settings of which only those about images count: no network has to fit them."""
+    """Settings for images alone: those of the networks are not checked against each other."""
 
     def __post_init__(self):
         self._check_fields()
@@ -325,7 +322,7 @@ _KINDS = {float: (int, float), tuple[int, ...]: (int,)}
 
 
 def groups() -> dict[str, list[str]]:
-    """The names of the fields under their headings, in the order of the record."""
+    """The names of the fields under their headings, in the order of `Config`."""
     found: dict[str, list[str]] = {}
     for name in FIELDS:
         found.setdefault(_HEADINGS.get(name) or list(found)[-1], []).append(name)
@@ -378,9 +375,9 @@ def parse_count(text: str) -> int:
 
 
 def merge_settings(base: dict, changes: dict) -> dict:
-    """`base` with `changes`, in which epochs replaces images and the other way around.
+    """Merge `changes` into `base`; epochs replaces images and vice versa.
 
-    A changed image_size alone brings the layers for it.
+    A change of image_size alone also adapts the layers of G and D.
     """
     lengths = {"epochs", "images"}
     replaced = lengths if lengths & changes.keys() else set()
@@ -391,14 +388,14 @@ def merge_settings(base: dict, changes: dict) -> dict:
 
 
 def _layers_for(settings):
-    """Doublings of G and halvings of D for image_size: the last ones left out, or more like them.
+    """Adapt G's doublings and D's halvings to image_size: drop or repeat the last layers.
 
-    More doublings instead of a larger first map: its dense layer has most of the parameters.
+    Doublings are added rather than enlarging the first map, whose dense layer has most parameters.
     """
     names = ("image_size", "base_size", "g_channels", "g_output", "d_channels")
     side, base, g, output, d = (settings.get(name, FIELDS[name].default) for name in names)
     if not (isinstance(side, int) and isinstance(base, int) and 0 < base <= side <= limits.SIDE):
-        return {}  # told later
+        return {}  # refused later
     doublings = (side // base).bit_length() - 1
     count = doublings - (output == "transposed")
     if base * 2**doublings != side or count < 1 or len(d) + count - len(g) < 1:
@@ -411,7 +408,7 @@ def _layers_for(settings):
 
 
 def expected(name: str) -> str:
-    """What field `name` takes, in words."""
+    """The values that field `name` accepts, in words."""
     spec = FIELDS[name]
     bounds = spec.metadata
     if bounds["choices"]:
@@ -427,17 +424,17 @@ def expected(name: str) -> str:
 
 
 def _show(value):
-    """A value as the user would write it on the command line; the beginning of a long one."""
+    """A value as on the command line, shortened if it is long."""
     listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
     return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
 
 
 def _check_together(config):
-    """Raise UserError for settings that do not fit each other."""
+    """Raise UserError for settings that contradict each other."""
     if config.epochs and config.images:
         raise UserError(
-            f"got {config.images} and epochs {config.epochs}; give one of them and leave out the "
-            "other, or set it to 0",
+            f"got {config.images} and epochs {config.epochs}; give one of them and omit the other, "
+            "or set it to 0",
             param="images",
         )
     if not config.networks:
@@ -450,8 +447,8 @@ def _check_together(config):
         )
     if (config.r1 or config.r2) and config.d_norm == "batch":
         raise UserError(
-            "r1 and r2 are slopes of D at single images, and BatchNorm makes D's output "
-            "depend on the whole batch; use d_norm none, or no r1 and r2",
+            "r1 and r2 penalize D's gradient at single images, but BatchNorm makes D's output "
+            "depend on the whole batch; use d_norm none, or set r1 and r2 to 0",
             flag="--d-norm batch",
         )
     if config.d_minibatch_std and config.batch_size % config.d_minibatch_std:
@@ -462,20 +459,19 @@ def _check_together(config):
         )
     if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
         raise UserError(
-            "has no targets that label_smoothing and label_noise could move; "
+            "has no targets for label_smoothing and label_noise; "
             "set both to 0, or use the loss non_saturating",
             flag=f"--loss {limits.shorten(config.loss)}",
         )
     if (config.lr_decay != "none" or config.penalty_end < 1) and not config.decay_images:
         raise UserError(
-            "got 0, but lr_decay and penalty_end need a number of images to fall over; "
-            "set decay_images",
+            "got 0, but lr_decay and penalty_end need a number of images; set decay_images",
             param="decay_images",
         )
 
 
 def _check_sizes(config):
-    """Refuse a G that makes other sizes than image_size, and a D that halves it too often."""
+    """Refuse a G whose output is not image_size, and a D that halves it too often."""
     side, factor = config.image_size, 2**config.g_doublings
     if 2 ** len(config.d_channels) > side:
         raise UserError(
@@ -499,7 +495,7 @@ def _check_sizes(config):
 
 
 def check_color(text: str, param: str = "background"):
-    """Raise UserError for what is no color."""
+    """Raise UserError for anything but a color."""
     if text == "white":  # the default, which needs no Pillow
         return
     from PIL import ImageColor
@@ -512,7 +508,7 @@ def check_color(text: str, param: str = "background"):
 
 
 def check_crop(text: str, param: str = "crop") -> str:
-    """Normalize a crop, "center" or a box; UserError where it is neither."""
+    """Normalize a crop, "center" or a box; UserError for anything else."""
     if text == "center":
         return text
     try:
@@ -529,7 +525,7 @@ def check_crop(text: str, param: str = "crop") -> str:
 
 
 def changed_fields(saved: Config, wanted: Config) -> list[str]:
-    """Fields that differ and that a resumed run may not change."""
+    """The fields that differ, but that a resumed run may not change."""
     return [name for name, value in bound_fields(saved).items() if value != getattr(wanted, name)]
 
 
@@ -539,7 +535,7 @@ def bound_fields(config: Config) -> dict:
 
 
 def fixed_fields(config: Config) -> dict:
-    """The fields that make a training what it is: at a resume and on all workers the same."""
+    """The fields that must be the same at a resume, apart from MIDWAY, and on all workers."""
     return {name: getattr(config, name) for name in FIELDS if name not in _MAY_CHANGE}
 
 

@@ -62,7 +62,7 @@ def check_way(path: Path, flag: str):
     """Refuse a file that is in the way of a folder which is made only after minutes of work."""
     for place in (path.absolute(), *path.absolute().parents):
         if os.path.lexists(place) and not place.is_dir():
-            raise UserError(f"{place} is no folder, expected one; choose another place", flag=flag)
+            raise UserError(f"{place} is not a folder; choose another place", flag=flag)
 
 
 def mark_used(path: Path):

@@ -243,7 +243,7 @@ def read_array(content: bytes) -> "np.ndarray":
         values = np.frombuffer(content, dtype, offset=stream.tell())
         return values.reshape(shape, order="F" if by_columns else "C")
     except Exception as error:  # a header can be wrong in many ways, each with an error of its own
-        raise BadFile(f"no whole .npy ({reason(error)})") from None
+        raise BadFile(f"not a complete .npy file ({reason(error)})") from None
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, "np.ndarray"]:

@@ -1,4 +1,4 @@
-"""The run directory: every path in it, and the runs that there are."""
+"""The run directory: every path in it, and how to find runs."""
 
 import contextlib
 import logging
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
-LATEST = "latest"  # in RUNS a link to the run that was trained last, or a file with its name
+LATEST = "latest"  # in RUNS: a link to the run that was trained last, or a file with its name
 
 
 class Run:
-    """The paths of one run. Making the object touches nothing."""
+    """The paths of one run; creating the object does not touch the disk."""
 
     def __init__(self, root: str | os.PathLike):
         if not isinstance(root, (str, os.PathLike)):
@@ -68,10 +68,10 @@ class Run:
 
 
 def _follow_latest(root: Path) -> Path:
-    """Replace runs/latest by the run that it leads to."""
+    """Replace runs/latest by the run that it links to."""
     if root.name != LATEST:
         return root
-    try:  # a folder of that name is none of ours
+    try:  # a real folder named latest is left alone
         name = os.readlink(root) if root.is_symlink() else root.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return root
@@ -79,46 +79,46 @@ def _follow_latest(root: Path) -> Path:
 
 
 def mark_latest(run: Run):
-    """Make runs/latest lead to a run in that folder."""
+    """Make runs/latest link to a run in that folder."""
     folder, name = run.root.parent, run.root.name
     if folder != RUNS or name == LATEST:
         return
     fresh = folder / f".{LATEST}-{os.getpid()}"
-    with contextlib.suppress(OSError):  # a folder of that name; training does without
+    with contextlib.suppress(OSError):  # a folder has that name; training does not need the link
         try:
             fresh.symlink_to(name, target_is_directory=True)
-        except OSError:  # on Windows, without a privilege
+        except OSError:  # on Windows, without the privilege
             fresh.write_text(f"{name}\n", encoding="utf-8")
         fresh.replace(folder / LATEST)
     fresh.unlink(missing_ok=True)
 
 
 def sample_file(folder: Path, epoch: int) -> Path:
-    """Name the sample grid of an epoch, counted from 1."""
+    """Path of the sample grid of an epoch, counted from 1."""
     return folder / f"epoch_{epoch:04d}.png"
 
 
 def sample_files(folder: Path) -> dict[int, Path]:
-    """Find the sample grids in a folder, by epoch; files with other names are none."""
+    """Find the sample grids in a folder, by epoch; ignore files with other names."""
     found = [(epoch, path) for path in folder.glob("epoch_*.png") if (epoch := epoch_of(path))]
     return dict(sorted(found))
 
 
 def epoch_of(path: Path) -> int | None:
-    """Read the epoch of a sample grid from its name, `epoch_0012.png`; None where it is none."""
+    """Read the epoch of a sample grid from its name, `epoch_0012.png`; None for other files."""
     match = re.fullmatch(r"epoch_([0-9]{4,9})\.png", path.name)
     epoch = int(match[1]) if match else 0
     return epoch if epoch and path == sample_file(path.parent, epoch) and path.is_file() else None
 
 
 def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Config":
-    """Find the places that the relative paths of a resumed run mean, and make them absolute.
+    """Resolve the relative paths of a resumed run, and make them absolute.
 
-    They start from the directory that the run was started in, which may have been moved or copied
-    along with the run, or else from the current one.
+    They are relative to the directory in which the run was started, which may have been moved or
+    copied together with the run, or else to the current directory.
 
     Args:
-        named: fields that the command line names, which start from the current directory alone.
+        named: fields given on the command line, which are relative to the current directory only.
     """
     starts, found = list(_starts(run)), {}
     for name in ("data", "packs", "inception", "init_from"):
@@ -134,9 +134,9 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
 
 
 def _starts(run):
-    """Yield the folders that relative paths may start from."""
+    """Yield the folders to which relative paths may be relative."""
     begun, home = started_in(run), _recorded(run, "run")
-    if begun and home:  # where it lies now, seen from the run
+    if begun and home:  # its current place, relative to the run
         yield Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home)))
     if begun:
         yield begun
@@ -144,7 +144,7 @@ def _starts(run):
 
 
 def _start_from(starts, text):
-    """Find the first place of a relative path that exists; `text` if it is that, or if none is."""
+    """Find the first existing place of a relative path; `text` if it is the same or none exists."""
     if not text or text.startswith("~") or os.path.isabs(text):
         return text
     there = next(filter(os.path.exists, (start / text for start in starts)), None)
@@ -157,7 +157,7 @@ def has_checkpoint(run: Run) -> bool:
 
 
 def started_in(run: Run) -> Path | None:
-    """Read the directory that a run was started in; None where that is not known."""
+    """Read the directory in which a run was started; None if unknown."""
     return _recorded(run, "directory")
 
 
@@ -167,7 +167,7 @@ def _recorded(run, name):
 
 
 def run_of(model: Path) -> Run:
-    """Find the run whose generator, or best generator, a file is; else take its folder as one."""
+    """Find the run to which a generator file belongs; by default its folder."""
     folder = model.absolute().parent
     above = Run(folder.parent)
     if above.best_generator.parent == folder and above.config.is_file():
@@ -176,7 +176,7 @@ def run_of(model: Path) -> Run:
 
 
 def named(word: str | os.PathLike) -> Run | None:
-    """Find a run by its directory, or by its name or number in runs/, or `latest`."""
+    """Find a run by directory, by name or number in runs/, or by `latest`; else None."""
     name = os.fspath(word)
     if os.path.isdir(name):
         return Run(name)
@@ -189,10 +189,11 @@ def named(word: str | os.PathLike) -> Run | None:
 
 
 def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) -> Run:
-    """Find a run as `named`; UserError, which `flag` begins, names the runs that there are.
+    """Find a run as `named` does; raise UserError, which lists the existing runs.
 
     Args:
-        also: other names that may have been meant.
+        flag: beginning of the error.
+        also: other names to suggest.
     """
     if run := named(word):
         return run
@@ -214,7 +215,7 @@ def names(folder: Path = RUNS) -> list[str]:
 
 
 def newest(part: str = "generator") -> Run:
-    """Find the run whose generator, or other file of `Run`, was written last."""
+    """Find the run whose generator, or another file of `Run`, was written last."""
     written = [run for run in map(Run, _entries(RUNS)) if getattr(run, part).is_file()]
     if not written:
         raise UserError(

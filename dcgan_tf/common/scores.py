@@ -41,7 +41,7 @@ def read_records(path: Path) -> list[dict]:
             bad.append(str(number))
     if bad:
         lines = limits.shorten(", ".join(bad))
-        log.warning(f"{path}: left out what is no record of scores, line {lines}")
+        log.warning(f"{path}: skipped what is not a record of scores, line {lines}")
     return records
 
 

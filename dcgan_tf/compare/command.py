@@ -19,18 +19,18 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "compare",
-        "Print what differs between runs: settings, losses, speed, and scores of the same "
-        "protocol; and plot their losses and scores over the images seen.",
+        "Compare runs: print their different settings, losses, speed, and scores of the same "
+        "protocol, and plot losses and scores over the images seen.",
         {
-            "1 2": "two runs by their numbers in runs/",
-            "runs/* --out sweep.png": "all runs, with the plot in another place",
+            "1 2": "two runs, by their numbers in runs/",
+            "runs/* --out sweep.png": "all runs, with the plot in sweep.png",
         },
     )
     parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="two runs or more: "
         "directories, or names or numbers in runs/")  # fmt: skip
     parser.add_argument("--out", type=path, metavar="FILE", help="the plot, a PNG [compare.png "
-        "beside the first run]")  # fmt: skip
-    words = f"of the table: {', '.join(FORMATS)} [text]"
+        "next to the first run]")  # fmt: skip
+    words = f"format of the table: {', '.join(FORMATS)} [text]"
     parser.add_argument("--format", default="text", choices=FORMATS, metavar="NAME", help=words)
     args = parser.parse_args(argv)
     roots = dict.fromkeys(find(word).root for word in args.runs)

@@ -18,18 +18,18 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "data",
-        "Look at a folder or zip of images: how many, how large, what a training would skip or "
+        "Examine a folder or zip of images: their number and sizes, what a training would skip or "
         "crop and why, and a random sample as a grid. It trains nothing.",
         {
-            "photos": "a folder of images; a sample goes to data.png",
-            "photos.zip --fit pad": "as a training with --fit pad would prepare them",
+            "photos": "a folder of images, with a sample in data.png",
+            "photos.zip --fit pad": "prepare them as a training with --fit pad does",
         },
     )
     add = parser.add_argument
     add("data", type=path, nargs="?", metavar="DIR", help="a folder or a zip of images")
-    add("--out", type=path, metavar="FILE", default=Path("data.png"), help="the grid [data.png]")
+    add("--out", type=path, metavar="FILE", default=Path("data.png"), help="the PNG [data.png]")
     add("--image-size", type=number(int, 4, SIDE), metavar="N", default=64,
-        help="height and width of the training images, pixels [64]")  # fmt: skip
+        help="height and width of the training images, in pixels")  # fmt: skip
     fits = ("crop", "pad", "stretch")
     add("--fit", choices=fits, default="crop", help="how images become square [crop]")
     args = parser.parse_args(argv)

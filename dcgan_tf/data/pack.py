@@ -1,8 +1,8 @@
-"""The pack: images prepared once, in one uint8 array on disk; open or make it.
+"""Open or make a pack: images prepared once, in one uint8 array on disk.
 
 A pack is a folder with `pixels.npy` (uint8, images x height x width x channels) and
-`manifest.json`. It is named by a key of everything that its pixels depend on, so every later run
-with the same settings reuses it. Packs of earlier versions have `pixels.u8`, without a header.
+`manifest.json`. Its name is a hash of everything that its pixels depend on, so every later run with
+the same settings reuses it. Packs of earlier versions have `pixels.u8`, without a header.
 """
 
 import contextlib
@@ -31,12 +31,12 @@ from dcgan_tf.data.sources import open_source
 log = logging.getLogger(__name__)
 
 FILTER = "bicubic, antialiased"
-# Part of the key: a change in how pixels are made must not reuse old packs. 2 reads values of more
-# than 8 bits and color profiles as eight_bit.py says; the known data sets have neither.
+# Part of the key, so that old packs are not reused when the preparation of pixels changes. Format 2
+# added values of more than 8 bits and color profiles (eight_bit.py), which only folders may have.
 FORMAT, FORMAT_OF_FOLDERS = 1, 2
 _CHECK_AT_ONCE = 8 * 2**20  # bytes
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-_checked = set()  # files whose digest this process has found right
+_checked = set()  # files whose digest this process has verified
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Pack:
     """Prepared images.
 
     Attributes:
-        pixels: uint8 (count, height, width, channels), mapped from disk, never loaded whole.
+        pixels: uint8 (count, height, width, channels), memory-mapped.
         manifest: source, crop, size, filter, count, names, skipped, pixels_sha256, ...
-        path: the folder that holds both.
+        path: the folder with both.
     """
 
     pixels: np.ndarray
@@ -69,16 +69,16 @@ class Pack:
 def open_images(
     config: Config, pixels_sha256: str | None, pack_first: bool = False, named: bool = False
 ):
-    """Open the source of a config; without it, the pack that a run was trained on.
+    """Open the source of a config or, if it is missing, the pack that a run was trained on.
 
     Args:
-        pixels_sha256: of that pack, None without one.
-        pack_first: take the pack, if it is whole, without a look at the source, which has more
-            images than a run's subset.
-        named: whether the command line names `data`: only the pack of that place replaces it.
+        pixels_sha256: hash of the pack's pixels; None without a pack.
+        pack_first: use the pack, if it is intact, without opening the source. The source has all
+            images, the pack only the run's subset.
+        named: whether the command line names `data`: then only a pack made from it replaces it.
 
     Raises:
-        UserError: as sources.open_source, and there is no such pack either.
+        UserError: as in sources.open_source, if there is no such pack either.
     """
     if pack_first and (pack := find_pack(config.packs, pixels_sha256)):
         return pack
@@ -93,19 +93,20 @@ def open_images(
 
 
 def narrow(config: Config, source, count: int) -> Config:
-    """Choose `count` of a source's images by subset_seed, or all where there are few more.
+    """Choose `count` of a source's images by subset_seed, or all if there are few more.
 
-    Of few more, `count` may not be usable, and the user, who asked for no subset, is not told.
+    With few more, unusable images could leave fewer than `count`, with a warning about a subset
+    that the user did not ask for.
     """
     enough = count < (1 - config.max_bad) * len(source.names)
     return replace(config, subset=count if enough else 0)
 
 
 def find_pack(packs: str | Path, pixels_sha256: str | None) -> Pack | None:
-    """Find the whole pack with these pixels in a folder of packs."""
+    """Find the intact pack with these pixels in a folder of packs."""
     paths = Path(packs).glob("[!.]*/manifest.json") if pixels_sha256 else ()
-    for path in sorted(paths):  # none with a dot: they are still being made
-        with contextlib.suppress(PermissionError):  # another user's
+    for path in sorted(paths):  # names with a dot are packs in the making
+        with contextlib.suppress(PermissionError):  # a pack of another user
             manifest = read_manifest(path.parent)
             if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
                 mark_used(path)
@@ -114,13 +115,13 @@ def find_pack(packs: str | Path, pixels_sha256: str | None) -> Pack | None:
 
 
 def open_pack(config: Config, source) -> Pack:
-    """Open the pack for a config; make it if it is not there yet.
+    """Open the pack for a config; make it if it does not exist yet.
 
     Args:
-        source: sources.open_source(config), or what `open_images` returns.
+        source: from sources.open_source(config) or `open_images`.
 
     Raises:
-        UserError: too many bad images, none left, or no room on the disk.
+        UserError: too many unusable images, none left, or a full disk.
     """
     if isinstance(source, Pack):
         return _tell(source, source)
@@ -128,9 +129,9 @@ def open_pack(config: Config, source) -> Pack:
     folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(key)[:16]}"
     if not is_whole(folder):
         if folder.exists():
-            log.warning(f"{folder}: damaged on the disk, so it is made again")
+            log.warning(f"{folder}: this pack is damaged and is made again")
         make_directory(folder.parent, "--packs")
-        # Two runs that need the same pack: the second waits and finds it made.
+        # If two runs need the same pack, the second one waits for the first.
         with whole_folder(folder, is_whole) as making:
             if making:
                 make_pack(making, config, source, key)
@@ -138,7 +139,7 @@ def open_pack(config: Config, source) -> Pack:
     pack = _read(folder)
     check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
     if len(pack.pixels) < config.subset:
-        log.warning(f"{len(pack.pixels):,} images of a subset of {config.subset:,} can be used")
+        log.warning(f"only {len(pack.pixels):,} images of a subset of {config.subset:,} are usable")
     if pack.manifest.get("left_out") != source.left_out:
         pack.manifest["left_out"] = source.left_out
         with contextlib.suppress(OSError):  # on a read-only disk
@@ -148,8 +149,8 @@ def open_pack(config: Config, source) -> Pack:
 
 def pack_key(config: Config, source) -> dict:
     """Collect everything that the pixels of a pack depend on."""
-    # Later settings only where they matter, so that earlier packs are found. Scores have "crop" in
-    # their protocol.
+    # Newer settings are in the key only if they differ from the default, so that older packs are
+    # still found. Scores have "crop" in their protocol.
     fit = {"crop": "", "pad": f", pad on {config.background}", "stretch": ", stretch"}[config.fit]
     key = {
         "format": FORMAT_OF_FOLDERS if config.dataset == "folder" else FORMAT,
@@ -167,11 +168,11 @@ def pack_key(config: Config, source) -> dict:
 
 
 def _tell(pack, source):
-    """Say what is in a pack and what is not, and return it."""
+    """Log what is in a pack and what was left out, and return the pack."""
     manifest = pack.manifest
     cut, where = manifest.get("cut", (0, 0)), f" (all in {pack.path / 'manifest.json'})"
     told = describe(len(pack.pixels), manifest["skipped"], source.left_out, cut, where)
-    told.append((logging.WARNING, manifest.get("warning")))  # not in packs of earlier versions
+    told.append((logging.WARNING, manifest.get("warning")))  # older packs have none
     for level, line in told:
         if line:
             log.log(level, line)
@@ -186,14 +187,14 @@ def describe(
     cut: tuple[int, float],
     where: str = "",
 ) -> list[tuple[int, str]]:
-    """Describe in lines what is not used of a place, and how much of what is used.
+    """Describe the images that are skipped, left out or cropped, in lines.
 
     Args:
-        cut: number of images that are cropped, and their mean share of the area.
-        where: place of the whole lists, for the end of a line.
+        cut: number of cropped images, and the mean fraction of their area that is cropped.
+        where: reference to the complete lists, for the end of a line.
 
     Returns:
-        (logging level, line or "").
+        List of (logging level, line or "").
     """
     others, lines = set(other_names(left_out)), []
     if skipped:
@@ -213,10 +214,10 @@ def describe(
 
 
 def is_whole(folder: Path) -> bool:
-    """Check that a folder is a pack whose pixels are as they were written, once in a process.
+    """Check that a folder is an intact pack; the pixels are hashed once per process.
 
     Raises:
-        OSError: they cannot be read at the moment, which says nothing about them.
+        OSError: the pixels cannot be read at the moment, though they may be intact.
     """
     try:
         pack = _read(folder)
@@ -230,7 +231,7 @@ def is_whole(folder: Path) -> bool:
 
 
 def _read(folder):
-    """Map the pixels of a pack; ValueError or TypeError where they are not of the right size."""
+    """Memory-map the pixels of a pack; ValueError or TypeError if their size is wrong."""
     manifest = read_manifest(folder)
     if manifest is None:
         raise ValueError("no manifest")
@@ -247,10 +248,10 @@ def _read(folder):
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """Read the manifest of a pack; None where there is none of the kind that is written here.
+    """Read the manifest of a pack; None if there is no valid one.
 
     Raises:
-        OSError: it cannot be read at the moment.
+        OSError: the manifest cannot be read at the moment.
     """
     manifest = read_json(folder / "manifest.json", limits.MANIFEST_BYTES)
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}

@@ -1,7 +1,7 @@
-"""Batches with tf.data; the content of a batch is a function of its number alone.
+"""Batches with tf.data; the content of a batch depends only on its number.
 
-Nothing here has a state, so a run that resumes at step 1,234 gets the batches that it would have
-got, and several workers together get the batches of one.
+Nothing here has state, so a run that resumes at step 1,234 gets the same batches as without the
+interruption, and several workers together get the same batches as one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.places import check_batch
 from dcgan_tf.data.sources import open_source, recognize
 
-AHEAD = 4  # batches that are read before they are asked for
+AHEAD = 4  # batches read in advance
 _SETTINGS = (
     *("dataset", "crop", "fit", "background", "channels", "subset", "subset_seed"),
     *("max_bad", "max_pixels", "packs"),
@@ -35,31 +35,31 @@ def images_dataset(
     first_epoch: int = 0,
     **settings,
 ) -> tf.data.Dataset:
-    """Make batches of the images in a folder or zip, for `DCGAN.fit` or anything else.
+    """Make batches of the images in a folder or zip, for `DCGAN.fit` or any other use.
 
     Each iteration yields the next epoch, in another order: `model.fit(images_dataset(path),
-    epochs=20)` trains on 20 of them. `.repeat()` makes it endless. Which images a batch holds
-    depends on `seed` and the number of its epoch alone, so `first_epoch=5` resumes exactly where
-    five epochs ended. The images are prepared once, into a folder of packs, and mapped from there.
+    epochs=20)` trains for 20 epochs. `.repeat()` makes it endless. The order of the images depends
+    only on `seed` and the number of the epoch, so `first_epoch=5` resumes exactly after five
+    epochs. The images are prepared once, into a pack, and memory-mapped from there.
 
     Args:
         path: a folder or a zip with images.
-        image_size: height and width, pixels.
-        batch_size: images in a batch; a rest of an epoch that fills none is left out.
+        image_size: height and width in pixels.
+        batch_size: images in a batch; incomplete batches are dropped.
         seed: seed of the order.
         first_epoch: number of the first epoch, from 0.
-        settings: train.py's flags: crop ("center", or "left,upper,right,lower" in pixels), fit
+        settings: fields of Config: crop ("center", or "left,upper,right,lower" in pixels), fit
             ("crop", "pad" or "stretch"), background, channels (3 or 1), subset, subset_seed,
             max_bad, max_pixels (megapixels), packs (the folder of packs, by default "data/packs"),
-            dataset ("folder", "auto", or whose files they are).
+            dataset ("folder", "auto", or the name of a data set).
 
     Returns:
         Elements {"image": uint8 (batch_size, image_size, image_size, channels), "index": int64
-        (batch_size,)}, the number of each sample since the first epoch; `len` is the number of
-        batches in an epoch.
+        (batch_size,)}, where index counts the samples from epoch 0. `len` is the number of batches
+        in an epoch.
 
     Raises:
-        UserError: nothing there, too few or too many unusable images, a wrong value.
+        UserError: no images, too few images, too many unusable ones, or a wrong value.
 
     Example:
 
@@ -77,7 +77,7 @@ def images_dataset(
     steps = steps_per_epoch(len(pixels), batch_size)
     epochs = itertools.count(first_epoch)
 
-    def numbers():  # TensorFlow calls it each time that the dataset is iterated
+    def numbers():  # called at each iteration of the dataset
         epoch = next(epochs)
         yield from np.arange(epoch * steps, (epoch + 1) * steps)
 
@@ -88,14 +88,17 @@ def images_dataset(
 
 
 def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Count the whole batches in `count` images. A rest is left out, in each epoch another:
-    a last batch of another size would recompile the step and skew BatchNorm."""
+    """Count the whole batches in `count` images.
+
+    The remaining images, which differ from epoch to epoch, are dropped: a smaller last batch would
+    recompile the step and bias BatchNorm.
+    """
     return count // batch_size
 
 
 @functools.lru_cache(maxsize=2)
 def epoch_order(count: int, seed: int, epoch: int) -> np.ndarray:
-    """Draw the order of the images in an epoch, int (count,), from NumPy's frozen stream."""
+    """Draw the order of the images in an epoch, int (count,), from NumPy's stable RandomState."""
     return np.random.RandomState([seed, epoch]).permutation(count)
 
 
@@ -111,11 +114,11 @@ def batches(
     """Make an endless dataset of batches, or of this worker's shards of them.
 
     Args:
-        pixels: uint8 (count, height, width, channels), may be mapped from disk.
+        pixels: uint8 (count, height, width, channels), possibly memory-mapped.
         batch_size: images per step over all shards.
         first_step: number of the first batch.
         shards: number of devices that share a batch.
-        own: the shards that this worker feeds, one dataset element each, by default all.
+        own: the shards of this worker, one dataset element each; by default all.
 
     Returns:
         Elements {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
@@ -123,7 +126,7 @@ def batches(
     own = own or range(shards)
     load = _batch_loader(pixels, batch_size, seed, shards)
 
-    @tf.autograph.experimental.do_not_convert  # which takes time, and leaves files where killed
+    @tf.autograph.experimental.do_not_convert  # slow, and leaves files behind if killed
     def element(item):
         return load(first_step + item // len(own), own.start + item % len(own))
 
@@ -131,9 +134,9 @@ def batches(
 
 
 def _batch_loader(pixels, batch_size, seed, shards=1) -> Callable:
-    """Make a function for tf.data's map: number of a step, and of a shard, to an element.
+    """Make a function for tf.data's map, from the numbers of a step and a shard to an element.
 
-    A sample's index is step * batch_size + its position; a shard is a contiguous part of a batch.
+    The index of a sample is step * batch_size + position; a shard is a contiguous part of a batch.
     """
     part, steps = batch_size // shards, steps_per_epoch(len(pixels), batch_size)
 
@@ -154,11 +157,11 @@ def _batch_loader(pixels, batch_size, seed, shards=1) -> Callable:
 
 
 def _fix_options(dataset):
-    """Read a dataset a little ahead, and let TensorFlow change nothing.
+    """Prefetch a dataset, without TensorFlow's automatic sharding and tuning.
 
-    Sharding is done here; TensorFlow's own would read everything on every worker. And nothing is
-    tuned while it runs: there is nothing to choose, and the thread that would choose can miss that
-    the iterator is gone (TensorFlow 2.21), so that the program does not end.
+    Sharding is done here; TensorFlow's would read everything on every worker. Autotuning has
+    nothing to tune here, and in TensorFlow 2.21 its thread may not notice that the iterator is
+    gone, which keeps the program from ending.
     """
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF

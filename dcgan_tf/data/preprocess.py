@@ -1,4 +1,4 @@
-"""Encoded images to the pixels that training sees: decode, crop, resize, in several threads."""
+"""Decode, crop and resize encoded images for training, in several threads."""
 
 import contextlib
 import os
@@ -15,9 +15,9 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.data.eight_bit import check_size, open_image, share_cut, to_plain
 
-LARGE_PIXELS = 8_000_000  # images above are decoded one at a time, others side by side
-WAITING_BYTES = 64 * 2**20  # encoded images that wait for their decoding
-# Images that a thread prepares at once, and the bytes of them, encoded and pixels.
+LARGE_PIXELS = 8_000_000  # larger images are decoded one at a time, others in parallel
+WAITING_BYTES = 64 * 2**20  # limit of encoded images that wait to be decoded
+# Limits of a chunk, which a thread prepares at once: images, and bytes of their files and pixels.
 _CHUNK, _CHUNK_BYTES = 16, 2**20
 
 
@@ -25,13 +25,13 @@ _CHUNK, _CHUNK_BYTES = 16, 2**20
 def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
     """Yield a function that prepares images in a pool of threads.
 
-    It takes an iterable of (key, encoded bytes or BadFile) and returns an iterator of (key, uint8
-    (image_size, image_size, channels) or BadFile, share of its area that is cut off) in the same
-    order.
+    It takes an iterable of (key, encoded bytes or BadFile) and returns an iterator, in the same
+    order, of (key, uint8 (image_size, image_size, channels) or BadFile, cropped fraction of the
+    area).
     """
     prepare, threads = _Preparer(config), os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # odd files have a reason each
+        warnings.filterwarnings("ignore", module="PIL")  # each bad file has its reason
         try:
             yield lambda pairs: _in_order(pool, prepare, pairs, 2 * threads)
         finally:
@@ -39,7 +39,7 @@ def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
 
 
 def _in_order(pool, prepare, pairs, ahead):
-    """Prepare pairs in chunks, of which at most `ahead` wait, or WAITING_BYTES of encoded files."""
+    """Prepare pairs in chunks; at most `ahead` chunks, or WAITING_BYTES of files, wait."""
     waiting, chunk, size, total = deque(), [], 0, 0
     for key, encoded in pairs:
         chunk.append((key, encoded))
@@ -76,18 +76,18 @@ class _Preparer:
                     fn_output_signature=tf.TensorSpec(shape, tf.uint8),
                 )
 
-        # One call for many images: Python's lock is held between calls and free within them.
-        # Traced here, for TensorFlow warns of a function that is traced for each pack.
+        # One call for many images, because TensorFlow releases Python's lock within a call. Traced
+        # here, because TensorFlow would warn about a function that is retraced for each pack.
         self._decode_all = decode.get_concrete_function()
 
     def __call__(self, chunk):
-        """Return a list of (key, pixels or BadFile, share that is cut off)."""
+        """Return a list of (key, pixels or BadFile, cropped fraction)."""
         looked = [(key, *self._look(encoded)) for key, encoded in chunk]
         decoded = iter(self._decode([plain for _, plain, _ in looked if isinstance(plain, bytes)]))
         return [(key, next(decoded) if isinstance(x, bytes) else x, cut) for key, x, cut in looked]
 
     def _decode(self, plain):
-        """Decode pixels, or BadFile, of each; a damaged one fails its chunk, which is split."""
+        """Return pixels or BadFile for each image; if one fails, all are decoded one by one."""
         try:
             return list(self._decode_all(tf.constant(plain, tf.string)).numpy())
         except tf.errors.ResourceExhaustedError:
@@ -98,11 +98,10 @@ class _Preparer:
             return [pixels for one in plain for pixels in self._decode([one])]
 
     def _look(self, encoded):
-        """Return a JPEG or PNG to decode with others, pixels that are decoded alone, or BadFile,
-        and the share that is cut off.
+        """Return (JPEG or PNG to decode in a chunk, or pixels, or BadFile; cropped fraction).
 
-        Two large images side by side would need the memory of both, and what had to be converted
-        is no longer bounded by the size of its file.
+        Large images are decoded here, one at a time, to save memory. So are converted ones, whose
+        size is no longer limited by that of the file.
         """
         try:
             image = open_image(encoded, self._config)
@@ -111,21 +110,21 @@ class _Preparer:
                 plain = to_plain(image, encoded)
                 check_size(image.size, self._config)
                 cut = share_cut(image.size, self._config)
-                image.close()  # frees its pixels
+                image.close()  # frees the pixels
                 return self._decode([plain])[0] if large or plain is not encoded else plain, cut
         except BadFile as bad:
             return bad, 0
         except MemoryError:
             raise
-        except Exception as error:  # Pillow lets struct.error and others through for damaged files
+        except Exception as error:  # for damaged files Pillow raises struct.error and others
             return BadFile(" ".join(str(error).split()) or type(error).__name__), 0
 
 
 def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
     """Decode a JPEG or PNG, a scalar string, to uint8 (image_size, image_size, channels).
 
-    INTEGER_ACCURATE decoding and antialiasing keep this within 0.3 gray levels of
-    Pillow's `crop(box).resize(size, BICUBIC)`; TensorFlow's defaults are off by more.
+    With INTEGER_ACCURATE decoding and antialiasing, the result is within 0.3 gray levels of
+    Pillow's `crop(box).resize(size, BICUBIC)`; TensorFlow's defaults differ by more.
     """
     pixels = tf.io.decode_jpeg(encoded, config.channels, dct_method="INTEGER_ACCURATE")  # PNG too
     pixels = _crop(pixels, config)
@@ -151,7 +150,7 @@ def _crop(pixels, config):
 
 
 def _resize_and_pad(pixels, config):
-    """Resize the longer side to image_size, and lay the image in the middle of the background."""
+    """Resize the longer side to image_size, and center the image on the background."""
     size, shape = config.image_size, tf.shape(pixels)[:2]
     sides = tf.maximum(1, tf.cast(tf.round(shape * size / tf.reduce_max(shape)), tf.int32))
     pixels = tf.image.resize(pixels, sides, "bicubic", antialias=True)

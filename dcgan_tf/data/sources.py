@@ -1,9 +1,9 @@
-"""Sources of images. A source knows names and encoded images, not sizes or ranges.
+"""Sources of images: names and encoded images, without sizes or pixel ranges.
 
-Each source has `names` (sorted, so that a choice of images does not depend on how they are
-stored), `fingerprint` (changes when the images do), `where` (for messages), `left_out` ({name:
-reason} of the other files there) and `read(indices)`, which yields (index, encoded bytes or
-BadFile) in that order.
+Each source has `names` (sorted, so that a subset does not depend on the order on disk),
+`fingerprint` (changes when the images change), `where` (for messages), `left_out` ({name: reason}
+for the other files) and `read(indices)`, which yields (index, encoded bytes or BadFile) in that
+order.
 """
 
 import contextlib
@@ -54,18 +54,18 @@ from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 log = logging.getLogger(__name__)
 
-DATA_ZIP_INDEX_BYTES = 100 * 2**20  # a data zip's list of names; 8 times that in memory
-DRAWN_FACES = 20_000  # how many faces the demo could draw; only the chosen ones are
+DATA_ZIP_INDEX_BYTES = 100 * 2**20  # limit of a data zip's index; takes 8 times that in memory
+DRAWN_FACES = 20_000  # number of faces in the demo's data; only the chosen ones are drawn
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
-_RUN = {"config.toml", "log.txt"}  # files in a run's directory, whose samples are no data
-_SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files of a folder, and of each its middle, that its key has
-_LOOKED_AT = 32  # images by which CelebA is told from others
-_LARGEST = "of the largest image that --max-pixels allows"  # ends the refusal of a larger file
+_RUN = {"config.toml", "log.txt"}  # files of a run directory, whose samples are not training data
+_SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files in a folder's fingerprint, and bytes from their middle
+_LOOKED_AT = 32  # images that are examined to recognize CelebA
+_LARGEST = "of the largest image that --max-pixels allows"  # end of the error for larger files
 Read = Iterator[tuple[int, bytes | BadFile]]
 
 
 def _picture_bytes(megapixels: float) -> int:
-    """The largest file that is decoded: four bytes a pixel and a MiB for what else is in it."""
+    """The largest file to decode: four bytes per pixel, and a MiB for other content."""
     return int(megapixels * 4e6) + 2**20
 
 
@@ -73,24 +73,24 @@ LIMIT = _picture_bytes(limits.MEGAPIXELS)
 
 
 class Folder:
-    """All images in a folder and the folders below it; links to folders are not followed.
+    """All images in a folder and its subfolders; links to folders are not followed.
 
     Args:
-        limit: bytes of the largest file that is read.
-        where: what it is called in messages, by default `root`.
+        limit: largest file to read, in bytes.
+        where: name in messages, by default `root`.
         dataset: config.dataset.
     """
 
     def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
         self._root, self._limit, self.where = Path(root), limit, where or Path(root)
-        self._told_by_size = ".jpg" if dataset == "celeba" else ()  # such packs keep their keys
+        self._told_by_size = ".jpg" if dataset == "celeba" else ()  # keeps the keys of packs
         self.names: list[str] = []
         self.left_out: dict[str, str] = {}
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
             if {*files} >= _RUN:
                 folders[:], files = [], []
-                self._leave_out(below, "a run's directory, no data: name a folder of images")
+                self._leave_out(below, "a run's directory, not data: name a folder of images")
             for name in files:
                 path = (below / name).as_posix()
                 why = left_out(path, functools.partial(self._peek, path))
@@ -110,12 +110,12 @@ class Folder:
     def _leave_out(self, folder, why):
         if not folder.parts:
             raise UserError(why, flag=f"--data {self._root}")
-        if not hidden_by(folder.as_posix()):  # lost+found is unreadable for everybody
+        if not hidden_by(folder.as_posix()):  # such as lost+found, which only root can read
             self.left_out[f"{folder.as_posix()}/"] = why
 
     @contextlib.contextmanager
     def open(self, name: str):
-        """Yield a file that is not decoded here, and its size."""
+        """Yield an open file and its size."""
         path = self._root / name
         try:
             file = open_regular(path)
@@ -141,18 +141,18 @@ class Folder:
         with contextlib.suppress(BadFile, OSError), self.open(name) as (file, size):
             file.seek(max(0, (size - _SAMPLE_BYTES) // 2))
             return hashlib.sha256(file.read(_SAMPLE_BYTES)).hexdigest()
-        return ""  # it is told in its turn
+        return ""  # read() reports it
 
     def read(self, indices: Sequence[int]) -> Read:
         for index in indices:
             try:
                 yield index, read_file(self._root / self.names[index], self._limit, _LARGEST)
-            except BadFile as bad:  # a broken link, a pipe, not ours to read, too large
+            except BadFile as bad:  # a broken link, a pipe, no permission, too large
                 yield index, bad
 
 
 class Zip:
-    """All images in a zip, such as the Kaggle archive as it was downloaded."""
+    """All images in a zip, such as the archive from Kaggle."""
 
     def __init__(self, path: Path, limit: int = LIMIT):
         self.where, self._limit = path, limit
@@ -170,7 +170,7 @@ class Zip:
         self.names = sorted(name for name, why in whys.items() if not why)
         self.left_out = {name: why for name, why in whys.items() if why}
         for name in {info.filename for info in files if info is not self._entries[info.filename]}:
-            self.left_out.setdefault(f"{name} (again)", "a name comes twice: the last one is taken")
+            self.left_out.setdefault(f"{name} (again)", "a duplicate name: the last entry is used")
         infos = [self._entries[name] for name in self.names]
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in infos])
 
@@ -179,7 +179,7 @@ class Zip:
 
     @contextlib.contextmanager
     def open(self, name: str):
-        """Yield an entry that is not decoded here, and its size."""
+        """Yield an open entry and its size."""
         info = self._entries[name]
         with self._archive() as archive, open_member(archive, info) as file:
             yield file, info.file_size
@@ -197,11 +197,11 @@ class Zip:
 def _peek(archive, info):
     with contextlib.suppress(BadFile), open_member(archive, info) as file:
         return file.read(HEAD)
-    return b""  # it is told in its turn
+    return b""  # read() reports it
 
 
 class Tar:
-    """The files in a tar, compressed by gzip or not, such as CIFAR-10's; it has no images."""
+    """The files in a tar, gzipped or not, such as CIFAR-10's; it has no image files."""
 
     names = ()
 
@@ -212,7 +212,7 @@ class Tar:
                 names = [member.name for member in archive if member.isfile()]
         except (tarfile.TarError, EOFError, zlib.error, OSError, BadFile) as error:
             raise UserError(
-                f"not a whole tar file ({one_line(error)}); download it again, or unpack it and "
+                f"not a complete tar file ({one_line(error)}); download it again, or unpack it and "
                 "give the folder",
                 flag=f"--data {path}",
             ) from None
@@ -229,15 +229,15 @@ class Tar:
 
     @contextlib.contextmanager
     def open(self, name: str):
-        """Yield a file in it, and its size."""
+        """Yield an open file in the tar, and its size."""
         with self._archive() as archive:
             member = archive.getmember(name)
-            archive.fileobj.most = None  # bounded is what is read of the list
+            archive.fileobj.most = None  # the limit is for the index only
             yield archive.extractfile(member), member.size
 
 
 class Drawn:
-    """The demo's faces, drawn when they are asked for and handed on as JPEG."""
+    """The demo's faces, drawn on demand and encoded as JPEG."""
 
     where = DRAWN
     left_out = {}
@@ -250,10 +250,10 @@ class Drawn:
 
 
 def open_source(config: Config):
-    """Open the images that a config asks for: a source with at least one.
+    """Open the source of a config; it has at least one image.
 
     Raises:
-        UserError: nothing there, nothing usable there, or fewer images than --subset.
+        UserError: no such place, no usable image, or fewer images than --subset.
     """
     place, limit = find(config), _picture_bytes(config.max_pixels)
     if config.dataset == "demo":
@@ -283,16 +283,16 @@ def open_source(config: Config):
 
 
 def check_named(config: Config, data: str | None) -> None:
-    """Refuse what --data, or a place, names in vain, before the seconds that TensorFlow takes."""
+    """Refuse a --data without images, before the slow import of TensorFlow."""
     if data and data not in FETCHED:
         open_source(replace(config, data=data, subset=0))
 
 
 def recognize(config: Config) -> Config:
-    """Replace the data set "auto" by the one that the files at `data` are, in one line.
+    """Replace the data set "auto" by the one recognized from the files at `data`; log one line.
 
-    Images of CelebA's size, named as CelebA's, are CelebA; IDX and CIFAR-10's files are those data
-    sets; everything else is a folder of images.
+    Images with CelebA's size and names are CelebA; IDX and CIFAR-10 files are MNIST and CIFAR-10;
+    everything else is a folder of images.
 
     Raises:
         UserError: no such place.
@@ -315,12 +315,12 @@ def recognize(config: Config) -> Config:
 
 
 def _is_celeba(source):
-    """Look at few files: most have to be named and sized as CelebA's aligned ones."""
+    """Examine a few files: most must have the names and size of CelebA's aligned images."""
     indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
     named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
     right = 0
     for _, encoded in source.read(named):
-        with contextlib.suppress(Exception):  # damaged files are told when they are prepared
+        with contextlib.suppress(Exception):  # damaged files are reported during preparation
             right += open_picture(io.BytesIO(encoded)).size == DATASETS["celeba"].size
     return 2 * right > len(indices)
 
@@ -334,7 +334,7 @@ def _open_path(path, limit, dataset):
             source = _open_file(path, limit, with_tar=any(kinds))
     except (BadFile, OSError) as error:
         raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
-    if dataset == "auto" and source.names:  # arrays that lie beside images are not asked for
+    if dataset == "auto" and source.names:  # images take precedence over arrays
         return source
     found = (find_arrays(kind, source) for kind in kinds if kind)
     arrays = next((each for each in found if each), None)

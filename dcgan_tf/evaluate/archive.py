@@ -1,7 +1,7 @@
-"""Real images: their archive, the reference set chosen from it, and those of the baseline.
+"""Real images for scores: their archive, the reference set and the baseline images.
 
-Real images always come through pack.open_pack, so both sides of a comparison were decoded,
-cropped and resized by the same code.
+Real images always come from pack.open_pack, so both sides of a comparison are decoded, cropped and
+resized by the same code.
 """
 
 import logging
@@ -23,18 +23,18 @@ from dcgan_tf.metrics.features import Images
 
 log = logging.getLogger(__name__)
 
-MOST = 10_000  # images a side, where no number is asked for
+MOST = 10_000  # images a side, by default
 FEWEST = 10  # images a side: the Inception Score has ten splits
 
 
 class Archive:
-    """The images of a config and those of the same source that it leaves out.
+    """The images of a config, and the images of the same source outside its subset.
 
     Args:
-        config: with its subset.
+        config: config with its subset.
         source: sources.open_source(config).
-        name: of the images, in words; rest_name: of those left out.
-        pack: pack.open_pack(config, source), where it is open already.
+        name, rest_name: names in messages, for the images in and outside the subset.
+        pack: pack.open_pack(config, source), if it is already open.
     """
 
     def __init__(self, config: Config, source, name: str, rest_name: str, pack: Pack | None = None):
@@ -45,16 +45,16 @@ class Archive:
 
     @property
     def left_out(self) -> int:
-        """Number of images of the source that are not among these (some may be unusable)."""
+        """Number of images of the source outside the subset (some may be unusable)."""
         if not self.config.subset:
             return 0
         known = len(self.pack.manifest["names"]) + len(self.pack.manifest["skipped"])
         return max(0, len(self.source.names) - known)
 
     def rest(self, count: int, seed: int) -> tuple[Pack, np.ndarray]:
-        """(Pack, rows): `count` of the left-out images, or all there are if that is fewer.
+        """Choose `count` of the images outside the subset, or all if there are fewer: (Pack, rows).
 
-        The seeded order that chose the subset is followed further, so only these are packed too.
+        This continues the seeded order that chose the subset, so only these images are packed.
         """
         wanted = len(self.rows) + count
         pack = open_pack(narrow(self.config, self.source, wanted), self.source)
@@ -64,16 +64,16 @@ class Archive:
 
 
 def training_archive(config: Config, source, pack: Pack | None = None) -> Archive:
-    """Open the images that a config trains on; `pack` where it is open already."""
+    """Open the training images of a config; `pack` is theirs, if it is already open."""
     rest_name = f"the rest of {source.where}, not trained on"
     return Archive(config, source, f"the training images, {source.where}", rest_name, pack)
 
 
 def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
-    """Open the real images of a run, or the other ones that --data names.
+    """Open the real images of a run, or other images named by --data.
 
     Returns:
-        Archive and "subset", "rest" or "data": what to compare with.
+        The archive, and the reference set in it: "subset", "rest" or "data".
     """
     config = find_again(run, read_config(run.config))
     if request.packs:
@@ -83,15 +83,15 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
     if request.data:
         config = replace(config, data=request.data)
     trained_on = read_journal(run).get("pixels_sha256")
-    whole = bool(request.data) or request.against == "rest"  # the pack alone would not do
+    whole = bool(request.data) or request.against == "rest"  # needs more than the pack
     source = open_images(replace(config, subset=0), None if whole else trained_on)
     if len(source.names) >= config.subset:
         archive = training_archive(config, source)
         if request.data and trained_on is None:
-            archive.name = f"{source.where}, taken for the training images"
+            archive.name = f"{source.where}, assumed to be the training images"
             log.warning(
-                f"{run.root}: no checkpoint says which images it was trained on; --data "
-                f"{request.data} is taken for them; if it has others, add --against data"
+                f"{run.root}: no checkpoint tells which images it was trained on; --data "
+                f"{request.data} is assumed to have them; if it has others, add --against data"
             )
         if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
             return archive, request.against or "subset"
@@ -99,13 +99,13 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
         return _other_archive(request, config), "data"
     raise UserError(
         f"not the images that {run.root} was trained on; "
-        "name those, or compare with these by --against data",
+        "name those, or add --against data to compare with these",
         flag=f"--data {source.where}",
     )
 
 
 def _other_archive(request, config):
-    """Open another archive; if it is large, only a seeded choice of it."""
+    """Open another archive, or a seeded choice of it if it is large."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
     config = narrow(config, source, 2 * (request.samples or MOST))
@@ -114,7 +114,7 @@ def _other_archive(request, config):
 
 
 def cache_of(config: Config, cache: str | None = None) -> Path:
-    """Folder for features: `cache`, or features/ next to the packs."""
+    """The folder for features: `cache`, or features/ next to the packs."""
     return Path(cache) if cache else Path(config.packs).parent / "features"
 
 
@@ -124,7 +124,8 @@ class Choice:
 
     Attributes:
         reference: real images to compare with.
-        held_out: those of the baseline, None if there are too few; reason: why, else None.
+        held_out: images for the baseline; None if there are too few.
+        reason: why there are too few, else None.
     """
 
     reference: Images
@@ -133,7 +134,7 @@ class Choice:
 
 
 def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[int, Choice]:
-    """Choose how many images a side, and which real ones; UserError if there are too few."""
+    """Choose the number of images a side and the real images; UserError if there are too few."""
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
     if against == "rest":
         if spare < 2:
@@ -145,7 +146,7 @@ def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[
     count = request.samples or default_count(own, spare)
     few = check_count(min(count, own), where)
     choice = choose_reference(archive, few, count, request.seed, rest=against == "rest")
-    check_count(choice.reference.count, where)  # some may have been unusable
+    check_count(choice.reference.count, where)  # some may be unusable
     return count, choice
 
 
@@ -154,12 +155,13 @@ def choose_reference(
 ) -> Choice:
     """Choose `count` of an archive's images, and `held_count` others for the baseline.
 
-    The others come from the same images if enough are left, else from the archive's other side.
+    The others come from the same part of the archive (subset or rest) if enough are left, else from
+    the other part.
 
     Args:
-        archive: has `count` images or more.
-        seed: of both choices.
-        rest: choose from the images that the archive leaves out, not from its own.
+        archive: archive with at least `count` images.
+        seed: seed of both choices.
+        rest: choose from the images outside the subset, not from the subset.
     """
     pack, rows, name = _side(archive, rest, count + held_count, seed)
     rows, others = pick(rows, count, seed)
@@ -168,26 +170,26 @@ def choose_reference(
         available = len(archive.rows) if rest else archive.left_out
         if available >= held_count:
             pack, others, name = _side(archive, not rest, held_count, seed)
-            available = len(others)  # some may have been unusable
+            available = len(others)  # some may be unusable
     if available >= held_count:
         return Choice(reference, from_pack(pack, pick(others, held_count, seed)[0], name))
     return Choice(
         reference,
         None,
-        f"the baseline needs {held_count:,} further real images of {archive.source.where}, "
+        f"the baseline needs {held_count:,} other real images in {archive.source.where}, "
         f"there are {available:,}",
     )
 
 
 def _side(archive, rest, count, seed):
-    """(Pack, rows, name) of the archive's own images, or of at most `count` that it leaves out."""
+    """(Pack, rows, name) of the subset, or of at most `count` images outside it."""
     if rest:
         return *archive.rest(count, seed), archive.rest_name
     return archive.pack, archive.rows, archive.name
 
 
 def default_count(own: int, spare: int) -> int:
-    """Choose the number of images a side: MOST, or fewer so that others make a baseline."""
+    """Choose the number of images a side: MOST, or fewer to leave some for the baseline."""
     return min(MOST, max(own // 2, min(own, spare)))
 
 

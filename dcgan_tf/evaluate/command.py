@@ -83,7 +83,7 @@ def _parser():
     parser = Parser(
         "evaluate",
         "Score images against real ones: FID, KID, Inception Score, precision and recall. Each "
-        "stands beside its baseline, what real images score against other real images. See "
+        "score is shown with its baseline: what real images score against other real images. See "
         "docs/evaluation.md.",
         {
             "latest --against rest": "the newest run against real images it has not seen",
@@ -94,30 +94,30 @@ def _parser():
     add = parser.add_argument
     add("places", type=path_text, nargs="*", metavar="RUN | A B", help="a run (directory, name or "
         "number in runs/) [latest], or folders or zips A (real) and B (scored)")  # fmt: skip
-    add("--run", type=path_text, metavar="RUN", help="a run, as without the flag")
-    add("--data", type=path_text, metavar="PATH", help="where the run's images are now, or other "
-        "ones (--against)")  # fmt: skip
+    add("--run", type=path_text, metavar="RUN", help="the run, instead of the positional argument")
+    add("--data", type=path_text, metavar="PATH", help="where the run's images are now, or "
+        "other images (--against)")  # fmt: skip
     add("--against", choices=AGAINST, help="the reference set: the images that the run was "
         "trained on, the rest of their archive, or those of --data [subset, unless --data has "
         "other images]")  # fmt: skip
     add("--samples", type=number(int, 2, limits.SAMPLES), metavar="N", help="number of generated "
-        "and of real images [10,000, or as many as leave others for the baseline]")  # fmt: skip
+        "and of real images [10,000, or fewer to leave some for the baseline]")  # fmt: skip
     add("--features", choices=LAYERS, help="layer of Inception: pool_3 for FID, mixed_7 for "
         "FID-768 [pool_3 if the weights reach it]")  # fmt: skip
     add("--inception", type=path_text, metavar="PATH", help="Inception weights, .tgz or .npz "
         "[downloaded]")  # fmt: skip
-    add("--reference", type=path_text, metavar="FILE", help="compare with the statistics in an "
-        ".npz of mu and sigma, as pytorch-fid writes it: Fréchet distance alone")  # fmt: skip
+    add("--reference", type=path_text, metavar="FILE", help="compare with the mu and sigma "
+        "in an .npz, as written by pytorch-fid; gives only the Fréchet distance")  # fmt: skip
     add("--save-reference", type=path_text, metavar="FILE", help="write the reference set's "
         "statistics as such an .npz")  # fmt: skip
     add("--seed", type=number(int, 0, limits.SEED), metavar="N", help="seed that chooses the "
         "images [0]")  # fmt: skip
     add("--crop", metavar="BOX", help="crop of A and B: left,upper,right,lower or center [center]")
-    add("--scored-crop", metavar="BOX", help="crop of B, where it needs another one than A")
+    add("--scored-crop", metavar="BOX", help="crop of B, if it differs from that of A")
     add("--size", type=number(int, 4, SCORED_SIZE), metavar="N", help="height and width of "
         "A and B after the crop, pixels [64]")  # fmt: skip
     for flag, words in (
-        ("--memorisation", "look for copies of training images among generated ones instead"),
+        ("--memorisation", "look for copies of training images instead of scoring"),
         ("--list", "print the scores that runs already have"),
         ("--json", "print the record as one line of JSON"),
     ):
@@ -169,7 +169,7 @@ def _of_run(args):
         raise UserError(f"got {args.places[0]} as well, expected one run", flag=f"--run {args.run}")
     run = runs.find(*args.places) if args.places else runs.find(args.run or "latest", "--run")
     for file, why in (
-        (run.config, "no config.toml, so it is no run; of images name two places, A and B"),
+        (run.config, "no config.toml, so it is not a run; for images give two places, A and B"),
         (run.generator, "no generator.keras; it appears with the first checkpoint"),
     ):
         if not file.is_file():

@@ -1,12 +1,12 @@
 // Images from the server that sent this page.
 
-const MOST = 32; // recipes of one call
-const DRAFTS = true; // a draft comes sooner, and may differ by one gray level
-// Said after a link is copied: port and token of the address change with each start.
+const MOST = 32; // recipes per call
+const DRAFTS = true; // a draft is faster and may differ by one gray level
+// Shown after a link is copied, because port and token of the address change with each start.
 const LINKS = "The link works on this machine until the explorer stops. After a restart, append the part from # on to the new address.";
 
-// data: from page.py. The function takes recipes and resolves to {pixels, norm} for each, where pixels
-// is a Uint8Array of height x width x channels.
+// data: from page.py. The returned function takes recipes and resolves to {pixels, norm} for each, where
+// pixels is a Uint8Array of height x width x channels.
 function painter({ height, width, channels }) {
   return async (recipes, draft = false) => {
     const answer = await fetch(draft ? "drafts" : "images", {

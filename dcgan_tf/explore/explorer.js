@@ -1,5 +1,5 @@
-// The page itself. An image is a recipe (latent_formula.py), which `paint` turns into pixels here or on
-// the server. The recipe is in the address, so a link names the image.
+// The page. An image is described by a recipe (latent_formula.py), which `paint` turns into pixels here or
+// on the server. The recipe is in the address, so a link identifies the image.
 (() => {
   const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
@@ -11,7 +11,7 @@
     { key: "d", sign: "→", name: "D", words: "interpolate to" },
   ];
   const KINDS = { attribute: "Learned from labels", component: "Principal components of the first layer", kernel: "Strongest directions of the first layer" };
-  const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: of the wall, at most
+  const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: most faces on the wall
   const EMPTY = { a: [], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
   const START = { ...EMPTY, a: [data.seed], truncation: 0.7 };
   const none = (list) => list.length === 0;
@@ -33,7 +33,7 @@
     $("trouble").textContent = text;
   }
 
-  // The recipe, its place in the address, and in words
+  // The recipe: in the address, and in words
 
   let recipe = START;
   const change = (parts) => ({ ...recipe, ...parts });
@@ -43,13 +43,13 @@
     if (!none(of.d)) parts.push(`way=${of.way}`);
     if (of.truncation !== EMPTY.truncation) parts.push(`truncation=${of.truncation}`);
     for (const [name, amount] of Object.entries(of.along)) parts.push(`along.${encodeURIComponent(name)}=${amount}`);
-    if (usesDirections(of)) parts.push(`directions=${short(data.directions_sha256)}`); // others may have these names
+    if (usesDirections(of)) parts.push(`directions=${short(data.directions_sha256)}`); // other directions may have the same names
     return [...parts, `of=${short(data.sha256)}`].join("&");
   }
 
-  function read(text) { // the recipe of such a text; an Error says why it cannot be shown
+  function read(text) { // the recipe in such a text; an Error says why it cannot be shown
     const found = { ...EMPTY };
-    let made = null; // hash of its directions; older links have none
+    let made = null; // hash of the link's directions; older links have none
     for (const part of text.split("&").filter(Boolean)) {
       const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
       const number = (low, high) => {
@@ -151,7 +151,7 @@
     for (const button of $("wall").children) button.replaceChild(face(Number(button.dataset.seed)), button.querySelector("canvas"));
   }
 
-  // The image, then the averages of terms and the steps of the interpolation
+  // The image, then the means of the terms and the steps of the interpolation
 
   let wanted = false, painting = false, failed = false, aside = "";
 
@@ -189,7 +189,7 @@
     const steps = none(now.d) ? [] : Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
     const key = JSON.stringify(rest);
     if (key === aside) return;
-    aside = key; // emptied where the canvases are made anew
+    aside = key; // reset when the canvases are made again
     const recipes = [
       ...means.map((term) => ({ a: now[term.key], truncation: now.truncation })),
       ...steps.map((step) => ({ ...now, way: step })),
@@ -210,13 +210,13 @@
     $("expression").textContent = seed === null ? text : `seed ${seed}`;
     $("face").setAttribute("aria-label", `Generated image: ${seed === null ? text : `seed ${seed}`}`);
     $("norms").replaceChildren("‖z‖ ", el("b", {}, norm.toFixed(2)), `, √${data.latent_dim} = ${root.toFixed(2)}`);
-    $("norms").title = "Length of the latent. In training it was about the square root of the number of its entries.";
+    $("norms").title = "Length of the latent. In training it is about the square root of the latent dimension.";
     $("norm").setAttribute("cx", Math.min(100 * norm / root, 195).toFixed(1));
   }
 
   // Where the next face goes
 
-  let place = { key: "a", at: 0 }; // at the end of a term: one more
+  let place = { key: "a", at: 0 }; // at the end of a term, the face is added
 
   function pick(seed, more = false) {
     const { key } = place, at = more ? recipe[key].length : Math.min(place.at, recipe[key].length);
@@ -265,7 +265,7 @@
     if (within) focusPlace();
   }
 
-  function marks() { // which faces of the wall are in use
+  function marks() { // marks the faces of the wall that are in use
     const used = new Map();
     for (const { key, sign, name } of TERMS) for (const seed of recipe[key]) used.set(seed, [...(used.get(seed) || []), sign === "→" || !sign ? name : `${sign}${name}`]);
     for (const button of $("wall").children) {
@@ -289,7 +289,7 @@
     $("more").disabled = $("wall").children.length >= FACES;
   }
 
-  function alongWall(event) { // one stop of Tab; arrows within
+  function alongWall(event) { // the wall is one Tab stop; arrow keys move within it
     const all = [...$("wall").children], at = all.indexOf(event.target.closest("button"));
     const columns = all.filter((one) => one.offsetTop === all[0].offsetTop).length;
     const to = { ArrowLeft: at - 1, ArrowRight: at + 1, ArrowUp: at - columns, ArrowDown: at + columns, Home: 0, End: all.length - 1 }[event.key];
@@ -300,14 +300,14 @@
 
   // Sliders
 
-  function follow(input, amount, text) { // what a slider shows
+  function follow(input, amount, text) { // updates a slider and its text
     input.value = String(amount);
     input.setAttribute("aria-valuetext", text);
     input.nextElementSibling.textContent = text;
   }
   const signed = (amount) => (amount > 0 ? "+" : amount < 0 ? "−" : "") + Math.abs(amount).toFixed(2);
 
-  function slide(input, parts) { // parts: the slider's number to what changes in the recipe
+  function slide(input, parts) { // parts: function from the slider's number to the changes of the recipe
     input.addEventListener("input", () => { recipe = change(parts(Number(input.value))); sliders(); refresh(); });
     input.addEventListener("change", () => commit(recipe));
   }
@@ -321,7 +321,7 @@
 
   function directions() {
     if (none(data.directions)) {
-      $("along").append(el("p", { class: "note" }, "No directions for this generator yet. Make them with ", el("code", {}, data.hint), ", then open this page again."));
+      $("along").append(el("p", { class: "note" }, "There are no directions for this generator yet. Find them with ", el("code", {}, data.hint), ", then open this page again."));
       return;
     }
     $("level").hidden = false;
@@ -345,7 +345,7 @@
   function sliders() {
     follow($("truncation"), recipe.truncation, recipe.truncation.toFixed(2));
     follow($("way"), recipe.way, `${Math.round(100 * recipe.way)}%`);
-    const amounts = new Map(Object.entries(recipe.along)); // a name may be that of a method
+    const amounts = new Map(Object.entries(recipe.along)); // a Map, because a name may be that of a method
     for (const [name, input] of alongs) follow(input, amounts.get(name) || 0, signed(amounts.get(name) || 0));
     for (const button of $("strip").children) button.setAttribute("aria-pressed", String(Number(button.value) === recipe.way));
   }
@@ -387,12 +387,12 @@
   const undo = () => back(past, future), redo = () => back(future, past);
 
   let later = 0;
-  function toAddress() { // a moment later, for browsers count such changes
+  function toAddress() { // a moment later, because browsers limit such changes
     clearTimeout(later);
     later = setTimeout(() => {
       try {
         history.replaceState(null, "", `#${settled}`);
-      } catch { /* some browsers refuse this to a page from disk */ }
+      } catch { /* some browsers refuse this for a page from disk */ }
     }, 200);
   }
 
@@ -484,7 +484,7 @@
   addEventListener("keydown", keys);
   addEventListener("hashchange", fromAddress);
   fromAddress();
-  past = []; // there is nothing before what was opened
+  past = []; // undo stops at the opened image
   update();
   wall(PAGE);
 })();

@@ -1,8 +1,8 @@
-// Images from the generator inside this page, by onnxruntime-web (`ort`), on the CPU.
+// Images from the generator in this page, by onnxruntime-web (`ort`) on the CPU.
 
-const MOST = 4; // recipes of one call, so that the page answers between two
+const MOST = 4; // recipes per call; the page responds between calls
 const DRAFTS = false;
-const LINKS = ""; // they work while this file stays where it is
+const LINKS = ""; // links work as long as this file is not moved
 
 function fromBase64(text) {
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
@@ -34,10 +34,10 @@ function painter({ height, width, channels, latent_dim, range, directions }) {
   }
 
   let session = null, last = Promise.resolve();
-  return (recipes) => { // one after another: a session runs one call at a time
+  return (recipes) => { // in turn: a session runs one call at a time
     session = session || start();
     const answer = last.then(async () => {
-      await new Promise((resolve) => { setTimeout(resolve); }); // lets the page answer first
+      await new Promise((resolve) => { setTimeout(resolve); }); // lets the page respond first
       return made(await session, recipes);
     });
     last = answer.catch(() => {});

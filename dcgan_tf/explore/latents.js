@@ -1,7 +1,7 @@
 // The latent of a recipe, as in latent_formula.py, and NumPy's latent of a seed.
 
 // numpy.random.RandomState(seed).randn(length) as float32: the Mersenne Twister of Matsumoto and
-// Nishimura 1998, its numbers of 53 bits, and Marsaglia's polar method for pairs of normal ones.
+// Nishimura 1998 with 53-bit numbers, and Marsaglia's polar method for pairs of normal numbers.
 function seedLatent(seed, length) {
   const N = 624, state = new Uint32Array(N);
   state[0] = seed;
@@ -48,7 +48,7 @@ function slerp(start, end, t) { // models/sampling.py
   return start.map((value, k) => first * value + second * end[k]);
 }
 
-// directions: [{name, reach, vector}]; gives a Float32Array
+// directions: [{name, reach, vector}]; returns a Float32Array
 function latentOf({ a = [], b = [], c = [], d = [], way = 0, along = {}, truncation = 1 }, length, directions) {
   const mean = (seeds) => {
     const sum = new Float64Array(length);

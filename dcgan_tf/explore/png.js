@@ -1,5 +1,5 @@
 "use strict";
-// Writes a PNG with texts from the pixels themselves; browsers may change what a canvas returns.
+// Writes a PNG with text keys from the pixels; a canvas may return other pixels.
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {
   for (let bit = 0; bit < 8; bit += 1) n = n & 1 ? 0xedb88320 ^ (n >>> 1) : n >>> 1;

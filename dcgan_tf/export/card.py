@@ -127,10 +127,10 @@ def _points(model, origin, sha256, scored):
     faces = "celeba" in origin.data
     people = "; it has the bias of its data; no image of it shows a person" if faces else ""
     points = {
-        "Scores": "" if scored else "none were measured of these weights",
-        "Data": _data(config) if config else "not known: no settings lay beside the file",
+        "Scores": "" if scored else "none were measured for these weights",
+        "Data": _data(config) if config else "not known: there were no settings next to the file",
         "Training": _training(config, _seen(model, run)) if config else "",
-        "Memorisation": _memorization(run, sha256),
+        "Memorization": _memorization(run, sha256),
         "Limits": "small images, some of which fail; no labels: it cannot be asked for "
         f"something{people}",
     }

@@ -57,15 +57,15 @@ def _parser():
         "generate",
         "Generate images with a trained generator: single PNGs and a grid of them.",
         {
-            "faces --truncation 0.7": "64 faces by the bundled generator",
-            "latest --seeds 0-7,100": "these images by the newest run",
+            "faces --truncation 0.7": "64 faces from the bundled generator",
+            "latest --seeds 0-7,100": "images of these seeds from the newest run",
             "runs/0001-laptop --interpolate 3,17,42": "a GIF from seed to seed",
         },
     )
     add_generator_flags(parser)
     what = parser.add_mutually_exclusive_group()
     add = what.add_argument
-    add("--n", type=number(int, 1), metavar="N", help="number of images, of seeds 0 to N-1 [64]")
+    add("--n", type=number(int, 1), metavar="N", help="number of images, from seeds 0 to N-1 [64]")
     add("--seeds", metavar="LIST", help="images of these seeds, such as 0-63,100")
     add("--latents", type=path, metavar="FILE", help="latents from a .npy file (n, latent_dim)")
     add("--fill", type=_constants, default=(), metavar="X,..", help="constant latents: 0,0.5,1")
@@ -78,7 +78,7 @@ def _parser():
     add("--scale", type=number(int, 1, SCALE), metavar="N", help="enlarge grid, "
         "strip and GIF N times, not single images [until a grid is 500 pixels wide]")  # fmt: skip
     add("--limit", type=number(int, 1, GENERATED_MOST), default=limits.GENERATED,
-        metavar="N", help="largest number of images of one command")  # fmt: skip
+        metavar="N", help="largest number of images in one command")  # fmt: skip
     add("--out", type=path, metavar="DIR", help="where to write [a new folder in the run]")
     add("--force", action="store_true", help="write into a folder that has files")
     return parser

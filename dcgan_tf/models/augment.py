@@ -1,4 +1,4 @@
-"""Augmentation of the images that D sees: real ones alone, or real and generated alike."""
+"""Augmentation of the images for D: real ones only, or real and generated ones."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,7 @@ from dcgan_tf.models.serializable import Serializable
 KINDS = AUGMENTATIONS
 SHIFT = 1 / 8  # of the side, at most, as in DiffAugment (Zhao et al. 2020)
 CUTOUT = 1 / 2  # side of the square that is cut out, as a fraction of the image's
-NUMBERS = 8  # random numbers of an image, before those that decide which kinds it gets
+NUMBERS = 8  # random numbers per image, followed by those that decide which kinds it gets
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
@@ -27,18 +27,19 @@ def flip(images: tf.Tensor, rng: noise.BatchRNG) -> tf.Tensor:
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class Augment(Serializable):
-    """Differentiable augmentation of all that D sees (Zhao et al. 2020, Karras et al. 2020).
+    """Differentiable augmentation of all images for D (Zhao et al. 2020, Karras et al. 2020).
 
-    D can then not memorize the few real images, and as G's images are augmented as well, G does
+    It keeps D from memorizing few real images. Because generated images are augmented too, G does
     not learn to draw the changes, as long as some images stay unchanged.
 
     Args:
-        kinds: of KINDS, applied in their order: mirrored; moved by up to an eighth of the side,
-            the rim filled with the nearest pixels; brightness, saturation and contrast; a square of
-            half the side replaced by noise (black ones G would learn to draw).
-        probability: of each kind, for each image on its own.
-        ramp: images over which the probability rises from 0; 0: at once.
-        activation: G's last one, which sets the range of the pixels.
+        kinds: some of KINDS, applied in the order of KINDS. flip: mirror; shift: move by up to an
+            eighth of the side and fill the rim with the nearest pixels; colour: change brightness,
+            saturation and contrast; cutout: replace a square of half the side by noise (G would
+            learn to draw black squares).
+        probability: probability of each kind, independent for each image.
+        ramp: images over which the probability rises from 0; 0: no ramp.
+        activation: G's last activation, which sets the range of the pixels.
 
     Example:
 
@@ -60,13 +61,13 @@ class Augment(Serializable):
         self.kinds = tuple(self.kinds)
 
     def __call__(self, images: tf.Tensor, rng: noise.BatchRNG, stream: int) -> tf.Tensor:
-        """Change images, float (n, height, width, channels) in G's range; colors may leave it.
+        """Change images, float (n, height, width, channels) in G's range, which colors may exceed.
 
         The same `stream` of a batch's random numbers gives the same changes.
         """
         chance = self.probability * rising(rng.images_seen, self.ramp)
         chance = tf.cast(chance, images.dtype)
-        # All numbers are drawn whatever the kinds: one kind more does not change the others.
+        # All numbers are always drawn, so that adding a kind does not change the others.
         numbers = rng.uniform(stream, NUMBERS + len(KINDS), images.dtype)
         for place, kind in enumerate(KINDS):
             if kind in self.kinds:
@@ -106,6 +107,6 @@ class Augment(Serializable):
         return tf.where(hole, low + (high - low) * dots, images)
 
     def _in_hole(self, side: int, number: tf.Tensor):
-        """Mask, (n, side), of the rows or columns in a hole, whose center is anywhere."""
+        """Mask, (n, side), of the rows or columns in a hole centered at the fraction `number`."""
         center = number[:, None] * side
         return tf.abs(tf.range(side, dtype=number.dtype) + 0.5 - center) < side * CUTOUT / 2

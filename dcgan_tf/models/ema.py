@@ -1,7 +1,7 @@
 """Exponential moving average (EMA) of G's weights, used to generate images.
 
-G circles around its optimum. The mean of its weights along the way lies nearer to the center
-(Yazici et al. 2019). Training itself never reads it.
+G circles around its optimum, and the mean of its weights over time is nearer to the center (Yazici
+et al. 2019). Training itself does not use the EMA.
 """
 
 import dataclasses
@@ -11,18 +11,20 @@ import tensorflow as tf
 
 from dcgan_tf.models.serializable import Serializable
 
-NAME = "average_of_generator"  # of the network, also in its .keras file
+NAME = "average_of_generator"  # name of the network, also in its .keras file
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class HalfLife(Serializable):
-    """EMA in which G `images` ago has half the weight of G now (Karras et al. 2019).
+    """EMA in which the G of `images` images ago has half the weight of the current G.
+
+    As in Karras et al. 2019.
 
     Args:
-        images: the half-life.
-        ramp: upper limit of the half-life as a fraction of the images seen, so that the first
-            steps are soon forgotten (0: no limit).
+        images: half-life in images.
+        ramp: limit of the half-life as a fraction of the images seen, so that the first steps soon
+            lose their weight (0: no limit).
 
     Example:
 
@@ -36,7 +38,7 @@ class HalfLife(Serializable):
     ramp: float = 0.05
 
     def __call__(self, images_seen: tf.Tensor, batch_size: int) -> tf.Tensor:
-        """Decay of the EMA in one step, a float32 scalar; `images_seen` counts that step too."""
+        """Decay of the EMA in one step, a float32 scalar; `images_seen` includes this step."""
         half_life = tf.constant(float(self.images))
         if self.ramp:
             half_life = tf.minimum(half_life, self.ramp * tf.cast(images_seen, tf.float32))
@@ -44,7 +46,7 @@ class HalfLife(Serializable):
 
 
 def copy_of(generator: keras.Model) -> keras.Model:
-    """Copy a generator, weights included, into variables of its own."""
+    """Copy a generator with its weights into new variables."""
     config = generator.get_config() | {"name": NAME}
     copy = type(generator).from_config(config)
     copy.trainable = False
@@ -55,8 +57,8 @@ def copy_of(generator: keras.Model) -> keras.Model:
 def update(ema_generator: keras.Model, generator: keras.Model, decay: tf.Tensor) -> None:
     """Move the EMA toward G by one step.
 
-    BatchNorm's moving statistics are averaged like the weights: those of G at this moment would
-    not fit averaged weights.
+    BatchNorm's moving statistics are averaged like the weights: the current statistics of G do not
+    fit averaged weights.
     """
     share = 1 - decay
     for mean, variable in zip(ema_generator.variables, generator.variables, strict=True):

@@ -19,38 +19,40 @@ from dcgan_tf.models.sampling import Sampler
 class DCGAN(Adversaries):
     """A deep convolutional GAN (Radford et al. 2015) for `fit` on uint8 images.
 
-    A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as the pipeline
-    makes them, or images alone. All random numbers are keyed by the index: a training that resumes
-    after a kill, or on another number of devices, draws the same. Images alone are counted by D's
-    steps.
+    A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as from the
+    pipeline, or images alone. All random numbers are keyed by the index, so a training that resumes
+    after a kill, or on another number of devices, draws the same numbers. For images alone, the
+    index is computed from the number of D's steps.
 
     Metrics are means over the epoch: `d_loss`, `g_loss`, and D(x), the mean of sigmoid(logit),
-    over reals (`d_real`) and over fakes (`d_fake`).
+    over real (`d_real`) and fake images (`d_fake`).
 
     Args:
         generator: (n, latent_dim) to images, ending in a sigmoid ([0, 1]) or a tanh ([-1, 1]).
         discriminator: images to logits (n, 1).
-        batch_size: images per step over all devices; other batches are refused.
-        seed: of latents and of all other random numbers.
+        batch_size: images per step over all devices; batches of another size are refused.
+        seed: seed of the latents and all other random numbers.
         loss: has `discriminator(real_logits, fake_logits, rng)` and `generator(fake_logits)`,
             which return scalars (more in losses.py); by default losses.NonSaturating().
-        augment: called with (real images as floats in G's range, rng) for what D sees of them.
-        d_augment: called with (images, rng, stream) for what D sees of reals and of fakes;
-            differentiable, so that G learns through it. A loss that pairs has one stream for both.
-        penalty: called with the gradients of the logits by the reals and by the fakes, and rng,
-            for a scalar that is added to D's loss (penalties.py).
-        ema: called with (images seen, batch size) for the decay of G's EMA in a step (ema.py);
-            None keeps no EMA.
-        fresh_fakes: draw new fakes for G's step, which costs another pass through G.
+        augment: function of (real images as floats in G's range, rng) that returns the real images
+            for D.
+        d_augment: function of (images, rng, stream) that returns the images for D, real or fake;
+            differentiable, because G learns through it. With a loss that pairs images, both have
+            the same stream.
+        penalty: function of (gradients of the real logits with respect to the real images, the same
+            for fakes, rng) that returns a scalar to add to D's loss (penalties.py).
+        ema: function of (images seen, batch size) that returns the decay of G's EMA in a step
+            (ema.py); None: no EMA.
+        fresh_fakes: generate new fakes for G's step, at the cost of another pass through G.
 
     Attributes:
         generator, discriminator: the networks that are trained.
-        ema_generator: keras.Model, the EMA of G; None without.
+        ema_generator: keras.Model, the EMA of G; None without `ema`.
         inference_generator: the network to generate with: `ema_generator`, or without an EMA
             `generator`.
         sampler: sampling.Sampler of `inference_generator`.
         diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
-            counted from 1, its d_loss and its g_loss; zeros as long as there was none.
+            counted from 1, its d_loss and its g_loss; zeros if there was none.
 
     Example:
 
@@ -89,7 +91,7 @@ class DCGAN(Adversaries):
         self.ema = ema
         self.ema_generator = copy_of(generator) if ema else None
         self.fresh_fakes = fresh_fakes
-        self.built = True  # both networks are; without this Keras tries and fails under a strategy
+        self.built = True  # both networks are; else Keras tries, and fails under a strategy
 
     @property
     def averaged(self) -> keras.Model | None:
@@ -109,9 +111,9 @@ class DCGAN(Adversaries):
         return network(latents, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """Train D on reals and fakes, then G against the new D, by this device's share of a batch.
+        """Train D on real and fake images, then G against the new D.
 
-        Returns the metrics' values so far, as tensors.
+        `data` is this device's share of a batch. Returns the metrics so far, as tensors.
         """
         if isinstance(data, tuple):  # from train_on_batch
             data = data[0]
@@ -122,7 +124,7 @@ class DCGAN(Adversaries):
         reals = to_float(tf.cast(data["image"], dtype), self._range)
         if self.augment:
             reals = self.augment(reals, rng)
-        # The networks are called with training=True, or BatchNorm would never learn its statistics.
+        # `forward` passes training=True; otherwise BatchNorm would never update its statistics.
         with tf.GradientTape() as g_tape:
             fakes = forward(self.generator, rng.normal(noise.LATENTS, latent_dim, dtype))
         d_loss, d_real, d_fake = self._train_discriminator(reals, tf.stop_gradient(fakes), rng)
@@ -139,11 +141,12 @@ class DCGAN(Adversaries):
     def _train_discriminator(self, reals: tf.Tensor, fakes: tf.Tensor, rng: noise.BatchRNG):
         reals, fakes = self._augment_both(reals, fakes, rng)
         with tf.GradientTape() as tape:
-            # Inside the other tape, so that D's weights learn from the penalty's gradients as well.
+            # Inside the other tape, so that the penalty's gradients reach D's weights.
             with tf.GradientTape(persistent=True) as pixel_tape:
                 pixel_tape.watch([reals, fakes])
-                # Two passes: in one BatchNorm would mix the statistics of reals and fakes, D would
-                # tell them apart by that alone, and G's step, with only fakes, would fool it.
+                # Two passes: in a single pass BatchNorm would mix the statistics of real and fake
+                # images. D would separate them by these alone, and fail in G's step, which has only
+                # fakes.
                 real_logits = forward(self.discriminator, reals)
                 fake_logits = forward(self.discriminator, fakes)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
@@ -164,8 +167,8 @@ class DCGAN(Adversaries):
     def _train_generator(
         self, fakes: tf.Tensor, g_tape: Any, reals: tf.Tensor, rng: noise.BatchRNG
     ):
-        # The chain rule in two parts, D's and G's: G's pass from before D's step is used again, and
-        # no gradients by D's weights are computed only to be thrown away.
+        # The chain rule in two parts, through D and through G: this reuses G's pass from before D's
+        # step, and computes no gradients for D's weights, which G's step does not need.
         with tf.GradientTape() as tape:
             tape.watch(fakes)
             reals, augmented = self._augment_both(reals, fakes, rng)
@@ -181,7 +184,7 @@ class DCGAN(Adversaries):
         return loss
 
     def _augment_both(self, reals: tf.Tensor, fakes: tf.Tensor, rng: noise.BatchRNG):
-        """Augment what D sees: a real and a fake that the loss compares get the same change."""
+        """Augment what D sees; with a loss that pairs images, both get the same change."""
         if not self.d_augment:
             return reals, fakes
         pairs = getattr(self.loss_terms, "pairs", False)

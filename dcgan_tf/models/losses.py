@@ -1,10 +1,10 @@
 """The GAN losses as functions of logits.
 
-NonSaturating is that of Goodfellow et al. 2014, section 3, Hinge that of Lim and Ye 2017, and
-Relativistic that of Jolicoeur-Martineau 2018 with the pairs of Huang et al. 2024 (R3GAN).
+NonSaturating: Goodfellow et al. 2014, section 3. Hinge: Lim and Ye 2017. Relativistic:
+Jolicoeur-Martineau 2018, with the pairs of Huang et al. 2024 (R3GAN).
 
-With sigma the sigmoid and BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x)), computed from
-logits, so that no probability is ever rounded to 0 or 1.
+BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x)), where sigma is the sigmoid. It is computed
+from logits, so that no probability is rounded to 0 or 1.
 
 Example:
 
@@ -31,7 +31,7 @@ def discriminator_loss(
     real_targets: tf.Tensor,
     fake_targets: tf.Tensor,
 ) -> tf.Tensor:
-    """Mean of BCE on reals and BCE on fakes, a scalar: ln 2 for a D that guesses.
+    """Mean of the BCE on real and on fake images, a scalar: ln 2 for a D that guesses.
 
     Args:
         real_logits, fake_logits: float (n, 1), D's outputs.
@@ -43,7 +43,7 @@ def discriminator_loss(
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
     """BCE of the fakes against "real", -log D(G(z)), a scalar.
 
-    Unlike log(1 - D(G(z))) it keeps a gradient when D is sure.
+    Unlike log(1 - D(G(z))), it has a large gradient while D rejects every fake.
     """
     return _bce(tf.ones_like(fake_logits), fake_logits)
 
@@ -53,12 +53,12 @@ def _bce(targets: tf.Tensor, logits: tf.Tensor):
 
 
 def mean_probabilities(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[Any, ...]:
-    """Two scalars: D(x) and D(G(z)), means of the probability "real" over both batches."""
+    """Two scalars: the means of D(x) over the real and of D(G(z)) over the fake images."""
     return tf.reduce_mean(tf.sigmoid(real_logits)), tf.reduce_mean(tf.sigmoid(fake_logits))
 
 
 def check_loss(loss: Any) -> Any:
-    """Raise UserError unless a loss is an object with both methods; return it."""
+    """Return a loss; raise UserError unless it is an object with both methods."""
     if isinstance(loss, type):
         raise UserError(f"give {loss.__name__}(), not the class", param="loss")
     if not all(callable(getattr(loss, name, None)) for name in ("discriminator", "generator")):
@@ -69,9 +69,9 @@ def check_loss(loss: Any) -> Any:
 
 
 def check_scalar(value: Any, part: Any, method: str = "__call__") -> Any:
-    """Raise UserError unless `value`, from a method of `part`, is a scalar; return it."""
+    """Return `value`, from a method of `part`; raise UserError unless it is a scalar."""
     shape = tf.TensorShape(getattr(value, "shape", ()))
-    if value is None or shape.rank:  # of an unknown rank it may be one
+    if value is None or shape.rank:  # an unknown rank may be 0
         name, got = type(part).__name__, "None" if value is None else f"shape {tuple(shape)}"
         raise UserError(f"{name}.{method} returned {got}, expected a scalar: use tf.reduce_mean")
     return value
@@ -80,7 +80,7 @@ def check_scalar(value: Any, part: Any, method: str = "__call__") -> Any:
 def move_targets(
     logits: tf.Tensor, start: float, by: float, rng: noise.BatchRNG, stream: int
 ) -> tf.Tensor:
-    """D's targets, (n, 1) in [0, 1]: `start`, moved by up to `by`, uniformly (label noise)."""
+    """D's targets, (n, 1) in [0, 1]: `start` plus uniform label noise between 0 and `by`."""
     targets = tf.fill((tf.shape(logits)[0], 1), tf.constant(start, logits.dtype))
     if not by:
         return targets
@@ -92,14 +92,17 @@ def move_targets(
 class NonSaturating(Serializable):
     """Both losses of the DCGAN; label smoothing and label noise act on D's targets.
 
-    A loss of your own is any object with these two methods. With `pairs = True` it compares each
-    fake with a real image: its `generator` is called with (fake_logits, real_logits). With
-    `mean_probabilities(real_logits, fake_logits)` it gives d_real and d_fake, which are otherwise
-    means of the sigmoid. `guessing` is the d_loss of a D that guesses, for the plot (default ln 2).
+    Your own loss is any object with these two methods. Optional attributes:
+
+    - `pairs = True`: it compares each fake with a real image; `generator` is then called with
+      (fake_logits, real_logits).
+    - `mean_probabilities(real_logits, fake_logits)` returns d_real and d_fake, by default means of
+      the sigmoid.
+    - `guessing`: the d_loss of a D that guesses, for the plot (default ln 2).
 
     Args:
-        label_smoothing: real targets are 1 minus this (Salimans et al. 2016, one-sided).
-        label_noise: real targets move down, fake targets up from 0, by up to this.
+        label_smoothing: targets of real images are 1 minus this (one-sided, Salimans et al. 2016).
+        label_noise: largest random shift, down for real targets and up for fake ones.
 
     Example:
 
@@ -128,7 +131,7 @@ class NonSaturating(Serializable):
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class Hinge(Serializable):
-    """D pushes reals above 1 and fakes below -1 and no further; G pushes its logits up.
+    """D pushes real logits above 1 and fake ones below -1, no further; G pushes fake logits up.
 
     d_loss is the mean of both parts, so it is 1 for a D that guesses.
 
@@ -156,11 +159,11 @@ class Hinge(Serializable):
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class Relativistic(Serializable):
-    """D tells in each pair of a real and a fake which is the real one; G tries to fool it.
+    """D decides which image of a real and fake pair is real; G tries to fool it.
 
-    Only differences of logits count, so D cannot win by calling everything real, and a G that
-    repeats one image loses against all real ones that differ, which keeps its variety. Both losses
-    are ln 2 for a D that guesses.
+    Only differences of logits count, so D gains nothing by calling everything real. A G that
+    repeats one image loses against all real images that differ from it, which preserves variety.
+    Both losses are ln 2 for a D that guesses.
 
     Example:
 
@@ -182,6 +185,6 @@ class Relativistic(Serializable):
         return tf.reduce_mean(tf.nn.softplus(real_logits - fake_logits))
 
     def mean_probabilities(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[Any, ...]:
-        """Two scalars: the mean probability that D gives the real and the fake of a pair."""
+        """Two scalars: the mean probability of being real, for real and for fake images."""
         real = tf.reduce_mean(tf.sigmoid(real_logits - fake_logits))
         return real, 1 - real

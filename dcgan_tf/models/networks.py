@@ -1,6 +1,6 @@
 """Generator and discriminator as functional Keras models.
 
-Channel counts are those of the config times its `width`; the latent is never scaled.
+Channel counts are multiplied by the width of the config; latent_dim is not.
 """
 
 import math
@@ -13,16 +13,16 @@ from keras import layers
 
 from dcgan_tf.common.config import Config
 
-SQUARINGS = 6  # of the Gram matrix: as good as 64 steps of the power method
+SQUARINGS = 6  # of the Gram matrix: equal to 64 steps of the power method
 
-_CHANNELS_LAST = {"data_format": "channels_last"}  # whatever a user's keras.json says
+_CHANNELS_LAST = {"data_format": "channels_last"}  # overrides the user's keras.json
 
 
 def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
     """Build G, which maps latents to images.
 
     Args:
-        synchronized: BatchNorm over all devices' shares of a batch, for more than one device.
+        synchronized: compute BatchNorm over the whole batch of several devices.
 
     Returns:
         float (n, latent_dim) to float32 (n, image_size, image_size, channels) in the range of
@@ -83,17 +83,17 @@ def build_discriminator(config: Config, synchronized: bool = False) -> keras.Mod
 
 
 def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
-    """Largest singular value of a float matrix (m, n), with the gradient for fixed vectors.
+    """Largest singular value of a float matrix (m, n), differentiable with fixed singular vectors.
 
-    The power method on the Gram matrix, which is squared instead of applied again and again.
+    The power method on the Gram matrix, by repeated squaring instead of repeated application.
     """
-    # Constants for the gradient: the singular vectors' own change cancels to first order.
+    # No gradient through the singular vectors: their change cancels to first order.
     gram = tf.stop_gradient(tf.matmul(matrix, matrix, transpose_a=True))
     power = gram / tf.linalg.trace(gram)
     for _ in range(SQUARINGS):
         power = tf.matmul(power, power)
         power /= tf.linalg.trace(power)
-    # Every column is a multiple of the wanted vector by now; the largest loses least to rounding.
+    # Every column is now a multiple of the singular vector; the largest has the least rounding.
     column = power[:, tf.argmax(tf.linalg.diag_part(power))]
     right = tf.matmul(gram, column[:, None])
     right = tf.stop_gradient(right / tf.norm(right))
@@ -103,7 +103,7 @@ def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
 
 
 def _divide_by_norm(kernel: Any, dtype: str):
-    """Divide a kernel, whose last axis is the output, by its largest singular value."""
+    """Divide a kernel (last axis: output channels) by its largest singular value."""
     matrix = tf.reshape(tf.convert_to_tensor(kernel), (-1, kernel.shape[-1]))
     return keras.ops.cast(kernel / largest_singular_value(matrix), dtype)
 
@@ -112,11 +112,10 @@ def _divide_by_norm(kernel: Any, dtype: str):
 class SpectralConv2D(layers.Conv2D):
     """keras.layers.Conv2D with spectral normalization.
 
-    D then changes by no more than the image does (Miyato et al. 2018). Keras' own wrapper
-    overwrites the kernel in each step and keeps a vector whose first value is random. These layers
-    compute the norm anew from the kernel: a resumed training has nothing more to restore, and all
-    devices agree. Files with them open after `import dcgan_tf`, which registers them once Keras is
-    there.
+    It makes each layer 1-Lipschitz (Miyato et al. 2018). Keras' own wrapper overwrites the kernel
+    in each step and stores a vector with a random initial value. These layers compute the norm from
+    the kernel in each step, so a resume has nothing more to restore and all devices agree. Files
+    with these layers open after `import dcgan_tf`, which registers them when Keras is imported.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
@@ -137,10 +136,10 @@ class SpectralDense(layers.Dense):
 class MinibatchStd(layers.Layer):
     """Append the standard deviation within groups of images as a channel (Karras et al. 2018).
 
-    D then sees a G that repeats itself. Each group of `group_size` consecutive images has one
-    number: the standard deviation over the group, averaged over all places and channels of the map.
-    A batch that is shared by several devices has the same groups as on one device if the size
-    divides the shares; batches that it does not divide are an error.
+    It lets D detect a G that repeats images. The channel holds one number for each group of
+    `group_size` consecutive images: the standard deviation over the group, averaged over all
+    positions and channels of the map. Several devices form the same groups as one if the size
+    divides each device's share of the batch. A batch that it does not divide is an error.
     """
 
     def __init__(self, group_size: int, **kwargs: Any):
@@ -148,7 +147,7 @@ class MinibatchStd(layers.Layer):
         self.group_size = group_size
 
     def call(self, inputs: Any) -> Any:
-        # In float32 at least: half precision has too few digits for a variance.
+        # At least float32: half precision has too few digits for a variance.
         maps = tf.cast(inputs, self.variable_dtype)
         groups = tf.reshape(maps, (-1, self.group_size, math.prod(inputs.shape[1:])))
         deviation = tf.sqrt(tf.math.reduce_variance(groups, axis=1) + 1e-8)
@@ -164,12 +163,12 @@ class MinibatchStd(layers.Layer):
 
 
 def _output_dtype():
-    """Images and logits are never half precision: the losses are computed from them."""
+    """The dtype of images and logits: never half precision, because losses use them."""
     return keras.config.dtype_policy().variable_dtype
 
 
 class _Blocks:
-    """The layers of one network with what they have in common."""
+    """Make the layers of one network with their common settings."""
 
     def __init__(
         self,
@@ -185,10 +184,10 @@ class _Blocks:
         self._convolution = SpectralConv2D if spectral else layers.Conv2D
         self._dense = SpectralDense if spectral else layers.Dense
         self._count = 0
-        self._stream = stream  # G and D of one seed must not start from the same numbers
+        self._stream = stream  # so that G and D of one seed get different initial weights
 
     def _common(self):
-        """Keyword arguments of every layer with a kernel; each kernel has a seed of its own."""
+        """Keyword arguments for every layer with a kernel, each with its own seed."""
         self._count += 1
         words = [self._config.seed, self._stream, self._count]
         seed = int(np.random.RandomState(words).randint(2**31 - 1))

@@ -1,7 +1,7 @@
 """Random numbers for a training step, keyed by (seed, stream, global sample index).
 
-Nothing here has a state: a step that is repeated after a crash draws the same numbers, and a batch
-that is split over several devices draws the numbers that it would have drawn on one.
+Nothing here has state: a step repeated after a crash draws the same numbers, and a batch split over
+several devices draws the same numbers as on one.
 """
 
 import math
@@ -9,10 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
-# Independent streams; a stream of your own is any number from 9 on.
+# Independent streams; your own streams are numbers from 9 on.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
 AUGMENT_REALS, AUGMENT_FAKES = range(5, 7)
-HOLES = 2  # added to the last two: what fills the holes in images
+HOLES = 2  # added to the last two: the noise that fills cut-out squares
 
 MANTISSA_BITS = {"float16": 10, "bfloat16": 7}  # 23 otherwise
 
@@ -26,20 +26,20 @@ class BatchRNG:
         batch_size: samples per step over all devices.
 
     Attributes:
-        images_seen: int64 scalar tensor, images before this batch.
+        images_seen: int64 scalar tensor, number of images before this batch.
     """
 
     def __init__(self, seed: int, index: Any, batch_size: int):
         self._seed, self._batch_size = seed, batch_size
         self.step = index[0] // batch_size
         self.images_seen = self.step * batch_size
-        self._positions = index - self.images_seen  # GPUs have no ready kernel for % on int64
+        self._positions = index - self.images_seen  # TensorFlow has no GPU kernel for % on int64
 
     def normal(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
         """Draw a standard normal vector for each sample, (n, length) in all.
 
         Args:
-            stream: one of this module's constants, or a number of your own.
+            stream: one of this module's constants, or your own number.
         """
         # Two uniform numbers become two normal ones (Box and Muller 1958).
         radius, angle = tf.split(self._fractions(stream, length + length % 2), 2, axis=1)
@@ -53,16 +53,16 @@ class BatchRNG:
         return self._share(self._fractions(stream, length, dtype))
 
     def _share(self, whole: tf.Tensor):
-        # Every device computes the whole (small) batch and takes its own samples: in an array of
-        # another shape a sine may be rounded differently.
+        # Every device draws for the whole (small) batch and selects its samples: a sine may be
+        # rounded differently in an array of another shape.
         return tf.gather(whole, self._positions)
 
     def _fractions(self, stream: int, length: int, dtype: tf.DType | str = "float32"):
         seeds = tf.constant([self._seed, stream], tf.int64)
         key = tf.random.fold_in(seeds, self.step, alg="philox")
-        # Philox by name: the default generator depends on the device. And bits, not floats: XLA
-        # makes other floats from the same key than TensorFlow, but the same bits.
+        # Philox by name, because the default generator depends on the device. Bits, because XLA
+        # makes the same bits from a key as TensorFlow, but other floats.
         shape = (self._batch_size, length)
         bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")  # pyright: ignore
-        kept = MANTISSA_BITS.get(tf.as_dtype(dtype).name, 23)  # one more might round up to 1
+        kept = MANTISSA_BITS.get(tf.as_dtype(dtype).name, 23)  # one more could round up to 1
         return tf.cast(tf.bitwise.bitwise_and(bits, 2**kept - 1), dtype) * 2.0**-kept

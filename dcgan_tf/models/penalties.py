@@ -4,8 +4,8 @@ R1 (Mescheder et al. 2018, section 4.1) keeps D flat around real images, R2 arou
 
     r1 / 2 * mean |grad D(x)|^2  +  r2 / 2 * mean |grad D(G(z))|^2
 
-the squares summed over the numbers of an image in [-1, 1]. D must treat each image on its own: a
-BatchNorm would put the other images of the batch into the gradient.
+where the squares are summed over the values of an image in [-1, 1]. D must not use BatchNorm, which
+makes its output for one image depend on the others in the batch.
 """
 
 import dataclasses
@@ -21,14 +21,14 @@ from dcgan_tf.models.serializable import Serializable
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class GradientPenalty(Serializable):
-    """Both penalties, exact and in every step, with weights that may fall.
+    """Both penalties, exact in every step, with weights that may decay.
 
     Args:
-        r1, r2: weights, the gamma of the literature, for images in [-1, 1].
-        activation: G's last one. With "sigmoid" images are in [0, 1], which doubles the gradient
-            of the same D; the penalty is scaled to images in [-1, 1].
+        r1, r2: weights (gamma in the papers) for images in [-1, 1].
+        activation: G's last activation. With "sigmoid", images are in [0, 1] and gradients twice as
+            large; the penalty is rescaled to images in [-1, 1].
         end: final weights as a fraction of the initial ones.
-        images: images seen until then, falling exponentially; 0 keeps the weights constant.
+        images: images over which the weights decay exponentially to `end`; 0: constant weights.
 
     Example:
 
@@ -48,7 +48,7 @@ class GradientPenalty(Serializable):
     def __call__(
         self, real_gradients: tf.Tensor, fake_gradients: tf.Tensor, rng: noise.BatchRNG
     ) -> tf.Tensor:
-        """Scalar to add to D's loss, from the gradients of each image's logit by its pixels."""
+        """Scalar to add to D's loss, from the gradients of the logits by the images."""
         penalties = [
             gamma / 2 * mean_square(gradients)
             for gamma, gradients in ((self.r1, real_gradients), (self.r2, fake_gradients))
@@ -61,5 +61,5 @@ class GradientPenalty(Serializable):
 
 
 def mean_square(gradients: tf.Tensor) -> tf.Tensor:
-    """Mean over images (n, height, width, channels) of the squared length of their gradient."""
+    """Mean squared norm of the gradients, (n, height, width, channels), over the n images."""
     return tf.reduce_mean(tf.reduce_sum(tf.square(gradients), axis=(1, 2, 3)))

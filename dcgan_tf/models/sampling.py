@@ -14,7 +14,7 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
 
-CHUNK = 32  # every pass through G has this many, so an image never depends on the others
+CHUNK = 32  # size of every pass through G, so that an image never depends on the others
 
 
 def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
@@ -24,7 +24,7 @@ def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
     """
     seeds = list(seeds)
     latents = np.empty((len(seeds), length), np.float32)
-    stream = np.random.RandomState()  # one for all: a new one takes ten times as long
+    stream = np.random.RandomState()  # reseeded for each: a new one takes ten times as long
     for row, seed in zip(latents, seeds, strict=True):
         stream.seed(seed)
         row[:] = stream.randn(length)
@@ -34,8 +34,8 @@ def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
 def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
     """Interpolate spherically (Shoemake 1985) between latents (length,): `start` at t = 0.
 
-    A straight line between normal latents passes nearer to 0 than any of them lies, and G's images
-    lose contrast there.
+    A straight line between normal latents passes nearer to 0 than either of them, where G's images
+    lose contrast.
     """
     start, end = np.asarray(start, float), np.asarray(end, float)
     cosine = np.dot(start, end) / max(np.linalg.norm(start) * np.linalg.norm(end), 1e-12)
@@ -47,7 +47,7 @@ def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
 
 
 def finite(latents: Any) -> np.ndarray:
-    """Convert latents to float32; ValueError if they are no finite real numbers."""
+    """Convert latents to float32; ValueError unless they are finite real numbers."""
     latents = np.asarray(latents)
     if latents.dtype.kind not in "fiu":
         raise ValueError(f"got {latents.dtype}, expected real numbers")
@@ -60,17 +60,17 @@ def finite(latents: Any) -> np.ndarray:
 
 def compiled(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Compile a network in inference mode to one graph."""
-    # No lambda: TensorFlow counts calls by code, and would warn of several networks' tracing.
+    # No lambda: TensorFlow counts traces per code object, and would warn after several networks.
     return tf.function(functools.partial(infer, network), autograph=False)
 
 
 def in_batches(
     forward: Callable[[tf.Tensor], Any], inputs: np.ndarray, size: int
 ) -> Iterator[np.ndarray]:
-    """Yield what `forward`, such as `compiled` gives, makes of `size` inputs (n, ...) at a time.
+    """Yield the outputs of `forward`, such as `compiled` returns, for `size` inputs at a time.
 
-    The last batch is filled up with zeros: passes of one size are compiled once, and the output for
-    an input does not depend on the others.
+    The last batch is padded with zeros: with a fixed size `forward` is compiled once, and the
+    output for an input does not depend on the others.
     """
     for start in range(0, len(inputs), size):
         part = np.asarray(inputs[start : start + size])
@@ -83,10 +83,10 @@ class Sampler:
     """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: ends in a sigmoid or a tanh (else a UserError).
-        strict: raise UserError for a model that fails or makes NaN; otherwise Keras' error, or
-            meaningless pixels.
-        chunk: latents of each pass through the model. Passes of another size differ by rounding.
+        model: generator that ends in a sigmoid or a tanh (else a UserError).
+        strict: raise UserError if the model fails or returns NaN; otherwise Keras' error is raised,
+            or the pixels are meaningless.
+        chunk: latents per pass through the model. Passes of another size differ by rounding.
     """
 
     def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
@@ -116,21 +116,22 @@ class Sampler:
 
         Args:
             n: number of images, from the seeds 0 to n - 1; or the seeds themselves.
-            latents: real numbers (m, latent_dim), instead.
-            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead; an image does
+            latents: real numbers (m, latent_dim), instead of `n`.
+            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`; an image does
                 not depend on the others.
-            truncation: factor on the latents: below 1 for images nearer to the mean.
+            truncation: factor on the latents; below 1 gives images nearer to the mean.
 
         Returns:
             uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (gray images:
             [..., 0]).
 
         Raises:
-            ValueError: not one of the three, or latents of another shape, kind or range.
-            UserError: the model fails or makes NaN.
+            ValueError: not exactly one of n, latents and seeds, or latents of a wrong shape or
+                dtype, or not finite.
+            UserError: the model fails or returns NaN.
         """
         if sum(given is not None for given in (n, latents, seeds)) != 1:
-            raise ValueError("expected n, seeds or latents, one of the three")
+            raise ValueError("expected exactly one of n, seeds and latents")
         if latents is None:
             latents = seed_latents(_seeds(n, seeds), self.latent_dim)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -162,14 +163,14 @@ class Sampler:
             ) from None
         if not np.isfinite(values).all():
             raise UserError(
-                "the generator makes NaN or infinite pixels of these latents; "
-                "take smaller ones, or a generator from earlier in its training"
+                "the generator returns NaN or infinite pixels for these latents; "
+                "use smaller latents, or a generator from earlier in its training"
             )
         return values
 
 
 def _seeds(n: Any, seeds: Any) -> Any:
-    """Seeds from `n`, which may be their number or, as in old programs, themselves."""
+    """Seeds from `seeds`, or from `n`: their number or, in old programs, the seeds themselves."""
     name, given = ("n", n) if seeds is None else ("seeds", seeds)
     if name == "n" and isinstance(n, (int, np.integer)) and n >= 0:
         return range(n)
@@ -185,7 +186,7 @@ def _seeds(n: Any, seeds: Any) -> Any:
 
 
 def weights_sha256(model: keras.Model) -> str:
-    """Hash the float32 weights in order: two files of one model may differ in other bytes."""
+    """Hash the float32 weights in order, because files of one model may differ in other bytes."""
     sha256 = hashlib.sha256()
     for weight in model.get_weights():
         sha256.update(np.ascontiguousarray(weight, np.float32).tobytes())

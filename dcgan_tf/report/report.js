@@ -8,9 +8,9 @@
   const SVG = $("svg").namespaceURI;
   const MISSING = {
     epochs: "No curves yet: metrics.jsonl is written after the first epoch.",
-    timing: "No times: timing.jsonl is written after each epoch.",
+    timing: "No times yet: timing.jsonl is written after each epoch.",
     versions: "No versions: versions.json is written when a training begins.",
-    settings: "Unknown settings: config.toml is missing or damaged.",
+    settings: "No settings: config.toml is missing or damaged.",
   };
   const TALL = 140, LEFT = 46, RIGHT = 14, ROW = 14, BOTTOM = 36; // pixels of a plot and around it
 
@@ -29,7 +29,7 @@
   const put = (id, ...children) => fill($(id), {}, children);
   const facts = (pairs) =>
     el("dl", { class: "facts" }, pairs.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  const shell = (command) => // broken between words, never within --a-flag
+  const shell = (command) => // line breaks between words, never within --a-flag
     el("code", {}, command.split(" ").map((word) => [el("span", {}, word), " "]));
   const protocol = (pairs) =>
     el("dl", { class: "protocol" }, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
@@ -87,7 +87,7 @@
   }
   const of = (run) => (one ? "" : ` of ${run.name}`);
 
-  // Time: images seen. A run without metrics.jsonl has epochs alone.
+  // Time is in images seen. A run without metrics.jsonl has only epochs.
 
   for (const run of runs) {
     const { epoch, images_seen: images } = run.epochs;
@@ -100,7 +100,7 @@
       return place < 0 ? Math.round(x / each) : epoch[place];
     };
   }
-  function latest(xs, x) { // the last place with xs[place] <= x; -1 where there is none
+  function latest(xs, x) { // the last place with xs[place] <= x; -1 if there is none
     let low = -1, high = xs.length;
     while (high - low > 1) {
       const middle = (low + high) >> 1;
@@ -130,7 +130,7 @@
 
   const plots = [];
 
-  // spec: title, series [{name, run, x, y, fine, color}], levels [{y, name}], low and high (null: of the values), marks, explain
+  // spec: title, series [{name, run, x, y, fine, color}], levels [{y, name}], low and high (null: from the values), marks, explain
   function plot(spec) {
     const hidden = new Set();
     const drawing = svg("svg", { class: "plot", role: "img", "aria-label": inWords(spec) });
@@ -147,7 +147,7 @@
       return el("li", {}, button);
     }));
     const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, drawing, el("p", {}, spec.explain));
-    const named = spec.marks && one ? runs[0].troubles.length : 0; // a row above the plot for each
+    const named = spec.marks && one ? runs[0].troubles.length : 0; // one row above the plot for each
     const top = 10 + ROW * named, bottom = top + TALL, height = bottom + BOTTOM;
     let width = 0, marker = null, x = end, toX = () => 0, toY = () => 0;
 
@@ -156,7 +156,7 @@
       const all = shown.flatMap((line) => [...line.y, ...(line.fine ? line.fine.y : [])])
         .filter((value) => value !== null).sort((a, b) => a - b);
       const levels = spec.levels.map((level) => level.y);
-      const margin = 1.08; // a few wild steps must not press all others flat
+      const margin = 1.08; // the percentiles keep outliers from flattening the curves
       const low = spec.low !== null ? spec.low : Math.min(0, percentile(all, 0.01) * margin);
       const high = spec.high !== null ? spec.high : Math.max(percentile(all, 0.99), ...levels, low + 1e-9) * margin;
       return [low, high];
@@ -274,18 +274,18 @@
     diversity: "Pixel variation of the samples",
   };
   const EXPLAIN = {
-    losses: "d_loss: how badly D tells real from generated images. g_loss: how far G is from fooling D. One network gains what the other loses, " +
+    losses: "d_loss: how badly D distinguishes real from generated images. g_loss: how far G is from fooling D. One network gains what the other loses, " +
       "so neither should reach zero. The losses do not measure image quality.",
-    d_loss: "How badly D tells real from generated images. Near zero, D recognizes every generated image and G learns little.",
-    g_loss: "How far G is from fooling its own D. Do not compare it between runs: a lower g_loss does not mean better images.",
-    d: "D's output as a probability that an image is real. If the curves are far apart, D recognizes generated images; near 0.5 D cannot tell.",
+    d_loss: "How badly D distinguishes real from generated images. Near zero, D recognizes every generated image and G learns little.",
+    g_loss: "How far G is from fooling D of the same run. Do not compare it between runs: a lower g_loss does not mean better images.",
+    d: "D's output as a probability that an image is real. If the curves are far apart, D recognizes generated images; near 0.5, D cannot distinguish them.",
     d_real: "D's output for real images, as a probability that they are real.",
     d_fake: "D's output for generated images, as a probability that they are real. At 0, D is never fooled.",
-    diversity: "How much the samples differ from each other in their pixels; 1 is as much as real images. Noise may reach 1, too. Below 0.3, G generates the same image again and again: collapse.",
-    score: "Distance between generated and real images in the features of an image network; lower is better.",
+    diversity: "How much the pixels of the samples differ from each other, relative to real images: 1 is as varied as real images. Noise may also reach 1. Below 0.3, G repeats nearly the same image (mode collapse).",
+    score: "Distance between the Inception features of generated and real images; lower is better.",
     floor: " Dotted: the baseline, what real images score against other real images.",
-    images_per_second: "Training images per second in each epoch. The first epoch includes compilation; later dips often come from other programs.",
-    peak_memory_mb: "Peak memory of the training, or of its GPU, in MB. It should stop growing after the first epochs.",
+    images_per_second: "Training images per second in each epoch. The first epoch includes compilation; later drops are often due to other programs.",
+    peak_memory_mb: "Peak memory of the process, or of its GPU, in MB. It should stop growing after the first epochs.",
   };
 
   function line(run, name, label, color) {
@@ -316,7 +316,7 @@
       series: shown.map((run) => line(run, name, run.name, runs.indexOf(run))),
     }));
   }
-  function scoreSpecs() { // the newest scores that compare, where there are two or more of them in a run
+  function scoreSpecs() { // the newest comparable scores, if a run has two or more
     for (const group of data.groups) {
       const series = runs.map((run, number) => {
         const own = group.filter(([owner]) => owner === number).map(([, place]) => run.scores[place])
@@ -343,7 +343,7 @@
     })).filter((spec) => spec.series.some((found) => found.y.some((value) => value !== null)));
   }
 
-  // The samples, and the slider that moves all
+  // The samples, and the slider for all parts
 
   const views = runs.map((run) => {
     const shown = run.samples.shown;
@@ -354,7 +354,7 @@
     const node = el("figure", { class: shown[0].width < 400 ? "samples small" : "samples" },
       one ? null : el("h3", {}, run.name), image,
       el("figcaption", {}, caption,
-        left.length ? lazy(`${left.length} of ${left.length + shown.length} grids are not in this page`, () =>
+        left.length ? lazy(`${left.length} of ${left.length + shown.length} grids are not on this page`, () =>
           el("p", {}, `Epochs ${ranges(left)}, damaged or omitted to keep the page small. They are in ${run.folder}/samples.`)) : null));
     const strip = run.reals ? el("figure", { class: "reals" },
       el("img", { src: run.reals.src, alt: `Real images${of(run)} from the training data` }), el("figcaption", {}, "Real images, as the networks see them.")) : null;
@@ -399,7 +399,7 @@
   }
 
   let later = 0;
-  function go(place) { // by hand: the address keeps it, a moment later, for browsers count such changes
+  function go(place) { // by hand: the address keeps it, a moment later, because browsers limit such changes
     stop();
     show(place);
     clearTimeout(later);
@@ -407,7 +407,7 @@
       const x = positions[at];
       try {
         history.replaceState(null, "", one ? `#epoch=${runs[0].epochAt(x)}` : `#images=${Math.round(x)}`);
-      } catch { /* some browsers refuse this to a page from disk */ }
+      } catch { /* some browsers refuse this for a page from disk */ }
     }, 300);
   }
   function fromAddress() {
@@ -509,7 +509,7 @@
     if (data.groups.length) {
       put("scores", el("p", { class: "lead prose" },
         "Lower is better for FID, FID-768 and KID; higher is better for precision, recall and the Inception Score. " +
-        "Each table has scores of one protocol: only these can be compared. FID-768 is not FID."));
+        "Compare scores only within a table: each table has one protocol. FID-768 is not FID."));
     }
     for (const group of data.groups) {
       const found = group.map(([owner, place]) => ({ run: runs[owner], ...runs[owner].scores[place] }));
@@ -537,7 +537,7 @@
       if (found.verdict) {
         const percent = (value) => `${(100 * value).toFixed(1)}%`;
         put("copies", 
-          facts([["verdict", found.verdict], ["too near to a training image", percent(found.copies)],
+          facts([["verdict", found.verdict], ["samples too near to a training image", percent(found.copies)],
             found.allowed === undefined ? null : ["expected by chance, at most", percent(found.allowed)],
             found.samples === undefined ? null : ["samples", count(found.samples)],
             found.epoch === undefined ? null : ["epoch", String(found.epoch)]].filter(Boolean)),
@@ -546,7 +546,7 @@
       if (run.pairs) {
         put("copies", el("figure", { class: "pairs" },
           el("img", { src: run.pairs.src, width: run.pairs.width, height: run.pairs.height, alt: "Pairs of a generated image and its nearest training image" }),
-          el("figcaption", { class: "prose" }, "Each pair: a generated image and the training image nearest to it, in blurred pixels (above) and in the features of an image network (below). " +
+          el("figcaption", { class: "prose" }, "Each pair: a generated image and the training image nearest to it, in blurred pixels (above) and in Inception features (below). " +
             "Similar faces are expected. The same face means that G has memorized the image.")));
       }
     }
@@ -562,7 +562,7 @@
       put("settings", differing.length
         ? table("Settings that differ between the runs", [["setting"], ...known.map((run) => [run.name]), ["meaning"]],
           differing.map(({ row, all }) => ({ cells: [value(row.name), ...all.map(value), { class: "text", content: row.help }] })))
-        : el("p", { class: "note" }, "The known settings are the same."));
+        : el("p", { class: "note" }, "The runs have the same known settings."));
     }
     for (const run of runs) {
       if (!run.settings.groups) { put("settings", el("p", { class: "note" }, one ? "" : `${run.name}: `, MISSING.settings)); continue; }
@@ -651,8 +651,8 @@
   $("play").addEventListener("click", play);
   $("play").disabled = shots.length < 2;
   addEventListener("hashchange", fromAddress);
-  // In an iframe's srcdoc, as notebooks show the page, #time is a place in the page around it, and
-  // the browser would load that one in here. On its own the browser goes there, with its history.
+  // Notebooks show this page in an iframe's srcdoc. There #time belongs to the surrounding page, and
+  // the browser would load that page in here. Outside an iframe, the browser follows the link.
   const bare = (address) => address.split("#")[0];
   for (const link of document.querySelectorAll('a[href^="#"]')) {
     if (bare(link.href) === bare(location.href)) continue;

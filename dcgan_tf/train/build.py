@@ -1,4 +1,4 @@
-"""The callbacks of a training, in the order in which one needs the other."""
+"""The callbacks of a training, in the order of their dependencies."""
 
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ from dcgan_tf.train.session import Session
 
 
 def build_callbacks(session: Session, own=()) -> list[keras.callbacks.Callback]:
-    """The callbacks of a session; `own` are those of a user's program."""
+    """Build the callbacks of a session; `own` are the user's callbacks."""
     run, journal, config = session.run, session.journal, session.config
     counter = StepCounter(
         journal, session.stop, config.checkpoint_steps, session.workers, session.restored
@@ -29,13 +29,13 @@ def build_callbacks(session: Session, own=()) -> list[keras.callbacks.Callback]:
     images = build_images(run, config, journal, counter) if session.chief else []
     return [
         LearningRates(journal, config, session.changes),
-        # Moves `journal.step` and its own `now` and `must_stop`, which all others read.
+        # Updates `journal.step`, `now` and `must_stop`, which all later callbacks read.
         counter,
-        # Before anything is written.
+        # Before anything is saved.
         StopAtNaN(run, counter),
         *(_build_records(session, counter) if session.chief else []),
         *own,
-        # After all of an epoch that cannot be made again from it, and before what can.
+        # After everything that cannot be made again from a checkpoint, before the rest.
         *([Checkpoint(run, journal, config, counter)] if session.chief else []),
         *images,
         *([RunReport(run)] if session.chief else []),
@@ -49,11 +49,11 @@ def _build_records(session, counter):
     callbacks = [
         bar,
         SampleGrid(run.samples, config.sample_count, config.sample_every),
-        # Records into the journal what those below read.
+        # Records the losses in the journal, for the callbacks below.
         MetricsLog(run, journal, counter, bar, collapse.Diversity(session.pack.pixels)),
         TrainingWarnings(journal, collapse.certainty_at(config)),
     ]
-    if config.score_every:  # into the logs, from which TensorBoardLog takes them
+    if config.score_every:  # adds scores to the logs, for TensorBoardLog
         scorer, count = training_scorer(config, session.pack), config.score_samples
         callbacks.append(Scores(run.root, scorer, config.score_every, count, journal=journal))
     if config.tensorboard:
@@ -62,7 +62,7 @@ def _build_records(session, counter):
 
 
 def build_images(run: Run, config: Config, journal: Journal, counter=None) -> list[PeriodicImage]:
-    """The plot of the losses and the animation."""
+    """Build the callbacks for the loss plot and the animation."""
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     return [
         LossPlot(run.losses, title, collapse.certainty_at(config), journal, counter),
@@ -71,12 +71,13 @@ def build_images(run: Run, config: Config, journal: Journal, counter=None) -> li
 
 
 def redraw(run: Run, config: Config, journal: Journal, after: float, loss=None):
-    """Draw the plots of a finished run that are older than `after`, or not there.
+    """Redraw the plots of a finished run that are missing or older than `after`.
 
-    That happens where a training was killed right after its last checkpoint, of that time.
+    They are out of date if the training was killed right after its last checkpoint.
 
     Args:
-        loss: of a program, in place of the one that the config names.
+        after: time of the last checkpoint.
+        loss: the user's loss, instead of the one in the config.
     """
     model = SimpleNamespace(
         batch_size=config.batch_size,

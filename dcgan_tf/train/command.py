@@ -144,7 +144,7 @@ def _sort_word(word, given):
         known = [*names(), *ALIASES, *runs.names()]
         near = meant(word, known)
         hint = f"did you mean {near}?" if near else f"the recipes are {', '.join(names())}"
-        raise UserError(f"{limits.shown(word)} is no recipe, run, folder or zip; {hint}")
+        raise UserError(f"{limits.shown(word)} is not a recipe, run, folder or zip; {hint}")
 
 
 def _put(name, value, given):
@@ -156,7 +156,7 @@ def _put(name, value, given):
 def _parser() -> Parser:
     parser = Parser(
         "train",
-        "Train a DCGAN, or resume a training. Every setting of a config file is also a flag.",
+        "Train a DCGAN, or resume a run. Every setting of a config file is also a flag.",
         {
             "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
             "photos": "your own images: a folder or a zip",
@@ -178,12 +178,12 @@ def _parser() -> Parser:
         metavar="X",
         help="learning rate of both networks",
     )
-    add("--tracker", choices=("tensorboard", *TRACKERS, "none"), help="where losses and scores are "
-        "recorded besides the run's own files [tensorboard]")  # fmt: skip
+    add("--tracker", choices=("tensorboard", *TRACKERS, "none"), help="tracker that also "
+        "records the losses and scores [tensorboard]")  # fmt: skip
     instead = parser.add_mutually_exclusive_group()
     for name, words in (
-        ("--dry-run", "show the plan and exit"),
-        ("--check", "show what it would run on, time some steps and exit"),
+        ("--dry-run", "show settings, networks and plan, and exit"),
+        ("--check", "show what a training would run on, time some steps, and exit"),
     ):
         instead.add_argument(name, action="store_true", help=words)
     parser.add_argument("--json", action="store_true", help="--check as JSON, for a bug report")

@@ -27,12 +27,12 @@ from dcgan_tf.train import changes
 
 
 def check_run(run: Run, config: Config):
-    """Raise UserError if training cannot write its files to `run`, or if it has other settings."""
+    """Raise UserError if training cannot write to `run`, or if the run has other settings."""
     check_way(run.root, _flag(run))
     folders = run.folders()
     for path in [*folders, *run.files()]:
         if os.path.lexists(path) and path.is_dir() != (path in folders):
-            raise UserError(f"{path}: in the way of what training writes there; move it away")
+            raise UserError(f"{path}: in the way of a path that training writes to; move it away")
     if run.config.is_file():
         saved = _trained_with(run)
         pairs = [
@@ -42,26 +42,25 @@ def check_run(run: Run, config: Config):
         if pairs:
             raise UserError(
                 f"was trained with other settings ({'; '.join(pairs)}); omit them, here or in its "
-                "config.toml, to resume it, or choose another directory",
+                "config.toml, to resume the run, or choose another directory",
                 flag=_flag(run),
             )
         return
     inside = sorted(path.name for path in run.root.iterdir()) if run.root.is_dir() else []
     if names := [name for name in inside if not name.startswith(".")]:
         raise UserError(
-            f"has files ({', '.join(names[:3])}) but no config.toml, so it is no run; "
+            f"has files ({', '.join(names[:3])}) but no config.toml, so it is not a run; "
             "choose an empty or new directory",
             flag=_flag(run),
         )
 
 
 def _trained_with(run: Run) -> Config:
-    """The settings in config.toml, which may have been edited since, with those of the newest
-    checkpoint."""
+    """Read config.toml, which may have been edited, with the settings of the newest checkpoint."""
     saved = read_config(run.config)
     if not has_checkpoint(run):
         return saved
-    from dcgan_tf.common.checkpoints import read_journal  # with NumPy, which most refusals need not
+    from dcgan_tf.common.checkpoints import read_journal  # imports NumPy, not needed before
 
     found = read_journal(run).get("settings", {})
     known = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
@@ -73,31 +72,31 @@ def _flag(run):
 
 
 def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()):
-    """Write config.toml: when a run is made, and when it resumes with other settings."""
+    """Write config.toml, for a new run or one that resumes with other settings."""
     write_text(run.config, to_toml(config) + changes.to_toml(changed))
 
 
 @contextlib.contextmanager
 def join(request) -> Iterator[Run]:
-    """The run directory for a worker that is not the chief: it reads there and writes nothing."""
+    """Open the run directory for a worker that is not the chief, without writing."""
     if not request.run_dir:
         raise UserError(
             "several workers need --run DIR, the same for all, on a disk that they share"
         )
-    hush()  # the chief speaks for all
-    yield Run(request.run_dir)  # devices.check_agreement compares its config when all have met
+    hush()  # only the chief prints
+    yield Run(request.run_dir)  # devices.check_agreement compares the configs later
 
 
 @contextlib.contextmanager
 def claim(request) -> Iterator[Run]:
-    """Own a run directory while the block runs: make it, or reopen it, and lock it.
+    """Create or reopen a run directory, and lock it while the block runs.
 
-    It is that of the request (command.Request), or the next free `runs/0001-laptop-mugs-s0`, and
-    holds config.toml and versions.json. A block that fails before anything was trained leaves
-    nothing of what was made.
+    The directory is that of the request (command.Request), or the next free one such as
+    `runs/0001-laptop-mugs-s0`. It has config.toml and versions.json. If the block fails before the
+    first step, everything created here is deleted.
 
     Raises:
-        UserError: a run with other settings (exit code 2), or a live owner (exit code 4).
+        UserError: a run with other settings (exit code 2), or one that is in use (exit code 4).
     """
     if request.run_dir:
         run = Run(request.run_dir)
@@ -119,13 +118,13 @@ def claim(request) -> Iterator[Run]:
                     _undo(run)
                 raise
     finally:
-        for folder in reversed(made):  # goes only if it is empty
+        for folder in reversed(made):  # deletes only empty folders
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
 
 def name_run(recipe: str, config: Config) -> str:
-    """The recipe, the data's name and the seed, in plain characters: laptop-mugs-s0."""
+    """Name a run by recipe, data and seed, in ASCII: laptop-mugs-s0."""
     data = config.dataset if config.data in ("", *FETCHED) else Path(config.data).stem
     parts = [re.sub(r"\W+", "-", part, flags=re.ASCII)[:30].strip("-") for part in (recipe, data)]
     known = [part for part in dict.fromkeys(parts) if part not in ("", "folder")]
@@ -133,12 +132,12 @@ def name_run(recipe: str, config: Config) -> str:
 
 
 def _lock(run):
-    """Lock a run's directory; a context manager that unlocks it."""
+    """Lock a run's directory; return a context manager that unlocks it."""
     try:
         return lock_at(run.lock).acquire(timeout=0)
     except filelock.Timeout:
         raise UserError(
-            "another live process is training there; wait for it or choose another directory",
+            "another process is training there; wait for it or choose another directory",
             code=IN_USE,
             flag=_flag(run),
         ) from None
@@ -149,7 +148,7 @@ def _begin(run, request, fresh):
     if fresh:
         save_config(run, request.config)
     if not run.versions.exists():
-        # With the path of the run, a moved one is seen.
+        # The run's path shows later whether it was moved.
         facts = versions() | {"recipe": request.config_name, "run": str(run.root.resolve())}
         write_text(run.versions, json.dumps(facts, indent=2) + "\n")
     run.samples.mkdir(exist_ok=True)
@@ -157,16 +156,16 @@ def _begin(run, request, fresh):
 
 
 def _undo(run):
-    """Delete what was made before the first step, by exact names; nothing if there is more.
+    """Delete what was created before the first step, by exact names; nothing if there is more.
 
-    So what was trained stays, whatever ends the training, and so do files of other programs.
+    This never deletes trained results or files of other programs.
     """
     made = {run.lock, run.config, run.versions, run.log, *run.folders()}
     made |= set(run.tensorboard.glob("events.out.tfevents.*"))
-    with contextlib.suppress(OSError):  # the error that led here is the one to tell
+    with contextlib.suppress(OSError):  # the original error matters more
         inside = [p for p in run.root.rglob("*") if p.relative_to(run.root).parts[0][0] != "."]
         if set(inside) <= made:
-            for path in sorted(made, reverse=True):  # what is in a folder before it; the lock last
+            for path in sorted(made, reverse=True):  # files before their folder, the lock last
                 path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
             if Run(RUNS / LATEST).root == run.root:
                 (RUNS / LATEST).unlink()
@@ -175,10 +174,10 @@ def _undo(run):
 def versions() -> dict:
     """Versions, machine and command of this process, for versions.json."""
     packages = ("tensorflow", "keras", "numpy", "pillow", "matplotlib", "tensorflow-datasets")
-    ours = _git("ls-files", Path(__file__).name)  # not a repository in which this is installed
+    ours = _git("ls-files", Path(__file__).name)  # not a repository around an installed package
     return {
         "command": sys.argv,
-        "directory": os.getcwd(),  # what relative paths in config.toml start from
+        "directory": os.getcwd(),  # base of relative paths in config.toml
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -190,7 +189,7 @@ def versions() -> dict:
 
 
 def _git(*words) -> str | None:
-    """The output of a git command on this code; None without git or a repository."""
+    """Run git in this package's folder; return its output, or None without git or a repository."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10)

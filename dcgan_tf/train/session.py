@@ -24,7 +24,7 @@ from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
 
-Found = tuple[dict[str, np.ndarray], Journal] | None  # what checkpoints.read_newest returns
+Found = tuple[dict[str, np.ndarray], Journal] | None  # from checkpoints.read_newest
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class Session:
     """One training: its run directory, its devices, its model and its data.
 
     Attributes:
-        journal: how far it has come; counts on while it trains.
-        restored: the state of the checkpoint that it resumes from, None at the start.
-        changes: of learning rates, at earlier steps and at later ones.
-        number, workers: which of how many processes this one is.
+        journal: progress of the training, updated while it trains.
+        restored: state of the checkpoint to resume from; None for a new run.
+        changes: changes of the learning rates, at earlier and later steps.
+        number, workers: number of this process, and number of processes.
     """
 
     run: Run
@@ -52,7 +52,7 @@ class Session:
 
     @property
     def chief(self) -> bool:
-        """Whether this process is the one that writes."""
+        """Whether this process writes the files."""
         return self.number == 0
 
     @property
@@ -63,8 +63,8 @@ class Session:
     def fit(self, callbacks: list[keras.callbacks.Callback]):
         """Train from the journal's step to the last epoch.
 
-        An epoch that was interrupted is finished first, in a fit of its own, for Keras can begin
-        only at the start of an epoch.
+        An interrupted epoch is finished first, in a separate fit, because Keras can begin only at
+        the start of an epoch.
         """
         if self.journal.done_in_epoch:
             self.fit_epochs(callbacks, self.journal.epoch + 1)
@@ -72,7 +72,7 @@ class Session:
             self.fit_epochs(callbacks, self.epochs)
 
     def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int):
-        """Keras' fit up to epoch `last`, from the journal's step on."""
+        """Run Keras' fit from the journal's step to epoch `last`."""
         steps = self.journal.steps_per_epoch - self.journal.done_in_epoch
         params = {"model": self.model, "verbose": 0, "epochs": self.epochs, "steps": steps}
         self.model.fit(
@@ -85,13 +85,13 @@ class Session:
         )
 
     def meet(self, **values: str):
-        """Wait for the other workers, and raise UserError unless all have the same values."""
+        """Wait for the other workers; raise UserError unless all have the same values."""
         if self.workers > 1:
             devices.check_agreement(self.strategy, **values)
 
 
 def share_batches(strategy: tf.distribute.Strategy, config: Config, pixels, first_step: int = 0):
-    """The batches from a step on, each device's part of them in the order of the devices."""
+    """Distribute the batches from a step on: each device gets its contiguous part of a batch."""
     shards = strategy.num_replicas_in_sync
 
     def share(context):
@@ -115,12 +115,12 @@ def open_session(
     """Prepare everything that a training needs, on disk and in memory.
 
     Args:
-        worker: this process' number, and how many there are.
-        found: the newest checkpoint, None at the start.
+        worker: number of this process, and number of processes.
+        found: the newest checkpoint; None for a new run.
 
     Raises:
-        UserError: no data, other data than the checkpoint's, devices that are not there, networks
-            of another shape than `--init-from`'s, workers that differ.
+        UserError: no data, other data than in the checkpoint, missing devices, networks that do not
+            match `--init-from`, or workers that differ.
     """
     config, (number, workers) = request.config, worker
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
@@ -154,7 +154,7 @@ def open_session(
 
 
 def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
-    """A new journal, or the checkpoint's if its data are still the same."""
+    """Make a new journal, or return that of the checkpoint if its data are the same."""
     count, pixels_sha256 = len(pack.pixels), pack.manifest["pixels_sha256"]
     check_count(config, count, pack.where, new=not found)
     if not found:
@@ -163,7 +163,7 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
     journal = found[1]
     if journal.pixels_sha256 != pixels_sha256:
         raise UserError(
-            "other images than this run was trained on; give it the same ones, or start a new run "
+            "other images than this run was trained on; use the same images, or start a new run "
             "with --init-from",
             flag=f"--data {pack.manifest['where']}",
         )
@@ -172,11 +172,11 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
 
 
 def _record_computing(journal, now):
-    """Put into the journal what decides the bits; name what is not as it was."""
+    """Record in the journal what decides the bits; warn of changes."""
     before, journal.computing = journal.computing, now
     pairs = [f"{n} {before[n]} -> {now[n]}" for n in now if before.get(n, now[n]) != now[n]]
     if pairs:
         log.warning(
-            f"not computed as before ({'; '.join(pairs)}); "
+            f"computed in another way than before ({'; '.join(pairs)}); "
             "from here on the bits may differ from those of an uninterrupted run"
         )

@@ -1,4 +1,4 @@
-"""Train as a request asks, from its checks to the report."""
+"""Run the training of a request, from the checks to the report."""
 
 import contextlib
 import logging
@@ -31,9 +31,9 @@ from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
 
-REAL_IMAGES = 64  # in reals.png, chosen at random by the run's seed
+REAL_IMAGES = 64  # in reals.png, a random choice by the run's seed
 
-# What TensorFlow raises in a collective operation when another worker is gone.
+# Errors of TensorFlow in a collective operation when another worker is gone.
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -44,14 +44,14 @@ _LOST = (
 
 
 def run_training(request: Request) -> tuple[Run, int]:
-    """Train as a request asks.
+    """Run the training of a request.
 
     Returns:
-        The run; the exit code, 0 when all epochs are done, 128 + signal after a signal.
+        The run, and the exit code: 0 when all epochs are done, 128 + signal after a signal.
 
     Raises:
-        UserError: bad input, another owner of the run, losses that became NaN, a lost worker, a
-            full disk, too little memory.
+        UserError: bad input, a run in use by another process, losses that became NaN, a lost
+            worker, a full disk, or too little memory.
     """
     worker = devices.worker(request.config)
     own = run_lock.claim(request) if worker[0] == 0 else run_lock.join(request)
@@ -67,7 +67,7 @@ def run_training(request: Request) -> tuple[Run, int]:
         session = open_session(request, run, stop, worker, found)
         callbacks = build_callbacks(session, [*request.callbacks, *_trackers(request, session)])
         if session.chief:
-            run_lock.save_config(run, request.config, session.changes)  # all is accepted by now
+            run_lock.save_config(run, request.config, session.changes)  # all checks are done
             mark_latest(run)
             draw_reals(run, session.pack.pixels, request.config.seed)
         resume = f"{typed('train')} {path_flag('--run', run.root)}"
@@ -95,7 +95,7 @@ def run_training(request: Request) -> tuple[Run, int]:
 
 
 def draw_reals(run: Run, pixels: np.ndarray, seed: int):
-    """Write some training images, chosen by the seed, as the run's reals.png."""
+    """Write reals.png: some training images, chosen by the seed."""
     rows = np.random.default_rng(seed).permutation(len(pixels))[:REAL_IMAGES]
     with attempt(run.reals):
         canvas = grid(pixels[rows])
@@ -109,13 +109,13 @@ def _trackers(request, session):
 
 
 def _report(run: Run):
-    """Write the run's report.html. The training is done and saved, whatever becomes of it."""
+    """Write report.html. A failure is only a warning, because the training is already saved."""
     with attempt(run.report):
         write_report((run,), run.report)
 
 
 def _complete(run: Run, request: Request, journal: Journal):
-    """Make the plots and the report that a kill right after the last checkpoint prevented."""
+    """Write the plots and the report that are missing after a kill at the last checkpoint."""
     saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
     redraw(run, request.config, journal, saved, request.given.get("loss"))
     if not run.report.exists() or run.report.stat().st_mtime < saved:
@@ -123,10 +123,10 @@ def _complete(run: Run, request: Request, journal: Journal):
 
 
 def _leave_together(session: Session):
-    """Wait for the other workers: leaving in the middle of their training would look like an error.
+    """Wait for the other workers, for which an early exit would look like an error.
 
-    A worker that has heard from all may leave while its own answer is still on its way to another.
-    That one then misses it, and nothing else: its training is done.
+    A worker may leave while its last message to another one is still under way. The other one then
+    gets an error, which is harmless because its training is done.
     """
     try:
         session.meet(step=str(session.journal.step))
@@ -136,7 +136,7 @@ def _leave_together(session: Session):
 
 @contextlib.contextmanager
 def _explain_errors(session: Session):
-    """Turn errors of disk, memory or other workers into one line that names the last checkpoint."""
+    """Turn errors of disk, memory or workers into one line that names the last checkpoint."""
     run = session.run
     try:
         yield
@@ -144,7 +144,7 @@ def _explain_errors(session: Session):
         if session.workers == 1:
             raise
         raise UserError(
-            f"another worker has ended; {_last_checkpoint(run)}; "
+            f"another worker died; {_last_checkpoint(run)}; "
             "start all workers again with the same command to resume from there",
             code=WORKER_LOST,
         ) from None

@@ -95,7 +95,7 @@ def test_an_array_comes_back_and_what_is_none_is_refused():
         np.testing.assert_array_equal(found, array)
     objects = npy(np.array([{}], object))  # which only an unpickled file could hold
     for content in (b"", b"\x93NUMPY", objects, npy(np.eye(3))[:-1], npy(np.eye(2)) + b"x"):
-        with pytest.raises(BadFile, match=r"no whole \.npy"):
+        with pytest.raises(BadFile, match=r"not a complete \.npy"):
             foreign.read_array(content)
 
 

@@ -54,7 +54,7 @@ def test_a_directory_that_is_no_run_is_refused(name, tmp_path):
     with pytest.raises(UserError, match="no config.toml"):
         run_lock.check_run(Run(tmp_path), resolved())
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         run_lock.check_run(Run(tmp_path / "file"), resolved())
 
 

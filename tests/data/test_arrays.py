@@ -132,7 +132,7 @@ def test_gzip_bombs_are_read_no_further_than_they_claim(tmp_path):
     info = tarfile.TarInfo("pax")
     info.type, info.size = tarfile.XHDTYPE, 1 << 30
     write_files(tmp_path, {"c.tgz": bomb(info.tobuf())})
-    with little_memory(), refused("not a whole tar"):
+    with little_memory(), refused("not a complete tar"):
         opened(tmp_path / "c.tgz", "cifar10")
 
 

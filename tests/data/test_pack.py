@@ -404,7 +404,7 @@ def test_a_broken_one_is_replaced_by_the_next_of_the_seeded_order(packed):
     assert set(packed.read) == {f"{i}.png" for i in (2, 8, 4, 9, 1, 6)}  # only what it needs
     np.testing.assert_array_equal(result.pixels[3], face(6))
     assert len(packed(packed.folder / "own", subset=9, max_bad=0.5).pixels) == 8
-    assert "8 images of a subset of 9 can be used" in packed.said
+    assert "only 8 images of a subset of 9 are usable" in packed.said
 
 
 # On disk
@@ -479,7 +479,7 @@ def test_a_damaged_pack_is_told_and_made_again(harm, packed, tmp_path):
     HARMS[harm](first.path)
     again = packed(archive, dataset="celeba")
     assert again.path == first.path and len(packed.read) == 2
-    assert "damaged on the disk, so it is made again" in packed.said[0]
+    assert "this pack is damaged and is made again" in packed.said[0]
     np.testing.assert_array_equal(again.pixels, kept)
     assert again.manifest == json.loads((first.path / MANIFEST).read_text())
 

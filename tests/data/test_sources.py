@@ -212,7 +212,7 @@ def test_samples_of_runs_and_hidden_images_are_data_only_where_they_are_named(tm
     source = opened(tmp_path)
     assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
     root = tmp_path / "runs/1"
-    with refused(f"--data {root}: a run's directory, no data: name a folder of images"):
+    with refused(f"--data {root}: a run's directory, not data: name a folder of images"):
         opened(root)
     assert opened(root / "samples").names == ["epoch_0001.png"]
     hidden = write_files(tmp_path / "own", {".old/1.png": PNG, ".old/2.png": PNG, "a.txt": b"x"})
@@ -373,7 +373,7 @@ def test_a_name_that_comes_twice_is_one_image_the_last_and_backslashes_are_folde
     files = [("cats\\a.png", png(n, (n + 1, 1))) for n in range(12)] + [hidden]
     (tmp_path / "a.zip").write_bytes(zipped(files))
     outcome, left_out = read_all(tmp_path / "a.zip")
-    assert outcome == {"cats\\a.png": (12, 1)} and "twice" in left_out["cats\\a.png (again)"]
+    assert outcome == {"cats\\a.png": (12, 1)} and "duplicate" in left_out["cats\\a.png (again)"]
 
 
 def test_a_list_of_names_that_claims_4_gb_is_refused_unread(tmp_path):

@@ -88,8 +88,8 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
         (["--run", "nowhere"], ["--run nowhere: no such"]),
         (["--model", "none.keras"], ["none.keras: no such file"]),
         (["--seeds", "3"], ["unknown flag --seeds"]),
-        (["--out", "file"], ["--out file", "is no folder, expected one"]),
-        (["--out", "folder"], ["--out folder", "is no folder, expected one"]),
+        (["--out", "file"], ["--out file", "is not a folder"]),
+        (["--out", "folder"], ["--out folder", "is not a folder"]),
     ],
 )
 def test_mistakes_are_one_line_before_any_work(model_file, here, flags, words):

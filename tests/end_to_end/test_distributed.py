@@ -98,7 +98,7 @@ def test_killed_worker_ends_the_other_with_a_message(tmp_path, victim):
     workers[victim].kill()
     ((_, stderr),) = finish(workers[1 - victim], code=5)
     last = stderr.splitlines()[-1]
-    assert last.startswith("error: another worker has ended") and "same command" in last
+    assert last.startswith("error: another worker died") and "same command" in last
     workers[victim].communicate()
 
 

@@ -187,7 +187,7 @@ def test_live_owner_is_respected_and_a_dead_one_is_not(tmp_path, finished):
     try:
         done = train(*flags, cwd=tmp_path)
         assert done.returncode == 4
-        assert "another live process" in done.stderr and done.stderr.count("\n") == 1
+        assert "another process is training" in done.stderr and done.stderr.count("\n") == 1
     finally:
         process.kill()
         process.wait()

@@ -40,7 +40,7 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys, caplog, monkeyp
     path.write_bytes(b"\xff\xfe\n[1]\n7\n{}\n" + b'{"fid": ')
     first = score(capsys, "--run", "runs/a")
     assert "features mixed_7: 24 of 72 img" in caplog.text and " left" in caplog.text
-    assert "left out what is no record of scores, line 1, 2, 3, 4, 5" in caplog.text
+    assert "skipped what is not a record of scores, line 1, 2, 3, 4, 5" in caplog.text
     assert [key for key in first if key in {"fid", "fid_768", *KEYS}] == ["fid_768", *KEYS]
     assert (first["run"], first["epoch"], first["step"]) == ("a", 1, 3)
     protocol = first["protocol"]
@@ -112,12 +112,12 @@ def test_other_images_are_taken_for_those_of_a_run_that_cannot_tell_its_own_and_
     shutil.rmtree(there / "runs/a/checkpoints")
     (there / "runs/a/metrics.jsonl").unlink()
     own = score(capsys, "--run", "runs/a", "--samples", 12)
-    assert "the training images" in own["compared_with"] and "taken for" not in caplog.text
+    assert "the training images" in own["compared_with"] and "assumed to" not in caplog.text
     assert own["scored"] == "12 generated images of runs/a"  # of no known epoch
     write_zip(there / "other.zip", drawn(100, 30))
     other = score(capsys, "--run", "runs/a", "--samples", 12, "--data", "other.zip")
-    assert "other.zip, taken for the training images" in other["compared_with"]
-    assert "runs/a: no checkpoint says which images it was trained on" in caplog.text
+    assert "other.zip, assumed to be the training images" in other["compared_with"]
+    assert "runs/a: no checkpoint tells which images it was trained on" in caplog.text
 
 
 def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
@@ -142,7 +142,7 @@ def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
 
 def test_baseline_is_null_with_the_reason_where_data_is_too_few(there, tiny, capsys):
     record = score(capsys, "--run", "runs/a", "--samples", 60)
-    assert record["floor"] is None and "60 further real images" in record["floor_reason"]
+    assert record["floor"] is None and "60 other real images" in record["floor_reason"]
     assert record["protocol"]["reference_count"] == 24
 
 
@@ -160,7 +160,7 @@ def test_two_places_are_scored_on_equal_counts_with_a_baseline(places, capsys):
     assert record["floor"] and record["run"] is None and protocol["weights_of"] is None
     same = score(capsys, "A", "A", *AS_CELEBA)
     assert (same["fid_768"], same["precision"], same["recall"]) == (0, 1, 1)
-    assert same["floor"] is None and "24 further" in same["floor_reason"]
+    assert same["floor"] is None and "24 other" in same["floor_reason"]
     assert "warning: 24 of 24 scored images are on both sides" in same["notes"]
     assert "both sides" not in str(record["notes"])
     assert not list(places.glob("**/evaluation.jsonl"))

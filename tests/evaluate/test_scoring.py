@@ -50,7 +50,7 @@ def test_reference_and_baseline_share_no_image_and_too_few_are_told(make_archive
         assert name in choice.held_out.name
     most = make_archive(60)
     choice = archive.choose_reference(most, 60, 60, seed=0)
-    assert choice.held_out is None and "60 further" in choice.reason and "12" in choice.reason
+    assert choice.held_out is None and "60 other" in choice.reason and "12" in choice.reason
     choice = archive.choose_reference(most, 12, 12, seed=0, rest=True)
     assert choice.held_out.count == 12 and "own" in choice.held_out.name
 

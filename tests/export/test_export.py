@@ -203,7 +203,7 @@ def test_what_a_format_cannot_hold_is_refused(name, tmp_path):
         (["--out", "full"], ["--out full", "has files already"]),
         (["--out", "."], ["--out .", "expected the name of a new folder"]),
         (["--out", "file"], ["--out file", "this is a file"]),
-        (["--out", "file/under"], ["--out file/under", "is no folder"]),
+        (["--out", "file/under"], ["--out file/under", "is not a folder"]),
     ],
 )
 def test_mistakes_are_refused_in_a_line(argv, words, run, here, monkeypatch):
@@ -324,7 +324,7 @@ def test_the_card_of_the_package_s_own_generator_says_what_its_own_says(here):
     assert metadata["license_name"] == "celeba-non-commercial-research-only"
     assert "| FID-768 | 0.2160 | - |" in text and "# faces: a generator of faces" in text
     own = (FOLDER / "faces" / "README.md").read_text(encoding="utf-8")
-    for name in ("Data", "Training", "Memorisation", "Limits"):
+    for name in ("Data", "Training", "Memorization", "Limits"):
         (line,) = re.findall(rf"^- \*\*{name}\*\*: .*$", own, re.MULTILINE)
         assert text.count(f"- **{name}**") == 1 and line in text
     assert "asked for" not in text and "not looked for" not in text
@@ -351,7 +351,7 @@ def test_a_file_alone_has_a_card_that_says_what_is_not_known(networks, tmp_path,
     assert f"dcgan_tf.explore --model '{model}'" in capsys.readouterr().out
     metadata, text = read_card(tmp_path / "out/hub/README.md")
     assert metadata["license"] == "unknown" and "not known here in full" in text
-    assert "# my tanh: a generator of images at 64x64" in text and "no settings lay beside" in text
+    assert "# my tanh: a generator of images at 64x64" in text and "no settings next to" in text
     assert not (tmp_path / "out/hub/config.toml").exists()
     assert "without a model in ONNX" in caplog.text
     assert not (tmp_path / "out/hub/generator.onnx").exists() and "generator.onnx" not in text

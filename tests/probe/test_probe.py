@@ -104,7 +104,7 @@ def test_large_images_are_averaged_for_the_baseline():
         ({"data": "flat"}, ["--data flat", "images of 1 classes"]),
         ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
         ({"out": "flat"}, ["--out flat", "such as"]),
-        ({"out": "file/probe.json"}, ["--out file", "is no folder, expected one"]),
+        ({"out": "file/probe.json"}, ["--out file", "is not a folder"]),
     ],
 )
 def test_mistakes_are_one_line_before_any_work(root, here, changes, words):

@@ -20,7 +20,7 @@ DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", 
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["--run", "runs"], "run runs: .*runs is no folder"),
+        (["--run", "runs"], "run runs: .*runs is not a folder"),
         (["--run", "notes"], r"run notes: has files .* but no config.toml"),
         (["--init-from", "notes"], "init_from notes: expected a run directory"),
         (["--inception", "none.npz"], "inception .*no such file"),

@@ -73,7 +73,7 @@ def test_runs_itself_may_be_no_folder(kind, here):
     else:
         os.symlink("runs", "runs")
     for root in (None, "runs", "runs/a"):
-        with pytest.raises(UserError, match="is no folder"), run_lock.claim(request(root)):
+        with pytest.raises(UserError, match="is not a folder"), run_lock.claim(request(root)):
             pass
     assert tree(here) == ["runs"]
 

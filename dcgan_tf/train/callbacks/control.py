@@ -1,4 +1,4 @@
-"""Keras callbacks that steer a run: counting, learning rates, NaN, saving, stopping."""
+"""Keras callbacks that control a run: counting, learning rates, NaN, saving, stopping."""
 
 import math
 import signal
@@ -22,9 +22,9 @@ from dcgan_tf.train.signals import StopRequest
 
 
 class CallbackList(keras.callbacks.CallbackList):
-    """Gives a step's logs to the callbacks as they are: tensors, which `float` reads.
+    """Passes the logs of a step to the callbacks as tensors, which `float` reads.
 
-    Keras' own reads all of them after every step, and so waits until the device has done it.
+    Keras' own list reads all of them after every step, and so waits for the device.
     """
 
     def on_train_batch_end(self, batch, logs=None):
@@ -33,12 +33,12 @@ class CallbackList(keras.callbacks.CallbackList):
 
 
 class LearningRates(GANCallback):
-    """Sets the learning rates: at the start, and at the steps where a run changed them.
+    """Sets the learning rates at the start and at the steps where a run changes them.
 
     Args:
         config: the newest settings.
         planned: the changes at earlier and later steps (changes.py). A run that resumes before a
-            change makes it again at its step.
+            change repeats it at its step.
     """
 
     def __init__(self, journal: Journal, config: Config, planned: list[changes.Change]):
@@ -46,7 +46,7 @@ class LearningRates(GANCallback):
         self._journal, self._config, self._planned = journal, config, planned
 
     def on_train_begin(self, logs=None):
-        if self._planned:  # the model has the newest ones, or those of the checkpoint's last step
+        if self._planned:  # the model may have the rates of another step
             self._set()
 
     def on_train_batch_begin(self, batch, logs=None):
@@ -62,21 +62,21 @@ class LearningRates(GANCallback):
 
 
 class StepCounter(GANCallback):
-    """Counts `journal.step`, and decides for the callbacks after it when to read and when to stop.
+    """Counts `journal.step`, and tells the callbacks after it when to read values and when to stop.
 
-    Reading a value from the device makes the host wait. One process reads once a second, when it
-    is asked to stop, and where `checkpoint_steps` asks for a checkpoint. Several workers have to
+    Reading a value from the device makes the host wait. A single process reads once a second, when
+    it is asked to stop, and when `checkpoint_steps` requires a checkpoint. Several workers must
     read after the same steps: every fourth.
 
-    When an interrupted epoch begins again, it restores the means that Keras has just reset.
+    When an interrupted epoch continues, it restores the means that Keras has just reset.
 
     Args:
-        every: config.checkpoint_steps, 0 for none.
-        workers: how many processes train together.
-        state: of the checkpoint that training resumes from, None at the start.
+        every: config.checkpoint_steps; 0: none.
+        workers: number of processes that train together.
+        state: state of the checkpoint to resume from; None for a new run.
 
     Attributes:
-        now: whether values are read after the step that was just done.
+        now: whether to read values after the current step.
         must_stop: whether all workers know that one of them was asked to stop.
     """
 
@@ -107,7 +107,7 @@ class StepCounter(GANCallback):
         if self._workers == 1:
             self.must_stop = asked
             return
-        # The others hear of it in the next step, and all stop where they read next.
+        # The other workers learn of it in the next step, and all stop at their next reading.
         if self.now:
             self.must_stop = float(tf.convert_to_tensor(self.model.stop_wished)) > 0
         if asked:
@@ -115,10 +115,10 @@ class StepCounter(GANCallback):
 
 
 class StopAtNaN(GANCallback):
-    """Ends training after a step whose loss is NaN or infinite, before anything of it is saved.
+    """Ends training after a step with a NaN or infinite loss, before anything of it is saved.
 
-    The model keeps the first such step; this callback asks for it whenever values are read, so
-    before all that is saved and at the end of each epoch. Every worker has it.
+    The model records the first such step. This callback checks it whenever values are read, which
+    includes every save and the end of each epoch. It runs on every worker.
     """
 
     def __init__(self, run: Run, counter: StepCounter):
@@ -133,11 +133,11 @@ class StopAtNaN(GANCallback):
         step, d_loss, g_loss = tf.convert_to_tensor(self.model.diverged).numpy().tolist()
         if step:
             what = f"the losses became NaN at step {step:.0f} (d_loss {d_loss}, g_loss {g_loss})"
-            raise diverged(what, self._run, step - 1)  # whose weights gave these losses
+            raise diverged(what, self._run, step - 1)  # the weights that gave these losses
 
 
 def diverged(what: str, run: Run, end: int) -> UserError:
-    """The error of a training whose checkpoints are good before step `end`."""
+    """Make the error for a training whose checkpoints before step `end` are good."""
     paths = checkpoints.files(run.checkpoints)
     good = [path for path in paths if (checkpoints.step_of(path) or 0) < end]
     kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
@@ -146,10 +146,10 @@ def diverged(what: str, run: Run, end: int) -> UserError:
 
 
 class Checkpoint(GANCallback):
-    """Saves everything: at epoch ends, every N steps or M minutes, and when asked to stop.
+    """Saves the networks and the whole state: after epochs, every N steps or M minutes, at a stop.
 
-    It comes after all that cannot be made again from a checkpoint: the metrics, samples and scores
-    of an epoch are on disk before its checkpoint is. The plots come after it.
+    It runs after the callbacks whose output cannot be made again from a checkpoint: the metrics,
+    samples and scores of an epoch are on disk before its checkpoint. It runs before the plots.
     """
 
     def __init__(self, run: Run, journal: Journal, config: Config, counter: StepCounter):
@@ -158,7 +158,7 @@ class Checkpoint(GANCallback):
         self._saved, self._saved_step = time.monotonic(), journal.step
 
     def on_train_batch_end(self, batch, logs=None):
-        # At the end of an epoch, on_epoch_end comes next and knows more.
+        # At the end of an epoch, on_epoch_end follows and decides.
         if self._counter.now and self._journal.done_in_epoch and self._is_time():
             self.save()
 
@@ -177,9 +177,9 @@ class Checkpoint(GANCallback):
         return due or self._counter.must_stop
 
     def save(self):
-        """Write the networks for other programs, then the checkpoint, unless there is a NaN in it.
+        """Write the networks for other programs, then the checkpoint, unless it contains NaN.
 
-        The losses of a step do not tell: its update comes after them.
+        The losses are not enough to check, because a step updates the weights after them.
         """
         state, step = checkpoints.state_of(self.model), self._journal.step
         for name, values in state.items():
@@ -195,11 +195,10 @@ class Checkpoint(GANCallback):
 
 
 class Stop(GANCallback):
-    """Ends training when it must stop, with the images up to date; the last callback.
+    """Ends training at a stop, with the plots up to date; the last callback.
 
     Args:
-        images: are drawn after the checkpoint, so that not even a library that aborts costs more
-            than a plot.
+        images: plots to draw after the checkpoint, so that a crash while drawing loses only a plot.
     """
 
     def __init__(
@@ -214,7 +213,7 @@ class Stop(GANCallback):
         self._counter, self._images = counter, images
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._journal.done_in_epoch:  # else on_epoch_end comes next
+        if self._journal.done_in_epoch:  # else on_epoch_end follows
             self._stop_if_asked()
 
     def on_epoch_end(self, epoch, logs=None):

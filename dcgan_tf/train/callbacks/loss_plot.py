@@ -1,4 +1,4 @@
-"""The losses of a training, within epochs and of each epoch, and their plot, losses.png."""
+"""The losses of a training, by step and by epoch, and their plot, losses.png."""
 
 import math
 import os
@@ -13,15 +13,15 @@ from dcgan_tf.metrics import collapse
 from dcgan_tf.train.callbacks.base import PeriodicImage
 
 NAMES = ("d_loss", "g_loss", "d_real", "d_fake")
-POINTS = 512  # of a curve, at most; a plot has about as many columns
+POINTS = 512  # largest number of points in a curve, about one per pixel column of the plot
 LABELS = {"d_loss": "d_loss", "g_loss": "g_loss", "d_real": "real images", "d_fake": "generated"}
 COLORS = {"d_loss": "C0", "g_loss": "C1", "d_real": "C2", "d_fake": "C3"}
-# Drawing takes a third of a second: at most so often at epochs' ends, and within an epoch.
+# Least time between two drawings, which take a third of a second: at epoch ends, within epochs.
 EPOCH_SECONDS, STEP_SECONDS = 5, 60
 
 
 def epoch_record(epoch: int, step: int, batch_size: int, logs: Mapping) -> dict:
-    """The losses of an epoch, counted from 0, as metrics.jsonl has them."""
+    """Make the record of an epoch (counted from 0) for metrics.jsonl."""
     record = {"epoch": epoch + 1, "step": step, "images_seen": step * batch_size}
     return record | {name: round(float(logs[name]), 6) for name in NAMES}
 
@@ -29,18 +29,18 @@ def epoch_record(epoch: int, step: int, batch_size: int, logs: Mapping) -> dict:
 class Curve:
     """The losses over the steps, in `journal.curve`: at most 512 means over equally many steps.
 
-    Beyond 512, neighbors are joined, and each point stands for twice as many steps. A point is
-    [step, d_loss, g_loss, d_real, d_fake], the mean over the steps since the point before. The
-    points depend on the steps alone, never on when they are read.
+    At 512 points, neighbors are joined, and each point then covers twice as many steps. A point is
+    [step, d_loss, g_loss, d_real, d_fake], the means over the steps since the previous point. The
+    points depend only on the steps, not on when they are read.
 
     Args:
-        journal: whose `step` is the one just done when `add` is called.
+        journal: its `step` must be the current one when `add` is called.
     """
 
     def __init__(self, journal: Journal):
         self._journal, self._state, self._unread = journal, journal.curve, []
-        self._first = journal.step - journal.done_in_epoch  # step of the epoch's beginning
-        if not self._state:  # a new run, or one from before there was a curve
+        self._first = journal.step - journal.done_in_epoch  # first step of the epoch
+        if not self._state:  # a new run, or one from a version without a curve
             past = [[record["step"], *(record[n] for n in NAMES)] for record in journal.history]
             self._state.update(stride=1, points=past, last=[0] * 5)
         if "epochs" in self._state:  # older checkpoints count `last` from the first step
@@ -53,24 +53,24 @@ class Curve:
         return self._state["points"]
 
     def add(self, logs: Mapping):
-        """Take in one more step; `logs` are Keras' means since the beginning of its epoch.
+        """Add a step; `logs` are Keras' means since the start of its epoch.
 
-        They stay on the device until `read`: the host would have to wait for each of them.
+        They stay on the device until `read`, because reading each would make the host wait.
         """
         step = self._journal.step
         if step % self._state["stride"] == 0:
             self._unread.append((step, step - self._first, {name: logs[name] for name in NAMES}))
 
     def read(self):
-        """Bring the points up to date with all steps."""
+        """Update the points with all steps added so far."""
         for step, count, logs in self._unread:
-            if step % self._state["stride"] == 0:  # it may have doubled since
+            if step % self._state["stride"] == 0:  # the stride may have doubled since
                 self._add_point(step, _sums(count, logs))
         self._unread.clear()
 
     def _add_point(self, step, sums):
         points = self._state["points"]
-        # The mean over any steps is the difference of two sums.
+        # The mean over a range of steps comes from the difference of two sums.
         steps, *since = _subtract(sums, self._state["last"])
         points.append([step, *(round(total / steps, 6) for total in since)])
         self._state["last"] = sums
@@ -80,10 +80,10 @@ class Curve:
             self._state["stride"] *= 2
 
     def end_epoch(self, logs: Mapping) -> int:
-        """Close an epoch, after which Keras begins its means anew; return its steps."""
+        """End an epoch, after which Keras resets its means; return its number of steps."""
         self.read()
         count = self._journal.step - self._first
-        # Below 0 afterwards: what the steps since the last point add to the next one.
+        # Negative from here on: minus the sums of the steps since the last point.
         self._state["last"] = _subtract(self._state["last"], _sums(count, logs))
         self._first = self._journal.step
         return count
@@ -102,16 +102,16 @@ def _join(first, second):
 
 
 class LossPlot(PeriodicImage):
-    """d_loss, g_loss and the mean of D(x) over the images seen, in a PNG that is redrawn.
+    """Plots d_loss, g_loss and the mean of D(x) over the images seen, in a PNG.
 
     Args:
-        path: the PNG.
-        title: above the plot; by default the name of its folder.
-        certainty: how far apart D's targets are at which step, see collapse.certainty_at; by
-            default 1, as without smoothing and noise of the labels.
-        journal: of a run, where MetricsLog records the losses. By default the plot has a journal
-            of its own, which begins with this fit.
-        counter: the StepCounter of a run; by default the plot may be drawn after every step.
+        path: path of the PNG.
+        title: title of the plot; by default the name of its folder.
+        certainty: distance between D's targets at a step, see collapse.certainty_at; by default 1,
+            for training without label smoothing and label noise.
+        journal: journal of a run, in which MetricsLog records the losses. By default the plot
+            keeps its own journal, which begins with this fit.
+        counter: StepCounter of a run; by default the plot may be drawn after every step.
 
     Example:
 
@@ -153,7 +153,7 @@ class LossPlot(PeriodicImage):
         self.redraw(0 if self.is_last(epoch) else EPOCH_SECONDS)
 
     def draw(self):
-        """Write the plot as things stand."""
+        """Write the plot of all steps so far."""
         points = np.array(self._curve.points, float)
         if not len(points):
             return
@@ -167,14 +167,14 @@ class LossPlot(PeriodicImage):
             self._mark_warnings(losses, outputs)
 
     def _explain(self, losses, outputs, drawn):
-        """Axes, their limits and the line of a D that only guesses."""
+        """Draw the axes, their limits and the line for a D that only guesses."""
         from matplotlib.ticker import EngFormatter, MaxNLocator
 
         guessing = getattr(getattr(self.model, "loss_terms", None), "guessing", math.log(2))
         name = "ln 2" if guessing == math.log(2) else f"{guessing:g}"
         line = {"color": "grey", "linestyle": ":", "label": f"{name}: D only\nguesses"}
         losses.axhline(guessing, **line)
-        # A few wild steps must not press all others flat; the hinge loss of G may be below 0.
+        # Outliers must not flatten the curves; the hinge loss of G may be negative.
         low = min(np.percentile(drawn, 1), 0)
         high = max(np.percentile(drawn, 99), guessing + 0.06)
         losses.set(ylabel="loss", ylim=(1.1 * low, 1.1 * high))
@@ -198,11 +198,11 @@ class LossPlot(PeriodicImage):
 
 
 def draw_course(axes, x: np.ndarray, values: np.ndarray, label: str, color: str):
-    """Draw a noisy curve pale, and its running mean over it."""
-    width = len(values) // 40 * 2 + 1  # odd, so that the mean lies in the middle
+    """Draw a noisy curve in a pale color, and its running mean on top."""
+    width = len(values) // 40 * 2 + 1  # odd, so that the mean is centered
     style = {"marker": "."} if len(values) < 30 else {}
     if width > 1:
         axes.plot(x, values, color=color, alpha=0.25, linewidth=1)
         sums, counts = (np.convolve(v, np.ones(width), "same") for v in (values, values * 0 + 1))
-        values = sums / counts  # at both ends over fewer neighbors
+        values = sums / counts  # fewer neighbors at both ends
     axes.plot(x, values, color=color, label=label, **style)

@@ -34,25 +34,25 @@ from dcgan_tf.train.callbacks.base import GANCallback, attempt
 log = logging.getLogger(__name__)
 
 SHARES = ("precision", "recall")
-SCORE = "score.json"  # in the zip that best/generator.keras is, and next to it for people
+SCORE = "score.json"  # inside best/generator.keras, which is a zip, and next to it for people
 
 
 class Scores(GANCallback):
     """Scores the generator after every k epochs and keeps the best one, in a folder.
 
-    The scores are those of `python -m dcgan_tf.evaluate` on fewer images, so they compare with
-    each other (their protocols tell) and not with those of the command. They are put into the logs
-    of the epoch, as `scores/fid` and so on, for the callbacks that come after this one.
+    The scores are those of `python -m dcgan_tf.evaluate` on fewer images. Their protocols differ,
+    so they can be compared with each other, but not with those of the command. They are added to
+    the logs of the epoch, as `scores/fid` and so on, for the callbacks after this one.
 
     Args:
-        folder: for evaluation.jsonl, scores.png and best/; made if need be.
-        reals: uint8 (n, height, width, channels), of which up to half are the reference and others
-            give the baseline; or a Scorer, as `training_scorer` gives it.
+        folder: folder for evaluation.jsonl, scores.png and best/; created if missing.
+        reals: uint8 (n, height, width, channels): up to half are the reference set, others are for
+            the baseline; or a Scorer, such as `training_scorer` returns.
         every: epochs between two scores.
-        count: number of images that are generated for a score, at least 16.
-        inception: where `reals` are images: Inception's weights, see load_inception; None takes
-            the file that was downloaded earlier, or downloads it when training begins.
-        journal: of a run, for the number of steps; by default the optimizer's.
+        count: number of images to generate for a score, at least 16.
+        inception: Inception weights, if `reals` are images; see load_inception. None: the file
+            downloaded earlier, or a download when training begins.
+        journal: journal of a run, for the number of steps; by default that of the optimizer.
 
     Example:
 
@@ -85,7 +85,7 @@ class Scores(GANCallback):
             self._scorer = self._open_scorer()
 
     def _open_scorer(self) -> Scorer:
-        """Open what the scores need; it may have to download Inception and to pack images."""
+        """Open the scorer; this may download Inception and pack images."""
         scorer = self._reals
         if not isinstance(scorer, Scorer):
             count = min(self._count, len(scorer) // 2)
@@ -121,7 +121,7 @@ class Scores(GANCallback):
             logs |= {f"scores/{name}": record[name] for name in names if record[name] is not None}
 
     def _score(self, scorer, epoch) -> dict:
-        """One line of evaluation.jsonl."""
+        """Score the generator; return the record for evaluation.jsonl."""
         images = generated(self.model.inference_generator, self._count)
         with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
             scores = scorer.score(images, bar.update, keep=False)
@@ -137,12 +137,12 @@ class Scores(GANCallback):
 
 
 def training_scorer(config: Config, pack: Pack) -> Scorer:
-    """The scorer of a run: its training images against `--inception`'s network.
+    """Open the scorer of a run: its training images as the reference set, and Inception.
 
-    The baseline may need images of the archive that are not in the training images' pack.
+    The baseline may need images of the archive that are not in the pack of the training images.
 
     Raises:
-        UserError: no weights of Inception, or damaged ones.
+        UserError: missing or damaged Inception weights.
     """
     source = open_images(config, pack.manifest["pixels_sha256"])
     archive, count = training_archive(config, source, pack), config.score_samples
@@ -152,7 +152,7 @@ def training_scorer(config: Config, pack: Pack) -> Scorer:
 
 
 def describe(record: dict) -> str:
-    """A record's scores in one line."""
+    """Describe the scores of a record in one line."""
     name = distance_name(record)
     baseline = f" (baseline {record['floor'][name]:.3f})" if record["floor"] else ""
     return (
@@ -163,19 +163,19 @@ def describe(record: dict) -> str:
 
 
 def distance_name(record: dict) -> str:
-    """The name of a record's Fréchet distance, which each has."""
+    """The name of the Fréchet distance of a record; every record has one."""
     return frechet_name(record) or "fid"
 
 
 def is_own(record) -> bool:
-    """Whether this is a whole record of the training itself."""
+    """Whether this is a complete record, written by a training."""
     return is_record(record) and record.get("by") == "training"
 
 
 def restore_best(run: Run) -> dict | None:
-    """The score of best/generator.keras, which that file holds; best/score.json is made again.
+    """Read the score stored in best/generator.keras, and rewrite best/score.json.
 
-    In an older run it is in best/score.json alone.
+    Older runs have the score only in best/score.json.
     """
     if not run.best_generator.is_file():
         return None
@@ -195,7 +195,7 @@ def restore_best(run: Run) -> dict | None:
 
 
 def is_best(best: dict | None, record: dict) -> bool:
-    """Whether a score beats the best one, which starts anew when the protocol has changed."""
+    """Whether a score beats the best one; with another protocol it always does."""
     if best and (why := mismatch(best, record)):
         log.info(f"best/ starts anew: its score has another protocol ({why})")
         return True
@@ -204,7 +204,7 @@ def is_best(best: dict | None, record: dict) -> bool:
 
 
 def publish_best(run: Run, generator: keras.Model, record: dict):
-    """Put the generator into best/ with its score inside, and a copy of the score next to it."""
+    """Save the generator to best/ with its score inside, and a copy of the score next to it."""
     run.best_generator.parent.mkdir(exist_ok=True)
     save_network(generator, run.best_generator, {SCORE: _as_text(record)})
     write_text(run.best_score, _as_text(record))
@@ -215,9 +215,9 @@ def _as_text(record):
 
 
 def forget_later(run: Run, epoch: int, best: dict | None):
-    """Drop the training's own lines of epochs after `epoch`, which a resumed run makes again.
+    """Delete the training's lines for epochs after `epoch`, which a resumed run writes again.
 
-    Damaged ones go too. Only the line of the generator in best/ stays, as long as that does.
+    Damaged lines are deleted too. The line of the generator in best/ stays as long as it is there.
     """
     if not run.evaluation.exists():
         return
@@ -231,7 +231,7 @@ def forget_later(run: Run, epoch: int, best: dict | None):
 
 
 def add_record(run: Run, record: dict):
-    """Add a line to evaluation.jsonl, in place of the one of the same epoch and generator."""
+    """Add a line to evaluation.jsonl, replacing one for the same epoch and generator."""
 
     def identity(record):
         return record["epoch"], record["protocol"].get("generator_sha256")
@@ -243,7 +243,7 @@ def add_record(run: Run, record: dict):
 
 
 def draw_scores(run: Run, newest: dict, best: dict):
-    """scores.png: the training's scores over the epochs, those of the newest one's protocol."""
+    """Draw scores.png: the scores over the epochs that have the newest one's protocol."""
     own = [record for record in read_records(run.evaluation) if is_own(record)]
     shown = [record for record in own if not mismatch(newest, record)]
     name, epochs = distance_name(newest), [record["epoch"] for record in shown]
@@ -256,7 +256,7 @@ def draw_scores(run: Run, newest: dict, best: dict):
         if newest["floor"]:
             baseline = {"color": "grey", "linestyle": ":", "label": "baseline"}
             distances.axhline(newest["floor"][name], **baseline)
-        # Over all else, and whole at the edge too.
+        # On top of the curves, and not clipped at the edge.
         star = {"markersize": 14, "color": "C3", "zorder": 3, "clip_on": False, "label": "best/"}
         distances.plot(best["epoch"], best[name], "*", linestyle="", **star)
         distances.set(ylabel=f"{LABELS[name]} (lower is better)")
