@@ -184,6 +184,16 @@ def test_the_notebook_for_colab_runs_and_kaggle_s_differs_only_in_where_things_l
 
 
 @pytest.mark.nightly
+@pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
+def test_the_notebook_for_colab_runs_with_an_uploaded_wheel(tmp_path):
+    wheel = tmp_path / "dcgan_tf-0.1.0-py3-none-any.whl"
+    env = {"DCGAN_REPOSITORY": wheel.name, "DCGAN_DATA": str(faces_zip(tmp_path, 16))}
+    said = run_notebook("colab", tmp_path, **env, DCGAN_SETTINGS=TINY, PYTHONPATH=str(REPO))
+    assert "git clone" not in said and f"--disable-pip-version-check {wheel}" in said
+    assert len(list((tmp_path / "runs/faces/pictures/images").glob("*.png"))) == 64
+
+
+@pytest.mark.nightly
 def test_the_tutorial_runs_on_a_few_digits(tmp_path):
     noise = np.random.RandomState(0).randint(0, 256, (64, 28, 28), np.uint8)
     digits = struct.pack(">4i", 2051, *noise.shape) + noise.tobytes()
