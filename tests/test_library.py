@@ -223,7 +223,7 @@ def test_a_model_from_a_config_has_all_of_it():
         ({"image_size": 100}, "image_size: base_size 8 x 2.3 = 64, but image_size is 100"),
         ({"loss": "foo"}, "loss: got 'foo', expected one of non_saturating"),
         ({"batch_size": 8.5}, "batch_size: got 8.5, expected a whole number"),
-        ({"r1": 1.0}, "d_norm batch: r1 and r2 are"),
+        ({"r1": 1.0}, "d_norm batch: r1 and r2 penalize"),
     ],
 )
 def test_a_config_refuses_what_the_command_line_refuses(settings, words):

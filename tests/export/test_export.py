@@ -132,7 +132,7 @@ def test_the_next_free_folder_of_the_run_or_a_word_on_why_not(run, monkeypatch):
         export("--run", run.root, "--to", "keras")
     shutil.rmtree(run.root / "exported")
     (run.root / "exported").write_bytes(b"")
-    with refused(f"--out {run.root / 'exported'}: ", "no folder"):
+    with refused(f"--out {run.root / 'exported'}: ", "not a folder"):
         export("--run", run.root, "--to", "keras")
 
 

@@ -342,8 +342,8 @@ def test_a_generator_from_its_run_makes_the_same_images_however_seeds_are_given(
 @pytest.mark.parametrize(
     ("given", "got"),
     [
-        ({}, "expected n, seeds or latents"),
-        ({"n": 2, "seeds": [1]}, "expected n, seeds or latents"),
+        ({}, "expected exactly one of n, seeds and latents"),
+        ({"n": 2, "seeds": [1]}, "expected exactly one of n, seeds and latents"),
         ({"latents": np.zeros((1, 4))}, "got latents (1, 4), expected (n, 3)"),
         ({"latents": np.full((1, 3), 1e39)}, "got values that are NaN, infinite or beyond"),
         ({"latents": np.zeros((1, 3), "datetime64[s]")}, "got datetime64[s], expected real"),
