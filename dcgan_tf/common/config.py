@@ -67,12 +67,11 @@ class Config:
     Raises:
         UserError: a wrong type or value, or settings that contradict each other.
 
-    Example:
-
-    >>> from dcgan_tf import Config
-    >>> config = Config(width=0.25, image_size=32, base_size=4, loss="hinge")
-    >>> config.g_sizes
-    [4, 8, 16, 32]
+    Examples:
+        >>> from dcgan_tf import Config
+        >>> config = Config(width=0.25, image_size=32, base_size=4, loss="hinge")
+        >>> config.g_sizes
+        [4, 8, 16, 32]
     """
 
     dataset: str = _option(

@@ -59,12 +59,11 @@ def load_recipe(name: str | Path, **changes) -> Config:
     Raises:
         UserError: no such recipe, an unknown field, a wrong value, settings that do not fit.
 
-    Example:
-
-    >>> from dcgan_tf import load_recipe
-    >>> config = load_recipe("faces", width=0.25, dataset="folder")
-    >>> config.average, config.crop
-    ('half_life', 'center')
+    Examples:
+        >>> from dcgan_tf import load_recipe
+        >>> config = load_recipe("faces", width=0.25, dataset="folder")
+        >>> config.average, config.crop
+        ('half_life', 'center')
     """
     for key in changes.keys() - FIELDS.keys():
         raise UserError(unknown("setting", key, FIELDS))

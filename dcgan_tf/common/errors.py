@@ -24,14 +24,13 @@ class UserError(ValueError):
         flag: what it is about on the command line, such as "--data DIR"; it begins the line.
         param: instead of `flag`, the parameter or setting, such as "batch_size".
 
-    Example:
-
-    >>> from dcgan_tf import Config, UserError
-    >>> try:
-    ...     Config(batch_size=1)
-    ... except UserError as error:  # a ValueError
-    ...     print(error)
-    batch_size: got 1, expected a whole number between 2 and 65536
+    Examples:
+        >>> from dcgan_tf import Config, UserError
+        >>> try:
+        ...     Config(batch_size=1)
+        ... except UserError as error:  # a ValueError
+        ...     print(error)
+        batch_size: got 1, expected a whole number between 2 and 65536
     """
 
     def __init__(self, message, code=BAD_INPUT, flag="", param=""):

@@ -61,11 +61,10 @@ def images_dataset(
     Raises:
         UserError: no images, too few images, too many unusable ones, or a wrong value.
 
-    Example:
-
-    >>> from dcgan_tf import images_dataset
-    >>> next(iter(images_dataset("images", image_size=16, batch_size=8)))["image"].shape
-    TensorShape([8, 16, 16, 3])
+    Examples:
+        >>> from dcgan_tf import images_dataset
+        >>> next(iter(images_dataset("images", image_size=16, batch_size=8)))["image"].shape
+        TensorShape([8, 16, 16, 3])
     """
     for name in settings:
         if name not in _SETTINGS:

@@ -41,13 +41,13 @@ class Augment(Serializable):
         ramp: images over which the probability rises from 0; 0: no ramp.
         activation: G's last activation, which sets the range of the pixels.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Augment, Config
-    >>> config = Config(width=0.02)
-    >>> model = DCGAN.from_config(config, d_augment=Augment(("shift",), 0.5, activation="sigmoid"))
-    >>> model.d_augment.kinds
-    ('shift',)
+    Examples:
+        >>> from dcgan_tf import DCGAN, Augment, Config
+        >>> config = Config(width=0.02)
+        >>> shift = Augment(("shift",), 0.5, activation="sigmoid")
+        >>> model = DCGAN.from_config(config, d_augment=shift)
+        >>> model.d_augment.kinds
+        ('shift',)
     """
 
     kinds: tuple[str, ...] = KINDS

@@ -26,12 +26,11 @@ class HalfLife(Serializable):
         ramp: limit of the half-life as a fraction of the images seen, so that the first steps soon
             lose their weight (0: no limit).
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config, HalfLife
-    >>> model = DCGAN.from_config(Config(width=0.02), ema=HalfLife(500))
-    >>> model.inference_generator is model.ema_generator
-    True
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config, HalfLife
+        >>> model = DCGAN.from_config(Config(width=0.02), ema=HalfLife(500))
+        >>> model.inference_generator is model.ema_generator
+        True
     """
 
     images: float = 4000

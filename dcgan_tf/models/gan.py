@@ -54,16 +54,15 @@ class DCGAN(Adversaries):
         diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
             counted from 1, its d_loss and its g_loss; zeros if there was none.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config, images_dataset
-    >>> config = Config(
-    ...     batch_size=8, image_size=16, base_size=4, g_channels=(8, 8), d_channels=(8, 8)
-    ... )
-    >>> model = DCGAN.from_config(config)
-    >>> images = images_dataset("images", config.image_size, config.batch_size)
-    >>> sorted(model.fit(images, epochs=2, verbose=0).history)
-    ['d_fake', 'd_loss', 'd_real', 'g_loss']
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config, images_dataset
+        >>> config = Config(
+        ...     batch_size=8, image_size=16, base_size=4, g_channels=(8, 8), d_channels=(8, 8)
+        ... )
+        >>> model = DCGAN.from_config(config)
+        >>> images = images_dataset("images", config.image_size, config.batch_size)
+        >>> sorted(model.fit(images, epochs=2, verbose=0).history)
+        ['d_fake', 'd_loss', 'd_real', 'g_loss']
     """
 
     def __init__(

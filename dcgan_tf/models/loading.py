@@ -56,11 +56,10 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     Raises:
         UserError: no such file, no generator (the message says what is missing), NaN weights.
 
-    Example:
-
-    >>> from dcgan_tf import load_generator
-    >>> load_generator("faces").generate(seeds=range(2)).shape
-    (2, 64, 64, 3)
+    Examples:
+        >>> from dcgan_tf import load_generator
+        >>> load_generator("faces").generate(seeds=range(2)).shape
+        (2, 64, 64, 3)
     """
     run = Run(path)
     if str(path) in pretrained.names() and not run.generator.is_file():

@@ -6,12 +6,11 @@ Jolicoeur-Martineau 2018, with the pairs of Huang et al. 2024 (R3GAN).
 BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x)), where sigma is the sigmoid. It is computed
 from logits, so that no probability is rounded to 0 or 1.
 
-Example:
-
->>> import tensorflow as tf
->>> from dcgan_tf import losses
->>> round(float(losses.generator_loss(tf.zeros((4, 1)))), 3)  # ln 2
-0.693
+Examples:
+    >>> import tensorflow as tf
+    >>> from dcgan_tf import losses
+    >>> round(float(losses.generator_loss(tf.zeros((4, 1)))), 3)  # ln 2
+    0.693
 """
 
 import dataclasses
@@ -104,11 +103,11 @@ class NonSaturating(Serializable):
         label_smoothing: targets of real images are 1 minus this (one-sided, Salimans et al. 2016).
         label_noise: largest random shift, down for real targets and up for fake ones.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config, NonSaturating
-    >>> DCGAN.from_config(Config(width=0.02), loss=NonSaturating(0.1)).loss_terms.label_smoothing
-    0.1
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config, NonSaturating
+        >>> model = DCGAN.from_config(Config(width=0.02), loss=NonSaturating(0.1))
+        >>> model.loss_terms.label_smoothing
+        0.1
     """
 
     label_smoothing: float = 0.0
@@ -135,11 +134,10 @@ class Hinge(Serializable):
 
     d_loss is the mean of both parts, so it is 1 for a D that guesses.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config
-    >>> DCGAN.from_config(Config(width=0.02, loss="hinge")).loss_terms.guessing
-    1.0
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config
+        >>> DCGAN.from_config(Config(width=0.02, loss="hinge")).loss_terms.guessing
+        1.0
     """
 
     guessing = 1.0
@@ -165,11 +163,10 @@ class Relativistic(Serializable):
     repeats one image loses against all real images that differ from it, which preserves variety.
     Both losses are ln 2 for a D that guesses.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config
-    >>> DCGAN.from_config(Config(width=0.02, loss="relativistic")).loss_terms.pairs
-    True
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config
+        >>> DCGAN.from_config(Config(width=0.02, loss="relativistic")).loss_terms.pairs
+        True
     """
 
     pairs = True

@@ -28,11 +28,10 @@ def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
         float (n, latent_dim) to float32 (n, image_size, image_size, channels) in the range of
         `output_activation`.
 
-    Example:
-
-    >>> from dcgan_tf import Config, build_generator
-    >>> build_generator(Config(width=0.02)).output_shape
-    (None, 64, 64, 3)
+    Examples:
+        >>> from dcgan_tf import Config, build_generator
+        >>> build_generator(Config(width=0.02)).output_shape
+        (None, 64, 64, 3)
     """
     block = _Blocks(config, 1, config.g_activation, synchronized)
     size, base = config.base_size, config.scaled(config.base_channels)
@@ -58,11 +57,10 @@ def build_discriminator(config: Config, synchronized: bool = False) -> keras.Mod
     Returns:
         float (n, image_size, image_size, channels) to float32 (n, 1).
 
-    Example:
-
-    >>> from dcgan_tf import Config, build_discriminator
-    >>> build_discriminator(Config(width=0.02)).output_shape
-    (None, 1)
+    Examples:
+        >>> from dcgan_tf import Config, build_discriminator
+        >>> build_discriminator(Config(width=0.02)).output_shape
+        (None, 1)
     """
     block = _Blocks(config, 2, "leaky_relu", synchronized, config.d_norm == "spectral")
     shape = (config.image_size, config.image_size, config.channels)

@@ -30,13 +30,12 @@ class GradientPenalty(Serializable):
         end: final weights as a fraction of the initial ones.
         images: images over which the weights decay exponentially to `end`; 0: constant weights.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config, GradientPenalty
-    >>> config = Config(width=0.02, d_norm="none")
-    >>> model = DCGAN.from_config(config, penalty=GradientPenalty(1, 0, "sigmoid"))
-    >>> model.penalty.r1
-    1
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config, GradientPenalty
+        >>> config = Config(width=0.02, d_norm="none")
+        >>> model = DCGAN.from_config(config, penalty=GradientPenalty(1, 0, "sigmoid"))
+        >>> model.penalty.r1
+        1
     """
 
     r1: float

@@ -43,16 +43,15 @@ def train(
         UserError: whatever the command would refuse.
         KeyboardInterrupt: Ctrl-C; the state is saved then.
 
-    Example:
-
-    >>> import dcgan_tf
-    >>> config = dcgan_tf.Config(
-    ...     dataset="folder", epochs=1, batch_size=8, width=0.05, image_size=16, base_size=4,
-    ...     g_channels=(8, 8), d_channels=(8, 8), sample_count=4, tensorboard=False,
-    ... )
-    >>> run = dcgan_tf.train(config, data="images", run="runs/first")
-    >>> run.report.is_file(), dcgan_tf.load_generator(run.root).generate(seeds=range(2)).shape
-    (True, (2, 16, 16, 3))
+    Examples:
+        >>> import dcgan_tf
+        >>> config = dcgan_tf.Config(
+        ...     dataset="folder", epochs=1, batch_size=8, width=0.05, image_size=16, base_size=4,
+        ...     g_channels=(8, 8), d_channels=(8, 8), sample_count=4, tensorboard=False,
+        ... )
+        >>> run = dcgan_tf.train(config, data="images", run="runs/first")
+        >>> run.report.is_file(), dcgan_tf.load_generator(run.root).generate(seeds=range(2)).shape
+        (True, (2, 16, 16, 3))
     """
     if config is None and run is not None:
         config = read_config(Run(run).config)

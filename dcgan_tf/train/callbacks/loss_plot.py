@@ -113,12 +113,11 @@ class LossPlot(PeriodicImage):
             keeps its own journal, which begins with this fit.
         counter: StepCounter of a run; by default the plot may be drawn after every step.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config, LossPlot, images_dataset
-    >>> model = DCGAN.from_config(Config(width=0.02, batch_size=8))
-    >>> images = images_dataset("images", batch_size=8)
-    >>> _ = model.fit(images, verbose=0, callbacks=[LossPlot("losses.png")])
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config, LossPlot, images_dataset
+        >>> model = DCGAN.from_config(Config(width=0.02, batch_size=8))
+        >>> images = images_dataset("images", batch_size=8)
+        >>> _ = model.fit(images, verbose=0, callbacks=[LossPlot("losses.png")])
     """
 
     def __init__(

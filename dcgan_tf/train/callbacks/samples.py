@@ -31,13 +31,12 @@ class SampleGrid(GANCallback):
         count: number of images.
         every: epochs between two grids; there is one after the last epoch in any case.
 
-    Example:
-
-    >>> from dcgan_tf import DCGAN, Config, ProgressGif, SampleGrid, images_dataset
-    >>> model = DCGAN.from_config(Config(width=0.02, batch_size=8))
-    >>> images = images_dataset("images", batch_size=8)
-    >>> own = [SampleGrid("samples", count=4), ProgressGif("progress.gif", "samples")]
-    >>> _ = model.fit(images, epochs=2, verbose=0, callbacks=own)
+    Examples:
+        >>> from dcgan_tf import DCGAN, Config, ProgressGif, SampleGrid, images_dataset
+        >>> model = DCGAN.from_config(Config(width=0.02, batch_size=8))
+        >>> images = images_dataset("images", batch_size=8)
+        >>> own = [SampleGrid("samples", count=4), ProgressGif("progress.gif", "samples")]
+        >>> _ = model.fit(images, epochs=2, verbose=0, callbacks=own)
     """
 
     def __init__(self, folder: str | os.PathLike, count: int = 64, every: int = 1):
@@ -74,10 +73,9 @@ class ProgressGif(PeriodicImage):
         samples: the folder of a SampleGrid that comes before this callback.
         done: epochs done; grids of later ones are not shown, for they will be made again.
 
-    Example:
-
-    >>> from dcgan_tf import ProgressGif
-    >>> callback = ProgressGif("progress.gif", samples="samples")  # after a SampleGrid("samples")
+    Examples:
+        >>> from dcgan_tf import ProgressGif
+        >>> callback = ProgressGif("progress.gif", "samples")  # after a SampleGrid("samples")
     """
 
     def __init__(self, path: str | os.PathLike, samples: str | os.PathLike, done: int = 0):

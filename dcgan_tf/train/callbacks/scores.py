@@ -54,12 +54,11 @@ class Scores(GANCallback):
             downloaded earlier, or a download when training begins.
         journal: journal of a run, for the number of steps; by default that of the optimizer.
 
-    Example:
-
-    >>> import numpy as np
-    >>> from dcgan_tf import Scores
-    >>> real_images = np.zeros((64, 64, 64, 3), np.uint8)  # yours
-    >>> callback = Scores("scores", real_images, every=5, count=32)  # for fit(callbacks=[...])
+    Examples:
+        >>> import numpy as np
+        >>> from dcgan_tf import Scores
+        >>> real_images = np.zeros((64, 64, 64, 3), np.uint8)  # yours
+        >>> callback = Scores("scores", real_images, every=5, count=32)  # for fit(callbacks=[...])
     """
 
     def __init__(
