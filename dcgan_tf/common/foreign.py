@@ -40,7 +40,7 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 class BadFile(ValueError):
-    """Why a file cannot be used, in a few words."""
+    """The reason why a file cannot be used, in a few words."""
 
 
 def open_regular(path: str | os.PathLike) -> io.BufferedReader:

@@ -100,7 +100,7 @@ def _settings_of(found):
 
 
 def _training(shown):
-    """How far each run came, its last losses, its speed."""
+    """Rows for the length of each run, its last losses and its speed."""
     rows = [
         (title, [(found["epochs"].get(name) or [None])[-1] for found in shown], form)
         for title, (name, form) in TRAINING.items()

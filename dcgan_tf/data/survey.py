@@ -23,7 +23,7 @@ FEW = 1_000  # D knows fewer by heart before G is good
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of the images at a place.
+    """Counts, sizes and a sample of the images at a place.
 
     Attributes:
         where: the place.

@@ -95,7 +95,7 @@ def _config(request, sampler):
         config = Config(dataset="folder")
     else:
         raise UserError(
-            "has no config.toml beside it, which says how its images were cropped; add --crop, "
+            "has no config.toml next to it, which says how its images were cropped; add --crop, "
             "center or left,upper,right,lower"
         )
     size = {"image_size": height, "channels": channels, "subset": 0}

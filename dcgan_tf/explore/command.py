@@ -14,7 +14,7 @@ from dcgan_tf.common.suggestions import path_flag
 
 @dataclass(frozen=True)
 class ExploreRequest:
-    """What one call asks for."""
+    """The request of one call."""
 
     model: Path
     name: str  # of the generator
@@ -65,7 +65,7 @@ def _parser():
     add_generator_flags(parser)
     add = parser.add_argument
     add("--directions", type=path, metavar="FILE", help="named directions for the sliders "
-        f"[{directions.NAME} beside the generator]")  # fmt: skip
+        f"[{directions.NAME} next to the generator]")  # fmt: skip
     add("--port", type=number(int, 0, 65535), metavar="N", help="port of 127.0.0.1 [a free one]")
     add("--no-browser", action="store_true", help="only print the address")
     add("--static", type=path, metavar="FILE", help="write one HTML file that needs no server")

@@ -41,7 +41,7 @@ _FILES = {
 
 
 def write_card(folder: Path, request: ExportRequest, sampler: Sampler, origin: Origin):
-    """Write the card of a generator beside the files that it describes."""
+    """Write the card of a generator next to the files that it describes."""
     height, width, _ = sampler.picture_shape
     tanh = range_of(sampler.model) == "tanh"
     name, records = name_of(request.model, origin.run), _scores(origin.run, sampler.sha256)
@@ -112,7 +112,7 @@ def _license(origin, license_id):
     text = f"License: {license_id}."
     if not license_id:
         text = (
-            "**License not chosen yet.** Whoever publishes this generator chooses it, within what "
+            "**License not chosen yet.** The publisher of this generator chooses it, within what "
             "the license of its training images allows; that of the code that trained it (MIT) "
             "says nothing about it."
         )

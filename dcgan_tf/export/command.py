@@ -18,7 +18,7 @@ HUB = "hub"  # a folder with several of them
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """What one call asks for."""
+    """The request of one call."""
 
     model: Path
     to: tuple[str, ...]  # some of `FORMATS` and `HUB`, each once

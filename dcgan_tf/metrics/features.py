@@ -70,7 +70,7 @@ class FeatureSet:
 
 
 def device() -> str:
-    """Where features are computed: "GPU" or "CPU"."""
+    """The device that computes features: "GPU" or "CPU"."""
     return "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
 
 

@@ -12,7 +12,7 @@ from dcgan_tf.common.errors import UserError
 log = logging.getLogger(__name__)
 
 # Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN too old for it; with
-# newer ones (RTX 50: 12.0) nobody has told of it yet.
+# newer ones (RTX 50: 12.0) it is not known to work.
 XLA_CAPABILITIES = (7, 5), (9, 99)
 # With 9.3 to 9.5 XLA finds no way to run a convolution with a bias and ends the training at its
 # first step (aws/deep-learning-containers#6417); of 9.6 to 9.18 nothing is known.

@@ -43,7 +43,7 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
     check_file(model, "", "a run's discriminator.keras")
     if not run.config.is_file():
         raise UserError(
-            f"{model}: no config.toml beside it, which says what the numbers of its pixels mean; "
+            f"{model}: no config.toml next to it, which says what the numbers of its pixels mean; "
             "expected the discriminator.keras of a run"
         )
     own = read_config(run.config).dataset

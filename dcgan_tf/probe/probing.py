@@ -113,7 +113,7 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     if isinstance(source, Arrays):
         every = source.labels()
         if every is None:
-            words = "no labels beside the images; put MNIST's *labels* files there, too"
+            words = "no labels next to the images; put MNIST's *labels* files there, too"
             raise UserError(words, flag=flag)
         labels = [str(every[int(name)]) for name in names]
     else:

@@ -28,7 +28,7 @@ from dcgan_tf.report.thumbnails import one_image, sample_grids
 
 SCORES, WARNINGS = 400, 30  # of a run on one page, the newest
 LOG_BYTES = 2**23  # of a log.txt, which grows by 100 bytes an epoch
-SHARE = 0.06  # of a run's room for each of the images beside the samples
+SHARE = 0.06  # of a run's room for each of the images next to the samples
 REFERENCE = "celeba"  # what a command without --config trains
 
 
@@ -97,7 +97,7 @@ def _as_typed(command):
 
 
 def _settings(files, config, versions):
-    """The settings beside those of the recipe that the run began with.
+    """The settings next to those of the recipe that the run began with.
 
     Returns:
         `recipe`, its title; `groups`, a list of {heading, rows} with `name`, `value`, `recipe`

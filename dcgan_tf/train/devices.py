@@ -196,7 +196,7 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 
 def computing(strategy: tf.distribute.Strategy) -> dict:
-    """What the bits of a training depend on besides its settings and data.
+    """The facts besides settings and data on which the bits of a training depend.
 
     Returns:
         `devices` in words; on CPUs also `inter_op_threads`, `intra_op_threads` (the numbers that
@@ -216,7 +216,7 @@ def computing(strategy: tf.distribute.Strategy) -> dict:
 
 
 def _threads(kind) -> int:
-    """What TensorFlow takes from TF_NUM_..._THREADS, or else one for each CPU."""
+    """The number of threads from TF_NUM_..._THREADS, or else one for each CPU."""
     text = os.environ.get(f"TF_NUM_{kind}_THREADS", "")
     number = int(text) if text.isdecimal() else 0
     own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

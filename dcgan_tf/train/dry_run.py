@@ -53,7 +53,7 @@ def print_plan(request: Request):
 
 
 def look_for_images(request: Request) -> tuple[int, str]:
-    """How many images a training would see, 0 where that is not known, and a text about them."""
+    """Count the images of a training, 0 if unknown, and describe them."""
     config = request.config
     try:
         if is_fetched(config):

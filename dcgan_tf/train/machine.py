@@ -68,7 +68,7 @@ def describe_machine(config: Config, strategy: tf.distribute.Strategy) -> dict[s
 
 
 def _surroundings() -> str:
-    """What a program on Linux may run in."""
+    """The container or virtual machine that a program on Linux runs in."""
     places = {"Docker": "/.dockerenv", "Podman": "/run/.containerenv", "WSL": "/dev/dxg"}
     return "".join(f", {name}" for name, path in places.items() if Path(path).exists())
 

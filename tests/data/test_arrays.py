@@ -145,7 +145,7 @@ def test_arrays_with_code_or_of_another_kind_are_refused(tmp_path):
 
 def test_labels_that_are_not_there_or_too_few_are_named(tmp_path):
     write_files(tmp_path, {"x_train.npy": npy(digits()[0])})
-    with refused("no labels beside the images"):
+    with refused("no labels next to the images"):
         read_labels(opened(tmp_path, "mnist"), ["000000"])
     write_files(tmp_path, {"y_train.npy": npy(digits()[1][:4])})
     with refused("y_train.npy", "4 labels, expected 5"):

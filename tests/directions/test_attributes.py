@@ -188,7 +188,7 @@ def test_mistakes_are_one_line(faces, tmp_path):
         main(flags(faces, attributes=same))
     alone = tmp_path / "alone.keras"
     alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("no config.toml beside it", "add --crop"):
+    with refused("no config.toml next to it", "add --crop"):
         main(flags(faces, run=None, model=alone, out=tmp_path))
     best = faces / "run" / "best" / "generator.keras"
     best.parent.mkdir()

@@ -71,10 +71,10 @@ def test_folders_are_classes(tmp_path):
 
 def test_labels_that_are_missing_or_too_few_are_refused(tmp_path):
     write_images(tmp_path, "t10k", 6)
-    with refused("no labels beside the images"):
+    with refused("no labels next to the images"):
         read_labels(source_of(tmp_path), ["000005"])
     (tmp_path / "train-labels-idx1-ubyte").write_bytes(idx([1, 2, 3, 4, 5, 6]))
-    with refused("no labels beside the images"):  # those are of other images
+    with refused("no labels next to the images"):  # those are of other images
         read_labels(source_of(tmp_path), ["000005"])
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([1, 2]))
     with refused("t10k-labels", "2 labels, expected 6, as many as there are images"):

@@ -131,7 +131,7 @@ def test_networks_and_images_that_cannot_be_probed_are_one_line(root, tmp_path):
     with refused(f"--model {broken}/discriminator.keras", "weights that are NaN"):
         main(flags(root, run=broken))
     (broken / "config.toml").unlink()
-    with refused("no config.toml beside it"):
+    with refused("no config.toml next to it"):
         main(["--model", str(broken / "discriminator.keras"), "--data", str(root / "data")])
 
 
@@ -150,7 +150,7 @@ def test_it_is_said_where_the_images_trained_d_wherever_they_lie_now(root, tmp_p
         return seen_in_training(run, pack, config.data)
 
     assert said("own") == "these images" and said("others") == ""  # no checkpoint tells
-    manifest = json.loads(next((tmp_path / "packs").glob("*/manifest.json")).read_text())
+    manifest = open_pack(own, open_source(own)).manifest
     monkeypatch.setattr(probing, "read_journal", lambda run: manifest)
     (tmp_path / "own").rename(tmp_path / "moved")
     assert said("moved") == "these images" and said("others") == ""
