@@ -107,6 +107,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self):
         super().setup()
+        self.rfile.close()
         self._received = _Received(self.connection)
         self.rfile = io.BufferedReader(self._received)
 

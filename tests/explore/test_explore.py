@@ -57,15 +57,14 @@ def ask(server, method="POST", route="images", body=b"[{}]", token=None, **heade
     sent = {"Host": f"127.0.0.1:{server.server_port}", "Content-Length": str(len(body))}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     path = f"/{server.token if token is None else token}/{route}"
-    connection.putrequest(method, path, True, True)
-    for name, value in sent.items():
-        if value is not None:
-            connection.putheader(name, value)
-    connection.endheaders(body)
-    answer = connection.getresponse()
-    found = answer.status, answer.headers, answer.read()
-    connection.close()
-    return found
+    with contextlib.closing(connection):
+        connection.putrequest(method, path, True, True)
+        for name, value in sent.items():
+            if value is not None:
+                connection.putheader(name, value)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read()
 
 
 def images(server, *recipes, route="images"):
