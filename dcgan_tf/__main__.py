@@ -138,7 +138,7 @@ def _show_recipes(argv):
     if args.copy.exists():
         raise UserError("there is a file of this name; choose another", flag=f"--copy {args.copy}")
     args.copy.write_text(text, encoding="utf-8")
-    print(f"{args.copy}: edit it, then {typed('train')} {args.copy}")
+    print(f"{args.copy}: edit it, then {typed('train')} {args.copy} DIR, with your images")
 
 
 def _recipe_table():

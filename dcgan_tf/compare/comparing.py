@@ -198,10 +198,10 @@ def _text(table):
 
 
 def _shorten(text, end=False):
-    """At most WIDTH characters; of the names of a sweep the end, in which they differ."""
+    """At most WIDTH characters; of the names of runs their number and their end."""
     if len(text) <= WIDTH:
         return text
-    return "..." + text[3 - WIDTH :] if end else text[: WIDTH - 3] + "..."
+    return f"{text[:5]}...{text[8 - WIDTH :]}" if end else text[: WIDTH - 3] + "..."
 
 
 def _written(table, records, form):

@@ -69,7 +69,8 @@ class Survey:
         told += describe(len(self.sizes), self.skipped, self.left_out, self.cut)
         if self.count < FEW:
             need = f"a training needs {FEWEST}; " if self.count < FEWEST else ""
-            advice = f"{need}{FEW:,} or more are sensible: add images, or use --augment"
+            advice = f"{need}{FEW:,} or more are sensible: add images, or train with "
+            advice += "--augment shift,colour,cutout"
             told.append((logging.WARNING, f"{counted(self.count, 'image')}: {advice}"))
         return [(level, line) for level, line in told if line]
 

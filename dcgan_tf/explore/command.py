@@ -79,5 +79,5 @@ def _named(args, model):
     if args.model is not None:
         return model.stem, path_flag("--model", args.model)
     if args.pretrained is not None:
-        return args.pretrained, f"--pretrained {args.pretrained}"
+        return str(args.pretrained), f"--pretrained {args.pretrained}"
     return model.parent.resolve().name, path_flag("--run", model.parent)

@@ -297,6 +297,12 @@ def test_every_help_text_stands_alone():
         assert not set(text.replace(",", "").split()) & {"it", "them", "these", "same"}
 
 
+def test_a_schedule_over_a_recipes_images_stays_where_epochs_are_typed():
+    assert resolved("--config", "overnight", "--epochs", 1).decay_images == 600_000
+    assert resolved("--config", "overnight", "--images", "200k").decay_images == 200_000
+    assert load_recipe("laptop", epochs=1).decay_images == 0
+
+
 def test_another_image_size_brings_its_layers():
     layers = {
         ("laptop", 128): ((128, 64, 32, 16), (64, 128, 128, 128)),

@@ -85,7 +85,7 @@ def test_many_runs_stand_below_each_other_and_their_names_differ(tmp_path, capsy
     runs = [make_run(tmp_path / name, epochs=2) for name in ("a/one", "b/one", *long)]
     head, *lines = compare(capsys, *runs)
     assert len(runs) == ACROSS + 1 and head[:3] == ["epochs", "images seen", "d_loss, last epoch"]
-    names = ["a/one", "b/one", *("..." + "x" * 24 + end for end in "12345")]
+    names = ["a/one", "b/one", *("xxxxx..." + "x" * 19 + end for end in "12345")]
     assert [line[:2] for line in lines[: len(runs)]] == [[name, "2"] for name in names]
 
 

@@ -34,7 +34,7 @@ from dcgan_tf.explore import exploration
 from dcgan_tf.explore import server as server_module
 from dcgan_tf.explore.command import parse_explore
 from dcgan_tf.explore.latent_formula import Recipe, latent, read_recipe
-from dcgan_tf.explore.page import describe
+from dcgan_tf.explore.page import describe, served_page
 from dcgan_tf.explore.server import BODY_BYTES, CONNECTIONS, PageServer
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import seed_latents, slerp
@@ -280,11 +280,12 @@ def test_the_directions_beside_the_generator_are_found(run, sampler, directions,
 
 
 def test_the_bundled_generator_opens_on_its_own_seed_with_directions(here):
-    request = parse_explore(["--pretrained", "faces"])
+    request = parse_explore(["faces"])
     sampler = load_generator("faces")
     found = exploration.find_directions(request, sampler)
     assert len(found.names) == 16 and request.found[1].stat().st_size < 12_000
-    about = describe("faces", sampler, found, "")
+    about = describe(request.name, sampler, found, "")
+    assert b"<title>faces" in served_page(about)
     assert about["seed"] > 0, "measure the seed for these weights: page.FIRST_SEEDS"
 
 

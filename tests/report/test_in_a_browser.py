@@ -89,7 +89,7 @@ def test_the_page_of_a_running_training_reloads_itself_until_the_last(page, tmp_
     assert "This page reloads itself" in page.run(TEXT.format("verdicts"))
     write_lines(run.metrics, map(losses, range(1, 6)))
     main(["--run", str(run.root)])
-    page.wait("document.getElementById('now')?.textContent.startsWith('epoch 5 of 66')")
+    page.wait("document.getElementById('now')?.textContent.startsWith('epoch 5 of 7')")
     assert "reloads" not in page.run(TEXT.format("verdicts"))
 
 
@@ -119,11 +119,11 @@ def test_hostile_texts_of_two_runs_are_shown_as_they_are(page, tmp_path):
 def test_the_slider_moves_the_grid_and_the_texts_and_play_says_what_it_does(page, report):
     page.open(report.as_uri())
     last = told(page)
-    assert last["epoch"] == "6" and last["now"] == "epoch 6 of 66, 1,920 images seen"
+    assert last["epoch"] == "6" and last["now"] == "epoch 6 of 7, 1,920 images seen"
     page.run("document.getElementById('slider').focus()")
     page.press(*LEFT)
     fifth = told(page)
-    assert fifth["epoch"] == "5" and fifth["now"] == "epoch 5 of 66, 1,600 images seen"
+    assert fifth["epoch"] == "5" and fifth["now"] == "epoch 5 of 7, 1,600 images seen"
     assert fifth["alt"] == "Generated images after epoch 5"
     assert fifth["caption"].startswith("After epoch 5.") and fifth["d_loss"] == "0.650"
     assert all(fifth[name] != last[name] for name in last)
@@ -133,7 +133,7 @@ def test_the_slider_moves_the_grid_and_the_texts_and_play_says_what_it_does(page
     page.press(*RIGHT)
     page.press(*RIGHT)
     third = told(page)  # which has no grid, so that of the second stays
-    assert third["epoch"] == "2" and third["now"] == "epoch 3 of 66, 960 images seen"
+    assert third["epoch"] == "2" and third["now"] == "epoch 3 of 7, 960 images seen"
     assert third["caption"].startswith("After epoch 2, the newest grid on this page at epoch 3.")
     for label in ("Pause", "Play"):
         page.click("#play")
