@@ -381,7 +381,7 @@ def merge_settings(base: dict, changes: dict) -> dict:
     lengths = {"epochs", "images"}
     replaced = lengths if lengths & changes.keys() else set()
     settings = {name: value for name, value in base.items() if name not in replaced} | changes
-    if "epochs" in changes and settings.get("lr_decay", "none") != "none":
+    if "epochs" in changes and base.get("lr_decay", "none") != "none":
         settings.setdefault("decay_images", base.get("images", 0))  # the recipe's schedule stays
     if "image_size" in changes and not {"base_size", "g_channels", "d_channels"} & changes.keys():
         settings |= _layers_for(settings)
