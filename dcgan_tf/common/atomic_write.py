@@ -16,58 +16,51 @@ import filelock
 from dcgan_tf.common import limits
 
 _TOKEN = "[0-9a-f]{12}"
-_HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # what a viewer or a virus scanner causes
-_swept = set()  # folders in which this process has deleted what dead writers left
+_HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # of a file that a viewer or a scanner has open
+_swept = set()  # the folders that this process has swept
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     """Write a file whole or not at all: yield a temporary path in its folder, then move it there.
 
-    Each writer locks a temporary file of its own; the last writer wins. The first one in a folder
-    deletes what dead writers left there.
-
-    Args:
-        sync: wait until the disk has it, so that a power cut cannot leave it empty.
-
-    Raises:
-        OSError: it cannot be written; `filename` is `path`, and a full disk's free space is named.
+    Of several writers the last one wins. With `sync`, wait until the disk has it, so that a power
+    cut cannot leave it empty. An OSError names `path` and, of a full disk, the free space.
     """
     path = Path(path)
-    if path.is_dir():  # os.replace would say so as well, after all the work
+    if path.is_dir():  # os.replace would say so too, but after all the work
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     # The suffix stays: Keras and Pillow go by it.
     temporary = path.with_name(f".writing-{secrets.token_hex(6)}-{path.name}")
     try:
-        with open(temporary, "x+b") as lock:
-            _try_lock(lock)
-            sweep(path.parent)
-            yield temporary
-            if sync:
-                with temporary.open("rb+") as file:
-                    os.fsync(file.fileno())
-            if os.name == "nt":  # an open file is not renamed there
-                lock.close()
-            _rename(temporary, path)
+        try:
+            with open(temporary, "x+b") as lock:
+                _try_lock(lock)
+                sweep(path.parent)
+                yield temporary
+                if sync:
+                    with temporary.open("rb+") as file:
+                        os.fsync(file.fileno())
+                if os.name == "nt":  # an open file is not renamed there
+                    lock.close()
+                _rename(temporary, path)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
     except OSError as error:
-        with contextlib.suppress(OSError):  # it would count as space that is not free
-            temporary.unlink(missing_ok=True)
         raise _name_file(error, path) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def _try_lock(file) -> bool:
-    """Lock an open file until it is closed or its process dies; False where another has it."""
+    """Lock an open file until it is closed or its process dies; False where that fails."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except ModuleNotFoundError:  # Windows needs no lock: an open file cannot be deleted there
-        return True
-    except OSError:  # also a file system without locks
+    except OSError:  # another process has it, or the file system has no locks
         return False
+    except ModuleNotFoundError:  # Windows needs no lock: an open file cannot be deleted there
+        pass
     return True
 
 
@@ -87,7 +80,7 @@ def sweep(folder: Path):
 
 
 def _rename(temporary: Path, path: Path):
-    """Move a file or folder, and try for a second where another program holds what is there."""
+    """Move a file or folder; try for a second where another program holds what is there."""
     for wait in (0.05, 0.1, 0.2, 0.3, 0.5, None):
         try:
             return os.replace(temporary, path)
@@ -99,14 +92,13 @@ def _rename(temporary: Path, path: Path):
 
 def _name_file(error, path):
     """Name the file in an OSError, not the temporary one, and the free space if that was short."""
+    reason, temporary = error.strerror or str(error), ".writing-"
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = limits.in_words(shutil.disk_usage(path.parent).free)
         reason = f"{os.strerror(error.errno)} ({free} are free there)"
-        return OSError(error.errno, reason, str(path))
-    named = Path(error.filename or ".writing-").name
-    if error.errno is None or not named.startswith(".writing-"):
+    elif error.errno is None or not Path(error.filename or temporary).name.startswith(temporary):
         return error
-    return OSError(error.errno, error.strerror or str(error), str(path))
+    return OSError(error.errno, reason, str(path))
 
 
 def write_text(path: str | os.PathLike, text: str):
@@ -122,16 +114,15 @@ def write_lines(path: str | os.PathLike, records: Iterable[dict]):
 
 @contextlib.contextmanager
 def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path | None]:
-    """Make a folder whole or not at all; what is there and not whole is deleted.
+    """Make a folder as `new_folder`, one program at a time; delete what is there and not whole.
 
-    Yields a temporary folder, which becomes `path` when the block ends, or None where the folder
-    is whole already. Programs that need the same one at once wait for each other.
+    Yields None where the folder is whole already.
     """
     with filelock.FileLock(f"{path}.lock"):
         if is_whole(path):
             yield None
             return
-        shutil.rmtree(path, ignore_errors=True)  # damaged, or it would have been taken
+        shutil.rmtree(path, ignore_errors=True)
         with new_folder(path) as temporary:
             yield temporary
 
@@ -140,14 +131,9 @@ def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path 
 def new_folder(path: Path) -> Iterator[Path]:
     """Make a folder whole or not at all: yield a temporary one next to it, then move it there.
 
-    A lock next to the temporary folder marks it as ours, and its writer as alive. What dead writers
-    left is deleted first, so that its room on the disk counts as free.
-
-    Args:
-        path: where nothing is yet, or an empty folder; its parent exists.
-
-    Raises:
-        OSError: another program has put files there meanwhile.
+    A lock next to the temporary folder says that it is ours and that its writer lives. What dead
+    writers left is deleted first, so that its room on the disk is free. At `path` is nothing yet,
+    or an empty folder; an OSError says that another program has put files there meanwhile.
     """
     for left in filter(is_unfinished, path.parent.glob(".making-*")):
         with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or it lives

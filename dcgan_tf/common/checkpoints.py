@@ -1,8 +1,7 @@
 """Checkpoints: the whole state of a training in one file, published by one rename.
 
 A checkpoint is `step_00001234.npz`: every variable of G, D, both optimizers and the metrics, and
-the journal. NumPy alone can open it. A damaged one fails its checksum, and the one before it is
-taken.
+the journal. A damaged one fails its checksum, and the one before it is taken.
 """
 
 import contextlib
@@ -44,7 +43,7 @@ class Journal:
 
     @property
     def done_in_epoch(self) -> int:
-        """Number of steps done in an epoch that is not finished."""
+        """Number of steps done in an unfinished epoch."""
         return self.step % self.steps_per_epoch if self.steps_per_epoch else 0
 
 
@@ -109,7 +108,7 @@ def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: in
 
 
 def files(folder: Path) -> list[Path]:
-    """List the checkpoints, oldest first; files with other names are none."""
+    """List the checkpoints, oldest first."""
     inside = folder.iterdir() if folder.is_dir() else []
     found = [(step, path) for path in inside if (step := step_of(path)) is not None]
     return [path for _, path in sorted(found)]
@@ -133,28 +132,21 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
             content = {name[:-4]: _array(archive, name) for name in archive.namelist()}
         if str(content.pop(SHA256)) != digest_of(content):
             raise ValueError("its checksum does not match")
-        return content, _journal(content.pop(JOURNAL))
+        return content, Journal(**json.loads(str(content.pop(JOURNAL))))
     except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
         if is_unreadable(error):
-            if isinstance(error, OSError):  # a failing read does not say of which file
+            if isinstance(error, OSError):  # a failing read does not name the file
                 error.filename = str(path)
             raise
         raise ValueError(f"{type(error).__name__}: {error}") from None
 
 
 def _array(archive, name):
-    """Read one `.npy` of an archive, which takes no more memory than the archive is long."""
     return read_array(read_member(archive, name, archive.start_dir, "that the file has"))
 
 
-def _journal(text):
-    return Journal(**json.loads(str(text)))
-
-
 def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
-    """Read the newest checkpoint that is whole; None where there is no checkpoint yet.
-
-    Damaged ones are set aside as `*.damaged`, with a message.
+    """Read the newest whole checkpoint, None without any; rename damaged ones to `*.damaged`.
 
     Raises:
         UserError: there are checkpoints, but none is whole.
@@ -167,11 +159,11 @@ def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
         except ValueError as error:
             log.warning(f"{path} is damaged ({error}); trying the one before it")
             damaged.append(path)
-            continue
-        for bad in damaged:
-            with contextlib.suppress(FileNotFoundError):  # another worker was faster
-                bad.rename(bad.with_suffix(".damaged"))
-        return found
+        else:
+            for bad in damaged:
+                with contextlib.suppress(FileNotFoundError):  # another worker was faster
+                    bad.rename(bad.with_suffix(".damaged"))
+            return found
     if damaged:
         raise UserError(
             f"no checkpoint in {folder} is whole ({len(damaged)} damaged); "
@@ -185,18 +177,19 @@ def read_journal(run) -> dict:
     for path in reversed(files(run.checkpoints)):
         try:
             with open_zip(path) as archive:
-                return dataclasses.asdict(_journal(_array(archive, f"{JOURNAL}.npy")))
-        except Exception as error:
-            if is_unreadable(error):  # it may be whole: no other is the newest
-                break  # of a damaged one training tells; here the one before will do
+                text = str(_array(archive, f"{JOURNAL}.npy"))
+            return dataclasses.asdict(Journal(**json.loads(text)))
+        except Exception as error:  # training reports a damaged one; here the one before will do
+            if is_unreadable(error):  # it may be whole, so no other is the newest
+                break
     return {}
 
 
 def identify(run) -> dict:
-    """Tell `run`, `epoch`, `step` of the generator; None where no checkpoint tells."""
-    journal = read_journal(run)
-    step = journal.get("step")
-    epoch = step // journal["steps_per_epoch"] if journal else None
-    if not journal and (lines := read_lines(run.metrics)):
-        epoch, step = lines[-1].get("epoch"), lines[-1].get("step")
+    """Tell `run`, `epoch` and `step` of the generator; None where nothing is recorded."""
+    if journal := read_journal(run):
+        epoch, step = journal["step"] // journal["steps_per_epoch"], journal["step"]
+    else:
+        last = (read_lines(run.metrics) or [{}])[-1]
+        epoch, step = last.get("epoch"), last.get("step")
     return {"run": run.root.resolve().name, "epoch": epoch, "step": step}

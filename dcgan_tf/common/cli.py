@@ -11,31 +11,21 @@ from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import (
-    BAD_INPUT,
-    Interrupted,
-    UserError,
-    describe,
-    is_file_system_error,
-)
+from dcgan_tf.common.errors import BAD_INPUT, Interrupted, UserError, describe, is_file_system_error
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.streams import open_streams
 from dcgan_tf.common.suggestions import typed, unknown
 
 
 def run(main: Callable[..., int | None]):
-    """Run `main` as a program, and end the process with its exit code.
-
-    One of several workers ends without Python's farewell: after an error TensorFlow's server
-    threads wait there for the other workers, without end.
-    """
+    """Run `main` as a program, and end the process with its exit code."""
     code = run_command(main)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:  # reported already, where it could be; Python would end with code 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    if os.environ.get("TF_CONFIG"):
+    if os.environ.get("TF_CONFIG"):  # TensorFlow's threads would wait for the other workers
         os._exit(code)
     sys.exit(code)
 
@@ -62,8 +52,8 @@ def run_command(main: Callable[..., int | None], argv=None) -> int:
         if not is_file_system_error(error):
             raise
         message, code = describe(error), BAD_INPUT
-    except Exception as error:
-        if not _is_out_of_memory(error):
+    except Exception as error:  # TensorFlow's by name, without importing it
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
         message, code = _OUT_OF_MEMORY, BAD_INPUT
     message = limits.shorten(" ".join(message.split()), limits.MESSAGE_CHARACTERS)
@@ -86,11 +76,6 @@ _OUT_OF_MEMORY = (
 )
 
 
-def _is_out_of_memory(error):
-    """Know also TensorFlow's error, without importing it."""
-    return isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError"
-
-
 class _Help(argparse.HelpFormatter):
     """Show a default after the help text, in brackets."""
 
@@ -102,9 +87,7 @@ class _Help(argparse.HelpFormatter):
 class Parser(argparse.ArgumentParser):
     """argparse with this project's errors: one line, nearest valid name, no abbreviations.
 
-    Args:
-        command: the stage, such as "generate".
-        examples: what may follow the command, each with a comment; they begin the help.
+    The help begins with `examples`: words that may follow the command, each with a comment.
     """
 
     def __init__(self, command, description, examples: dict[str, str], **more):
@@ -125,7 +108,6 @@ class Parser(argparse.ArgumentParser):
         )
 
     def format_help(self):
-        """Begin with the examples."""
         lines = {f"{self.prog} {line}".strip(): about for line, about in self._examples.items()}
         return f"examples:\n{columns(lines)}\n\n{super().format_help()}"
 
@@ -189,10 +171,11 @@ def path(text: str) -> Path:
 
 def at_home(text: str, flag: str = "") -> str:
     """Put the folder that ~ or ~name stands for into a path."""
-    if not text:
-        raise UserError("got an empty text, expected a path", flag=flag)
-    if "\0" in text:  # from Python; no operating system passes one on
-        raise UserError(f"got {limits.shown(text)}, expected a path without null bytes", flag=flag)
+    if not text or "\0" in text:
+        kind = "a path without null bytes" if text else "a path"
+        raise UserError(
+            f"got {limits.shown(text) if text else 'an empty text'}, expected {kind}", flag=flag
+        )
     found = os.path.expanduser(text)
     if found.startswith("~"):
         raise UserError(

@@ -28,8 +28,7 @@ _MAY_CHANGE = {
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
-# What a resumed run may change although it affects the weights: each change is recorded with its
-# step in config.toml (train/changes.py).
+# What it may change as well; config.toml has each change with its step (train/changes.py).
 MIDWAY = ("g_learning_rate", "d_learning_rate")
 
 # Headings of --help and config.toml, keyed by the first field below each.
@@ -46,11 +45,7 @@ _HEADINGS = {
 def _option(
     default, help: str, low: float = 0, high: float = COUNT, *, above=False, choices=(), own=False
 ) -> Any:
-    """A field with its help text and limits.
-
-    A number is between `low` and `high`; `above` excludes `low`. With `own`, module:Name is also
-    allowed.
-    """
+    """A field; `above` excludes `low`, `own` allows module:Name besides the choices."""
     bounds = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
     return field(default=default, metadata={"help": help} | bounds)
 
@@ -75,9 +70,7 @@ class Config:
     """
 
     dataset: str = _option(
-        "celeba",
-        "data set; folder: your own images; auto: recognized from the files in data",
-        choices=tuple(DATASETS),
+        "celeba", "data set; folder: your own images; auto: by the files", choices=(*DATASETS,)
     )
     data: str = _option(
         "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
@@ -103,14 +96,10 @@ class Config:
         choices=("crop", "pad", "stretch"),
     )
     background: str = _option("white", "color around padded images, a name or #rrggbb")
-    image_size: int = _option(
-        64, "height and width of the training images in pixels", 4, limits.SIDE
-    )
+    image_size: int = _option(64, "height and width of the training images, px", 4, limits.SIDE)
     channels: int = _option(3, "color channels: 3 for RGB, 1 for gray", choices=(1, 3))
     flip: bool = _option(False, "mirror real images left-right at random")
-    max_bad: float = _option(
-        0.1, "largest fraction of unusable files to skip; more is an error", 0, 1
-    )
+    max_bad: float = _option(0.1, "largest fraction of unusable files before an error", 0, 1)
     # TensorFlow and Pillow decode no more than 170 megapixels.
     max_pixels: float = _option(
         limits.MEGAPIXELS, "skip images with more megapixels than this", 0, 170.0, above=True
@@ -122,18 +111,14 @@ class Config:
     base_channels: int = _option(128, "G: channels of the first feature map", 1, CHANNELS)
     base_batchnorm: bool = _option(False, "G: BatchNorm and activation on the first feature map")
     g_channels: tuple[int, ...] = _option(
-        (128, 256, 512),
-        "G: channels of the transposed convolutions, each of which doubles the side",
-        1,
-        CHANNELS,
+        (128, 256, 512), "G: channels of the layers that double the side", 1, CHANNELS
     )
     g_activation: str = _option(
         "leaky_relu", "G: activation after BatchNorm", choices=("leaky_relu", "relu")
     )
     g_output: str = _option(
         "conv",
-        "G: last layer; conv: a 5x5 convolution; transposed: a transposed convolution, which also "
-        "doubles the side",
+        "G: last layer; conv: a 5x5 convolution; transposed: one that also doubles the side",
         choices=("conv", "transposed"),
     )
     output_activation: str = _option(
@@ -142,37 +127,26 @@ class Config:
         choices=("sigmoid", "tanh"),
     )
     d_channels: tuple[int, ...] = _option(
-        (64, 128, 128),
-        "D: channels of the convolutions, each of which halves the side",
-        1,
-        CHANNELS,
+        (64, 128, 128), "D: channels of the layers that halve the side", 1, CHANNELS
     )
     d_width: float = _option(0.0, "D: factor on the channel counts (0: width)", 0, WIDTH)
     d_norm: str = _option(
         "batch",
-        "D: normalization; batch: BatchNorm, spectral: spectral normalization of the weights",
+        "D: normalization; batch: BatchNorm; spectral: spectral norm of the weights",
         choices=("batch", "none", "spectral"),
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm also after the first convolution")
     d_minibatch_std: int = _option(
-        0,
-        "D: group size of the minibatch standard deviation, a channel added at its end (0: off)",
-        0,
-        65_536,
+        0, "D: group size of a channel with the minibatch standard deviation (0: none)", 0, 65_536
     )
     d_hidden: int = _option(
-        0,
-        "D: units of a hidden layer before the logit, not scaled by the width (0: none)",
-        0,
-        CHANNELS,
+        0, "D: units of a hidden layer before the logit, at any width (0: none)", 0, CHANNELS
     )
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
     init_stddev: float = _option(0.02, "standard deviation of the initial weights", 1e-6, 100)
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", 0, 1)
-    networks: str = _option(
-        "", "module:function that returns your own G and D (empty: built from the settings)"
-    )
+    networks: str = _option("", "module:function that returns your own G and D (empty: built-in)")
 
     g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", 1e-38, 1e30)
     d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", 1e-38, 1e30)
@@ -182,9 +156,7 @@ class Config:
         choices=("none", "linear", "cosine"),
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
-    decay_images: int = _option(
-        0, "images over which lr_decay and penalty_end take effect (0: the value of images)"
-    )
+    decay_images: int = _option(0, "images that lr_decay and penalty_end take (0: that of images)")
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
     loss: str = _option(
@@ -193,33 +165,21 @@ class Config:
         choices=("non_saturating", "hinge", "relativistic"),
         own=True,
     )
-    r1: float = _option(
-        0.0, "weight of the gradient penalty on real images (not with d_norm batch)", 0, 1e6
-    )
-    r2: float = _option(
-        0.0, "weight of the gradient penalty on fake images (not with d_norm batch)", 0, 1e6
-    )
+    r1: float = _option(0.0, "gradient penalty on real images (not with d_norm batch)", 0, 1e6)
+    r2: float = _option(0.0, "gradient penalty on fake images (not with d_norm batch)", 0, 1e6)
     penalty_end: float = _option(1.0, "final r1 and r2 as a fraction of the initial ones", 1e-6, 1)
-    augment: str = _option(
-        "", "augmentation of real and fake images before D: some of flip,shift,colour,cutout"
-    )
+    augment: str = _option("", f"augment images before D, by some of {','.join(AUGMENTATIONS)}")
     augment_probability: float = _option(1.0, "probability of each augmentation", 0, 1)
-    augment_ramp: int = _option(
-        0, "images over which the augmentation probability rises from 0 (0: no ramp)"
-    )
-    label_smoothing: float = _option(
-        0.0, "one-sided label smoothing: D's target for real images is 1 minus this", 0, 0.5
-    )
-    label_noise: float = _option(
-        0.0, "label noise: largest random shift of D's targets toward 1/2", 0, 0.5
-    )
+    augment_ramp: int = _option(0, "images until augment_probability is reached (0: at once)")
+    label_smoothing: float = _option(0.0, "D's target for real images is 1 minus this", 0, 0.5)
+    label_noise: float = _option(0.0, "largest random shift of D's targets toward 1/2", 0, 0.5)
     fresh_fakes: bool = _option(False, "draw new latents for G's step instead of reusing D's")
     average: str = _option(
         "none", "EMA of G's weights for generating images", choices=("none", "half_life")
     )
     average_half_life: float = _option(4000.0, "EMA half-life in images", 0, 1e12, above=True)
     average_ramp: float = _option(
-        0.05, "limit of the EMA half-life as a fraction of the images seen (0: no limit)", 0, 1
+        0.05, "largest EMA half-life as a fraction of the images seen (0: no limit)", 0, 1
     )
     init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
 
@@ -240,9 +200,7 @@ class Config:
         choices=("float32", "mixed_bfloat16", "mixed_float16", "float64", "auto"),
     )
     jit: str = _option(
-        "auto",
-        "XLA compilation; auto: on for a single GPU with XLA support",
-        choices=("auto", "on", "off"),
+        "auto", "XLA compilation; auto: on for one suitable GPU", choices=("auto", "on", "off")
     )
     deterministic: bool = _option(False, "use only reproducible kernels, slower on a GPU")
 
@@ -254,9 +212,7 @@ class Config:
     keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", 1)
     tensorboard: bool = _option(True, "write TensorBoard events")
     score_every: int = _option(0, "epochs between scores of generated images (0: none)")
-    score_samples: int = _option(
-        1000, "generated images to score against equally many real images", 16
-    )
+    score_samples: int = _option(1000, "generated, and real, images for each score", 16)
     inception: str = _option("", "file of Inception weights for scores (empty: download)")
 
     def __post_init__(self):
@@ -389,9 +345,9 @@ def merge_settings(base: dict, changes: dict) -> dict:
 
 
 def _layers_for(settings):
-    """Adapt G's doublings and D's halvings to image_size: drop or repeat the last layers.
+    """Drop or repeat the last layers of G and D, so that they fit image_size.
 
-    Doublings are added rather than enlarging the first map, whose dense layer has most parameters.
+    A larger first map would do too, but its dense layer has most parameters.
     """
     names = ("image_size", "base_size", "g_channels", "g_output", "d_channels")
     side, base, g, output, d = (settings.get(name, FIELDS[name].default) for name in names)
@@ -425,7 +381,7 @@ def expected(name: str) -> str:
 
 
 def _show(value):
-    """A value as on the command line, shortened if it is long."""
+    """A value as on the command line."""
     listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
     return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
 
@@ -433,23 +389,22 @@ def _show(value):
 def _check_together(config):
     """Raise UserError for settings that contradict each other."""
     if config.epochs and config.images:
+        got = f"got {config.images} and epochs {config.epochs}"
         raise UserError(
-            f"got {config.images} and epochs {config.epochs}; give one of them and omit the other, "
-            "or set it to 0",
-            param="images",
+            f"{got}; give one of them and omit the other, or set it to 0", param="images"
         )
     if not config.networks:
         _check_sizes(config)
     kinds = config.augment_kinds
     if not set(kinds) <= set(AUGMENTATIONS) or len(set(kinds)) < len(kinds):
+        known = ",".join(AUGMENTATIONS)
         raise UserError(
-            f"got {limits.shown(config.augment)}, expected some of {','.join(AUGMENTATIONS)}",
-            param="augment",
+            f"got {limits.shown(config.augment)}, expected some of {known}", param="augment"
         )
     if (config.r1 or config.r2) and config.d_norm == "batch":
         raise UserError(
-            "r1 and r2 penalize D's gradient at single images, but BatchNorm makes D's output "
-            "depend on the whole batch; use d_norm none, or set r1 and r2 to 0",
+            "r1 and r2 need a D whose output depends on one image alone, not on the batch; use "
+            "d_norm none, or set r1 and r2 to 0",
             flag="--d-norm batch",
         )
     if config.d_minibatch_std and config.batch_size % config.d_minibatch_std:
@@ -476,16 +431,17 @@ def _check_sizes(config):
     side, factor = config.image_size, 2**config.g_doublings
     if 2 ** len(config.d_channels) > side:
         raise UserError(
-            f"{len(config.d_channels)} convolutions halve {side} pixels "
-            f"to less than one; use {side.bit_length() - 1} or fewer",
+            f"{len(config.d_channels)} convolutions halve {side} pixels to less than one; use "
+            f"{side.bit_length() - 1} or fewer",
             param="d_channels",
         )
     if config.base_size * factor != side:
-        advice = f"image_size must be a multiple of {factor} with {config.g_doublings} doublings"
+        advice = f"base_size {side // factor} would fit"
+        if side % factor:
+            advice = f"with {config.g_doublings} doublings it must be a multiple of {factor}"
         raise UserError(
             f"base_size {config.base_size} x 2^{config.g_doublings} = {config.base_size * factor}, "
-            f"but image_size is {side}; "
-            + (f"{advice} in G" if side % factor else f"base_size {side // factor} would fit"),
+            f"but image_size is {side}; {advice}",
             param="image_size",
         )
     if not 0 < config.batchnorm_momentum < 1:
@@ -504,8 +460,8 @@ def check_color(text: str, param: str = "background"):
     try:
         ImageColor.getrgb(text)
     except ValueError:
-        expected = "expected a color such as white, black or #20304f"
-        raise UserError(f"got {limits.shown(text)}, {expected}", param=param) from None
+        words = f"got {limits.shown(text)}, expected a color such as white, black or #20304f"
+        raise UserError(words, param=param) from None
 
 
 def check_crop(text: str, param: str = "crop") -> str:
@@ -536,7 +492,7 @@ def bound_fields(config: Config) -> dict:
 
 
 def fixed_fields(config: Config) -> dict:
-    """The fields that must be the same at a resume, apart from MIDWAY, and on all workers."""
+    """The fields that are the same on all workers and, except MIDWAY, at a resume."""
     return {name: getattr(config, name) for name in FIELDS if name not in _MAY_CHANGE}
 
 

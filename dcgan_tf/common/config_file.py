@@ -21,7 +21,7 @@ OWN_IMAGES = "laptop"  # the recipe for images other than CelebA's, where none i
 
 
 def to_toml(config: Config) -> str:
-    """Write the whole config as TOML, one commented line a field, under the headings of --help."""
+    """Write the whole config as TOML: one commented line a field, under the headings of --help."""
     blocks = []
     for heading, members in groups().items():
         lines = (
@@ -34,12 +34,11 @@ def to_toml(config: Config) -> str:
 
 
 def _toml_value(value):
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")  # which JSON allows and TOML does not
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # no TOML
 
 
 def names() -> list[str]:
-    """List the recipes that come with the project."""
+    """Name the recipes in configs/."""
     return sorted(path.stem for path in CONFIGS.glob("*.toml"))
 
 
@@ -71,11 +70,7 @@ def load_recipe(name: str | Path, **changes) -> Config:
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a TOML file, which states only what differs from the defaults.
-
-    Raises:
-        UserError: as read_table, or settings that do not fit each other.
-    """
+    """Read a TOML file of what differs from the defaults; UserError as for read_table or Config."""
     settings = read_table(path)
     try:
         return Config(**settings)
@@ -105,7 +100,7 @@ def read_table(path: str | Path) -> dict:
 
 
 def _drop_removed(path, table):
-    """Drop settings of older versions that have no effect, and refuse those that have."""
+    """Drop the settings of older versions that had no effect; refuse those that had one."""
     into_g = table.pop("average_into_g", 0)
     table.pop("average_power", None)
     if table.get("average") == "power" or into_g != 0:
@@ -116,10 +111,9 @@ def _drop_removed(path, table):
 
 
 def without_places(config: Config) -> Config:
-    """Drop the paths, which mean nothing on another machine, except those of bundled networks."""
+    """Drop the paths, which mean nothing on another machine, except that of bundled networks."""
     started = config.init_from if config.init_from.startswith(PREFIX) else ""
-    own = {name: getattr(Config, name) for name in ("data", "packs", "inception")}
-    return replace(config, **own, init_from=started)
+    return replace(config, data="", packs=Config.packs, inception="", init_from=started)
 
 
 def read_toml(path: str | Path) -> dict:

@@ -13,26 +13,17 @@ def why_unusable() -> str:
     """Say why TensorFlow cannot use a card that is there, and what to do."""
     cuda = _load("libcuda.so.1")
     if not cuda:
-        return (
-            "there is no NVIDIA driver (libcuda.so.1); install it, in WSL on Windows' side; in a "
-            "container add --gpus all"
-        )
+        why = "there is no NVIDIA driver (libcuda.so.1); install it, in WSL on Windows' side"
+        return f"{why}; in a container add --gpus all"
     if code := cuda.cuInit(0):
-        return (
-            f"its driver does not start ({_error_text(cuda, code)}); update it or restart the "
-            "machine; in a container add --gpus all"
-        )
+        cuda.cuGetErrorString(code, ctypes.byref(text := ctypes.c_char_p()))
+        why = f"CUDA error {code}: {(text.value or b'unknown').decode()}"
+        advice = "update it or restart the machine; in a container add --gpus all"
+        return f"its driver does not start ({why}); {advice}"
     if (known := _cuda_version(cuda.cuDriverGetVersion)) < (12,):
-        return (
-            f"its driver knows CUDA {_dotted(known)}, TensorFlow needs CUDA 12; update the driver"
-        )
+        known = _dotted(known)
+        return f"its driver knows CUDA {known}, TensorFlow needs CUDA 12; update the driver"
     return "CUDA's libraries are missing or do not fit; pip install -r requirements-gpu.txt"
-
-
-def _error_text(cuda, code) -> str:
-    text = ctypes.c_char_p()
-    cuda.cuGetErrorString(code, ctypes.byref(text))
-    return f"CUDA error {code}: {(text.value or b'unknown').decode()}"
 
 
 def driver_version() -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, read_npz
+from dcgan_tf.common.suggestions import typed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,11 +44,7 @@ def write_directions(path: Path, directions: Directions):
 
 
 def read_directions(path: Path, sampler, flag: str) -> Directions:
-    """Read the directions of a file, made for the generator of this models.sampling.Sampler.
-
-    Raises:
-        UserError: no such file, another kind of file, directions of another generator.
-    """
+    """Read directions that were made for the generator of this models.sampling.Sampler."""
     where = f"{flag} {path}".strip()
     try:
         arrays = read_npz(path, [field.name for field in fields(Directions)])
@@ -56,13 +53,12 @@ def read_directions(path: Path, sampler, flag: str) -> Directions:
             return _checked(arrays, generator, sampler.latent_dim)
     except (ValueError, SystemError) as bad:  # NumPy's of a text that is no Unicode
         raise UserError(
-            f"not a file of directions ({bad}); python -m dcgan_tf.directions writes one",
+            f"not a file of directions ({bad}); {typed('directions')} writes one",
             flag=where,
         ) from None
     raise UserError(
         f"directions of another generator ({generator[:12]}), expected of {sampler.sha256[:12]}; "
-        "make them again: python -m dcgan_tf.directions, with the --run, --model or --pretrained "
-        "that names this generator",
+        f"make them again: {typed('directions')} RUN, with this generator's run or file",
         flag=where,
     )
 

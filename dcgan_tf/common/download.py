@@ -28,10 +28,6 @@ def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherw
         what: the file in words, such as "the Inception weights".
         size: in bytes.
         otherwise: how to do without the download; it ends an error.
-
-    Raises:
-        UserError: no home folder, no such server, another file, or a connection that is not
-            encrypted.
     """
     try:
         path = path.expanduser()

@@ -1,8 +1,7 @@
 """Read files that others can have made: regular, of bounded size, of the expected types.
 
-A command that opens a named pipe waits without end; /dev/zero, a sparse file or a zip of a few
-megabytes fills the memory. So every file that this process did not write itself is read by a
-function of this module, which raises BadFile with the reason in a few words.
+A named pipe would make a command wait without end; /dev/zero, a sparse file or a zip of a few
+megabytes would fill the memory. So every file that this process did not write is read here.
 """
 
 import contextlib
@@ -29,8 +28,8 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-# What the operating system says of the file itself. Other errors, such as a disk that fails or too
-# many open files, say nothing about it: another try may go well, so they end the command.
+# Errors of the file itself. After others, such as a failing disk or too many open files, the next
+# try may go well, so they end the command.
 _OF_THE_FILE = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR),
     *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EINVAL),
@@ -72,11 +71,11 @@ def check_file(path: Path, flag: str, expected: str):
 
 
 def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str = _READ) -> bytes:
-    """Read a regular file of at most `most` bytes.
+    """Read a regular file of at most `most` bytes; `limit` ends the message about a larger one.
 
     Raises:
-        BadFile: it is missing, may not be read, or is of another kind or larger; `limit` ends that
-            message. Errors of the disk or the process stay OSErrors.
+        BadFile: missing, forbidden, of another kind, or larger.
+        OSError: the disk or the process fails.
     """
     try:
         with open_regular(path) as file:
@@ -101,7 +100,7 @@ def _check_bytes(size, most, limit):
 
 
 def json_object(text: str | bytes) -> dict:
-    """Parse a JSON object; {} where the text is anything else."""
+    """Parse a JSON object; {} for any other text."""
     try:
         record = json.loads(text)
     except (ValueError, RecursionError):  # cut off, no UTF-8, endless numbers or nesting
@@ -118,11 +117,7 @@ def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
 
 
 def lines_of(path: Path) -> list[bytes]:
-    """Read the lines of a file; [] where there is no regular file.
-
-    Raises:
-        UserError: unreadable or far too large; so it must not be overwritten either.
-    """
+    """Read the lines of a file, [] without one; UserError for one that must not be overwritten."""
     try:
         return read_file(path).splitlines()
     except BadFile as bad:
@@ -132,7 +127,7 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 def read_lines(path: Path) -> list[dict]:
-    """Read the JSON objects of a file, one a line, as `lines_of`; other lines are dropped."""
+    """Read the JSON objects of a file, one a line, and drop other lines."""
     return [record for line in lines_of(path) if (record := json_object(line))]
 
 
@@ -153,8 +148,8 @@ def open_zip(
 ) -> Iterator[zipfile.ZipFile]:
     """Open a zip, a path or an open file, whose list of names has at most `most` bytes.
 
-    `zipfile` makes an object of several hundred bytes of each name, so a list of a few hundred
-    megabytes would fill the memory before an entry could be read.
+    `zipfile` makes an object of several hundred bytes of each name, so a long list would fill the
+    memory before an entry could be read.
 
     Raises:
         BadFile: no regular file, no whole zip, or a longer list. OSError: it cannot be read.
@@ -197,11 +192,7 @@ class Bounded:
 
 @contextlib.contextmanager
 def open_member(archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    """Open an entry of a zip for reading.
-
-    Raises:
-        BadFile: missing, encrypted, damaged, or compressed in a way that cannot be bounded.
-    """
+    """Open an entry of a zip; BadFile if missing, encrypted, damaged or oddly compressed."""
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
     if info is None:
         raise BadFile(f"holds no {entry}")
@@ -225,7 +216,7 @@ def read_member(
     most: int = limits.FILE_BYTES,
     limit: str = _READ,
 ) -> bytes:
-    """Read an entry of a zip of at most `most` bytes; BadFile as open_member, or larger."""
+    """Read an entry of at most `most` bytes; BadFile as open_member, or larger."""
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
     _check_bytes(info.file_size if info else 0, most, limit)
     with open_member(archive, info or entry) as file:

@@ -31,11 +31,9 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> np.n
 
 
 def read_grid(path: Path) -> Image.Image:
-    """Read a grid, one pixel for each that its images have, whatever its `scale`.
+    """Read a grid with the pixels of its images, whatever its `scale`.
 
-    Raises:
-        BadFile: no regular file. An exception of Pillow's: it is no PNG, or damaged, or of more
-            than 89 million pixels.
+    Raises BadFile or one of Pillow's errors, also above 89 million pixels.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -77,19 +75,15 @@ def evenly(items: Sequence, most: int = GIF_FRAMES) -> list:
 
 
 def save_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120, hold: int = 1500):
-    """Write at most GIF_FRAMES images of one size as a looping GIF, whole or not at all.
-
-    Each is shown for `milliseconds`, the last one for `hold` milliseconds.
-    """
+    """Write at most GIF_FRAMES images as a looping GIF; the last one stays for `hold` ms."""
     frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]
     # One palette for all, from the last frame: with one each the colors flicker.
     palette = frames[-1].convert("RGB").quantize(256)
     indexed = [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
+    more = {"append_images": indexed[1:], "duration": durations, "loop": 0}
     with replacing(path) as temporary:
-        indexed[0].save(
-            temporary, save_all=True, append_images=indexed[1:], duration=durations, loop=0
-        )
+        indexed[0].save(temporary, save_all=True, **more)
 
 
 def encode(image: Image.Image, kind: str, **options) -> bytes:

@@ -41,7 +41,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def shorten(text: str, most: int = VALUE_CHARACTERS) -> str:
-    """Quote a text in a message: of a long one the beginning and the length."""
+    """Shorten a long text in a message to its beginning and its length."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 

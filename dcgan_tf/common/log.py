@@ -1,8 +1,7 @@
 """Messages on the terminal and their copy in log.txt.
 
-Every module logs to `logging.getLogger(__name__)`, below "dcgan_tf": `info` for progress,
-`warning` for what the user must know, `debug` for log.txt alone. A command decides where that goes;
-in a program of your own it goes where your logging sends it.
+Modules log below "dcgan_tf": `info` for progress, `warning` for what the user must know, `debug`
+for log.txt alone. Commands show it; a program of your own sends it where its logging says.
 """
 
 import contextlib

@@ -17,7 +17,7 @@ class Origin:
     run: Run  # its run directory, or the folder that it lies in
     config: Config | None  # the settings there
     data: tuple[str, ...]  # data sets of its own training and of those that it started from
-    complete: bool  # whether these are all; not where a run that it started from is not here
+    complete: bool  # whether these are all: every run that it started from is here
 
     @property
     def bound(self) -> str:
@@ -34,7 +34,7 @@ def origin_of(model: Path) -> Origin:
 
 
 def _data_sets(run, seen):
-    """List the data sets of a run and of those before it; tell whether all of them were found."""
+    """List the data sets of a run and of those before it, and whether all were found."""
     root = run.root.resolve()
     if root in seen or not run.config.is_file():
         return [], False

@@ -12,10 +12,7 @@ EVERY = 60.0  # seconds between the next ones
 
 
 def progress(total: int, desc: str, unit: str = "img"):
-    """Show progress while a block runs: a tqdm bar on a terminal, else Lines.
-
-    `update(count)` adds what was done since its last call.
-    """
+    """Show progress while a block runs, a tqdm bar or Lines; `update(count)` adds what is done."""
     if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
         return Lines(total, desc, unit)
     from tqdm import tqdm  # its import takes a while that --help need not wait for

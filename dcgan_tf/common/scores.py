@@ -28,25 +28,17 @@ NUMBERS = (*LABELS, "kid_std")
 
 
 def read_records(path: Path) -> list[dict]:
-    """Read the records of an evaluation.jsonl, [] where there is none.
-
-    A line that is no record of scores is left out and named in a warning.
-    """
-    records, bad = [], []
-    for number, line in enumerate(lines_of(path), start=1):
-        record = parse_record(line)
-        if record is not None:
-            records.append(record)
-        elif line.strip():
-            bad.append(str(number))
-    if bad:
-        lines = limits.shorten(", ".join(bad))
-        log.warning(f"{path}: skipped what is not a record of scores, line {lines}")
-    return records
+    """Read the records of an evaluation.jsonl; other lines are named in a warning."""
+    lines = {number: line for number, line in enumerate(lines_of(path), start=1) if line.strip()}
+    records = {number: parse_record(line) for number, line in lines.items()}
+    if bad := [str(number) for number, record in records.items() if record is None]:
+        numbers = limits.shorten(", ".join(bad))
+        log.warning(f"{path}: skipped what is not a record of scores, line {numbers}")
+    return [record for record in records.values() if record is not None]
 
 
 def append_record(path: Path, record: dict) -> None:
-    """Add a line to an evaluation.jsonl; what is no record is left out, with a warning."""
+    """Add a line to an evaluation.jsonl and drop what is no record, with a warning."""
     read_records(path)
     with editing_lines(path) as records:
         records[:] = [other for other in records if is_record(other)] + [record]
@@ -74,7 +66,7 @@ def is_record(record) -> bool:
 
 
 def is_verdict(record: dict) -> bool:
-    """Whether this is a memorisation.json, with all that is shown of one."""
+    """Whether this is a memorisation.json with all that is shown of one."""
     numbers = all(is_number(record.get(name)) for name in ("copies", "allowed"))
     return numbers and is_count(record.get("samples")) and isinstance(record.get("verdict"), str)
 

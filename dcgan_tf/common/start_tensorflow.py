@@ -36,21 +36,14 @@ for line in sys.stdin.buffer:
 
 
 def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
-    """Import TensorFlow and find its devices; what it writes to stderr is filtered.
-
-    Without a GPU operations run one after the other, which makes what they compute exact; a user's
-    own TF_NUM_INTEROP_THREADS is left as it is.
-
-    Returns:
-        Whether there is a GPU.
+    """Import TensorFlow with a filtered stderr, and return whether there is a GPU to use.
 
     Raises:
         UserError: a processor without AVX, on which TensorFlow would abort, or as find_gpus.
     """
     _check_processor()
     if platform.machine().lower() in ("x86_64", "amd64"):
-        # Off by default on processors without AVX512_VNNI or AVX_VNNI, where this step is about
-        # twice as fast with it.
+        # Off by default without AVX512_VNNI or AVX_VNNI, where it makes a step twice as fast.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with stderr_through(_FILTER, *_HARMLESS), _default_keras():
@@ -63,9 +56,9 @@ def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
             tf.config.experimental.set_memory_growth(gpu, True)
     else:
         # One operation at a time: how two of oneDNN's that run side by side split their sums
-        # depends on the moment, and so would every bit. GPUs are fed by several threads.
+        # depends on the moment. A user's own setting stays; GPUs are fed by several threads.
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    gc.freeze()  # 300,000 objects that stay: no collection need look at them again
+    gc.freeze()  # no collection need look at these 300,000 objects again
     return bool(tf.config.get_visible_devices("GPU"))
 
 
@@ -99,9 +92,10 @@ def find_gpus(device: str = "auto", strategy: str = "auto") -> bool:
         reason = f"{card}: there is a GPU, but TensorFlow cannot use it: {cuda.why_unusable()}"
     else:
         reason = "there is no NVIDIA GPU"
-    if device == "gpu" or (card and strategy == "mirrored"):
-        flag = "--device gpu" if device == "gpu" else "--strategy mirrored"
-        raise UserError(reason, flag=flag)
+    if device == "gpu":
+        raise UserError(reason, flag="--device gpu")
+    if card and strategy == "mirrored":
+        raise UserError(reason, flag="--strategy mirrored")
     if card:
         log.warning(f'{reason}. The CPU is used; CUDA_VISIBLE_DEVICES="" ends this warning')
     return False
@@ -113,11 +107,11 @@ def _check_card(tf, details: dict):
     built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ())
     majors = [int(found[1]) for name in built if (found := re.search(r"_(\d+)\d[a-z]?$", name))]
     if majors and capability[0] >= 10 > max(majors):
+        number = ".".join(map(str, capability))
         raise UserError(
-            f"{details.get('device_name', 'this GPU')} has compute capability "
-            f"{'.'.join(map(str, capability))}, for which TensorFlow {tf.__version__} is not built "
-            "and aborts; use a newer TensorFlow, or another device: "
-            'CUDA_VISIBLE_DEVICES="" is the CPU'
+            f"{details.get('device_name', 'this GPU')} has compute capability {number}, for which "
+            f"TensorFlow {tf.__version__} is not built and aborts; use a newer TensorFlow, or "
+            'another device: CUDA_VISIBLE_DEVICES="" is the CPU'
         )
 
 
@@ -147,8 +141,7 @@ _UNUSED = ("KERAS_BACKEND", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KE
 def _default_keras():
     """Import Keras with its defaults, and warn where ~/.keras/keras.json or KERAS_* differ.
 
-    Another backend, image format or float type there, or rubbish, would change what a run computes
-    or end it. So Keras looks for its settings in a folder where there are none.
+    They would change what a run computes, or end it, so Keras reads them from an empty folder.
     """
     for name in _UNUSED:
         found = os.environ.pop(name, None)

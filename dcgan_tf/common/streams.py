@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 
 def open_streams():
-    """Continue when the reader of stdout or stderr leaves, as in `train.py | head -1`.
+    """Continue when the reader of stdout or stderr, or the terminal, leaves: `train.py | head -1`.
 
-    A closed terminal is one as well. A character that the encoding lacks is shown escaped. Streams
-    that a test or a notebook has replaced stay as they are.
+    A character that the encoding lacks is escaped. Streams that a test or a notebook has replaced
+    stay as they are.
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
@@ -50,10 +50,8 @@ class _Pipe(io.FileIO):
 def stderr_through(program: str, *arguments: str) -> Iterator[int]:
     """Send what libraries in C++ write to stderr through a Python program while the block runs.
 
-    It is a process of its own, so that the last words of one that aborts get through.
-
-    Yields:
-        The file number that leads to the program's stdin, as stderr does.
+    It is a process of its own, so that the last words of one that aborts get through. Yields the
+    file number of its stdin.
     """
     sys.stderr.flush()
     begin = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
@@ -80,10 +78,9 @@ if not text.endswith(b"\\0"):
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Drop what libraries in C++ write to stderr while the block runs, unless it ends the process.
+    """Drop what libraries write to stderr while the block runs, unless it ends the process.
 
-    The logging to stderr that others begin there is dropped too. Only for work whose result is
-    checked afterwards, and whose errors are exceptions.
+    Only for work whose result is checked afterwards, and whose errors are exceptions.
     """
     handlers = list(logging.root.handlers)
     try:

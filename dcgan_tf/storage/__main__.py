@@ -1,16 +1,15 @@
 """List and delete cached packs and features: `dcgan storage`.
 
-Only folders that hold nothing but the files of a pack or of features are touched. A place that is
-named may be a link to a folder of them; links in it are never followed.
+It touches only folders that hold nothing but the files of a pack or of features. A place may be a
+link to a folder of them; links in it are never followed.
 """
 
 import contextlib
 import logging
 import os
 import time
-from argparse import Namespace
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import filelock
 
@@ -31,8 +30,7 @@ KINDS = {
 }
 
 
-def parse_storage(argv=None) -> Namespace:
-    """Read the command line: places, a list of Path; unused, days; clear."""
+def _parse(argv):
     parser = Parser(
         "storage",
         "List prepared images (packs) and features with their sizes and when they were last used; "
@@ -53,23 +51,18 @@ def parse_storage(argv=None) -> Namespace:
     return args
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One folder that was made for later runs."""
 
+    used: float  # when it was last used, seconds since 1970
     path: Path
     kind: str  # "pack", "features" or "unfinished"
     size: int  # bytes
-    used: float  # when it was last used, seconds since 1970
     what: str  # is in it, in words
 
 
 def entries(place: Path) -> list[Entry]:
-    """Find packs and features in a folder, or take the folder itself where it is one.
-
-    Raises:
-        UserError: no folder, or one that is not of this kind.
-    """
+    """Find packs and features in a folder, or take the folder itself where it is one."""
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; expected one of packs or of features")
     if not place.is_symlink() and (own := _entry(place)):
@@ -82,7 +75,7 @@ def entries(place: Path) -> list[Entry]:
 
 
 def _entry(path):
-    """Read the entry in a folder; None where anything else is in it."""
+    """Read one folder as an entry; None where anything else is in it."""
     try:
         files = {file.name: file.lstat() for file in path.iterdir()}
     except OSError:  # of another user, or gone meanwhile
@@ -90,20 +83,17 @@ def _entry(path):
     size = sum(status.st_size for status in files.values())
     used = max((status.st_mtime for status in files.values()), default=path.stat().st_mtime)
     if is_unfinished(path):
-        return Entry(path, "unfinished", size, used, "unfinished")
+        return Entry(used, path, "unfinished", size, "unfinished")
     for kind, (name, key, others) in KINDS.items():
         if name in files and files.keys() <= {name, *others}:
             record = read_json(path / name, limits.MANIFEST_BYTES)
             if key in record:
-                return Entry(path, kind, size, used, _words(kind, record))
+                words = f"images {record.get('shape')}, {record.get('where')}"
+                if kind == "features":
+                    count = record[key].get("count") if isinstance(record[key], dict) else "?"
+                    words = f"features of {count} images"
+                return Entry(used, path, kind, size, words)
     return None
-
-
-def _words(kind, record):
-    if kind == "pack":
-        return f"images {record.get('shape')}, {record.get('where')}"
-    recipe = record["recipe"]
-    return f"features of {recipe.get('count') if isinstance(recipe, dict) else '?'} images"
 
 
 def _delete(entry):
@@ -123,11 +113,11 @@ def _delete(entry):
 
 def main(argv=None):
     """List the entries, and delete them with --clear."""
-    args = parse_storage(argv)
+    args = _parse(argv)
     speak()
     latest = time.time() - args.unused * 86_400
     found = [entry for place in args.places for entry in entries(place) if entry.used <= latest]
-    for entry in sorted(found, key=lambda entry: entry.used):
+    for entry in sorted(found):
         day = time.strftime("%Y-%m-%d", time.localtime(entry.used))
         size = limits.in_words(entry.size)
         log.info(on_one_line(f"{size:>12}  {day}  {entry.path}  {entry.what}"))
