@@ -61,6 +61,7 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
     text = capsys.readouterr().out
     examples, _, rest = text.partition("\n\n")
     head, *lines = examples.splitlines()
+    assert f"usage: {typed(verb)}" in rest and all(typed(verb) in line for line in lines)
     assert stop.value.code == 0 and head == "examples:" and 2 <= len(lines) <= 3
     for line in lines:
         command, _, about = line.strip().partition("  ")
@@ -70,13 +71,17 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    "case",
     [
         ("generat", "generat is not a verb; did you mean"),
         ("latop", f"did you mean {typed('train')} laptop?"),
         ("photos", f"did you mean {typed('train')} photos?"),
         ("qqqq", "the verbs are train, resume, data,"),
-        ("train latop", "'latop' is not a recipe, run, folder or zip; did you mean laptop?"),
+        ("train latop", "no recipe, run, folder or zip is called 'latop'; did you mean laptop?"),
+        ("train 99", "is called '99'; the recipes are celeba,", "there are runs/0001-demo"),
+        ("train photo/x.zip", "is called 'photo/x.zip'; the recipes are", "runs/0001-demo"),
+        ("evaluate faces", "faces: no such run; a bundled generator", f"{typed('generate')} faces"),
+        ("report 1 faces", "faces: no such run; a bundled generator has this name"),
         ("generate 3", "3: no such run; there are runs/0001-demo"),
         ("generate face", "face: no such run; did you mean faces?"),
         ("report demo", "demo: no such run; there are runs/0001-demo"),
@@ -88,9 +93,10 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
         ("runs nowhere", "nowhere: no such folder"),
     ],
 )
-def test_an_unknown_word_is_answered_with_what_was_meant(words, said, here):
+def test_an_unknown_word_is_answered_with_what_was_meant(case, here):
+    words, *said = case
     write_files(here, {"photos/a": b"", "runs/0001-demo/config.toml": b""})
-    with refused(said):
+    with refused(*said):
         main(words.split())
 
 

@@ -29,10 +29,7 @@ def lock_at(path: Path) -> filelock.FileLock:
 
 @contextlib.contextmanager
 def editing_lines(path: Path) -> Iterator[list[dict]]:
-    """Yield the records of a JSON-lines file, which is written whole when the block ends.
-
-    Two programs that add lines at once wait for each other.
-    """
+    """Yield the records of a JSON-lines file, locked until it is written when the block ends."""
     with lock_at(lock_for(path)):
         records = read_lines(path)
         yield records
@@ -42,9 +39,7 @@ def editing_lines(path: Path) -> Iterator[list[dict]]:
 def make_directory(path: Path, flag: str, new: bool = False) -> list[Path]:
     """Make a directory and its missing parents; return the new ones, the outermost first.
 
-    Raises:
-        UserError: the operating system refuses, or a file is in the way; `flag` is named.
-        FileExistsError: it should be `new` and is there already.
+    UserError names `flag`. One that should be `new` and is there is a FileExistsError.
     """
     check_way(path, f"{flag} {path}")
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
@@ -63,6 +58,12 @@ def check_way(path: Path, flag: str):
     for place in (path.absolute(), *path.absolute().parents):
         if os.path.lexists(place) and not place.is_dir():
             raise UserError(f"{place} is not a folder; choose another place", flag=flag)
+
+
+def from_here(path: Path) -> Path:
+    """Make a path relative to the current directory if it is below it, else absolute."""
+    place, here = path.resolve(), Path.cwd()
+    return place.relative_to(here) if place.is_relative_to(here) else place
 
 
 def mark_used(path: Path):

@@ -5,10 +5,13 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import digest, from_here
 from dcgan_tf.common.foreign import BadFile, open_regular
+from dcgan_tf.common.runs import Run
 
 LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what all pages share
 
@@ -56,23 +59,43 @@ def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
         kind: of the page, as its template names it: "report" or "explorer"; or of another file.
         flag: the flag that names the file.
         mark: what the first 1,000 bytes of such a file hold, if it is no page.
-
-    Raises:
-        UserError: a folder, no folder around it, or a file that is no such page.
     """
     flag = f"{flag} {out}"
     if out.is_dir():
         raise UserError("a folder; expected the name of a file", flag=flag)
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent}; make it, or name another", flag=flag)
-    try:
-        with open_regular(out) as file:
-            mark = mark or f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
-            ours = mark in file.read(1000)
-    except FileNotFoundError:
-        return
-    except BadFile:  # a pipe or a device
-        ours = False
-    if not ours:
+    if out.exists() and (mark or page_mark(kind)) not in _head(out):
         words = f"a file that is no {kind}; move it away or name another with {flag.split()[0]}"
         raise UserError(words, flag=flag)
+
+
+def page_mark(kind: str) -> bytes:
+    """The element by which a page of ours is known."""
+    return f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
+
+
+def identify_runs(runs: Sequence[Run]) -> str:
+    """SHA-256 over the folders of some runs, for a file that shows them together."""
+    return digest(sorted(str(run.root.resolve()) for run in runs))
+
+
+def place_beside(runs: Sequence[Run], name: str, mark: bytes) -> Path:
+    """Name a file beside the first of some runs; name-2, ... where one of other runs is there.
+
+    Files of this kind hold the `mark`, and identify_runs() of the runs that they show.
+    """
+    first = path = from_here(runs[0].root.resolve().parent / name)
+    number = 2
+    while mark in (head := _head(path)) and identify_runs(runs).encode() not in head:
+        path = first.with_stem(f"{first.stem}-{number}")
+        number += 1
+    return path
+
+
+def _head(path):
+    try:
+        with open_regular(path) as file:
+            return file.read(1000)
+    except (FileNotFoundError, BadFile):  # none, a folder, a pipe or a device
+        return b""

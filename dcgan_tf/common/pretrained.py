@@ -6,15 +6,16 @@ from pathlib import Path
 from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import path
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.runs import BUNDLED as FOLDER
 from dcgan_tf.common.runs import RUNS, Run
+from dcgan_tf.common.runs import bundled as names
 from dcgan_tf.common.suggestions import meant
 
-FOLDER = Path(__file__).parents[1] / "pretrained"  # a run directory for each bundled generator
 PREFIX = "pretrained:"  # before a name where a path could stand too
 
 
 def add_generator_flags(parser: ArgumentParser):
-    """Add RUN and --run, --model and --pretrained, of which a command line has one at most."""
+    """Add RUN, --run, --model and --pretrained; a command line has one of them at most."""
     parser.add_argument(
         "word",
         type=path,
@@ -30,16 +31,9 @@ def add_generator_flags(parser: ArgumentParser):
 
 
 def find_generator(args: Namespace, part: str = "generator") -> Path:
-    """Find the file of the networks that the command line names; else that of the newest run.
+    """Find the generator, or discriminator, that the command line names; else the newest run's.
 
-    A word without a flag moves to the flag that it stands for.
-
-    Args:
-        part: "generator", or "discriminator".
-
-    Raises:
-        UserError: no such run, no such networks in it yet, or no bundled ones of that name. A file
-            that is named is not looked at.
+    A word without a flag moves to the flag that it stands for. A file that is named is not opened.
     """
     if args.word is not None:
         if args.run or args.model or args.pretrained:
@@ -62,19 +56,12 @@ def _flag_for(word):
     return "pretrained" if str(word) in names() and not word.is_dir() else "run"
 
 
-def names() -> list[str]:
-    """Name the bundled networks, such as `faces`."""
-    return sorted(path.parent.name for path in FOLDER.glob("*/generator.keras"))
-
-
 def pretrained(name: str, flag: str) -> Run:
     """Find the run directory of bundled networks; read it, write nothing there."""
     if name not in names():
         near = meant(name, names())
-        raise UserError(
-            f"{flag}: unknown networks {limits.shown(name)}; "
-            + (f"did you mean {near}?" if near else f"there are: {', '.join(names()) or 'none'}")
-        )
+        hint = f"did you mean {near}?" if near else f"there are: {', '.join(names()) or 'none'}"
+        raise UserError(f"{flag}: unknown networks {limits.shown(name)}; {hint}")
     return Run(FOLDER / name)
 
 
@@ -86,12 +73,9 @@ def run_named(named: str, flag: str) -> Run:
 
 
 def home_of(model: Path) -> Path:
-    """Find the folder of the run that a generator's file belongs to, else the one it lies in.
-
-    Nothing is written into the package: for a bundled generator it is a folder in runs/.
-    """
+    """Find the folder of the run that a generator's file belongs to, else the one it lies in."""
     folder, root = model.absolute().parent, runs.run_of(model).root
-    if folder.parent == FOLDER:
+    if folder.parent == FOLDER:  # nothing is written into the package
         return RUNS / f"pretrained-{folder.name}"
     if root == folder:
         return model.parent

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
+BUNDLED = Path(__file__).parents[1] / "pretrained"  # a run directory for each bundled generator
 LATEST = "latest"  # in RUNS: a link to the run that was trained last, or a file with its name
 
 
@@ -68,10 +69,10 @@ class Run:
 
 
 def _follow_latest(root: Path) -> Path:
-    """Replace runs/latest by the run that it links to."""
+    """Replace runs/latest by the run that it links to, unless it is a real folder."""
     if root.name != LATEST:
         return root
-    try:  # a real folder named latest is left alone
+    try:
         name = os.readlink(root) if root.is_symlink() else root.read_text(encoding="utf-8").strip()
     except (OSError, ValueError):
         return root
@@ -100,8 +101,8 @@ def sample_file(folder: Path, epoch: int) -> Path:
 
 def sample_files(folder: Path) -> dict[int, Path]:
     """Find the sample grids in a folder, by epoch; ignore files with other names."""
-    found = [(epoch, path) for path in folder.glob("epoch_*.png") if (epoch := epoch_of(path))]
-    return dict(sorted(found))
+    found = {epoch: path for path in folder.glob("*.png") if (epoch := epoch_of(path))}
+    return dict(sorted(found.items()))
 
 
 def epoch_of(path: Path) -> int | None:
@@ -114,11 +115,8 @@ def epoch_of(path: Path) -> int | None:
 def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Config":
     """Resolve the relative paths of a resumed run, and make them absolute.
 
-    They are relative to the directory in which the run was started, which may have been moved or
-    copied together with the run, or else to the current directory.
-
-    Args:
-        named: fields given on the command line, which are relative to the current directory only.
+    They start from the directory in which the run was started, which may have been moved or copied
+    together with the run, or else from the current one, as those of the fields in `named` do.
     """
     starts, found = list(_starts(run)), {}
     for name in ("data", "packs", "inception", "init_from"):
@@ -134,8 +132,8 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
 
 
 def _starts(run):
-    """Yield the folders to which relative paths may be relative."""
-    begun, home = started_in(run), _recorded(run, "run")
+    """Yield the folders from which relative paths may start."""
+    begun, home = started_in(run), started_in(run, "run")
     if begun and home:  # its current place, relative to the run
         yield Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home)))
     if begun:
@@ -156,13 +154,9 @@ def has_checkpoint(run: Run) -> bool:
     return any(run.checkpoints.glob("step_*.npz"))
 
 
-def started_in(run: Run) -> Path | None:
-    """Read the directory in which a run was started; None if unknown."""
-    return _recorded(run, "directory")
-
-
-def _recorded(run, name):
-    folder = read_json(run.versions).get(name)
+def started_in(run: Run, what: str = "directory") -> Path | None:
+    """Read the directory in which a run was started, or its own then (`run`); None if unknown."""
+    folder = read_json(run.versions).get(what)
     return Path(folder) if isinstance(folder, str) and os.path.isabs(folder) else None
 
 
@@ -197,16 +191,27 @@ def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) ->
     """
     if run := named(word):
         return run
-    known = names()
-    if near := meant(os.fspath(word), [*known, *also]):
-        there = f"did you mean {near}?"
-    elif known:
-        there = f"there are {', '.join(str(RUNS / name) for name in known[-5:])}"
-        there += f" and {len(known) - 5} more" if len(known) > 5 else ""
+    name = os.fspath(word)
+    shown = limits.shorten(name)
+    if name in bundled():
+        there = f"a bundled generator has this name: {typed('generate')} {name}"
+        there += ", and likewise explore, directions, export"
     else:
-        there = f"there is no run in {RUNS}"
-    shown = limits.shorten(os.fspath(word))
+        near = meant(name, [*names(), *also])
+        there = f"did you mean {near}?" if near else list_runs()
     raise UserError(f"no such run; {there}", flag=f"{flag} {shown}".strip())
+
+
+def list_runs() -> str:
+    """Name the last runs in runs/ for an error."""
+    known = [str(RUNS / name) for name in names()]
+    more = f" and {len(known) - 5} more" if len(known) > 5 else ""
+    return f"there are {', '.join(known[-5:])}{more}" if known else f"there is no run in {RUNS}"
+
+
+def bundled() -> list[str]:
+    """Name the bundled generators, such as `faces`."""
+    return sorted(path.parent.name for path in BUNDLED.glob("*/generator.keras"))
 
 
 def names(folder: Path = RUNS) -> list[str]:

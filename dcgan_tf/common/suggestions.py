@@ -89,6 +89,8 @@ def typed(command: str) -> str:
         return f"python -m dcgan_tf {command}".strip()
     if command in ("train", "generate"):
         return f"python {command}.py"
+    if command in ("resume", "check"):
+        return f"python train.py --{command}"
     return f"python -m dcgan_tf.{command}".rstrip(".")
 
 

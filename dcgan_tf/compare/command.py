@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dcgan_tf.common.cli import Parser, path
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.pages import check_place
+from dcgan_tf.common.pages import check_place, place_beside
 from dcgan_tf.common.runs import Run, find
 from dcgan_tf.common.suggestions import typed
 from dcgan_tf.report.command import check_run
@@ -29,7 +29,7 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
     parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="two runs or more: "
         "directories, or names or numbers in runs/")  # fmt: skip
     parser.add_argument("--out", type=path, metavar="FILE", help="the plot, a PNG [compare.png "
-        "next to the first run]")  # fmt: skip
+        "beside the first run, or compare-2.png if that has other runs]")  # fmt: skip
     words = f"format of the table: {', '.join(FORMATS)} [text]"
     parser.add_argument("--format", default="text", choices=FORMATS, metavar="NAME", help=words)
     args = parser.parse_args(argv)
@@ -41,12 +41,9 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
         raise UserError(
             f"got {len(runs)} different runs, expected 2 to {MOST}; {typed('report')} RUN shows one"
         )
-    out = args.out or runs[0].root.resolve().parent / "compare.png"
-    _check_out(out)
-    return runs, out, args.format
-
-
-def _check_out(out):
+    mark = "\0".join(*MARK.items()).encode()
+    out = args.out or place_beside(runs, "compare.png", mark)
     if out.suffix.lower() != ".png":
         raise UserError("expected the name of a PNG, such as compare.png", flag=f"--out {out}")
-    check_place(out, "plot of this command", "--out", "\0".join(*MARK.items()).encode())
+    check_place(out, "plot of this command", "--out", mark)
+    return runs, out, args.format

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 
 from dcgan_tf.common.log import printable
+from dcgan_tf.common.pages import identify_runs
 from dcgan_tf.common.plots import figure, label
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, mismatch
@@ -42,7 +43,12 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
     shown = [found for _, found in read]
     tell_apart(shown)
     scores = _scores_by_run(shown)
-    rows, notes = _rows(shown, scores)
+    rows, notes = [*_settings(shown), *_training(shown)], []
+    for number, group in enumerate(scores, start=1):
+        mark = f" ({number})" if len(scores) > 1 else ""
+        some, first = (next(iter(one.values()))[0] for one in (group, scores[0]))
+        rows += _score_rows(group, len(shown), some["name"], mark)
+        notes.append(_explain_scores(some, mark, first))
     table, records = _group(shown, rows)
     for own in (record["runs"] for record in records if record["n"] > 1):
         notes.append(f"{own[0]}: mean ± standard deviation of {', '.join(own)}")
@@ -55,7 +61,8 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
     for files, found in read:
         for note in files.notes:
             log.warning(f"{found['name']}: {note}")
-    _draw(shown, scores[0] if scores else {}, out)
+    text = MARK | {"runs": identify_runs(runs)}
+    _draw(shown, scores[0] if scores else {}, out, text)
     log.info(f"plot: {out}")
 
 
@@ -74,24 +81,16 @@ def _scores_by_run(shown):
     return sorted(groups, key=len, reverse=True)
 
 
-def _rows(shown, groups):
-    """Rows (head, value of each run, format of a number), and notes on the scores."""
-    rows = [*_settings(shown), *_training(shown)]
-    notes = []
-    for number, scores in enumerate(groups, start=1):
-        some, first = (next(iter(group.values()))[0] for group in (scores, groups[0]))
-        mark = f" ({number})" if len(groups) > 1 else ""
-        rows += _score_rows(scores, len(shown), some["name"], mark)
-        notes.append(_explain_scores(some, mark, first))
-    return rows, notes
-
-
 def _settings(shown):
-    """The settings in which the runs differ."""
+    """Rows (head, value of each run, format of a number) of the settings that differ."""
     values = [_settings_of(found) for found in shown]
     names = dict.fromkeys(name for own in values for name in own)
     rows = [(name, [own.get(name, NONE) or '""' for own in values], "") for name in names]
-    return [row for row in rows if len(set(row[1])) > 1]
+    return [
+        (f"{name} planned" if name in TRAINING else name, own, form)
+        for name, own, form in rows
+        if len(set(own)) > 1
+    ]
 
 
 def _settings_of(found):
@@ -229,15 +228,14 @@ def _latex(text):
     return re.sub(r"[\\±~^&%$#_{}]", lambda match: words.get(match[0], "\\" + match[0]), text)
 
 
-def _draw(shown, scores, out):
+def _draw(shown, scores, out, text):
     """Draw the losses, and below them the scores of one group that compares.
 
-    Where there are none, or none has a known number of images, D's outputs are drawn instead. The
-    PNG is marked, so that the next plot may take its place.
+    Where there are none, or none has a known number of images, D's outputs are drawn instead.
     """
     placed = {run: _place(shown[run]["epochs"], own) for run, own in scores.items()}
     score = next(iter(scores.values()))[0] if any(placed.values()) else None
-    with figure(out, "d_loss bold, g_loss pale", "images seen", MARK) as (losses, below):
+    with figure(out, "d_loss bold, g_loss pale", "images seen", text) as (losses, below):
         for run, found in enumerate(shown):
             look = {"color": f"C{run % COLORS}", "linestyle": STYLES[run // COLORS % 4]}
             epochs = found["epochs"]

@@ -5,6 +5,7 @@ from pathlib import Path
 from dcgan_tf.common import runs
 from dcgan_tf.common.cli import Parser, path
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.pages import page_mark, place_beside
 from dcgan_tf.common.runs import Run
 
 MOST_RUNS = 8  # on one page: there is room for so many lines in a plot
@@ -27,7 +28,7 @@ def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
     add("--run", type=path, metavar="RUN", action="append", default=[], help="a run, as without "
         "the flag")  # fmt: skip
     add("--out", type=path, metavar="FILE", help="the page [report.html in the run; of several, "
-        "beside them]")  # fmt: skip
+        "beside the first, or report-2.html if that has other runs]")  # fmt: skip
     args = parser.parse_args(argv)
     words = [(word, "") for word in args.runs] + [(word, "--run") for word in args.run]
     if len(words) > MOST_RUNS:
@@ -37,7 +38,9 @@ def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
     for run in shown:
         check_run(run)
     first = shown[0]
-    place = first.report if len(shown) == 1 else first.root.resolve().parent / first.report.name
+    place = first.report
+    if len(shown) > 1:
+        place = place_beside(shown, first.report.name, page_mark("report"))
     return shown, args.out or place
 
 

@@ -9,6 +9,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, ImageConfig, groups
 from dcgan_tf.common.config_file import find_config, read_config, read_table
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import from_here
 from dcgan_tf.common.foreign import is_count, is_number
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.runs import Run, sample_files
@@ -48,7 +49,7 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
     planned = config.epochs_of(each or config.images) if config else 0
     return files, drawn | {
         "name": printable(run.root.resolve().name),
-        "folder": printable(run.root.resolve()),
+        "folder": printable(from_here(run.root)),
         "planned": planned or None,
         "command": _as_typed(versions.get("command")),
         "settings": _settings(files, config, versions) if config else {},

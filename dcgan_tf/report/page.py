@@ -7,7 +7,7 @@ from pathlib import Path
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.pages import check_place, render
+from dcgan_tf.common.pages import check_place, identify_runs, render
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, frechet_name, mismatch
 from dcgan_tf.report.contents import add_images, contents
@@ -55,10 +55,11 @@ def page(runs: tuple[Run, ...], running: bool = False) -> bytes:
         "groups": compared(shown),
         "runs": shown,
     }
-    room = MOST_BYTES - _SPARE - len(_render(data))
+    shows = identify_runs(runs)
+    room = MOST_BYTES - _SPARE - len(_render(data, shows))
     for files, found in read:
         add_images(files, found, max(room, 0) // len(read))
-    return _render(data)
+    return _render(data, shows)
 
 
 def tell_apart(shown: list[dict]):
@@ -66,7 +67,7 @@ def tell_apart(shown: list[dict]):
     names = [found["name"] for found in shown]
     for found in shown:
         if names.count(found["name"]) > 1:
-            found["name"] = "/".join(Path(found["folder"]).parts[-2:])
+            found["name"] = "/".join(Path(found["folder"]).parts[-2:]) or found["name"]
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:
@@ -91,6 +92,6 @@ def compared(shown: list[dict]) -> list[list[list[int]]]:
     return [members for _, members in groups][::-1]
 
 
-def _render(data):
+def _render(data, shows):
     title = " and ".join(found["name"] for found in data["runs"])
-    return render(Path(__file__).parent, title, ["report.css"], ["report.js"], data)
+    return render(Path(__file__).parent, title, ["report.css"], ["report.js"], data, shows=shows)

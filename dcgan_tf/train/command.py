@@ -81,7 +81,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
     Raises:
         UserError: an unknown flag, word or key, a wrong type or value, sizes that do not fit.
     """
-    given = vars(_parser().parse_args(argv))
+    given = vars(_parser(sys.argv[1:] if argv is None else argv).parse_args(argv))
     words = given.pop("words")
     for word in words:
         _sort_word(word, given)
@@ -141,10 +141,10 @@ def _sort_word(word, given):
     elif place.exists() or word in FETCHED:
         _put("data", word, given)
     else:
-        known = [*names(), *ALIASES, *runs.names()]
-        near = meant(word, known)
-        hint = f"did you mean {near}?" if near else f"the recipes are {', '.join(names())}"
-        raise UserError(f"{limits.shown(word)} is not a recipe, run, folder or zip; {hint}")
+        near = meant(word, [*names(), *ALIASES, *runs.names()])
+        there = f"the recipes are {', '.join(names())}; {runs.list_runs()}"
+        hint = f"did you mean {near}?" if near else there
+        raise UserError(f"no recipe, run, folder or zip is called {limits.shown(word)}; {hint}")
 
 
 def _put(name, value, given):
@@ -153,16 +153,45 @@ def _put(name, value, given):
     given[name] = value
 
 
-def _parser() -> Parser:
-    parser = Parser(
-        "train",
+HELP = {  # for each verb of this command: what may follow it, what it does, examples
+    "train": (
+        "[RECIPE] [DIR | ZIP] [RUN] [--SETTING VALUE ...]",
         "Train a DCGAN, or resume a run. Every setting of a config file is also a flag.",
         {
             "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
             "photos": "your own images: a folder or a zip",
             "runs/0001-laptop --epochs 200": "resume a run, here with more epochs",
         },
-        usage=f"{typed('train')} [RECIPE] [DIR | ZIP] [RUN] [--SETTING VALUE ...]",
+    ),
+    "resume": (
+        "[RUN] [--SETTING VALUE ...]",
+        "Resume a run from its newest checkpoint, by default the run that was trained last. It "
+        "keeps its settings; flags change those that may change.",
+        {
+            "": "the run that was trained last",
+            "3 --epochs 300": "run 3 in runs/, here with more epochs",
+        },
+    ),
+    "check": (
+        "[RECIPE] [DIR | ZIP] [RUN] [--json] [--SETTING VALUE ...]",
+        "Show what a training would run on, and time ten steps. It takes what train takes and "
+        "writes nothing.",
+        {
+            "laptop": "how long would this recipe take here?",
+            "photos --json": "the answer for your own images as JSON",
+        },
+    ),
+}
+
+
+def _parser(argv) -> Parser:
+    verb = next((verb for verb in HELP if argv[:1] == [f"--{verb}"]), "train")
+    words, about, examples = HELP[verb]
+    parser = Parser(
+        verb,
+        about,
+        examples,
+        usage=f"{typed(verb)} {words}",
         argument_default=argparse.SUPPRESS,
     )
     add = parser.add_argument

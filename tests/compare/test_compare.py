@@ -64,6 +64,16 @@ def test_what_differs_stands_side_by_side(runs, capsys):
     ]
 
 
+def test_planned_and_trained_epochs_are_rows_of_their_own(tmp_path, capsys):
+    planned = {name: load_recipe("demo", epochs=count) for name, count in (("a", 8), ("b", 20))}
+    runs = [make_run(tmp_path / name, config=config) for name, config in planned.items()]
+    lines = compare(capsys, *runs)
+    assert ["epochs planned", "8", "20"] in lines and ["epochs", "6", "6"] in lines
+    main([*(str(run.root) for run in runs), "--format", "json"])
+    record = json.loads(capsys.readouterr().out)[0]
+    assert (record["epochs planned"], record["epochs"]) == ("8", 6)
+
+
 def test_only_scores_of_one_protocol_stand_in_a_row(runs, tmp_path, capsys):
     other, fid = make_run(tmp_path / "other"), make_run(tmp_path / "fid")
     write_lines(other.evaluation, [score(2, 0.1, size=32)])
@@ -232,10 +242,19 @@ def test_only_a_plot_of_its_own_is_replaced(flags, runs, here, capsys):
     runs[1].metrics.unlink()
     main(argv)
     assert out.read_bytes() != first
+    assert f"plot: {out.name}\n" in capsys.readouterr().out  # as it is named from here
     with Image.open(out) as image:
         image.load()
         assert image.text["generator"] == "dcgan_tf compare"
     assert {path.name for path in here.iterdir()} == {"one", "two", out.name}
+    if flags:
+        return
+    first = out.read_bytes()
+    make_run(here / "three")
+    for _ in range(2):  # of other runs: beside it, where their own plot is replaced
+        main(["one", "three"])
+        assert capsys.readouterr().out.endswith("plot: compare-2.png\n")
+    assert out.read_bytes() == first and not (here / "compare-3.png").exists()
 
 
 @pytest.mark.slow

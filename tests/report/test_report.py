@@ -279,7 +279,7 @@ def test_damaged_files_become_a_note_and_the_rest_is_shown(run):
         path.write_bytes(kept)
 
 
-def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path):
+def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path, monkeypatch):
     first, second = make_run(tmp_path / "a/one"), make_run(tmp_path / "b/two", epochs=3)
     write_lines(second.evaluation, [score(3, 0.6), score(3, 0.5, size=32)])
     out = tmp_path / "both.html"
@@ -292,7 +292,15 @@ def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path):
     names = [found["name"] for found in write(first, second, third, out=out)[1]["runs"]]
     assert names == ["a/one", "two", "b/one"]
     main(["--run", str(first.root), "--run", str(second.root)])
-    assert (tmp_path / "a/report.html").is_file() and not first.report.exists()
+    page = tmp_path / "a/report.html"
+    text = page.read_bytes()
+    assert not first.report.exists() and str(tmp_path / "a/one") in text.decode()
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # of other runs: beside it, where their own page is replaced
+        main(["a/one", "b/one"])
+    other = (tmp_path / "a/report-2.html").read_text()
+    assert page.read_bytes() == text and not (tmp_path / "a/report-3.html").exists()
+    assert '"folder":"a/one"' in other and str(tmp_path) not in other
 
 
 def test_the_newest_run_is_taken_and_tensorflow_is_not_imported(here):
