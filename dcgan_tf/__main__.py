@@ -59,8 +59,10 @@ def main(argv=None):
         return print(_overview())
     if verb in ("version", "--version"):
         return _show_versions()
-    if verb in ("runs", "recipes"):
-        return {"runs": _list_runs, "recipes": _show_recipes}[verb](rest)
+    if verb == "runs":
+        return _list_runs(rest)
+    if verb == "recipes":
+        return _show_recipes(rest)
     if verb in ("resume", "check"):
         verb, rest = "train", [f"--{verb}", *rest]
     if verb not in NAMES:
@@ -76,15 +78,14 @@ def run():
 def _overview():
     program = typed("")
     examples = {f"{program} {line}": about for line, about in EXAMPLES.items()}
-    blocks = [f"{program} VERB ...: train a DCGAN on faces or your own images, and use it"]
-    blocks += [f"examples:\n{columns(examples)}"]
     width = max(len(line) for lines in VERBS.values() for line in lines)
-    blocks += [f"{group}:\n{columns(lines, width)}" for group, lines in VERBS.items()]
-    blocks += [
+    return "\n\n".join([
+        f"{program} VERB ...: train a DCGAN on faces or your own images, and use it",
+        f"examples:\n{columns(examples)}",
+        *(f"{group}:\n{columns(lines, width)}" for group, lines in VERBS.items()),
         "RUN is a directory, a name or a number in runs/, or latest.\n"
-        f"{program} VERB --help has examples and all flags."
-    ]
-    return "\n\n".join(blocks)
+        f"{program} VERB --help has examples and all flags.",
+    ])  # fmt: skip
 
 
 def _unknown(verb):
@@ -142,7 +143,7 @@ def _show_recipes(argv):
 
 
 def _recipe_table():
-    """Tell from the head of each file what the recipe is for; those to choose by time first."""
+    """List each recipe with the purpose that its file begins with; first those named by time."""
     from dcgan_tf.common.config_file import ALIASES, find_config, names
 
     times = {name: time for time, name in ALIASES.items()}
@@ -188,6 +189,7 @@ def _list_runs(argv):
 def _row(run):
     from dcgan_tf.common.config_file import read_table
     from dcgan_tf.common.foreign import is_count, read_lines
+    from dcgan_tf.common.progress import duration
     from dcgan_tf.common.scores import LABELS, cell, frechet_name, read_records
 
     try:
@@ -205,7 +207,7 @@ def _row(run):
         Path(settings.get("data") or settings.get("dataset", "celeba")).name,
         f"{last['images_seen']:,}" if "images_seen" in last else "-",
         f"{LABELS[kind]} {cell(records[-1], kind)}" if kind else "-",
-        _age(age),
+        duration(age) if age < 86_400 else f"{age // 86_400:.0f} d",
         _state(run, last, settings),
     )
 
@@ -215,20 +217,13 @@ def _recipe_of(run):
     from dcgan_tf.common.config_file import ALIASES, names
     from dcgan_tf.common.foreign import read_json
 
-    known = dict(zip(names(), names(), strict=True)) | ALIASES
     facts = read_json(run.versions)
     if isinstance(recipe := facts.get("recipe"), str):
         return recipe
     command = facts.get("command")
     words = [*run.root.name.split("-"), *(command if isinstance(command, list) else [])]
-    parts = (str(word).rpartition("=")[2] for word in words)
-    return next((known[part] for part in parts if part in known), "-")
-
-
-def _age(seconds):
-    from dcgan_tf.common.progress import duration
-
-    return duration(seconds) if seconds < 86_400 else f"{seconds // 86_400:.0f} d"
+    parts = [str(word).rpartition("=")[2] for word in words]
+    return next((ALIASES.get(part, part) for part in parts if part in {*names(), *ALIASES}), "-")
 
 
 def _state(run, last, settings):

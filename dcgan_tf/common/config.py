@@ -50,6 +50,12 @@ def _option(
     return field(default=default, metadata={"help": help} | bounds)
 
 
+def _choice(choices: str, help: str, own=False) -> Any:
+    """A field that takes one of `choices`, of which the first is its default."""
+    names = tuple(choices.split("|"))
+    return _option(names[0], help, choices=names, own=own)
+
+
 EPOCHS = 200  # where neither epochs nor images is given
 
 
@@ -90,10 +96,9 @@ class Config:
         "part of each image to use: left,upper,right,lower in pixels, or center for the largest "
         "square; auto: the usual crop of the data set",
     )
-    fit: str = _option(
-        "crop",
+    fit: str = _choice(
+        "crop|pad|stretch",
         "how an image that is not square becomes square: cut, padded with background, or stretched",
-        choices=("crop", "pad", "stretch"),
     )
     background: str = _option("white", "color around padded images, a name or #rrggbb")
     image_size: int = _option(64, "height and width of the training images, px", 4, limits.SIDE)
@@ -113,27 +118,21 @@ class Config:
     g_channels: tuple[int, ...] = _option(
         (128, 256, 512), "G: channels of the layers that double the side", 1, CHANNELS
     )
-    g_activation: str = _option(
-        "leaky_relu", "G: activation after BatchNorm", choices=("leaky_relu", "relu")
-    )
-    g_output: str = _option(
-        "conv",
+    g_activation: str = _choice("leaky_relu|relu", "G: activation after BatchNorm")
+    g_output: str = _choice(
+        "conv|transposed",
         "G: last layer; conv: a 5x5 convolution; transposed: one that also doubles the side",
-        choices=("conv", "transposed"),
     )
-    output_activation: str = _option(
-        "sigmoid",
-        "G: last activation, which sets the pixel range: sigmoid [0,1], tanh [-1,1]",
-        choices=("sigmoid", "tanh"),
+    output_activation: str = _choice(
+        "sigmoid|tanh", "G: last activation, which sets the pixel range: sigmoid [0,1], tanh [-1,1]"
     )
     d_channels: tuple[int, ...] = _option(
         (64, 128, 128), "D: channels of the layers that halve the side", 1, CHANNELS
     )
     d_width: float = _option(0.0, "D: factor on the channel counts (0: width)", 0, WIDTH)
-    d_norm: str = _option(
-        "batch",
+    d_norm: str = _choice(
+        "batch|none|spectral",
         "D: normalization; batch: BatchNorm; spectral: spectral norm of the weights",
-        choices=("batch", "none", "spectral"),
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm also after the first convolution")
     d_minibatch_std: int = _option(
@@ -150,19 +149,16 @@ class Config:
 
     g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", 1e-38, 1e30)
     d_learning_rate: float = _option(1e-4, "D: Adam's learning rate", 1e-38, 1e30)
-    lr_decay: str = _option(
-        "none",
-        "learning-rate schedule of G and D over decay_images",
-        choices=("none", "linear", "cosine"),
+    lr_decay: str = _choice(
+        "none|linear|cosine", "learning-rate schedule of G and D over decay_images"
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
     decay_images: int = _option(0, "images that lr_decay and penalty_end take (0: that of images)")
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
-    loss: str = _option(
-        "non_saturating",
+    loss: str = _choice(
+        "non_saturating|hinge|relativistic",
         "loss of G and D; relativistic: D compares pairs of a real and a fake image",
-        choices=("non_saturating", "hinge", "relativistic"),
         own=True,
     )
     r1: float = _option(0.0, "gradient penalty on real images (not with d_norm batch)", 0, 1e6)
@@ -174,34 +170,26 @@ class Config:
     label_smoothing: float = _option(0.0, "D's target for real images is 1 minus this", 0, 0.5)
     label_noise: float = _option(0.0, "largest random shift of D's targets toward 1/2", 0, 0.5)
     fresh_fakes: bool = _option(False, "draw new latents for G's step instead of reusing D's")
-    average: str = _option(
-        "none", "EMA of G's weights for generating images", choices=("none", "half_life")
-    )
+    average: str = _choice("none|half_life", "EMA of G's weights for generating images")
     average_half_life: float = _option(4000.0, "EMA half-life in images", 0, 1e12, above=True)
     average_ramp: float = _option(
         0.05, "largest EMA half-life as a fraction of the images seen (0: no limit)", 0, 1
     )
     init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
 
-    device: str = _option(
-        "auto",
+    device: str = _choice(
+        "auto|gpu|cpu",
         "device; auto: a GPU if there is one; gpu: an error without a GPU; cpu: ignore GPUs",
-        choices=("auto", "gpu", "cpu"),
     )
-    strategy: str = _option(
-        "auto",
-        "distribution of the training over devices",
-        choices=("auto", "none", "mirrored", "multiworker"),
+    strategy: str = _choice(
+        "auto|none|mirrored|multiworker", "distribution of the training over devices"
     )
-    precision: str = _option(
-        "float32",
+    precision: str = _choice(
+        "float32|mixed_bfloat16|mixed_float16|float64|auto",
         "precision of the layers (weights and losses never below float32); auto: mixed_bfloat16 "
         "where a trial of two steps is faster, else float32",
-        choices=("float32", "mixed_bfloat16", "mixed_float16", "float64", "auto"),
     )
-    jit: str = _option(
-        "auto", "XLA compilation; auto: on for one suitable GPU", choices=("auto", "on", "off")
-    )
+    jit: str = _choice("auto|on|off", "XLA compilation; auto: on for one suitable GPU")
     deterministic: bool = _option(False, "use only reproducible kernels, slower on a GPU")
 
     sample_every: int = _option(1, "epochs between sample grids", 1)

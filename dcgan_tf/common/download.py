@@ -54,10 +54,11 @@ def _download(url, path, sha256, size, otherwise):
     try:
         with replacing(path) as temporary:
             received = _copy(url, temporary, size, path.name)
-            if received != size:
-                raise OSError(f"sent another file: {received:,} bytes came, expected {size:,}")
             if not is_right(temporary, sha256, size):
-                raise OSError("sent another file: its SHA-256 is not the expected one")
+                kind = f", with SHA-256 {sha256}" * (sha256 is not None)
+                raise OSError(
+                    f"sent another file: {received:,} bytes came, expected {size:,}{kind}"
+                )
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection

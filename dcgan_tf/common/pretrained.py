@@ -6,11 +6,10 @@ from pathlib import Path
 from dcgan_tf.common import limits, runs
 from dcgan_tf.common.cli import path
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.runs import BUNDLED as FOLDER
 from dcgan_tf.common.runs import RUNS, Run
-from dcgan_tf.common.runs import bundled as names
 from dcgan_tf.common.suggestions import meant
 
+FOLDER, names = runs.BUNDLED, runs.bundled
 PREFIX = "pretrained:"  # before a name where a path could stand too
 
 

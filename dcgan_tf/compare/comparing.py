@@ -67,10 +67,7 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
 
 
 def _scores_by_run(shown):
-    """For each group of scores that compare, {place of the run: its scores}, by epoch.
-
-    Groups of several runs come first, the newest of them at the top.
-    """
+    """List {place of the run: its scores} for each group of scores that compare, largest first."""
     groups = [
         {
             run: [shown[run]["scores"][place] for _, place in places]
@@ -111,7 +108,7 @@ def _training(shown):
 
 
 def _score_rows(scores, count, name, mark):
-    """The newest distance of each run, and the score with its lowest one."""
+    """Rows for the newest distance of each run, its lowest, and the other scores with that."""
     best = {run: min(own, key=lambda score: score["values"][name]) for run, own in scores.items()}
     newest = {run: own[-1] for run, own in scores.items()}
 
@@ -130,18 +127,17 @@ def _score_rows(scores, count, name, mark):
 
 
 def _explain_scores(score, mark, first):
-    """The reference set and baseline of a group, and why it does not compare with the first."""
+    """Tell the reference set and baseline of a group, and why it differs from the first."""
     name = score["name"]
-    baseline = cell(score["floor"], name)
     text = f"scores{mark}: against {score['against']}"
-    if baseline != NONE:
+    if (baseline := cell(score["floor"], name)) != NONE:
         text += f"; real images against real ones: {LABELS[name]} {baseline}"
     why = mismatch({"protocol": dict(first["stamp"])}, {"protocol": dict(score["stamp"])})
     return text + (f"; not comparable with (1): {why}" if why else "")
 
 
 def _group(shown, rows):
-    """The table, a column for the runs that differ in seed alone, and the same as records."""
+    """Make the table, with one column for runs that differ in seed alone, and its records."""
     columns: list[tuple[dict, dict]] = []  # settings but for the seed, {seed: place of the run}
     for place, found in enumerate(shown):
         settings = _settings_of(found)
@@ -166,7 +162,7 @@ def _group(shown, rows):
 
 
 def _cell(head, values, form):
-    """The text of some runs' values, and the entries of a record."""
+    """Write the values of one column's runs as text and as entries of a record."""
     known = [value for value in values if value is not None]
     if not known or isinstance(known[0], str):
         text = ", ".join(dict.fromkeys(known))
@@ -184,27 +180,24 @@ def _cell(head, values, form):
 
 
 def _text(table):
-    """The columns side by side, or one below the other where there are many."""
+    """Lay the columns side by side, or one below the other where there are many."""
     rows = [[_shorten(text, end=not number) for text in row] for number, row in enumerate(table)]
     if len(table[0]) > ACROSS + 1:
-        rows = [list(column) for column in zip(*rows, strict=True)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = []
-    for first, *others in rows:
-        cells = [text.rjust(width) for text, width in zip(others, widths[1:], strict=True)]
-        lines.append("  ".join([first.ljust(widths[0]), *cells]))
-    return "\n".join(lines)
+        rows = list(zip(*rows, strict=True))
+    first, *widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    form = "  ".join([f"{{:<{first}}}", *(f"{{:>{width}}}" for width in widths)])
+    return "\n".join(form.format(*row) for row in rows)
 
 
 def _shorten(text, end=False):
-    """At most WIDTH characters; of the names of runs their number and their end."""
+    """Cut a text to WIDTH characters; of a run's name keep its number and its end."""
     if len(text) <= WIDTH:
         return text
     return f"{text[:5]}...{text[8 - WIDTH :]}" if end else text[: WIDTH - 3] + "..."
 
 
 def _written(table, records, form):
-    """The table in another format, a line for each column of the text."""
+    """Write the table in another format, a line for each column of the text."""
     if form == "json":
         return json.dumps(records, indent=1)
     lines = [list(map(printable, column)) for column in zip(*table, strict=True)]
@@ -229,10 +222,7 @@ def _latex(text):
 
 
 def _draw(shown, scores, out, text):
-    """Draw the losses, and below them the scores of one group that compares.
-
-    Where there are none, or none has a known number of images, D's outputs are drawn instead.
-    """
+    """Draw the losses and, below them, one group's scores; without any, the outputs of D."""
     placed = {run: _place(shown[run]["epochs"], own) for run, own in scores.items()}
     score = next(iter(scores.values()))[0] if any(placed.values()) else None
     with figure(out, "d_loss bold, g_loss pale", "images seen", text) as (losses, below):
@@ -253,7 +243,7 @@ def _draw(shown, scores, out, text):
 
 
 def _place(epochs, scores):
-    """(images seen, distance) of each score at an epoch of which the run knows the images."""
+    """List (images seen, distance) for each score of a recorded epoch."""
     images = dict(zip(epochs["epoch"], epochs["images_seen"], strict=True))
     return sorted(
         (images[s["epoch"]], s["values"][s["name"]]) for s in scores if s["epoch"] in images
@@ -261,7 +251,7 @@ def _place(epochs, scores):
 
 
 def _label_axes(losses, below, score):
-    """Label the axes, and draw the line that the lower curves are read against."""
+    """Label the axes, and draw the reference line of the lower panel."""
     from matplotlib.ticker import EngFormatter
 
     gray = {"color": "gray", "linestyle": ":"}
