@@ -76,18 +76,15 @@ def refusal(*argv):
 
 
 def test_flags_override_the_file_and_the_file_the_defaults(tmp_path):
+    request = parse_training([])
+    assert request.config == Config(subset=2000) == resolved("--config", "celeba")
+    assert (request.config_name, request.run_dir, request.dry_run) == ("celeba", None, False)
     path = tmp_path / "own.toml"
     path.write_text("epochs = 7\nseed = 3\nflip = true\ng_channels = [4, 4, 4]\n")
     request = parse_training(["--config", str(path), "--seed", "5", "--no-flip"])
     expected = replace(Config(), epochs=7, seed=5, g_channels=(4, 4, 4), crop=CELEBA_CROP)
     assert request.config == expected
     assert request.config_name == "own"
-
-
-def test_without_flags_the_reference_recipe():
-    request = parse_training([])
-    assert request.config == Config(subset=2000) == resolved("--config", "celeba")
-    assert (request.config_name, request.run_dir, request.dry_run) == ("celeba", None, False)
 
 
 @pytest.mark.parametrize("name", ["run", "data", "packs", "init_from", "inception"])
@@ -107,8 +104,17 @@ def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
     assert resolved("--run", tmp_path, "--config", "celeba") == resolved()
 
 
+FREE = {  # what a resumed run may change
+    *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
+    *("sample_every", "sample_count"),
+    *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
+    *("tensorboard", "score_every", "score_samples", "inception"),
+    *MIDWAY,  # recorded with their steps
+}
+
+
 @pytest.mark.parametrize("name", FIELDS)
-def test_every_field_is_a_flag_and_survives_the_saved_file(name, tmp_path):
+def test_every_field_is_a_flag_survives_the_saved_file_and_is_bound_unless_free(name, tmp_path):
     values = other_values(name)
     assert values[name] != FIELDS[name].default
     config = resolved(*as_flags(values))
@@ -116,9 +122,15 @@ def test_every_field_is_a_flag_and_survives_the_saved_file(name, tmp_path):
     saved = tmp_path / "config.toml"
     saved.write_text(to_toml(config), encoding="utf-8")
     assert read_config(saved) == config
+    start = Config(epochs=0, images=5) if name == "images" else Config()
+    assert set(changed_fields(start, replace(start, **values))) == set(values) - FREE
 
 
-def test_the_saved_file_has_the_headings_of_help(capsys):
+def test_the_saved_file_has_the_headings_of_help_whose_texts_stand_alone(capsys):
+    texts = [spec.metadata["help"] for spec in FIELDS.values()]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert not set(text.replace(",", "").split()) & {"it", "them", "these", "same"}
     with pytest.raises(SystemExit):
         parse_training(["--help"])
     shown, saved = capsys.readouterr().out, to_toml(Config())
@@ -148,30 +160,28 @@ def test_shipped_configs_resolve_and_survive_the_saved_file(name, tmp_path):
         (["--loss", "bce"], "expected one of non_saturating, hinge, relativistic"),
         (["--ema", "0.999"], "did you mean --average?"),
         (["--r1-gamma", "10"], "did you mean --r1 or --r2?"),
-        (["--diffaugment", "color"], "did you mean --augment?"),
         (["--learning-rate", "1"], "--lr or --g-learning-rate or --d-learning-rate?"),
         (["--lr", "x"], "--lr: got 'x', expected a number between"),
         (["--resume"], "no run with a log.txt"),
         (["--resume", "7"], "--resume 7: no such run; there is no run in runs"),
         (["--img_size", "64"], "did you mean --image-size?"),
         (["--gpus", "2"], "CUDA_VISIBLE_DEVICES"),
-        (["--workers", "2"], "all cores"),
-        (["--early-stopping"], "a GAN's losses do not say when to stop"),
         (["--size", "64"], "did you mean --image-size?"),
-        (["--wandb"], "--tracker wandb"),
         (["--tracker", "wandb"], "--tracker wandb: needs the package: pip install wandb"),
         (["--tracker", "paper"], "--tracker: invalid choice: 'paper'"),
-        (["--video"], "progress.gif"),
-        (["--fid"], "--score-every 5"),
         (["--optimizer", "sgd"], "both networks use Adam"),
         (["latop"], "no recipe, run, folder or zip is called 'latop'; did you mean laptop?"),
         (["runs/a b"], "no recipe, run, folder or zip is called 'runs/a b'; the recipes are"),
         (["demo", "mnist"], "--config: got demo and mnist; name one"),
         (["--config", "clebea"], "did you mean celeba?"),
+        (["--image-size", "96"], "8 x 2^3 = 64, but image_size is 96; base_size 12 would fit"),
+        (["--image-size", "100"], "but image_size is 100; with 3 doublings it must be a multiple"),
+        (["--g-output", "transposed"], "8 x 2^4 = 128, but image_size is 64; base_size 4 would"),
+        (["--d-channels", "4,4,4,4,4,4,4"], "7 convolutions halve 64 pixels to less than one"),
         (["--config", "no/such.toml"], "celeba"),
     ],
 )
-def test_names_the_nearest_valid_name(argv, nearest):
+def test_names_the_nearest_valid_name_or_the_arithmetic(argv, nearest):
     assert nearest in refusal(*argv)
 
 
@@ -207,14 +217,11 @@ def test_resume_takes_the_run_that_was_trained_last(here):
     assert request.config.epochs == 300
 
 
-def test_shorthands_set_what_they_stand_for():
+def test_shorthands_set_what_they_stand_for_and_words_stand_on_both_sides_of_a_flag(here):
     both = resolved("--lr", "1e-3")
     assert (both.g_learning_rate, both.d_learning_rate) == (1e-3, 1e-3)
     assert resolved("--lr", "1e-3", "--d-learning-rate", "2e-3").d_learning_rate == 2e-3
     assert not resolved("--tracker", "none").tensorboard and resolved().tensorboard
-
-
-def test_places_may_stand_on_both_sides_of_a_flag(here):
     write_files(here, {"a/x": b"", "b/x": b""})
     assert parse_evaluation(["a", "--size", "8", "b"]).places == ("a", "b")
 
@@ -261,25 +268,6 @@ def test_what_is_wrong_in_a_file_is_refused_by_file_and_name(line, tmp_path):
     assert (f" {key}: got" in message and "expected" in message) or "not valid TOML" in message
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
-        (["--image-size", 96], ["8 x 2^3 = 64", "96", "base_size 12 would fit"]),
-        (["--image-size", 100], ["8 x 2^3 = 64", "100", "multiple of 8"]),
-        (["--g-output", "transposed"], ["8 x 2^4 = 128", "base_size 4 would fit"]),
-        (["--d-channels", ",".join("4" * 7)], ["7 convolutions halve 64 pixels", "6 or fewer"]),
-    ],
-)
-def test_sizes_that_do_not_fit_are_refused_with_the_arithmetic(argv, words):
-    message = refusal(*argv)
-    assert all(word in message for word in words), message
-
-
-def test_auto_crop_is_the_datasets_own():
-    assert resolved("--dataset", "celeba").crop_box == (30, 55, 150, 175)
-    assert resolved("--dataset", "folder").crop_box is None
-
-
 def test_settings_of_older_versions_are_dropped_where_they_did_nothing(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text("average_power = 16.97\naverage_into_g = 0\n")  # as every older run has them
@@ -290,20 +278,10 @@ def test_settings_of_older_versions_are_dropped_where_they_did_nothing(tmp_path)
             read_config(path)
 
 
-def test_every_help_text_stands_alone():
-    texts = [spec.metadata["help"] for spec in FIELDS.values()]
-    assert len(set(texts)) == len(texts)
-    for text in texts:
-        assert not set(text.replace(",", "").split()) & {"it", "them", "these", "same"}
-
-
-def test_a_schedule_over_a_recipes_images_stays_where_epochs_are_typed():
+def test_typed_epochs_keep_a_recipes_schedule_and_a_typed_size_brings_its_layers():
     assert resolved("--config", "overnight", "--epochs", 1).decay_images == 600_000
     assert resolved("--config", "overnight", "--images", "200k").decay_images == 200_000
     assert load_recipe("laptop", epochs=1).decay_images == 0
-
-
-def test_another_image_size_brings_its_layers():
     layers = {
         ("laptop", 128): ((128, 64, 32, 16), (64, 128, 128, 128)),
         ("laptop", 256): ((128, 64, 32, 16, 8), (64, 128, 128, 128, 128)),
@@ -322,25 +300,12 @@ def test_another_image_size_brings_its_layers():
         load_recipe("laptop", image_size=96)
 
 
-def test_crop_may_be_spaced_or_a_list(tmp_path):
+def test_crop_may_be_spaced_or_a_list_and_auto_is_the_data_sets_own(tmp_path):
+    assert resolved("--dataset", "celeba").crop_box == (30, 55, 150, 175)
+    assert resolved("--dataset", "folder").crop_box is None
     assert resolved("--crop", " 1, 2,3 ,4").crop == "1,2,3,4"
     (tmp_path / "own.toml").write_text("crop = [1, 2, 3, 4]\n")
     assert resolved("--config", tmp_path / "own.toml").crop_box == (1, 2, 3, 4)
-
-
-@pytest.mark.parametrize("name", FIELDS)
-def test_a_resumed_run_may_change_only_what_changes_no_result(name):
-    values = other_values(name)
-    free = {
-        *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
-        *("sample_every", "sample_count"),
-        *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
-        *("tensorboard", "score_every", "score_samples", "inception"),
-        *MIDWAY,  # recorded with their steps
-    }
-    start = Config(epochs=0, images=5) if name == "images" else Config()
-    changed = changed_fields(start, replace(start, **values))
-    assert set(changed) == set(values) - free
 
 
 LARGE = {
@@ -352,9 +317,9 @@ LARGE = {
 # Runs each line of its first argument as a program; after each, what it printed must be enough.
 AT_ONCE = """
 import json, runpy, sys
-lines, repo, large = json.loads(sys.argv[1])
+lines, lists, repo, large = json.loads(sys.argv[1])
 sys.path.insert(0, repo)
-for line in lines:
+for line in [*lines, *lists]:
     start, *sys.argv = line.split() if line[0] == "-" else ("", *line.split())
     try:
         if start:
@@ -362,7 +327,7 @@ for line in lines:
         else:
             runpy.run_path(f"{repo}/{sys.argv[0]}", run_name="__main__")
     except SystemExit as stop:
-        assert (stop.code == 0) == ("--help" in line), (line, stop.code)
+        assert (stop.code == 0) == ("--help" in line or line in lists), (line, stop.code)
     else:
         assert False, f"{line}: did not end"
     found = set(large) & set(sys.modules)
@@ -379,7 +344,10 @@ LINES = [
     *("-m dcgan_tf.evaluate --help", "-m dcgan_tf.evaluate --samples 1"),
     *("-m dcgan_tf.evaluate --run old", "-m dcgan_tf.evaluate bad.toml"),
     *("-m dcgan_tf.storage --help", "-m dcgan_tf.storage --unused x", "-m dcgan_tf.export --help"),
+    *("-m dcgan_tf --help", "-m dcgan_tf generat", "-m dcgan_tf check --help"),
 ]
+VERBS = ("", " runs", " recipes", " recipes night", " version")
+LISTS = [f"-m dcgan_tf{verb}" for verb in VERBS]
 
 
 def test_help_and_refusals_wait_for_no_large_package_and_leave_nothing(tmp_path):
@@ -387,7 +355,8 @@ def test_help_and_refusals_wait_for_no_large_package_and_leave_nothing(tmp_path)
     write_files(tmp_path, {"bad.toml": b"width = 'x'\n", "x": b"", "full/mine": b""})
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "config.toml").write_text(to_toml(Config()))
-    given, before = json.dumps([LINES, str(REPO), sorted(LARGE)]), sorted(tmp_path.rglob("*"))
+    given = json.dumps([LINES, LISTS, str(REPO), sorted(LARGE)])
+    before = sorted(tmp_path.rglob("*"))
     done = subprocess.run(
         [sys.executable, "-c", AT_ONCE, given], cwd=tmp_path, capture_output=True, encoding="utf-8"
     )

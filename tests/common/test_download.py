@@ -19,11 +19,13 @@ def download(folder, url, sha256=SHA256):
 
 
 @pytest.mark.parametrize("sha256", [SHA256, None])
-def test_a_file_is_downloaded_once(tmp_path, sha256):
-    with Server(BODY) as server:
-        path = download(tmp_path / "cache", server.url, sha256)
-        assert path.read_bytes() == BODY and files_in(path.parent) == ["file.bin"]
-        assert download(tmp_path / "cache", server.url, sha256) == path and server.requests == 1
+def test_a_file_is_downloaded_once_and_what_is_no_whole_file_is_replaced(tmp_path, sha256):
+    for before in (b"half", b"y" * 1000)[: 1 + (sha256 is not None)]:
+        write_files(tmp_path, {"file.bin": before})
+        with Server(BODY) as server:
+            path = download(tmp_path, server.url, sha256)
+            assert path.read_bytes() == BODY and files_in(tmp_path) == ["file.bin"]
+            assert download(tmp_path, server.url, sha256) == path and server.requests == 1
 
 
 @pytest.mark.parametrize(
@@ -57,11 +59,3 @@ def test_no_network_no_home_folder_and_no_encryption_say_what_to_do(tmp_path, mo
     monkeypatch.setattr("os.path.expanduser", lambda path: path)
     with pytest.raises(UserError, match="no home folder.*--file PATH"):
         download(type(tmp_path)("~"), url)
-
-
-def test_what_is_no_whole_file_is_replaced(tmp_path):
-    for content in (b"half", b"y" * 1000):
-        write_files(tmp_path, {"file.bin": content})
-        with Server(BODY) as server:
-            assert download(tmp_path, server.url).read_bytes() == BODY
-        assert files_in(tmp_path) == ["file.bin"]

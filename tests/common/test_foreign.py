@@ -67,13 +67,10 @@ def test_lines_survive_torn_ones_are_dropped_and_none_is_written_over_unread(tmp
     assert path.stat().st_size == 5 << 30
 
 
-def test_what_is_no_object_is_none(tmp_path):
+def test_what_is_no_object_number_or_count_is_told(tmp_path):
     for text in ("1e400", "[" * 100_000, "{", '"x"', "[]", "\ufeff{", "1" * 5000):
         (tmp_path / "x").write_text(text)
         assert foreign.read_json(tmp_path / "x") == {} == foreign.json_object(text)
-
-
-def test_numbers_and_counts():
     for value in (0, 1, 2**53 - 1):
         assert foreign.is_number(value) and foreign.is_count(value)
     for value in (2**53, -1, 0.5, 1e-299):  # the last as a D that is sure of itself

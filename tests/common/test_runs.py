@@ -48,7 +48,7 @@ def test_processes_never_share_a_directory_and_numbers_go_on_after_the_highest(t
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", "checkpoints"])
-def test_a_directory_that_is_no_run_is_refused(name, tmp_path):
+def test_a_directory_that_is_no_run_is_refused_but_a_new_empty_or_just_killed_one(name, tmp_path):
     """Hidden files as well: a refused new run removes its directory."""
     (tmp_path / name).mkdir()
     with pytest.raises(UserError, match="no config.toml"):
@@ -56,13 +56,10 @@ def test_a_directory_that_is_no_run_is_refused(name, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="is not a folder"):
         run_lock.check_run(Run(tmp_path / "file"), resolved())
-
-
-def test_a_new_an_empty_and_a_just_killed_directory_are_accepted(tmp_path):
-    run_lock.check_run(Run(tmp_path / "new"), resolved())
-    run_lock.check_run(Run(tmp_path), resolved())
-    write_files(tmp_path, {".lock": b"", ".writing-0123456789ab-config.toml": b""})
-    run_lock.check_run(Run(tmp_path), resolved())
+    write_files(tmp_path / "killed", {".lock": b"", ".writing-0123456789ab-config.toml": b""})
+    (tmp_path / "empty").mkdir()
+    for good in ("new", "empty", "killed"):
+        run_lock.check_run(Run(tmp_path / good), resolved())
 
 
 def test_a_resumed_run_keeps_its_settings_but_those_that_may_change(tmp_path):
@@ -77,7 +74,7 @@ def test_a_resumed_run_keeps_its_settings_but_those_that_may_change(tmp_path):
         run_lock.check_run(run, config)
 
 
-def test_claim_makes_a_numbered_run_with_config_and_versions(here):
+def test_claim_makes_a_numbered_run_and_refuses_a_live_owner(here):
     with run_lock.claim(request("--config", "demo", "--seed", 5)) as run:
         assert run.root == Path("runs/0001-demo-s5")
     assert read_config(run.config) == resolved("--config", "demo", "--seed", 5)
@@ -85,10 +82,7 @@ def test_claim_makes_a_numbered_run_with_config_and_versions(here):
     assert {"tensorflow", "keras", "numpy", "python", "git_commit"} <= set(versions)
     with run_lock.claim(request("--config", "demo")) as second:
         assert second.root == Path("runs/0002-demo-s0")
-
-
-def test_claim_refuses_a_live_owner_with_its_own_code(tmp_path):
-    wanted = request("--run", tmp_path / "deep" / "a")
+    wanted = request("--run", here / "deep" / "a")
     with run_lock.claim(wanted), pytest.raises(UserError) as caught, run_lock.claim(wanted):
         pass
     assert caught.value.code == IN_USE
