@@ -16,6 +16,7 @@ import filelock
 from dcgan_tf.common import limits
 
 _TOKEN = "[0-9a-f]{12}"
+_OWN = ".writing-"  # how the names of temporary files begin
 _HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # of a file that a viewer or a scanner has open
 _swept = set()  # the folders that this process has swept
 
@@ -31,7 +32,7 @@ def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     if path.is_dir():  # os.replace would say so too, but after all the work
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     # The suffix stays: Keras and Pillow go by it.
-    temporary = path.with_name(f".writing-{secrets.token_hex(6)}-{path.name}")
+    temporary = path.with_name(f"{_OWN}{secrets.token_hex(6)}-{path.name}")
     try:
         try:
             with open(temporary, "x+b") as lock:
@@ -69,8 +70,8 @@ def sweep(folder: Path):
     if (place := folder.absolute()) in _swept:
         return
     _swept.add(place)
-    for path in folder.glob(".writing-*"):
-        if re.match(rf"\.writing-{_TOKEN}-", path.name) and path.is_file():
+    for path in folder.glob(f"{_OWN}*"):
+        if re.match(rf"\{_OWN}{_TOKEN}-", path.name) and path.is_file():
             # It may belong to another user, or another process deletes it.
             with contextlib.suppress(OSError):
                 with path.open("rb+") as file:
@@ -92,11 +93,11 @@ def _rename(temporary: Path, path: Path):
 
 def _name_file(error, path):
     """Name the file in an OSError, not the temporary one, and the free space if that was short."""
-    reason, temporary = error.strerror or str(error), ".writing-"
+    reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = limits.in_words(shutil.disk_usage(path.parent).free)
         reason = f"{os.strerror(error.errno)} ({free} are free there)"
-    elif error.errno is None or not Path(error.filename or temporary).name.startswith(temporary):
+    elif error.errno is None or not Path(error.filename or _OWN).name.startswith(_OWN):
         return error
     return OSError(error.errno, reason, str(path))
 

@@ -100,12 +100,7 @@ class Parser(argparse.ArgumentParser):
             **more,
         )
         self._examples = examples
-        self.add_argument(
-            "--version",
-            action="version",
-            version=f"dcgan_tf {__version__}",
-            help="show the version and exit",
-        )
+        self.add_argument("--version", action="version", version=f"dcgan_tf {__version__}")
 
     def format_help(self):
         lines = {f"{self.prog} {line}".strip(): about for line, about in self._examples.items()}
@@ -138,7 +133,7 @@ def columns(lines: dict[str, str], width: int = 0) -> str:
 
 def number(kind, low=-math.inf, high=math.inf):
     """Make an argparse type: a finite int or float from `low` to `high`."""
-    words = {int: "a whole number", float: "a number"}[kind]
+    words = "a whole number" if kind is int else "a number"
     if high < math.inf:
         words += f" between {low} and {high}"
     elif low > -math.inf:
@@ -189,30 +184,21 @@ def at_home(text: str, flag: str = "") -> str:
 def check_scikit_learn(what: str):
     """Refuse at once what would fail for want of a package after minutes of work."""
     if find_spec("sklearn") is None:
-        raise UserError(
-            f"{what} needs scikit-learn, not installed here; run in the project's folder: "
-            'pip install ".[analysis]"'
-        )
+        how = 'run in the project\'s folder: pip install ".[analysis]"'
+        raise UserError(f"{what} needs scikit-learn, not installed here; {how}")
 
 
 def parse_seeds(flag: str, text: str, most: int = limits.GENERATED) -> list[int]:
     """Read seeds, "0-3,100" as 0, 1, 2, 3, 100; UserError where there are more than `most`."""
-    spans = [_span(part) for part in text.split(",")]
-    if not all(spans):
-        raise UserError(
-            f"{flag}: got {limits.shown(text)}, expected seeds from 0 to {limits.SEED} "
-            "such as 0-63,100"
-        )
-    count = sum(map(len, spans))
-    if count > most:
-        raise UserError(
-            f"{flag}: got {count:,} seeds, expected {most:,} at most; --limit raises this"
-        )
+    spans = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last <= limits.SEED:
+            words = f"expected seeds from 0 to {limits.SEED} such as 0-63,100"
+            raise UserError(f"got {limits.shown(text)}, {words}", flag=flag)
+        spans.append(range(first, last + 1))
+    if (count := sum(map(len, spans))) > most:
+        words = f"got {count:,} seeds, expected {most:,} at most; --limit raises this"
+        raise UserError(words, flag=flag)
     return [seed for span in spans for seed in span]
-
-
-def _span(text):
-    """Read "4-7" or "4" as a range of seeds; an empty one where it is neither."""
-    match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", text)
-    first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-    return range(first, last + 1) if first <= last <= limits.SEED else range(0)

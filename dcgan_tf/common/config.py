@@ -76,7 +76,9 @@ class Config:
     """
 
     dataset: str = _option(
-        "celeba", "data set; folder: your own images; auto: by the files", choices=(*DATASETS,)
+        "celeba",
+        "data set; folder: your own images; auto: recognized from the files in data",
+        choices=tuple(DATASETS),
     )
     data: str = _option(
         "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
@@ -104,7 +106,9 @@ class Config:
     image_size: int = _option(64, "height and width of the training images, px", 4, limits.SIDE)
     channels: int = _option(3, "color channels: 3 for RGB, 1 for gray", choices=(1, 3))
     flip: bool = _option(False, "mirror real images left-right at random")
-    max_bad: float = _option(0.1, "largest fraction of unusable files before an error", 0, 1)
+    max_bad: float = _option(
+        0.1, "largest fraction of unusable files to skip; more is an error", 0, 1
+    )
     # TensorFlow and Pillow decode no more than 170 megapixels.
     max_pixels: float = _option(
         limits.MEGAPIXELS, "skip images with more megapixels than this", 0, 170.0, above=True
@@ -136,10 +140,10 @@ class Config:
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm also after the first convolution")
     d_minibatch_std: int = _option(
-        0, "D: group size of a channel with the minibatch standard deviation (0: none)", 0, 65_536
+        0, "D: group size of a last channel, the minibatch standard deviation (0: none)", 0, 65_536
     )
     d_hidden: int = _option(
-        0, "D: units of a hidden layer before the logit, at any width (0: none)", 0, CHANNELS
+        0, "D: units of a hidden layer before the logit, whatever the width (0: none)", 0, CHANNELS
     )
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
@@ -153,7 +157,7 @@ class Config:
         "none|linear|cosine", "learning-rate schedule of G and D over decay_images"
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
-    decay_images: int = _option(0, "images that lr_decay and penalty_end take (0: that of images)")
+    decay_images: int = _option(0, "images over which lr_decay and penalty_end run (0: images)")
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
     loss: str = _choice(
@@ -161,10 +165,10 @@ class Config:
         "loss of G and D; relativistic: D compares pairs of a real and a fake image",
         own=True,
     )
-    r1: float = _option(0.0, "gradient penalty on real images (not with d_norm batch)", 0, 1e6)
-    r2: float = _option(0.0, "gradient penalty on fake images (not with d_norm batch)", 0, 1e6)
+    r1: float = _option(0.0, "weight of D's gradient penalty on real images", 0, 1e6)
+    r2: float = _option(0.0, "weight of D's gradient penalty on fake images", 0, 1e6)
     penalty_end: float = _option(1.0, "final r1 and r2 as a fraction of the initial ones", 1e-6, 1)
-    augment: str = _option("", f"augment images before D, by some of {','.join(AUGMENTATIONS)}")
+    augment: str = _option("", f"augment real and fake images by some of {','.join(AUGMENTATIONS)}")
     augment_probability: float = _option(1.0, "probability of each augmentation", 0, 1)
     augment_ramp: int = _option(0, "images until augment_probability is reached (0: at once)")
     label_smoothing: float = _option(0.0, "D's target for real images is 1 minus this", 0, 0.5)
@@ -200,7 +204,7 @@ class Config:
     keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", 1)
     tensorboard: bool = _option(True, "write TensorBoard events")
     score_every: int = _option(0, "epochs between scores of generated images (0: none)")
-    score_samples: int = _option(1000, "generated, and real, images for each score", 16)
+    score_samples: int = _option(1000, "images in each score, generated and as many real ones", 16)
     inception: str = _option("", "file of Inception weights for scores (empty: download)")
 
     def __post_init__(self):
@@ -391,7 +395,7 @@ def _check_together(config):
         )
     if (config.r1 or config.r2) and config.d_norm == "batch":
         raise UserError(
-            "r1 and r2 need a D whose output depends on one image alone, not on the batch; use "
+            "r1 and r2 penalize D's gradient at single images, but BatchNorm mixes the batch; use "
             "d_norm none, or set r1 and r2 to 0",
             flag="--d-norm batch",
         )
@@ -402,27 +406,19 @@ def _check_together(config):
             param="d_minibatch_std",
         )
     if config.loss != "non_saturating" and (config.label_smoothing or config.label_noise):
-        raise UserError(
-            "has no targets for label_smoothing and label_noise; "
-            "set both to 0, or use the loss non_saturating",
-            flag=f"--loss {limits.shorten(config.loss)}",
-        )
+        words = "has no targets for label_smoothing and label_noise; set both to 0, or use the loss"
+        raise UserError(f"{words} non_saturating", flag=f"--loss {limits.shorten(config.loss)}")
     if (config.lr_decay != "none" or config.penalty_end < 1) and not config.decay_images:
-        raise UserError(
-            "got 0, but lr_decay and penalty_end need a number of images; set decay_images",
-            param="decay_images",
-        )
+        words = "got 0, but lr_decay and penalty_end need a number of images; set decay_images"
+        raise UserError(words, param="decay_images")
 
 
 def _check_sizes(config):
     """Refuse a G whose output is not image_size, and a D that halves it too often."""
     side, factor = config.image_size, 2**config.g_doublings
     if 2 ** len(config.d_channels) > side:
-        raise UserError(
-            f"{len(config.d_channels)} convolutions halve {side} pixels to less than one; use "
-            f"{side.bit_length() - 1} or fewer",
-            param="d_channels",
-        )
+        words = f"{len(config.d_channels)} convolutions halve {side} pixels to less than one"
+        raise UserError(f"{words}; use {side.bit_length() - 1} or fewer", param="d_channels")
     if config.base_size * factor != side:
         advice = f"base_size {side // factor} would fit"
         if side % factor:
@@ -433,10 +429,8 @@ def _check_sizes(config):
             param="image_size",
         )
     if not 0 < config.batchnorm_momentum < 1:
-        raise UserError(
-            f"got {config.batchnorm_momentum}, expected a number between 0 and 1, both excluded",
-            param="batchnorm_momentum",
-        )
+        words = f"got {config.batchnorm_momentum}, expected a number between 0 and 1, both excluded"
+        raise UserError(words, param="batchnorm_momentum")
 
 
 def check_color(text: str, param: str = "background"):

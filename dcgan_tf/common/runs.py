@@ -101,7 +101,7 @@ def sample_file(folder: Path, epoch: int) -> Path:
 
 def sample_files(folder: Path) -> dict[int, Path]:
     """Find the sample grids in a folder, by epoch; ignore files with other names."""
-    found = {epoch: path for path in folder.glob("*.png") if (epoch := epoch_of(path))}
+    found = {epoch: path for path in folder.glob("epoch_*.png") if (epoch := epoch_of(path))}
     return dict(sorted(found.items()))
 
 
@@ -118,7 +118,10 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
     They start from the directory in which the run was started, which may have been moved or copied
     together with the run, or else from the current one, as those of the fields in `named` do.
     """
-    starts, found = list(_starts(run)), {}
+    begun, home = started_in(run), started_in(run, "run")
+    starts, found = [begun or Path(), Path()], {}
+    if begun and home:  # its current place, relative to the run
+        starts.insert(0, Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home))))
     for name in ("data", "packs", "inception", "init_from"):
         text = getattr(config, name)
         if name in named or text in FETCHED:
@@ -129,16 +132,6 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
             log.info(f"{name} {text}: found as {there}")
             found[name] = there
     return replace(config, **found)
-
-
-def _starts(run):
-    """Yield the folders from which relative paths may start."""
-    begun, home = started_in(run), started_in(run, "run")
-    if begun and home:  # its current place, relative to the run
-        yield Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home)))
-    if begun:
-        yield begun
-    yield Path()
 
 
 def _start_from(starts, text):

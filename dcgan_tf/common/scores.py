@@ -45,24 +45,22 @@ def append_record(path: Path, record: dict) -> None:
 
 
 def parse_record(text: bytes) -> dict | None:
-    """Parse a record in JSON, None where it is no JSON or lacks what every record has."""
+    """Parse a record in JSON, None for anything else."""
     record = json_object(text)
     return record if is_record(record) else None
 
 
 def is_record(record) -> bool:
     """Whether this has a Fréchet distance, a protocol, and numbers where scores belong."""
-    if not isinstance(record, dict) or not isinstance(record.get("protocol"), dict):
+    if not _has_numbers(record) or not isinstance(record.get("protocol"), dict):
         return False
-    baseline, epoch = record.get("floor"), record.get("epoch")
+    baseline, epoch, run = (record.get(name) for name in ("floor", "epoch", "run"))
     names = [name for name in FRECHET_NAMES.values() if is_number(record.get(name))]
-    return bool(
-        names
-        and _has_numbers(record)
-        and (baseline is None or (_has_numbers(baseline) and is_number(baseline.get(names[0]))))
-        and (is_count(epoch) or (epoch is None and record.get("by") is None))
-        and isinstance(record.get("run"), str | None)
-    )
+    if not names or not isinstance(run, str | None):
+        return False
+    if baseline is not None and not (_has_numbers(baseline) and is_number(baseline.get(names[0]))):
+        return False
+    return is_count(epoch) or (epoch is None and record.get("by") is None)
 
 
 def is_verdict(record: dict) -> bool:
@@ -114,10 +112,10 @@ def cell(record: dict | None, name: str) -> str:
 
 def title(record: dict) -> str:
     """Tell what was scored, in a few words."""
-    if record.get("run") is None:
+    run, epoch = record.get("run"), record.get("epoch")
+    if run is None:
         return str(record.get("scored"))
-    epoch = record.get("epoch")
-    return record["run"] if epoch is None else f"{record['run']} epoch {epoch}"
+    return run if epoch is None else f"{run} epoch {epoch}"
 
 
 def _short(value):

@@ -5,7 +5,7 @@ import os
 import signal
 import subprocess
 import sys
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import pytest
@@ -62,11 +62,8 @@ def test_of_two_writers_each_publishes_its_own_and_the_last_one_wins(tmp_path, w
     assert other.communicate(b"\n") == (b"", None) and other.returncode == 0
     assert path.read_text() == "half"  # all that it wrote
     texts = [str(number) * 100_000 for number in range(8)]
-    threads = [threading.Thread(target=write_text, args=(path, text)) for text in texts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda text: write_text(path, text), texts))
     assert path.read_text() in texts and names(tmp_path) == ["report.html"]
 
 

@@ -10,7 +10,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from helpers import SPECIAL, little_memory, put_special, refused
+from helpers import SPECIAL, little_memory, put_special, refused, write_files
 from tiny_run import VERDICT, make_run
 
 from dcgan_tf.common import files, foreign
@@ -96,24 +96,14 @@ def test_an_array_comes_back_and_what_is_none_is_refused():
             foreign.read_array(content)
 
 
-# Through the places that read
-
-
-@pytest.fixture
-def pack(tmp_path):
-    folder = tmp_path / "packs/own-8-0123456789abcdef"
-    folder.mkdir(parents=True)
-    pixels = bytes(2 * 8 * 8 * 3)
-    np.save(folder / "pixels.npy", np.zeros((2, 8, 8, 3), np.uint8))
-    manifest = {"shape": [2, 8, 8, 3], "skipped": {}, "names": ["a", "b"], "where": "own"}
-    manifest["pixels_sha256"] = hashlib.sha256(pixels).hexdigest()
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    assert is_whole(folder)
-    return folder
-
-
 @pytest.mark.parametrize("kind", ["pipe", "huge"])
-def test_packs_and_runs_whose_files_are_none_are_read_without_them(pack, tmp_path, kind):
+def test_packs_and_runs_whose_files_are_none_are_read_without_them(tmp_path, kind):
+    pack = tmp_path / "packs/own-8-0123456789abcdef"
+    manifest = {"shape": [2, 8, 8, 3], "skipped": {}, "names": ["a", "b"], "where": "own"}
+    manifest["pixels_sha256"] = hashlib.sha256(bytes(2 * 8 * 8 * 3)).hexdigest()
+    files = {"manifest.json": json.dumps(manifest).encode()}
+    write_files(pack, files | {"pixels.npy": npy(np.zeros((2, 8, 8, 3), np.uint8))})
+    assert is_whole(pack)
     for name in ("pixels.npy", "manifest.json"):
         (pack / name).unlink()
         put_special(pack / name, kind)

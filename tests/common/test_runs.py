@@ -36,10 +36,8 @@ def test_processes_never_share_a_directory_and_numbers_go_on_after_the_highest(t
         "from pathlib import Path; from dcgan_tf.common.files import next_directory\n"
         "for _ in range(20): print(next_directory(Path('runs'), 'x').name)\n"
     )
-    command = [sys.executable, "-c", code]
-    started = [
-        subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    started = [subprocess.Popen(command, cwd=tmp_path, stdout=pipe, text=True) for _ in range(3)]
     made = [name for process in started for name in process.communicate()[0].split()]
     assert sorted(made) == [f"{n:04d}-x" for n in range(1, 61)]
     for name in ("0067-demo", "0063", "notes", ".hidden"):
@@ -157,15 +155,14 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     with refused("--run runs/nope: no such run; there is no run in runs"):
         runs.find("runs/nope", "--run")
-    for number in range(1, 8):
-        write_files(here / f"runs/{number:04d}-a", {"config.toml": b""})
+    known = [f"runs/{number:04d}-a" for number in range(1, 8)]
+    write_files(here, {f"{name}/config.toml": b"" for name in known})
     (here / "runs/notes").mkdir()
     assert runs.find("runs/notes").root == Path("runs/notes")
     assert runs.find("3").root == runs.find("0003-a").root == Path("runs/0003-a")
     with refused("0003_a: no such run; did you mean 0003-a?"):
         runs.find("0003_a")
-    listed = ", ".join(f"runs/{number:04d}-a" for number in range(3, 8))
-    with refused(f"nope: no such run; there are {listed} and 2 more"):
+    with refused(f"nope: no such run; there are {', '.join(known[2:])} and 2 more"):
         parse_generation(["nope"])
     for words in (["--pretrained", "faces"], ["faces"]):
         assert parse_generation(words).model == pretrained.FOLDER / "faces" / "generator.keras"
@@ -181,7 +178,5 @@ def test_sample_grids_are_in_the_order_of_their_epochs(tmp_path):
     for epoch in (10_000, 2, 9_999, 1):
         sample_file(run.samples, epoch).write_bytes(b"")
     (run.samples / "notes.txt").write_text("")
-    assert list(sample_files(run.samples).values()) == [
-        sample_file(run.samples, epoch) for epoch in (1, 2, 9_999, 10_000)
-    ]
+    assert list(sample_files(run.samples)) == [1, 2, 9_999, 10_000]
     assert sample_file(run.samples, 1).name == "epoch_0001.png"
