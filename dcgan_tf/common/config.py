@@ -223,7 +223,7 @@ class Config:
             object.__setattr__(self, "decay_images", self.images)
         crop = DATASETS[self.dataset].crop if self.crop == "auto" else self.crop
         object.__setattr__(self, "crop", crop if crop == "auto" else check_crop(crop))
-        check_color(self.background)
+        _check_color(self.background)
 
     @property
     def g_sizes(self) -> list[int]:
@@ -433,8 +433,7 @@ def _check_sizes(config):
         raise UserError(words, param="batchnorm_momentum")
 
 
-def check_color(text: str, param: str = "background"):
-    """Raise UserError for anything but a color."""
+def _check_color(text):
     if text == "white":  # the default, which needs no Pillow
         return
     from PIL import ImageColor
@@ -443,7 +442,7 @@ def check_color(text: str, param: str = "background"):
         ImageColor.getrgb(text)
     except ValueError:
         words = f"got {limits.shown(text)}, expected a color such as white, black or #20304f"
-        raise UserError(words, param=param) from None
+        raise UserError(words, param="background") from None
 
 
 def check_crop(text: str, param: str = "crop") -> str:

@@ -69,12 +69,10 @@ _SAID = {
         "evaluate scores a run, and --score-every 5 scores the samples of a training"
     ),
     "early-stopping patience": (
-        "a GAN's losses do not say when to stop; --score-every 5 scores the samples and keeps the "
-        "best generator in best/"
+        "a GAN's losses do not say when to stop; --score-every 5 keeps the best generator in best/"
     ),
     "optimizer optim": (
-        "both networks use Adam: --lr, --beta-1 and --beta-2; for another optimizer compile a "
-        "DCGAN in Python (docs/library.md)"
+        "both networks use Adam: --lr, --beta-1, --beta-2; for another see docs/library.md"
     ),
 }
 _ANSWERS = {name: text for names, text in _SAID.items() for name in names.split()}

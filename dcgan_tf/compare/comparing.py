@@ -53,11 +53,11 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
     for own in (record["runs"] for record in records if record["n"] > 1):
         notes.append(f"{own[0]}: mean ± standard deviation of {', '.join(own)}")
     if form == "text":
-        log.info(printable("\n".join([_text(table), *notes])))
+        log.info("\n".join([_text(table), *notes]))
     else:
         print(_written(table, records, form))
         for note in notes:
-            log.info(printable(note))
+            log.info(note)
     for files, found in read:
         for note in files.notes:
             log.warning(f"{found['name']}: {note}")

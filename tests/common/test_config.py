@@ -353,8 +353,8 @@ LISTS = [f"-m dcgan_tf{verb}" for verb in VERBS]
 def test_help_and_refusals_wait_for_no_large_package_and_leave_nothing(tmp_path):
     """The promise is an answer in under 0.3 s; what breaks it is an import of one of these."""
     write_files(tmp_path, {"bad.toml": b"width = 'x'\n", "x": b"", "full/mine": b""})
-    (tmp_path / "old").mkdir()
-    (tmp_path / "old" / "config.toml").write_text(to_toml(Config()))
+    saved = to_toml(Config()).encode()
+    write_files(tmp_path, {"old/config.toml": saved, "runs/0001-a/config.toml": saved})
     given = json.dumps([LINES, LISTS, str(REPO), sorted(LARGE)])
     before = sorted(tmp_path.rglob("*"))
     done = subprocess.run(
