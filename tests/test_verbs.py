@@ -60,6 +60,8 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
         ("qqqq", "the verbs are train, resume, data,"),
         ("train latop", "no recipe, run, folder or zip is called 'latop'; did you mean laptop?"),
         ("train 99", "is called '99'; the recipes are celeba,", "there are runs/0001-demo"),
+        ("train ./phots", "is called './phots'; did you mean photos?"),
+        ("train runs/0001-dem", "did you mean runs/0001-demo?"),
         ("train photo/x.zip", "is called 'photo/x.zip'; the recipes are", "runs/0001-demo"),
         ("evaluate faces", "faces: no such run; a bundled generator", f"{typed('generate')} faces"),
         ("report 1 faces", "faces: no such run; a bundled generator has this name"),

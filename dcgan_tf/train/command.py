@@ -1,6 +1,7 @@
 """The command line of train.py: defaults < config file < flags."""
 
 import argparse
+import itertools
 import os
 import sys
 from dataclasses import dataclass, field, replace
@@ -141,7 +142,8 @@ def _sort_word(word, given):
     elif place.exists() or word in FETCHED:
         _put("data", word, given)
     else:
-        near = meant(word, [*names(), *ALIASES, *runs.names()])
+        beside = map(str, itertools.islice(place.parent.glob("*"), 1000))
+        near = meant(str(place), [*names(), *ALIASES, *runs.names(), *beside])
         there = f"the recipes are {', '.join(names())}; {runs.list_runs()}"
         hint = f"did you mean {near}?" if near else there
         raise UserError(f"no recipe, run, folder or zip is called {limits.shown(word)}; {hint}")
