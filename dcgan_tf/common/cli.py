@@ -184,8 +184,8 @@ def at_home(text: str, flag: str = "") -> str:
 def check_scikit_learn(what: str):
     """Refuse at once what would fail for want of a package after minutes of work."""
     if find_spec("sklearn") is None:
-        how = 'run in the project\'s folder: pip install ".[analysis]"'
-        raise UserError(f"{what} needs scikit-learn, not installed here; {how}")
+        words = f"{what} needs scikit-learn, not installed here; run in the project's folder:"
+        raise UserError(f'{words} pip install ".[analysis]"')
 
 
 def parse_seeds(flag: str, text: str, most: int = limits.GENERATED) -> list[int]:
