@@ -1,19 +1,32 @@
 """Run the command `directions`."""
 
 from dcgan_tf.common.cli import run
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import speak
 from dcgan_tf.common.start_tensorflow import start_tensorflow
-from dcgan_tf.directions.command import parse_directions
+from dcgan_tf.directions.command import config_of, parse_directions
 
 
 def main(argv=None):
     """Find directions as the command line asks."""
     speak()
     request = parse_directions(argv)
+    for flag, place in (("--data", request.data), ("--judge-data", request.judge_data)):
+        _check_images(request.model, flag, place)
     start_tensorflow()  # takes seconds, so mistakes are refused before
     from dcgan_tf.directions.finding import find_directions
 
     find_directions(request)
+
+
+def _check_images(model, flag, place):
+    """Refuse a place without images before the search, which takes minutes."""
+    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
+
+    try:
+        check_named(config_of(model), place)
+    except UserError as error:
+        raise UserError(error.message, flag=error.flag.replace("--data", flag)) from None
 
 
 if __name__ == "__main__":

@@ -6,14 +6,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dcgan_tf.common.config import Config, ImageConfig
-from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.directions.attribute_table import read_attributes
-from dcgan_tf.directions.command import DirectionsRequest, owner
+from dcgan_tf.directions.command import DirectionsRequest, config_of, owner
 from dcgan_tf.models.sampling import Sampler
 
 log = logging.getLogger(__name__)
@@ -86,18 +85,9 @@ def _config(request, sampler):
     height, width, channels = sampler.picture_shape
     if height != width:
         raise UserError(f"makes images of {width}x{height}, expected square ones")
-    run = owner(request.model)
-    if run is not None:
-        config = find_again(run, read_config(run.config))
-        if config.dataset == "demo":  # which has none: those of --data, cropped as the drawn ones
-            config = replace(config, dataset="folder")
-    elif request.crop:
-        config = Config(dataset="folder")
-    else:
-        raise UserError(
-            "has no config.toml next to it, which says how its images were cropped; add --crop, "
-            "center or left,upper,right,lower"
-        )
+    config = config_of(request.model)
+    if run := owner(request.model):
+        config = find_again(run, config)
     size = {"image_size": height, "channels": channels, "subset": 0}
     given = {name: value for name in ("crop", "packs") if (value := getattr(request, name))}
     return ImageConfig(**vars(config) | size | given)

@@ -17,7 +17,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, narrow, open_images, open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate.command import EvaluationRequest
+from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
 from dcgan_tf.evaluate.image_sets import from_pack, pick
 from dcgan_tf.metrics.features import Images
 
@@ -138,10 +138,7 @@ def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
     if against == "rest":
         if spare < 2:
-            raise UserError(
-                f"--against rest: all {own:,} images of {where} were trained on; "
-                "use --against subset, or --against data --data PATH"
-            )
+            refuse_all_seen(where, memorisation=False)
         own, spare = spare, own
     count = request.samples or default_count(own, spare)
     few = check_count(min(count, own), where)

@@ -8,6 +8,7 @@ from dcgan_tf.common.cli import Parser, number, path_text
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
@@ -55,8 +56,7 @@ AGAINST = ("subset", "rest", "data")
 def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    if args.inception is not None:
-        check_file(Path(args.inception), "--inception", ".tgz or .npz")
+    _check_files(args)
     if args.list:
         _refuse(args, set(vars(args)) - {"list", "places", "run"}, "does not go with --list")
         words = [*args.places, args.run] if args.run else args.places or ["latest"]
@@ -76,6 +76,28 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         reference=args.reference,
         save_reference=args.save_reference,
         **(_of_places if len(args.places) > 1 else _of_run)(args),
+    )
+
+
+def _check_files(args):
+    """Refuse now what would be refused after minutes of work, or after a download."""
+    if args.inception is not None:
+        check_file(Path(args.inception), "--inception", ".tgz or .npz")
+    if args.reference is not None:
+        check_file(Path(args.reference), "--reference", "an .npz with mu and sigma")
+    if (out := args.save_reference) is not None:
+        if Path(out).is_dir():
+            raise UserError("a folder, expected the name of a file", flag=f"--save-reference {out}")
+        check_way(Path(out).parent, f"--save-reference {out}")
+
+
+def refuse_all_seen(where: object, memorisation: bool):
+    """Refuse a comparison with held-out images of a run that was trained on all there are."""
+    flag, other = ("--memorisation", "") if memorisation else ("--against rest", "--against data ")
+    raise UserError(
+        f"needs images that were not used for training, but this run was trained on all of {where};"
+        f" name others with {other}--data PATH",
+        flag=flag,
     )
 
 
@@ -174,9 +196,13 @@ def _of_run(args):
     ):
         if not file.is_file():
             raise UserError(f"{run.root}: {why}")
-    if (side := read_config(run.config).image_size) > SCORED_SIZE:
+    config = read_config(run.config)
+    if config.image_size > SCORED_SIZE:
         raise UserError(
-            f"{run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
+            f"{run.root}: images of {config.image_size:,} pixels, {SCORED_SIZE:,} at most can be "
+            "scored"
         )
+    if not config.subset and (args.against == "rest" or (args.memorisation and not args.data)):
+        refuse_all_seen(config.data or f"the images of {config.dataset}", args.memorisation)
     names = ("data", "against", "memorisation")
     return {"run": run, **{name: getattr(args, name) for name in names}}

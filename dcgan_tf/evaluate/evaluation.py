@@ -54,10 +54,10 @@ def _before(run, record) -> dict | None:
 def score_run(run: Run, request: EvaluationRequest) -> dict:
     """Score a run's generator, and append the record to its evaluation.jsonl."""
     generator = load_generator(run.generator, "--run").model
-    inception, layer = open_inception(request.inception, request.layer)
     archive, against = open_archive(run, request)
     count, choice = choose(archive, against, request)
     images = generated(generator, count, request.seed)
+    inception, layer = open_inception(request.inception, request.layer)  # may be a download
     cache = cache_of(archive.config, request.cache)
     scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
     record = {**identify(run), **scores}
@@ -110,7 +110,6 @@ def score_places(request: EvaluationRequest) -> dict:
     ]
     sources = [without_flag(open_source, config) for config in configs]
     count = min(request.samples or MOST, *(len(source.names) for source in sources))
-    inception, layer = open_inception(request.inception, request.layer)
     first, second = (
         without_flag(_open_side, config, source, count)
         for config, source in zip(configs, sources, strict=True)
@@ -121,6 +120,7 @@ def score_places(request: EvaluationRequest) -> dict:
     choice = choose_reference(first, count, count, request.seed)
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     cache = cache_of(first.config, request.cache)
+    inception, layer = open_inception(request.inception, request.layer)  # may be a download
     scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
     if count < request.samples:
         words = f"{count} images a side were compared, not {request.samples}: there are no more"

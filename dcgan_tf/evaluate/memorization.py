@@ -13,12 +13,11 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import identify
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.archive import MOST, Archive, cache_of, check_count, open_archive
-from dcgan_tf.evaluate.command import EvaluationRequest
+from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
 from dcgan_tf.evaluate.image_sets import from_pack, generated, pick
 from dcgan_tf.evaluate.score_table import at_epoch
 from dcgan_tf.evaluate.scorer import open_inception
@@ -118,10 +117,10 @@ def verdict(pixels: Neighbours, features: Neighbours) -> dict:
 def examine(run: Run, request: EvaluationRequest) -> None:
     """Look for copies of training images among the samples, and print the verdict."""
     generator = load_generator(run.generator, "--run").model
-    inception, layer = open_inception(request.inception, request.layer)
     training, held_out = _open_real_images(run, request)
     own = from_pack(training.pack, training.rows, training.name)
     samples = generated(generator, request.samples or held_out.count, request.seed)
+    inception, layer = open_inception(request.inception, request.layer)  # may be a download
     cache = cache_of(training.config, request.cache)
     sides = (samples, held_out, own)
     with progress(sum(side.count for side in sides), f"features {layer}") as bar:
@@ -152,10 +151,7 @@ def _open_real_images(run, request) -> tuple[Archive, Images]:
     count = min(request.samples or len(archive.rows), MOST)
     if against != "data":
         if archive.left_out < 2:
-            raise UserError(
-                f"--memorisation: {run.root} was trained on all of {where}, so no held-out images "
-                "are left; name an archive of others with --data PATH"
-            )
+            refuse_all_seen(where, memorisation=True)
         pack, rows = archive.rest(min(count, archive.left_out), request.seed)
         name = archive.rest_name
     check_count(len(rows), where)  # some may have been unusable

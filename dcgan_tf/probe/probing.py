@@ -16,7 +16,6 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.binary import Arrays
-from dcgan_tf.data.fetched import Tfds
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
@@ -108,8 +107,6 @@ def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
     flag = f"--data {source.where}"
-    if isinstance(source, Tfds):
-        raise UserError("labels are read from files; give a folder instead", flag=flag)
     if isinstance(source, Arrays):
         every = source.labels()
         if every is None:

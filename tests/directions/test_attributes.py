@@ -180,16 +180,12 @@ def test_mistakes_are_one_line(faces, tmp_path):
     (tmp_path / "words.txt").write_text("some words\nand more words\n")
     with refused(f"--attributes {tmp_path / 'words.txt'}", "expected a line of attributes' names"):
         command.parse_directions(flags(faces, attributes=tmp_path / "words.txt"))
-    with refused("--data", "no such file or folder"):
-        main(flags(faces, data=tmp_path / "none.zip"))
     same = tmp_path / "same.txt"
     same.write_text(re.sub(" -?1\\b", " 1", (faces / "table.txt").read_text()))
     with refused("--attributes", "none of Dark, Bald, Coin has 8 images with it and without"):
         main(flags(faces, attributes=same))
     alone = tmp_path / "alone.keras"
     alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("no config.toml next to it", "add --crop"):
-        main(flags(faces, run=None, model=alone, out=tmp_path))
     best = faces / "run" / "best" / "generator.keras"
     best.parent.mkdir()
     best.write_bytes(alone.read_bytes())  # its crop is that of its run
@@ -198,6 +194,17 @@ def test_mistakes_are_one_line(faces, tmp_path):
         main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
     assert not (faces / "run" / "directions.npz").exists()
     assert not (tmp_path / "directions.npz").exists()
+
+
+@pytest.mark.parametrize("flag", ["--data", "--judge-data"])
+def test_missing_images_and_crops_are_refused_before_tensorflow(faces, here, monkeypatch, flag):
+    start = "dcgan_tf.directions.__main__.start_tensorflow"
+    monkeypatch.setattr(start, lambda: pytest.fail("TensorFlow is started"))
+    with refused(f"{flag} none.zip: no such file or folder"):
+        main([*flags(faces), flag, "none.zip"])
+    (here / "alone.keras").write_bytes((faces / "run" / "generator.keras").read_bytes())
+    with refused("--model alone.keras: no config.toml next to it", "add --crop"):
+        main(flags(faces, run=None, model="alone.keras"))
 
 
 @pytest.fixture

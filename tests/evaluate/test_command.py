@@ -41,10 +41,14 @@ from dcgan_tf.evaluate.score_table import list_runs
         ([".", ".", "--memorisation"], ["--memorisation", "needs a run"]),
         (["--list", "--json"], ["--json: does not go with --list"]),
         (["--list", "r", "--scored-crop", "x"], ["--scored-crop: does not go with --list"]),
+        ([".", ".", "--save-reference", "."], ["--save-reference .", "a folder"]),
+        ([".", ".", "--save-reference", "file/x.npz"], ["--save-reference", "is not a folder"]),
+        (["--reference", "nowhere.npz"], ["--reference nowhere.npz", "no such file"]),
         ([], ["no run"]),
     ],
 )
 def test_mistakes_are_named_without_tensorflow(here, args, words):
+    (here / "file").touch()
     with refused(*words):
         parse_evaluation(args)
 

@@ -1,12 +1,13 @@
 """The whole command on a run, on two folders, and on real faces if they are there."""
 
 import json
+import re
 import shutil
 
 import keras
 import numpy as np
 import pytest
-from evaluating import WEIGHTS, command, needs_weights, score
+from evaluating import WEIGHTS, command, examine, needs_weights, score
 from helpers import (
     FACES,
     assert_refused,
@@ -21,7 +22,7 @@ from helpers import (
 from dcgan_tf.common import scores
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.images import save_png
-from dcgan_tf.evaluate import evaluation
+from dcgan_tf.evaluate import evaluation, scorer
 from dcgan_tf.evaluate.command import parse_evaluation
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
 
@@ -204,6 +205,40 @@ def test_bad_images_are_left_out_and_too_few_are_refused(places, capsys):
     (places / "F.zip").write_bytes(b"PK no zip")
     with refused("F.zip: ", "zip"):  # as it was given, without a flag
         score(capsys, "A", "F.zip")
+
+
+def test_all_checks_come_before_inception_which_may_be_a_download(there, monkeypatch, capsys):
+    monkeypatch.setattr(scorer, "load_inception", lambda path: pytest.fail("Inception is loaded"))
+    for name, first, count in (("other", 100, 30), ("few", 0, 9), ("more", 0, 20)):
+        write_zip(there / f"{name}.zip", drawn(first, count))
+    run = ("--run", "runs/a")
+    with refused("--seed 4294967295: expected"):
+        score(capsys, *run, "--seed", 2**32 - 1)
+    with refused("--seed 4294967295: expected"):
+        examine(capsys, "--seed", str(2**32 - 1))
+    with refused("--data other.zip: not the images that runs/a was trained on"):
+        score(capsys, *run, "--data", "other.zip", "--against", "subset")
+    with refused("few.zip: 9 usable images"):
+        score(capsys, "few.zip", "more.zip")
+    (there / "small").mkdir()
+    save_png(there / "small" / "1.png", np.zeros((64, 64, 3), np.uint8))
+    with refused("--scored-crop center"):
+        score(capsys, "more.zip", "small", "--crop", "30,55,150,175")
+    np.savez("half.npz", mu=np.zeros(768))
+    with refused("holds no sigma.npy"):
+        score(capsys, *run, "--reference", "half.npz")
+    for path in there.glob("runs/a/checkpoints/*"):
+        path.unlink()
+    config = there / "runs/a/config.toml"
+    for subset in (72, 0):  # all there are: the first shows when the images are counted
+        config.write_text(re.sub(r"(?m)^subset = \d+", f"subset = {subset}", config.read_text()))
+        with refused("--against rest: ", "trained on all", "--against data --data PATH"):
+            score(capsys, *run, "--against", "rest")
+        with refused("--memorisation: ", "trained on all", "--data PATH"):
+            examine(capsys)
+    for flags in (["--against", "rest"], ["--memorisation"]):  # by its settings alone
+        with refused("trained on all", "--data PATH"):
+            parse_evaluation([*run, *flags])
 
 
 @pytest.mark.nightly

@@ -41,13 +41,13 @@ def test_a_file_written_by_hand_gives_the_distance_of_the_formula(there, short, 
 
 
 def test_a_saved_reference_is_mean_and_covariance_and_scores_the_same(there, short, capsys):
-    record = score(capsys, *RUN, "--save-reference", "saved.npz")
-    with np.load("saved.npz") as saved:
+    record = score(capsys, *RUN, "--save-reference", "new/saved.npz")
+    with np.load("new/saved.npz") as saved:
         features = features_of(there, record["protocol"]["reference_sha256"])
         assert sorted(saved) == ["mu", "sigma"]
         np.testing.assert_allclose(saved["mu"], features.mean(axis=0), atol=1e-12)
         np.testing.assert_allclose(saved["sigma"], np.cov(features.T), atol=1e-12)
-    again = score(capsys, *RUN, "--reference", "saved.npz")
+    again = score(capsys, *RUN, "--reference", "new/saved.npz")
     assert again["fid_768"] == pytest.approx(record["fid_768"], rel=1e-6)
 
 

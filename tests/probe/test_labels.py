@@ -6,7 +6,6 @@ import struct
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 from helpers import refused, resolved, write_files
 from PIL import Image
 
@@ -79,5 +78,3 @@ def test_labels_that_are_missing_or_too_few_are_refused(tmp_path):
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(idx([1, 2]))
     with refused("t10k-labels", "2 labels, expected 6, as many as there are images"):
         read_labels(source_of(tmp_path), ["000002"])
-    with tfds.testing.mock_data(num_examples=5), refused("give a folder instead"):
-        read_labels(source_of("tfds"), ["000000"])

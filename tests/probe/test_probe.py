@@ -103,6 +103,8 @@ def test_large_images_are_averaged_for_the_baseline():
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
         ({"data": "flat"}, ["--data flat", "images of 1 classes"]),
         ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
+        ({"data": "tfds"}, ["--data tfds", "labels are read from files"]),  # not downloaded first
+        ({"data": "kaggle", "dataset": "celeba"}, ["--data kaggle", "give a folder with them"]),
         ({"out": "flat"}, ["--out flat", "such as"]),
         ({"out": "file/probe.json"}, ["--out file", "is not a folder"]),
     ],
