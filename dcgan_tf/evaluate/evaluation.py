@@ -57,10 +57,7 @@ def score_run(run: Run, request: EvaluationRequest) -> dict:
     archive, against = open_archive(run, request)
     count, choice = choose(archive, against, request)
     images = generated(generator, count, request.seed)
-    inception, layer = open_inception(request.inception, request.layer)  # may be a download
-    cache = cache_of(archive.config, request.cache)
-    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
-    record = {**identify(run), **scores}
+    record = identify(run) | _score(images, choice, archive.config, request)
     record["scored"] = f"{images.name} of {run.root}{at_epoch(record)}"
     append_record(run.evaluation, record)
     return record
@@ -119,9 +116,7 @@ def score_places(request: EvaluationRequest) -> dict:
     count = check_count(len(smaller.rows), smaller.source.where)
     choice = choose_reference(first, count, count, request.seed)
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
-    cache = cache_of(first.config, request.cache)
-    inception, layer = open_inception(request.inception, request.layer)  # may be a download
-    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
+    scores = _score(images, choice, first.config, request)
     if count < request.samples:
         words = f"{count} images a side were compared, not {request.samples}: there are no more"
         scores["notes"].append(f"warning: {words}")
@@ -142,9 +137,11 @@ def _open_side(config, source, count):
         raise UserError(error.message + hint, flag=error.flag) from None
 
 
-def _score(scorer, images, request):
+def _score(images, choice, config, request):
     """Score with a progress bar over all images; save the reference if asked to."""
-    with progress(scorer.real_count + images.count, f"features {scorer.layer}") as bar:
+    inception, layer = open_inception(request.inception, request.features)  # may be a download
+    scorer = Scorer(inception, layer, choice, cache_of(config, request.cache), request.seed)
+    with progress(scorer.real_count + images.count, f"features {layer}") as bar:
         scores = scorer.score(images, bar.update)
     if request.save_reference:
         save_reference(request.save_reference, scorer.reference.statistics)

@@ -120,7 +120,7 @@ def examine(run: Run, request: EvaluationRequest) -> None:
     training, held_out = _open_real_images(run, request)
     own = from_pack(training.pack, training.rows, training.name)
     samples = generated(generator, request.samples or held_out.count, request.seed)
-    inception, layer = open_inception(request.inception, request.layer)  # may be a download
+    inception, layer = open_inception(request.inception, request.features)  # may be a download
     cache = cache_of(training.config, request.cache)
     sides = (samples, held_out, own)
     with progress(sum(side.count for side in sides), f"features {layer}") as bar:
@@ -152,8 +152,7 @@ def _open_real_images(run, request) -> tuple[Archive, Images]:
     if against != "data":
         if archive.left_out < 2:
             refuse_all_seen(where, memorisation=True)
-        pack, rows = archive.rest(min(count, archive.left_out), request.seed)
-        name = archive.rest_name
+        pack, rows, name = archive.side(True, min(count, archive.left_out), request.seed)
     check_count(len(rows), where)  # some may have been unusable
     return archive, from_pack(pack, pick(rows, min(count, len(rows)), request.seed)[0], name)
 
