@@ -68,31 +68,24 @@ def _attribute_flags(args, model):
             flag = "--" + name.replace("_", "-")
             raise UserError("belongs to --attributes FILE, which is missing", flag=flag)
         return {}
+    check_scikit_learn("--attributes")
+    from dcgan_tf.directions.attribute_table import read_attributes  # imports NumPy
+
+    read_attributes(args.attributes)
     run = owner(model)
-    _check_attributes(args.attributes, args.data, run)
-    if args.crop is not None:
-        given["crop"] = check_crop(args.crop)
-    elif run is None:
+    if run is None and args.crop is None:
         raise UserError(
             "no config.toml next to it, which says how its images were cropped; add --crop, "
             "center or left,upper,right,lower",
             flag=f"--model {model}",
         )
-    return given
-
-
-def _check_attributes(path, data, run):
-    """Refuse now what would be refused after minutes of preparing images."""
-    check_scikit_learn("--attributes")
-    from dcgan_tf.directions.attribute_table import read_attributes  # imports NumPy
-
-    read_attributes(path)
-    if data is None and run is not None and read_config(run.config).dataset == "demo":
+    if run and args.data is None and read_config(run.config).dataset == "demo":
         raise UserError(
             f"{run.root} was trained on demo, drawn faces that no table is of; "
             "add --data PATH, the images of this table",
-            flag=f"--attributes {path}",
+            flag=f"--attributes {args.attributes}",
         )
+    return given | {"crop": args.crop and check_crop(args.crop)}
 
 
 def _parser():

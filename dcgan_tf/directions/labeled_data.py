@@ -41,15 +41,12 @@ def read_labeled_images(
     sources = [open_source(each) for each in configs]
     # A table of other images is refused before these are packed, which takes minutes.
     names, labels = read_attributes(table, [source.names for source in sources])
-    parts = []
+    parts, found = [], []
     for each, source in zip(configs, sources, strict=True):
         pack = open_pack(narrow(each, source, MOST), source)
         known = [row for row, name in enumerate(pack.names) if PurePosixPath(name).name in labels]
-        parts.append((pack, np.array(known, int)))
-    if len(parts) == 1:
-        ((pack, known),) = parts
-        parts = [(pack, rows) for rows in _split(pack.names, known)]
-    found = []
+        both = [np.array(known, int)] if request.judge_data else _split(pack.names, np.array(known))
+        parts += [(pack, rows) for rows in both]
     for pack, rows in parts:
         if len(rows) < FEWEST:
             raise UserError(
@@ -88,6 +85,6 @@ def _config(request, sampler):
     config = config_of(request.model)
     if run := owner(request.model):
         config = find_again(run, config)
-    size = {"image_size": height, "channels": channels, "subset": 0}
-    given = {name: value for name in ("crop", "packs") if (value := getattr(request, name))}
-    return ImageConfig(**vars(config) | size | given)
+    given = {"crop": request.crop or config.crop, "packs": request.packs or config.packs}
+    given |= {"image_size": height, "channels": channels, "subset": 0}
+    return ImageConfig(**vars(config) | given)

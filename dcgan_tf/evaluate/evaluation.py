@@ -32,23 +32,17 @@ from dcgan_tf.models.loading import load_generator
 
 def evaluate(request: EvaluationRequest) -> None:
     """Score, and print the record."""
-    if request.run and request.reference:
+    if not request.run:
+        record, earlier = score_places(request), []
+    elif request.reference:
         return score_against_file(request.run, request)
-    record = score_run(request.run, request) if request.run else score_places(request)
-    if request.json:
-        print(json.dumps(record))
     else:
-        print("\n" + table(record, _before(request.run, record) if request.run else None))
-
-
-def _before(run, record) -> dict | None:
-    """Find the newest earlier score of a run, with the same protocol and other weights."""
+        record, earlier = score_run(request.run, request), read_records(request.run.evaluation)
+    # The newest score with the same protocol and other weights.
     now = record["protocol"]["generator_sha256"]
-    for earlier in reversed(read_records(run.evaluation)):
-        other = earlier["protocol"].get("generator_sha256") != now
-        if other and not mismatch(record, earlier):
-            return earlier
-    return None
+    others = [e for e in earlier if e["protocol"].get("generator_sha256") != now]
+    before = next((other for other in others[::-1] if not mismatch(record, other)), None)
+    print(json.dumps(record) if request.json else "\n" + table(record, before))
 
 
 def score_run(run: Run, request: EvaluationRequest) -> dict:

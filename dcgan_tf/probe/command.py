@@ -21,7 +21,7 @@ LABELED = tuple(name for name in DATASETS if name not in ("demo", "auto"))
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """The flags of one call; None stands for what belongs to the run."""
+    """The command line, read and checked; None stands for what belongs to the run."""
 
     run: Run  # whose settings say what D was trained on
     model: Path
@@ -43,8 +43,8 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
     check_file(model, "", "a run's discriminator.keras")
     if not run.config.is_file():
         raise UserError(
-            f"{model}: no config.toml next to it, which says what the numbers of its pixels mean; "
-            "expected the discriminator.keras of a run"
+            f"{model}: no config.toml next to it, which says the range of its pixels; expected the "
+            "discriminator.keras of a run"
         )
     own = read_config(run.config)
     if args.dataset is None and own.dataset not in LABELED:
