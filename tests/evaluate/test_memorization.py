@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from evaluating import examine
-from helpers import face_jpeg, refused, write_zip
+from helpers import face_jpeg, write_zip
 from PIL import Image
 from tiny_inception import TinyInception
 
@@ -105,13 +105,3 @@ def test_command_convicts_a_generator_that_hands_out_its_training_images(
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
     assert memorization.in_words(record, Run("runs/a")).count("100.0%") >= 2
-
-
-def test_without_held_out_images_it_says_how_to_get_some(there, tiny, capsys):
-    write_zip(there / "faces.zip", {f"{i:03}.jpg": face_jpeg(i) for i in range(12)})
-    config = there / "runs/a/config.toml"
-    config.write_text(config.read_text().replace("subset = 24 ", "subset = 0 "))
-    for path in (there / "runs/a").glob("checkpoints/*"):
-        path.unlink()
-    with refused("trained on all of", "--data PATH"):
-        examine(capsys)
