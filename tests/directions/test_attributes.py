@@ -6,7 +6,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import face_jpeg, refused, write_zip
+from helpers import face_jpeg, refused, write_files, write_zip
 from PIL import Image
 
 from dcgan_tf.common.directions import read_directions
@@ -154,22 +154,20 @@ def test_the_directions_that_a_generator_was_made_with_are_found(
 
 @pytest.mark.slow
 def test_mistakes_are_one_line(labeled, tmp_path):
-    with refused("--data: belongs to --attributes FILE"):
-        main(["--run", str(labeled / "run"), "--data", "x"])
-    with refused("--samples: got '10'", "between 2000"):
-        main(flags(labeled, samples=10))
     (tmp_path / "words.txt").write_text("some words\nand more words\n")
-    with refused(f"--attributes {tmp_path / 'words.txt'}", "expected a line of attributes' names"):
-        command.parse_directions(flags(labeled, attributes=tmp_path / "words.txt"))
+    for changes, words in (
+        ({"attributes": None}, "--data: belongs to --attributes FILE"),
+        ({"samples": 10}, "--samples: got '10', expected a whole number between 2000"),
+        ({"attributes": tmp_path / "words.txt"}, "expected a line of attributes' names"),
+    ):
+        with refused(words):
+            command.parse_directions(flags(labeled, **changes))
     same = tmp_path / "same.txt"
     same.write_text(re.sub(" -?1\\b", " 1", (labeled / "table.txt").read_text()))
     with refused("--attributes", "none of Dark, Red, Coin has 8 images with it and without"):
         main(flags(labeled, attributes=same))
-    alone = tmp_path / "alone.keras"
-    alone.write_bytes((labeled / "run" / "generator.keras").read_bytes())
-    best = labeled / "run" / "best" / "generator.keras"
-    best.parent.mkdir()
-    best.write_bytes(alone.read_bytes())  # its crop is that of its run
+    best = labeled / "run" / "best" / "generator.keras"  # its crop is that of its run
+    write_files(labeled, {best: (labeled / "run" / "generator.keras").read_bytes()})
     few = write_zip(tmp_path / "few.zip", {f"{k}.png": noise(k) for k in range(9)})
     with refused("9 images with attributes, expected 64 or more"):
         main(flags(labeled, run=None, model=best, judge_data=few, out=tmp_path))
@@ -177,12 +175,12 @@ def test_mistakes_are_one_line(labeled, tmp_path):
     assert not (tmp_path / "directions.npz").exists()
 
 
-@pytest.mark.parametrize("flag", ["--data", "--judge-data"])
-def test_missing_images_and_crops_are_refused_before_tensorflow(labeled, here, monkeypatch, flag):
+def test_missing_images_and_crops_are_refused_before_tensorflow(labeled, here, monkeypatch):
     start = "dcgan_tf.directions.__main__.start_tensorflow"
     monkeypatch.setattr(start, lambda: pytest.fail("TensorFlow is started"))
-    with refused(f"{flag} none.zip: no such file or folder"):
-        main([*flags(labeled), flag, "none.zip"])
+    for flag in ("--data", "--judge-data"):
+        with refused(f"{flag} none.zip: no such file or folder"):
+            main([*flags(labeled), flag, "none.zip"])
     (here / "alone.keras").write_bytes((labeled / "run" / "generator.keras").read_bytes())
     with refused("--model alone.keras: no config.toml next to it", "add --crop"):
         main(flags(labeled, run=None, model="alone.keras"))
@@ -191,24 +189,17 @@ def test_missing_images_and_crops_are_refused_before_tensorflow(labeled, here, m
 @pytest.fixture
 def demo(tmp_path):
     """A run of drawn faces, and a table of two images beside it."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "generator.keras").touch()  # read by nothing here
-    packs = tmp_path / "packs"
-    (tmp_path / "run" / "config.toml").write_text(
-        f'dataset = "demo"\ncrop = "30,55,150,175"\npacks = "{packs}"\n'
-    )
-    (tmp_path / "table.txt").write_text("Dark Bald\n000001.jpg 1 -1\n000002.jpg -1 1\n")
-    return tmp_path
+    config = f'dataset = "demo"\ncrop = "30,55,150,175"\npacks = "{tmp_path}/packs"\n'
+    files = {"run/config.toml": config, "run/generator.keras": ""}  # which nothing reads here
+    files["table.txt"] = "Dark Bald\n000001.jpg 1 -1\n000002.jpg -1 1\n"
+    return write_files(tmp_path, {name: text.encode() for name, text in files.items()})
 
 
 def read(demo, *data):
     """The names and the labeled images of one data set, or of two."""
-    latents = keras.Input((2,))
-    x = keras.layers.Dense(SIDE * SIDE * 3, activation="tanh")(latents)
-    sampler = Sampler(keras.Model(latents, keras.layers.Reshape((SIDE, SIDE, 3))(x)))
     model, table = demo / "run" / "generator.keras", demo / "table.txt"
     request = DirectionsRequest(model, demo, 1, table, *map(str, data))
-    return labeled_data.read_labeled_images(table, request, sampler)
+    return labeled_data.read_labeled_images(table, request, Sampler(generator()))
 
 
 def test_drawn_faces_have_no_attributes_but_those_of_data_do(demo):

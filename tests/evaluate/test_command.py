@@ -22,6 +22,7 @@ from dcgan_tf.evaluate.score_table import list_runs
         ("nowhere --run run", "--run run: got nowhere as well"),
         ("--samples 1", "--samples: got '1', expected a whole number between 2 and 1000000"),
         ("--samples 50001 --memorisation", "50,000 at most with --memorisation"),
+        ("--seed 4294967296", "--seed: got '4294967296'"),
         ("--features mixed_8", "--features: "),
         ("--against all", "--against: "),
         ("--inception nowhere.npz", "--inception nowhere.npz: no such file"),
@@ -60,7 +61,9 @@ def test_mistakes_are_named_without_tensorflow(here, words, said):
 
 
 @pytest.mark.slow
-def test_a_refusal_of_the_program_is_one_line(tmp_path):
+def test_help_names_the_flags_and_a_refusal_is_one_line(tmp_path):
+    done = command("--help", cwd=tmp_path)
+    assert done.returncode == 0 and "--against" in done.stdout and "None" not in done.stdout
     assert_refused(command("--samples", "0", cwd=tmp_path), "--samples")
 
 

@@ -18,10 +18,11 @@ from helpers import (
     write_files,
     write_zip,
 )
+from PIL import Image
 
 from dcgan_tf.common import scores
 from dcgan_tf.common.foreign import read_lines
-from dcgan_tf.common.images import save_png
+from dcgan_tf.common.images import encode
 from dcgan_tf.evaluate import evaluation, scorer
 from dcgan_tf.evaluate.command import parse_evaluation
 from dcgan_tf.metrics.frechet import FeatureStatistics, frechet_distance
@@ -167,10 +168,9 @@ def test_images_of_both_sides_are_counted_whatever_their_names(places, capsys):
 
 
 def test_cropped_images_beside_raw_ones_need_their_own_crop(places, capsys):
-    (places / "G").mkdir()
-    for i in range(10):
-        image = np.random.default_rng(i).integers(0, 256, (64, 64, 3), np.uint8)
-        save_png(places / "G" / f"{i}.png", image)
+    images = np.random.default_rng(0).integers(0, 256, (10, 64, 64, 3), np.uint8)
+    cropped = {f"{i}.png": encode(Image.fromarray(image), "PNG") for i, image in enumerate(images)}
+    write_files(places / "G", cropped)
     flags = ["A", "G", "--crop", "30,55,150,175", "--scored-crop", "center"]
     protocol = score(capsys, *flags)["protocol"]
     assert (protocol["crop"], protocol["scored_crop"]) == ("30,55,150,175", "center")
@@ -191,8 +191,8 @@ def test_all_checks_come_before_inception_which_may_be_a_download(there, monkeyp
     monkeypatch.setattr(scorer, "load_inception", lambda path: pytest.fail("Inception is loaded"))
     write_zip(there / "other.zip", drawn(0, 20))
     write_zip(there / "few.zip", drawn(0, 10) | {"003.jpg": b"none"})
-    write_files(there, {"no.zip": b"PK no zip", "small/1.png": b""})
-    save_png(there / "small" / "1.png", np.zeros((64, 64, 3), np.uint8))
+    small = encode(Image.new("RGB", (64, 64)), "PNG")
+    write_files(there, {"no.zip": b"PK no zip", "small/1.png": small})
     np.savez("half.npz", mu=np.zeros(768))
     run = ("--run", "runs/a")
     with refused("--seed 4294967295: expected 178,956,969 at most for 24 images"):
@@ -230,17 +230,12 @@ def test_real_faces_score_what_the_mathematics_says(here):
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert record["protocol"]["layer"] == "mixed_7" and record["floor"]["fid_768"] > 0
-    kept = {
-        json.loads((path / "entry.json").read_text())["pixels_sha256"]: np.load(
-            path / "features.npy"
-        )
-        for path in here.glob("data/features/*/")
-    }
-    sides = []
-    for side in ("reference_sha256", "scored_sha256"):
+    sides = {}
+    for path in here.glob("data/features/*/"):
         statistics = FeatureStatistics()
-        statistics.update(kept[record["protocol"][side]])
-        sides.append(statistics)
+        statistics.update(np.load(path / "features.npy"))
+        sides[json.loads((path / "entry.json").read_text())["pixels_sha256"]] = statistics
+    sides = [sides[record["protocol"][side]] for side in ("reference_sha256", "scored_sha256")]
     assert record["fid_768"] == pytest.approx(frechet_distance(*sides), rel=1e-9)
     assert 0.3 < record["fid_768"] < 3  # 24 real faces against 24: far above that of 2,000
 
