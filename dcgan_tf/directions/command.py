@@ -85,7 +85,9 @@ def _attribute_flags(args, model):
             "add --data PATH, the images of this table",
             flag=f"--attributes {args.attributes}",
         )
-    return given | {"crop": args.crop and check_crop(args.crop)}
+    if args.crop is not None:
+        given["crop"] = check_crop(args.crop)
+    return given
 
 
 def _parser():

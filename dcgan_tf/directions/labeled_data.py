@@ -45,8 +45,9 @@ def read_labeled_images(
     for each, source in zip(configs, sources, strict=True):
         pack = open_pack(narrow(each, source, MOST), source)
         known = [row for row, name in enumerate(pack.names) if PurePosixPath(name).name in labels]
-        both = [np.array(known, int)] if request.judge_data else _split(pack.names, np.array(known))
-        parts += [(pack, rows) for rows in both]
+        rows = np.array(known, int)
+        for part in [rows] if request.judge_data else _split(pack.names, rows):
+            parts.append((pack, part))
     for pack, rows in parts:
         if len(rows) < FEWEST:
             raise UserError(
@@ -85,6 +86,5 @@ def _config(request, sampler):
     config = config_of(request.model)
     if run := owner(request.model):
         config = find_again(run, config)
-    given = {"crop": request.crop or config.crop, "packs": request.packs or config.packs}
-    given |= {"image_size": height, "channels": channels, "subset": 0}
-    return ImageConfig(**vars(config) | given)
+    config = replace(config, crop=request.crop or config.crop, packs=request.packs or config.packs)
+    return ImageConfig(**vars(config) | {"image_size": height, "channels": channels, "subset": 0})

@@ -137,6 +137,6 @@ def _score(images, choice, config, request):
     scorer = Scorer(inception, layer, choice, cache_of(config, request.cache), request.seed)
     with progress(scorer.real_count + images.count, f"features {layer}") as bar:
         scores = scorer.score(images, bar.update)
-    if request.save_reference:
+    if request.save_reference and scorer.reference:
         save_reference(request.save_reference, scorer.reference.statistics)
     return scores
