@@ -11,22 +11,17 @@ def main(argv=None):
     """Find directions as the command line asks."""
     speak()
     request = parse_directions(argv)
+    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
+
     for flag, place in (("--data", request.data), ("--judge-data", request.judge_data)):
-        _check_images(request.model, flag, place)
+        try:
+            check_named(config_of(request.model), place)
+        except UserError as error:
+            raise UserError(error.message, flag=error.flag.replace("--data", flag)) from None
     start_tensorflow()  # takes seconds, so mistakes are refused before
     from dcgan_tf.directions.finding import find_directions
 
     find_directions(request)
-
-
-def _check_images(model, flag, place):
-    """Refuse a place without images before the search, which takes minutes."""
-    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
-
-    try:
-        check_named(config_of(model), place)
-    except UserError as error:
-        raise UserError(error.message, flag=error.flag.replace("--data", flag)) from None
 
 
 if __name__ == "__main__":

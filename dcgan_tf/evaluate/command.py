@@ -184,10 +184,9 @@ def _of_run(args):
         if not file.is_file():
             raise UserError(f"{run.root}: {why}")
     config = read_config(run.config)
-    if config.image_size > SCORED_SIZE:
+    if (side := config.image_size) > SCORED_SIZE:
         raise UserError(
-            f"{run.root}: images of {config.image_size:,} pixels, {SCORED_SIZE:,} at most can be "
-            "scored"
+            f"{run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
         )
     if not config.subset and (args.against == "rest" or (args.memorisation and not args.data)):
         refuse_all_seen(config.data or f"the images of {config.dataset}", args.memorisation)

@@ -65,11 +65,8 @@ def test_fresh_images_and_those_near_in_pixels_alone_are_no_copies():
         for distance in (0.1, 1e6)
     )
     assert verdict(near, far)["copies"] == 0 and verdict(near, near)["copies"] == 1
-
-
-def test_held_out_images_that_were_trained_on_give_no_ratio():
-    zero, far = np.zeros(20), np.full(20, 3.0)
-    space = Neighbours(far, zero, np.zeros(20, int))
+    # Held-out images that were trained on give no ratio.
+    space = Neighbours(np.full(20, 3.0), np.zeros(20), np.zeros(20, int))
     record = verdict(space, space)
     assert record["pixels"]["ratio_of_medians"] is None
     shown = {"samples": 20, "epoch": None, "layer": "mixed_7", "training": "a", "held_out": "b"}
