@@ -158,6 +158,7 @@ def test_mistakes_are_one_line(labeled, tmp_path):
     for changes, words in (
         ({"attributes": None}, "--data: belongs to --attributes FILE"),
         ({"samples": 10}, "--samples: got '10', expected a whole number between 2000"),
+        ({"crop": "9,9,3,3"}, "--crop: got '9,9,3,3', expected center or left,upper,right,lower"),
         ({"attributes": tmp_path / "words.txt"}, "expected a line of attributes' names"),
     ):
         with refused(words):
