@@ -30,7 +30,9 @@ def read_attributes(
 
     Returns:
         The attributes' names, and int8 (attributes,), 1 or 0, by the file name of an image.
-        UserError where the table has none of a set's images.
+
+    Raises:
+        UserError: no such table, or one that has none of a set's images.
     """
     flag, rows = f"--attributes {path}", {}
     sets = [{PurePosixPath(name).name for name in each} for each in images]
@@ -48,12 +50,8 @@ def read_attributes(
         raise UserError(f"{words}; {_EXPECTED}", flag=flag) from None
     for each, bases in zip(images, sets, strict=True):
         if bases.isdisjoint(rows):
-            example = f", such as {each[0]}" if len(each) else ""
-            raise UserError(
-                f"has none of the {len(each):,} images{example}; give the table of these images, "
-                "whose first column are their file names",
-                flag=flag,
-            )
+            words = f"has none of the {len(each):,} images, such as {each[0]}; give the table of "
+            raise UserError(f"{words}these, whose first column has their file names", flag=flag)
     return names, rows
 
 

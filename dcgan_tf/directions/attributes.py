@@ -1,6 +1,5 @@
 """Directions that change one attribute, found and scored by two attribute classifiers."""
 
-import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +35,8 @@ def find_attributes(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[Direction], dict[str, str]]:
     """Find a direction for each attribute that both classifiers know, and why others have none."""
+    from sklearn.metrics import roc_auc_score
+
     names, *parts = read_labeled_images(table, request, sampler)
     fewest = np.min([np.sum(part.labels == k, axis=0) for part in parts for k in (0, 1)], axis=0)
     varying = np.flatnonzero(fewest >= FEWEST)
@@ -44,45 +45,39 @@ def find_attributes(
             f"none of {', '.join(names[:5])} has {FEWEST} images with it and without",
             flag=f"--attributes {table}",
         )
-    labels = [part.labels[:, varying] for part in parts]
-    classifiers = []
-    for seed, part in enumerate(parts):
+    classifiers, aucs = [], np.empty((2, len(varying)))
+    for seed, (own, other) in enumerate((parts, parts[::-1])):
         with progress(STEPS, f"training classifier {seed + 1} of 2", "steps") as bar:
-            classifiers.append(train_classifier(part.pixels, labels[seed], seed, STEPS, bar.update))
-    first, second = classifiers  # each is tested on the images of the other
-    aucs = np.array(
-        [
-            measure_aucs(labels[1], first(parts[1].pixels)),
-            measure_aucs(labels[0], second(parts[0].pixels)),
-        ]
-    )
+            labels = own.labels[:, varying]
+            classifiers.append(train_classifier(own.pixels, labels, seed, STEPS, bar.update))
+        scores = classifiers[seed](other.pixels)  # each is tested on the images of the other
+        for column, k in enumerate(varying):
+            aucs[seed, column] = roc_auc_score(other.labels[:, k], scores[:, column])
     good = aucs.min(axis=0) >= LEAST_AUC
-    refused = dict.fromkeys(names, "too few images with it, or without")
-    for k, pair in zip(varying, aucs.T, strict=True):
+    refused = {names[k]: "too few images with it, or without" for k in np.where(fewest < FEWEST)[0]}
+    for k, pair in zip(varying[~good], aucs[:, ~good].T, strict=True):
         refused[names[k]] = "AUC {:.2f} and {:.2f} of the two classifiers".format(*pair)
-    kept = [names[k] for k in varying[good]]
-    refused = {name: why for name, why in refused.items() if name not in kept}
     if refused:
         listed = "; ".join(f"{name} ({why})" for name, why in refused.items())
         log.warning(
             f"refused, an attribute needs two classifiers of AUC {LEAST_AUC} or more: {listed}"
         )
-    if not kept:
+    if not good.any():
         raise UserError("no attribute is left", flag=f"--attributes {table}")
-    of_kept = [lambda pixels, each=each: each(pixels)[:, good] for each in classifiers]
-    found = _find(sampler, request.samples, of_kept, kept, aucs[:, good])
+    kept = [names[k] for k in varying[good]]
+    found = _find(sampler, request.samples, classifiers, kept, good, aucs[:, good])
     _tell(found)
     return found, refused
 
 
-def _find(sampler, count, classifiers, names, aucs):
+def _find(sampler, count, classifiers, names, good, aucs):
     """Find the directions of attributes by the first classifier and score them by the second."""
     latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
     scores, found = [], []
     with progress(count, "scoring samples") as bar:
         for start in range(0, count, _AT_ONCE):
             images = sampler.array(latents[start : start + _AT_ONCE])
-            scores.append([classify(images) for classify in classifiers])
+            scores.append([classify(images)[:, good] for classify in classifiers])
             bar.update(len(images))
     first, second = (np.concatenate(part) for part in zip(*scores, strict=True))
     ends = seed_latents(SCORED, sampler.latent_dim)
@@ -91,7 +86,7 @@ def _find(sampler, count, classifiers, names, aucs):
             reach = measure_score_reach(first[:, k], latents, vector)
             low, high = (classifiers[1](sampler.array(ends + r * vector)) for r in (-reach, reach))
             facts = {"auc": round(float(aucs[0, k]), 3), "judge_auc": round(float(aucs[1, k]), 3)}
-            facts |= measure_effects(high - low, second.std(axis=0), names, k)
+            facts |= measure_effects((high - low)[:, good], second.std(axis=0), names, k)
             found.append(Direction(names[k], "attribute", vector, reach, facts))
             bar.update()
     return found
@@ -100,23 +95,20 @@ def _find(sampler, count, classifiers, names, aucs):
 def disentangle(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
     """Find, for each score, the latent direction that changes it while the others are held.
 
-    The regression of the latent on an attribute's score and all other scores together. Attributes
-    that come together among the samples, such as blond hair and make-up, are so parted. Scores
-    that are nearly this one itself (SAME) are not held: what would be left of lipstick with make-up
-    held is chance.
+    The regression of the latent on an attribute's score and all other scores together parts
+    attributes that come together among the samples, such as blond hair and make-up. Scores that
+    are nearly this one (SAME) are not held: what is left of lipstick with make-up held is chance.
 
     Returns:
         float32 (attributes, latent_dim), of length 1, from scores (n, attributes) of n latents.
     """
-    known = scores - scores.mean(axis=0, dtype=np.float64)
-    known /= known.std(axis=0)
-    products, with_latents = known.T @ known, known.T @ np.asarray(latents, np.float64)
-    found = []
-    for attribute, correlations in enumerate(np.abs(products) / len(known)):
-        held = np.flatnonzero(correlations < SAME)
-        chosen = [attribute, *(k for k in held if k != attribute)]
-        some = products[np.ix_(chosen, chosen)]
-        found.append(np.linalg.lstsq(some, with_latents[chosen], rcond=None)[0][0])
+    from sklearn.linear_model import LinearRegression
+
+    scores, found = scores.astype(np.float64), []
+    same = np.abs(np.atleast_2d(np.corrcoef(scores, rowvar=False))) >= SAME
+    for attribute, near in enumerate(same):
+        chosen = [attribute, *np.flatnonzero(~near)]
+        found.append(LinearRegression().fit(scores[:, chosen], latents).coef_[:, 0])
     found = np.array(found)
     return (found / np.linalg.norm(found, axis=1, keepdims=True)).astype(np.float32)
 
@@ -131,13 +123,6 @@ def measure_score_reach(scores: np.ndarray, latents: np.ndarray, vector: np.ndar
     slope = np.cov(along, scores)[0, 1] / along.var()  # the other numbers are independent of it
     wanted = PLAIN * scores.std() / max(2 * slope, 1e-12)
     return round(float(np.clip(wanted, REACHES[0], REACHES[-1])), 1)
-
-
-def measure_aucs(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Measure the AUC of each attribute, float (attributes,), also where there is one."""
-    from sklearn.metrics import roc_auc_score
-
-    return np.atleast_1d(roc_auc_score(labels, scores, average=None))  # pyright: ignore
 
 
 def measure_effects(
@@ -188,9 +173,14 @@ def train_classifier(
     optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)  # pyright: ignore
     loss = keras.losses.BinaryCrossentropy(from_logits=True)
     model.compile(optimizer, loss, jit_compile=False)  # pyright: ignore
-    batches = _batches(pixels, labels, np.random.RandomState(seed))
-    for images, marks in itertools.islice(batches, steps):
-        model.train_on_batch(images, marks)
+    random, order, size = np.random.RandomState(seed), [], min(BATCH, len(pixels))
+    for _ in range(steps):
+        if len(order) < size:  # each image once before any comes again
+            order = random.permutation(len(pixels))
+        rows, order = order[:size], order[size:]
+        images, mirrored = pixels[rows].astype(np.float32), random.rand(size) < 0.5
+        images[mirrored] = images[mirrored, :, ::-1]
+        model.train_on_batch(images, labels[rows].astype(np.float32))
         after_step()
     forward = compiled(model)
     return lambda pixels: np.concatenate(list(in_batches(forward, pixels, 256)))
@@ -212,15 +202,3 @@ def _network(shape, attributes, seed):
     glorot = keras.initializers.GlorotUniform(seed=seed)
     logits = keras.layers.Dense(attributes, kernel_initializer=glorot)(x)  # pyright: ignore
     return keras.Model(images, logits)
-
-
-def _batches(pixels, labels, random):
-    """Yield batches without end, half of the images mirrored, each once before any comes again."""
-    size = min(BATCH, len(pixels))
-    while True:
-        order = random.permutation(len(pixels))
-        for start in range(0, len(order) - size + 1, size):
-            rows = order[start : start + size]
-            images, mirrored = pixels[rows], random.rand(size) < 0.5
-            images[mirrored] = images[mirrored, :, ::-1]
-            yield images.astype(np.float32), labels[rows].astype(np.float32)

@@ -1,12 +1,12 @@
 """Find directions in a latent space: `dcgan directions RUN`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, check_scikit_learn, number, path, path_text
-from dcgan_tf.common.config import check_crop
+from dcgan_tf.common.config import Config, check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_way
@@ -41,6 +41,14 @@ def owner(model: Path) -> Run | None:
     return run if own and run.config.is_file() else None
 
 
+def config_of(model: Path) -> Config:
+    """Read the config of the labeled images: the run's, or that of a folder of images."""
+    run = owner(model)
+    config = read_config(run.config) if run else Config(dataset="folder")
+    # Drawn faces have no labels: the images of --data are cropped as they are.
+    return replace(config, dataset="folder") if config.dataset == "demo" else config
+
+
 def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
@@ -60,24 +68,26 @@ def _attribute_flags(args, model):
             flag = "--" + name.replace("_", "-")
             raise UserError("belongs to --attributes FILE, which is missing", flag=flag)
         return {}
-    _check_attributes(args.attributes, args.data, owner(model))
-    if args.crop is not None:
-        given["crop"] = check_crop(args.crop)
-    return given
-
-
-def _check_attributes(path, data, run):
-    """Refuse now what would be refused after minutes of preparing images."""
     check_scikit_learn("--attributes")
     from dcgan_tf.directions.attribute_table import read_attributes  # imports NumPy
 
-    read_attributes(path)
-    if data is None and run is not None and read_config(run.config).dataset == "demo":
+    read_attributes(args.attributes)
+    run = owner(model)
+    if run is None and args.crop is None:
+        raise UserError(
+            "no config.toml next to it, which says how its images were cropped; add --crop, "
+            "center or left,upper,right,lower",
+            flag=f"--model {model}",
+        )
+    if run and args.data is None and read_config(run.config).dataset == "demo":
         raise UserError(
             f"{run.root} was trained on demo, drawn faces that no table is of; "
             "add --data PATH, the images of this table",
-            flag=f"--attributes {path}",
+            flag=f"--attributes {args.attributes}",
         )
+    if args.crop is not None:
+        given["crop"] = check_crop(args.crop)
+    return given
 
 
 def _parser():

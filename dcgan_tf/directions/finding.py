@@ -45,12 +45,8 @@ def _read_known(home, sampler):
         known = read_directions(home.directions, sampler, "--out")
         report = read_json(home.directions_report)
         facts = {record["name"]: record for record in report["directions"]}
-        rows = zip(known.names, known.kinds, known.vectors, known.reach, strict=True)
-        found = [
-            Direction(name, kind, vector, float(reach), facts[name])
-            for name, kind, vector, reach in rows
-            if kind == "attribute"
-        ]
+        rows = zip(known.names, known.kinds, known.vectors, map(float, known.reach), strict=True)
+        found = [Direction(*row, facts[row[0]]) for row in rows if row[1] == "attribute"]
         refused = dict(report["refused"])
     except (UserError, ValueError, LookupError, TypeError):
         return [], {}

@@ -6,14 +6,13 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from dcgan_tf.common.config import Config, ImageConfig
-from dcgan_tf.common.config_file import read_config
+from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
 from dcgan_tf.data.pack import narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.directions.attribute_table import read_attributes
-from dcgan_tf.directions.command import DirectionsRequest, owner
+from dcgan_tf.directions.command import DirectionsRequest, config_of, owner
 from dcgan_tf.models.sampling import Sampler
 
 log = logging.getLogger(__name__)
@@ -42,15 +41,13 @@ def read_labeled_images(
     sources = [open_source(each) for each in configs]
     # A table of other images is refused before these are packed, which takes minutes.
     names, labels = read_attributes(table, [source.names for source in sources])
-    parts = []
+    parts, found = [], []
     for each, source in zip(configs, sources, strict=True):
         pack = open_pack(narrow(each, source, MOST), source)
         known = [row for row, name in enumerate(pack.names) if PurePosixPath(name).name in labels]
-        parts.append((pack, np.array(known, int)))
-    if len(parts) == 1:
-        ((pack, known),) = parts
-        parts = [(pack, rows) for rows in _split(pack.names, known)]
-    found = []
+        rows = np.array(known, int)
+        for part in [rows] if request.judge_data else _split(pack.names, rows):
+            parts.append((pack, part))
     for pack, rows in parts:
         if len(rows) < FEWEST:
             raise UserError(
@@ -86,18 +83,8 @@ def _config(request, sampler):
     height, width, channels = sampler.picture_shape
     if height != width:
         raise UserError(f"makes images of {width}x{height}, expected square ones")
-    run = owner(request.model)
-    if run is not None:
-        config = find_again(run, read_config(run.config))
-        if config.dataset == "demo":  # which has none: those of --data, cropped as the drawn ones
-            config = replace(config, dataset="folder")
-    elif request.crop:
-        config = Config(dataset="folder")
-    else:
-        raise UserError(
-            "has no config.toml next to it, which says how its images were cropped; add --crop, "
-            "center or left,upper,right,lower"
-        )
-    size = {"image_size": height, "channels": channels, "subset": 0}
-    given = {name: value for name in ("crop", "packs") if (value := getattr(request, name))}
-    return ImageConfig(**vars(config) | size | given)
+    config = config_of(request.model)
+    if run := owner(request.model):
+        config = find_again(run, config)
+    config = replace(config, crop=request.crop or config.crop, packs=request.packs or config.packs)
+    return ImageConfig(**vars(config) | {"image_size": height, "channels": channels, "subset": 0})

@@ -12,7 +12,7 @@ def main(argv=None):
     """Evaluate as the command line asks."""
     request = parse_evaluation(argv)
     speak("stderr" if request.json else "stdout")
-    if request.listing:
+    if request.list:
         from dcgan_tf.evaluate.score_table import list_runs
 
         return list_runs(request.places)

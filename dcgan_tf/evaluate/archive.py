@@ -17,7 +17,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, narrow, open_images, open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.evaluate.command import EvaluationRequest
+from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
 from dcgan_tf.evaluate.image_sets import from_pack, pick
 from dcgan_tf.metrics.features import Images
 
@@ -31,7 +31,6 @@ class Archive:
     """The images of a config, and the images of the same source outside its subset.
 
     Args:
-        config: config with its subset.
         source: sources.open_source(config).
         name, rest_name: names in messages, for the images in and outside the subset.
         pack: pack.open_pack(config, source), if it is already open.
@@ -48,19 +47,18 @@ class Archive:
         """Number of images of the source outside the subset (some may be unusable)."""
         if not self.config.subset:
             return 0
-        known = len(self.pack.manifest["names"]) + len(self.pack.manifest["skipped"])
+        known = len(self.pack.names) + len(self.pack.manifest["skipped"])
         return max(0, len(self.source.names) - known)
 
-    def rest(self, count: int, seed: int) -> tuple[Pack, np.ndarray]:
-        """Choose `count` of the images outside the subset, or all if there are fewer: (Pack, rows).
-
-        This continues the seeded order that chose the subset, so only these images are packed.
-        """
-        wanted = len(self.rows) + count
-        pack = open_pack(narrow(self.config, self.source, wanted), self.source)
-        own = set(self.pack.manifest["names"])
-        rows = np.array([i for i, n in enumerate(pack.manifest["names"]) if n not in own], np.int64)
-        return pack, pick(rows, count, seed)[0]
+    def side(self, rest: bool, count: int, seed: int) -> tuple[Pack, np.ndarray, str]:
+        """Return (Pack, rows, name) of the subset, or of at most `count` images outside it."""
+        if not rest:
+            return self.pack, self.rows, self.name
+        # This continues the seeded order that chose the subset, so only these images are packed.
+        config = narrow(self.config, self.source, len(self.rows) + count)
+        pack, own = open_pack(config, self.source), set(self.pack.names)
+        rows = np.array([i for i, name in enumerate(pack.names) if name not in own], np.int64)
+        return pack, pick(rows, count, seed)[0], self.rest_name
 
 
 def training_archive(config: Config, source, pack: Pack | None = None) -> Archive:
@@ -70,14 +68,9 @@ def training_archive(config: Config, source, pack: Pack | None = None) -> Archiv
 
 
 def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
-    """Open the real images of a run, or other images named by --data.
-
-    Returns:
-        The archive, and the reference set in it: "subset", "rest" or "data".
-    """
+    """Open the real images of a run, or those of --data: the archive, and one of AGAINST."""
     config = find_again(run, read_config(run.config))
-    if request.packs:
-        config = replace(config, packs=request.packs)
+    config = replace(config, packs=request.packs or config.packs)
     if request.against == "data":
         return _other_archive(request, config), "data"
     if request.data:
@@ -120,32 +113,23 @@ def cache_of(config: Config, cache: str | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Choice:
-    """A reference set, and other real images for the baseline.
-
-    Attributes:
-        reference: real images to compare with.
-        held_out: images for the baseline; None if there are too few.
-        reason: why there are too few, else None.
-    """
+    """A reference set, and other real images for the baseline."""
 
     reference: Images
-    held_out: Images | None
-    reason: str | None = None
+    held_out: Images | None  # for the baseline; None if there are too few
+    reason: str | None = None  # why there are too few
 
 
 def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[int, Choice]:
     """Choose the number of images a side and the real images; UserError if there are too few."""
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
-    if against == "rest":
+    if rest := against == "rest":
         if spare < 2:
-            raise UserError(
-                f"--against rest: all {own:,} images of {where} were trained on; "
-                "use --against subset, or --against data --data PATH"
-            )
+            refuse_all_seen(where, memorisation=False)
         own, spare = spare, own
     count = request.samples or default_count(own, spare)
     few = check_count(min(count, own), where)
-    choice = choose_reference(archive, few, count, request.seed, rest=against == "rest")
+    choice = choose_reference(archive, few, count, request.seed, rest)
     check_count(choice.reference.count, where)  # some may be unusable
     return count, choice
 
@@ -155,37 +139,25 @@ def choose_reference(
 ) -> Choice:
     """Choose `count` of an archive's images, and `held_count` others for the baseline.
 
-    The others come from the same part of the archive (subset or rest) if enough are left, else from
-    the other part.
+    The others come from the same side of the archive if enough are left, else from the other one.
 
     Args:
         archive: archive with at least `count` images.
-        seed: seed of both choices.
-        rest: choose from the images outside the subset, not from the subset.
+        rest: take the reference set from the images outside the subset, not from the subset.
     """
-    pack, rows, name = _side(archive, rest, count + held_count, seed)
+    pack, rows, name = archive.side(rest, count + held_count, seed)
     rows, others = pick(rows, count, seed)
     reference, name = from_pack(pack, rows, name), f"{name}, none of them in the reference set"
     if (available := len(others)) < held_count:
         available = len(archive.rows) if rest else archive.left_out
         if available >= held_count:
-            pack, others, name = _side(archive, not rest, held_count, seed)
+            pack, others, name = archive.side(not rest, held_count, seed)
             available = len(others)  # some may be unusable
     if available >= held_count:
         return Choice(reference, from_pack(pack, pick(others, held_count, seed)[0], name))
-    return Choice(
-        reference,
-        None,
-        f"the baseline needs {held_count:,} other real images in {archive.source.where}, "
-        f"there are {available:,}",
-    )
-
-
-def _side(archive, rest, count, seed):
-    """(Pack, rows, name) of the subset, or of at most `count` images outside it."""
-    if rest:
-        return *archive.rest(count, seed), archive.rest_name
-    return archive.pack, archive.rows, archive.name
+    where = archive.source.where
+    why = f"the baseline needs {held_count:,} other real images in {where}, there are {available:,}"
+    return Choice(reference, None, why)
 
 
 def default_count(own: int, spare: int) -> int:

@@ -8,6 +8,7 @@ from dcgan_tf.common.cli import Parser, number, path_text
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
@@ -21,12 +22,12 @@ class EvaluationRequest:
     """The command line, read and checked."""
 
     places: tuple[str, ...] = ()  # folders or zips A (real) and B (scored), or runs to list
-    listing: bool = False  # print the scores that runs already have
+    list: bool = False  # print the scores that runs already have
     run: Run | None = None  # whose generator is scored
     data: str | None = None  # where the run's images are, or other ones; None as the run has it
     against: str | None = None  # one of AGAINST; None for what the data tells
     samples: int = 0  # images a side, 0 for as many as leave a baseline
-    layer: str | None = None  # one of LAYERS; None for the deepest that the weights reach
+    features: str | None = None  # one of LAYERS; None for the deepest that the weights reach
     inception: str | None = None  # file of the weights, None to download them
     reference: str | None = None  # file of statistics in the place of real images
     save_reference: str | None = None  # file for the statistics of the reference set
@@ -55,27 +56,39 @@ AGAINST = ("subset", "rest", "data")
 def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    if args.inception is not None:
-        check_file(Path(args.inception), "--inception", ".tgz or .npz")
+    _check_files(args)
     if args.list:
         _refuse(args, set(vars(args)) - {"list", "places", "run"}, "does not go with --list")
         words = [*args.places, args.run] if args.run else args.places or ["latest"]
         folders = tuple(str(runs.find(word).root) for word in words)
-        return EvaluationRequest(folders, listing=True)
+        return EvaluationRequest(folders, list=True)
     if args.memorisation and (args.samples or 0) > HELD_SAMPLES:
         most = f"{HELD_SAMPLES:,} at most with --memorisation, which holds the images"
         raise UserError(f"got {args.samples}, expected {most}", flag="--samples")
-    return EvaluationRequest(
-        samples=args.samples or 0,
-        seed=args.seed or 0,
-        layer=args.features,
-        inception=args.inception,
-        json=args.json,
-        cache=args.cache,
-        packs=args.packs,
-        reference=args.reference,
-        save_reference=args.save_reference,
-        **(_of_places if len(args.places) > 1 else _of_run)(args),
+    found = (_of_places if len(args.places) > 1 else _of_run)(args)
+    named = {name: value for name, value in vars(args).items() if value is not None}
+    return EvaluationRequest(**{name: v for name, v in named.items() if name != "list"} | found)
+
+
+def _check_files(args):
+    """Refuse now what would be refused after minutes of work, or after a download."""
+    if args.inception is not None:
+        check_file(Path(args.inception), "--inception", ".tgz or .npz")
+    if args.reference is not None:
+        check_file(Path(args.reference), "--reference", "an .npz with mu and sigma")
+    if (out := args.save_reference) is not None:
+        if Path(out).is_dir():
+            raise UserError("a folder, expected the name of a file", flag=f"--save-reference {out}")
+        check_way(Path(out).parent, f"--save-reference {out}")
+
+
+def refuse_all_seen(where: object, memorisation: bool):
+    """Refuse a comparison with held-out images of a run that was trained on all there are."""
+    flag, other = ("--memorisation", "") if memorisation else ("--against rest", "--against data ")
+    raise UserError(
+        f"needs images that were not used for training, but this run was trained on all of {where};"
+        f" name others with {other}--data PATH",
+        flag=flag,
     )
 
 
@@ -149,12 +162,8 @@ def _of_places(args):
         if Run(place).config.is_file():
             raise UserError(f"{place}: a run, expected images; {typed('compare')} compares runs")
     crop = check_crop(args.crop or "center")
-    return {
-        "places": tuple(args.places),
-        "size": args.size or 64,
-        "crop": crop,
-        "scored_crop": check_crop(args.scored_crop or crop, "scored_crop"),
-    }
+    scored_crop = check_crop(args.scored_crop or crop, "scored_crop")
+    return {"places": tuple(args.places), "crop": crop, "scored_crop": scored_crop}
 
 
 def _of_run(args):
@@ -174,9 +183,11 @@ def _of_run(args):
     ):
         if not file.is_file():
             raise UserError(f"{run.root}: {why}")
-    if (side := read_config(run.config).image_size) > SCORED_SIZE:
+    config = read_config(run.config)
+    if (side := config.image_size) > SCORED_SIZE:
         raise UserError(
             f"{run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
         )
-    names = ("data", "against", "memorisation")
-    return {"run": run, **{name: getattr(args, name) for name in names}}
+    if not config.subset and (args.against == "rest" or (args.memorisation and not args.data)):
+        refuse_all_seen(config.data or f"the images of {config.dataset}", args.memorisation)
+    return {"run": run, "places": ()}

@@ -32,35 +32,26 @@ from dcgan_tf.models.loading import load_generator
 
 def evaluate(request: EvaluationRequest) -> None:
     """Score, and print the record."""
-    if request.run and request.reference:
+    if not request.run:
+        record, earlier = score_places(request), []
+    elif request.reference:
         return score_against_file(request.run, request)
-    record = score_run(request.run, request) if request.run else score_places(request)
-    if request.json:
-        print(json.dumps(record))
     else:
-        print("\n" + table(record, _before(request.run, record) if request.run else None))
-
-
-def _before(run, record) -> dict | None:
-    """Find the newest earlier score of a run, with the same protocol and other weights."""
+        record, earlier = score_run(request.run, request), read_records(request.run.evaluation)
+    # The newest score with the same protocol and other weights.
     now = record["protocol"]["generator_sha256"]
-    for earlier in reversed(read_records(run.evaluation)):
-        other = earlier["protocol"].get("generator_sha256") != now
-        if other and not mismatch(record, earlier):
-            return earlier
-    return None
+    others = [e for e in earlier if e["protocol"].get("generator_sha256") != now]
+    before = next((other for other in others[::-1] if not mismatch(record, other)), None)
+    print(json.dumps(record) if request.json else "\n" + table(record, before))
 
 
 def score_run(run: Run, request: EvaluationRequest) -> dict:
     """Score a run's generator, and append the record to its evaluation.jsonl."""
     generator = load_generator(run.generator, "--run").model
-    inception, layer = open_inception(request.inception, request.layer)
     archive, against = open_archive(run, request)
     count, choice = choose(archive, against, request)
     images = generated(generator, count, request.seed)
-    cache = cache_of(archive.config, request.cache)
-    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
-    record = {**identify(run), **scores}
+    record = identify(run) | _score(images, choice, archive.config, request)
     record["scored"] = f"{images.name} of {run.root}{at_epoch(record)}"
     append_record(run.evaluation, record)
     return record
@@ -110,7 +101,6 @@ def score_places(request: EvaluationRequest) -> dict:
     ]
     sources = [without_flag(open_source, config) for config in configs]
     count = min(request.samples or MOST, *(len(source.names) for source in sources))
-    inception, layer = open_inception(request.inception, request.layer)
     first, second = (
         without_flag(_open_side, config, source, count)
         for config, source in zip(configs, sources, strict=True)
@@ -120,8 +110,7 @@ def score_places(request: EvaluationRequest) -> dict:
     count = check_count(len(smaller.rows), smaller.source.where)
     choice = choose_reference(first, count, count, request.seed)
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
-    cache = cache_of(first.config, request.cache)
-    scores = _score(Scorer(inception, layer, choice, cache, request.seed), images, request)
+    scores = _score(images, choice, first.config, request)
     if count < request.samples:
         words = f"{count} images a side were compared, not {request.samples}: there are no more"
         scores["notes"].append(f"warning: {words}")
@@ -142,10 +131,12 @@ def _open_side(config, source, count):
         raise UserError(error.message + hint, flag=error.flag) from None
 
 
-def _score(scorer, images, request):
+def _score(images, choice, config, request):
     """Score with a progress bar over all images; save the reference if asked to."""
-    with progress(scorer.real_count + images.count, f"features {scorer.layer}") as bar:
+    inception, layer = open_inception(request.inception, request.features)  # may be a download
+    scorer = Scorer(inception, layer, choice, cache_of(config, request.cache), request.seed)
+    with progress(scorer.real_count + images.count, f"features {layer}") as bar:
         scores = scorer.score(images, bar.update)
-    if request.save_reference:
+    if request.save_reference and scorer.reference:
         save_reference(request.save_reference, scorer.reference.statistics)
     return scores

@@ -43,20 +43,13 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
 
 def from_pack(pack: Pack, rows: np.ndarray, name: str) -> Images:
     """Take the given rows of a pack, in order."""
-    rows = np.sort(np.asarray(rows, np.int64))
-    at_once = max(1, min(BATCH, SCORED_BYTES // pack.pixels[:1].nbytes))
-
-    def read():
-        for start in range(0, len(rows), at_once):
-            yield pack.pixels[rows[start : start + at_once]]
-
-    manifest = pack.manifest
+    rows, manifest = np.sort(np.asarray(rows, np.int64)), pack.manifest
     made_by = {
         "pack": manifest["pixels_sha256"],
         "rows": digest(rows.tolist()),
         **{key: manifest[key] for key in ("crop", "size", "channels", "filter")},
     }
-    return Images(f"{len(rows):,} of {name}", len(rows), made_by, read)
+    return _images(pack.pixels, rows, name, made_by)
 
 
 def from_array(pixels: np.ndarray, name: str) -> Images:
@@ -68,12 +61,17 @@ def from_array(pixels: np.ndarray, name: str) -> Images:
         "channels": pixels.shape[3],
         "filter": "none",
     }
+    return _images(pixels, np.arange(len(pixels)), name, made_by)
+
+
+def _images(pixels, rows, name, made_by):
+    at_once = max(1, min(BATCH, SCORED_BYTES // pixels[:1].nbytes))
 
     def read():
-        for start in range(0, len(pixels), BATCH):
-            yield pixels[start : start + BATCH]
+        for start in range(0, len(rows), at_once):
+            yield pixels[rows[start : start + at_once]]
 
-    return Images(f"{len(pixels):,} of {name}", len(pixels), made_by, read)
+    return Images(f"{len(rows):,} of {name}", len(rows), made_by, read)
 
 
 def count_copies(images: Images, real: Images) -> int:

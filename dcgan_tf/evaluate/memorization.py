@@ -13,12 +13,11 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import identify
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.archive import MOST, Archive, cache_of, check_count, open_archive
-from dcgan_tf.evaluate.command import EvaluationRequest
+from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
 from dcgan_tf.evaluate.image_sets import from_pack, generated, pick
 from dcgan_tf.evaluate.score_table import at_epoch
 from dcgan_tf.evaluate.scorer import open_inception
@@ -31,13 +30,10 @@ PAIRS = 8  # shown for each of the two spaces
 
 
 class Blurred:
-    """Images as rows of blurred pixels, computed when they are read: for nearest_neighbours.
+    """Images, uint8 (n, height, width, channels), as rows of blurred pixels, computed when read.
 
     The blur (the binomial kernel 1 2 1 applied twice each way, about 1 pixel of standard
     deviation) makes the distance forgive a shift by a pixel and the generator's fine noise.
-
-    Args:
-        pixels: uint8 (n, height, width, channels), may be mapped from disk.
     """
 
     def __init__(self, pixels: np.ndarray):
@@ -59,16 +55,11 @@ class Blurred:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Nearest training images in one space.
+    """Nearest training images in one space."""
 
-    Attributes:
-        samples, held_out: float64, distance of each to its nearest training image.
-        nearest: int64, the index of that image for each sample.
-    """
-
-    samples: np.ndarray
-    held_out: np.ndarray
-    nearest: np.ndarray
+    samples: np.ndarray  # float64, the distance of each to its nearest training image
+    held_out: np.ndarray  # float64, the same for the held-out images
+    nearest: np.ndarray  # int64, the index of that image for each sample
 
     @property
     def threshold(self) -> float:
@@ -81,6 +72,7 @@ class Neighbours:
         return self.samples < self.threshold
 
     def numbers(self) -> dict:
+        """Summarize the distances for the record."""
         median, held_out = float(np.median(self.samples)), float(np.median(self.held_out))
         return {
             "median_distance": median,
@@ -118,10 +110,10 @@ def verdict(pixels: Neighbours, features: Neighbours) -> dict:
 def examine(run: Run, request: EvaluationRequest) -> None:
     """Look for copies of training images among the samples, and print the verdict."""
     generator = load_generator(run.generator, "--run").model
-    inception, layer = open_inception(request.inception, request.layer)
     training, held_out = _open_real_images(run, request)
     own = from_pack(training.pack, training.rows, training.name)
     samples = generated(generator, request.samples or held_out.count, request.seed)
+    inception, layer = open_inception(request.inception, request.features)  # may be a download
     cache = cache_of(training.config, request.cache)
     sides = (samples, held_out, own)
     with progress(sum(side.count for side in sides), f"features {layer}") as bar:
@@ -146,59 +138,50 @@ def examine(run: Run, request: EvaluationRequest) -> None:
 def _open_real_images(run, request) -> tuple[Archive, Images]:
     """Open the training images, and others that the run was not trained on."""
     archive, against = open_archive(run, request)
-    pack, rows, name, where = archive.pack, archive.rows, archive.name, archive.source.where
-    if against == "data":
+    others, where, rest = archive, archive.source.where, against != "data"
+    if rest and archive.left_out < 2:
+        refuse_all_seen(where, memorisation=True)
+    if not rest:
         archive = open_archive(run, replace(request, data=None, against="subset"))[0]
     count = min(request.samples or len(archive.rows), MOST)
-    if against != "data":
-        if archive.left_out < 2:
-            raise UserError(
-                f"--memorisation: {run.root} was trained on all of {where}, so no held-out images "
-                "are left; name an archive of others with --data PATH"
-            )
-        pack, rows = archive.rest(min(count, archive.left_out), request.seed)
-        name = archive.rest_name
+    pack, rows, name = others.side(rest, min(count, archive.left_out), request.seed)
     check_count(len(rows), where)  # some may have been unusable
-    return archive, from_pack(pack, pick(rows, min(count, len(rows)), request.seed)[0], name)
+    return archive, from_pack(pack, pick(rows, count, request.seed)[0], name)
 
 
 def _write_pairs(path: Path, samples, training, spaces: tuple[Neighbours, Neighbours]):
     """Write pairs of sample and nearest training image: above by pixels, below by features."""
     pairs, shown = [], []
     for space in spaces:
-        nearest_samples = np.argsort(space.samples, kind="stable")[:PAIRS]
-        pairs += [
-            np.concatenate([samples[i], training[space.nearest[i]]], axis=1)
-            for i in nearest_samples
-        ]
-        shown += nearest_samples.tolist()
+        for i in np.argsort(space.samples, kind="stable")[:PAIRS].tolist():
+            pairs.append(np.concatenate([samples[i], training[space.nearest[i]]], axis=1))
+            shown.append(i)
     canvas = grid(np.array(pairs), columns=min(4, len(pairs)), gap=6)
     save_png(path, enlarge(canvas, 2), {"samples": shown})
 
 
 def in_words(record: dict, run: Run) -> str:
     """Write the verdict and its numbers as text."""
-    lines = [f"{record['samples']:,} generated images of {run.root}{at_epoch(record)}", ""]
-    spaces = {
-        "pixels": "blurred pixels (RMS, gray levels)",
-        "features": f"Inception {record['layer']}",
-    }
-    for space, where in spaces.items():
+
+    def distances(space, where):
         n = record[space]
         ratio = "none" if n["ratio_of_medians"] is None else f"{n['ratio_of_medians']:.2f}"
-        lines.append(
+        return (
             f"nearest training image in {where}: median distance {n['median_distance']:.4g}, of "
             f"held-out real images {n['held_out_median_distance']:.4g} (ratio {ratio}); "
             f"{n['near']:.1%} of the generated images are nearer than {1 - NEAR:.0%} of the "
             "held-out images"
         )
-    lines += [
-        "",
-        f"verdict: {record['verdict']}: {record['copies']:.1%} of the generated images are that "
-        f"near in both; chance allows {record['allowed']:.1%}",
-        f"training: {record['training']}",
-        f"held out: {record['held_out']}",
-        f"look at {run.memorisation_pairs}: pairs of a generated image and its nearest training "
-        "image, the nearest pairs by pixels above, by features below",
-    ]
-    return "\n".join(lines)
+
+    return f"""\
+{record["samples"]:,} generated images of {run.root}{at_epoch(record)}
+
+{distances("pixels", "blurred pixels (RMS, gray levels)")}
+{distances("features", f"Inception {record['layer']}")}
+
+verdict: {record["verdict"]}: {record["copies"]:.1%} of the generated images are near in both; \
+chance allows {record["allowed"]:.1%}
+training: {record["training"]}
+held out: {record["held_out"]}
+look at {run.memorisation_pairs}: pairs of a generated image and its nearest training image, \
+the nearest pairs by pixels above, by features below"""

@@ -6,6 +6,7 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.foreign import BadFile, read_npz
 from dcgan_tf.common.scores import FRECHET_NAMES
 from dcgan_tf.metrics.frechet import FeatureStatistics
@@ -14,6 +15,7 @@ from dcgan_tf.metrics.inception import DIMENSIONS
 
 def save_reference(path: str, statistics: FeatureStatistics):
     """Write the statistics of a reference set, whole or not at all."""
+    make_directory(Path(path).parent, "--save-reference")
     with replacing(Path(path)) as temporary, temporary.open("wb") as file:
         np.savez(file, mu=statistics.mean, sigma=statistics.covariance)
 

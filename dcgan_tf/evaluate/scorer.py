@@ -26,11 +26,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 def compare(
     real: FeatureSet, scored: FeatureSet, layer: str, seed: int, subsets: int = KID_SUBSETS
 ) -> tuple[dict, list[str]]:
-    """Compute all scores of one set of features against another.
-
-    Returns:
-        The scores, None for those that cannot be computed, and notes on why and on bias.
-    """
+    """Compute all scores, None where one cannot be computed, and notes on why and on bias."""
     kid_mean, kid_std = kernel_distance(real.features, scored.features, subsets, seed=seed)
     scores = {
         FRECHET_NAMES[layer]: frechet_distance(real.statistics, scored.statistics),

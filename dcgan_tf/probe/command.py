@@ -7,7 +7,7 @@ from pathlib import Path
 from dcgan_tf.common import limits
 from dcgan_tf.common.cli import Parser, check_scikit_learn, number, path, path_text
 from dcgan_tf.common.config_file import read_config
-from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import check_way
 from dcgan_tf.common.foreign import check_file
@@ -21,7 +21,7 @@ LABELED = tuple(name for name in DATASETS if name not in ("demo", "auto"))
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """The flags of one call; None stands for what belongs to the run."""
+    """The command line, read and checked; None stands for what belongs to the run."""
 
     run: Run  # whose settings say what D was trained on
     model: Path
@@ -43,15 +43,19 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
     check_file(model, "", "a run's discriminator.keras")
     if not run.config.is_file():
         raise UserError(
-            f"{model}: no config.toml next to it, which says what the numbers of its pixels mean; "
-            "expected the discriminator.keras of a run"
+            f"{model}: no config.toml next to it, which says the range of its pixels; expected the "
+            "discriminator.keras of a run"
         )
-    own = read_config(run.config).dataset
-    if args.dataset is None and own not in LABELED:
+    own = read_config(run.config)
+    if args.dataset is None and own.dataset not in LABELED:
         raise UserError(
-            f"{model}: trained on {own}, whose images are drawn and of no class; say which "
+            f"{model}: trained on {own.dataset}, whose images are drawn and of no class; say which "
             f"images to take with --data PATH and what they are with --dataset {'|'.join(LABELED)}"
         )
+    data = own.data if args.data is None and args.dataset in (None, own.dataset) else args.data
+    if data in FETCHED:  # refused before it is
+        words = "labels are read from files; give a folder with them instead"
+        raise UserError(words, flag=f"--data {data}")
     out = args.out or Run(home_of(model)).probe
     if out.is_dir():  # refused now: the record is written last, after minutes
         raise UserError(

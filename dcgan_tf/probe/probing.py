@@ -16,7 +16,6 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.binary import Arrays
-from dcgan_tf.data.fetched import Tfds
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
@@ -43,7 +42,7 @@ def probe(request: ProbeRequest) -> dict:
     check_finite(discriminator, f"--model {request.model}")
     network = pooled_features(discriminator, f"--model {request.model}")
     config = _config(request, discriminator.input_shape)
-    pack, where, classes, labels = _open_images(config)
+    pack, where, classes, labels = _open_images(config, request.pictures)
     if seen := seen_in_training(request.run, pack, where):
         log.warning(f"D was trained on {seen}, without their labels; --data names others")
     size, rows = round(TEST * len(labels)), np.arange(len(labels))
@@ -78,21 +77,17 @@ def _config(request, shape):
     for name in ("data", "packs", "crop"):
         if (value := getattr(request, name)) is not None:
             given[name] = value
-    config = ImageConfig(**vars(run) | given)
-    return narrow(config, open_source(config), request.pictures)
+    return ImageConfig(**vars(run) | given)
 
 
-def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
-    """Open the images: the pack, its place, the classes, and each image's class number."""
+def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
+    """Open `count` images: the pack, its place, the classes, and each image's class number."""
     source = open_source(config)
+    flag = f"--data {source.where}"
     if len(source.names) < FEWEST:
-        raise UserError(
-            f"{len(source.names)} images, expected {FEWEST} or more; of fewer the interval is "
-            "wider than what is measured",
-            flag=f"--data {source.where}",
-        )
+        raise UserError(f"{len(source.names)} images, expected {FEWEST} or more", flag=flag)
     read_labels(source, source.names)  # refused before the packing, which may take long
-    pack = open_pack(config, source)
+    pack = open_pack(narrow(config, source, count), source)
     # Not from where the pack was made: its files may have moved since.
     classes, labels = read_labels(source, pack.names)
     counts = np.bincount(labels)
@@ -100,7 +95,7 @@ def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
         raise UserError(
             f"{counts.min()} images of {classes[counts.argmin()]}, expected {FEWEST_OF_CLASS} or "
             "more of each class; add some, or leave its folder out",
-            flag=f"--data {source.where}",
+            flag=flag,
         )
     return pack, str(source.where), classes, labels
 
@@ -108,8 +103,6 @@ def _open_images(config) -> tuple[Pack, str, list[str], np.ndarray]:
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
     flag = f"--data {source.where}"
-    if isinstance(source, Tfds):
-        raise UserError("labels are read from files; give a folder instead", flag=flag)
     if isinstance(source, Arrays):
         every = source.labels()
         if every is None:
@@ -129,16 +122,13 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
 
 
 def seen_in_training(run: Run, pack: Pack, where: str) -> str:
-    """Say which images of a pack a run was trained on; "" if they are of another place and its own
-    pack has other files."""
+    """Say which images of a pack a run was trained on; "" if its own are of other files."""
     own = find_again(run, read_config(run.config))
     trained_on = find_pack(own.packs, read_journal(run).get("pixels_sha256"))
     same = bool(trained_on) and trained_on.manifest.get("source") == pack.manifest["source"]
     with contextlib.suppress(UserError):  # the run's images are gone
         same = same or Path(find(own)).resolve() == Path(where).resolve()
-    if not same:
-        return ""
-    return "some of these images" if own.subset else "these images"
+    return ("some of these images" if own.subset else "these images") if same else ""
 
 
 def average_down(pixels: np.ndarray) -> np.ndarray:
@@ -151,10 +141,9 @@ def average_down(pixels: np.ndarray) -> np.ndarray:
 
 
 def _classify(features, labels, known, test):
-    """Test a logistic regression on standardized features.
+    """Test a logistic regression on standardized features, fitted to all known ones.
 
-    Its regularization is the one that is best on a part of the known ones; then it is fitted to
-    all of them.
+    Its regularization is the one that is best on a part of them.
     """
     from scipy.stats import binomtest
     from sklearn.linear_model import LogisticRegression
@@ -184,15 +173,13 @@ def _classify(features, labels, known, test):
 
 def worst(confusion: list[list[int]], classes: list[str]) -> list[str]:
     """Name the pairs of classes that are confused most: "4 for 9: 12 of 200"."""
-    errors = np.array(confusion)
-    np.fill_diagonal(errors, 0)
-    order = np.argsort(-errors, axis=None, kind="stable")[:PAIRS]
-    pairs = [divmod(place, len(classes)) for place in order.tolist()]
-    return [
-        f"{classes[true]} for {classes[taken]}: {errors[true, taken]} of {sum(confusion[true])}"
-        for true, taken in pairs
-        if errors[true, taken]
+    counts = [
+        (count, f"{classes[true]} for {classes[taken]}: {count} of {sum(row)}")
+        for true, row in enumerate(confusion)
+        for taken, count in enumerate(row)
+        if count and taken != true
     ]
+    return [words for _, words in sorted(counts, key=lambda pair: -pair[0])[:PAIRS]]
 
 
 def _tell(record):

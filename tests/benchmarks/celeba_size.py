@@ -1,15 +1,20 @@
-"""What a training on as many images as CelebA has takes: time, memory and disk, to 200 steps.
+"""Time, memory and disk of a training on as many images as CelebA has, to 200 steps, and of scores.
 
     python tests/benchmarks/celeba_size.py FACES.zip [MORE.zip ...] [--images 202599] [--width 0.25]
+
+The scores are those of 5,000 and of 50,000 samples, with a small network in the place of Inception.
 
 The JPEG files of the archives are unpacked once and linked under as many names as there are to be;
 all of it lies in a temporary folder (--folder chooses its disk) that is deleted in the end.
 """
 
 import argparse
+import contextlib
 import os
 import shutil
+import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -23,6 +28,11 @@ start_tensorflow()
 import keras  # noqa: E402
 
 import dcgan_tf  # noqa: E402
+from dcgan_tf.evaluate import scorer  # noqa: E402
+from dcgan_tf.evaluate.__main__ import main as evaluate  # noqa: E402
+
+sys.path.append(str(turns.ROOT / "tests" / "support"))
+from tiny_inception import TinyInception  # noqa: E402
 
 
 def link_images(archives, folder, count):
@@ -44,6 +54,34 @@ def memory():
     """MB that are this process' own; pages of the mapped pack are the disk's cache."""
     found = psutil.Process().memory_info()
     return (found.rss - getattr(found, "shared", 0)) / 1e6
+
+
+@contextlib.contextmanager
+def watching(what):
+    """Print the time that a block takes and the largest memory in it, looked at each 50 ms."""
+    began, over, most = time.perf_counter(), threading.Event(), [memory()]
+
+    def look():
+        while not over.wait(0.05):
+            most.append(memory())
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+    seconds = time.perf_counter() - began
+    print(f"{what}: {seconds:,.0f} s, memory from {most[0]:,.0f} to {max(most):,.0f} MB at most")
+
+
+def score(run, counts):
+    """Score samples of a run, as many as each of `counts` says."""
+    scorer.load_inception = lambda path: TinyInception()
+    for count in counts:
+        with watching(f"scores of {count:,} samples"):
+            evaluate(["--run", str(run), "--samples", str(count), "--cache", str(run / "features")])
 
 
 class Watch(keras.callbacks.Callback):
@@ -69,6 +107,9 @@ def main():
     parser.add_argument("--images", type=int, default=202_599, help="[202,599, as CelebA]")
     parser.add_argument("--width", type=float, default=0.25, help="factor on the channels [0.25]")
     parser.add_argument("--steps", type=int, default=200, help="[200]")
+    parser.add_argument(
+        "--samples", type=int, nargs="*", default=[5000, 50_000], help="scored [5000 50000]"
+    )
     parser.add_argument("--folder", help="where the temporary folder is made [the system's]")
     arguments = parser.parse_args()
     root = Path(tempfile.mkdtemp(dir=arguments.folder))
@@ -89,6 +130,7 @@ def main():
             f"memory, MB: {first:,.0f} before the first step, {quarter:,.0f} after "
             f"{arguments.steps // 4}, {last:,.0f} after {arguments.steps}"
         )
+        score(root / "run", arguments.samples)
     finally:
         shutil.rmtree(root)
 

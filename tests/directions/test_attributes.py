@@ -1,23 +1,20 @@
-"""Directions of labeled attributes: the regression, the effects, and the whole on drawn faces
-whose skin and hair are known."""
+"""Directions of labeled attributes: the regression, the effects, and the whole command."""
 
-import io
 import json
 import re
 
 import keras
 import numpy as np
 import pytest
-from helpers import face_jpeg, refused, write_zip
+from helpers import face_jpeg, refused, write_files, write_zip
 from PIL import Image
 
 from dcgan_tf.common.directions import read_directions
-from dcgan_tf.data import synthetic
+from dcgan_tf.common.images import encode
 from dcgan_tf.directions import attributes, command, labeled_data
 from dcgan_tf.directions.__main__ import main
 from dcgan_tf.directions.attributes import (
     disentangle,
-    measure_aucs,
     measure_effects,
     measure_score_reach,
     train_classifier,
@@ -29,7 +26,6 @@ from dcgan_tf.models.sampling import Sampler
 
 COUNT = 240
 SIDE = 16
-BOX = (30, 55, 150, 175)
 
 
 def test_disentangle_parts_what_comes_together():
@@ -56,12 +52,6 @@ def test_the_reach_is_where_the_score_differs_by_three_deviations():
     assert none == REACHES[-1]  # which changes nothing
 
 
-def test_one_attribute_has_an_auc_as_several_have():
-    labels, scores = np.array([[0, 1], [1, 0], [1, 1]]), np.array([[0, 3], [2, 2], [1, 1.0]])
-    assert measure_aucs(labels, scores).tolist() == [1, 0.5]
-    assert measure_aucs(labels[:, :1], scores[:, :1]).tolist() == [1]
-
-
 def test_effects_are_in_deviations_and_others_come_by_size():
     gains = np.array([[2.0, -4, 0], [4, -4, 1], [-1, -4, -1], [3, -4, 0]])
     found = measure_effects(gains, np.array([2.0, 1, 1]), ["a", "b", "c"], 0)
@@ -85,64 +75,55 @@ def test_a_classifier_learns_and_is_the_same_each_time():
 
 
 def known(index):
-    """(bool, bool, bool): dark skin, no hair, and a coin's side that no image shows."""
-    face = synthetic._Face(np.random.default_rng([0, index]))
-    return sum(face.skin) < 480, face.style == "bald", index * 7919 % 13 < 6
+    """(bool, bool, bool): dark, red, and a coin's side that no image shows."""
+    return index % 2 < 1, index // 2 % 2 < 1, index * 7919 % 13 < 6
+
+
+def noise(index):
+    """bytes: a PNG of noise that is dark and red as `known` says."""
+    dark, red, _ = known(index)
+    levels = (100 if dark else 150) + (15 if red else -15) * np.array([1, 0, -1])
+    pixels = np.random.RandomState(index).normal(levels, 40, (SIDE, SIDE, 3))
+    return encode(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), "PNG")
+
+
+def generator():
+    """A generator whose latent number 0 darkens the image and number 1 reddens it."""
+    kernel = 0.05 * np.random.RandomState(0).randn(6, SIDE, SIDE, 3)
+    kernel[0] -= 0.5
+    kernel[1] += 0.3 * np.array([1, 0, -1])
+    latents = keras.Input((6,))
+    x = keras.layers.Dense(SIDE * SIDE * 3, name="base", use_bias=False)(latents)
+    x = keras.layers.Reshape((SIDE, SIDE, 3))(keras.layers.LeakyReLU(1.0)(x))
+    model = keras.Model(latents, keras.layers.Activation("sigmoid")(x))
+    model.get_layer("base").set_weights([kernel.reshape(6, -1)])
+    return model
 
 
 @pytest.fixture(scope="module")
-def faces(tmp_path_factory):
-    """A folder with two archives, a table, and a generator whose first number darkens the skin."""
-    root = tmp_path_factory.mktemp("faces")
-    names = [f"{index + 1:06d}.jpg" for index in range(2 * COUNT)]
-    for name, part in (("own", range(COUNT)), ("others", range(COUNT, 2 * COUNT))):
-        write_zip(root / f"{name}.zip", {f"x/{names[k]}": face_jpeg(k) for k in part})
-    marks = np.array([known(index) for index in range(2 * COUNT)])
-    rows = (" ".join(map(str, row)) for row in 2 * marks - 1)
-    lines = list(map(" ".join, zip(names, rows, strict=True)))
-    (root / "table.txt").write_text("\n".join([str(len(lines)), "Dark Bald Coin", *lines]) + "\n")
-    dark = marks[:COUNT, 0]
-    shown = np.array(
-        [
-            np.asarray(Image.open(io.BytesIO(face_jpeg(k))).resize((SIDE, SIDE), box=BOX), float)
-            for k in range(COUNT)
-        ]
-    )
-    run = root / "run"
-    run.mkdir()
-    ends = (shown[dark == k].mean(axis=0) for k in (0, 1))
-    between(shown.mean(axis=0), *ends).save(run / "generator.keras")
-    (run / "config.toml").write_text(
-        f'image_size = {SIDE}\ng_channels = [8]\ng_output = "conv"\ncrop = "30,55,150,175"\n'
-        f'packs = "{root}/packs"\n'
+def labeled(tmp_path_factory):
+    """A folder with two archives, a table of their images, and the run of that generator."""
+    root = tmp_path_factory.mktemp("labeled")
+    for name, first in (("own", 0), ("others", COUNT)):
+        images = {f"x/{k}.png": noise(k) for k in range(first, first + COUNT)}
+        write_zip(root / f"{name}.zip", images)
+    rows = [f"{k}.png {' '.join(str(2 * m - 1) for m in known(k))}" for k in range(2 * COUNT)]
+    (root / "table.txt").write_text("\n".join([str(len(rows)), "Dark Red Coin", *rows]) + "\n")
+    (root / "run").mkdir()
+    generator().save(root / "run" / "generator.keras")
+    (root / "run" / "config.toml").write_text(
+        f'dataset = "folder"\nimage_size = {SIDE}\ng_channels = [8]\ng_output = "conv"\n'
+        f'crop = "center"\npacks = "{root}/packs"\n'
     )
     return root
 
 
-def between(mean, light, dark):
-    """A generator whose latent number 0 goes from light faces to dark ones."""
-
-    def logit(image):
-        share = np.clip(image / 255, 0.02, 0.98)
-        return np.log(share / (1 - share)).ravel()
-
-    kernel = 0.05 * np.random.RandomState(0).randn(6, SIDE * SIDE * 3)
-    kernel[0] = logit(dark) - logit(light)
-    latents = keras.Input((6,))
-    x = keras.layers.Dense(kernel.shape[1], name="base")(latents)
-    x = keras.layers.LeakyReLU(1.0)(x)
-    x = keras.layers.Reshape((SIDE, SIDE, 3))(x)
-    model = keras.Model(latents, keras.layers.Activation("sigmoid")(x))
-    model.get_layer("base").set_weights([kernel, logit(mean)])
-    return model
-
-
-def flags(faces, **changes):
+def flags(labeled, **changes):
     given = {
-        "--run": faces / "run",
-        "--attributes": faces / "table.txt",
-        "--data": faces / "own.zip",
-        "--judge-data": faces / "others.zip",
+        "--run": labeled / "run",
+        "--attributes": labeled / "table.txt",
+        "--data": labeled / "own.zip",
+        "--judge-data": labeled / "others.zip",
         "--samples": 2000,
         "--n": 1,
     } | {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
@@ -150,18 +131,18 @@ def flags(faces, **changes):
 
 
 @pytest.mark.nightly
-def test_drawn_faces_have_the_direction_that_they_were_made_with(
-    faces, tmp_path, monkeypatch, capsys
+def test_the_directions_that_a_generator_was_made_with_are_found(
+    labeled, tmp_path, monkeypatch, capsys
 ):
     monkeypatch.setattr(attributes, "STEPS", 150)
-    main(flags(faces, out=tmp_path))
+    main(flags(labeled, out=tmp_path))
     printed = capsys.readouterr().out
     assert "refused" in printed and "Coin (AUC 0." in printed
-    sampler = load_generator(faces / "run")
+    sampler = load_generator(labeled / "run")
     found = read_directions(tmp_path / "directions.npz", sampler, "--directions")
-    dark = found.names.index("Dark")
+    dark, red = found.names.index("Dark"), found.names.index("Red")
     assert found.kinds[dark] == "attribute" and "Coin" not in found.names
-    assert found.vectors[dark, 0] > 0.9
+    assert found.vectors[dark, 0] > 0.9 and found.vectors[red, 1] > 0.9
     report = json.loads((tmp_path / "directions.json").read_text())
     record = report["directions"][dark]
     assert record["name"] == "Dark" and min(record["auc"], record["judge_auc"]) >= 0.75
@@ -172,55 +153,54 @@ def test_drawn_faces_have_the_direction_that_they_were_made_with(
 
 
 @pytest.mark.slow
-def test_mistakes_are_one_line(faces, tmp_path):
-    with refused("--data: belongs to --attributes FILE"):
-        main(["--run", str(faces / "run"), "--data", "x"])
-    with refused("--samples: got '10'", "between 2000"):
-        main(flags(faces, samples=10))
+def test_mistakes_are_one_line(labeled, tmp_path):
     (tmp_path / "words.txt").write_text("some words\nand more words\n")
-    with refused(f"--attributes {tmp_path / 'words.txt'}", "expected a line of attributes' names"):
-        command.parse_directions(flags(faces, attributes=tmp_path / "words.txt"))
-    with refused("--data", "no such file or folder"):
-        main(flags(faces, data=tmp_path / "none.zip"))
+    for changes, words in (
+        ({"attributes": None}, "--data: belongs to --attributes FILE"),
+        ({"samples": 10}, "--samples: got '10', expected a whole number between 2000"),
+        ({"crop": "9,9,3,3"}, "--crop: got '9,9,3,3', expected center or left,upper,right,lower"),
+        ({"attributes": tmp_path / "words.txt"}, "expected a line of attributes' names"),
+    ):
+        with refused(words):
+            command.parse_directions(flags(labeled, **changes))
     same = tmp_path / "same.txt"
-    same.write_text(re.sub(" -?1\\b", " 1", (faces / "table.txt").read_text()))
-    with refused("--attributes", "none of Dark, Bald, Coin has 8 images with it and without"):
-        main(flags(faces, attributes=same))
-    alone = tmp_path / "alone.keras"
-    alone.write_bytes((faces / "run" / "generator.keras").read_bytes())
-    with refused("no config.toml next to it", "add --crop"):
-        main(flags(faces, run=None, model=alone, out=tmp_path))
-    best = faces / "run" / "best" / "generator.keras"
-    best.parent.mkdir()
-    best.write_bytes(alone.read_bytes())  # its crop is that of its run
-    few = write_zip(tmp_path / "few.zip", {f"{k + 1:06d}.jpg": face_jpeg(k) for k in range(9)})
+    same.write_text(re.sub(" -?1\\b", " 1", (labeled / "table.txt").read_text()))
+    with refused("--attributes", "none of Dark, Red, Coin has 8 images with it and without"):
+        main(flags(labeled, attributes=same))
+    best = labeled / "run" / "best" / "generator.keras"  # its crop is that of its run
+    write_files(labeled, {best: (labeled / "run" / "generator.keras").read_bytes()})
+    few = write_zip(tmp_path / "few.zip", {f"{k}.png": noise(k) for k in range(9)})
     with refused("9 images with attributes, expected 64 or more"):
-        main(flags(faces, run=None, model=best, judge_data=few, out=tmp_path))
-    assert not (faces / "run" / "directions.npz").exists()
+        main(flags(labeled, run=None, model=best, judge_data=few, out=tmp_path))
+    assert not (labeled / "run" / "directions.npz").exists()
     assert not (tmp_path / "directions.npz").exists()
+
+
+def test_missing_images_and_crops_are_refused_before_tensorflow(labeled, here, monkeypatch):
+    start = "dcgan_tf.directions.__main__.start_tensorflow"
+    monkeypatch.setattr(start, lambda: pytest.fail("TensorFlow is started"))
+    for flag in ("--data", "--judge-data"):
+        with refused(f"{flag} none.zip: no such file or folder"):
+            main([*flags(labeled), flag, "none.zip"])
+    (here / "alone.keras").write_bytes((labeled / "run" / "generator.keras").read_bytes())
+    with refused("--model alone.keras: no config.toml next to it", "add --crop"):
+        main(flags(labeled, run=None, model="alone.keras"))
 
 
 @pytest.fixture
 def demo(tmp_path):
     """A run of drawn faces, and a table of two images beside it."""
-    (tmp_path / "run").mkdir()
-    (tmp_path / "run" / "generator.keras").touch()  # read by nothing here
-    packs = tmp_path / "packs"
-    (tmp_path / "run" / "config.toml").write_text(
-        f'dataset = "demo"\ncrop = "30,55,150,175"\npacks = "{packs}"\n'
-    )
-    (tmp_path / "table.txt").write_text("Dark Bald\n000001.jpg 1 -1\n000002.jpg -1 1\n")
-    return tmp_path
+    config = f'dataset = "demo"\ncrop = "30,55,150,175"\npacks = "{tmp_path}/packs"\n'
+    files = {"run/config.toml": config, "run/generator.keras": ""}  # which nothing reads here
+    files["table.txt"] = "Dark Bald\n000001.jpg 1 -1\n000002.jpg -1 1\n"
+    return write_files(tmp_path, {name: text.encode() for name, text in files.items()})
 
 
 def read(demo, *data):
     """The names and the labeled images of one data set, or of two."""
-    latents = keras.Input((2,))
-    x = keras.layers.Dense(SIDE * SIDE * 3, activation="tanh")(latents)
-    sampler = Sampler(keras.Model(latents, keras.layers.Reshape((SIDE, SIDE, 3))(x)))
     model, table = demo / "run" / "generator.keras", demo / "table.txt"
     request = DirectionsRequest(model, demo, 1, table, *map(str, data))
-    return labeled_data.read_labeled_images(table, request, sampler)
+    return labeled_data.read_labeled_images(table, request, Sampler(generator()))
 
 
 def test_drawn_faces_have_no_attributes_but_those_of_data_do(demo):

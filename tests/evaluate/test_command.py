@@ -4,7 +4,7 @@ import json
 
 import pytest
 from evaluating import command, record_of
-from helpers import assert_refused, refused
+from helpers import assert_refused, refused, write_files
 
 from dcgan_tf.common import scores
 from dcgan_tf.common.atomic_write import write_lines
@@ -15,50 +15,49 @@ from dcgan_tf.evaluate.score_table import list_runs
 
 
 @pytest.mark.parametrize(
-    ("args", "words"),
+    ("words", "said"),
     [
-        (["--runn", "x"], ["unknown flag --runn", "--run"]),
-        (["--run", "nowhere"], ["--run nowhere", "no such"]),
-        (["--samples", "1"], ["--samples: got '1'", "2"]),
-        (["--samples", "many"], ["--samples", "whole number"]),
-        (["--samples", "5000000000"], ["--samples", "1000000"]),
-        (["--samples", "9" * 5000], ["--samples: got", "(5,002 characters)"]),
-        (["--seed", str(2**32)], ["--seed", "4294967295"]),
-        (["--features", "mixed_8"], ["--features", "pool_3", "mixed_7"]),
-        (["--against", "all"], ["--against", "subset", "rest", "data"]),
-        (["--inception", "nowhere.npz"], ["--inception nowhere.npz", "no such file"]),
-        (["--inception", "/dev/zero"], ["--inception", "no regular file"]),
-        (["A", "B", "C"], ["got 3 places", "two"]),
-        (["."], ["no config.toml", "two places, A and B"]),
-        ([".", "nowhere"], ["nowhere", "no such file"]),
-        (["--run=~nobody-here/faces"], ["--run", "~nobody-here/faces", "no such user"]),
-        (["--cache=a\0b"], ["--cache", "without null bytes"]),
-        ([".", ""], ["empty text"]),
-        ([".", ".", "--run", "x"], ["--run", "two folders"]),
-        ([".", ".", "--crop", "9,9,3,3"], ["--crop", "left < right"]),
-        ([".", ".", "--size", "0"], ["--size: got '0'", "4"]),
-        ([".", ".", "--size", "20000"], ["--size: got", "1024"]),
-        ([".", ".", "--memorisation"], ["--memorisation", "needs a run"]),
-        (["--list", "--json"], ["--json: does not go with --list"]),
-        (["--list", "r", "--scored-crop", "x"], ["--scored-crop: does not go with --list"]),
-        ([], ["no run"]),
+        ("--runn x", "unknown flag --runn"),
+        ("--run nowhere", "--run nowhere: no such run"),
+        ("nowhere --run run", "--run run: got nowhere as well"),
+        ("--samples 1", "--samples: got '1', expected a whole number between 2 and 1000000"),
+        ("--samples 50001 --memorisation", "50,000 at most with --memorisation"),
+        ("--seed 4294967296", "--seed: got '4294967296'"),
+        ("--features mixed_8", "--features: "),
+        ("--against all", "--against: "),
+        ("--inception nowhere.npz", "--inception nowhere.npz: no such file"),
+        ("--inception /dev/zero", "no regular file"),
+        ("A B C", "got 3 places, expected a run, or two"),
+        (".", "no config.toml, so it is not a run; for images give two places"),
+        (". nowhere", "nowhere: no such file"),
+        (". . --run x", "--run: belongs to a run, not to two folders"),
+        (". . --reference file", "--reference: belongs to a run"),
+        (
+            ". . --crop 9,9,3,3",
+            "--crop: got '9,9,3,3', expected center or left,upper,right,lower",
+        ),
+        (". . --size 20000", "--size: got '20000', expected a whole number between 4 and 1024"),
+        (". . --memorisation", "--memorisation: needs a run"),
+        ("--list --json", "--json: does not go with --list"),
+        ("--list r --scored-crop x", "--scored-crop: does not go with --list"),
+        (". . --save-reference .", "--save-reference .: a folder"),
+        (". . --save-reference file/x.npz", "file is not a folder"),
+        ("--reference nowhere.npz", "--reference nowhere.npz: no such file"),
+        ("run --reference file --memorisation", "--memorisation: does not go with --reference"),
+        ("run --crop center", "--crop: a run has its own"),
+        ("run --against data", "--against data: needs --data"),
+        ("run run", "run: a run, expected images"),
+        ("large", "large: images of 2,048 pixels, 1,024 at most"),
+        ("untrained", "no generator.keras; it appears with the first checkpoint"),
+        ("", "no run"),
     ],
 )
-def test_mistakes_are_named_without_tensorflow(here, args, words):
-    with refused(*words):
-        parse_evaluation(args)
-
-
-def test_a_run_has_its_own_crop_and_needs_a_generator(there):
-    with refused("crop: a run has its own"):
-        parse_evaluation(["--run", "runs/a", "--crop", "center"])
-    with refused("against data: needs --data"):
-        parse_evaluation(["--run", "runs/a", "--against", "data"])
-    with refused("runs/a: a run, expected images", "compare"):
-        parse_evaluation(["runs/a", "runs/a"])
-    (there / "runs/a/generator.keras").unlink()
-    with refused("no generator.keras"):
-        parse_evaluation(["--run", "runs/a"])
+def test_mistakes_are_named_without_tensorflow(here, words, said):
+    write_files(here, {f"{name}/generator.keras": b"" for name in ("run", "large")})
+    write_files(here, {f"{name}/config.toml": b"" for name in ("run", "untrained")} | {"file": b""})
+    write_files(here, {"large/config.toml": b"image_size = 2048\nbase_size = 256\n"})
+    with refused(said):
+        parse_evaluation(words.split())
 
 
 @pytest.mark.slow
@@ -91,8 +90,6 @@ def test_list_shows_what_compares_and_names_what_does_not(here, capsys):
     assert "layer mixed_7 and pool_3" in left_out
     with refused("layer mixed_7 and pool_3"):
         list_runs(["a", "b"])
-    with refused("no evaluation.jsonl"):
-        list_runs(["c"])
 
 
 def test_what_is_no_record_is_left_out_of_the_list(tmp_path, capsys, caplog):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from evaluating import examine
-from helpers import face_jpeg, refused, write_zip
+from helpers import face_jpeg, write_zip
 from PIL import Image
 from tiny_inception import TinyInception
 
@@ -65,11 +65,8 @@ def test_fresh_images_and_those_near_in_pixels_alone_are_no_copies():
         for distance in (0.1, 1e6)
     )
     assert verdict(near, far)["copies"] == 0 and verdict(near, near)["copies"] == 1
-
-
-def test_held_out_images_that_were_trained_on_give_no_ratio():
-    zero, far = np.zeros(20), np.full(20, 3.0)
-    space = Neighbours(far, zero, np.zeros(20, int))
+    # Held-out images that were trained on give no ratio.
+    space = Neighbours(np.full(20, 3.0), np.zeros(20), np.zeros(20, int))
     record = verdict(space, space)
     assert record["pixels"]["ratio_of_medians"] is None
     shown = {"samples": 20, "epoch": None, "layer": "mixed_7", "training": "a", "held_out": "b"}
@@ -105,13 +102,3 @@ def test_command_convicts_a_generator_that_hands_out_its_training_images(
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
     assert memorization.in_words(record, Run("runs/a")).count("100.0%") >= 2
-
-
-def test_without_held_out_images_it_says_how_to_get_some(there, tiny, capsys):
-    write_zip(there / "faces.zip", {f"{i:03}.jpg": face_jpeg(i) for i in range(12)})
-    config = there / "runs/a/config.toml"
-    config.write_text(config.read_text().replace("subset = 24 ", "subset = 0 "))
-    for path in (there / "runs/a").glob("checkpoints/*"):
-        path.unlink()
-    with refused("trained on all of", "--data PATH"):
-        examine(capsys)

@@ -20,13 +20,8 @@ def make_archive(trained, tmp_path_factory):
     packs = str(tmp_path_factory.mktemp("packs"))
 
     def make(subset):
-        config = Config(
-            dataset="folder",
-            data=str(trained / "faces.zip"),
-            crop="30,55,150,175",
-            subset=subset,
-            packs=packs,
-        )
+        places = {"data": str(trained / "faces.zip"), "packs": packs}
+        config = Config(dataset="folder", crop="30,55,150,175", subset=subset, **places)
         return archive.Archive(config, open_source(config), "own", "rest")
 
     return make

@@ -27,13 +27,10 @@ def test_features_are_those_of_the_activated_maps(norm):
     np.testing.assert_allclose(found, np.concatenate(parts, axis=1), rtol=1e-4, atol=1e-5)
 
 
-def test_sides_that_4_does_not_divide():
+def test_sides_that_4_does_not_divide_and_what_is_no_discriminator():
     network = build_discriminator(tiny("mnist"))  # maps of 14 and 7 pixels
     channels = [network.get_layer(f"down{k}_leaky_relu").output.shape[-1] for k in (1, 2)]
     assert pooled_features(network).output.shape[-1] == 16 * sum(channels)
-
-
-def test_what_is_no_discriminator_is_refused():
     with refused("expected a discriminator"):
         pooled_features(build_generator(tiny()))
     images = keras.Input((8, 8, 3))

@@ -79,14 +79,9 @@ def test_features_know_what_pixels_do_not(root, caplog):
     assert json.loads((root / "again.json").read_text()) == record
 
 
-def test_worst_pairs_are_named_with_their_counts():
-    assert worst([[8, 2, 0], [0, 9, 1], [5, 0, 5]], ["a", "b", "c"]) == [
-        *("c for a: 5 of 10", "a for b: 2 of 10", "b for c: 1 of 10")
-    ]
-    assert worst([[3, 0], [0, 3]], ["a", "b"]) == []
-
-
-def test_large_images_are_averaged_for_the_baseline():
+def test_worst_pairs_are_named_and_large_images_are_averaged_for_the_baseline():
+    pairs = ["c for a: 5 of 10", "a for b: 2 of 10", "b for c: 1 of 10"]
+    assert worst([[8, 2, 0], [0, 9, 1], [5, 0, 5]], ["a", "b", "c"]) == pairs
     pixels = np.random.RandomState(0).randint(0, 256, (30, 64, 64, 3)).astype(np.uint8)
     found = average_down(pixels).reshape(30, 32, 32, 3)
     expected = pixels.reshape(30, 32, 2, 32, 2, 3).mean(axis=(2, 4)) / 255
@@ -99,10 +94,11 @@ def test_large_images_are_averaged_for_the_baseline():
     [
         ({"pictures": 5}, ["--pictures: got '5'", "100"]),
         ({"dataset": "auto"}, ["--dataset: ", "'auto'", "'mnist', 'cifar10')"]),
-        ({"run": "nowhere"}, ["--run nowhere: no such", "there is no run in runs"]),
         ({"data": "nowhere"}, ["--data nowhere", "no such file or folder"]),
         ({"data": "flat"}, ["--data flat", "images of 1 classes"]),
         ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
+        ({"data": "tfds"}, ["--data tfds", "labels are read from files"]),  # not downloaded first
+        ({"data": "kaggle", "dataset": "celeba"}, ["--data kaggle", "give a folder with them"]),
         ({"out": "flat"}, ["--out flat", "such as"]),
         ({"out": "file/probe.json"}, ["--out file", "is not a folder"]),
     ],
@@ -159,10 +155,10 @@ def test_it_is_said_where_the_images_trained_d_wherever_they_lie_now(root, tmp_p
     assert said("moved") == "some of these images"
 
 
-@pytest.mark.parametrize("data", [[], ["--data", "digits"]])
-def test_a_run_of_drawn_faces_needs_other_images(tmp_path, data):
+def test_a_run_of_drawn_faces_needs_other_images(tmp_path):
     (tmp_path / "discriminator.keras").touch()  # read by nothing here
     (tmp_path / "config.toml").write_text('dataset = "demo"\n')
+    run = ["--run", str(tmp_path), "--data", "digits"]
     with refused(f"{tmp_path}", "trained on demo", "--dataset celeba|folder|mnist|cifar10"):
-        command.parse_probe(["--run", str(tmp_path), *data])
-    command.parse_probe(["--run", str(tmp_path), "--data", "digits", "--dataset", "mnist"])
+        command.parse_probe(run)
+    assert command.parse_probe([*run, "--dataset", "mnist"]).dataset == "mnist"
