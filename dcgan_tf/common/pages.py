@@ -14,7 +14,7 @@ LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what 
 
 
 def fill(template: str, parts: dict[str, str]) -> bytes:
-    """Replace each {{name}} of a template, once, and encode it in UTF-8."""
+    """Replace each {{name}} of a template once, and encode the text in UTF-8."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 
@@ -39,7 +39,7 @@ def render(
 
 
 def as_script_data(data) -> str:
-    """Write JSON for a script element, in which nothing can end it or begin another."""
+    """Write JSON that can neither end the script element around it nor begin another."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -50,29 +50,25 @@ def policy_hash(text: str) -> str:
 
 
 def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
-    """Refuse a place where a file cannot be written without the loss of another one.
+    """Raise UserError for a folder, a missing parent folder, or a file of another kind.
 
     Args:
         kind: of the page, as its template names it: "report" or "explorer"; or of another file.
         flag: the flag that names the file.
-        mark: what the first 1,000 bytes of such a file hold, if it is no page.
-
-    Raises:
-        UserError: a folder, no folder around it, or a file that is no such page.
+        mark: bytes that the first 1,000 of such a file contain; by default those of a page.
     """
     flag = f"{flag} {out}"
     if out.is_dir():
         raise UserError("a folder; expected the name of a file", flag=flag)
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent}; make it, or name another", flag=flag)
+    mark = mark or f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
     try:
         with open_regular(out) as file:
-            mark = mark or f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
             ours = mark in file.read(1000)
     except FileNotFoundError:
         return
     except BadFile:  # a pipe or a device
         ours = False
     if not ours:
-        words = f"a file that is no {kind}; move it away or name another with {flag.split()[0]}"
-        raise UserError(words, flag=flag)
+        raise UserError(f"a file that is no {kind}; move it away, or name another", flag=flag)
