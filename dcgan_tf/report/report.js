@@ -145,7 +145,8 @@
         draw();
       });
       return el("li", {}, button);
-    }));
+    }), spec.levels.map((level) => el("li", { class: "fixed" },
+      svg("svg", { viewBox: "0 0 24 10", "aria-hidden": "true" }, svg("path", { class: "level", d: "M1 5H23" })), level.name)));
     const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, drawing, el("p", {}, spec.explain));
     const named = spec.marks && one ? runs[0].troubles.length : 0; // one row above the plot for each
     const top = 10 + ROW * named, bottom = top + TALL, height = bottom + BOTTOM;
@@ -203,9 +204,6 @@
             : svg("circle", { class: `f${line.color}`, r: 2.6, cx: toX(value), cy: toY(line.y[place]) })));
         }
       });
-      for (const level of spec.levels) {
-        drawing.append(svg("text", { class: "name", x: right - 8, y: toY(level.y) - 5, "text-anchor": "end" }, level.name));
-      }
       marker = svg("g", {}, svg("line", { class: "cursor", y1: top, y2: bottom }),
         spec.series.map((line) => svg("circle", { class: `dot f${line.color}`, r: 4.5 })));
       drawing.append(marker);
@@ -367,7 +365,7 @@
       image.dataset.epoch = sample.epoch;
       image.alt = `Generated images${of(run)} after epoch ${sample.epoch}`;
       const best = run.best && run.best.epoch === sample.epoch ? `, the best by ${run.best.name} (${plain(run.best.value)})` : "";
-      const newer = run.epochAt(x) > sample.epoch ? `, the newest grid on this page at epoch ${run.epochAt(x)}` : "";
+      const newer = run.epochAt(x) > sample.epoch ? ` (no grid of epoch ${run.epochAt(x)} on this page)` : "";
       caption.textContent = `After epoch ${sample.epoch}${best}${newer}. All grids have the same latents.`;
     }
     return { node, strip, move };
