@@ -403,7 +403,7 @@
     try {
       commit(read(text));
     } catch (error) {
-      trouble(`This link does not work here: ${error.message}.`);
+      trouble(`This link cannot be shown: ${error.message}.`);
     }
   }
 

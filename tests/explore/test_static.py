@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import browser, needs_browser
-from exploring import LENGTH, directions_of, face, open_page, shown, small_sampler
+from exploring import HOSTILE, LENGTH, directions_of, face, open_page, shown, small_sampler
 from helpers import refused
 
 from dcgan_tf.explore import page as page_module
@@ -41,7 +41,7 @@ RECIPES = [
     {"a": [3], "d": [9, 2**32 - 1], "way": 0.37},
     {"d": [1], "way": 0.5},
     {"a": [1], "d": [1], "way": 0.5},
-    {"b": [2], "along": {"Smiling": 1.5, "x & y": -0.5}, "truncation": 0.3},
+    {"b": [2], "along": {"Smiling": 1.5, HOSTILE: -0.5}, "truncation": 0.3},
     {"a": [1]},  # this one and the next are asked for at once
     {"a": [2]},
 ]
@@ -55,8 +55,7 @@ PAINT = """(async () => {
 
 @pytest.mark.nightly
 @needs_browser
-def test_latents_in_the_browser_are_those_of_numpy(sampler, tmp_path):
-    directions = directions_of(sampler, ("Smiling", "x & y"))
+def test_latents_in_the_browser_are_those_of_numpy(directions, tmp_path):
     with browser(tmp_path) as page:
         page.run(
             (FOLDER / "latents.js").read_text() + "; globalThis.found = [seedLatent, latentOf]; 0"
@@ -81,7 +80,7 @@ def test_latents_in_the_browser_are_those_of_numpy(sampler, tmp_path):
 @needs_runtime
 def test_the_page_alone_has_the_images_of_keras(tmp_path):
     sampler = small_sampler(tmp_path / "small.keras", "--channels", "1")  # and a sigmoid
-    directions = directions_of(sampler, ("Smiling", "x & y"))
+    directions = directions_of(sampler)
     path = tmp_path / "explorer.html"
     write_static(path, sampler, describe("<b>small", sampler, directions, ""), WHERE)
     with browser(tmp_path, path.as_uri()) as page:

@@ -43,9 +43,11 @@ def small_sampler(path, *flags):
     return load_generator(path)
 
 
-def directions_of(sampler, names=("Smiling", HOSTILE), kinds=("attribute", "kernel")):
-    vectors = np.eye(2, LENGTH, dtype=np.float32)
-    return Directions(names, vectors, kinds, np.array([3, 2.5], np.float32), sampler.sha256)
+def directions_of(sampler):
+    """Directions of an attribute, and of two kernels with odd names."""
+    names, kinds = ("Smiling", HOSTILE, "__proto__"), ("attribute", "kernel", "kernel")
+    vectors, reach = np.eye(3, LENGTH, dtype=np.float32), np.array([3, 2.5, 2], np.float32)
+    return Directions(names, vectors, kinds, reach, sampler.sha256)
 
 
 @contextlib.contextmanager
