@@ -165,8 +165,7 @@ def test_the_runtime_is_downloaded_once_and_another_one_is_refused(files, tmp_pa
 
     path, handler = files / "ort.wasm.min.js", functools.partial(Handler, directory=files)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+        threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(runtime_module, "URL", f"http://127.0.0.1:{server.server_port}")
         first = runtime(None)
         assert list(first) == list(FILES) and first[path.name] == b"this is ort.wasm.min.js"
@@ -178,7 +177,6 @@ def test_the_runtime_is_downloaded_once_and_another_one_is_refused(files, tmp_pa
         with refused("sent another file", "npm pack", "--runtime"):
             runtime(None)
         server.shutdown()
-        thread.join()
     with refused("--runtime", f"not that of onnxruntime-web {VERSION}"):
         runtime(files)
     path.unlink()
