@@ -166,7 +166,7 @@
     function path(line) {
       let text = "", pen = "M";
       line.x.forEach((value, place) => {
-        if (line.y[place] === null) { pen = "M"; return; }
+        if (line.y[place] === null || value > end) { pen = "M"; return; } // a checkpoint may be newer than the last epoch
         text += `${pen}${toX(value).toFixed(1)} ${toY(line.y[place]).toFixed(1)}`;
         pen = "L";
       });

@@ -12,6 +12,7 @@ from tiny_run import HOSTILE, Parts, losses, make_run, score
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.runs import sample_file
+from dcgan_tf.report import curves
 from dcgan_tf.report import page as report_page
 from dcgan_tf.report.__main__ import main
 
@@ -20,10 +21,12 @@ LEFT, RIGHT, HOME, ENTER = ("ArrowLeft", 37), ("ArrowRight", 39), ("Home", 36), 
 
 
 @pytest.fixture
-def report(tmp_path):
-    """Path: the page of a run."""
+def report(tmp_path, monkeypatch):
+    """Path: the page of a run of 60 steps, with a checkpoint in the middle of the next epoch."""
     run = make_run(tmp_path / "one")
     sample_file(run.samples, 3).unlink()
+    journal = {"curve": {"points": [[step, 0.6, 0.7, 0.6, 0.5] for step in (30, 50, 65)]}}
+    monkeypatch.setattr(curves.checkpoints, "read_journal", lambda run: journal)
     main(["--run", str(run.root)])
     return run.report
 
@@ -57,6 +60,8 @@ def test_the_page_names_its_parts_and_the_slider_moves_all_of_them(page, report)
     plots = [a["aria-label"] for tag, a in parts if tag == "svg" and a.get("role") == "img"]
     assert len(plots) == 6  # losses, D(x), variety, FID-768, speed, memory
     assert all(re.search(r" over images seen: .* goes from ", plot) for plot in plots)
+    right = "(({x, width}) => x + width)(document.querySelector('.plot .fine').getBBox())"
+    assert page.run(f"{right} < document.querySelector('.plot').clientWidth - 14")  # the axis' end
     assert plots[0].startswith("Losses over images seen: d_loss goes from 0.690 to 0.640")
     assert [a["aria-label"] for tag, a in parts if tag == "input"] == ["Training time"]
     last = told(page)
@@ -104,7 +109,7 @@ def test_the_page_of_a_running_training_reloads_itself_until_the_last(page, tmp_
     run = make_run(tmp_path / "one", epochs=2)
     report_page.write_report((run,), run.report, running=True)
     page.open(run.report.as_uri())
-    assert "This page reloads itself" in page.text("verdicts")
+    page.wait("document.getElementById('verdicts')?.textContent.includes('page reloads itself')")
     write_lines(run.metrics, map(losses, range(1, 6)))
     main(["--run", str(run.root)])
     page.wait("document.getElementById('now')?.textContent.startsWith('epoch 5 of 7')")
