@@ -10,7 +10,7 @@ from pathlib import Path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, open_regular
 
-LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what all pages share
+_HERE = Path(__file__).parent  # with the style and the script that all pages share
 
 
 def fill(template: str, parts: dict[str, str]) -> bytes:
@@ -23,10 +23,11 @@ def render(
 ) -> bytes:
     """Fill a folder's template.html with its styles, scripts, data and `more`."""
 
-    def read(name):
-        return (folder / name).read_text(encoding="utf-8")
+    def read(*paths):
+        return "".join(path.read_text(encoding="utf-8") for path in paths)
 
-    style, script = LOOK + "".join(map(read, styles)), "".join(map(read, scripts))
+    style = read(_HERE / "look.css", *(folder / name for name in styles))
+    script = read(_HERE / "elements.js", *(folder / name for name in scripts))
     parts = {
         "title": html.escape(title),
         "style": style,
@@ -35,7 +36,7 @@ def render(
         "script_hash": policy_hash(script),
         "data": as_script_data(data),
     }
-    return fill(read("template.html"), parts | more)
+    return fill(read(folder / "template.html"), parts | more)
 
 
 def as_script_data(data) -> str:

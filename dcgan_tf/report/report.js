@@ -1,7 +1,5 @@
-// Draws the page from the JSON in it. Everything from a run is inserted as text, never as HTML.
-"use strict";
+// Draws the page from the JSON in it.
 (() => {
-  const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const runs = data.runs;
   const one = runs.length === 1;
@@ -16,15 +14,6 @@
 
   // Elements
 
-  function fill(node, attributes, children) {
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-      else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
-    }
-    node.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
-    return node;
-  }
-  const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
   const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
   const put = (id, ...children) => fill($(id), {}, children);
   const facts = (pairs) =>
