@@ -264,6 +264,7 @@ def test_the_bundled_generator_opens_on_its_own_seed_with_directions(here):
     sampler = load_generator("faces")
     found = exploration.find_directions(request, sampler)
     assert len(found.names) == 16 and request.found[1].stat().st_size < 12_000
+    assert request.hint.endswith("directions --pretrained faces")
     about = describe(request.name, sampler, found, "")
     assert b"<title>faces" in served_page(about)
     assert about["seed"] > 0, "measure the seed for these weights: page.FIRST_SEEDS"
