@@ -20,7 +20,7 @@ DOCS = REPO / "docs"
 NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
 TEXTS = [*NOTEBOOKS, DOCS / "places.md"]
 WITHOUT_OUTPUTS = {"colab", "kaggle"}  # they are made on machines of others
-PROGRAM = r"(train\.py|generate\.py|-m dcgan_tf\.\w+)"
+PROGRAM = r"(train\.py|generate\.py|-m dcgan_tf\.\w+|dcgan (?:train|generate|check))\b"
 FLAG = r"(?<![\w-])--[a-z][\w-]*"
 by_name = {"ids": lambda path: path.stem}
 
@@ -41,6 +41,7 @@ def as_python(source):
 @functools.cache
 def flags_of(program):
     """set[str]: the flags that a command's own help names."""
+    program = program.replace("dcgan ", "-m dcgan_tf ")
     done = subprocess.run(
         [sys.executable, *program.split(), "--help"],
         cwd=REPO,
@@ -53,7 +54,7 @@ def flags_of(program):
 
 def commands(text):
     """(program, the rest of its line) of each command of ours in a text."""
-    text = re.sub(r'[",]', " ", text)  # python("train.py", "--config", "demo")
+    text = re.sub(r'[",(]+', " ", text)  # dcgan("train", "demo", "--run", RUN)
     text = re.sub(r"DCGAN_SETTINGS", "train.py", text)  # where the notebooks keep its flags
     return re.findall(rf"{PROGRAM}([^\n`|#]*)", text)
 

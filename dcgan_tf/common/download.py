@@ -20,14 +20,17 @@ CACHE = Path("~/.cache/dcgan_tf")
 def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherwise: str) -> Path:
     """Return `path` with `~` expanded, downloaded first unless the right file is there already.
 
-    The file appears under its name only when it is complete and checked. Of two processes that
-    need it, the second waits for the first.
+    The file appears under its name when it is complete and checked. If two processes need it, the
+    second waits for the first.
 
     Args:
-        sha256: of the content; None if only the size is known, so the caller checks the content.
+        sha256: of the content; None if the caller checks the content.
         what: the file in words, such as "the Inception weights".
         size: in bytes.
         otherwise: how to do without the download; it ends an error.
+
+    Raises:
+        UserError: no home folder, no such server, another file, or a redirect to http.
     """
     try:
         path = path.expanduser()
@@ -69,7 +72,7 @@ def _download(url, path, sha256, size, otherwise):
 
 
 def _copy(url, path, size, name):
-    """Copy the body of `url` to `path`, ending soon after `size` bytes; return how many came."""
+    """Copy the body of `url` to `path`, little more than `size` bytes of it; count the bytes."""
     received = 0
     with (
         urllib.request.urlopen(url, timeout=60) as response,

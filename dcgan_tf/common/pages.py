@@ -13,11 +13,11 @@ from dcgan_tf.common.files import digest, from_here
 from dcgan_tf.common.foreign import BadFile, open_regular
 from dcgan_tf.common.runs import Run
 
-LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")  # what all pages share
+_HERE = Path(__file__).parent  # with the style and the script that all pages share
 
 
 def fill(template: str, parts: dict[str, str]) -> bytes:
-    """Replace each {{name}} of a template, once, and encode it in UTF-8."""
+    """Replace each {{name}} of a template once, and encode the text in UTF-8."""
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 
@@ -26,10 +26,11 @@ def render(
 ) -> bytes:
     """Fill a folder's template.html with its styles, scripts, data and `more`."""
 
-    def read(name):
-        return (folder / name).read_text(encoding="utf-8")
+    def read(*paths):
+        return "".join(path.read_text(encoding="utf-8") for path in paths)
 
-    style, script = LOOK + "".join(map(read, styles)), "".join(map(read, scripts))
+    style = read(_HERE / "look.css", *(folder / name for name in styles))
+    script = read(_HERE / "elements.js", *(folder / name for name in scripts))
     parts = {
         "title": html.escape(title),
         "style": style,
@@ -38,11 +39,11 @@ def render(
         "script_hash": policy_hash(script),
         "data": as_script_data(data),
     }
-    return fill(read("template.html"), parts | more)
+    return fill(read(folder / "template.html"), parts | more)
 
 
 def as_script_data(data) -> str:
-    """Write JSON for a script element, in which nothing can end it or begin another."""
+    """Write JSON that can neither end the script element around it nor begin another."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -53,7 +54,7 @@ def policy_hash(text: str) -> str:
 
 
 def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
-    """Refuse a place where a file cannot be written without the loss of another one.
+    """Raise UserError for a folder, a missing parent folder, or a file of another kind.
 
     Args:
         kind: of the page, as its template names it: "report" or "explorer"; or of another file.

@@ -9,7 +9,7 @@ from dcgan_tf.common.cli import Parser, number, path
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
-from dcgan_tf.common.suggestions import path_flag
+from dcgan_tf.common.suggestions import path_flag, typed
 
 
 @dataclass(frozen=True)
@@ -18,40 +18,17 @@ class ExploreRequest:
 
     model: Path
     name: str  # of the generator
-    how: str  # the flag that names it
-    directions: Path | None  # a file that was named
-    found: tuple[Path, ...]  # where one may lie that was not
+    hint: str  # the command that finds directions for it
+    found: tuple[Path, ...]  # places where directions may be if none are named
     port: int  # 0: a free one
     browser: bool  # whether to open the page there
+    directions: Path | None  # the named file
     static: Path | None  # the file to write instead
     runtime: Path | None  # a folder with onnxruntime-web for it; None: to be fetched
 
 
 def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
-    args = _parser().parse_args(argv)
-    if args.directions is not None:
-        check_file(args.directions, "--directions", "a file of directions")
-    if args.static is not None:
-        check_place(args.static, "explorer", "--static")
-    model = find_generator(args)
-    name, how = _named(args, model)
-    check_file(model, "", "a generator's .keras file")
-    found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
-    return ExploreRequest(
-        model,
-        name,
-        how,
-        args.directions,
-        found,
-        args.port or 0,
-        not args.no_browser,
-        args.static,
-        args.runtime,
-    )
-
-
-def _parser():
     parser = Parser(
         "explore",
         "Explore a generator in the browser: pick seeds, go along directions, mix and calculate "
@@ -71,13 +48,19 @@ def _parser():
     add("--static", type=path, metavar="FILE", help="write one HTML file that needs no server")
     add("--runtime", type=path, metavar="DIR", help="for --static: the folder of onnxruntime-web's "
         "files [fetched once]")  # fmt: skip
-    return parser
-
-
-def _named(args, model):
-    """The generator's name, and the flag for it."""
+    args = parser.parse_args(argv)
+    if args.directions is not None:
+        check_file(args.directions, "--directions", "a file of directions")
+    if args.static is not None:
+        check_place(args.static, "explorer", "--static")
+    model = find_generator(args)
+    name, flag = model.parent.resolve().name, path_flag("--run", model.parent)
     if args.model is not None:
-        return model.stem, path_flag("--model", args.model)
-    if args.pretrained is not None:
-        return str(args.pretrained), f"--pretrained {args.pretrained}"
-    return model.parent.resolve().name, path_flag("--run", model.parent)
+        name, flag = model.stem, path_flag("--model", model)
+    elif args.pretrained is not None:
+        name, flag = str(args.pretrained), f"--pretrained {args.pretrained}"
+    check_file(model, "", "a generator's .keras file")
+    found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
+    paths = {part: getattr(args, part) for part in ("directions", "static", "runtime")}
+    hint = f"{typed('directions')} {flag}"
+    return ExploreRequest(model, name, hint, found, args.port or 0, not args.no_browser, **paths)

@@ -24,7 +24,7 @@ from dcgan_tf.models.sampling import CHUNK, Sampler
 
 log = logging.getLogger(__name__)
 
-HINT = "python -m dcgan_tf.directions"
+HINT = "dcgan directions"  # on a page for others
 
 
 def explore(request: ExploreRequest):
@@ -38,7 +38,7 @@ def explore(request: ExploreRequest):
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler)
     # A page for others does not tell where files are on this machine.
-    hint = HINT if request.static is not None else f"{HINT} {request.how}"
+    hint = HINT if request.static is not None else request.hint
     about = describe(request.name, sampler, found, hint, licence_of(request.model))
     if request.static is not None:
         write_static(request.static, sampler, about, request.runtime)
@@ -57,11 +57,11 @@ def explore(request: ExploreRequest):
 
 @contextlib.contextmanager
 def open_browser(address: str):
-    """Open an address in the browser, which needs it until the context ends.
+    """Open an address in the browser by a file that redirects, and that only this user can read.
 
-    Every user of the machine can read command lines, and the address has the token. So the browser
-    gets the name of a file that redirects and that only this user can read. It is in the home
-    directory, because a browser installed as a snap sees neither /tmp nor hidden folders.
+    Every user of the machine can read command lines, and the address has the token. The file is
+    in the home directory, because a browser installed as a snap sees neither /tmp nor hidden
+    folders, and is deleted when the context ends.
     """
     home = os.path.expanduser("~")
     folder = home if os.access(home, os.W_OK) else None
@@ -77,10 +77,9 @@ def open_browser(address: str):
 
 
 def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:
-    """Read the directions that were named, or those of the generator; None where there are none.
+    """Read the named directions, else those of the generator, else None; UserError for the named.
 
-    Raises:
-        UserError: the named directions cannot be used. Others are left out with a warning.
+    Directions that were found but cannot be used are left out with a warning.
     """
     if request.directions is not None:
         return read_directions(request.directions, sampler, "--directions")
@@ -89,7 +88,7 @@ def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | N
             return read_directions(path, sampler, "")
         except UserError as error:
             log.warning(f"left out: {error}")
-    log.info(f"no directions for sliders yet; make them with: {HINT} {request.how}")
+    log.info(f"no directions for sliders yet; find some with: {request.hint}")
     return None
 
 
@@ -97,8 +96,8 @@ def licence_of(model: Path) -> str:
     """Tell a generator's terms in one sentence; "" if its run tells none."""
     try:
         bound = origin_of(model).bound
-    except UserError:  # a damaged config.toml: the page does without
-        return ""
+    except UserError:  # a damaged config.toml
+        bound = ""
     if not bound:
         return ""
     source = {"celeba": "CelebA"}.get(bound, bound)
@@ -111,8 +110,8 @@ def licence_of(model: Path) -> str:
 def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:
     """Start a server of the page, which listens; `serve_forever` lets it answer.
 
-    `images` are the pixels of generate.py, in passes of the same size. `drafts` pass the generator
-    one by one, some ten times as fast, and may differ by one gray level.
+    Its `images` are those of generate.py, in passes of the same size. Its `drafts` pass the
+    generator one by one: ten times as fast, but they may differ by one gray level.
     """
     alone = Sampler(sampler.model, strict=True, chunk=1)
     alone.array(np.zeros((1, alone.latent_dim)))  # compiles before the first request

@@ -1,7 +1,6 @@
 // The page. An image is described by a recipe (latent_formula.py), which `paint` turns into pixels here or
 // on the server. The recipe is in the address, so a link identifies the image.
 (() => {
-  const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const paint = painter(data);
   const TERMS = [
@@ -18,15 +17,6 @@
   const short = (sha256) => sha256.slice(0, 12);
   const usesDirections = (of) => !none(Object.keys(of.along));
 
-  function fill(node, attributes, children) {
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-      else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
-    }
-    node.append(...children.flat().filter((child) => child !== null));
-    return node;
-  }
-  const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
   const say = (text) => { $("said").textContent = text; };
   function trouble(text) {
     $("trouble").hidden = !text;
@@ -403,7 +393,7 @@
     try {
       commit(read(text));
     } catch (error) {
-      trouble(`This link does not work here: ${error.message}.`);
+      trouble(`This link cannot be shown: ${error.message}.`);
     }
   }
 

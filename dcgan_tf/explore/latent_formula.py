@@ -36,11 +36,7 @@ class Recipe:
 
 
 def read_recipe(found) -> Recipe:
-    """Read a recipe from parsed JSON.
-
-    Raises:
-        ValueError: it is none; the message says what came and what was expected.
-    """
+    """Read a recipe from parsed JSON; ValueError says what came and what was expected."""
     names = [part.name for part in fields(Recipe)]
     if not isinstance(found, dict) or found.keys() - set(names):
         raise ValueError(f"got {limits.shown(found)}, expected an object of {', '.join(names)}")
@@ -56,31 +52,22 @@ def read_recipe(found) -> Recipe:
 
 
 def _seeds(term, found):
-    if (
-        not isinstance(found, list)
-        or len(found) > PICKS
-        or not all(type(seed) is int and 0 <= seed <= limits.SEED for seed in found)
-    ):
-        raise ValueError(
-            f"{term}: got {limits.shown(found)}, expected at most {PICKS} seeds "
-            f"from 0 to {limits.SEED}"
-        )
+    fits = isinstance(found, list) and len(found) <= PICKS
+    if not fits or not all(type(seed) is int and 0 <= seed <= limits.SEED for seed in found):
+        expected = f"expected at most {PICKS} seeds from 0 to {limits.SEED}"
+        raise ValueError(f"{term}: got {limits.shown(found)}, {expected}")
     return tuple(found)
 
 
 def _number(name, found, low, high):
     if type(found) not in (int, float) or not low <= found <= high:
-        raise ValueError(
-            f"{limits.shorten(name)}: got {limits.shown(found)}, "
-            f"expected a number from {low} to {high}"
-        )
+        expected = f"expected a number from {low} to {high}"
+        raise ValueError(f"{limits.shorten(name)}: got {limits.shown(found)}, {expected}")
     return float(found)
 
 
 def latent(recipe: Recipe, length: int, directions: Directions | None = None) -> np.ndarray:
-    """Compute the latent of a recipe, float32 (length,).
-
-    The latent of a single seed is exactly that of `generate.py`.
+    """Compute the latent of a recipe, float32 (length,); of a single seed exactly generate.py's.
 
     Raises:
         ValueError: `along` names an unknown direction, or numbers exceed float32.

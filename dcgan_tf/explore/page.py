@@ -31,7 +31,7 @@ def describe(
     """Describe a generator for its page; JSON-serializable.
 
     Args:
-        hint: the command that makes directions, shown where there are none.
+        hint: the command that finds directions, shown where there are none.
         license: the generator's terms in one sentence; "" if unknown.
     """
     height, width, channels = sampler.picture_shape
@@ -61,10 +61,8 @@ def describe(
 
 def _sha256(directions):
     """Hash all that decides a step, so that a link recognizes other directions of these names."""
-    digest = hashlib.sha256(json.dumps(directions.names).encode())
-    for numbers in (directions.reach, directions.vectors):
-        digest.update(_bytes(numbers))
-    return digest.hexdigest()
+    parts = _bytes(directions.reach), _bytes(directions.vectors)
+    return hashlib.sha256(b"".join((json.dumps(directions.names).encode(), *parts))).hexdigest()
 
 
 def _bytes(numbers):
@@ -89,24 +87,21 @@ def write_static(out: Path, sampler: Sampler, about: dict, folder: Path | None):
     """
     check_place(out, "explorer", "--static")
     with tempfile.TemporaryDirectory() as scratch:  # before anything is downloaded
-        to_onnx(sampler.model, Path(scratch) / "generator.onnx")
-        model = (Path(scratch) / "generator.onnx").read_bytes()
-    script, glue, binary = runtime(folder).values()
+        model = Path(scratch) / "generator.onnx"
+        to_onnx(sampler.model, model)
+        parts = {"model": model.read_bytes()}
+    script, parts["glue"], parts["binary"] = runtime(folder).values()
     library = script.decode().strip()
-    blocks = {"glue": glue, "binary": binary, "model": model}
-    text = _render(
-        ["latents.js", "in_page.js"],
-        about,
-        connect="'none'",
-        # The runtime's other half is a module, which a page can only load from an address.
-        also=f" 'sha256-{policy_hash(library)}' blob: 'wasm-unsafe-eval'",
-        blocks="".join(
-            f'<script type="application/octet-stream" id="{name}">'
-            f"{_base64(gzip.compress(content, mtime=0))}</script>\n"
-            for name, content in blocks.items()
-        )
-        + f"<script>{library}</script>\n",
-    )
+    blocks = [
+        f'<script type="application/octet-stream" id="{name}">'
+        f"{_base64(gzip.compress(content, mtime=0))}</script>\n"
+        for name, content in parts.items()
+    ]
+    # The runtime's other half is a module, which a page can only load from an address.
+    also = f" 'sha256-{policy_hash(library)}' blob: 'wasm-unsafe-eval'"
+    blocks = f"{''.join(blocks)}<script>{library}</script>\n"
+    painter = ["latents.js", "in_page.js"]
+    text = _render(painter, about, connect="'none'", also=also, blocks=blocks)
     with replacing(out) as temporary:
         temporary.write_bytes(text)
 

@@ -1,4 +1,3 @@
-"use strict";
 // Writes a PNG with text keys from the pixels; a canvas may return other pixels.
 
 const CRC = Uint32Array.from({ length: 256 }, (_, n) => {

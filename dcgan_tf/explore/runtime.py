@@ -9,6 +9,10 @@ from dcgan_tf.common.foreign import check_file, read_file
 
 VERSION = "1.30.0"
 _WHAT = f"onnxruntime-web {VERSION}"
+_OTHERWISE = (
+    f"get {_WHAT} elsewhere (npm pack onnxruntime-web@{VERSION}) and give its folder dist with "
+    "--runtime DIR"
+)
 URL = f"https://cdn.jsdelivr.net/npm/onnxruntime-web@{VERSION}/dist"
 KEPT = CACHE / f"onnxruntime-web-{VERSION}"
 # The package's runtime for CPUs: bytes and SHA-256.
@@ -34,26 +38,21 @@ def runtime(folder: Path | None) -> dict[str, bytes]:
     Raises:
         UserError: a file is missing or differs, or the server cannot be reached.
     """
-    return {name: _read(folder, name, *known) for name, known in FILES.items()}
-
-
-def _read(folder, name, size, sha256):
-    what = f"{name} of {_WHAT}"
-    if folder is None:
-        otherwise = (
-            f"get {_WHAT} elsewhere (npm pack onnxruntime-web@{VERSION}) and give its "
-            "folder dist with --runtime DIR"
-        )
-        path = fetch(f"{URL}/{name}", KEPT / name, sha256, what, size, otherwise)
-    else:
-        path = folder / name
-        check_file(path, "--runtime", what)
-        if not is_right(path, sha256, size):
-            raise UserError(f"not that of {_WHAT}", flag=f"--runtime {path}")
-    return read_file(path, size)
+    found = {}
+    for name, (size, sha256) in FILES.items():
+        what = f"{name} of {_WHAT}"
+        if folder is None:
+            path = fetch(f"{URL}/{name}", KEPT / name, sha256, what, size, _OTHERWISE)
+        else:
+            path = folder / name
+            check_file(path, "--runtime", what)
+            if not is_right(path, sha256, size):
+                raise UserError(f"not that of {_WHAT}", flag=f"--runtime {path}")
+        found[name] = read_file(path, size)
+    return found
 
 
 def is_kept() -> bool:
-    """Whether nothing would have to be downloaded."""
+    """Whether nothing has to be downloaded."""
     folder = Path(os.path.expanduser(KEPT))  # as it is where there is no home folder
     return all(is_right(folder / name, sha256, size) for name, (size, sha256) in FILES.items())

@@ -28,6 +28,9 @@ _HEADERS = {
 }
 
 
+Draw = Callable[[object], tuple[bytes, dict]]  # from parsed JSON to bytes and headers
+
+
 class Refused(Exception):
     """A refused request; `args` are an HTTP status and one line."""
 
@@ -35,22 +38,17 @@ class Refused(Exception):
 class PageServer(ThreadingHTTPServer):
     """Serve one page, and the images it asks for, to clients that know the token.
 
-    GET /TOKEN/ is the page. POST /TOKEN/NAME passes its JSON to the function `draw[NAME]`, which
-    returns bytes and headers; its ValueError is answered with 400. Requests from another Host or
-    Origin, or without the token, are answered with 403. Connections beyond CONNECTIONS are closed,
-    and requests that take longer than SECONDS to arrive. `address` is the page's; port 0 picks a
-    free port.
-
-    Raises:
-        UserError: the port is taken.
+    GET /TOKEN/ is the page, at `address`. POST /TOKEN/NAME passes its JSON to the function
+    `draw[NAME]`, which returns bytes and headers; its ValueError is answered with 400. Requests
+    from another Host or Origin, or without the token, are answered with 403. Closed are
+    connections beyond CONNECTIONS, and those whose request takes longer than SECONDS to arrive.
+    Port 0 picks a free port; a taken one is a UserError.
     """
 
     daemon_threads = True
     request_queue_size = CONNECTIONS  # beyond the default of 5, a browser tries again after 1 s
 
-    def __init__(
-        self, port: int, page: bytes, draw: dict[str, Callable[[object], tuple[bytes, dict]]]
-    ):
+    def __init__(self, port: int, page: bytes, draw: dict[str, Draw]):
         try:
             super().__init__((HOST, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -121,10 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         self._answer(self._images)
 
-    def _answer(self, route):
+    def _answer(self, answer):
         try:
-            self._check_sender()
-            kind, content, headers = route(self._route())
+            kind, content, headers = answer(self._route())
             status = 200
         except Refused as refused:
             # The rest of the request is not read, so the connection has to end.
@@ -139,16 +136,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _check_sender(self):
-        """Refuse another page's request, even if its host name leads to this machine."""
+    def _route(self):
+        """The path behind the token, unless another page asks or a host name that leads here."""
         if self.headers.get("Host") not in self.server.hosts:
             raise Refused(403, f"open {HOST}:{self.server.server_port} instead")
         origin = self.headers.get("Origin")
         if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
             raise Refused(403, "another page may not ask here")
-
-    def _route(self):
-        """The path behind the token."""
         token, _, route = self.path.partition("?")[0].removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             raise Refused(403, "the address lacks its token; copy all of it")

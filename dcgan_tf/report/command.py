@@ -8,7 +8,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pages import page_mark, place_beside
 from dcgan_tf.common.runs import Run
 
-MOST_RUNS = 8  # on one page: there is room for so many lines in a plot
+MOST_RUNS = 8  # on one page: as many as there are colors
 
 
 def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
@@ -45,9 +45,7 @@ def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
 
 
 def check_run(run: Run):
-    """Raise UserError for what is no run's directory, damaged though it may be."""
+    """Raise UserError for a folder without any file of a run; a damaged run is accepted."""
     if not any(path.exists() for path in (run.config, run.metrics, run.samples, run.generator)):
-        raise UserError(
-            f"{run.root}: neither config.toml nor metrics.jsonl, samples or a generator, so it is "
-            "no run"
-        )
+        missing = "neither config.toml nor metrics.jsonl, samples or a generator"
+        raise UserError(f"{run.root}: {missing}, so it is no run")

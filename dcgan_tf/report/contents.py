@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from itertools import pairwise
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -12,7 +11,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import from_here
 from dcgan_tf.common.foreign import is_count, is_number
 from dcgan_tf.common.log import printable
-from dcgan_tf.common.runs import Run, sample_files
+from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import (
     FRECHET_NAMES,
     LABELS,
@@ -25,20 +24,13 @@ from dcgan_tf.common.scores import (
 from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
-from dcgan_tf.report.thumbnails import one_image, sample_grids
 
 SCORES, WARNINGS = 400, 30  # of a run on one page, the newest
-LOG_BYTES = 2**23  # of a log.txt, which grows by 100 bytes an epoch
-SHARE = 0.06  # of a run's room for each of the images next to the samples
 REFERENCE = "celeba"  # what a command without --config trains
 
 
 def contents(run: Run, runs: int) -> tuple[Files, dict]:
-    """Read what a run's files say, without the images; `runs` share the page.
-
-    Returns:
-        Files, with the notes so far, and the dict for the page.
-    """
+    """Read a run's files into a dict for a page that `runs` share, without the images."""
     files = Files(run)
     config, versions = _read_config(files), files.json(run.versions)
     copies = _memorization(files)
@@ -58,20 +50,8 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
         "memorisation": copies,
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        "commands": _commands(run, done, planned, best),
-        "missing": _missing(run, config),
+        **_next_steps(run, done, planned, best, config.sample_every if config else 1),
     }
-
-
-def add_images(files: Files, found: dict, room: int):
-    """Put the images of a run, at most `room` bytes, and all notes into its dict."""
-    run, own = files.run, int(room * SHARE)
-    found["reals"] = one_image(files, run.reals, own)
-    found["pairs"] = one_image(files, run.memorisation_pairs, 2 * own)
-    used = sum(len(found[name]["src"]) for name in ("reals", "pairs") if found[name])
-    best = found["best"]["epoch"] if found["best"] else None
-    found["samples"] = sample_grids(files, sample_files(run.samples), best, room - used)
-    found["notes"] = files.notes
 
 
 def _read_config(files) -> Config | None:
@@ -88,44 +68,32 @@ def _as_typed(command):
     if not words or not all(isinstance(word, str) for word in words):
         return ""
     program = Path(words[0])
-    if program.name == "__main__.py":  # of `python -m`
-        package = program.parent.name
-        module = "dcgan_tf" + f".{package}" * (package != "dcgan_tf")
-        return as_text(f"python -m {module} {shlex.join(words[1:])}")
-    if program.suffix == ".py":
-        return as_text(f"python {shlex.join(words)}")
-    return as_text(shlex.join([program.name, *words[1:]]))  # installed, wherever that is
+    start = [program.name]  # installed, wherever that is
+    if program.name == "__main__.py":
+        start = ["python", "-m", ".".join(dict.fromkeys(["dcgan_tf", program.parent.name]))]
+    elif program.suffix == ".py":
+        start = ["python", words[0]]
+    return as_text(shlex.join([*start, *words[1:]]))
 
 
 def _settings(files, config, versions):
-    """The settings next to those of the recipe that the run began with.
-
-    Returns:
-        `recipe`, its title; `groups`, a list of {heading, rows} with `name`, `value`, `recipe`
-        (the value there, None if it is the same) and `help` in each row.
-    """
+    """The settings in groups, each next to that of the recipe, or to None where it is the same."""
     named, base = _recipe_name(versions), Config()
     try:
         there = Path(str(versions.get("directory") or "")) / named
-        found = "\0" not in str(there) and there.is_file()
         # No network has to fit: a recipe may be complete only with the command's own settings.
-        base = ImageConfig(**read_table(there if found else find_config(named)))
+        base = ImageConfig(**read_table(there if there.is_file() else find_config(named)))
     except (UserError, OSError) as error:
-        files.notes.append(
-            f"the recipe {named} is not here ({error}), so the settings are compared with the "
-            "defaults"
-        )
+        why = f"the recipe {named} is not here ({error})"
+        files.notes.append(f"{why}, so the settings are compared with the defaults")
         named = f"{REFERENCE}, the defaults"
 
     def row(name):
         own, other = (_in_words(getattr(one, name)) for one in (config, base))
-        row = {"name": name, "value": own, "help": FIELDS[name].metadata["help"]}
-        return row | {"recipe": None if own == other else other}
+        words = {"name": name, "help": FIELDS[name].metadata["help"]}
+        return words | {"value": own, "recipe": None if own == other else other}
 
-    listed = [
-        {"heading": heading, "rows": [row(name) for name in names]}
-        for heading, names in groups().items()
-    ]
+    listed = [{"heading": head, "rows": list(map(row, names))} for head, names in groups().items()]
     return {"recipe": named, "groups": listed}
 
 
@@ -134,14 +102,12 @@ def _recipe_name(versions):
     if isinstance(named := versions.get("recipe"), str):
         return named
     command = versions.get("command")
-    words = [str(word) for word in command] if isinstance(command, list) else []
-    found = [b for a, b in pairwise(words) if a == "--config"]
-    found += [word.partition("=")[2] for word in words if word.startswith("--config=")]
-    return found[-1] if found and found[-1] else REFERENCE
+    words = "\0".join(map(str, command)) if isinstance(command, list) else ""
+    return (re.findall(r"--config[\0=]([^\0]+)", words) or [REFERENCE])[-1]
 
 
 def _in_words(value):
-    """A value as it is typed after its flag."""
+    """A value as a user types it after its flag."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -185,38 +151,33 @@ def _memorization(files):
 
 
 def _warnings(files):
-    """The last different warnings in log.txt, each once."""
-    text = (files.content(files.run.log, LOG_BYTES) or b"").decode("utf-8", "replace")
+    """The newest warnings in log.txt, each once."""
+    text = (files.content(files.run.log) or b"").decode("utf-8", "replace")
     found = re.findall(r"^\S+ \S+ warning: (.*)$", text, re.MULTILINE)
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _commands(run, done, planned, best):
-    """Pairs [purpose, command] for the next steps."""
+def _next_steps(run, done, planned, best, sample_every):
+    """`commands`, pairs [purpose, command], and for each part that is `missing` how to get it."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     evaluate = f"{typed('evaluate')} {named}"
     more = f" --epochs {2 * done}" if done and done >= planned else ""
     model = path_flag("--model", run.best_generator)
     start = f"{path_flag('--config', run.config)} {path_flag('--init-from', run.root)}"
-    return [
+    commands = [
         ["Train twice as long" if more else "Resume the training", f"{train} {named}{more}"],
         ["Generate 64 images", f"{generate} {named} --n 64"],
         ["Interpolate between seeds", f"{generate} {named} --interpolate 3,17,42"],
         *([["Generate with the best generator", f"{generate} {model} --n 64"]] if best else []),
-        ["Explore the latent space", f"python -m dcgan_tf.explore {named}"],
+        ["Explore the latent space", f"{typed('explore')} {named}"],
         ["Score it", evaluate],
         ["Search for copies of training images", f"{evaluate} --memorisation"],
         ["Start a new run from these networks", f"{train} {start}"],
-        ["Write this page again", f"python -m dcgan_tf.report {named}"],
+        ["Write this page again", f"{typed('report')} {named}"],
     ]
-
-
-def _missing(run, config):
-    """For each part that the page may lack, how to get it."""
-    evaluate = f"{typed('evaluate')} {path_flag('--run', run.root)}"
-    every = config.sample_every if config else 1
-    return {
-        "samples": f"No samples yet: the first grid is written after epoch {every}.",
+    missing = {
+        "samples": f"No samples yet: the first grid is written after epoch {sample_every}.",
         "scores": f"No scores yet. To get them: {evaluate}",
         "memorisation": f"Not searched yet. To search: {evaluate} --memorisation",
     }
+    return {"commands": commands, "missing": missing}

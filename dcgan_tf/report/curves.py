@@ -23,15 +23,13 @@ _MEMORY = "peak_memory_mb"
 
 
 def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict:
-    """The curves of a run, of at most `most` epochs.
+    """Read the curves of a run, of at most `most` epochs, and judge the training by them.
 
     Args:
         copies: whether copies of training images were found.
 
     Returns:
-        `epochs` and `timing`, columns of metrics.jsonl and timing.jsonl; `steps`, finer columns
-        from the checkpoint; `speed`, in words; `guessing`; the marks `troubles` and `changes`;
-        the `verdict`.
+        Columns of metrics.jsonl, timing.jsonl and, finer, of the checkpoint, and what they say.
     """
     history = files.epochs(files.run.metrics, _EPOCH, _PIXELS)
     timing = files.epochs(files.run.timing, _TIMING, (_MEMORY,))
@@ -50,21 +48,13 @@ def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict
             {"what": kind, "epoch": epoch, "text": collapse.warning(kind, history, epoch)}
             for kind, epoch in collapse.troubles(history, certainty).items()
         ],
-        "changes": [
-            {"what": "{setting} {old} → {new}".format_map(texts), "epoch": table["epoch"]}
-            for table in changes
-            for texts in [{n: as_text(table.get(n)) for n in ("setting", "old", "new")}]
-        ],
+        "changes": [{"what": _in_words(change), "epoch": change["epoch"]} for change in changes],
         "verdict": verdict(history, certainty, copies) if history else None,
     }
 
 
 def verdict(history: list[dict], certainty, copies: bool) -> dict:
-    """Judge a training by its newest epochs.
-
-    Args:
-        history, certainty: as `collapse.troubles` takes them; at least one record.
-        copies: whether copies of training images were found.
+    """Judge a training by its newest epochs, at least one; arguments as for `collapse.troubles`.
 
     Returns:
         `kind` ("short", a kind of trouble, "copies" or "fine"), `title`, `text` and `advice`.
@@ -108,9 +98,8 @@ def _steps(files, history):
     if not batch or not isinstance(points, list):
         return {}
     good = [p for p in points if isinstance(p, list) and len(p) == 5 and all(map(is_number, p))]
-    return {"images_seen": [step * batch for step, *_ in good]} | {
-        name: [point[place] for point in good] for place, name in enumerate(LOSSES, start=1)
-    }
+    rows = [dict(zip(LOSSES, p[1:], strict=True), images_seen=p[0] * batch) for p in good]
+    return _columns(rows, ("images_seen", *LOSSES))
 
 
 def _speed(timing):
@@ -125,7 +114,7 @@ def _speed(timing):
 
 
 def _changes(files):
-    """Tables of the settings that changed midway, as config.toml has them."""
+    """The settings that changed midway, as tables of config.toml."""
     try:
         tables = read_toml(files.run.config).get("changes")
     except (UserError, OSError):  # contents.py notes it
@@ -134,10 +123,15 @@ def _changes(files):
     return [table for table in tables if is_number(table.get("epoch"))]
 
 
+def _in_words(change):
+    setting, old, new = (as_text(change.get(name)) for name in ("setting", "old", "new"))
+    return f"{setting} {old} → {new}"
+
+
 def _targets(changes):
-    """The changes of D's targets, as `certainty_at` takes them."""
+    """The changes of D's targets, as `certainty_at` takes them; runs of today have none."""
     return [
-        (table["step"], table["epoch"], table["setting"], table["old"], table["new"])
+        tuple(table[name] for name in ("step", "epoch", "setting", "old", "new"))
         for table in changes
         if table.get("setting") in ("label_smoothing", "label_noise")
         and all(is_number(table.get(name)) for name in ("step", "old", "new"))

@@ -10,13 +10,14 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pages import check_place, identify_runs, render
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, frechet_name, mismatch
-from dcgan_tf.report.contents import add_images, contents
+from dcgan_tf.report.contents import contents
+from dcgan_tf.report.thumbnails import add_images
 
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 5_000_000  # of a page
 RELOAD = 30  # seconds between two loads of the page of a running training
-_SPARE = 50_000  # of them, for what is written after the images
+_SPARE = 50_000  # of them, for notes on the images
 
 
 def write_report(runs: tuple[Run, ...], out: Path, running: bool = False):
@@ -63,7 +64,7 @@ def page(runs: tuple[Run, ...], running: bool = False) -> bytes:
 
 
 def tell_apart(shown: list[dict]):
-    """Add the parent folder to the names of runs that share one, in what `contents` returned."""
+    """Add the parent folder to the names of runs that share one; `shown` is from `contents`."""
     names = [found["name"] for found in shown]
     for found in shown:
         if names.count(found["name"]) > 1:
@@ -71,13 +72,9 @@ def tell_apart(shown: list[dict]):
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:
-    """Group the scores that may be compared, the newest group first.
+    """Group the scores that may be compared, as places [run, score], the newest group first.
 
-    Args:
-        shown: what `contents` returned for each run; `record` is taken out of its scores.
-
-    Returns:
-        For each group the places of its scores, [run, score].
+    Takes `record` out of each score that `contents` returned.
     """
     groups = []
     for number, found in enumerate(shown):

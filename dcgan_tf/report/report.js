@@ -1,7 +1,5 @@
-// Draws the page from the JSON in it. Everything from a run is inserted as text, never as HTML.
-"use strict";
+// Draws the page from the JSON in it.
 (() => {
-  const $ = (id) => document.getElementById(id);
   const data = JSON.parse($("data").textContent);
   const runs = data.runs;
   const one = runs.length === 1;
@@ -16,15 +14,6 @@
 
   // Elements
 
-  function fill(node, attributes, children) {
-    for (const [name, value] of Object.entries(attributes || {})) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-      else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
-    }
-    node.append(...children.flat(2).filter((child) => child !== null && child !== undefined));
-    return node;
-  }
-  const el = (tag, attributes, ...children) => fill(document.createElement(tag), attributes, children);
   const svg = (tag, attributes, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
   const put = (id, ...children) => fill($(id), {}, children);
   const facts = (pairs) =>
@@ -145,7 +134,8 @@
         draw();
       });
       return el("li", {}, button);
-    }));
+    }), spec.levels.map((level) => el("li", { class: "fixed" },
+      svg("svg", { viewBox: "0 0 24 10", "aria-hidden": "true" }, svg("path", { class: "level", d: "M1 5H23" })), level.name)));
     const node = el("figure", { class: "chart" }, el("h3", {}, spec.title), legend, drawing, el("p", {}, spec.explain));
     const named = spec.marks && one ? runs[0].troubles.length : 0; // one row above the plot for each
     const top = 10 + ROW * named, bottom = top + TALL, height = bottom + BOTTOM;
@@ -165,7 +155,7 @@
     function path(line) {
       let text = "", pen = "M";
       line.x.forEach((value, place) => {
-        if (line.y[place] === null) { pen = "M"; return; }
+        if (line.y[place] === null || value > end) { pen = "M"; return; } // a checkpoint may be newer than the last epoch
         text += `${pen}${toX(value).toFixed(1)} ${toY(line.y[place]).toFixed(1)}`;
         pen = "L";
       });
@@ -203,9 +193,6 @@
             : svg("circle", { class: `f${line.color}`, r: 2.6, cx: toX(value), cy: toY(line.y[place]) })));
         }
       });
-      for (const level of spec.levels) {
-        drawing.append(svg("text", { class: "name", x: right - 8, y: toY(level.y) - 5, "text-anchor": "end" }, level.name));
-      }
       marker = svg("g", {}, svg("line", { class: "cursor", y1: top, y2: bottom }),
         spec.series.map((line) => svg("circle", { class: `dot f${line.color}`, r: 4.5 })));
       drawing.append(marker);
@@ -367,7 +354,7 @@
       image.dataset.epoch = sample.epoch;
       image.alt = `Generated images${of(run)} after epoch ${sample.epoch}`;
       const best = run.best && run.best.epoch === sample.epoch ? `, the best by ${run.best.name} (${plain(run.best.value)})` : "";
-      const newer = run.epochAt(x) > sample.epoch ? `, the newest grid on this page at epoch ${run.epochAt(x)}` : "";
+      const newer = run.epochAt(x) > sample.epoch ? ` (no grid of epoch ${run.epochAt(x)} on this page)` : "";
       caption.textContent = `After epoch ${sample.epoch}${best}${newer}. All grids have the same latents.`;
     }
     return { node, strip, move };

@@ -1,23 +1,24 @@
 """Read the files of a run; unreadable ones become a note on the page."""
 
 import json
-import os
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from PIL import Image
+
 from dcgan_tf.common import limits
+from dcgan_tf.common.errors import one_line
 from dcgan_tf.common.foreign import BadFile, is_count, is_number, json_object, read_file, reason
+from dcgan_tf.common.images import read_grid
 from dcgan_tf.common.runs import Run
 
 _COUNTS = ("epoch", "step", "images_seen")  # of the numbers in metrics.jsonl and timing.jsonl
 
 
-@dataclass(frozen=True)
 class Files:
     """The files of one run; `notes` gets a line for each file that cannot be read."""
 
-    run: Run
-    notes: list[str] = field(default_factory=list)
+    def __init__(self, run: Run):
+        self.run, self.notes = run, []
 
     def note(self, path: Path, why: str) -> None:
         """Note what is wrong with a file of the run."""
@@ -25,21 +26,23 @@ class Files:
         if line not in self.notes:
             self.notes.append(line)
 
-    def content(self, path: Path, most: int = limits.FILE_BYTES) -> bytes | None:
+    def content(self, path: Path) -> bytes | None:
         """All bytes of a file; None if it is missing or, with a note, cannot be read."""
-        if not os.path.exists(path):
-            return None
         try:
-            return read_file(path, most)
+            return read_file(path) if path.exists() else None
         except (BadFile, OSError) as error:
             return self.note(path, f"{reason(error)}, left out")
 
-    def lines(self, path: Path, parse) -> list[dict]:
-        """The records of a file of JSON lines.
+    def image(self, path: Path) -> Image.Image | None:
+        """A PNG in its own pixels; None if it is missing or, with a note, damaged or too large."""
+        try:
+            return read_grid(path) if path.exists() else None
+        except Exception as error:  # Pillow raises many kinds of them
+            why = f"{type(error).__name__}: {one_line(error)}"
+            return self.note(path, f"left out, it cannot be opened ({why})")
 
-        Args:
-            parse: from a line to a record, or to None or {} for a bad line; a note counts these.
-        """
+    def lines(self, path: Path, parse) -> list[dict]:
+        """The records that `parse` makes of a file's lines; a note counts lines without one."""
         found = [parse(line) for line in (self.content(path) or b"").splitlines() if line.strip()]
         good = [record for record in found if record]
         if bad := len(found) - len(good):

@@ -171,8 +171,8 @@ def slurm(tmp_path):
     """Called with a number of epochs for docs/distributed.md's script, started among stand-ins."""
     page = (REPO / "docs/distributed.md").read_text(encoding="utf-8")
     (script,) = re.findall(r"```bash\n(#!/bin/bash.*?)```", page, re.DOTALL)
-    python = f'#!/bin/bash\nshift; exec "{sys.executable}" "{REPO / "train.py"}" "$@"\n'
-    programs = {"srun": SRUN, "scontrol": '#!/bin/bash\necho "$@" >> requeued\n', "python": python}
+    dcgan = f'#!/bin/bash\nshift; exec "{sys.executable}" "{REPO / "train.py"}" "$@"\n'
+    programs = {"srun": SRUN, "scontrol": '#!/bin/bash\necho "$@" >> requeued\n', "dcgan": dcgan}
     write_files(tmp_path, {f"bin/{name}": text.encode() for name, text in programs.items()})
     for name in programs:
         (tmp_path / "bin" / name).chmod(0o755)

@@ -1,7 +1,7 @@
-"""One untrained generator for all tests of the explorer."""
+"""One untrained generator with directions for all tests of the explorer, and a server of it."""
 
 import pytest
-from exploring import small_sampler
+from exploring import directions_of, serving, small_sampler
 
 from dcgan_tf.models.loading import load_generator
 
@@ -18,3 +18,14 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="session")
 def sampler(run):
     return load_generator(run)
+
+
+@pytest.fixture(scope="session")
+def directions(sampler):
+    return directions_of(sampler)
+
+
+@pytest.fixture(scope="session")
+def server(sampler, directions):
+    with serving(sampler, directions) as server:
+        yield server

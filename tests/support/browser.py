@@ -1,4 +1,4 @@
-"""Chromium without a window, driven through its debugging pipe: a page as somebody uses it."""
+"""Chromium without a window, driven through its debugging pipe: a page as a user has it."""
 
 import base64
 import contextlib
@@ -17,13 +17,14 @@ BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 needs_browser = pytest.mark.skipif(
     not BROWSER, reason=f"no browser: none of {', '.join(NAMES)} is installed"
 )
+_WITHIN = ("data:", "about:", "blob:null/")  # what a page has inside
 # The browser reads commands from file 3 and writes to 4.
 _START = "import os,sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); "
 _START += "os.execv(sys.argv[3], sys.argv[3:])"
 
 
 class Page:
-    """One page; `errors` has what it said on the console, `requests` all that it asked for."""
+    """One page; `errors` are those on its console, `requests` the addresses that it asked for."""
 
     def __init__(self, process, commands, answers):
         self._process, self._commands, self._answers = process, commands, answers
@@ -84,6 +85,10 @@ class Page:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
+    def text(self, name):
+        """The text of the element with an id."""
+        return self.run(f"document.getElementById('{name}').textContent")
+
     def wait(self, script, seconds=60):
         """What a script gives as soon as that is true."""
         until = time.monotonic() + seconds
@@ -119,8 +124,12 @@ class Page:
 
 
 @contextlib.contextmanager
-def browser(folder, width=1280, height=900, dark=False):
-    """A Page; `folder` is where the browser keeps its profile and its downloads."""
+def browser(folder, *own, width=1280, height=900, dark=False):
+    """A Page; `folder` is where the browser keeps its profile and its downloads.
+
+    In the end there was no error, and every address that the page asked for begins with one of
+    `own`; without these nothing is checked.
+    """
     import fcntl  # not on Windows
 
     (theirs_in, commands), (answers, theirs_out) = os.pipe(), os.pipe()
@@ -151,6 +160,9 @@ def browser(folder, width=1280, height=900, dark=False):
             "Page.setDownloadBehavior", behavior="allow", downloadPath=str(folder / "downloads")
         )
         yield page
+        if own:
+            asked = [url for url in page.requests if not url.startswith(_WITHIN)]
+            assert page.errors == [] and asked and all(url.startswith(own) for url in asked)
     finally:
         process.terminate()
         process.wait(30)

@@ -13,12 +13,22 @@ from dcgan_tf.models.networks import build_generator
 from dcgan_tf.train.command import parse_training
 
 LENGTH = 128
+HOSTILE = "<img src=x onerror=alert(1)> & = +"  # the name of a direction
 EXACT = "document.getElementById('face').dataset.how === 'exact'"
 READY = f"document.querySelectorAll('#wall button').length === 64 && {EXACT}"
 PIXELS = """(() => {{ const copy = new OffscreenCanvas(64, 64).getContext('2d');
     copy.drawImage(document.querySelector("{}"), 0, 0);
     const all = Array.from(copy.getImageData(0, 0, 64, 64).data);
     return all.filter((_, place) => place % 4 < 3); }})()"""
+
+
+def open_page(page, address):
+    page.open(address)
+    page.wait(READY)
+
+
+def face(seed):
+    return f"#wall [data-seed='{seed}']"
 
 
 def shown(page, selector="#face"):
@@ -33,15 +43,17 @@ def small_sampler(path, *flags):
     return load_generator(path)
 
 
-def directions_of(sampler, names=("Smiling", "kernel 1"), kinds=("attribute", "kernel")):
-    vectors = np.eye(2, LENGTH, dtype=np.float32)
-    return Directions(names, vectors, kinds, np.array([3, 2.5], np.float32), sampler.sha256)
+def directions_of(sampler):
+    """Directions of an attribute, and of two kernels with odd names."""
+    names, kinds = ("Smiling", HOSTILE, "__proto__"), ("attribute", "kernel", "kernel")
+    vectors, reach = np.eye(3, LENGTH, dtype=np.float32), np.array([3, 2.5, 2], np.float32)
+    return Directions(names, vectors, kinds, reach, sampler.sha256)
 
 
 @contextlib.contextmanager
-def serving(sampler, directions, about=None):
+def serving(sampler, directions):
     """A server of the page, which answers in a thread."""
-    about = about or describe("<b>small", sampler, directions, "make some", "For <b>research</b>.")
+    about = describe("<b>small", sampler, directions, "make some", "For <b>research</b>.")
     with exploration.serve(0, sampler, directions, about) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
