@@ -10,7 +10,7 @@ from dcgan_tf.common.cli import Parser, path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
-from dcgan_tf.common.suggestions import meant
+from dcgan_tf.common.suggestions import unknown
 
 FORMATS = ("keras", "saved_model", "onnx", "litert")
 HUB = "hub"  # a folder with several of them
@@ -64,15 +64,13 @@ def _parser():
 
 def _formats(text):
     known = (*FORMATS, HUB)
-    names = text.split(",") if text else []
+    names = tuple(dict.fromkeys(text.split(",") if text else []))
     for name in names:
         if name not in known:
-            near = meant(name, known)
-            hint = f"did you mean {near}?" if near else f"expected some of {', '.join(known)}"
-            raise UserError(f"unknown format {limits.shown(name)}; {hint}", flag="--to")
+            raise UserError(unknown("format", name, known), flag="--to")
     if not names:
         raise UserError(f"got an empty list, expected some of {', '.join(known)}", flag="--to")
-    return tuple(dict.fromkeys(names))
+    return names
 
 
 def _check_free(path):
