@@ -170,6 +170,9 @@ class Config:
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
     init_stddev: float = _option(0.02, "standard deviation of the initial weights", 1e-6, 100)
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", 0, 1)
+    batchnorm_epsilon: float = _option(
+        1e-3, "number added to BatchNorm's variances; PyTorch's is 1e-5", 1e-5, 1
+    )
     networks: str = _option(
         "", "module:function that returns your own G and D (empty: built from the settings)"
     )
@@ -221,7 +224,9 @@ class Config:
     average_ramp: float = _option(
         0.05, "limit of the EMA half-life as a fraction of the images seen (0: no limit)", 0, 1
     )
-    init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
+    init_from: str = _option(
+        "", "initial networks: a run, G.keras,D.keras, netG.pth,netD.pth or pretrained:faces"
+    )
 
     device: str = _option(
         "auto",

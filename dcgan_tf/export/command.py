@@ -12,7 +12,7 @@ from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 from dcgan_tf.common.suggestions import unknown
 
-FORMATS = ("keras", "saved_model", "onnx", "litert")
+FORMATS = ("keras", "saved_model", "onnx", "litert", "pytorch")
 HUB = "hub"  # a folder with several of them
 
 

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.streams import hushed
+from dcgan_tf.export.pytorch import load_pytorch, write_pytorch
 from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.onnx_file import INPUT, OUTPUT, to_onnx
 from dcgan_tf.models.saving import save_network
@@ -123,5 +124,13 @@ FORMATS = {
     ),
     "saved_model": Format("SavedModel", "saved_model", _write_saved_model, _load_saved_model),
     "onnx": Format("ONNX", "generator.onnx", to_onnx, _load_onnx, _ONNX),
+    "pytorch": Format(
+        "PyTorch",
+        "pytorch",
+        write_pytorch,
+        load_pytorch,
+        ("torch", "safetensors"),
+        ".[pytorch]",
+    ),
     "litert": Format("LiteRT", "generator.tflite", _write_litert, _load_litert),
 }
