@@ -24,7 +24,7 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/au
 # What a resumed run may change, because it does not affect the weights.
 _MAY_CHANGE = {
     *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
-    *("sample_every", "sample_count"),
+    *("sample_every", "sample_count", "progress_format"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
@@ -253,6 +253,9 @@ class Config:
 
     sample_every: int = _option(1, "epochs between sample grids", 1)
     sample_count: int = _option(64, "images in a sample grid", 1)
+    progress_format: str = _option(
+        "gif", "format of the animation of the sample grids", choices=("gif", "webp", "mp4")
+    )
     checkpoint_every: int = _option(1, "epochs between checkpoints", 1)
     checkpoint_steps: int = _option(0, "steps between additional checkpoints (0: none)")
     checkpoint_minutes: float = _option(10.0, "minutes between additional checkpoints (0: none)")

@@ -333,7 +333,7 @@ def test_a_resumed_run_may_change_only_what_changes_no_result(name):
     values = other_values(name)
     free = {
         *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
-        *("sample_every", "sample_count"),
+        *("sample_every", "sample_count", "progress_format"),
         *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
         *("tensorboard", "score_every", "score_samples", "inception"),
         *MIDWAY,  # recorded with their steps
