@@ -12,6 +12,7 @@ import numpy as np
 from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
+from dcgan_tf.common.hub import push
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
@@ -60,6 +61,8 @@ def export(request: ExportRequest) -> Path:
     lines = [f"{file:{width}}  " + "".join(f"{c:>17}" for c in cells) for file, *cells in rows]
     log.info("\n".join(lines))
     log.info(f"wrote {out}")
+    if request.push:
+        log.info(f"uploaded to {push(out / HUB, request.push, '--push')}")
     return out
 
 
