@@ -47,7 +47,7 @@ def export(request: ExportRequest) -> Path:
     with full_float32():
         expected = in_tensorflow(model)(latents)
     with _make_place(request) as out, new_folder(out) as folder:
-        rows = [HEADS]
+        rows: list[tuple[str, ...]] = [HEADS]
         with progress(len(wanted), "exporting", "formats") as bar:
             for name, prefix in wanted:
                 path = folder / prefix / FORMATS[name].file

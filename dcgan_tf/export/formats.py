@@ -125,12 +125,7 @@ FORMATS = {
     "saved_model": Format("SavedModel", "saved_model", _write_saved_model, _load_saved_model),
     "onnx": Format("ONNX", "generator.onnx", to_onnx, _load_onnx, _ONNX),
     "pytorch": Format(
-        "PyTorch",
-        "pytorch",
-        write_pytorch,
-        load_pytorch,
-        ("torch", "safetensors"),
-        ".[pytorch]",
+        "PyTorch", "pytorch", write_pytorch, load_pytorch, ("torch", "safetensors"), ".[pytorch]"
     ),
     "litert": Format("LiteRT", "generator.tflite", _write_litert, _load_litert),
 }

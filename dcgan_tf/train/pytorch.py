@@ -137,12 +137,8 @@ def _read(path, flag):
         ) from None
     except Exception as error:  # both libraries raise many kinds
         raise UserError(f"not a state dictionary ({one_line(error)})", flag=where) from None
-    counters = "num_batches_tracked"
-    return {
-        name: np.asarray(array, np.float32)
-        for name, array in state.items()
-        if not name.endswith(counters)
-    }
+    kept = [name for name in state if not name.endswith("num_batches_tracked")]
+    return {name: np.asarray(state[name], np.float32) for name in kept}
 
 
 def _numbers_in(name):
