@@ -24,7 +24,7 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/au
 # What a resumed run may change, because it does not affect the weights.
 _MAY_CHANGE = {
     *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
-    *("sample_every", "sample_count"),
+    *("sample_every", "sample_count", "progress_format"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
@@ -149,6 +149,9 @@ class Config:
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
     init_stddev: float = _option(0.02, "standard deviation of the initial weights", 1e-6, 100)
     batchnorm_momentum: float = _option(0.9, "BatchNorm momentum", 0, 1)
+    batchnorm_epsilon: float = _option(
+        1e-3, "number added to BatchNorm's variances; PyTorch's is 1e-5", 1e-5, 1
+    )
     networks: str = _option("", "module:function that returns your own G and D (empty: built-in)")
 
     g_learning_rate: float = _option(1e-4, "G: Adam's learning rate", 1e-38, 1e30)
@@ -165,21 +168,31 @@ class Config:
         "loss of G and D; relativistic: D compares pairs of a real and a fake image",
         own=True,
     )
-    r1: float = _option(0.0, "weight of D's gradient penalty on real images", 0, 1e6)
-    r2: float = _option(0.0, "weight of D's gradient penalty on fake images", 0, 1e6)
+    r1: float = _option(
+        0.0, "weight of the gradient penalty on real images (not with d_norm batch)", 0, 1e6
+    )
+    r2: float = _option(
+        0.0, "weight of the gradient penalty on fake images (not with d_norm batch)", 0, 1e6
+    )
     penalty_end: float = _option(1.0, "final r1 and r2 as a fraction of the initial ones", 1e-6, 1)
     augment: str = _option("", f"augment real and fake images by some of {','.join(AUGMENTATIONS)}")
     augment_probability: float = _option(1.0, "probability of each augmentation", 0, 1)
     augment_ramp: int = _option(0, "images until augment_probability is reached (0: at once)")
-    label_smoothing: float = _option(0.0, "D's target for real images is 1 minus this", 0, 0.5)
-    label_noise: float = _option(0.0, "largest random shift of D's targets toward 1/2", 0, 0.5)
+    label_smoothing: float = _option(
+        0.0, "one-sided label smoothing: D's target for real images is 1 minus this", 0, 0.5
+    )
+    label_noise: float = _option(
+        0.0, "label noise: largest random shift of D's targets toward 1/2", 0, 0.5
+    )
     fresh_fakes: bool = _option(False, "draw new latents for G's step instead of reusing D's")
     average: str = _choice("none|half_life", "EMA of G's weights for generating images")
     average_half_life: float = _option(4000.0, "EMA half-life in images", 0, 1e12, above=True)
     average_ramp: float = _option(
         0.05, "largest EMA half-life as a fraction of the images seen (0: no limit)", 0, 1
     )
-    init_from: str = _option("", "initial networks: a run, G.keras,D.keras or pretrained:faces")
+    init_from: str = _option(
+        "", "initial networks: a run, G.keras,D.keras, netG.pth,netD.pth or pretrained:faces"
+    )
 
     device: str = _choice(
         "auto|gpu|cpu",
@@ -198,6 +211,9 @@ class Config:
 
     sample_every: int = _option(1, "epochs between sample grids", 1)
     sample_count: int = _option(64, "images in a sample grid", 1)
+    progress_format: str = _option(
+        "gif", "format of the animation of the sample grids", choices=("gif", "webp", "mp4")
+    )
     checkpoint_every: int = _option(1, "epochs between checkpoints", 1)
     checkpoint_steps: int = _option(0, "steps between additional checkpoints (0: none)")
     checkpoint_minutes: float = _option(10.0, "minutes between additional checkpoints (0: none)")

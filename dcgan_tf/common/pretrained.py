@@ -1,9 +1,10 @@
 """Select a generator: of a run, from a file, or bundled with the package."""
 
+import re
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from dcgan_tf.common import limits, runs
+from dcgan_tf.common import hub, limits, runs
 from dcgan_tf.common.cli import path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import RUNS, Run
@@ -26,7 +27,7 @@ def add_generator_flags(parser: ArgumentParser):
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--run", type=path, metavar="RUN", help="a run")
     where.add_argument("--model", type=path, metavar="FILE", help="a .keras file")
-    where.add_argument("--pretrained", metavar="NAME", help="bundled networks")
+    where.add_argument("--pretrained", metavar="NAME", help="bundled networks, or hf:USER/NAME")
 
 
 def find_generator(args: Namespace, part: str = "generator") -> Path:
@@ -40,6 +41,9 @@ def find_generator(args: Namespace, part: str = "generator") -> Path:
         setattr(args, _flag_for(args.word), args.word)
     if args.model is not None:
         return args.model
+    if str(args.pretrained).startswith(hub.PREFIX):
+        named = Path(args.pretrained).as_posix()  # a word is a path by now
+        return hub.download(named, f"{part}.keras", "--pretrained")
     if args.pretrained is not None:
         return getattr(pretrained(str(args.pretrained), "--pretrained"), part)
     run = runs.find(args.run or "latest", "" if args.word else "--run", names())
@@ -52,7 +56,8 @@ def find_generator(args: Namespace, part: str = "generator") -> Path:
 def _flag_for(word):
     if word.is_file() or word.suffix == ".keras":
         return "model"
-    return "pretrained" if str(word) in names() and not word.is_dir() else "run"
+    bundled = str(word) in names() and not word.is_dir()
+    return "pretrained" if bundled or str(word).startswith(hub.PREFIX) else "run"
 
 
 def pretrained(name: str, flag: str) -> Run:
@@ -72,10 +77,15 @@ def run_named(named: str, flag: str) -> Run:
 
 
 def home_of(model: Path) -> Path:
-    """Find the folder of the run that a generator's file belongs to, else the one it lies in."""
+    """Find the folder of the run that a generator's file belongs to, else the one it lies in.
+
+    Nothing is written into the package or the hub's cache: for those it is a folder in runs/.
+    """
     folder, root = model.absolute().parent, runs.run_of(model).root
     if folder.parent == FOLDER:  # nothing is written into the package
         return RUNS / f"pretrained-{folder.name}"
+    if cached := re.search(r"\bmodels--([^/\\]+)[/\\]snapshots\b", str(folder)):  # of the hub
+        return RUNS / f"hf-{cached[1]}"
     if root == folder:
         return model.parent
     return model.parent.parent if len(model.parts) > 2 else root

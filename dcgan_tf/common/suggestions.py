@@ -63,7 +63,8 @@ _SAID = {
     "wandb weights-and-biases": "--tracker wandb records a training there",
     "trackio": "--tracker trackio records a training there",
     "video gif movie mp4": (
-        "a run has progress.gif, and generate writes a GIF with --interpolate 3,17,42"
+        "a run has progress.gif (--progress-format mp4), and generate --interpolate 3,17,42 "
+        "--format mp4 goes from seed to seed"
     ),
     "fid kid metrics": (
         "evaluate scores a run, and --score-every 5 scores the samples of a training"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import write_text
-from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import is_count, read_json, read_lines
 from dcgan_tf.common.limits import counted
@@ -90,7 +89,7 @@ def _metadata(name, origin, license_id, records, onnx):
         kind = origin.data[0] if origin.data else "unknown"
         results = {
             "task": {"type": "unconditional-image-generation"},
-            "dataset": {"name": DRAWS.get(kind, ("", kind))[1], "type": kind},
+            "dataset": {"name": DRAWS[kind][1] if origin.data else kind, "type": kind},
             "metrics": [
                 {"type": label.lower().replace(" ", "-"), "value": record[score], "name": label}
                 for record in records
@@ -109,13 +108,7 @@ def _license(origin, license_id):
             f"**For {DATASETS[bound].terms}**: {how} [{DRAWS[bound][1]}]({CELEBA}), whose "
             "license says so and holds for what is trained on it too."
         )
-    text = f"License: {license_id}."
-    if not license_id:
-        text = (
-            "**License not chosen yet.** The publisher of this generator chooses it, within what "
-            "the license of its training images allows; that of the code that trained it (MIT) "
-            "says nothing about it."
-        )
+    text = f"License: {license_id}." if license_id else _template("card_no_license.md").strip()
     if not origin.complete:
         text += " What it was trained on is not known here in full; that has a license as well."
     return text
@@ -124,16 +117,19 @@ def _license(origin, license_id):
 def _points(model, origin, sha256, scored):
     """List what is known; a bundled generator's own card says more than its last run."""
     run, config = origin.run, origin.config
-    faces = "celeba" in origin.data
-    people = "; it has the bias of its data; no image of it shows a person" if faces else ""
     points = {
         "Scores": "" if scored else "none were measured for these weights",
-        "Data": _data(config) if config else "not known: there were no settings next to the file",
-        "Training": _training(config, _seen(model, run)) if config else "",
+        "Data": "not known: there were no settings next to the file",
         "Memorization": _memorization(run, sha256),
-        "Limits": "small images, some of which fail; no labels: it cannot be asked for "
-        f"something{people}",
+        "Limits": "small images, some of which fail; no labels: it cannot be asked for something",
     }
+    if config:
+        count = f"{config.subset:,}" if config.subset else "all"
+        points["Data"] = f"{count} images of {DRAWS[config.dataset][1]}, cut and sized as "
+        points["Data"] += "config.toml says"
+        points["Training"] = _training(model, run, config)
+    if "celeba" in origin.data:
+        points["Limits"] += "; it has the bias of its data; no image of it shows a person"
     if run.root.parent == FOLDER and (run.root / CARD).is_file():
         text = (run.root / CARD).read_text(encoding="utf-8")
         own = dict(re.findall(r"^- \*\*(\w+)\*\*: (.*)$", text, re.MULTILINE))
@@ -141,39 +137,21 @@ def _points(model, origin, sha256, scored):
     return [f"- **{head}**: {text}" for head, text in points.items() if text]
 
 
-def _data(config: Config):
-    count = f"{config.subset:,} images" if config.subset else "all images"
-    which = f" (`--subset-seed {config.subset_seed}`)" if config.subset else ""
-    crop = "their largest centered square" if config.crop == "center" else f"the box {config.crop}"
-    mirrored = ", mirrored at random" if config.flip else ""
-    side = config.image_size
-    return f"{count} of {DRAWS[config.dataset][1]}{which}; {crop}, at {side}x{side}{mirrored}"
-
-
-def _training(config: Config, seen):
+def _training(model, run, config):
+    """Tell how long it trained: by the last record of metrics.jsonl for this generator, if any."""
     length = (config.images, "image") if config.images else (config.epochs, "epoch")
     done = f"asked for {counted(*length)}"
-    if seen:
-        done = f"{counted(seen['epoch'], 'epoch')}, {counted(seen['images_seen'], 'image')}"
+    best = model.absolute() == run.best_generator.absolute()
+    epoch = read_json(run.best_score).get("epoch") if best else None
+    if best or model.absolute() == run.generator.absolute():
+        for record in read_lines(run.metrics):
+            known = is_count(record.get("images_seen")) and is_count(record.get("epoch"))
+            if known and (not best or record["epoch"] == epoch):
+                trained = counted(record["epoch"], "epoch")
+                done = f"{trained}, {counted(record['images_seen'], 'image')}"
     ema = "" if config.average == "none" else "; the weights are an EMA of G's"
     start = "; it began from trained networks" if config.init_from else ""
-    return (
-        f"{done}, batches of {config.batch_size}, seed {config.seed}, loss {config.loss}"
-        f"{ema}{start}"
-    )
-
-
-def _seen(model, run):
-    """Find the last record of metrics.jsonl for this generator; {} if unknown."""
-    best = model.absolute() == run.best_generator.absolute()
-    if not best and model.absolute() != run.generator.absolute():
-        return {}
-    epoch = read_json(run.best_score).get("epoch") if best else None
-    for record in reversed(read_lines(run.metrics)):
-        known = all(is_count(record.get(name)) for name in ("epoch", "images_seen"))
-        if known and (not best or record["epoch"] == epoch):
-            return record
-    return {}
+    return f"{done}, loss {config.loss}, all settings in config.toml{ema}{start}"
 
 
 def _memorization(run, sha256):
@@ -208,17 +186,17 @@ def _table(record):
     """The scores of one record and their protocol."""
     protocol, baseline = record["protocol"], record.get("floor") or {}
     count, reference = protocol.get("scored_count"), str(record.get("compared_with"))
-    rows = (
+    rows = [
         f"| {label} | {cell(record, name)} | {cell(baseline, name)} |"
         for name, label in _labels(record).items()
-    )
-    other = "Scores on 768 features are no FID: no published one compares with them.\n\n"
+    ]
+    if frechet_name(record) != "fid":
+        rows.append("\nScores on 768 features are no FID: no published one compares with them.")
     parts = {
         "scored": f"{count:,} generated images" if is_count(count) else "Generated images",
         # Of a path the last name is left: where files lie is private.
         "reference": _plain(re.sub(r"(?<![^\s(])[^\s/\\]*[/\\](?:.*[/\\])?", "", reference)),
         "rows": "\n".join(rows),
-        "warning": "" if frechet_name(record) == "fid" else other,
         "protocol": json.dumps(protocol, indent=1),
     }
     return fill(_template("card_scores.md"), parts).decode()

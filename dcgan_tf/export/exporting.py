@@ -12,11 +12,12 @@ import numpy as np
 from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
+from dcgan_tf.common.hub import push
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
-from dcgan_tf.export.formats import FORMATS, Format, in_tensorflow, refusing
-from dcgan_tf.export.hub import check_license, write_hub
+from dcgan_tf.export.formats import FORMATS, in_tensorflow, refusing
+from dcgan_tf.export.hub import check_license, formats_of_hub, write_hub
 from dcgan_tf.metrics.features import full_float32
 from dcgan_tf.models.loading import in_float32, load_generator
 from dcgan_tf.models.pixels import range_of
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 SEEDS = range(64)  # whose images are compared
 TOLERANCE = 0.05  # gray levels of 255 that a format may differ; rounding makes a hundredth
 CALLS, SECONDS = 30, 1.0  # that a format is timed for at most, or one call
+HEADS = ("", "bytes", "gray levels off", "ms, 1 alone", f"ms, of {len(SEEDS)}")
 
 
 def export(request: ExportRequest) -> Path:
@@ -37,18 +39,30 @@ def export(request: ExportRequest) -> Path:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     origin = check_license(request) if HUB in request.to else None
+    wanted = [(name, "") for name in request.to if name != HUB]
+    if origin:
+        wanted += [(name, f"{HUB}/") for name in formats_of_hub()]
+    model = in_float32(sampler.model)
+    latents = seed_latents(SEEDS, sampler.latent_dim)
+    with full_float32():
+        expected = in_tensorflow(model)(latents)
     with _make_place(request) as out, new_folder(out) as folder:
-        exporter = Exporter(in_float32(sampler.model), folder)
-        with progress(len(request.to), "exporting", "formats") as bar:
-            for name in request.to:
-                if origin and name == HUB:
-                    (folder / HUB).mkdir()
-                    write_hub(folder / HUB, request, sampler, origin, exporter.add)
-                else:
-                    exporter.add(name)
+        rows: list[tuple[str, ...]] = [HEADS]
+        with progress(len(wanted), "exporting", "formats") as bar:
+            for name, prefix in wanted:
+                path = folder / prefix / FORMATS[name].file
+                path.parent.mkdir(exist_ok=True)
+                cells = _write(name, model, path, latents, expected)
+                rows.append((path.relative_to(folder).as_posix(), *cells))
                 bar.update()
-    log.info(exporter.table())
+        if origin:
+            write_hub(folder / HUB, request, sampler, origin)
+    width = max(len(file) for file, *_ in rows)
+    lines = [f"{file:{width}}  " + "".join(f"{c:>17}" for c in cells) for file, *cells in rows]
+    log.info("\n".join(lines))
     log.info(f"wrote {out}")
+    if request.push:
+        log.info(f"uploaded to {push(out / HUB, request.push, '--push')}")
     return out
 
 
@@ -68,54 +82,28 @@ def _make_place(request):
         raise
 
 
-class Exporter:
-    """Write a float32 generator in several formats into a folder; check each against Keras."""
-
-    def __init__(self, model: keras.Model, folder: Path):
-        self._model, self._folder, self._rows = model, folder, []
-        self._latents = seed_latents(SEEDS, model.inputs[0].shape[-1])
+def _write(name: str, model: keras.Model, path: Path, latents, expected):
+    """Write one of `FORMATS`, check and time it; return its cells of the table."""
+    form = FORMATS[name]
+    with refusing(form.title):
+        form.write(model, path)
+        forward = form.load(path)
         with full_float32():
-            self._expected = in_tensorflow(model)(self._latents)
-
-    def add(self, name: str, prefix: str = ""):
-        """Write one of `FORMATS`, at a path that begins with `prefix`; check and time it."""
-        form: Format = FORMATS[name]
-        path = self._folder / f"{prefix}{form.file}"
-        with refusing(form.title):
-            form.write(self._model, path)
-            forward = form.load(path)
-            difference = self._difference(forward)
-        if not difference <= TOLERANCE:  # NaN, too
-            raise UserError(
-                f"{form.title}: its images differ from those of Keras by up to {difference:.3g} "
-                f"gray levels of 255, {TOLERANCE} at most; it was not written"
-            )
-        together = _milliseconds(forward, self._latents)
-        forward(self._latents[:1])  # the first call with another number of latents prepares
-        alone = _milliseconds(forward, self._latents[:1])
-        files = filter(Path.is_file, (path, *path.rglob("*")))
-        size = sum(file.stat().st_size for file in files)
-        off = f"{difference:.1e}" if difference else "0"
-        cells = f"{size:,}", off, f"{alone:.2f}", f"{together:.2f}"
-        self._rows.append((f"{prefix}{form.file}", *cells))
-
-    def _difference(self, forward):
-        """The largest difference of the images, in gray levels."""
-        with full_float32():
-            images = np.asarray(forward(self._latents))
-        if images.shape != self._expected.shape:
-            return np.inf
-        levels = 255.0 if range_of(self._model) == "sigmoid" else 127.5
-        return float(np.abs(images - self._expected).max() * levels)
-
-    def table(self) -> str:
-        """File, bytes, largest difference from Keras, milliseconds per image."""
-        heads = ("", "bytes", "gray levels off", "ms, 1 alone", f"ms, of {len(SEEDS)}")
-        width = max(len(file) for file, *_ in self._rows)
-        return "\n".join(
-            f"{file:{width}}  " + "".join(f"{cell:>17}" for cell in cells)
-            for file, *cells in [heads, *self._rows]
+            images = np.asarray(forward(latents))
+    difference = np.inf
+    if images.shape == expected.shape:
+        levels = 255.0 if range_of(model) == "sigmoid" else 127.5
+        difference = float(np.abs(images - expected).max() * levels)
+    if not difference <= TOLERANCE:  # NaN, too
+        raise UserError(
+            f"{form.title}: its images differ from those of Keras by up to {difference:.3g} "
+            f"gray levels of 255, {TOLERANCE} at most; it was not written"
         )
+    together = _milliseconds(forward, latents)
+    forward(latents[:1])  # the first call with another number of latents prepares
+    alone = _milliseconds(forward, latents[:1])
+    size = sum(file.stat().st_size for file in (path, *path.rglob("*")) if file.is_file())
+    return f"{size:,}", f"{difference:.1e}" if difference else "0", alone, together
 
 
 def _milliseconds(forward, latents):
@@ -125,4 +113,4 @@ def _milliseconds(forward, latents):
         start = time.perf_counter()
         forward(latents)
         times.append(time.perf_counter() - start)
-    return 1000 * statistics.median(times) / len(latents)
+    return f"{1000 * statistics.median(times) / len(latents):.2f}"

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.streams import hushed
+from dcgan_tf.export.pytorch import load_pytorch, write_pytorch
 from dcgan_tf.models.loading import load_network
 from dcgan_tf.models.onnx_file import INPUT, OUTPUT, to_onnx
 from dcgan_tf.models.saving import save_network
@@ -34,36 +35,34 @@ class Format:
     file: str  # or folder
     write: Callable[[keras.Model, Path], None]
     load: Callable[[Path], Forward]
-    needs: tuple[str, ...] = ()  # packages of the extra [onnx]
+    needs: tuple[str, ...] = ()  # packages of `extra`
+    extra: str = ".[onnx]"
 
     def missing(self) -> str:
         """Say which packages are missing and how to get them; "" if none."""
-        absent = [name for name in self.needs if not find_spec(name)]
-        if not absent:
-            return ""
-        return (
-            f"{self.title} needs {' and '.join(absent)}, not installed here; run in the project's "
-            'folder: pip install ".[onnx]"'
-        )
+        absent = " and ".join(name for name in self.needs if not find_spec(name))
+        how = f'not installed here; run in the project\'s folder: pip install "{self.extra}"'
+        return absent and f"{self.title} needs {absent}, {how}"
 
 
 def in_tensorflow(model: keras.Model) -> Forward:
     """A Keras model in inference mode, compiled once for any number of latents."""
-    signature = [tf.TensorSpec((None, model.inputs[0].shape[-1]), tf.float32)]
-    forward = tf.function(
-        lambda latents: model(latents, training=False), signature, autograph=False
+    serve = _serving(model)
+    return lambda latents: serve(tf.constant(latents))[OUTPUT].numpy()
+
+
+def _serving(model):
+    signature = [tf.TensorSpec((None, model.inputs[0].shape[-1]), tf.float32, name=INPUT)]
+    return tf.function(
+        lambda latents: {OUTPUT: model(latents, training=False)}, signature, autograph=False
     )
-    return lambda latents: forward(tf.constant(latents)).numpy()
 
 
 def _write_saved_model(model, path):
-    signature = [tf.TensorSpec((None, model.inputs[0].shape[-1]), tf.float32, name=INPUT)]
     # Not Keras' export, which keeps every weight twice and has no say in the names.
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    module.serve = tf.function(
-        lambda latents: {OUTPUT: model(latents, training=False)}, signature, autograph=False
-    )
+    module.serve = _serving(model)
     with hushed():
         tf.saved_model.save(module, str(path), signatures=module.serve)
 
@@ -125,5 +124,8 @@ FORMATS = {
     ),
     "saved_model": Format("SavedModel", "saved_model", _write_saved_model, _load_saved_model),
     "onnx": Format("ONNX", "generator.onnx", to_onnx, _load_onnx, _ONNX),
+    "pytorch": Format(
+        "PyTorch", "pytorch", write_pytorch, load_pytorch, ("torch", "safetensors"), ".[pytorch]"
+    ),
     "litert": Format("LiteRT", "generator.tflite", _write_litert, _load_litert),
 }

@@ -2,7 +2,6 @@
 
 import logging
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -45,19 +44,16 @@ def check_license(request: ExportRequest) -> Origin:
     return origin
 
 
-def write_hub(
-    folder: Path,
-    request: ExportRequest,
-    sampler: Sampler,
-    origin: Origin,
-    add: Callable[[str, str], object],
-):
-    """Fill the folder; `add` writes a format at a path that begins as given."""
-    add("keras", f"{HUB}/")
+def formats_of_hub() -> list[str]:
+    """List the formats of the folder: ONNX only where its packages are installed."""
     if why := FORMATS["onnx"].missing():
         log.warning(f"{HUB}: without a model in ONNX: {why}")
-    else:
-        add("onnx", f"{HUB}/")
+        return ["keras"]
+    return ["keras", "onnx"]
+
+
+def write_hub(folder: Path, request: ExportRequest, sampler: Sampler, origin: Origin):
+    """Add to the formats in the folder what describes the generator, and its card."""
     canvas = grid(sampler.generate(seeds=SHOWN))
     text = {"model_sha256": sampler.sha256, "seeds": f"0-{SHOWN[-1]}"}
     save_png(folder / "grid.png", enlarge(canvas, default_scale(canvas.shape[1])), text)
@@ -67,11 +63,19 @@ def write_hub(
     directions = _find_directions([home / DIRECTIONS for home in homes], sampler)
     if directions:
         write_directions(folder / DIRECTIONS, directions)
-    pages = [home / EXPLORER for home in homes if _is_of(home / EXPLORER, sampler)]
-    if pages:
-        shutil.copyfile(pages[0], folder / EXPLORER)
+    page = next((home / EXPLORER for home in homes if _is_of(home / EXPLORER, sampler)), None)
+    if page:
+        shutil.copyfile(page, folder / EXPLORER)
+    elif FORMATS["onnx"].missing() or not is_kept():  # nothing is downloaded without being asked
+        static = path_flag("--static", home_of(request.model) / EXPLORER)
+        log.info(
+            f"{HUB}: without {EXPLORER}; to include it, first run python -m dcgan_tf.explore "
+            f"{path_flag('--model', request.model)} {static}"
+        )
     else:
-        _write_explorer(folder / EXPLORER, request.model, origin, sampler, directions)
+        name = name_of(request.model, origin.run)
+        about = describe(name, sampler, directions, HINT, licence_of(request.model))
+        write_static(folder / EXPLORER, sampler, about, folder=None)
     write_card(folder, request, sampler, origin)
 
 
@@ -94,16 +98,3 @@ def _find_directions(paths, sampler):
     except UserError as error:
         log.warning(f"{HUB}: without {DIRECTIONS}: the generator {error}")
         return None
-
-
-def _write_explorer(page, model, origin, sampler, directions):
-    """Write the page if its runtime is here; nothing is downloaded without being asked for."""
-    if FORMATS["onnx"].missing() or not is_kept():
-        static = path_flag("--static", home_of(model) / EXPLORER)
-        log.info(
-            f"{HUB}: without {EXPLORER}; to include it, first run python -m dcgan_tf.explore "
-            f"{path_flag('--model', model)} {static}"
-        )
-        return
-    about = describe(name_of(model, origin.run), sampler, directions, HINT, licence_of(model))
-    write_static(page, sampler, about, folder=None)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dcgan_tf.common import limits
+from dcgan_tf.common.animations import FRAMES, check_animation
 from dcgan_tf.common.cli import Parser, number, parse_seeds, path
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
@@ -26,6 +27,7 @@ class GenerationRequest:
     interpolate: tuple[int, ...] = ()
     truncation: float = 1.0
     frames: int = 25
+    format: str = "gif"  # of the animation
     scale: int = 0  # which chooses
     limit: int = limits.GENERATED
     force: bool = False
@@ -42,12 +44,13 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
     _check_count("--fill", len(args.fill), limit)
     way = _way(args.interpolate, args.frames, limit)
+    check_animation(args.format, "--format")
     if args.out is not None:
         check_out(args.out, args.force)
     # The model comes last: a mistyped flag is told before a model is asked for.
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")
-    names = ("out", "latents", "fill", "truncation", "frames", "limit", "force")
+    names = ("out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
     given = {name: getattr(args, name) for name in names}
     return GenerationRequest(model, seeds=seeds, interpolate=way, scale=args.scale or 0, **given)
 
@@ -69,12 +72,18 @@ def _parser():
     add("--seeds", metavar="LIST", help="images of these seeds, such as 0-63,100")
     add("--latents", type=path, metavar="FILE", help="latents from a .npy file (n, latent_dim)")
     add("--fill", type=_constants, default=(), metavar="X,..", help="constant latents: 0,0.5,1")
-    add("--interpolate", metavar="SEEDS", help="a GIF and a strip from seed to seed: 3,17,42")
+    add(
+        "--interpolate",
+        metavar="SEEDS",
+        help="an animation from seed to seed and back, and a strip: 3,17,42",
+    )
     add = parser.add_argument
     add("--truncation", type=number(float, 0, limits.TRUNCATION), default=1.0, metavar="T",
         help="factor on the latents; 0.7 trades variety for quality")  # fmt: skip
     add("--frames", type=number(int, 2, GENERATED_MOST), default=25, metavar="N",
         help="frames from one seed to the next, both ends counted")  # fmt: skip
+    add("--format", choices=tuple(FRAMES), default="gif",
+        help="of the animation of --interpolate [gif]")  # fmt: skip
     add("--scale", type=number(int, 1, SCALE), metavar="N", help="enlarge grid, "
         "strip and GIF N times, not single images [until a grid is 500 pixels wide]")  # fmt: skip
     add("--limit", type=number(int, 1, GENERATED_MOST), default=limits.GENERATED,
@@ -117,6 +126,6 @@ def check_out(out: Path, force: bool):
             "names",
             flag=f"--out {out}",
         )
-    for name in ("grid.png", "interpolation.gif", "strip.png"):
+    for name in ("grid.png", *(f"interpolation.{kind}" for kind in FRAMES), "strip.png"):
         if (out / name).is_dir():
             raise UserError(f"its {name} is a folder, in the way of a file", flag=f"--out {out}")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgan_tf.common import files, limits, pretrained
+from dcgan_tf.common.animations import FRAMES, save_animation
 from dcgan_tf.common.atomic_write import sweep
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import check_file
@@ -19,7 +20,6 @@ from dcgan_tf.common.images import (
     enlarge,
     evenly,
     grid,
-    save_gif,
     save_png,
     to_pillow,
 )
@@ -178,8 +178,9 @@ def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed, computing only the steps they show."""
     corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
     pairs, steps = len(corners) - 1, request.frames - 1
+    corners = np.concatenate([corners, corners[:1]])  # the animation closes
     most = _shown_at_most(sampler.picture_shape, request.scale)
-    gif = evenly(range(pairs * steps + 1))
+    gif = evenly(range((pairs + 1) * steps), FRAMES[request.format])
     strip = evenly(range(pairs * steps + 1), min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
@@ -192,10 +193,11 @@ def _interpolate(request, sampler, text):
     with _open_out(request) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
-        save_gif(out / "interpolation.gif", frames, 60, 600)
+        animation = out / f"interpolation.{request.format}"
+        save_animation(animation, frames, 60, 60)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
-    log.info(f"{len(gif)} frames through the seeds {seeds}: {out / 'interpolation.gif'}")
+    log.info(f"{len(gif)} frames through the seeds {seeds} and back: {animation}")
     log.info(f"{len(strip)} images in a row: {out / 'strip.png'}")
     return out
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from dcgan_tf.common import limits, pretrained
+from dcgan_tf.common import hub, limits, pretrained
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.chain import layers_of, outputs_of
@@ -49,8 +49,8 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     """Open a trained generator: `load_generator("runs/demo").generate(range(64))`.
 
     Args:
-        path: a run's directory, a generator's `.keras` file, or the name of a bundled generator,
-            such as "faces".
+        path: a run's directory, a generator's `.keras` file, the name of a bundled generator,
+            such as "faces", or "hf:USER/NAME", a repository of the Hugging Face hub.
         flag: what named it, for the message.
 
     Raises:
@@ -61,6 +61,8 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         >>> load_generator("faces").generate(seeds=range(2)).shape
         (2, 64, 64, 3)
     """
+    if str(path).startswith(hub.PREFIX):
+        path = hub.download(str(path), "generator.keras", flag)
     run = Run(path)
     if str(path) in pretrained.names() and not run.generator.is_file():
         run = pretrained.pretrained(str(path), flag)

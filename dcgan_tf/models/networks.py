@@ -206,6 +206,7 @@ class _Blocks:
     def normalize(self, x: Any, name: str) -> Any:
         x = layers.BatchNormalization(
             momentum=self._config.batchnorm_momentum,
+            epsilon=self._config.batchnorm_epsilon,
             synchronized=self._synchronized,
             name=f"{name}_norm",
         )(x)

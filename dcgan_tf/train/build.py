@@ -66,7 +66,9 @@ def build_images(run: Run, config: Config, journal: Journal, counter=None) -> li
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     return [
         LossPlot(run.losses, title, collapse.certainty_at(config), journal, counter),
-        ProgressGif(run.progress, run.samples, journal.epoch),
+        ProgressGif(
+            run.progress.with_suffix(f".{config.progress_format}"), run.samples, journal.epoch
+        ),
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_tf.common import limits, runs
+from dcgan_tf.common.animations import check_animation
 from dcgan_tf.common.cli import Parser, at_home, number, path
 from dcgan_tf.common.config import (
     FIELDS,
@@ -293,6 +294,7 @@ def _parse(name, text) -> Any:
 
 def check_request(request: Request):
     """Raise UserError for a run or networks that the settings do not fit, as far as files tell."""
+    check_animation(request.config.progress_format, "--progress-format")
     run = request.run_dir and Run(request.run_dir)
     if not (run and run.config.is_file()):  # an existing run does not need these networks any more
         init_files(request.config.init_from)

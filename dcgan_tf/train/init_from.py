@@ -17,7 +17,7 @@ SHAPE = (
     *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
     *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
     *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "d_minibatch_std", "d_hidden"),
-    *("use_bias", "leaky_slope", "batchnorm_momentum", "networks"),
+    *("use_bias", "leaky_slope", "batchnorm_momentum", "batchnorm_epsilon", "networks"),
 )
 
 
@@ -25,7 +25,7 @@ def init_files(named: str) -> list[Path]:
     """The files of G and D that `--init-from` names, [] for "".
 
     Raises:
-        UserError: no run's directory, "pretrained:NAME" or "G.keras,D.keras", or not both networks.
+        UserError: no run's directory, "pretrained:NAME" or two files, or not both networks.
     """
     if not named:
         return []
@@ -35,16 +35,21 @@ def init_files(named: str) -> list[Path]:
     if len(files) != 2 or not all(path.is_file() for path in files):
         raise UserError(
             f"--init-from {named}: expected a run directory with generator.keras and "
-            f"discriminator.keras, G.keras,D.keras, or {PREFIX}faces"
+            f"discriminator.keras, G.keras,D.keras, netG.pth,netD.pth, or {PREFIX}faces"
         )
     return files
+
+
+def is_pytorch(named: str) -> bool:
+    """Whether `--init-from` names files of PyTorch."""
+    return named.endswith((".pth", ".pt", ".safetensors"))
 
 
 def with_shape(base: dict, named: str, own: bool) -> dict:
     """Settings `base` with the shape of the networks that `--init-from` names.
 
-    The shape is that of the config.toml next to the files, so of their run. Files without one say
-    nothing; they are refused when they are loaded, if they are not there or do not fit.
+    The shape is that of the config.toml next to the files, so of their run, or of PyTorch's files
+    themselves. Others say nothing; they are refused when they are loaded, if they do not fit.
 
     Args:
         base: of a recipe, whose shape gives way, or of the user's own file.
@@ -53,12 +58,17 @@ def with_shape(base: dict, named: str, own: bool) -> dict:
     """
     run = run_named(named.split(",")[0], "--init-from")
     config = (run if run.root.is_dir() else Run(run.root.parent)).config
-    if not named or not config.is_file():
+    if is_pytorch(named):
+        from dcgan_tf.train.pytorch import read_settings  # --help need not wait for NumPy
+
+        trained = read_settings(init_files(named), "--init-from")
+    elif named and config.is_file():
+        trained = vars(read_config(config))
+    else:
         return base
-    trained = read_config(config)
     default = {name: getattr(Config, name) for name in SHAPE}
     kept = {name for name in SHAPE if own and base.get(name, default[name]) != default[name]}
-    return base | {name: getattr(trained, name) for name in SHAPE if name not in kept}
+    return base | {name: trained[name] for name in SHAPE if name not in kept}
 
 
 def warm_start(config: Config, model):
@@ -72,12 +82,22 @@ def warm_start(config: Config, model):
     """
     if not config.init_from:
         return
-    from dcgan_tf.models.loading import GENERATORS, load_network  # with TensorFlow
+    from dcgan_tf.models.loading import GENERATORS, check_finite, load_network  # with TensorFlow
+    from dcgan_tf.train.pytorch import read_weights
 
     networks = (model.generator, GENERATORS), (model.discriminator, ("discriminator",))
     for (network, names), path in zip(networks, init_files(config.init_from), strict=True):
-        trained = load_network(path, "--init-from", names)
-        check_same(network, trained, f"--init-from {path}")
+        where = f"--init-from {path}"
+        if is_pytorch(config.init_from):
+            weights = read_weights(path, network is model.generator, "--init-from")
+            found, own = ([w.shape for w in part] for part in (weights, network.get_weights()))
+            if found != own:
+                words = f"has weights {found}, this config's {network.name} has {own}"
+                raise UserError(f"{words}; leave its sizes to the file", flag=where)
+            network.set_weights(weights)
+            check_finite(network, where)
+        else:
+            check_same(network, load_network(path, "--init-from", names), where)
     if model.ema_generator:
         model.ema_generator.set_weights(model.generator.get_weights())
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")

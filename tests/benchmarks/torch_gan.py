@@ -19,7 +19,8 @@ class _Map(nn.Module):
 
 
 def _normalize(config, channels):
-    return nn.BatchNorm2d(channels, eps=1e-3, momentum=1 - config.batchnorm_momentum)
+    momentum = 1 - config.batchnorm_momentum
+    return nn.BatchNorm2d(channels, eps=config.batchnorm_epsilon, momentum=momentum)
 
 
 def generator(config):

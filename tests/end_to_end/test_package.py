@@ -44,7 +44,7 @@ def test_the_wheel_has_the_code_and_the_configs_and_nothing_else(wheel):
     configs = {f"dcgan_tf/configs/{path.name}" for path in REPO.glob("configs/*.toml")}
     other = {"dcgan_tf/py.typed", "dcgan_tf/metrics/inception_golden.json"}
     pages = REPO.glob("dcgan_tf/*/*.*")
-    pages = (path for path in pages if path.suffix in (".html", ".css", ".js", ".md"))
+    pages = (path for path in pages if path.suffix in (".html", ".css", ".js", ".md", ".txt"))
     other |= {path.relative_to(REPO).as_posix() for path in pages}
     faces = ("README.md", "config.toml", "directions.npz", "evaluation.jsonl")
     faces += ("generator.keras", "discriminator.keras")

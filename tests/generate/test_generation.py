@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import REPO, refused, write_files
-from PIL import Image
+from PIL import Image, ImageSequence
 from tiny_gan import tiny
 
 import dcgan_tf
@@ -96,7 +96,13 @@ def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
     argv = ("--interpolate", "3,17,42", "--frames", "9", "--out", tmp_path)
     run_main("--model", model_file, *argv)
     with Image.open(tmp_path / "interpolation.gif") as gif:
-        assert (gif.n_frames, gif.size) == (17, (256, 256))
+        assert (gif.n_frames, gif.size) == (24, (256, 256))  # and back to the first
+        first, third, last = (
+            np.asarray(frame.convert("RGB"), int)
+            for number, frame in enumerate(ImageSequence.Iterator(gif))
+            if number in (0, 16, 23)
+        )
+        assert np.abs(last - first).mean() < np.abs(last - third).mean() / 2
     strip, info = pixels_and_text(tmp_path / "strip.png")
     assert strip.shape == (64, 17 * 66 - 2, 3) and info["seeds"] == "3,17,42"
     run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one", "--scale", "1")
@@ -178,7 +184,7 @@ def test_a_full_disk_says_what_is_whole_and_leaves_no_empty_folder(
     whole = "40 of 64 images are whole, seed_000000.png to seed_000039.png in "
     assert whole in caplog.text
     assert len(list((tmp_path / "o").rglob("*.*"))) == 40
-    monkeypatch.setattr(generation, "save_gif", generation.save_png)
+    monkeypatch.setattr(generation, "save_animation", generation.save_png)
     for what in (("--n", "4"), ("--interpolate", "1,2")):
         with pytest.raises(OSError, match="No space left"):
             run_main("--model", model_file, *what, "--out", tmp_path / "empty")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from dcgan_tf.common.animations import save_animation
 from dcgan_tf.common.images import (
     GAP,
     default_scale,
@@ -12,7 +13,6 @@ from dcgan_tf.common.images import (
     evenly,
     grid,
     read_grid,
-    save_gif,
     save_png,
 )
 from dcgan_tf.common.runs import sample_file, sample_files
@@ -69,7 +69,7 @@ class ProgressGif(PeriodicImage):
     page.
 
     Args:
-        path: the GIF.
+        path: the file, which ends in .gif, .webp or .mp4.
         samples: the folder of a SampleGrid that comes before this callback.
         done: epochs done; grids of later ones are not shown, for they will be made again.
 
@@ -93,14 +93,14 @@ class ProgressGif(PeriodicImage):
             self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
 
     def draw(self):
-        """Write the GIF of the grids of the epochs done."""
+        """Write the animation of the grids of the epochs done."""
         files = [p for number, p in sample_files(self._samples).items() if number <= self._done]
         frames = []
         for path in evenly(files):
             with attempt(path):  # Pillow raises many kinds for what is no PNG or damaged
                 frames.append(corner(path, self._side))
         if frames:  # a changed --sample-count changes the size: keep those like the last
-            save_gif(self.path, [f for f in frames if f.size == frames[-1].size])
+            save_animation(self.path, [f for f in frames if f.size == frames[-1].size])
 
 
 def corner(path: Path, side: int) -> Image.Image:

@@ -1,0 +1,61 @@
+"""Write animations in the format of their file's name: GIF, WebP or MP4."""
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from dcgan_tf.common.atomic_write import replacing
+from dcgan_tf.common.errors import UserError
+
+FRAMES = {"gif": 60, "webp": 600, "mp4": 600}  # at most, so that a page can show it
+
+
+def check_animation(kind: str, flag: str):
+    """Refuse a format whose package is missing, before minutes of work."""
+    if kind == "mp4" and not _find_ffmpeg():
+        raise UserError(
+            "needs ffmpeg, not installed here; run in the project's folder: "
+            'pip install ".[video]"',
+            flag=f"{flag} mp4",
+        )
+
+
+def save_animation(path: Path, frames: Sequence, milliseconds: int = 120, hold: int = 1500):
+    """Write Pillow images of one size as a looping animation, whole or not at all.
+
+    Each is shown for `milliseconds`, the last one for `hold` milliseconds. An MP4 has no loop of
+    its own.
+    """
+    from dcgan_tf.common.images import evenly, save_gif  # --help need not wait for NumPy
+
+    if path.suffix == ".gif":
+        save_gif(path, frames, milliseconds, hold)
+        return
+    frames = [frame.convert("RGB") for frame in evenly(frames, FRAMES[path.suffix[1:]])]
+    with replacing(path) as temporary:
+        if path.suffix == ".webp":
+            durations = [milliseconds] * (len(frames) - 1) + [hold]
+            more = {"append_images": frames[1:], "duration": durations, "loop": 0}
+            frames[0].save(temporary, "WEBP", save_all=True, quality=80, **more)
+        else:
+            _write_mp4(temporary, frames + [frames[-1]] * (hold // milliseconds - 1), milliseconds)
+
+
+def _write_mp4(path, frames, milliseconds):
+    width, height = (length + length % 2 for length in frames[0].size)  # the codec wants even ones
+    given = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {1000 / milliseconds} -i -"
+    command = [_find_ffmpeg(), *f"{given} -pix_fmt yuv420p -f mp4 -y".split(), path]
+    pixels = b"".join(frame.crop((0, 0, width, height)).tobytes() for frame in frames)
+    done = subprocess.run(command, input=pixels, capture_output=True)
+    if done.returncode:
+        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise OSError(f"ffmpeg cannot write an MP4 here: {words[-1]}")
+
+
+def _find_ffmpeg():
+    if find_spec("imageio_ffmpeg"):
+        return import_module("imageio_ffmpeg").get_ffmpeg_exe()
+    return shutil.which("ffmpeg")

@@ -1,0 +1,81 @@
+"""Download from the Hugging Face hub and upload to it; HF_ENDPOINT names another server."""
+
+import contextlib
+import logging
+import os
+import re
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dcgan_tf.common import limits
+from dcgan_tf.common.errors import UserError, one_line
+
+PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
+log = logging.getLogger(__name__)
+
+
+def check_repository(name: str, flag: str) -> Any:
+    """Check the name of a repository, and that the hub's library is installed; return that."""
+    if not re.fullmatch(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", name, re.ASCII):
+        raise UserError(f"got {limits.shown(name)}, expected USER/NAME", flag=flag)
+    if not find_spec("huggingface_hub"):
+        raise UserError(
+            "needs huggingface_hub, not installed here; run in the project's folder: "
+            'pip install ".[hub]"',
+            flag=f"{flag} {name}",
+        )
+    return import_module("huggingface_hub")
+
+
+def download(named: str, file: str, flag: str) -> Path:
+    """Download a file of `hf:USER/NAME` into the hub's cache, unless it is there.
+
+    Raises:
+        UserError: a wrong name, no such repository or file, or no connection.
+    """
+    name = named.removeprefix(PREFIX)
+    hub = check_repository(name, flag)
+    with _refusing(f"{flag} {named}".strip()):
+        hub.utils.disable_progress_bars()
+        return Path(hub.hf_hub_download(name, file, endpoint=os.environ.get("HF_ENDPOINT")))
+
+
+def check_push(name: str, flag: str):
+    """Refuse an upload that cannot succeed, before minutes of work."""
+    if not check_repository(name, flag).get_token():
+        raise UserError(
+            "there is no token for the hub; run: hf auth login, or set HF_TOKEN",
+            flag=f"{flag} {name}",
+        )
+
+
+def push(folder: Path, name: str, flag: str) -> str:
+    """Upload a folder as a commit to a repository, which is made if need be; return its URL.
+
+    Raises:
+        UserError: the token is refused or may not write there, or the connection fails.
+    """
+    hub = check_repository(name, flag)
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
+    with _refusing(f"{flag} {name}", f"; the folder is whole: {folder}"):
+        hub.utils.disable_progress_bars()
+        url = api.create_repo(name, exist_ok=True)
+        api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload a generator")
+    return str(url)
+
+
+@contextlib.contextmanager
+def _refusing(where, more=""):
+    """Turn an error of the hub or the connection into one line."""
+    try:
+        yield
+    except Exception as error:  # the library raises its own errors and those of its HTTP client
+        status = getattr(getattr(error, "response", None), "status_code", None)
+        words = {
+            401: "no such repository, or a token that is missing or refused",
+            403: "this token may not write there",
+            404: "no such repository or file",
+        }.get(status or 0, f"the hub failed ({limits.shorten(one_line(error), 300)})")
+        raise UserError(f"{words}{more}", flag=where) from None

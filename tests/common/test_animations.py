@@ -1,0 +1,75 @@
+"""Animations as WebP and MP4; GIF is tested with the images."""
+
+import subprocess
+
+import numpy as np
+import pytest
+from helpers import refused
+from PIL import Image
+
+from dcgan_tf.common import animations
+from dcgan_tf.common.animations import FRAMES, check_animation, save_animation
+
+
+def frames(count, mode, size=(51, 64)):
+    """Gray images, each 25 levels brighter than the one before."""
+    return [Image.new("L", size, 25 * index).convert(mode) for index in range(count)]
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_webp_shows_every_frame_and_loops(mode, tmp_path, monkeypatch):
+    save_animation(tmp_path / "a.webp", frames(5, mode), milliseconds=200, hold=900)
+    shown = []
+    with Image.open(tmp_path / "a.webp") as image:
+        assert (image.info["loop"], image.size, image.n_frames) == (0, (51, 64), 5)
+        for index in range(5):
+            image.seek(index)
+            image.load()
+            shown.append((np.asarray(image.convert("L")).mean(), image.info["duration"]))
+    np.testing.assert_allclose([level for level, _ in shown], range(0, 125, 25), atol=2)
+    assert [duration for _, duration in shown] == [200] * 4 + [900]
+    monkeypatch.setitem(FRAMES, "webp", 3)
+    save_animation(tmp_path / "a.webp", frames(10, mode))
+    with Image.open(tmp_path / "a.webp") as image:
+        assert image.n_frames == 3
+    assert [path.name for path in tmp_path.iterdir()] == ["a.webp"]
+
+
+@pytest.mark.slow
+def test_mp4_shows_every_frame_and_holds_the_last(tmp_path):
+    ffmpeg = pytest.importorskip("imageio_ffmpeg", reason='needs pip install ".[video]"')
+    save_animation(tmp_path / "a.mp4", frames(6, "RGB"), milliseconds=100, hold=400)
+    command = [
+        ffmpeg.get_ffmpeg_exe(),
+        "-i",
+        tmp_path / "a.mp4",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "gray",
+    ]
+    done = subprocess.run([*command, "-"], capture_output=True)
+    assert b"52x64" in done.stderr and b"10 fps" in done.stderr  # the codec wants even sides
+    levels = np.frombuffer(done.stdout, np.uint8).reshape(-1, 64, 52)[:, :, :51].mean(axis=(1, 2))
+    np.testing.assert_allclose(levels, [0, 25, 50, 75, 100, 125, 125, 125, 125], atol=3)
+
+
+def test_a_missing_package_is_named_before_the_work(monkeypatch):
+    monkeypatch.setattr(animations, "find_spec", lambda name: None)
+    monkeypatch.setattr(animations.shutil, "which", lambda name: None)
+    check_animation("webp", "--format")
+    with refused("--format mp4: ", "needs ffmpeg", 'pip install ".[video]"'):
+        check_animation("mp4", "--format")
+
+
+@pytest.mark.slow
+def test_an_encoder_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch):
+    pytest.importorskip("imageio_ffmpeg", reason='needs pip install ".[video]"')
+    monkeypatch.setattr(animations.subprocess, "run", failing_run)
+    with pytest.raises(OSError, match="ffmpeg cannot write an MP4 here: Unknown encoder"):
+        save_animation(tmp_path / "a.mp4", frames(2, "RGB"))
+    assert not list(tmp_path.iterdir())
+
+
+def failing_run(command, **named):
+    return subprocess.CompletedProcess(command, 8, b"", b"ffmpeg 7\nUnknown encoder\n")
