@@ -30,8 +30,8 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
     add("--out", type=path, metavar="FILE", default=Path("data.png"), help="the PNG [data.png]")
     add("--image-size", type=number(int, 4, SIDE), metavar="N", default=64,
         help="height and width of the training images, in pixels")  # fmt: skip
-    fits = ("crop", "pad", "stretch")
-    add("--fit", choices=fits, default="crop", help="how images become square [crop]")
+    add("--fit", choices=("crop", "pad", "stretch"), default="crop",
+        help="how images become square [crop]")  # fmt: skip
     args = parser.parse_args(argv)
     if args.data is None:
         raise UserError("needs a folder or a zip of images", flag="DIR")
@@ -49,16 +49,16 @@ def main(argv=None):
     from dcgan_tf.data.survey import survey
 
     try:
-        found = survey(args.data, args.image_size, args.fit)
+        lines, sample = survey(args.data, args.image_size, args.fit)
     except UserError as error:  # the place is given without a flag here
         raise UserError(error.message, flag=error.flag.removeprefix("--data ")) from None
-    for level, line in found.lines():
+    for level, line in lines:
         log.log(level, line)
-    if len(found.sample):
+    if len(sample):
         make_directory(args.out.absolute().parent, "--out")
-        canvas = grid(found.sample)
+        canvas = grid(sample)
         save_png(args.out, enlarge(canvas, default_scale(canvas.shape[1])))
-        log.info(f"wrote {args.out}: {len(found.sample)} images chosen at random, {args.fit}")
+        log.info(f"wrote {args.out}: {len(sample)} images chosen at random, {args.fit}")
     fit = f" --fit {args.fit}" * (args.fit != "crop")
     log.info(f"next: {path_flag(typed('train'), args.data)}{fit}")
 

@@ -2,12 +2,11 @@
 
 import gzip
 import hashlib
-import lzma
 import math
+import os
 import re
 import struct
 import tarfile
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -17,16 +16,14 @@ import numpy as np
 from PIL import Image
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.log import on_one_line
 from dcgan_tf.data.forms import other_names
 
 RAW_BYTES = 2**30  # an IDX or CIFAR-10 data set; MNIST has 55 MB, CIFAR-10 184 MB
-_DAMAGED = (
-    *(gzip.BadGzipFile, zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, lzma.LZMAError),
-)
+_DAMAGED = (gzip.BadGzipFile, tarfile.TarError, EOFError, zlib.error)
 EXAMPLES = {
     "idx": ("train-images-idx3-ubyte.gz", "mnist.npz"),
     "cifar": ("data_batch_1.bin", "cifar-10-binary.tar.gz"),
@@ -34,22 +31,16 @@ EXAMPLES = {
 
 
 class _Form(NamedTuple):
-    """A format of raw files.
-
-    `read_header` takes an open file and its size in bytes and returns the shape of the uint8 array
-    after the header, () for a damaged one. `axes` are the numbers of axes that images have.
-    `labels` turns the base name of images into that of their labels, words by words; {}: the labels
-    are in the same file.
-    """
+    """A format of raw files."""
 
     title: str
     names: str  # pattern of the base names of files with images
-    read_header: Callable[..., tuple[int, ...]]
-    axes: tuple[int, ...]
-    labels: dict[str, str]
+    read_header: Callable[..., tuple[int, ...]]  # the shape of the uint8 array after it, or ()
+    axes: tuple[int, ...]  # numbers of axes that images have
+    labels: dict[str, str]  # words in a file's name -> those in its labels'; {}: it has both
 
 
-def _read_idx_header(file, _):
+def _read_idx_header(file):
     """http://yann.lecun.com/exdb/mnist: magic, then the length of each axis, big-endian."""
     start = file.read(4)
     axes = start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else 0
@@ -57,7 +48,7 @@ def _read_idx_header(file, _):
     return struct.unpack(f">{axes}i", lengths) if len(lengths) == 4 * axes else ()
 
 
-def _read_npy_header(file, _):
+def _read_npy_header(file):
     try:
         major, _ = np.lib.format.read_magic(file)
         shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
@@ -66,9 +57,11 @@ def _read_npy_header(file, _):
     return shape if dtype == np.uint8 and not by_columns else ()  # a pickle is never reached
 
 
-def _read_cifar_header(_, size):
+def _read_cifar_header(file):
     """Records of a label and 32x32 pixels in planar RGB, without a header."""
-    return (size // 3073, 3073) if size % 3073 == 0 else ()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return size // 3073, 3073  # the reader refuses what is left over
 
 
 _NPY = _Form("uint8 NumPy", r"x_(train|test)\.npy", _read_npy_header, (3, 4), {"x_": "y_"})
@@ -85,10 +78,7 @@ _FORMS = {
 class Arrays:
     """Images in raw files, a source as sources.py describes it.
 
-    Args:
-        files: the source that lists the files, with `where` and `open(name)`.
-        names: the files' names in it.
-        form: their format.
+    `files` is the source with `where` and `open(name)`, `names` are the files' names in it.
 
     Raises:
         UserError: a damaged file, sizes that differ, or more than RAW_BYTES.
@@ -98,18 +88,17 @@ class Arrays:
 
     def __init__(self, files, names: Sequence[str], form: _Form):
         self.where, self._files, self._form = files.where, files, form
-        parts = {}
+        parts, before = {}, 0
         for name in names:
-            part = self._read(name, form.axes, "image", sum(p.nbytes for p in parts.values()))
-            parts[name] = part
-            first = parts[names[0]]
-            if part.shape[1:] != first.shape[1:]:
-                sizes = ["x".join(map(str, p.shape[2:0:-1])) for p in (first, part)]
-                raise UserError(
-                    f"images of two sizes, {sizes[0]} in {names[0]} and {sizes[1]} in {name}; "
-                    "give a folder with files of one size",
-                    flag=f"--data {self.where}",
-                )
+            parts[name] = self._read(name, form.axes, "image", before)
+            before += parts[name].nbytes
+        sizes = {part.shape[1:]: name for name, part in parts.items()}
+        if len(sizes) > 1:
+            some = ", ".join(f"{size[1]}x{size[0]} in {name}" for size, name in sizes.items())
+            raise UserError(
+                f"images of {len(sizes)} sizes, {some}; give a folder with files of one size",
+                flag=f"--data {self.where}",
+            )
         self._counts = {name: len(part) for name, part in parts.items()}
         raw = np.concatenate([*parts.values()])
         self._labels = None
@@ -128,11 +117,7 @@ class Arrays:
             yield index, encode(Image.fromarray(self._pixels[index]), "PNG")
 
     def labels(self) -> np.ndarray | None:
-        """Read the labels, uint8 (n,), or None where a file of images has no file of labels.
-
-        Raises:
-            UserError: a damaged file, or not as many labels as images.
-        """
+        """Read the labels, uint8 (n,), or None where a file of images has no file of labels."""
         if not self._form.labels:
             return self._labels
         parts = []
@@ -155,28 +140,26 @@ class Arrays:
 
     def _read(self, name, axes, what, before=0):
         """Read the array in a file, after `before` bytes in others."""
-        content, count = b"", -1
+        content, count, why = b"", -1, ""
         try:
-            with self._files.open(name) as (packed, size):
+            with self._files.open(name) as packed:
                 file = gzip.GzipFile(fileobj=packed) if name.endswith(".gz") else packed
-                shape = self._form.read_header(file, size)
+                shape = self._form.read_header(file)
                 if len(shape) in axes and min(shape) > 0:
                     count = math.prod(shape)
                     if before + count <= RAW_BYTES:
                         content = file.read(count + 1)
-        except BadFile as reason:
-            raise UserError(f"{reason}; mend or remove it", flag=self._flag(name)) from None
-        except _DAMAGED:
-            raise UserError("damaged; download it again", flag=self._flag(name)) from None
+        except (BadFile, *_DAMAGED) as error:
+            why = f"{one_line(error)}; mend it or download it again"
         if before + count > RAW_BYTES:
-            raise UserError(
+            why = (
                 f"claims {limits.in_words(before + count)} of images, more than the "
                 f"{limits.in_words(RAW_BYTES)} that are read from such files; "
-                "unpack them into images and give --dataset folder",
-                flag=self._flag(name),
+                "unpack them into images and give --dataset folder"
             )
-        if len(content) != count:
-            why = f"not a whole {self._form.title} {what} file; download it again"
+        elif len(content) != count:
+            why = why or f"not a whole {self._form.title} {what} file; download it again"
+        if why:
             raise UserError(why, flag=self._flag(name))
         return np.frombuffer(content, np.uint8).reshape(shape)
 
@@ -185,12 +168,9 @@ class Arrays:
 
 
 def find_arrays(kind: str, source) -> Arrays | None:
-    """Open the raw files of a data set among the files of a source.
+    """Open the raw files of a data set, "idx" or "cifar", among the files of a source.
 
     Of packed and unpacked files, or copies in a folder named as the file, one is taken.
-
-    Args:
-        kind: "idx" or "cifar", datasets.Dataset.binary.
 
     Raises:
         UserError: files in several folders, which may be of several data sets; as Arrays.

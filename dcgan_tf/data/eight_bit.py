@@ -1,21 +1,13 @@
 """Open an image and convert it to 8 bits: grayscale, or RGB in the sRGB color space.
 
-| values in the file | become |
-|---|---|
-| 8 bits or fewer, palettes, YCbCr, CMYK, LAB, HSV | RGB or grayscale as Pillow converts them |
-| integers of 16 or 32 bits, 0 to 65535 | their upper 8 bits: divided by 256, rounded down |
-| TIFF of 12 bits, 0 to 4095 | their upper 8 bits: divided by 16, rounded down |
-| floating point, 0 to 1 | times 255, rounded |
-| transparent | laid on white |
-| color profile other than sRGB | converted to sRGB; a profile that cannot be used is ignored |
-
-Values outside these ranges, NaN, signed 8 bits, and integers so small that nothing but black is
-left of them are refused: their scale is unknown.
+Integers of 16 or 32 bits are divided by 256, those of a 12-bit TIFF by 16; floating-point values of
+0 to 1 are multiplied by 255. What is transparent is laid on white. A color profile that cannot be
+used is ignored. Values outside these ranges, NaN, signed 8 bits, and integers so small that nothing
+but black is left of them are refused: their scale is unknown.
 """
 
 import functools
 import io
-import re
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -24,18 +16,14 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.images import encode
-from dcgan_tf.data.forms import open_picture
+from dcgan_tf.data.forms import HEAD, open_picture, unread_kind
 
 _STRIP = 256  # rows that are flattened at once: whole copies at each step need much memory
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
 _JPEG_END = b"\xff\xd9"
-_UNREAD = {  # by their first bytes, for Pillow does not tell what it lacks
-    rb"II\*\0|MM\0\*": "a TIFF of a depth or layout that is not read; convert it",
-    rb"\0\0\0\x0cjP|\xffO\xffQ": "a JPEG 2000 file, which is not read; convert it",
-    rb".{4}ftyp(hei|mif)": "a HEIC file, which is not read here; convert it",
-}
+_CUT = 0.01  # share of an image's area from which on it counts as cropped
 
 
 def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
@@ -50,8 +38,7 @@ def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
     except Image.DecompressionBombError:
         raise BadFile(allowed) from None
     except UnidentifiedImageError:
-        kinds = (kind for start, kind in _UNREAD.items() if re.match(start, encoded, re.DOTALL))
-        raise BadFile(next(kinds, "not an image")) from None
+        raise BadFile(unread_kind(head=encoded[:HEAD]) or "not an image") from None
     if image.width * image.height > config.max_pixels * 1e6:
         raise BadFile(f"{image.width}x{image.height}, {allowed}")
     return image
@@ -67,7 +54,7 @@ def to_plain(image: Image.Image, encoded: bytes) -> bytes:
     turned = image.getexif().get(0x0112, 1) != 1
     # TensorFlow prints a line of its own for a JPEG without an end; Pillow raises what is wrong.
     ended = image.format == "PNG" or (image.format == "JPEG" and _JPEG_END in encoded)
-    if ended and is_plain(image) and not turned:
+    if ended and _is_plain(image) and not turned:
         return encoded
     key = image.info.get("transparency")
     if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
@@ -88,12 +75,17 @@ def check_size(size: tuple[int, int], config: Config):
 
 def share_cut(size: tuple[int, int], config: Config) -> float:
     """Return the share of an image's area outside of the square that is cut from its center."""
-    if config.fit != "crop" or config.crop_box:
-        return 0.0
-    return 1 - min(size) / max(size)
+    share = 1 - min(size) / max(size)
+    return share if config.fit == "crop" and not config.crop_box and share > _CUT else 0.0
 
 
-def is_plain(image: Image.Image) -> bool:
+def mean_cut(shares: list[float]) -> tuple[int, float]:
+    """Return the number of images that are cropped, and their mean share from `share_cut`."""
+    cropped = [share for share in shares if share]
+    return len(cropped), sum(cropped) / max(len(cropped), 1)
+
+
+def _is_plain(image):
     """Tell whether the pixels can be used as they are: 8 bits, opaque, gray or sRGB."""
     if image.mode not in ("RGB", "L") or _is_transparent(image) or _is_signed(image):
         return False
@@ -102,12 +94,8 @@ def is_plain(image: Image.Image) -> bool:
 
 
 def to_eight_bit(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB or L.
-
-    Raises:
-        BadFile: values of an unknown scale.
-    """
-    if is_plain(image):
+    """Convert an image to RGB or L; BadFile for values of an unknown scale."""
+    if _is_plain(image):
         return image
     if _is_signed(image):
         raise BadFile("signed 8-bit values, expected unsigned ones")
@@ -174,11 +162,7 @@ def _flatten(strip, profile):
 
 @functools.lru_cache(16)
 def _to_srgb(profile, mode):
-    """A transform of a profile's colors to sRGB; None where it changes nothing or cannot be made.
-
-    Args:
-        profile: bytes of an ICC profile; mode: L, RGB or CMYK, of the image.
-    """
+    """Make a transform from an ICC profile to sRGB; None where it fails or changes nothing."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         transform = ImageCms.buildTransform(source, _SRGB, mode, "RGB")

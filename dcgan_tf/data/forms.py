@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import logging
 import os
 import re
 from collections import Counter
@@ -11,6 +12,7 @@ from typing import BinaryIO
 
 from PIL import Image, features
 
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.log import on_one_line
 
 NO_IMAGE = "no picture by its name"  # as manifests have it since the first version
@@ -27,20 +29,24 @@ _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
     r")(?=[/\\]|$)",
     re.IGNORECASE,
 )
-_UNREAD = {  # image files that are not read, by their suffix
-    r"hei[cf]": "HEIC needs one package more: pip install pillow-heif",
-    "avif": "this Pillow reads no AVIF: pip install --upgrade pillow",
-    "jxl|jp2|j2k|psd|xcf|svg|eps|ps|tga|ico|exr|dng|cr[23]|nef|arw|orf|rw2|raf": (
-        "images of this kind are not read: convert them to PNG or JPEG"
+# Other forms of data, the first that fits: base name, first bytes ("": not by these), what to do.
+_UNREAD = (  # images
+    (r".*\.hei[cf]", r".{4}ftyp(hei|mif)", "a HEIC file; to read it: pip install pillow-heif"),
+    (r".*\.avif", r".{4}ftypavi", "AVIF, which this Pillow lacks: pip install --upgrade pillow"),
+    (r".*\.jp2", r"\0\0\0\x0cjP|\xffO\xffQ", "a JPEG 2000 file, which is not read; convert it"),
+    (r".*\.dng", r"II\*\0|MM\0\*", "a TIFF of a depth or layout that is not read; convert it"),
+    (
+        r".*\.(j2k|jxl|psd|xcf|svg|eps|ps|tga|ico|exr|cr[23]|nef|arw|orf|rw2|raf)",
+        "",
+        "images of this kind are not read: convert them to PNG or JPEG",
     ),
-}
+)
 _PAGE = (
     r".*\.html?",
     r"(\xef\xbb\xbf)?\s*<(!doctype|html|head|\?xml)",
     "a web page; the site asks for a login or consent, or has no such file: "
     "download it in a browser",
 )
-# Other forms of data, the first that fits: base name, first bytes ("": not by these), what to do.
 _FORMS = (
     (r".*\.zip", "", "a zip; give one zip with --data, or unpack it and give the folder"),
     ("", "version https://git-lfs", "a pointer of Git LFS, not the file; run: git lfs pull"),
@@ -103,29 +109,57 @@ def left_out(name: str, peek: Callable[[], bytes]) -> str:
     suffix = os.path.splitext(name.replace("\\", "/"))[1].lower()
     if len(suffix) < 2:
         return "" if starts_as_image(peek()) else NO_IMAGE
-    if suffix in picture_suffixes():
-        return ""
-    advice = (why for kinds, why in _UNREAD.items() if re.fullmatch(kinds, suffix[1:]))
-    return next(advice, NO_IMAGE)
+    return "" if suffix in picture_suffixes() else unread_kind(name) or NO_IMAGE
 
 
-def count_hidden(reasons: Mapping[str, str]) -> str:
-    """Return one line on the images among the hidden and system files, "" without any."""
-    images = [
-        why.removeprefix(HIDDEN)
-        for name, why in reasons.items()
-        if why.startswith(HIDDEN) and name.lower().endswith(picture_suffixes())
-    ]
-    files = "hidden or system files" if len(images) > 1 else "hidden or system file"
-    return f"left out: {len(images):,} {files} ({_few(Counter(images))})" if images else ""
+def unread_kind(name: str = "", head: bytes = b"") -> str:
+    """Return the reason why an image of this name or these bytes is not read, "" for others."""
+    return _first_fit(_UNREAD, name, head)
 
 
-def count_archives(reasons: Mapping[str, str]) -> str:
-    """Return one line on the files of other forms of data, "" without any."""
-    names = [name.lower() for name in sorted(other_names(reasons)) if not _fits(_USUAL, name)]
-    kinds = _kinds(name for name in names if any(_fits(form[0], name) for form in _FORMS))
-    what = f"archives, arrays or videos ({', '.join(kinds[:5])})"
-    return f"left out: {what}; unpack or convert what has images" if kinds else ""
+def describe_unused(
+    good: int,
+    skipped: Mapping[str, str],
+    left_out: Mapping[str, str],
+    cut: tuple[int, float],
+    where: str = "",
+    group: str = "",
+) -> list[tuple[int, str]]:
+    """Describe the images that are skipped, left out or cropped, in (logging level, line).
+
+    Args:
+        good: number of usable images.
+        skipped, left_out: {name: reason} of the unusable images, and of the other files.
+        cut: number of cropped images, and the mean fraction of their area that is cropped.
+        where: reference to the complete lists, for the end of a line.
+        group: "a sample of " where the images are one.
+    """
+    warnings, infos = [], [_count_hidden(left_out)]
+    if skipped:
+        of = f"{group}{counted(len(skipped) + good, 'image')}"
+        warnings += [f"skipped {len(skipped)} of {of}: {some_of(skipped, 5)}{where}"]
+    named = {n: why for n, why in left_out.items() if not why.startswith((HIDDEN, NO_IMAGE))}
+    if named:
+        warnings += [f"left out {len(named)}: {some_of(named, 5)}{where}"]
+    unusual = [name for name in sorted(other_names(left_out)) if not _fits(_USUAL, name)]
+    if kinds := _kinds(n.lower() for n in unusual if any(_fits(form[0], n) for form in _FORMS)):
+        what = f"archives, arrays or videos ({', '.join(kinds[:5])})"
+        warnings += [f"left out: {what}; unpack or convert what has images"]
+    if count := cut[0]:
+        were = "were" if count > 1 else "was"
+        infos += [
+            f"{count:,} of {group}{counted(good, 'image')} {were} cropped, on average by "
+            f"{cut[1]:.0%} of their area; --fit pad keeps all of it"
+        ]
+    lines = [(logging.WARNING, line) for line in warnings]
+    return lines + [(logging.INFO, line) for line in infos if line]
+
+
+def some_of(reasons: Mapping[str, str], count: int) -> str:
+    """Join the first of {name: reason} for a message."""
+    first = list(reasons.items())[:count]
+    some = "; ".join(f"{on_one_line(name)}: {reason}" for name, reason in first)
+    return some + (", ..." if len(reasons) > count else "")
 
 
 def other_names(reasons: Mapping[str, str]) -> list[str]:
@@ -139,7 +173,7 @@ def describe_others(reasons: Mapping[str, str]) -> str:
     for pattern, _, what in _FORMS:
         if fitting := [name for name in names if _fits(pattern, name)]:
             return f"; found {_few(fitting)}: {what}"
-    if hidden := count_hidden(reasons):
+    if hidden := _count_hidden(reasons):
         return f"; {hidden}: name such a folder itself with --data"
     unread = [n for n, why in reasons.items() if why != NO_IMAGE and not why.startswith(HIDDEN)]
     if unread:
@@ -152,17 +186,30 @@ def form_of(name: str, head: bytes) -> str:
     """Say what a file is that is no zip, and what to do; "" where nothing tells it."""
     if starts_as_image(head):
         return "a single image; give the folder or a zip that holds many"
+    if what := _first_fit((_PAGE, *_UNREAD, *_FORMS[1:]), name, head):  # a page as data.tar.gz
+        return what
+    is_text = re.fullmatch(rb"[\t-\r -~\x80-\xff]+", head)
+    return "a text file; give a folder or a zip of images" if is_text else ""
+
+
+def _first_fit(forms, name, head):
     text = head.decode("latin-1")
-    for pattern, start, what in (_PAGE, *_FORMS[1:]):  # a page that was saved as data.tar.gz
+    for pattern, start, what in forms:
         by_bytes = start and re.match(start, text, re.IGNORECASE | re.DOTALL)
         if by_bytes or _fits(pattern, name):
             return what
-    is_text = re.fullmatch(r"[\t-\r -~\x80-\xff]+", text)
-    return "a text file; give a folder or a zip of images" if is_text else ""
+    return ""
 
 
 def _fits(pattern, name):
     return re.fullmatch(pattern, PureWindowsPath(name).name, re.IGNORECASE | re.DOTALL)
+
+
+def _count_hidden(reasons):
+    """Return a line on the images among the hidden and system files, "" without any."""
+    hidden = ((name.lower(), why) for name, why in reasons.items() if why.startswith(HIDDEN))
+    by = [why.removeprefix(HIDDEN) for name, why in hidden if name.endswith(picture_suffixes())]
+    return f"left out: {counted(len(by), 'hidden or system file')} ({_few(Counter(by))})" * bool(by)
 
 
 def _kinds(names):
@@ -175,19 +222,9 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(names[:3]) + (f", ... {len(names):,} in all" if len(names) > 3 else "")
 
 
-# All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
-# for PostScript it starts a program. HEIF is there with the package pillow-heif.
-FORMATS = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "PNG": (".png", ".apng"),
-    "BMP": (".bmp",),
-    "GIF": (".gif",),
-    "WEBP": (".webp",),
-    "TIFF": (".tif", ".tiff"),
-    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
-    "AVIF": (".avif",),
-    "HEIF": (".heic", ".heif"),
-}
+# All that is opened, by Pillow's name. Pillow knows more; for PostScript it starts a program. HEIF
+# is there with the package pillow-heif.
+FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
 
 
 @functools.cache
@@ -205,7 +242,8 @@ def picture_formats() -> tuple[str, ...]:
 @functools.cache
 def picture_suffixes() -> tuple[str, ...]:
     """The suffixes, in lower case, of files that are taken for images."""
-    return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
+    known = Image.registered_extensions()
+    return tuple(suffix for suffix, name in known.items() if name in picture_formats())
 
 
 def starts_as_image(head: bytes) -> bool:

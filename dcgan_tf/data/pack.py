@@ -7,24 +7,26 @@ the same settings reuses it. Packs of earlier versions have `pixels.u8`, without
 
 import contextlib
 import hashlib
+import json
 import logging
 import math
 import os
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.atomic_write import whole_folder
+from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import FETCHED
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.files import digest, make_directory, mark_used
-from dcgan_tf.common.foreign import open_regular, read_json
+from dcgan_tf.common.foreign import BadFile, open_regular, read_json
 from dcgan_tf.common.progress import progress
-from dcgan_tf.data.forms import HIDDEN, count_archives, count_hidden, other_names
-from dcgan_tf.data.pack_making import check_skipped, make_pack, npy_header, some_of, write_manifest
+from dcgan_tf.data.eight_bit import mean_cut
+from dcgan_tf.data.forms import describe_unused, some_of
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 
@@ -34,8 +36,10 @@ FILTER = "bicubic, antialiased"
 # Part of the key, so that old packs are not reused when the preparation of pixels changes. Format 2
 # added values of more than 8 bits and color profiles (eight_bit.py), which only folders may have.
 FORMAT, FORMAT_OF_FOLDERS = 1, 2
+HEADER = 128  # bytes before the pixels in pixels.npy
+BLANK = 16  # of 256 levels: what spans fewer shows nothing
+_MANY = 0.1  # share of the images from which on it is worth a warning
 _CHECK_AT_ONCE = 8 * 2**20  # bytes
-_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _checked = set()  # files whose digest this process has verified
 
 
@@ -73,8 +77,7 @@ def open_images(
 
     Args:
         pixels_sha256: hash of the pack's pixels; None without a pack.
-        pack_first: use the pack, if it is intact, without opening the source. The source has all
-            images, the pack only the run's subset.
+        pack_first: prefer the pack, which has only the run's subset, to the source with all images.
         named: whether the command line names `data`: then only a pack made from it replaces it.
 
     Raises:
@@ -93,11 +96,8 @@ def open_images(
 
 
 def narrow(config: Config, source, count: int) -> Config:
-    """Choose `count` of a source's images by subset_seed, or all if there are few more.
-
-    With few more, unusable images could leave fewer than `count`, with a warning about a subset
-    that the user did not ask for.
-    """
+    """Choose `count` of a source's images by subset_seed, or all if there are few more."""
+    # Of few more, unusable ones could leave fewer, with a warning about a subset nobody asked for.
     enough = count < (1 - config.max_bad) * len(source.names)
     return replace(config, subset=count if enough else 0)
 
@@ -110,7 +110,7 @@ def find_pack(packs: str | Path, pixels_sha256: str | None) -> Pack | None:
             manifest = read_manifest(path.parent)
             if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
                 mark_used(path)
-                return _read(path.parent)
+                return _map(path.parent)
     return None
 
 
@@ -124,7 +124,7 @@ def open_pack(config: Config, source) -> Pack:
         UserError: too many unusable images, none left, or a full disk.
     """
     if isinstance(source, Pack):
-        return _tell(source, source)
+        return _log_content(source, source)
     key = pack_key(config, source)
     folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(key)[:16]}"
     if not is_whole(folder):
@@ -134,17 +134,17 @@ def open_pack(config: Config, source) -> Pack:
         # If two runs need the same pack, the second one waits for the first.
         with whole_folder(folder, is_whole) as making:
             if making:
-                make_pack(making, config, source, key)
+                _make_pack(making, config, source, key)
     mark_used(folder / "manifest.json")
-    pack = _read(folder)
-    check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
+    pack = _map(folder)
+    _check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
     if len(pack.pixels) < config.subset:
         log.warning(f"only {len(pack.pixels):,} images of a subset of {config.subset:,} are usable")
     if pack.manifest.get("left_out") != source.left_out:
         pack.manifest["left_out"] = source.left_out
         with contextlib.suppress(OSError):  # on a read-only disk
-            write_manifest(folder, pack.manifest)
-    return _tell(pack, source)
+            _write_manifest(folder, pack.manifest)
+    return _log_content(pack, source)
 
 
 def pack_key(config: Config, source) -> dict:
@@ -167,50 +167,18 @@ def pack_key(config: Config, source) -> dict:
     return key
 
 
-def _tell(pack, source):
+def _log_content(pack: Pack, source) -> Pack:
     """Log what is in a pack and what was left out, and return the pack."""
-    manifest = pack.manifest
+    manifest, count = pack.manifest, len(pack.pixels)
     cut, where = manifest.get("cut", (0, 0)), f" (all in {pack.path / 'manifest.json'})"
-    told = describe(len(pack.pixels), manifest["skipped"], source.left_out, cut, where)
-    told.append((logging.WARNING, manifest.get("warning")))  # older packs have none
-    for level, line in told:
-        if line:
-            log.log(level, line)
-    log.info(f"images: {len(pack.pixels):,}, {source.where}, prepared in {pack.path}")
+    lines = describe_unused(count, manifest["skipped"], source.left_out, cut, where)
+    if warning := manifest.get("warning"):  # older packs have none
+        lines.append((logging.WARNING, warning))
+    for level, line in lines:
+        log.log(level, line)
+    usable = f" usable of {count + len(manifest['skipped']):,}" * bool(manifest["skipped"])
+    log.info(f"images: {count:,}{usable}, {source.where}, prepared in {pack.path}")
     return pack
-
-
-def describe(
-    good: int,
-    skipped: dict[str, str],
-    left_out: dict[str, str],
-    cut: tuple[int, float],
-    where: str = "",
-) -> list[tuple[int, str]]:
-    """Describe the images that are skipped, left out or cropped, in lines.
-
-    Args:
-        cut: number of cropped images, and the mean fraction of their area that is cropped.
-        where: reference to the complete lists, for the end of a line.
-
-    Returns:
-        List of (logging level, line or "").
-    """
-    others, lines = set(other_names(left_out)), []
-    if skipped:
-        some = f"{some_of(skipped, 5)}{where}"
-        lines += [f"skipped {len(skipped)} of {len(skipped) + good} images: {some}"]
-    named = {n: w for n, w in left_out.items() if n not in others and not w.startswith(HIDDEN)}
-    if named:
-        lines += [f"left out {len(named)}: {some_of(named, 5)}{where}"]
-    lines += [count_archives(left_out)]
-    infos = [count_hidden(left_out)]
-    if count := cut[0]:
-        infos += [
-            f"{count:,} of {limits.counted(good, 'image')} {'were' if count > 1 else 'was'} cropped"
-            f", on average by {cut[1]:.0%} of their area; --fit pad keeps all of it"
-        ]
-    return [(logging.WARNING, line) for line in lines] + [(logging.INFO, line) for line in infos]
 
 
 def is_whole(folder: Path) -> bool:
@@ -220,9 +188,11 @@ def is_whole(folder: Path) -> bool:
         OSError: the pixels cannot be read at the moment, though they may be intact.
     """
     try:
-        pack = _read(folder)
+        pack = _map(folder)
         status = os.stat(pack.pixels.filename)
-    except (*_NOT_THERE, ValueError, TypeError, OverflowError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+    except (ValueError, TypeError, OverflowError):
         return False
     state = (str(folder), status.st_ino, status.st_size, status.st_mtime_ns)
     if state not in _checked and _sha256(pack.pixels) == pack.manifest["pixels_sha256"]:
@@ -230,13 +200,13 @@ def is_whole(folder: Path) -> bool:
     return state in _checked
 
 
-def _read(folder):
+def _map(folder):
     """Memory-map the pixels of a pack; ValueError or TypeError if their size is wrong."""
     manifest = read_manifest(folder)
     if manifest is None:
         raise ValueError("no manifest")
     shape = tuple(manifest["shape"])
-    path, header = folder / "pixels.npy", npy_header(shape)
+    path, header = folder / "pixels.npy", _npy_header(shape)
     if not path.exists():
         path, header = folder / "pixels.u8", b""
     with open_regular(path) as file:
@@ -248,11 +218,7 @@ def _read(folder):
 
 
 def read_manifest(folder: Path) -> dict | None:
-    """Read the manifest of a pack; None if there is no valid one.
-
-    Raises:
-        OSError: the manifest cannot be read at the moment.
-    """
+    """Read the manifest of a pack, None if there is no valid one; OSError as in is_whole."""
     manifest = read_json(folder / "manifest.json", limits.MANIFEST_BYTES)
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
     right = all(isinstance(manifest.get(key), kind) for key, kind in kinds.items())
@@ -266,3 +232,140 @@ def _sha256(pixels):
             sha256.update(flat[start : start + _CHECK_AT_ONCE])
             bar.update(_CHECK_AT_ONCE >> 20)
     return sha256.hexdigest()
+
+
+def chosen_order(count: int, subset: int, seed: int) -> np.ndarray:
+    """Order the images to try: for a subset (0: all) by NumPy's frozen permutation, else as is.
+
+    The first `subset` usable ones are taken.
+    """
+    return np.random.RandomState(seed).permutation(count) if subset else np.arange(count)
+
+
+def _make_pack(folder, config, source, key):
+    """Write the pack into `folder`; its manifest begins with `key`."""
+    wanted = config.subset or len(source.names)
+    shape = (wanted, config.image_size, config.image_size, config.channels)
+    size, free = HEADER + math.prod(shape), shutil.disk_usage(folder.parent).free
+    flag = f"--packs {folder.parent}"
+    if size > free:
+        raise UserError(
+            f"the prepared images need {limits.in_words(size)}, "
+            f"{limits.in_words(free)} are free; free some or name another disk",
+            flag=flag,
+        )
+    try:
+        written = _write_pixels(folder, config, source, shape)
+        _check_skipped(config, source, written["shape"][0], written["skipped"])
+        about = {"dataset": config.dataset, "where": str(source.where)}
+        _write_manifest(folder, {**key, **about, **written, "left_out": source.left_out})
+    except MemoryError:
+        raise UserError(
+            "too little memory to prepare the images; close other programs, or skip large ones "
+            "with a smaller --max-pixels",
+            flag=f"--data {source.where}",
+        ) from None
+    except OSError as error:
+        if not is_file_system_error(error):
+            raise
+        raise UserError(describe(error), flag=flag) from None
+
+
+def _write_manifest(folder, manifest):
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+
+
+def _npy_header(shape):
+    """Make the HEADER bytes that come before the data in a .npy file of uint8."""
+    text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(HEADER - 11)
+    return b"\x93NUMPY\x01\0" + (HEADER - 10).to_bytes(2, "little") + text.encode() + b"\n"
+
+
+def _write_pixels(folder, config, source, shape) -> dict:
+    """Write rows until there are as many as `shape` says or no images are left.
+
+    A bad image's place is taken by the next one of the order, so only those are read that are
+    needed. Rows are written in the order of the names, replacements after them. Returns the part of
+    the manifest that is known only then.
+    """
+    # It imports TensorFlow, which takes seconds: not before an image is refused.
+    from dcgan_tf.data.preprocess import preparing
+
+    order = chosen_order(len(source.names), config.subset, config.subset_seed)
+    names, skipped, tried, wanted = [], {}, 0, shape[0]
+    sha256, blank, different, cuts = hashlib.sha256(), 0, set(), []
+    with (
+        (folder / "pixels.npy").open("wb") as file,
+        progress(wanted, "preparing") as bar,
+        preparing(config) as prepare,
+    ):
+        file.write(_npy_header(shape))
+        while len(names) < wanted and tried < len(order):
+            batch = sorted(order[tried : tried + wanted - len(names)].tolist())
+            tried += len(batch)
+            for index, pixels, cut in prepare(_read(source, batch)):
+                if isinstance(pixels, BadFile):
+                    skipped[source.names[index]] = str(pixels)
+                    continue
+                file.write(pixels)
+                sha256.update(pixels)
+                names.append(source.names[index])
+                cuts.append(cut)
+                if np.ptp(pixels, (0, 1)).max() < BLANK:
+                    blank += 1
+                else:
+                    different.add(hash(pixels.tobytes()))
+                bar.update()
+        shape = (len(names), *shape[1:])
+        file.seek(0)  # only now is it known how many there are
+        file.write(_npy_header(shape))
+        file.flush()
+        os.fsync(file.fileno())
+    return {
+        "shape": shape,
+        "pixels_sha256": sha256.hexdigest(),
+        "skipped": skipped,
+        "warning": _warning(config, len(names), blank, len(names) - blank - len(different)),
+        "cut": mean_cut(cuts),
+        "names": names,
+    }
+
+
+def _read(source, indices):
+    """Read images of a source; what fails besides them stops the making."""
+    try:
+        yield from source.read(indices)
+    except (BadFile, OSError) as error:  # the archive has gone, or its disk fails
+        if isinstance(error, OSError) and error.errno is None:
+            raise
+        why = describe(error) if isinstance(error, OSError) else str(error)
+        raise UserError(why, flag=f"--data {source.where}") from None
+
+
+def _warning(config, count, blank, equal):
+    parts = []
+    if blank and blank >= _MANY * count:
+        parts.append(
+            f"{blank} of {count} images are blank, fewer than {BLANK} of 256 levels after the crop "
+            f"({config.crop}) and resizing: try --fit pad or another --crop, or multiply 12-bit "
+            "values in 16-bit files by 16"
+        )
+    if equal and equal >= _MANY * count:
+        parts.append(f"{equal} of {count} images repeat another one pixel for pixel")
+    return "; ".join(parts)
+
+
+def _check_skipped(config, source, good, skipped):
+    """Raise UserError where too many images were skipped."""
+    bad, some = len(skipped), some_of(skipped, 3)
+    celeba = config.dataset == "celeba" and "expected CelebA's" in str([*skipped.values()])
+    advice = "; images of your own? then add --dataset folder" if celeba else ""
+    if not good:
+        why = f"none of {bad} images can be used ({some}){advice}"
+    elif bad > config.max_bad * (good + bad):
+        advice = advice or "; mend them or allow more"
+        why = f"{bad} of {good + bad} images cannot be used ({some}), more than "
+        why += f"--max-bad {config.max_bad}{advice}"
+    else:
+        return
+    raise UserError(why, flag=f"--data {source.where}")

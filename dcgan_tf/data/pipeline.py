@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -38,9 +37,9 @@ def images_dataset(
     """Make batches of the images in a folder or zip, for `DCGAN.fit` or any other use.
 
     Each iteration yields the next epoch, in another order: `model.fit(images_dataset(path),
-    epochs=20)` trains for 20 epochs. `.repeat()` makes it endless. The order of the images depends
-    only on `seed` and the number of the epoch, so `first_epoch=5` resumes exactly after five
-    epochs. The images are prepared once, into a pack, and memory-mapped from there.
+    epochs=20)` trains for 20 epochs. The order depends only on `seed` and the number of the epoch,
+    so `first_epoch=5` resumes exactly after five epochs. The images are prepared once, into a pack,
+    and memory-mapped from there.
 
     Args:
         path: a folder or a zip with images.
@@ -73,7 +72,7 @@ def images_dataset(
     config = recognize(ImageConfig(image_size=image_size, batch_size=batch_size, **settings))
     pixels = open_pack(config, open_source(config)).pixels
     check_batch(len(pixels), "batch_size", batch_size)
-    steps = steps_per_epoch(len(pixels), batch_size)
+    steps = len(pixels) // batch_size
     epochs = itertools.count(first_epoch)
 
     def numbers():  # called at each iteration of the dataset
@@ -82,17 +81,8 @@ def images_dataset(
 
     spec = tf.TensorSpec((), tf.int64)
     dataset = tf.data.Dataset.from_generator(numbers, output_signature=spec)
-    dataset = dataset.map(_batch_loader(pixels, batch_size, seed))
-    return _fix_options(dataset.apply(tf.data.experimental.assert_cardinality(steps)))
-
-
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Count the whole batches in `count` images.
-
-    The remaining images, which differ from epoch to epoch, are dropped: a smaller last batch would
-    recompile the step and bias BatchNorm.
-    """
-    return count // batch_size
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
+    return _load(dataset, pixels, batch_size, seed, 1, range(1))
 
 
 @functools.lru_cache(maxsize=2)
@@ -114,55 +104,42 @@ def batches(
 
     Args:
         pixels: uint8 (count, height, width, channels), possibly memory-mapped.
-        batch_size: images per step over all shards.
+        batch_size: images per step over all shards, which are the devices that share a batch.
         first_step: number of the first batch.
-        shards: number of devices that share a batch.
         own: the shards of this worker, one dataset element each; by default all.
 
     Returns:
         Elements {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
     """
     own = own or range(shards)
-    load = _batch_loader(pixels, batch_size, seed, shards)
-
-    @tf.autograph.experimental.do_not_convert  # slow, and leaves files behind if killed
-    def element(item):
-        return load(first_step + item // len(own), own.start + item % len(own))
-
-    return _fix_options(tf.data.Dataset.range(np.iinfo(np.int64).max).map(element))
+    numbers = tf.data.Dataset.range(first_step * len(own), np.iinfo(np.int64).max)
+    return _load(numbers, pixels, batch_size, seed, shards, own)
 
 
-def _batch_loader(pixels, batch_size, seed, shards=1) -> Callable:
-    """Make a function for tf.data's map, from the numbers of a step and a shard to an element.
+def _load(numbers, pixels, batch_size, seed, shards, own):
+    """Map the numbers of a worker's elements, counted from the first step, to the elements.
 
     The index of a sample is step * batch_size + position; a shard is a contiguous part of a batch.
     """
-    part, steps = batch_size // shards, steps_per_epoch(len(pixels), batch_size)
+    # The rest is dropped: a smaller last batch would recompile the step and bias BatchNorm.
+    part, steps = batch_size // shards, len(pixels) // batch_size
 
-    def read(step, shard):
-        epoch, position = divmod(int(step), steps)
+    def read(number):
+        step, shard = divmod(int(number), len(own))
+        epoch, position = divmod(step, steps)
         order = epoch_order(len(pixels), seed, epoch)
-        places = np.arange(shard * part, (shard + 1) * part, dtype=np.int64)
+        places = np.arange(part, dtype=np.int64) + (own.start + shard) * part
         return pixels[order[position * batch_size + places]], places + step * batch_size
 
-    @tf.autograph.experimental.do_not_convert
-    def load(step, shard=0):
-        shard = tf.cast(shard, tf.int64)
-        image, index = tf.numpy_function(read, [step, shard], [tf.uint8, tf.int64])
+    @tf.autograph.experimental.do_not_convert  # slow, and leaves files behind if killed
+    def load(number):
+        image, index = tf.numpy_function(read, [number], [tf.uint8, tf.int64])
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
         return {"image": image, "index": tf.ensure_shape(index, (part,))}
 
-    return load
-
-
-def _fix_options(dataset):
-    """Prefetch a dataset, without TensorFlow's automatic sharding and tuning.
-
-    Sharding is done here; TensorFlow's would read everything on every worker. Autotuning has
-    nothing to tune here, and in TensorFlow 2.21 its thread may not notice that the iterator is
-    gone, which keeps the program from ending.
-    """
     options = tf.data.Options()
+    # TensorFlow's own sharding would read everything on every worker. In TensorFlow 2.21 the thread
+    # of autotuning may not notice that the iterator is gone, and the program does not end.
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     options.autotune.enabled = False
-    return dataset.with_options(options).prefetch(AHEAD)
+    return numbers.map(load).with_options(options).prefetch(AHEAD)

@@ -25,9 +25,8 @@ _CHUNK, _CHUNK_BYTES = 16, 2**20
 def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
     """Yield a function that prepares images in a pool of threads.
 
-    It takes an iterable of (key, encoded bytes or BadFile) and returns an iterator, in the same
-    order, of (key, uint8 (image_size, image_size, channels) or BadFile, cropped fraction of the
-    area).
+    It takes pairs (key, encoded bytes or BadFile) and yields, in the same order, (key, uint8
+    (image_size, image_size, channels) or BadFile, cropped fraction of the area).
     """
     prepare, threads = _Preparer(config), os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
@@ -127,7 +126,14 @@ def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
     Pillow's `crop(box).resize(size, BICUBIC)`; TensorFlow's defaults differ by more.
     """
     pixels = tf.io.decode_jpeg(encoded, config.channels, dct_method="INTEGER_ACCURATE")  # PNG too
-    pixels = _crop(pixels, config)
+    if config.crop_box:
+        left, upper, right, lower = config.crop_box
+        pixels = pixels[upper:lower, left:right]
+    elif config.fit == "crop":
+        height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
+        side = tf.minimum(height, width)
+        top, left = (height - side) // 2, (width - side) // 2
+        pixels = pixels[top : top + side, left : left + side]
     size = (config.image_size, config.image_size)
     if config.fit == "pad":
         pixels = _resize_and_pad(pixels, config)
@@ -135,18 +141,6 @@ def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
         pixels = tf.image.resize(pixels, size, "bicubic", antialias=True)  # float32
     pixels = tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
     return tf.ensure_shape(pixels, (*size, config.channels))
-
-
-def _crop(pixels, config):
-    if config.crop_box:
-        left, upper, right, lower = config.crop_box
-        return pixels[upper:lower, left:right]
-    if config.fit != "crop":
-        return pixels
-    height, width = tf.shape(pixels)[0], tf.shape(pixels)[1]
-    side = tf.minimum(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    return pixels[top : top + side, left : left + side]
 
 
 def _resize_and_pad(pixels, config):

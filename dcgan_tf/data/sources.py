@@ -7,7 +7,6 @@ order.
 """
 
 import contextlib
-import functools
 import gzip
 import hashlib
 import io
@@ -16,13 +15,13 @@ import os
 import re
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import download, limits
 from dcgan_tf.common.config import Config
-from dcgan_tf.common.datasets import DATASETS, FETCHED
+from dcgan_tf.common.datasets import DATASETS, DOWNLOADS, FETCHED
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import (
@@ -38,7 +37,6 @@ from dcgan_tf.common.foreign import (
 )
 from dcgan_tf.common.images import encode, evenly
 from dcgan_tf.data.binary import EXAMPLES, Arrays, find_arrays
-from dcgan_tf.data.fetched import Tfds, fetch_archive, fetch_from_kaggle
 from dcgan_tf.data.forms import (
     HEAD,
     describe_others,
@@ -49,7 +47,7 @@ from dcgan_tf.data.forms import (
     other_names,
     picture_suffixes,
 )
-from dcgan_tf.data.places import DRAWN, FEWEST, find
+from dcgan_tf.data.places import DRAWN, FEWEST, Tfds, fetch_from_kaggle, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 log = logging.getLogger(__name__)
@@ -72,6 +70,21 @@ def _picture_bytes(megapixels: float) -> int:
 LIMIT = _picture_bytes(limits.MEGAPIXELS)
 
 
+def _sort_out(
+    names: Iterable[str], open_file: Callable[[str], contextlib.AbstractContextManager]
+) -> tuple[list[str], dict[str, str]]:
+    """Tell the images apart: sorted names, and {name: reason} of the other files."""
+
+    def peek(name):
+        with contextlib.suppress(BadFile), open_file(name) as file:
+            return file.read(HEAD)
+        return b""  # read() reports it
+
+    whys = {name: left_out(name, lambda name=name: peek(name)) for name in names}
+    others = {name: why for name, why in whys.items() if why}
+    return sorted(whys.keys() - others.keys()), others
+
+
 class Folder:
     """All images in a folder and its subfolders; links to folders are not followed.
 
@@ -84,24 +97,19 @@ class Folder:
     def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
         self._root, self._limit, self.where = Path(root), limit, where or Path(root)
         self._told_by_size = ".jpg" if dataset == "celeba" else ()  # keeps the keys of packs
-        self.names: list[str] = []
-        self.left_out: dict[str, str] = {}
+        self._unused: dict[str, str] = {}
+        names = []
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
             if {*files} >= _RUN:
                 folders[:], files = [], []
                 self._leave_out(below, "a run's directory, not data: name a folder of images")
-            for name in files:
-                path = (below / name).as_posix()
-                why = left_out(path, functools.partial(self._peek, path))
-                if why:
-                    self.left_out[path] = why
-                else:
-                    self.names.append(path)
+            names += [(below / name).as_posix() for name in files]
             for name in folders:
                 if Path(folder, name).is_symlink():
                     self._leave_out(below / name, "a link to a folder: name that with --data")
-        self.names.sort()
+        self.names, others = _sort_out(names, self.open)
+        self.left_out = self._unused | others
 
     def _leave_out_unreadable(self, error):
         why = f"this folder cannot be read ({reason(error)})"
@@ -111,23 +119,14 @@ class Folder:
         if not folder.parts:
             raise UserError(why, flag=f"--data {self._root}")
         if not hidden_by(folder.as_posix()):  # such as lost+found, which only root can read
-            self.left_out[f"{folder.as_posix()}/"] = why
+            self._unused[f"{folder.as_posix()}/"] = why
 
-    @contextlib.contextmanager
-    def open(self, name: str):
-        """Yield an open file and its size."""
+    def open(self, name: str) -> io.BufferedReader:
         path = self._root / name
         try:
-            file = open_regular(path)
+            return open_regular(path)
         except OSError as error:
             raise as_bad_file(error, path) from None
-        with file:
-            yield file, os.fstat(file.fileno()).st_size
-
-    def _peek(self, name):
-        with contextlib.suppress(BadFile), self.open(name) as (file, _):
-            return file.read(HEAD)
-        return b""
 
     @property
     def fingerprint(self) -> str:
@@ -138,8 +137,8 @@ class Folder:
         return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
 
     def _sample(self, name):
-        with contextlib.suppress(BadFile, OSError), self.open(name) as (file, size):
-            file.seek(max(0, (size - _SAMPLE_BYTES) // 2))
+        with contextlib.suppress(BadFile, OSError), self.open(name) as file:
+            file.seek(max(0, (file.seek(0, os.SEEK_END) - _SAMPLE_BYTES) // 2))
             return hashlib.sha256(file.read(_SAMPLE_BYTES)).hexdigest()
         return ""  # read() reports it
 
@@ -160,15 +159,12 @@ class Zip:
             with self._archive() as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
                 self._entries = {info.filename: info for info in files}  # as unzip: the last one
-                whys = {
-                    name: left_out(name, functools.partial(_peek, archive, info))
-                    for name, info in self._entries.items()
-                }
+                self.names, self.left_out = _sort_out(
+                    self._entries, lambda name: open_member(archive, self._entries[name])
+                )
         except BadFile as bad:
             message = f"{bad}; download it again or unpack it"
             raise UserError(message, flag=f"--data {path}") from None
-        self.names = sorted(name for name, why in whys.items() if not why)
-        self.left_out = {name: why for name, why in whys.items() if why}
         for name in {info.filename for info in files if info is not self._entries[info.filename]}:
             self.left_out.setdefault(f"{name} (again)", "a duplicate name: the last entry is used")
         infos = [self._entries[name] for name in self.names]
@@ -179,10 +175,8 @@ class Zip:
 
     @contextlib.contextmanager
     def open(self, name: str):
-        """Yield an open entry and its size."""
-        info = self._entries[name]
-        with self._archive() as archive, open_member(archive, info) as file:
-            yield file, info.file_size
+        with self._archive() as archive, open_member(archive, self._entries[name]) as file:
+            yield file
 
     def read(self, indices: Sequence[int]) -> Read:
         with self._archive() as archive:
@@ -192,12 +186,6 @@ class Zip:
                     yield index, read_member(archive, entry, self._limit, _LARGEST)
                 except BadFile as bad:
                     yield index, bad
-
-
-def _peek(archive, info):
-    with contextlib.suppress(BadFile), open_member(archive, info) as file:
-        return file.read(HEAD)
-    return b""  # read() reports it
 
 
 class Tar:
@@ -229,11 +217,9 @@ class Tar:
 
     @contextlib.contextmanager
     def open(self, name: str):
-        """Yield an open file in the tar, and its size."""
         with self._archive() as archive:
-            member = archive.getmember(name)
             archive.fileobj.most = None  # the limit is for the index only
-            yield archive.extractfile(member), member.size
+            yield archive.extractfile(name)
 
 
 class Drawn:
@@ -255,19 +241,23 @@ def open_source(config: Config):
     Raises:
         UserError: no such place, no usable image, or fewer images than --subset.
     """
-    place, limit = find(config), _picture_bytes(config.max_pixels)
+    place, entry = find(config), DATASETS[config.dataset]
     if config.dataset == "demo":
         source = Drawn()
     elif config.data == "tfds":
         source = Tfds(config.dataset)
     elif config.data == "kaggle":
+        limit = _picture_bytes(config.max_pixels)
         source = Folder(fetch_from_kaggle(config.dataset), limit, place, config.dataset)
     else:
-        path = fetch_archive(config.dataset) if isinstance(place, str) else place
-        source = _open_path(path, limit, config.dataset)
+        if isinstance(place, str):
+            path, size = Path(DOWNLOADS, Path(place).name), entry.bytes
+            otherwise = "give a folder with its files with --data"
+            place = download.fetch(place, path, entry.sha256, config.dataset, size, otherwise)
+        source = _open_path(place, config)
     count = len(source.names)
     if not count:
-        expected = ", ".join(picture_suffixes() + EXAMPLES.get(DATASETS[config.dataset].binary, ()))
+        expected = ", ".join(picture_suffixes() + EXAMPLES.get(entry.binary, ()))
         raise UserError(
             f"no images there ({expected}){describe_others(source.left_out)}",
             flag=f"--data {source.where}",
@@ -301,13 +291,13 @@ def recognize(config: Config) -> Config:
         return config
     if config.data in FETCHED:
         return replace(config, dataset="celeba")
-    source = _open_path(Path(find(config)), _picture_bytes(config.max_pixels), "auto")
+    source = _open_path(Path(find(config)), config)
     if isinstance(source, Arrays):
         dataset = "cifar10" if source.shape[2:] else "mnist"
         what = f"arrays of {len(source.names):,} images; --config {dataset} is the recipe for them"
     else:
         dataset = "celeba" if _is_celeba(source) else "folder"
-        what = limits.counted(len(source.names), "image")
+        what = limits.counted(len(source.names), "image file")
         what += ", with CelebA's names and size" if dataset == "celeba" else ", not CelebA's"
     if source.names:
         log.info(f"dataset {dataset}: {source.where} has {what}")
@@ -325,23 +315,26 @@ def _is_celeba(source):
     return 2 * right > len(indices)
 
 
-def _open_path(path, limit, dataset):
-    kinds = ("idx", "cifar") if dataset == "auto" else (DATASETS[dataset].binary,)
+def _open_path(path, config):
+    """Open a folder, a zip or a tar, or the raw arrays in it."""
+    auto, limit = config.dataset == "auto", _picture_bytes(config.max_pixels)
+    kinds = ["idx", "cifar"] if auto else [*filter(None, [DATASETS[config.dataset].binary])]
     try:
         if path.is_dir():
-            source = Folder(path, limit, dataset=dataset)
+            source = Folder(path, limit, dataset=config.dataset)
         else:
-            source = _open_file(path, limit, with_tar=any(kinds))
+            source = _open_file(path, limit, with_tar=bool(kinds))
     except (BadFile, OSError) as error:
         raise UserError(f"cannot be read ({reason(error)})", flag=f"--data {path}") from None
-    if dataset == "auto" and source.names:  # images take precedence over arrays
+    if auto and source.names:  # images take precedence over arrays
         return source
-    found = (find_arrays(kind, source) for kind in kinds if kind)
-    arrays = next((each for each in found if each), None)
-    if arrays or source.names or not path.is_dir():
-        return arrays or source
+    for kind in kinds:
+        if arrays := find_arrays(kind, source):
+            return arrays
     archives = [name for name in other_names(source.left_out) if _ARCHIVE.fullmatch(name)]
-    return _open_path(path / archives[0], limit, dataset) if len(archives) == 1 else source
+    if source.names or not path.is_dir() or len(archives) != 1:
+        return source
+    return _open_path(path / archives[0], config)
 
 
 def _open_file(path, limit, with_tar):

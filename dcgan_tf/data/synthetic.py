@@ -1,12 +1,11 @@
 """Draw faces in CelebA's aligned geometry: training data without a download.
 
 Shapes are polygons on a canvas at twice the final size, which is averaged down at the end. Soft
-shading is painted at half the final size, blurred there (where a blur costs little) and pasted
-through a sharp mask.
+shading is painted and blurred at half the final size, and pasted through a sharp mask.
 
 Face coordinates: x to the right and y down, in pixels of the final image, from the point
-halfway between the eyes. A depth says how many pixels a part moves when the head turns: the nose
-is in front of the eyes (positive), the ears and the hair are behind them (negative).
+halfway between the eyes. A depth says how many pixels a part moves when the head turns: positive
+for the nose, in front of the eyes; negative for ears and hair.
 """
 
 from __future__ import annotations
@@ -245,11 +244,10 @@ def _draw_beard(canvas: _Layer, face: _Face, head: np.ndarray, rng: np.random.Ge
         jaw = head[head[:, 1] > 2]
         jaw = jaw[np.argsort(-jaw[:, 0])] * (1.02, 1.04)  # from right to left, round the chin
         canvas.fill(np.concatenate([edge, jaw]), color, HEAD / 2)
-    elif kind == "goatee":
-        half = [(10, 30), (20, 36), (20, 50), (12, 61)]
-        canvas.fill(_curve(_mirror(half), closed=True), color, MOUTH)
     else:
-        half = [(4, 28), (15, 31), (23, 38), (12, 37), (3, 35)]
+        half = [(10, 30), (20, 36), (20, 50), (12, 61)]
+        if kind == "mustache":
+            half = [(4, 28), (15, 31), (23, 38), (12, 37), (3, 35)]
         canvas.fill(_curve(_mirror(half), closed=True), color, MOUTH)
 
 
@@ -340,13 +338,13 @@ def _draw_hair_front(canvas: _Layer, face: _Face, hair: np.ndarray) -> None:
     canvas.paste(soft, hair, HEAD)
 
 
-def draw_face(index: int, seed: int = 0) -> Image.Image:
-    """Draw face number `index` (0, 1, ...) of the endless set that `seed` (0, 1, ...) names.
+def draw_face(index: int) -> Image.Image:
+    """Draw face number `index` (0, 1, ...) of an endless set.
 
     Returns an RGB image, uint8, 178 wide and 218 high, aligned as CelebA's are: eyes near
-    (69, 111) and (108, 111), mouth near (89, 152). It depends on the two arguments alone.
+    (69, 111) and (108, 111), mouth near (89, 152).
     """
-    rng = np.random.default_rng([seed, index])
+    rng = np.random.default_rng([0, index])
     face = _Face(rng)
     head, hair = _head_outline(face, rng), _hair_outline(face)
     canvas = _Layer(face, SHARP, (0, 0, 0))

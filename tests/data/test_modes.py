@@ -68,21 +68,21 @@ def test_every_mode_has_its_golden_values(mode):
     np.testing.assert_allclose(np.asarray(result)[0], expected, atol=tolerance)
 
 
-def test_palettes_have_their_golden_values():
-    colors = [(10, 20, 30), (200, 100, 0)]
-
-    def converted(mode, data, **info):
-        image = Image.new(mode, (2, 1))
-        image.putpalette([*colors[0], *colors[1]])
-        image.putdata(data)
-        image.info |= info
-        return np.asarray(to_eight_bit(image))[0].tolist()
-
-    first, second = map(list, colors)
-    assert converted("P", [0, 1]) == [first, second]
-    assert converted("PA", [(0, 255), (1, 51)]) == [first, [244, 224, 204]]
-    for transparency in (0, b"\0\xff"):
-        assert converted("P", [0, 1], transparency=transparency) == [[255] * 3, second]
+@pytest.mark.parametrize(
+    ("mode", "data", "transparency", "expected"),
+    [
+        ("P", [0, 1], None, [[10, 20, 30], [200, 100, 0]]),
+        ("PA", [(0, 255), (1, 51)], None, [[10, 20, 30], [244, 224, 204]]),
+        ("P", [0, 1], 0, [[255] * 3, [200, 100, 0]]),
+        ("P", [0, 1], b"\0\xff", [[255] * 3, [200, 100, 0]]),
+    ],
+)
+def test_palettes_have_their_golden_values(mode, data, transparency, expected):
+    image = Image.new(mode, (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 0])
+    image.putdata(data)
+    image.info |= {} if transparency is None else {"transparency": transparency}
+    assert np.asarray(to_eight_bit(image))[0].tolist() == expected
 
 
 # Files

@@ -78,21 +78,17 @@ def read_all(place, dataset="folder", **fields):
 
 
 def _size(encoded):
-    if isinstance(encoded, BadFile):
-        return str(encoded)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             return open_picture(io.BytesIO(encoded)).size
     except Exception as error:
-        return f"{type(error).__name__}"
+        return str(encoded) if isinstance(encoded, BadFile) else type(error).__name__
 
 
 def zipped(files, last=zipfile.ZIP_STORED):
     """A zip of (name, content) pairs; `last` is the compression of the last one."""
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w") as archive:
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), zipfile.ZipFile(buffer, "w") as archive:
         for position, (name, content) in enumerate(files, 1):
             archive.writestr(name, content, last if position == len(files) else 0)
     return bytearray(buffer.getvalue())
@@ -105,12 +101,15 @@ def test_folder_and_zip_take_images_at_any_depth_in_one_order_and_nothing_else(t
     images = ["b.JPG", "a/z.png", "a/b/c.webp", "c.jpeg", "B/1.png", "b/10.jpg", "b/2.jpg"]
     others = ["list.csv", "jpg", "a.jpg.part", "notes.txt"]
     files = {name: name.encode() for name in images + others}
+    files |= {"9f86d081": PNG, "x/face": face_jpeg(0)}  # without a suffix, by their first bytes
+    images, others = sorted([*images, "9f86d081", "x/face"]), [*others, "README", "LICENSE", "P"]
+    files |= {"README": b"Please read me first, then go", "LICENSE": b"", "P": b"P"}
     folder = write_files(tmp_path / "own", files)
     (folder / "folder.jpg").mkdir()
     for data in (folder, write_zip(tmp_path / "own.zip", files, zipfile.ZIP_DEFLATED)):
         source = opened(data)
-        assert source.names == sorted(images) and set(source.left_out) == set(others)
-        assert contents(source) == [name.encode() for name in sorted(images)]
+        assert source.names == images and set(source.left_out) == set(others)
+        assert contents(source) == [files[name] for name in images]
         assert [index for index, _ in source.read([3, 0])] == [3, 0]
 
 
@@ -129,28 +128,18 @@ def test_kaggles_archive_is_taken_as_downloaded_also_alone_in_a_folder(tmp_path)
         opened(tmp_path, "celeba")
 
 
-@pytest.mark.parametrize("write", [write_files, write_zip])
-def test_files_without_a_suffix_are_known_by_their_first_bytes(write, tmp_path):
-    files = {"9f86d081": PNG, "x/face": face_jpeg(0), "README": b"Please read me first, then go"}
-    source = opened(write(tmp_path / "data", files | {"LICENSE": b"", "short": b"P"}))
-    assert source.names == ["9f86d081", "x/face"] and contents(source) == [PNG, face_jpeg(0)]
-
-
 def test_the_key_of_a_folder_tells_files_of_equal_sizes_and_times_apart_by_reading_few(
     tmp_path, monkeypatch
 ):
     """As git archive, layers of images and reproducible copies make them. CelebA's are not read."""
-
-    def folder(name, level):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for folder, level in zip(folders, (0, 99), strict=True):
         pixels = np.full((64, 64, 3), 255, np.uint8)
         pixels[20:50, 20:50] = level  # a white border, where each file begins
         image = encode(Image.fromarray(pixels), "BMP")
-        made = write_files(tmp_path / name, {f"{i:06d}.jpg": image for i in range(500)})
-        for path in made.iterdir():
+        for path in write_files(folder, {f"{i:06d}.jpg": image for i in range(500)}).iterdir():
             os.utime(path, (0, 0))
-        return made
-
-    keys = [opened(folder(name, level)).fingerprint for name, level in (("a", 0), ("b", 99))]
+    keys = [opened(folder).fingerprint for folder in folders]
     read, real = [], os.open
     monkeypatch.setattr(os, "open", lambda path, *args: read.append(str(path)) or real(path, *args))
     assert opened(tmp_path / "a").fingerprint == keys[0] != keys[1]
@@ -245,50 +234,44 @@ def test_links_to_folders_and_folders_that_may_not_be_read_are_named(tmp_path, m
 PYTHON = {f"cifar-10-batches-py/data_batch_{i}": b"\x80\2}" for i in range(1, 6)}
 
 
-@pytest.mark.parametrize(
-    ("dataset", "files", "words"),
-    [
-        ("cifar10", PYTHON, ["5 in all", "can run code", "cifar-10-binary.tar.gz"]),
-        ("cifar10", {"x.tar.gz": tar(PYTHON)}, ["can run code", "cifar-10-binary.tar.gz"]),
-        ("folder", {"MNIST/raw/t10k-images-idx3-ubyte.gz": b""}, ["--config mnist"]),
-        ("mnist", {"a.txt": b""}, ["train-images-idx3-ubyte.gz", "mnist.npz", "found 1 .txt"]),
-        ("folder", {"a.ZIP": b"", "b.zip": b""}, ["a.ZIP, b.zip: a zip", "one zip"]),
-        ("folder", {"o.zip": zipped([("i.zip", b"")])}, ["o.zip", "i.zip: a zip", "unpack it"]),
-        ("mnist", {"train.csv": b"", "a\nb.csv": b""}, ["table", "train.csv", "image files"]),
-        ("mnist", {"mnist.pkl.gz": b""}, ["pickle", "can run code"]),
-        ("folder", {"a.rar": b"", "b.7z.001": b""}, ["archive", "a.rar, b.7z.001", "unpack"]),
-        ("folder", {"film.mp4": b""}, ["a video", "ffmpeg"]),
-        ("folder", {f"{i}.jpg_large": b"" for i in range(9)}, ["found 9 .jpg_large"]),
-        ("folder", {}, ["it is empty"]),
-    ],
-)
-def test_a_place_without_images_names_what_is_there(dataset, files, words, tmp_path):
-    (tmp_path / "data").mkdir()
-    write_files(tmp_path / "data", files)
-    with refused(*words):
-        opened(tmp_path / "data", dataset)
+WITHOUT = [
+    ("cifar10", PYTHON, "5 in all|can run code|cifar-10-binary.tar.gz"),
+    ("cifar10", {"x.tar.gz": tar(PYTHON)}, "can run code|cifar-10-binary.tar.gz"),
+    ("folder", {"MNIST/raw/t10k-images-idx3-ubyte.gz": b""}, "--config mnist"),
+    ("mnist", {"a.txt": b""}, "train-images-idx3-ubyte.gz|mnist.npz|found 1 .txt"),
+    ("folder", {"a.ZIP": b"", "b.zip": b""}, "a.ZIP, b.zip: a zip|one zip"),
+    ("folder", {"o.zip": zipped([("i.zip", b"")])}, "o.zip|i.zip: a zip|unpack it"),
+    ("mnist", {"train.csv": b"", "a\nb.csv": b""}, "table|train.csv|image files"),
+    ("mnist", {"mnist.pkl.gz": b""}, "pickle|can run code"),
+    ("folder", {"a.rar": b"", "b.7z.001": b""}, "archive|a.rar, b.7z.001|unpack"),
+    ("folder", {"film.mp4": b""}, "a video|ffmpeg"),
+    ("folder", {f"{i}.jpg_large": b"" for i in range(9)}, "found 9 .jpg_large"),
+    ("folder", {}, "it is empty"),
+]
+NO_ARCHIVE = [
+    ("a.zip", b"\n<!DOCTYPE html><html>quota", "a web page|in a browser"),
+    ("a.png", PNG, "a single image|folder"),
+    ("a.zip", b"Rar!\x1a\7\0" + bytes(50), "archive|unpack"),
+    ("a.tgz", tar({"a.png": PNG}), "archive|unpack"),
+    ("a.zip", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+    ("data_batch_1", b"\x80\4", "can run code|binary.tar.gz"),
+    ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", "its folder"),
+    ("a.zip", b"\0\1\2 something else", "not a whole zip|download it again"),
+    ("a.zip", zipped([("a.png", PNG)])[:-9], "not a whole zip|download it again"),
+    ("a.zip", b"", "the file is empty"),
+    ("config.toml", "größe = 64\n".encode() * 99, "a text file; give a folder or a zip"),
+]
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "words"),
-    [
-        ("a.zip", b"\n<!DOCTYPE html><html>quota", ["a web page", "in a browser"]),
-        ("a.png", PNG, ["a single image", "folder"]),
-        ("a.zip", b"Rar!\x1a\7\0" + bytes(50), ["archive", "unpack"]),
-        ("a.tgz", tar({"a.png": PNG}), ["archive", "unpack"]),
-        ("a.zip", b"version https://git-lfs.github.com/spec/v1\n", ["git lfs pull"]),
-        ("data_batch_1", b"\x80\4", ["can run code", "binary.tar.gz"]),
-        ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", ["its folder"]),
-        ("a.zip", b"\0\1\2 something else", ["not a whole zip", "download it again"]),
-        ("a.zip", zipped([("a.png", PNG)])[:-9], ["not a whole zip", "download it again"]),
-        ("a.zip", b"", ["the file is empty"]),
-        ("config.toml", "größe = 64\n".encode() * 99, ["a text file; give a folder or a zip"]),
-    ],
-)
-def test_a_file_that_is_no_archive_of_images_is_named(name, content, words, tmp_path):
-    (tmp_path / name).write_bytes(content)
-    with refused(f"--data {tmp_path / name}", *words):
-        opened(tmp_path / name)
+def test_a_place_without_images_names_what_is_there(tmp_path):
+    for number, (dataset, files, words) in enumerate(WITHOUT):
+        (folder := tmp_path / str(number)).mkdir()
+        with refused(*words.split("|")):
+            opened(write_files(folder, files), dataset)
+    for name, content, words in NO_ARCHIVE:
+        (tmp_path / name).write_bytes(content)
+        with refused(f"--data {tmp_path / name}", *words.split("|")):
+            opened(tmp_path / name)
 
 
 PLACES = ["~nobody/x", "a\0b", "x" * 400, "/dev/zero", "loop", "pipe", "/proc/self/mem", "gone"]
@@ -386,26 +369,17 @@ def test_a_list_of_names_that_claims_4_gb_is_refused_unread(tmp_path):
         assert "list of names" in read_all(path)
 
 
-KINDS = ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")
+def wrong_image(kind):
+    return "folder", "a.png", lambda: encode(Image.effect_noise((9, 9), 90), kind), 99
+
+
+X_TRAIN = ("x_train.npy", npy(np.zeros((3, 4, 4), np.uint8)))
 WRONG = {  # data set, name, content, how many first bytes are hit
     "zip": ("folder", "a.zip", lambda: zipped([*TWO, ("c/d.jpg", b"%!PS-Adobe")], 8), None),
-    "npz": (
-        "mnist",
-        "mnist.npz",
-        lambda: zipped([("x_train.npy", npy(np.zeros((3, 4, 4), np.uint8)))]),
-        None,
-    ),
+    "npz": ("mnist", "mnist.npz", lambda: zipped([X_TRAIN]), None),
     "idx": ("mnist", "a-images-idx3-ubyte", lambda: struct.pack(">4i", 2051, 3, 4, 4), 40),
     "tar": ("cifar10", "a.tar.gz", lambda: tar({"data_batch_1.bin": bytes(2 * 3073)}), None),
-    **{
-        kind: (
-            "folder",
-            "a.png",
-            lambda kind=kind: encode(Image.effect_noise((9, 9), 90), kind),
-            99,
-        )
-        for kind in KINDS
-    },
+    **{k: wrong_image(k) for k in ("JPEG", "PNG", "GIF", "TIFF", "BMP", "WEBP", "PPM")},
 }
 
 
@@ -427,8 +401,8 @@ def test_wrong_bytes_never_fail_otherwise(kind, tmp_path):
 
 @pytest.fixture
 def home(here, monkeypatch):
-    monkeypatch.setenv("HOME", str(here / "home"))
-    monkeypatch.setenv("USERPROFILE", str(here / "home"))
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(here / "home"))
     return here
 
 
