@@ -1,8 +1,10 @@
-"""Describe the machine: what --check shows and what decides how a step is computed."""
+"""Describe the machine, and refuse a training that needs more memory than it has."""
 
+import math
 import os
 import platform
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,10 +12,16 @@ import tensorflow as tf
 from dcgan_tf import __version__
 from dcgan_tf.common import cuda, limits
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import xla
+from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import devices
 from dcgan_tf.train.run_lock import versions
 
+PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
+STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
+PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
+_ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a feature map; else 4
 CPUINFO = Path("/proc/cpuinfo")  # on Linux
 _BFLOAT16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # as cpuinfo has them, and in words
 
@@ -35,10 +43,7 @@ def bfloat16_instructions() -> list[str]:
 
 
 def _cpuinfo() -> str:
-    try:
-        return CPUINFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
 
 
 def describe_machine(config: Config, strategy: tf.distribute.Strategy) -> dict[str, str]:
@@ -107,3 +112,63 @@ def _advise(precision, gpus) -> str:
         return "; nothing here computes in bfloat16, so float32 is faster"
     tried = " (--precision auto tries it)" if best == "mixed_bfloat16" else ""
     return f"; best here: {best}{tried}" if best != "float32" else ""
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The memory that a training takes at least; really it is one to four times that."""
+
+    parameters: int  # of G and D, BatchNorm's moving statistics counted
+    step_bytes: int  # of one batch: each layer's convolution and its activation
+    training_bytes: int  # a weight, two moments and a gradient a parameter, batch and program
+
+
+def footprint(config: Config) -> Footprint:
+    """Build both networks as shapes, in a graph of TensorFlow's first kind, and count."""
+    with tf.Graph().as_default():
+        generator, discriminator = build_generator(config), build_discriminator(config)
+        parameters = generator.count_params() + discriminator.count_params()
+        # A fake is made in G, and seen by D with a real image.
+        values = sum(map(_values, (generator, discriminator, discriminator)))
+    values += config.image_size**2 * config.channels
+    step = 2 * values * config.batch_size * _ITEM_BYTES.get(config.precision, 4)
+    weight = 8 if config.precision == "float64" else 4
+    # Several workers share a batch, each on a machine of its own.
+    batch = 0 if os.environ.get("TF_CONFIG") else step
+    return Footprint(parameters, step, 4 * weight * parameters + batch + PROGRAM_BYTES)
+
+
+def _values(network) -> int:
+    """Count the values in the feature maps of one image."""
+    maps = (layer.output.shape for layer in network.layers if hasattr(layer, "kernel"))
+    return sum(math.prod(shape[1:]) for shape in maps)
+
+
+def check_memory(config: Config, on_gpu: bool):
+    """Refuse networks or a batch beyond every machine, and on a CPU beyond this one.
+
+    How much memory a GPU has is seen only when it is full.
+    """
+    if config.networks:  # of which the config tells no sizes
+        return
+    needed, there = footprint(config), limits.memory()
+    if needed.parameters > PARAMETERS:
+        raise UserError(
+            f"G and D would have {needed.parameters:,} parameters, more than "
+            f"{PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels",
+            flag=f"--width {config.width:g}",
+        )
+    message = ""
+    if needed.step_bytes > STEP_BYTES:
+        message = (
+            f"the feature maps of a step would take {limits.in_words(needed.step_bytes)}, more "
+            f"than {limits.in_words(STEP_BYTES)}"
+        )
+    elif needed.training_bytes > there and not on_gpu:
+        message = (
+            f"this training needs at least {limits.in_words(needed.training_bytes)} of memory and "
+            f"there are {limits.in_words(there)}"
+        )
+    if message:
+        advice = "use a smaller --batch-size or --width"
+        raise UserError(f"{message}; {advice}", flag=f"--batch-size {config.batch_size}")

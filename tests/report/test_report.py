@@ -27,7 +27,7 @@ from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.report import curves, page
 from dcgan_tf.report.__main__ import main
 from dcgan_tf.report.page import MOST_BYTES
-from dcgan_tf.train.callbacks.report import RunReport
+from dcgan_tf.train.callbacks.logs import RunReport
 from dcgan_tf.train.command import parse_training
 
 

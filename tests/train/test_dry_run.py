@@ -11,7 +11,7 @@ from dcgan_tf.common import cuda, limits
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import xla
-from dcgan_tf.train import command, dry_run, machine
+from dcgan_tf.train import command, machine, trial
 from dcgan_tf.train.__main__ import main
 
 DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", "12", "--check"]
@@ -41,7 +41,7 @@ def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkey
     run = write_files(here / "project/runs/faces", files)
     faces_zip(here / "project", 9)
     monkeypatch.chdir("/")
-    dry_run.print_plan(command.parse_training(["--run", str(run)]))
+    trial.print_plan(command.parse_training(["--run", str(run)]))
     said = capsys.readouterr().out
     assert f"images:   8 of 9, {here / 'project/faces.zip'}; steps of 3: 2 an epoch" in said
 
@@ -59,7 +59,7 @@ def measure(caplog):
     caplog.set_level("INFO")
 
     def call(*argv):
-        dry_run.measure_speed(command.parse_training([*DEMO, *argv]))
+        trial.measure_speed(command.parse_training([*DEMO, *argv]))
         return dict(text.split(":", 1) for text in caplog.messages if ":" in text)
 
     return call
@@ -67,23 +67,23 @@ def measure(caplog):
 
 @pytest.fixture
 def drawn_times(monkeypatch):
-    monkeypatch.setattr(dry_run, "time_steps", lambda config, strategy: (7.0, 5.0))
+    monkeypatch.setattr(trial, "time_steps", lambda config, strategy: (7.0, 5.0))
 
 
 @pytest.mark.slow
 def test_check_times_real_steps_and_writes_nothing(here, measure, monkeypatch):
-    looks, watch = [], dry_run._StopWatch.on_train_batch_end
+    looks, watch = [], trial._StopWatch.on_train_batch_end
 
     def look(self, batch, logs):
         watch(self, batch, logs)
         looks.append((batch + 1, self.model.stop_training))
 
-    monkeypatch.setattr(dry_run._StopWatch, "on_train_batch_end", look)
+    monkeypatch.setattr(trial._StopWatch, "on_train_batch_end", look)
     speed = measure("--channels", "1")["speed"]
     assert re.fullmatch(r" +[\d.,]+ images/s, [\d.,]+ ms a step; the first steps took \d+ s", speed)
     # A step takes some milliseconds: more than the ten that are the least, and it ends by itself.
     assert [stop for _, stop in looks] == [False] * (len(looks) - 1) + [True]
-    assert looks[-1][0] in [2 + dry_run.STEPS * 2**n for n in range(20)]
+    assert looks[-1][0] in [2 + trial.STEPS * 2**n for n in range(20)]
     assert not list(here.iterdir())
 
 

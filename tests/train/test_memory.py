@@ -7,7 +7,7 @@ from helpers import resolved
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.train.memory import check_memory, footprint
+from dcgan_tf.train.machine import check_memory, footprint
 
 
 def test_the_count_is_that_of_the_reference():

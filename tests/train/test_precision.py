@@ -7,7 +7,7 @@ from workers import TINY, final, finish, start
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.train import command, precision
+from dcgan_tf.train import command, trial
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def choose(monkeypatch, caplog):
     caplog.set_level("INFO")
 
     def call(best, **seconds):
-        monkeypatch.setattr(precision, "best_precision", lambda gpus: best)
+        monkeypatch.setattr(trial, "best_precision", lambda gpus: best)
         tried = lambda config, strategy, *_, **__: (1.0, seconds[config.precision])  # noqa: E731
-        monkeypatch.setattr(precision, "time_steps", tried)
+        monkeypatch.setattr(trial, "time_steps", tried)
         request = command.Request(resolved("--precision", "auto"), "celeba", None)
-        return precision.choose_precision(request).config.precision, caplog.messages[-1]
+        return trial.choose_precision(request).config.precision, caplog.messages[-1]
 
     return call
 
@@ -55,8 +55,8 @@ def test_a_run_that_goes_on_without_instructions_for_its_precision_is_told(
     (here / "config.toml").write_text('precision = "mixed_bfloat16"\n')
     request = command.parse_training(["--run", str(here)])
     for best, lines in (("mixed_bfloat16", 0), ("float32", 1)):
-        monkeypatch.setattr(precision, "best_precision", lambda gpus, best=best: best)
-        assert precision.choose_precision(request) is request
+        monkeypatch.setattr(trial, "best_precision", lambda gpus, best=best: best)
+        assert trial.choose_precision(request) is request
         assert len(caplog.messages) == lines
     assert "computes in mixed_bfloat16, which is slow here" in caplog.text
     with pytest.raises(UserError, match="was trained with other settings .precision"):

@@ -1,4 +1,4 @@
-"""--dry-run and --check: show what a training would do, and how fast, and write nothing."""
+"""Try a training before it begins: its plan, its speed and the faster precision."""
 
 import io
 import json
@@ -14,21 +14,24 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import duration
+from dcgan_tf.common.runs import Run
 from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
+from dcgan_tf.models import xla
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.models.parts import build_networks
+from dcgan_tf.models.parts import build_networks, precision_of
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
-from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
-from dcgan_tf.train.machine import describe_machine
+from dcgan_tf.train.images import open_images, plan_epoch, warn_of_few
+from dcgan_tf.train.machine import best_precision, describe_machine
 from dcgan_tf.train.run_lock import name_run
 from dcgan_tf.train.session import share_batches
 
 log = logging.getLogger(__name__)
 
-STEPS, SECONDS = 10, 1.0  # timed: so many steps, and more until it takes so long
+STEPS, SECONDS = 10, 1.0  # timed by --check: so many steps, and more until it takes so long
+TRIAL_STEPS = 2  # in each precision
 FACES = 16  # are drawn; the speed does not depend on what is seen
 
 
@@ -53,20 +56,20 @@ def print_plan(request: Request):
 
 
 def look_for_images(request: Request) -> tuple[int, str]:
-    """Count the images of a training, 0 if unknown, and describe them."""
+    """Return the steps of an epoch, 0 if unknown, and the images in words."""
     config = request.config
     try:
         if is_fetched(config):
-            return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
+            where = f"{find(config)}, downloaded if needed (not looked at now)"
+            return plan_epoch(config, config.subset), where
         config, source, new = request.images or open_images(request)
     except UserError as error:
-        return config.subset, f"none: {error.for_command()}"
+        return plan_epoch(config, config.subset), f"none: {error.for_command()}"
     count = config.subset or len(source.names)
-    check_count(config, count, source.where, new)
     if new:
         warn_of_few(config, count)
     steps = plan_epoch(config, count)
-    return count, (
+    return steps, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
         f"{steps:,} an epoch, {steps * config.epochs_of(steps * config.batch_size):,} in all"
     )
@@ -86,7 +89,7 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    count, found["images"] = look_for_images(request)
+    steps, found["images"] = look_for_images(request)
     if not request.json:
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
@@ -95,16 +98,13 @@ def measure_speed(request: Request):
     speed = config.batch_size / seconds
     if request.json:
         times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
-        print(
-            json.dumps(found | {name: round(value, 4) for name, value in times.items()}, indent=2)
-        )
-        return
+        found |= {name: round(value, 4) for name, value in times.items()}
+        return print(json.dumps(found, indent=2))
     log.info(
         f"{'speed:':<11}{speed:,.1f} images/s, {1000 * seconds:,.1f} ms a step; "
         f"the first steps took {first:.0f} s"
     )
-    if count:
-        steps = plan_epoch(config, count)
+    if steps:
         epoch, epochs = steps * seconds, config.epochs_of(steps * config.batch_size)
         log.info(
             f"{'an epoch:':<11}{duration(epoch)}; {epochs:,} of them "
@@ -112,14 +112,59 @@ def measure_speed(request: Request):
         )
 
 
+def choose_precision(request: Request) -> Request:
+    """Put float32 or mixed_bfloat16 in the place of auto: the faster one in a trial.
+
+    Several workers, and networks or a loss from a program, have no trial and take what the hardware
+    suggests. Where a run goes on with bfloat16 on a machine that lacks it, a line says so.
+    """
+    config = request.config
+    if config.precision == "auto":
+        config = replace(config, precision=_faster_precision(request))
+        images = request.images
+        if images:
+            images = replace(images[0], precision=config.precision), *images[1:]
+        return replace(request, config=config, images=images)
+    best = best_precision(xla.gpu_details())
+    there = request.run_dir and Run(request.run_dir).config.is_file()
+    if there and config.precision == "mixed_bfloat16" and best != config.precision:
+        log.warning(
+            "this run computes in mixed_bfloat16, which is slow here: it began on a machine with "
+            "instructions for it; a new run takes --precision float32"
+        )
+    return request
+
+
+def _faster_precision(request) -> str:
+    best, config = best_precision(xla.gpu_details()), request.config
+    if best != "mixed_bfloat16":
+        log.info("precision: float32 (auto: nothing here is made for bfloat16)")
+        return "float32"
+    if devices.is_multiworker(config) or request.given or config.networks:
+        log.info(f"precision: {best} (auto: this machine is made for it)")
+        return best
+    log.info(f"precision: trying {TRIAL_STEPS} steps in float32 and in {best} ...")
+    speeds = {}
+    for name in ("float32", best):
+        tried = replace(config, precision=name)
+        with precision_of(tried):
+            devices.configure(tried)
+            _, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS, seconds=0)
+        keras.utils.clear_session()  # layers are counted anew
+        speeds[name] = config.batch_size / seconds
+    chosen = max(speeds, key=lambda name: speeds[name])
+    shown = ", ".join(f"{name} {speed:,.1f}" for name, speed in speeds.items())
+    log.info(f"precision: {chosen} (auto; images/s: {shown})")
+    return chosen
+
+
 def time_steps(
     config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
 ) -> tuple[float, float]:
     """Time drawn faces: seconds of the first steps, and of one step after them.
 
-    Args:
-        steps, seconds: how many steps and how long, both at least, are timed after the first ones,
-            in which TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock.
+    In the first ones TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock;
+    after them at least `steps` steps and `seconds` are timed.
     """
     with strategy.scope():
         model = DCGAN.from_config(replace(config, init_from=""))
@@ -143,12 +188,7 @@ def _draw_batch(config) -> np.ndarray:
 
 
 class _StopWatch(keras.callbacks.Callback):
-    """Times the warm-up and the steps after it, and ends the training; waits for the device.
-
-    Attributes:
-        first: seconds of the warm-up.
-        step: seconds of one step after it.
-    """
+    """Measure seconds of the warm-up (`first`) and of one `step` after it, and end the training."""
 
     def __init__(self, warm_up, steps, seconds):
         super().__init__()
