@@ -147,7 +147,9 @@ def _put(name, value, given):
 def _parser() -> Parser:
     parser = Parser(
         "train",
-        "Train a DCGAN, or resume a run. Every setting of a config file is also a flag.",
+        "Train a DCGAN, or resume a run. Every setting of a config file is also a flag. Values in "
+        f"brackets are those of {RECIPE}, the recipe where none is named; a folder or zip alone is "
+        f"trained by {OWN_IMAGES}, which `dcgan recipes {OWN_IMAGES}` shows.",
         {
             "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
             "photos": "your own images: a folder or a zip",

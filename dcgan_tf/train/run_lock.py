@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -103,7 +103,8 @@ def claim(request) -> Iterator[Run]:
         made = make_directory(run.root, "--run")
     else:
         made = make_directory(RUNS, "--run")
-        run = Run(next_directory(RUNS, name_run(request.config_name, request.config), "--run"))
+        name = name_run(request.config_name, request.config, request.named)
+        run = Run(next_directory(RUNS, name, "--run"))
         made.append(run.root)
     try:
         with _lock(run):
@@ -122,11 +123,16 @@ def claim(request) -> Iterator[Run]:
                 folder.rmdir()
 
 
-def name_run(recipe: str, config: Config) -> str:
-    """Name a run by recipe, data and seed, in ASCII: laptop-mugs-s0."""
+def name_run(recipe: str, config: Config, named: Collection[str] = ()) -> str:
+    """Name a run by recipe, data and seed, in ASCII: laptop-mugs-s0.
+
+    Of the settings `named` on the command line, size and fit are part of it: laptop-mugs-128px-s0.
+    """
     data = config.dataset if config.data in ("", *FETCHED) else Path(config.data).stem
     parts = [re.sub(r"\W+", "-", part, flags=re.ASCII)[:30].strip("-") for part in (recipe, data)]
     known = [part for part in dict.fromkeys(parts) if part not in ("", "folder")]
+    typed = {"image_size": f"{config.image_size}px", "fit": config.fit}
+    known += [text for name, text in typed.items() if name in named]
     return "-".join([*known, f"s{config.seed}"])
 
 

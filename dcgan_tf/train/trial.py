@@ -10,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
@@ -24,7 +25,7 @@ from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
 from dcgan_tf.train.images import open_images, plan_epoch, warn_of_few
-from dcgan_tf.train.machine import best_precision, describe_machine
+from dcgan_tf.train.machine import best_precision, bfloat16_instructions, describe_machine
 from dcgan_tf.train.run_lock import name_run
 from dcgan_tf.train.session import share_batches
 
@@ -49,8 +50,8 @@ def print_plan(request: Request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
-    new = f"a new directory runs/NNNN-{name_run(request.config_name, config)}"
-    print(f"run:      {request.run_dir or new}")
+    name = name_run(request.config_name, config, request.named)
+    print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{name}'}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
     print(f"images:   {look_for_images(request)[1]}")
 
@@ -68,7 +69,9 @@ def look_for_images(request: Request) -> tuple[int, str]:
     count = config.subset or len(source.names)
     if new:
         warn_of_few(config, count)
-    steps = plan_epoch(config, count)
+        steps = plan_epoch(config, count)
+    else:  # whose epochs are what they were when it began
+        steps = read_journal(Run(request.run_dir))["steps_per_epoch"]
     return steps, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
         f"{steps:,} an epoch, {steps * config.epochs_of(steps * config.batch_size):,} in all"
@@ -89,7 +92,11 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    steps, found["images"] = look_for_images(request)
+    counts = [f"{network.count_params():,}" for network in build_networks(config)]
+    found["networks"] = f"G {counts[0]} and D {counts[1]} parameters"
+    steps, images = look_for_images(request)
+    if config.data or not images.startswith("none"):  # else nobody asked for images
+        found["images"] = images
     if not request.json:
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
@@ -116,7 +123,8 @@ def choose_precision(request: Request) -> Request:
     """Put float32 or mixed_bfloat16 in the place of auto: the faster one in a trial.
 
     Several workers, and networks or a loss from a program, have no trial and take what the hardware
-    suggests. Where a run goes on with bfloat16 on a machine that lacks it, a line says so.
+    suggests. A line tells a run in bfloat16 that goes on where this is slow, and a new one in
+    float32 that bfloat16 would be faster here.
     """
     config = request.config
     if config.precision == "auto":
@@ -125,13 +133,20 @@ def choose_precision(request: Request) -> Request:
         if images:
             images = replace(images[0], precision=config.precision), *images[1:]
         return replace(request, config=config, images=images)
-    best = best_precision(xla.gpu_details())
-    there = request.run_dir and Run(request.run_dir).config.is_file()
-    if there and config.precision == "mixed_bfloat16" and best != config.precision:
-        log.warning(
-            "this run computes in mixed_bfloat16, which is slow here: it began on a machine with "
-            "instructions for it; a new run takes --precision float32"
-        )
+    if request.run_dir and Run(request.run_dir).config.is_file():
+        bfloat16 = config.precision == "mixed_bfloat16"
+        if bfloat16 and best_precision(xla.gpu_details()) != config.precision:
+            log.warning(
+                "this run computes in mixed_bfloat16, which is slow here: it began on a machine "
+                "with instructions for it; a new run takes --precision float32"
+            )
+    elif config.precision == "float32" and "precision" not in request.named:
+        units = [] if tf.config.get_visible_devices("GPU") else bfloat16_instructions()
+        if units and not (request.dry_run or request.check):
+            log.info(
+                f"this processor has {', '.join(units)}: --precision mixed_bfloat16 is 1.2 to 2.6 "
+                "times as fast as float32, most with wide networks (docs/performance.md)"
+            )
     return request
 
 

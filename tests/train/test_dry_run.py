@@ -4,14 +4,16 @@ import json
 import re
 
 import keras
+import numpy as np
 import pytest
 from helpers import faces_zip, resolved, write_files
 
-from dcgan_tf.common import cuda, limits
+from dcgan_tf.common import checkpoints, cuda, limits
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.data.pack import open_pack
 from dcgan_tf.models import xla
-from dcgan_tf.train import command, machine, trial
+from dcgan_tf.train import command, images, machine, run_lock, trial
 from dcgan_tf.train.__main__ import main
 
 DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", "12", "--check"]
@@ -44,6 +46,22 @@ def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkey
     trial.print_plan(command.parse_training(["--run", str(run)]))
     said = capsys.readouterr().out
     assert f"images:   8 of 9, {here / 'project/faces.zip'}; steps of 3: 2 an epoch" in said
+
+
+def test_a_dry_run_plans_the_epochs_of_the_run_that_it_extends(here, capsys):
+    """A run of 3,000 images has epochs of 1,500, and a typed --epochs makes no passes of them."""
+    faces_zip(here, 12)
+    flags = ["laptop", "faces.zip", "--batch-size", "4", "--subset", "12", "--images", "3k"]
+    request = command.parse_training([*flags, "--run", "a", "--width", "0.05"])
+    with run_lock.claim(request) as run:
+        pack = open_pack(*images.open_images(request)[:2])
+        steps = images.plan_epoch(request.config, 12)
+        journal = checkpoints.Journal(steps, pack.manifest["pixels_sha256"], 2 * steps)
+        checkpoints.write(run.checkpoints, {"a": np.arange(3)}, journal, keep=3)
+    assert steps == 375
+    for more in (["--epochs", "3"], ["--images", "4500"]):
+        trial.print_plan(command.parse_training(["--run", "a", *more]))
+        assert "steps of 4: 375 an epoch, 1,125 in all" in capsys.readouterr().out
 
 
 def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):
@@ -166,6 +184,15 @@ def test_check_without_images_and_a_subset_estimates_no_epoch(
     assert said["devices"].strip() == expected
     assert "driver 570.86, CUDA loaded 12.5, cuDNN loaded 9.24.0, built for" in said["CUDA"]
     assert said["XLA"].strip() == "on" and "oneDNN" not in said
+
+
+def test_check_without_data_does_not_ask_for_images(here, drawn_times, caplog):
+    caplog.set_level("INFO")
+    trial.measure_speed(command.parse_training(["--check", "--width", "0.05"]))
+    said = dict(text.split(":", 1) for text in caplog.messages if ":" in text)
+    assert "images" not in said and said["recipe"].strip() == "celeba, width 0.05"
+    assert said["networks"].strip() == "G 58,946 and D 1,468 parameters"
+    assert "an epoch" in said  # of the recipe's 2,000 images
 
 
 def test_check_takes_the_place_of_a_dry_run():

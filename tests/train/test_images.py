@@ -174,6 +174,14 @@ def test_data_alone_is_recognized_and_what_was_decided_is_what_a_run_keeps(here,
     assert prepared("--data", "nowhere", "--dry-run").images is None
 
 
+def test_help_says_whose_values_it_shows_and_what_own_images_take(capsys):
+    with pytest.raises(SystemExit):
+        command.parse_training(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Values in brackets are those of celeba" in text
+    assert "a folder or zip alone is trained by laptop" in text and "recipes laptop" in text
+
+
 def test_a_recipes_subset_means_at_most_and_a_typed_one_is_exact(here, caplog):
     caplog.set_level("INFO")
     write_files(here / "own", IMAGE)

@@ -7,7 +7,7 @@ from workers import TINY, final, finish, start
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.train import command, trial
+from dcgan_tf.train import command, machine, trial
 
 
 @pytest.fixture
@@ -35,6 +35,31 @@ def test_auto_is_bfloat16_where_it_is_there_and_a_trial_is_faster(choose):
     for best in ("float32", "mixed_float16"):  # no trial: time_steps would fail
         chosen, line = choose(best)
         assert chosen == "float32" and "nothing here is made for bfloat16" in line
+
+
+def test_a_new_float32_run_on_a_processor_made_for_bfloat16_is_told_in_one_line(
+    here, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(machine, "CPUINFO", here / "cpuinfo")
+    (here / "old").mkdir()
+    (here / "old/config.toml").touch()
+    for flags, instructions, words in (
+        (["celeba"], "amx_bf16 avx512_bf16", "has AMX, AVX512_BF16: --precision mixed_bfloat16"),
+        (["mnist"], "avx512_bf16", "has AVX512_BF16: --precision mixed_bfloat16"),
+        (["celeba"], "avx2", ""),
+        (["celeba", "--precision", "float32"], "amx_bf16", ""),
+        (["celeba", "--dry-run"], "amx_bf16", ""),
+        (["--run", "old"], "amx_bf16", ""),
+    ):
+        (here / "cpuinfo").write_text(f"flags\t: {instructions}\n")
+        caplog.clear()
+        request = command.parse_training(flags)
+        assert trial.choose_precision(request) is request
+        assert len(caplog.messages) == bool(words) and words in caplog.text
+    (here / "cpuinfo").write_text("flags\t: amx_bf16\n")
+    trial.choose_precision(command.parse_training(["celeba"]))
+    assert "1.2 to 2.6 times as fast" in caplog.text and "docs/performance.md" in caplog.text
 
 
 @pytest.mark.slow

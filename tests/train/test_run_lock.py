@@ -14,10 +14,12 @@ from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import epoch_of
 from dcgan_tf.train import run_lock
+from dcgan_tf.train.command import parse_training
 
 
 def request(root=None):
-    return SimpleNamespace(config=resolved(), run_dir=root and Path(root), config_name="celeba")
+    run_dir = root and Path(root)
+    return SimpleNamespace(config=resolved(), run_dir=run_dir, config_name="celeba", named=())
 
 
 def fail(root=None, during=lambda run: None):
@@ -43,6 +45,20 @@ def test_files_of_somebody_else_are_refused_and_stay(here):
     fail("mine")
     assert tree("mine") == [".git", ".git/HEAD"]
     assert Path("mine/.git/HEAD").read_text() == "a novel"
+
+
+def test_a_run_s_name_tells_the_size_and_fit_that_were_typed(here):
+    (here / "photos").mkdir()
+    for flags, name in (
+        (["--image-size", "128"], "0001-laptop-photos-128px-s0"),
+        (["--fit", "pad"], "0001-laptop-photos-pad-s0"),
+        (["--image-size", "32", "--fit", "stretch"], "0001-laptop-photos-32px-stretch-s0"),
+        (["--width", "0.5"], "0001-laptop-photos-s0"),
+    ):
+        typed = ["--config", "laptop", "--dataset", "folder", "--data", "photos", *flags]
+        with run_lock.claim(parse_training(typed)) as run:
+            assert run.root.name == name
+            run_lock._undo(run)
 
 
 def test_folders_made_for_a_run_that_fails_go_with_it_and_others_stay(here):
