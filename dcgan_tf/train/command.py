@@ -114,11 +114,8 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"--sample-count {config.sample_count}: a grid of images of {config.image_size}x"
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
-    named = frozenset(flags)
-    return Request(
-        *(config, config_name, run_dir, dry_run, check, tracker),
-        **{"named": named, "json": as_json, "celeba": celeba},
-    )
+    found = config, config_name, run_dir, dry_run, check, tracker
+    return Request(*found, named=frozenset(flags), json=as_json, celeba=celeba)
 
 
 def _sort_word(word, given):

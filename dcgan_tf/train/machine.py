@@ -19,7 +19,6 @@ from dcgan_tf.train import devices
 from dcgan_tf.train.run_lock import versions
 
 PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
-STEP_BYTES = 2**40  # feature maps of one step: 1 TiB
 PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
 _ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a feature map; else 4
 CPUINFO = Path("/proc/cpuinfo")  # on Linux
@@ -158,17 +157,9 @@ def check_memory(config: Config, on_gpu: bool):
             f"{PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels",
             flag=f"--width {config.width:g}",
         )
-    message = ""
-    if needed.step_bytes > STEP_BYTES:
-        message = (
-            f"the feature maps of a step would take {limits.in_words(needed.step_bytes)}, more "
-            f"than {limits.in_words(STEP_BYTES)}"
-        )
-    elif needed.training_bytes > there and not on_gpu:
-        message = (
+    if needed.training_bytes > there and not on_gpu:
+        raise UserError(
             f"this training needs at least {limits.in_words(needed.training_bytes)} of memory and "
-            f"there are {limits.in_words(there)}"
+            f"there are {limits.in_words(there)}; use a smaller --batch-size or --width",
+            flag=f"--batch-size {config.batch_size}",
         )
-    if message:
-        advice = "use a smaller --batch-size or --width"
-        raise UserError(f"{message}; {advice}", flag=f"--batch-size {config.batch_size}")
