@@ -142,8 +142,10 @@ def worker(config: Config) -> tuple[int, int]:
         chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
         hosts, index = [*chiefs, *workers], int(task["index"])
         own = {"chief": chiefs, "worker": workers}[task["type"]]
-        known = all(map(_is_host, hosts)) and len(set(hosts)) == len(hosts)
-        if not known or not 0 <= index < len(own):
+        ports = [int(re.fullmatch(r"\S.*:([0-9]{1,5})", host)[1]) for host in hosts]  # pyright: ignore
+        if not all(0 < port < 65536 for port in ports) or len(set(hosts)) < len(hosts):
+            raise ValueError
+        if not 0 <= index < len(own):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(
@@ -152,12 +154,6 @@ def worker(config: Config) -> tuple[int, int]:
             '"task": {"type": "worker", "index": 0}}'
         ) from None
     return index if own is chiefs else index + len(chiefs), len(hosts)
-
-
-def _is_host(text) -> bool:
-    """Whether this is `host:port`."""
-    match = re.fullmatch(r"\S.*:([0-9]{1,5})", text)
-    return bool(match) and 0 < int(match[1]) < 65536
 
 
 def check_agreement(strategy: tf.distribute.Strategy, **values: str):

@@ -4,7 +4,6 @@ import math
 import os
 import platform
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
@@ -18,9 +17,7 @@ from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import devices
 from dcgan_tf.train.run_lock import versions
 
-PARAMETERS = 1_000_000_000  # of G and D together; the reference recipe has 4.4 million
 PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
-_ITEM_BYTES = {"float64": 8, "mixed_float16": 2, "mixed_bfloat16": 2}  # of a feature map; else 4
 CPUINFO = Path("/proc/cpuinfo")  # on Linux
 _BFLOAT16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # as cpuinfo has them, and in words
 
@@ -113,28 +110,23 @@ def _advise(precision, gpus) -> str:
     return f"; best here: {best}{tried}" if best != "float32" else ""
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """The memory that a training takes at least; really it is one to four times that."""
+def memory_needed(config: Config) -> int:
+    """Count the bytes that a training takes at least; really it is one to four times that.
 
-    parameters: int  # of G and D, BatchNorm's moving statistics counted
-    step_bytes: int  # of one batch: each layer's convolution and its activation
-    training_bytes: int  # a weight, two moments and a gradient a parameter, batch and program
-
-
-def footprint(config: Config) -> Footprint:
-    """Build both networks as shapes, in a graph of TensorFlow's first kind, and count."""
+    They are a weight, two moments and a gradient for each parameter, the feature maps of a batch,
+    each layer's convolution and its activation, and the program. The networks are built as shapes.
+    """
     with tf.Graph().as_default():
         generator, discriminator = build_generator(config), build_discriminator(config)
         parameters = generator.count_params() + discriminator.count_params()
         # A fake is made in G, and seen by D with a real image.
         values = sum(map(_values, (generator, discriminator, discriminator)))
     values += config.image_size**2 * config.channels
-    step = 2 * values * config.batch_size * _ITEM_BYTES.get(config.precision, 4)
     weight = 8 if config.precision == "float64" else 4
+    step = 2 * values * config.batch_size * (2 if "mixed" in config.precision else weight)
     # Several workers share a batch, each on a machine of its own.
     batch = 0 if os.environ.get("TF_CONFIG") else step
-    return Footprint(parameters, step, 4 * weight * parameters + batch + PROGRAM_BYTES)
+    return 4 * weight * parameters + batch + PROGRAM_BYTES
 
 
 def _values(network) -> int:
@@ -144,22 +136,17 @@ def _values(network) -> int:
 
 
 def check_memory(config: Config, on_gpu: bool):
-    """Refuse networks or a batch beyond every machine, and on a CPU beyond this one.
+    """Refuse networks or a batch that this machine has too little memory for.
 
-    How much memory a GPU has is seen only when it is full.
+    How much memory a GPU has is seen only when it is full. Of networks from a function the config
+    tells no sizes.
     """
-    if config.networks:  # of which the config tells no sizes
+    if on_gpu or config.networks:
         return
-    needed, there = footprint(config), limits.memory()
-    if needed.parameters > PARAMETERS:
+    needed, there = memory_needed(config), limits.memory()
+    if needed > there:
         raise UserError(
-            f"G and D would have {needed.parameters:,} parameters, more than "
-            f"{PARAMETERS:,}; use a smaller --width, --latent-dim or fewer channels",
-            flag=f"--width {config.width:g}",
-        )
-    if needed.training_bytes > there and not on_gpu:
-        raise UserError(
-            f"this training needs at least {limits.in_words(needed.training_bytes)} of memory and "
-            f"there are {limits.in_words(there)}; use a smaller --batch-size or --width",
+            f"this training needs at least {limits.in_words(needed)} of memory and there are "
+            f"{limits.in_words(there)}; use a smaller --batch-size or --width",
             flag=f"--batch-size {config.batch_size}",
         )
