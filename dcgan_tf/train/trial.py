@@ -67,7 +67,7 @@ def look_for_images(request: Request) -> tuple[int, str]:
     except UserError as error:
         return plan_epoch(config, config.subset), f"none: {error.for_command()}"
     count = config.subset or len(source.names)
-    if new:
+    if new or not request.run_dir:
         warn_of_few(config, count)
         steps = plan_epoch(config, count)
     else:  # whose epochs are what they were when it began
