@@ -50,7 +50,7 @@ def test_every_package_is_listed_once_and_the_files_to_read_first_exist():
 
 def test_imports_go_one_way_without_circles():
     assert [len(packages) for packages in STEPS] == [1, 3, 7, 3]
-    assert imported("train/dry_run.py") >= {"train/devices.py", "models/parts.py"}
+    assert imported("train/trial.py") >= {"train/devices.py", "models/parts.py"}
     assert "common/pretrained.py" in imported("generate/command.py")
     left = {name: imported(name) for name in FILES}
     for name in ROOMS:

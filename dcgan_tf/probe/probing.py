@@ -17,7 +17,7 @@ from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
-from dcgan_tf.data.places import Tfds, find
+from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.models.loading import check_finite, load_network
 from dcgan_tf.models.sampling import weights_sha256

@@ -12,13 +12,11 @@ def main(argv=None):
     if request.json:
         speak("stderr")  # stdout has the JSON alone
     request = prepare(request)
-    from dcgan_tf.train.precision import choose_precision
+    from dcgan_tf.train.trial import choose_precision, measure_speed, print_plan
 
     request = choose_precision(request)
     if request.dry_run or request.check:
-        from dcgan_tf.train.dry_run import measure_speed, print_plan
-
-        return measure_speed(request) if request.check else print_plan(request)
+        return print_plan(request) if request.dry_run else measure_speed(request)
     from dcgan_tf.train.training import run_training
 
     return run_training(request)[1]

@@ -11,10 +11,9 @@ from dcgan_tf.metrics import collapse
 from dcgan_tf.models import parts
 from dcgan_tf.train.callbacks.base import PeriodicImage
 from dcgan_tf.train.callbacks.control import Checkpoint, LearningRates, StepCounter, Stop, StopAtNaN
-from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog, TrainingWarnings
+from dcgan_tf.train.callbacks.logs import MetricsLog, RunReport, TensorBoardLog, TrainingWarnings
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.progress import ProgressBar
-from dcgan_tf.train.callbacks.report import RunReport
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 from dcgan_tf.train.callbacks.scores import Scores, training_scorer
 from dcgan_tf.train.session import Session
@@ -27,20 +26,19 @@ def build_callbacks(session: Session, own=()) -> list[keras.callbacks.Callback]:
         journal, session.stop, config.checkpoint_steps, session.workers, session.restored
     )
     images = build_images(run, config, journal, counter) if session.chief else []
-    return [
+    control = [
         LearningRates(journal, config, session.changes),
         # Updates `journal.step`, `now` and `must_stop`, which all later callbacks read.
         counter,
         # Before anything is saved.
         StopAtNaN(run, counter),
-        *(_build_records(session, counter) if session.chief else []),
-        *own,
-        # After everything that cannot be made again from a checkpoint, before the rest.
-        *([Checkpoint(run, journal, config, counter)] if session.chief else []),
-        *images,
-        *([RunReport(run)] if session.chief else []),
-        Stop(journal, session.stop, counter, images),
     ]
+    stop = Stop(journal, session.stop, counter, images)
+    if not session.chief:
+        return [*control, *own, stop]
+    # After everything that cannot be made again from a checkpoint, before the rest.
+    save = Checkpoint(run, journal, config, counter)
+    return [*control, *_build_records(session, counter), *own, save, *images, RunReport(run), stop]
 
 
 def _build_records(session, counter):
@@ -62,7 +60,6 @@ def _build_records(session, counter):
 
 
 def build_images(run: Run, config: Config, journal: Journal, counter=None) -> list[PeriodicImage]:
-    """Build the callbacks for the loss plot and the animation."""
     title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
     return [
         LossPlot(run.losses, title, collapse.certainty_at(config), journal, counter),
@@ -73,12 +70,10 @@ def build_images(run: Run, config: Config, journal: Journal, counter=None) -> li
 
 
 def redraw(run: Run, config: Config, journal: Journal, after: float, loss=None):
-    """Redraw the plots of a finished run that are missing or older than `after`.
-
-    They are out of date if the training was killed right after its last checkpoint.
+    """Redraw the plots of a finished run that are missing or older than its last checkpoint.
 
     Args:
-        after: time of the last checkpoint.
+        after: time of that checkpoint, right after which the training may have been killed.
         loss: the user's loss, instead of the one in the config.
     """
     model = SimpleNamespace(

@@ -1,16 +1,8 @@
 """Learning rates that changed when a run resumed; each change counts from its step on.
 
-config.toml holds the newest values, and after them one table for each change:
-
-    [[changes]]
-    step = 1500  # steps done when it came
-    epoch = 3  # epochs done
-    setting = "g_learning_rate"
-    old = 0.0001
-    new = 0.00005
-
-A run that resumes from a checkpoint of an earlier step takes the values that were valid there and
-makes each change again at its step, so it ends as if it had never been interrupted.
+config.toml holds the newest values, and after them one table `[[changes]]` for each Change. A run
+that resumes from a checkpoint of an earlier step takes the values that were valid there and makes
+each change again at its step, so it ends as if it had never been interrupted.
 """
 
 import dataclasses
@@ -36,7 +28,7 @@ class Change:
 
 
 def read(path: Path) -> list[Change]:
-    """The changes in a config.toml, in their order; [] in one without any.
+    """Read the changes in a config.toml, in their order.
 
     Raises:
         UserError: the tables are damaged, or change a setting that a run may not change any more.
@@ -59,7 +51,7 @@ def read(path: Path) -> list[Change]:
 
 
 def collect(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
-    """The changes of a run that resumes with the settings `wanted`, the new ones among them.
+    """Collect the changes of a run that resumes with the settings `wanted`, the new ones included.
 
     `path` is the run's config.toml, which need not be there yet; `step` and `epoch` are done.
     """
@@ -80,14 +72,14 @@ def collect(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
 
 
 def at(config: Config, changes: list[Change], step: int) -> Config:
-    """The settings that are valid for the step after `step` steps; `config` has the newest."""
+    """Return the settings that are valid after `step` steps; `config` has the newest."""
     values = {change.setting: change.old for change in reversed(changes)}
     values |= {change.setting: change.new for change in changes if change.step <= step}
     return replace(config, **values)
 
 
 def to_toml(changes: Iterable[Change]) -> str:
-    """The tables for config.toml, "" without changes."""
+    """Write the tables for config.toml."""
     return "".join(
         "\n[[changes]]\n"
         + "".join(f"{n} = {json.dumps(v)}\n" for n, v in dataclasses.asdict(change).items())

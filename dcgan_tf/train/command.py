@@ -49,18 +49,13 @@ class Request:
     """The request of one call of train.py, or of dcgan_tf.train.
 
     Attributes:
-        config_name: where the settings came from, for the run's name; "auto": no recipe is named,
+        config_name: the recipe or file of the settings, for the run's name; "auto": none is named,
             and the images decide.
-        celeba: the recipe where they are CelebA's: the reference for --data, as train.py has
-            always had it, and the one for all other images where they stand without a flag.
+        celeba: the recipe for CelebA's images where none is named.
         run_dir: the directory named by --run, or None for a new numbered one.
-        dry_run: print the plan and touch nothing.
-        check: print what it would run on, time some steps, and touch nothing.
-        tracker: "wandb" or "trackio", to which losses and scores are sent.
         given: a `loss` and `networks` from a program, in place of those that the config names.
         named: the settings that the command line names.
         images: images.open_images, None before.
-        json: print what `check` finds as JSON.
     """
 
     config: Config
@@ -125,11 +120,8 @@ def parse_training(argv: list[str] | None = None) -> Request:
             f"--sample-count {config.sample_count}: a grid of images of {config.image_size}x"
             f"{config.image_size} holds at most {most:,}; generate.py makes any number of files"
         )
-    named = frozenset(flags)
-    return Request(
-        *(config, config_name, run_dir, dry_run, check, tracker),
-        **{"named": named, "json": as_json, "celeba": celeba},
-    )
+    found = config, config_name, run_dir, dry_run, check, tracker
+    return Request(*found, named=frozenset(flags), json=as_json, celeba=celeba)
 
 
 def _sort_word(word, given):
@@ -159,7 +151,9 @@ def _put(name, value, given):
 HELP = {  # for each verb of this command: what may follow it, what it does, examples
     "train": (
         "[RECIPE] [DIR | ZIP] [RUN] [--SETTING VALUE ...]",
-        "Train a DCGAN, or resume a run. Every setting of a config file is also a flag.",
+        "Train a DCGAN, or resume a run. Every setting of a config file is also a flag. Values in "
+        f"brackets are those of {RECIPE}, the recipe where none is named; a folder or zip alone is "
+        f"trained by {OWN_IMAGES}, which `dcgan recipes {OWN_IMAGES}` shows.",
         {
             "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
             "photos": "your own images: a folder or a zip",
@@ -204,21 +198,15 @@ def _parser(argv) -> Parser:
     add("--run", type=path, metavar="DIR", help="the run's directory; an existing run is resumed")
     add("--resume", metavar="RUN", nargs="?", const="latest", help="resume a run [latest]")
     bounds = FIELDS[MIDWAY[0]].metadata
-    add(
-        "--lr",
-        type=number(float, bounds["low"], bounds["high"]),
-        metavar="X",
-        help="learning rate of both networks",
-    )
+    rate = number(float, bounds["low"], bounds["high"])
+    add("--lr", type=rate, metavar="X", help="learning rate of both networks")
     add("--tracker", choices=("tensorboard", *TRACKERS, "none"), help="tracker that also "
         "records the losses and scores [tensorboard]")  # fmt: skip
-    instead = parser.add_mutually_exclusive_group()
-    for name, words in (
-        ("--dry-run", "show settings, networks and plan, and exit"),
-        ("--check", "show what a training would run on, time some steps, and exit"),
-    ):
-        instead.add_argument(name, action="store_true", help=words)
-    parser.add_argument("--json", action="store_true", help="--check as JSON, for a bug report")
+    instead = parser.add_mutually_exclusive_group().add_argument
+    instead("--dry-run", action="store_true", help="show settings, networks and plan, and exit")
+    instead("--check", action="store_true", help="show what a training would run on, time some "
+        "steps, and exit")  # fmt: skip
+    add("--json", action="store_true", help="--check as JSON, for a bug report")
     recipe = read_config(find_config(RECIPE))
     for heading, members in groups().items():
         group = parser.add_argument_group(heading)
@@ -242,10 +230,10 @@ def _at_home(flag, text) -> str:
 def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
     """The settings that the flags change, and their name.
 
-    An existing run resumes with its own settings. Else it is the recipe that --config names, or
-    the reference recipe; but with other images than CelebA the plain defaults, for a recipe's
-    subset is one of its own images. Images of a named place are looked at to tell their data set,
-    where neither a flag nor the recipe does. Networks that --init-from names bring their shape.
+    An existing run resumes with its own settings. Else they are those of the recipe that --config
+    names, or of the reference; with other images than CelebA the plain defaults, for a recipe's
+    subset is one of its own images. Where neither a flag nor the recipe tells the data set, the
+    images will. Networks that --init-from names bring their shape.
     """
     saved = run_dir / "config.toml" if run_dir and not named else None
     if saved and saved.is_file():
@@ -304,15 +292,6 @@ def check_request(request: Request):
         run_lock.check_run(run, request.config)
 
 
-def _keep_precision(request: Request) -> Request:
-    """An existing run keeps what auto became when it began."""
-    run = request.run_dir and Run(request.run_dir)
-    if request.config.precision != "auto" or not (run and run.config.is_file()):
-        return request
-    kept = read_config(run.config).precision
-    return replace(request, config=replace(request.config, precision=kept))
-
-
 def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
@@ -327,7 +306,10 @@ def prepare(request: Request) -> Request:
 
         request = recognize_images(request)
     tell_workers(request.config)
-    request = _keep_precision(request)
+    run = request.run_dir and Run(request.run_dir)
+    if request.config.precision == "auto" and run and run.config.is_file():
+        kept = read_config(run.config).precision  # what auto became when the run began
+        request = replace(request, config=replace(request.config, precision=kept))
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 
@@ -337,7 +319,7 @@ def prepare(request: Request) -> Request:
     # Where TensorFlow is imported, a program or a notebook has set it as it likes.
     start = find_gpus if "tensorflow" in sys.modules else start_tensorflow
     on_gpu = start(request.config.device, request.config.strategy)
-    from dcgan_tf.train.memory import check_memory
+    from dcgan_tf.train.machine import check_memory
 
     check_memory(request.config, on_gpu)
     return request

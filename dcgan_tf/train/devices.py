@@ -1,4 +1,4 @@
-"""Devices that train, the strategy that shares the work, and the precision."""
+"""Choose the devices that train and the strategy that shares the work among them."""
 
 import contextlib
 import faulthandler
@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -39,7 +39,7 @@ def configure(config: Config):
 
 
 def open_strategy(config: Config) -> tf.distribute.Strategy:
-    """The strategy for `--strategy`; for one device TensorFlow's default, which shares nothing.
+    """Open the strategy for `--strategy`; for one device TensorFlow's default.
 
     Raises:
         UserError: the devices are not there, or the batch cannot be shared equally among them.
@@ -72,13 +72,12 @@ def open_strategy(config: Config) -> tf.distribute.Strategy:
 
 
 def _meet_workers():
-    """The strategy of several workers; ends the process, exit code 1, if they do not all come.
+    """Open the strategy of several workers; end the process, exit code 1, if they do not all come.
 
     TensorFlow would wait for them for an hour.
     """
     seconds = f"{MEETING_SECONDS} seconds"
-    waiting = f"waiting for the other workers; giving up after {seconds}"
-    print(waiting, file=sys.stderr, flush=True)
+    print(f"waiting for the other workers; giving up after {seconds}", file=sys.stderr, flush=True)
     with end_after(MEETING_SECONDS, f"not all workers came within {seconds}"):
         return tf.distribute.MultiWorkerMirroredStrategy()
 
@@ -87,9 +86,8 @@ def _meet_workers():
 def end_after(seconds: int, fault: str):
     """End the process, exit code 1, with a line if the block takes longer.
 
-    TensorFlow waits for other workers without letting any other Python thread run; only
-    faulthandler's watchdog, which needs none, can end that. It has no words of its own, so another
-    process says them when it hears from the watchdog.
+    TensorFlow waits for other workers without letting any Python thread run; only faulthandler's
+    watchdog, which needs none, can end that. Another process says the line when it hears from it.
     """
     last = f"error: {fault}; see what they printed, start all again"
     command = [sys.executable, "-ISc", "import sys; sys.stdin.read() and sys.exit(sys.argv[1])"]
@@ -108,24 +106,20 @@ def watch_first_step(workers: int) -> Iterator[list[keras.callbacks.Callback]]:
 
     The first collective operation is where a network that only seemed to work shows.
     """
+    if workers == 1:
+        yield []
+        return
+    fault = f"the first step with the other workers took over {MEETING_SECONDS} seconds"
     with contextlib.ExitStack() as watch:
-        if workers > 1:
-            fault = f"the first step with the other workers took over {MEETING_SECONDS} seconds"
-            watch.enter_context(end_after(MEETING_SECONDS, fault))
-        yield [_AfterFirstStep(watch.close)] if workers > 1 else []
+        watch.enter_context(end_after(MEETING_SECONDS, fault))
+        running = [watch]
 
+        def end_watch(batch, logs):
+            if running:
+                float(logs["g_loss"])  # waits for the device
+                running.pop().close()
 
-class _AfterFirstStep(keras.callbacks.Callback):
-    """Calls a function once, when the device has done the first step."""
-
-    def __init__(self, call: Callable[[], None]):
-        super().__init__()
-        self._calls = [call]
-
-    def on_train_batch_end(self, batch, logs: dict):
-        if self._calls:
-            float(logs["g_loss"])  # waits for the device
-            self._calls.pop()()
+        yield [keras.callbacks.LambdaCallback(on_train_batch_end=end_watch)]
 
 
 def is_multiworker(config: Config) -> bool:
@@ -135,7 +129,7 @@ def is_multiworker(config: Config) -> bool:
 
 
 def worker(config: Config) -> tuple[int, int]:
-    """This process' number, 0 for the chief, which alone writes, and how many train together.
+    """Return this process' number, 0 for the chief, which alone writes, and how many there are.
 
     Raises:
         UserError: TF_CONFIG is missing, unreadable, or names no hosts that can be reached.
@@ -148,8 +142,10 @@ def worker(config: Config) -> tuple[int, int]:
         chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
         hosts, index = [*chiefs, *workers], int(task["index"])
         own = {"chief": chiefs, "worker": workers}[task["type"]]
-        known = all(map(_is_host, hosts)) and len(set(hosts)) == len(hosts)
-        if not known or not 0 <= index < len(own):
+        ports = [int(re.fullmatch(r"\S.*:([0-9]{1,5})", host)[1]) for host in hosts]  # pyright: ignore
+        if not all(0 < port < 65536 for port in ports) or len(set(hosts)) < len(hosts):
+            raise ValueError
+        if not 0 <= index < len(own):
             raise ValueError
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         raise UserError(
@@ -158,12 +154,6 @@ def worker(config: Config) -> tuple[int, int]:
             '"task": {"type": "worker", "index": 0}}'
         ) from None
     return index if own is chiefs else index + len(chiefs), len(hosts)
-
-
-def _is_host(text) -> bool:
-    """Whether this is `host:port`."""
-    match = re.fullmatch(r"\S.*:([0-9]{1,5})", text)
-    return bool(match) and 0 < int(match[1]) < 65536
 
 
 def check_agreement(strategy: tf.distribute.Strategy, **values: str):
@@ -196,12 +186,10 @@ def describe(strategy: tf.distribute.Strategy) -> str:
 
 
 def computing(strategy: tf.distribute.Strategy) -> dict:
-    """The facts besides settings and data on which the bits of a training depend.
+    """Return the facts besides settings and data on which the bits of a training depend.
 
-    Returns:
-        `devices` in words; on CPUs also `inter_op_threads`, `intra_op_threads` (the numbers that
-        TensorFlow works with), `onednn` (whether its kernels are used) and `instructions` (the
-        widest set that the CPU has).
+    `devices` in words; on CPUs also the numbers of threads, `onednn` (whether its kernels are used)
+    and `instructions` (the widest set that the CPU has).
     """
     found = {"devices": describe(strategy)}
     if tf.config.list_logical_devices("GPU"):

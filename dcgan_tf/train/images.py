@@ -23,7 +23,7 @@ EPOCH = 2_000, 10_000  # images of an epoch at least and at most, where images d
 
 
 def recognize_images(request):
-    """Return the request with the data set that its images are, where it is "auto".
+    """Put the data set that the images are in the place of "auto".
 
     Where no recipe is named, other images than CelebA's take the recipe for them, with all images.
     """
@@ -47,16 +47,14 @@ def recognize_images(request):
 
 
 def find_images(request):
-    """Return the request with its images, opened and counted; without them where they are
-    downloaded first, or where a run is finished, which needs none.
+    """Open and count the images of a request, unless they are downloaded first or its run is
+    finished.
 
     Raises:
         UserError: no images, too few, or fewer than a batch. A dry run goes on without any.
     """
-    if is_finished(request):
-        return request
     try:
-        if is_fetched(request.config):
+        if is_finished(request) or is_fetched(request.config):
             return request
         request = replace(request, images=open_images(request))
     except UserError:
@@ -72,12 +70,9 @@ def open_images(request) -> tuple:
     """Open the images of a request.
 
     Returns:
-        The settings, with the paths of a resumed run as they are seen from here, and without a
-        recipe's subset where there are fewer images; what pack.open_pack takes; whether the
-        training is new, without a checkpoint.
-
-    Raises:
-        UserError: as sources.open_source.
+        The settings, with the paths of a resumed run as seen from here, and without a recipe's
+        subset where there are fewer images; what pack.open_pack takes; whether the training is
+        new, without a checkpoint.
     """
     config, trained_on = request.config, None
     if request.run_dir and Run(request.run_dir).config.is_file():
@@ -99,7 +94,7 @@ def open_images(request) -> tuple:
 
 
 def is_finished(request) -> bool:
-    """Whether a request's run has all that it asks for."""
+    """Tell whether a request's run has all that it asks for."""
     journal = read_journal(Run(request.run_dir)) if request.run_dir else {}
     if not journal:
         return False
@@ -118,12 +113,12 @@ def check_count(config: Config, count: int, where: object, new: bool) -> None:
 def plan_epoch(config: Config, count: int) -> int:
     """The steps of an epoch of a new training on `count` images.
 
-    It is a pass over the images. Where the length of the training is in images, it is 2,000 to
-    10,000 of them, so that lines, samples, scores and checkpoints come at the same distance
-    whatever the size of the data; between these sizes it is about one pass.
+    An epoch is a pass over the images; where the length of the training is in images, it is 2,000
+    to 10,000 of them, so that lines, samples, scores and checkpoints come at the same distance
+    whatever the size of the data. 0 for no images.
     """
     steps = count // config.batch_size
-    if not config.images:
+    if not (config.images and count):
         return steps
     total = math.ceil(config.images / config.batch_size)
     each = min(max(steps * config.batch_size, EPOCH[0]), EPOCH[1]) / config.batch_size

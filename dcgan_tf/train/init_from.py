@@ -46,15 +46,14 @@ def is_pytorch(named: str) -> bool:
 
 
 def with_shape(base: dict, named: str, own: bool) -> dict:
-    """Settings `base` with the shape of the networks that `--init-from` names.
+    """Give settings `base` the shape of the networks that `--init-from` names.
 
     The shape is that of the config.toml next to the files, so of their run, or of PyTorch's files
     themselves. Others say nothing; they are refused when they are loaded, if they do not fit.
 
     Args:
-        base: of a recipe, whose shape gives way, or of the user's own file.
-        named: as for init_files.
-        own: whether `base` is the user's own; its values that are no defaults stay then.
+        base: of a recipe, whose shape gives way, or the user's `own`, whose values that are no
+            defaults stay.
     """
     run = run_named(named.split(",")[0], "--init-from")
     config = (run if run.root.is_dir() else Run(run.root.parent)).config
@@ -72,10 +71,9 @@ def with_shape(base: dict, named: str, own: bool) -> dict:
 
 
 def warm_start(config: Config, model):
-    """Load the weights of `--init-from` into G and D of a DCGAN; Adam's moments begin anew.
+    """Load the weights of `--init-from` into G and D of a DCGAN.
 
-    The moments belong to the images and learning rates of the other training, and two files do
-    not hold them.
+    Adam's moments begin anew: they belong to the images and learning rates of the other training.
 
     Raises:
         UserError: no such files, no Keras models, or networks that compute something else.
@@ -104,36 +102,29 @@ def warm_start(config: Config, model):
 
 
 def check_same(network, trained, where: str):
-    """Refuse weights of a trained network, named by `where`, that computes something else of them.
+    """Set `network` to the weights of a trained one, and refuse it if their outputs differ.
 
-    `network` has the weights afterwards. Both are asked for the same few inputs: precisions may
-    differ, activations, slopes and normalization may not.
-
-    Raises:
-        UserError: other shapes or other outputs.
+    Precisions may differ; shapes, activations, slopes and normalization may not. `where` begins
+    the UserError.
     """
     import numpy as np  # --help need not wait for these
 
     from dcgan_tf.models.networks import MinibatchStd
 
     groups = [layer.group_size for layer in network.layers if isinstance(layer, MinibatchStd)]
-    message, kinds = "", [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
+    advice = "give it the settings that it was trained with, or its run's directory"
+    kinds = [[tuple(w.shape) for w in n.weights] for n in (network, trained)]
     if kinds[0] != kinds[1] or network.input_shape != trained.input_shape:
-        message = f"not of the shape of this config's {network.name}"
-    else:
-        network.set_weights(trained.get_weights())
-        inputs = np.random.default_rng(0).normal(
-            size=(math.lcm(4, *groups), *network.input_shape[1:])
-        )
-        own, theirs = (np.asarray(n(inputs.astype("float32")), float) for n in (network, trained))
-        exact = all(n.compute_dtype in ("float32", "float64") for n in (network, trained))
-        most = (0.02 if exact else 0.1) * theirs.std()  # an untrained G hardly leaves gray
-        if own.shape != theirs.shape or np.abs(own - theirs).mean() > most:
-            message = f"computes something else than this config's {network.name}"
-            message += _first_difference(network, trained)
-    if message:
-        advice = "give it the settings that it was trained with, or its run's directory"
-        raise UserError(f"{message}; {advice}", flag=where)
+        raise UserError(f"not of the shape of this config's {network.name}; {advice}", flag=where)
+    network.set_weights(trained.get_weights())
+    inputs = np.random.default_rng(0).normal(size=(math.lcm(4, *groups), *network.input_shape[1:]))
+    own, theirs = (np.asarray(n(inputs.astype("float32")), float) for n in (network, trained))
+    exact = all(n.compute_dtype in ("float32", "float64") for n in (network, trained))
+    most = (0.02 if exact else 0.1) * theirs.std()  # an untrained G hardly leaves gray
+    if own.shape != theirs.shape or np.abs(own - theirs).mean() > most:
+        message = f"computes something else than this config's {network.name}"
+        difference = _first_difference(network, trained)
+        raise UserError(f"{message}{difference}; {advice}", flag=where)
 
 
 def _first_difference(network, trained) -> str:

@@ -62,8 +62,8 @@ def train(
     if not all(hasattr(type(each), "set_params") for each in listed):
         got = f"got {limits.shown(callbacks)}, expected a list of keras.callbacks.Callback"
         raise UserError(got, param="callbacks")
-    given = {"loss": loss, "networks": networks}
-    given = {name: part for name, part in given.items() if part is not None}
+    parts = {"loss": loss, "networks": networks}
+    given = {name: part for name, part in parts.items() if part is not None}
     named: dict[str, Any] = {name: _name_of(part) for name, part in given.items()}
     config = replace(config, **named, **({} if data is None else {"data": data}))
     request = Request(
@@ -75,8 +75,8 @@ def train(
     )
     request = prepare(request)
     from dcgan_tf.models.parts import precision_of
-    from dcgan_tf.train.precision import choose_precision
     from dcgan_tf.train.training import run_training
+    from dcgan_tf.train.trial import choose_precision
 
     request = choose_precision(request)
     with precision_of(request.config):
@@ -89,8 +89,7 @@ def train(
 
 
 def _name_of(part) -> str:
-    """The name of a program's part in config.toml: `module:Name`, with `(...)` where that name
-    alone does not make it again."""
+    """Name a program's part in config.toml: `module:Name`, `(...)` where that does not make it."""
     if isinstance(part, str):
         return part
     kind = part if hasattr(part, "__qualname__") else type(part)

@@ -1,5 +1,6 @@
-"""Describe the machine: what --check shows and what decides how a step is computed."""
+"""Describe the machine, and refuse a training that needs more memory than it has."""
 
+import math
 import os
 import platform
 import re
@@ -10,10 +11,13 @@ import tensorflow as tf
 from dcgan_tf import __version__
 from dcgan_tf.common import cuda, limits
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.errors import UserError
 from dcgan_tf.models import xla
+from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.train import devices
 from dcgan_tf.train.run_lock import versions
 
+PROGRAM_BYTES = 2**29  # of memory: TensorFlow with its libraries
 CPUINFO = Path("/proc/cpuinfo")  # on Linux
 _BFLOAT16 = {"amx_bf16": "AMX", "avx512_bf16": "AVX512_BF16"}  # as cpuinfo has them, and in words
 
@@ -35,10 +39,7 @@ def bfloat16_instructions() -> list[str]:
 
 
 def _cpuinfo() -> str:
-    try:
-        return CPUINFO.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return CPUINFO.read_text(errors="replace") if CPUINFO.is_file() else ""
 
 
 def describe_machine(config: Config, strategy: tf.distribute.Strategy) -> dict[str, str]:
@@ -107,3 +108,45 @@ def _advise(precision, gpus) -> str:
         return "; nothing here computes in bfloat16, so float32 is faster"
     tried = " (--precision auto tries it)" if best == "mixed_bfloat16" else ""
     return f"; best here: {best}{tried}" if best != "float32" else ""
+
+
+def memory_needed(config: Config) -> int:
+    """Count the bytes that a training takes at least; really it is one to four times that.
+
+    They are a weight, two moments and a gradient for each parameter, the feature maps of a batch,
+    each layer's convolution and its activation, and the program. The networks are built as shapes.
+    """
+    with tf.Graph().as_default():
+        generator, discriminator = build_generator(config), build_discriminator(config)
+        parameters = generator.count_params() + discriminator.count_params()
+        # A fake is made in G, and seen by D with a real image.
+        values = sum(map(_values, (generator, discriminator, discriminator)))
+    values += config.image_size**2 * config.channels
+    weight = 8 if config.precision == "float64" else 4
+    step = 2 * values * config.batch_size * (2 if "mixed" in config.precision else weight)
+    # Several workers share a batch, each on a machine of its own.
+    batch = 0 if os.environ.get("TF_CONFIG") else step
+    return 4 * weight * parameters + batch + PROGRAM_BYTES
+
+
+def _values(network) -> int:
+    """Count the values in the feature maps of one image."""
+    maps = (layer.output.shape for layer in network.layers if hasattr(layer, "kernel"))
+    return sum(math.prod(shape[1:]) for shape in maps)
+
+
+def check_memory(config: Config, on_gpu: bool):
+    """Refuse networks or a batch that this machine has too little memory for.
+
+    How much memory a GPU has is seen only when it is full. Of networks from a function the config
+    tells no sizes.
+    """
+    if on_gpu or config.networks:
+        return
+    needed, there = memory_needed(config), limits.memory()
+    if needed > there:
+        raise UserError(
+            f"this training needs at least {limits.in_words(needed)} of memory and there are "
+            f"{limits.in_words(there)}; use a smaller --batch-size or --width",
+            flag=f"--batch-size {config.batch_size}",
+        )

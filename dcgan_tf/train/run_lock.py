@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -62,9 +62,9 @@ def _trained_with(run: Run) -> Config:
         return saved
     from dcgan_tf.common.checkpoints import read_journal  # imports NumPy, not needed before
 
-    found = read_journal(run).get("settings", {})
-    known = {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()}
-    return replace(saved, **{name: v for name, v in known.items() if name in bound_fields(saved)})
+    bound, found = bound_fields(saved), read_journal(run).get("settings", {})
+    known = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items() if n in bound}
+    return replace(saved, **known)
 
 
 def _flag(run):
@@ -91,9 +91,8 @@ def join(request) -> Iterator[Run]:
 def claim(request) -> Iterator[Run]:
     """Create or reopen a run directory, and lock it while the block runs.
 
-    The directory is that of the request (command.Request), or the next free one such as
-    `runs/0001-laptop-mugs-s0`. It has config.toml and versions.json. If the block fails before the
-    first step, everything created here is deleted.
+    It is that of the request, or the next free one such as `runs/0001-laptop-mugs-s0`. If the block
+    fails before the first step, everything created here is deleted.
 
     Raises:
         UserError: a run with other settings (exit code 2), or one that is in use (exit code 4).
@@ -104,7 +103,8 @@ def claim(request) -> Iterator[Run]:
         made = make_directory(run.root, "--run")
     else:
         made = make_directory(RUNS, "--run")
-        run = Run(next_directory(RUNS, name_run(request.config_name, request.config), "--run"))
+        name = name_run(request.config_name, request.config, request.named)
+        run = Run(next_directory(RUNS, name, "--run"))
         made.append(run.root)
     try:
         with _lock(run):
@@ -123,16 +123,20 @@ def claim(request) -> Iterator[Run]:
                 folder.rmdir()
 
 
-def name_run(recipe: str, config: Config) -> str:
-    """Name a run by recipe, data and seed, in ASCII: laptop-mugs-s0."""
+def name_run(recipe: str, config: Config, named: Collection[str] = ()) -> str:
+    """Name a run by recipe, data and seed, in ASCII: laptop-mugs-s0.
+
+    Of the settings `named` on the command line, size and fit are part of it: laptop-mugs-128px-s0.
+    """
     data = config.dataset if config.data in ("", *FETCHED) else Path(config.data).stem
     parts = [re.sub(r"\W+", "-", part, flags=re.ASCII)[:30].strip("-") for part in (recipe, data)]
     known = [part for part in dict.fromkeys(parts) if part not in ("", "folder")]
+    typed = {"image_size": f"{config.image_size}px", "fit": config.fit}
+    known += [text for name, text in typed.items() if name in named]
     return "-".join([*known, f"s{config.seed}"])
 
 
 def _lock(run):
-    """Lock a run's directory; return a context manager that unlocks it."""
     try:
         return lock_at(run.lock).acquire(timeout=0)
     except filelock.Timeout:
@@ -156,10 +160,7 @@ def _begin(run, request, fresh):
 
 
 def _undo(run):
-    """Delete what was created before the first step, by exact names; nothing if there is more.
-
-    This never deletes trained results or files of other programs.
-    """
+    """Delete what was created before the first step, by exact names; nothing if there is more."""
     made = {run.lock, run.config, run.versions, run.log, *run.folders()}
     made |= set(run.tensorboard.glob("events.out.tfevents.*"))
     with contextlib.suppress(OSError):  # the original error matters more
@@ -189,7 +190,7 @@ def versions() -> dict:
 
 
 def _git(*words) -> str | None:
-    """Run git in this package's folder; return its output, or None without git or a repository."""
+    """Run git in this package's folder; None without git or a repository."""
     here = Path(__file__).parent
     try:
         done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, timeout=10)

@@ -29,14 +29,7 @@ Found = tuple[dict[str, np.ndarray], Journal] | None  # from checkpoints.read_ne
 
 @dataclass(frozen=True)
 class Session:
-    """One training: its run directory, its devices, its model and its data.
-
-    Attributes:
-        journal: progress of the training, updated while it trains.
-        restored: state of the checkpoint to resume from; None for a new run.
-        changes: changes of the learning rates, at earlier and later steps.
-        number, workers: number of this process, and number of processes.
-    """
+    """One training: its run directory, its devices, its model and its data."""
 
     run: Run
     config: Config
@@ -44,21 +37,15 @@ class Session:
     strategy: tf.distribute.Strategy
     model: DCGAN
     pack: Pack
-    journal: Journal
-    restored: dict[str, np.ndarray] | None
+    journal: Journal  # updated while it trains
+    restored: dict[str, np.ndarray] | None  # the checkpoint to resume from; None for a new run
     changes: list[changes.Change]
-    number: int
+    number: int  # of this process; the first, the chief, writes the files
     workers: int
 
     @property
     def chief(self) -> bool:
-        """Whether this process writes the files."""
         return self.number == 0
-
-    @property
-    def epochs(self) -> int:
-        """The number of epochs of the whole training."""
-        return self.config.epochs_of(self.journal.steps_per_epoch * self.config.batch_size)
 
     def fit(self, callbacks: list[keras.callbacks.Callback]):
         """Train from the journal's step to the last epoch.
@@ -66,23 +53,21 @@ class Session:
         An interrupted epoch is finished first, in a separate fit, because Keras can begin only at
         the start of an epoch.
         """
-        if self.journal.done_in_epoch:
-            self.fit_epochs(callbacks, self.journal.epoch + 1)
-        if self.journal.epoch < self.epochs and not self.model.stop_training:
-            self.fit_epochs(callbacks, self.epochs)
-
-    def fit_epochs(self, callbacks: list[keras.callbacks.Callback], last: int):
-        """Run Keras' fit from the journal's step to epoch `last`."""
-        steps = self.journal.steps_per_epoch - self.journal.done_in_epoch
-        params = {"model": self.model, "verbose": 0, "epochs": self.epochs, "steps": steps}
-        self.model.fit(
-            share_batches(self.strategy, self.config, self.pack.pixels, self.journal.step),
-            initial_epoch=self.journal.epoch,
-            epochs=last,
-            steps_per_epoch=steps,
-            callbacks=CallbackList(callbacks, add_history=True, **params),
-            verbose=0,
-        )
+        journal, model, config = self.journal, self.model, self.config
+        epochs = config.epochs_of(journal.steps_per_epoch * config.batch_size)
+        for last in (journal.epoch + 1, epochs) if journal.done_in_epoch else (epochs,):
+            if journal.epoch >= last or model.stop_training:
+                return
+            steps = journal.steps_per_epoch - journal.done_in_epoch
+            params = {"model": model, "verbose": 0, "epochs": epochs, "steps": steps}
+            model.fit(
+                share_batches(self.strategy, config, self.pack.pixels, journal.step),
+                initial_epoch=journal.epoch,
+                epochs=last,
+                steps_per_epoch=steps,
+                callbacks=CallbackList(callbacks, add_history=True, **params),
+                verbose=0,
+            )
 
     def meet(self, **values: str):
         """Wait for the other workers; raise UserError unless all have the same values."""
@@ -122,7 +107,7 @@ def open_session(
         UserError: no data, other data than in the checkpoint, missing devices, networks that do not
             match `--init-from`, or workers that differ.
     """
-    config, (number, workers) = request.config, worker
+    config = request.config
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
     planned = changes.collect(run.config, config, step, epoch)
     config, source, _ = request.images or open_images(request)
@@ -135,9 +120,7 @@ def open_session(
     pack = open_pack(config, source)
     journal = _open_journal(config, pack, found)
     restored = found[0] if found else None
-    session = Session(
-        run, config, stop, strategy, model, pack, journal, restored, planned, number, workers
-    )
+    session = Session(run, config, stop, strategy, model, pack, journal, restored, planned, *worker)
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs}, {config.images}, {planned}",
         images=journal.pixels_sha256,
@@ -149,12 +132,19 @@ def open_session(
         for new in (change for change in planned if change.step >= step):
             at = f"from step {new.step} (epochs done: {new.epoch}) on"
             log.info(f"{at}: {new.setting} {new.old} -> {new.new}")
-    _record_computing(journal, devices.computing(strategy))
+    before, now = journal.computing, devices.computing(strategy)
+    pairs = [f"{n} {before[n]} -> {now[n]}" for n in now if before.get(n, now[n]) != now[n]]
+    if pairs:
+        log.warning(
+            f"computed in another way than before ({'; '.join(pairs)}); "
+            "from here on the bits may differ from those of an uninterrupted run"
+        )
+    journal.computing = now
     return session
 
 
 def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
-    """Make a new journal, or return that of the checkpoint if its data are the same."""
+    """Make a new journal, or take that of the checkpoint if its data are the same."""
     count, pixels_sha256 = len(pack.pixels), pack.manifest["pixels_sha256"]
     check_count(config, count, pack.where, new=not found)
     if not found:
@@ -169,14 +159,3 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
         )
     journal.settings = bound_fields(config)
     return journal
-
-
-def _record_computing(journal, now):
-    """Record in the journal what decides the bits; warn of changes."""
-    before, journal.computing = journal.computing, now
-    pairs = [f"{n} {before[n]} -> {now[n]}" for n in now if before.get(n, now[n]) != now[n]]
-    if pairs:
-        log.warning(
-            f"computed in another way than before ({'; '.join(pairs)}); "
-            "from here on the bits may differ from those of an uninterrupted run"
-        )

@@ -21,17 +21,12 @@ class StopRequest:
 
     Before `defer` a signal raises Interrupted at once. After it, the first signal only sets
     `signum`, so that the state can be saved. A second SIGINT or SIGTERM raises KeyboardInterrupt at
-    once; notices may come again and again. Outside of the main thread, as in a notebook's, Python
-    delivers no signals: nothing is caught there.
-
-    Attributes:
-        signum: the signal that came, None before.
+    once; notices may come again and again. Outside of the main thread Python delivers no signals.
     """
 
     def __init__(self):
         self.signum: int | None = None
-        self._deferring = False
-        self._before = {}
+        self._deferring, self._before = False, {}
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():

@@ -8,13 +8,8 @@ import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.errors import (
-    WORKER_LOST,
-    Interrupted,
-    UserError,
-    describe,
-    is_file_system_error,
-)
+from dcgan_tf.common.errors import WORKER_LOST, Interrupted, UserError, is_file_system_error
+from dcgan_tf.common.errors import describe as describe_error
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, mark_latest
@@ -23,7 +18,8 @@ from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
 from dcgan_tf.train.build import build_callbacks, redraw
 from dcgan_tf.train.callbacks.base import attempt
-from dcgan_tf.train.callbacks.tracker import Tracker
+from dcgan_tf.train.callbacks.control import last_checkpoint
+from dcgan_tf.train.callbacks.logs import Tracker
 from dcgan_tf.train.command import TRACKERS, Request
 from dcgan_tf.train.images import is_finished
 from dcgan_tf.train.session import Session, open_session
@@ -31,7 +27,7 @@ from dcgan_tf.train.signals import StopRequest
 
 log = logging.getLogger(__name__)
 
-REAL_IMAGES = 64  # in reals.png, a random choice by the run's seed
+REAL_IMAGES = 64  # in reals.png
 
 # Errors of TensorFlow in a collective operation when another worker is gone.
 _LOST = (
@@ -65,7 +61,10 @@ def run_training(request: Request) -> tuple[Run, int]:
                 _complete(run, request, found[1])
             return run, 0
         session = open_session(request, run, stop, worker, found)
-        callbacks = build_callbacks(session, [*request.callbacks, *_trackers(request, session)])
+        own_callbacks = list(request.callbacks)
+        if session.chief and request.tracker in TRACKERS:
+            own_callbacks.append(Tracker(request.tracker, run, session.config))
+        callbacks = build_callbacks(session, own_callbacks)
         if session.chief:
             run_lock.save_config(run, request.config, session.changes)  # all checks are done
             mark_latest(run)
@@ -83,7 +82,7 @@ def run_training(request: Request) -> tuple[Run, int]:
         else:
             _leave_together(session)
         if session.chief:
-            _report(run)
+            _write_report(run)
         journal = session.journal
         if code:
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
@@ -102,14 +101,8 @@ def draw_reals(run: Run, pixels: np.ndarray, seed: int):
         save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
 
 
-def _trackers(request, session):
-    if not session.chief or request.tracker not in TRACKERS:
-        return []
-    return [Tracker(request.tracker, session.run, session.config)]
-
-
-def _report(run: Run):
-    """Write report.html. A failure is only a warning, because the training is already saved."""
+def _write_report(run: Run):
+    """Write report.html; a failure is a warning, because the training is already saved."""
     with attempt(run.report):
         write_report((run,), run.report)
 
@@ -119,14 +112,13 @@ def _complete(run: Run, request: Request, journal: Journal):
     saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
     redraw(run, request.config, journal, saved, request.given.get("loss"))
     if not run.report.exists() or run.report.stat().st_mtime < saved:
-        _report(run)
+        _write_report(run)
 
 
 def _leave_together(session: Session):
     """Wait for the other workers, for which an early exit would look like an error.
 
-    A worker may leave while its last message to another one is still under way. The other one then
-    gets an error, which is harmless because its training is done.
+    One that leaves while its last message is under way gives another a harmless error.
     """
     try:
         session.meet(step=str(session.journal.step))
@@ -144,7 +136,7 @@ def _explain_errors(session: Session):
         if session.workers == 1:
             raise
         raise UserError(
-            f"another worker died; {_last_checkpoint(run)}; "
+            f"another worker died; {last_checkpoint(run)}; "
             "start all workers again with the same command to resume from there",
             code=WORKER_LOST,
         ) from None
@@ -152,14 +144,9 @@ def _explain_errors(session: Session):
         if not is_file_system_error(error):
             raise
         place = "" if error.filename else f"{run.root}: "
-        raise UserError(f"{place}{describe(error)}; {_last_checkpoint(run)}") from None
+        raise UserError(f"{place}{describe_error(error)}; {last_checkpoint(run)}") from None
     except (MemoryError, tf.errors.ResourceExhaustedError):
         raise UserError(
-            f"out of memory; {_last_checkpoint(run)}; close other programs, "
+            f"out of memory; {last_checkpoint(run)}; close other programs, "
             "or start a new run with a smaller --batch-size or --width"
         ) from None
-
-
-def _last_checkpoint(run: Run) -> str:
-    good = checkpoints.files(run.checkpoints)
-    return f"the last checkpoint is {good[-1]}" if good else "there is no checkpoint yet"

@@ -24,7 +24,7 @@ from dcgan_tf.common.images import save_png
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.report import curves, page
 from dcgan_tf.report.__main__ import main
-from dcgan_tf.train.callbacks.report import RunReport
+from dcgan_tf.train.callbacks.logs import RunReport
 
 
 @pytest.fixture

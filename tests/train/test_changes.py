@@ -77,17 +77,15 @@ def test_only_the_learning_rates_may_change(run):
         changes.read(run.config)
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
+def test_damaged_tables_are_refused(run):
+    text, table = run.config.read_text(), "[[changes]]\nstep = "
+    for damage in (
         "changes = 3",
-        "[[changes]]\nstep = 3",
-        "[[changes]]\nstep = 1\nepoch = 0\nsetting = []\nold = 0.1\nnew = 0.2",
-        '[[changes]]\nstep = 1\nepoch = 0\nsetting = "g_learning_rate"\nold = 3.0\nnew = "x"',
-    ],
-)
-def test_damaged_tables_are_refused(run, damage):
-    text = run.config.read_text()
-    run.config.write_text(damage + "\n" + text if damage.startswith("changes") else text + damage)
-    with refused("config.toml: changes: ", "; mend the file"):
-        changes.read(run.config)
+        f"{table}3",
+        f"{table}1\nepoch = 0\nsetting = []\nold = 0.1\nnew = 0.2",
+        f'{table}1\nepoch = 0\nsetting = "g_learning_rate"\nold = 3.0\nnew = "x"',
+    ):
+        first, second = (damage, text) if damage.startswith("changes") else (text, damage)
+        run.config.write_text(f"{first}\n{second}")
+        with refused("config.toml: changes: ", "; mend the file"):
+            changes.read(run.config)

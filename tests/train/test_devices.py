@@ -17,20 +17,19 @@ def cluster(hosts=HOSTS, index=0, kind="worker", **more):
     return json.dumps({"cluster": {"worker": hosts} | more, "task": {"type": kind, "index": index}})
 
 
-@pytest.fixture
-def worker(monkeypatch):
-    def call(text):
-        monkeypatch.setenv("TF_CONFIG", text)
-        return devices.worker(resolved("--strategy", "multiworker"))
-
-    return call
+def worker(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    return devices.worker(resolved("--strategy", "multiworker"))
 
 
-def test_each_worker_knows_its_number_and_how_many_there_are(worker):
-    assert [worker(cluster(index=i)) for i in range(3)] == [(0, 3), (1, 3), (2, 3)]
-    assert worker(cluster(index="2")) == (2, 3)  # as some job systems write it
-    assert worker(cluster(kind="chief", chief=["z:9"])) == (0, 4)
-    assert worker(cluster(index=1, chief=["z:9"])) == (2, 4)
+def test_each_worker_knows_its_number_and_how_many_there_are(monkeypatch):
+    for text, expected in (
+        *((cluster(index=i), (i, 3)) for i in range(3)),
+        (cluster(index="2"), (2, 3)),  # as some job systems write it
+        (cluster(kind="chief", chief=["z:9"]), (0, 4)),
+        (cluster(index=1, chief=["z:9"]), (2, 4)),
+    ):
+        assert worker(monkeypatch, text) == expected
     assert devices.worker(resolved("--strategy", "none")) == (0, 1)
 
 
@@ -49,9 +48,9 @@ def test_each_worker_knows_its_number_and_how_many_there_are(worker):
     ],
     ids=lambda text: text[:60],
 )
-def test_what_names_no_hosts_is_refused_in_one_short_line(text, worker):
+def test_what_names_no_hosts_is_refused_in_one_short_line(text, monkeypatch):
     with pytest.raises(UserError, match="^TF_CONFIG: got .* expected JSON such as") as caught:
-        worker(text)
+        worker(monkeypatch, text)
     assert len(str(caught.value)) < 1000 and "\n" not in str(caught.value)
 
 

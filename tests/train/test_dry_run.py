@@ -2,36 +2,39 @@
 
 import json
 import re
+import sys
 
 import keras
+import numpy as np
 import pytest
 from helpers import faces_zip, resolved, write_files
 
-from dcgan_tf.common import cuda, limits
+from dcgan_tf.common import checkpoints, cuda, limits
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.data.pack import open_pack
 from dcgan_tf.models import xla
-from dcgan_tf.train import command, dry_run, machine
+from dcgan_tf.train import command, images, machine, run_lock, trial
 from dcgan_tf.train.__main__ import main
 
 DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", "12", "--check"]
 
 
-@pytest.mark.parametrize(
-    ("argv", "words"),
-    [
+def test_a_dry_run_refuses_what_a_training_would(here, monkeypatch):
+    (here / "runs").touch()
+    write_files(here / "notes", {"todo.txt": b""})
+    for argv, words in (
         (["--run", "runs"], "run runs: .*runs is not a folder"),
         (["--run", "notes"], r"run notes: has files .* but no config.toml"),
         (["--init-from", "notes"], "init_from notes: expected a run directory"),
         (["--inception", "none.npz"], "inception .*no such file"),
-    ],
-)
-def test_a_dry_run_refuses_what_a_training_would(argv, words, here):
-    (here / "runs").touch()
-    (here / "notes").mkdir()
-    (here / "notes/todo.txt").touch()
-    with pytest.raises(UserError, match=words):
-        main(["--config", "demo", *argv, "--dry-run"])
+    ):
+        with pytest.raises(UserError, match=words):
+            main(["--config", "demo", *argv, "--dry-run"])
+    monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
+    with pytest.raises(UserError, match="batch_size 8: this training needs at least 607.5 MB"):
+        main(["--config", "demo", "--run", "new"])
+    assert sorted(path.name for path in here.iterdir()) == ["notes", "runs"]
 
 
 def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkeypatch):
@@ -41,16 +44,25 @@ def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkey
     run = write_files(here / "project/runs/faces", files)
     faces_zip(here / "project", 9)
     monkeypatch.chdir("/")
-    dry_run.print_plan(command.parse_training(["--run", str(run)]))
+    trial.print_plan(command.parse_training(["--run", str(run)]))
     said = capsys.readouterr().out
     assert f"images:   8 of 9, {here / 'project/faces.zip'}; steps of 3: 2 an epoch" in said
 
 
-def test_too_little_memory_stops_the_command_before_the_networks_are_built(here, monkeypatch):
-    monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
-    with pytest.raises(UserError, match="batch_size 8: this training needs at least 607.5 MB"):
-        main(["--config", "demo"])
-    assert not list(here.iterdir())
+def test_a_dry_run_plans_the_epochs_of_the_run_that_it_extends(here, capsys):
+    """A run of 3,000 images has epochs of 1,500, and a typed --epochs makes no passes of them."""
+    faces_zip(here, 12)
+    flags = ["laptop", "faces.zip", "--batch-size", "4", "--subset", "12", "--images", "3k"]
+    request = command.parse_training([*flags, "--run", "a", "--width", "0.05"])
+    with run_lock.claim(request) as run:
+        pack = open_pack(*images.open_images(request)[:2])
+        steps = images.plan_epoch(request.config, 12)
+        journal = checkpoints.Journal(steps, pack.manifest["pixels_sha256"], 2 * steps)
+        checkpoints.write(run.checkpoints, {"a": np.arange(3)}, journal, keep=3)
+    assert steps == 375
+    for more in (["--epochs", "3"], ["--images", "4500"]):
+        trial.print_plan(command.parse_training(["--run", "a", *more]))
+        assert "steps of 4: 375 an epoch, 1,125 in all" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -59,7 +71,7 @@ def measure(caplog):
     caplog.set_level("INFO")
 
     def call(*argv):
-        dry_run.measure_speed(command.parse_training([*DEMO, *argv]))
+        trial.measure_speed(command.parse_training([*DEMO, *argv]))
         return dict(text.split(":", 1) for text in caplog.messages if ":" in text)
 
     return call
@@ -67,37 +79,27 @@ def measure(caplog):
 
 @pytest.fixture
 def drawn_times(monkeypatch):
-    monkeypatch.setattr(dry_run, "time_steps", lambda config, strategy: (7.0, 5.0))
+    monkeypatch.setattr(trial, "time_steps", lambda config, strategy: (7.0, 5.0))
 
 
 @pytest.mark.slow
 def test_check_times_real_steps_and_writes_nothing(here, measure, monkeypatch):
-    looks, watch = [], dry_run._StopWatch.on_train_batch_end
+    looks, watch = [], trial._StopWatch.on_train_batch_end
 
     def look(self, batch, logs):
         watch(self, batch, logs)
         looks.append((batch + 1, self.model.stop_training))
 
-    monkeypatch.setattr(dry_run._StopWatch, "on_train_batch_end", look)
+    monkeypatch.setattr(trial._StopWatch, "on_train_batch_end", look)
     speed = measure("--channels", "1")["speed"]
     assert re.fullmatch(r" +[\d.,]+ images/s, [\d.,]+ ms a step; the first steps took \d+ s", speed)
     # A step takes some milliseconds: more than the ten that are the least, and it ends by itself.
     assert [stop for _, stop in looks] == [False] * (len(looks) - 1) + [True]
-    assert looks[-1][0] in [2 + dry_run.STEPS * 2**n for n in range(20)]
+    assert looks[-1][0] in [2 + trial.STEPS * 2**n for n in range(20)]
     assert not list(here.iterdir())
 
 
-def test_check_as_json_is_one_object_on_stdout(here, measure, drawn_times, capsys):
-    measure("--json")
-    found = json.loads(capsys.readouterr().out)
-    assert (found["images_per_second"], found["step_seconds"]) == (0.8, 5.0)
-    assert found["first_steps_seconds"] == 7.0 and found["devices"] == "one CPU"
-    assert found["recipe"] == "demo, batch_size 4, subset 12, width 0.05"
-    with pytest.raises(UserError, match="json: needs --check"):
-        command.parse_training(["--json"])
-
-
-def test_check_estimates_an_epoch_and_names_the_machine(here, measure, drawn_times):
+def test_check_names_the_machine_and_estimates_an_epoch(here, measure, drawn_times, capsys):
     said = measure("--subset", "90", "--epochs", "30")  # 22 steps of 5 s
     assert said["speed"].strip() == "0.8 images/s, 5,000.0 ms a step; the first steps took 7 s"
     expected = "2 min; 30 of them 55 min, and what samples, scores and checkpoints take"
@@ -107,6 +109,16 @@ def test_check_estimates_an_epoch_and_names_the_machine(here, measure, drawn_tim
     assert said["memory"].endswith(" GB") and "CUDA" not in said
     assert "off (it halves the speed" in said["XLA"] and "precision" in said
     assert said["oneDNN"].split(",")[0].strip() in ("on", "off") and "within" in said["threads"]
+    capsys.readouterr()
+    measure("--json")  # one object on stdout
+    found = json.loads(capsys.readouterr().out)
+    assert (found["images_per_second"], found["step_seconds"]) == (0.8, 5.0)
+    assert found["first_steps_seconds"] == 7.0 and found["devices"] == "one CPU"
+    assert found["recipe"] == "demo, batch_size 4, subset 12, width 0.05"
+    with pytest.raises(UserError, match="json: needs --check"):
+        command.parse_training(["--json"])
+    with pytest.raises(UserError, match="not allowed with"):
+        command.parse_training(["--dry-run", "--check"])
 
 
 T4, H100 = (
@@ -118,19 +130,14 @@ T4, H100 = (
 @pytest.mark.parametrize(
     ("flags", "text", "gpu", "words"),
     [
-        ([], "amx_bf16 avx512_bf16", None, "float32; best here: mixed_bfloat16 (--precision auto"),
-        ([], "fpu avx512_bf16", None, "float32; best here: mixed_bfloat16 (--precision auto tries"),
-        ([], "fpu amx_tile", None, "float32"),
-        ([], "", T4, "float32; best here: mixed_float16"),
-        ([], "", H100, "float32; best here: mixed_bfloat16 (--precision auto tries it)"),
-        (["--precision", "mixed_bfloat16"], "amx_bf16", None, "mixed_bfloat16"),
-        (
-            ["--precision", "mixed_bfloat16"],
-            "fpu",
-            None,
-            "mixed_bfloat16; nothing here computes in",
-        ),
-        (["--precision", "mixed_float16"], "amx_bf16", None, "mixed_float16; on processors"),
+        ("", "amx_bf16 avx512_bf16", None, "float32; best here: mixed_bfloat16 (--precision auto"),
+        ("", "fpu avx512_bf16", None, "float32; best here: mixed_bfloat16 (--precision auto tries"),
+        ("", "fpu amx_tile", None, "float32"),
+        ("", "", T4, "float32; best here: mixed_float16"),
+        ("", "", H100, "float32; best here: mixed_bfloat16 (--precision auto tries it)"),
+        ("--precision mixed_bfloat16", "amx_bf16", None, "mixed_bfloat16"),
+        ("--precision mixed_bfloat16", "fpu", None, "mixed_bfloat16; nothing here computes in"),
+        ("--precision mixed_float16", "amx_bf16", None, "mixed_float16; on processors"),
     ],
 )
 def test_check_names_the_best_precision(
@@ -140,7 +147,7 @@ def test_check_names_the_best_precision(
     monkeypatch.setattr(machine, "CPUINFO", here / "cpuinfo")
     monkeypatch.setattr(xla, "gpu_details", lambda: [gpu] if gpu else [])
     try:
-        said = measure(*flags)
+        said = measure(*flags.split())
     finally:
         keras.config.set_dtype_policy("float32")
     precision = said["precision"].strip()
@@ -149,16 +156,13 @@ def test_check_names_the_best_precision(
     assert ("AVX512_BF16" in said["processor"]) == ("avx512_bf16" in text)
 
 
-def test_check_without_images_and_a_subset_estimates_no_epoch(
+def test_check_names_a_gpu_and_estimates_no_epoch_of_unknown_images(
     here, measure, drawn_times, monkeypatch
 ):
     monkeypatch.setattr(xla, "gpu_details", lambda: [H100])
-    for name, value in (
-        ("cudnn_version", (9, 24, 0)),
-        ("driver_version", "570.86"),
-        ("loaded_versions", {"CUDA": "12.5", "cuDNN": "9.24.0"}),
-    ):
-        monkeypatch.setattr(cuda, name, lambda value=value: value)
+    monkeypatch.setattr(cuda, "cudnn_version", lambda: (9, 24, 0))
+    monkeypatch.setattr(cuda, "driver_version", lambda: "570.86")
+    monkeypatch.setattr(cuda, "loaded_versions", lambda: {"CUDA": "12.5", "cuDNN": "9.24.0"})
     monkeypatch.setattr(cuda, "card_memory", lambda number: 85e9)
     said = measure("--dataset", "folder", "--data", "nowhere", "--subset", "0")
     assert "an epoch" not in said and said["images"].startswith("    none: --data nowhere")
@@ -168,6 +172,9 @@ def test_check_without_images_and_a_subset_estimates_no_epoch(
     assert said["XLA"].strip() == "on" and "oneDNN" not in said
 
 
-def test_check_takes_the_place_of_a_dry_run():
-    with pytest.raises(Exception, match="not allowed with"):
-        command.parse_training(["--dry-run", "--check"])
+def test_check_without_data_does_not_ask_for_images(here, measure, drawn_times, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "DEMO", ["--check", "--width", "0.05"])
+    said = measure()
+    assert "images" not in said and said["recipe"].strip() == "celeba, width 0.05"
+    assert said["networks"].strip() == "G 58,946 and D 1,468 parameters"
+    assert "an epoch" in said  # of the recipe's 2,000 images

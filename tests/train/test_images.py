@@ -7,14 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from helpers import (
-    REPO,
-    assert_refused,
-    face_jpeg,
-    refused,
-    resolved,
-    write_files,
-)
+from helpers import REPO, assert_refused, face_jpeg, refused, resolved, write_files
 from programs import run_program
 
 from dcgan_tf.common import checkpoints
@@ -158,20 +151,28 @@ def test_data_alone_is_recognized_and_what_was_decided_is_what_a_run_keeps(here,
     config = request.config
     assert (config.dataset, config.crop, config.subset) == ("celeba", "30,55,150,175", 9)
     assert request.config_name == "celeba" and config.g_channels == (128, 256, 512)
-    without_flag = prepared("aligned", "--batch-size", 4)
-    assert (without_flag.config_name, without_flag.config.dataset) == ("laptop", "celeba")
-    own = ("--config", "laptop", "--data", "own")
-    assert (prepared(*own).config.dataset, prepared(*own).config_name) == ("folder", "laptop")
-    for chosen in ("folder", "celeba"):  # a flag wins
-        typed = (*own, "--dataset", chosen, "--subset", 8)
-        assert command.parse_training(list(map(str, typed))).config.dataset == chosen
-    assert (
-        command.parse_training(["--epochs", "200", "--subset", "2000"]).config.dataset == "celeba"
-    )
-    assert command.parse_training(["--data", "tfds"]).config.dataset == "celeba"
+    request = prepared("aligned", "--batch-size", 4)  # without a flag
+    assert (request.config_name, request.config.dataset) == ("laptop", "celeba")
+    request = prepared("--config", "laptop", "--data", "own")
+    assert (request.config_name, request.config.dataset) == ("laptop", "folder")
+    for flags, dataset in (
+        (["--config", "laptop", "--data", "own", "--dataset", "folder"], "folder"),
+        (["--config", "laptop", "--data", "own", "--dataset", "celeba"], "celeba"),
+        (["--epochs", "200", "--subset", "2000"], "celeba"),
+        (["--data", "tfds"], "celeba"),
+    ):
+        assert command.parse_training(flags).config.dataset == dataset
     run = begin("runs/a", *FOLDER, "--data", "own", "--batch-size", 4)
     assert prepared("--run", run.root, "--data", "own").config.dataset == "folder"
     assert prepared("--data", "nowhere", "--dry-run").images is None
+
+
+def test_help_says_whose_values_it_shows_and_what_own_images_take(capsys):
+    with pytest.raises(SystemExit):
+        command.parse_training(["--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Values in brackets are those of celeba" in text
+    assert "a folder or zip alone is trained by laptop" in text and "recipes laptop" in text
 
 
 def test_a_recipes_subset_means_at_most_and_a_typed_one_is_exact(here, caplog):
@@ -201,132 +202,94 @@ def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):
 # Before TensorFlow
 
 
-@pytest.fixture
-def without_tensorflow(here):
-    """Called for what a command says where TensorFlow cannot be imported."""
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("train.py --data nowhere", "--data nowhere: no such file or folder"),
+        ("train.py --epochs 1", "no CelebA found"),
+        ("train.py --dataset folder --data few --dry-run", "--data few: 1 image, a training needs"),
+        ("train.py --config demo --subset 30000", "--subset 30000: larger than the data"),
+        ("-m dcgan_tf.evaluate twelve empty", "empty: no images"),
+        ("-m dcgan_tf.evaluate --run run --data nowhere", "--data nowhere: no such file"),
+        ("-m dcgan_tf.probe --run run --data nowhere", "--data nowhere: no such file"),
+    ],
+)
+def test_images_are_refused_before_tensorflow_starts(command, words, here):
     write_files(here / "stub", {"tensorflow.py": b"raise SystemExit('TensorFlow was imported')"})
     write_files(here / "few", {"a.jpg": face_jpeg(1)})
     write_files(here / "twelve", IMAGE)
-    write_files(here / "seven", dict(list(IMAGE.items())[:7]))
     (here / "empty").mkdir()
-    path = os.pathsep.join([str(here / "stub"), str(REPO)])
-    env = {"PYTHONPATH": path, "HOME": str(here)}
-    return lambda *words: run_program(words, here, env)
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        ("--data nowhere", "--data nowhere: no such file or folder"),
-        ("--epochs 1", "no CelebA found"),
-        ("--dataset folder --data few --dry-run", "--data few: 1 image, a training needs 8"),
-        ("--config demo --subset 30000", "--subset 30000: larger than the data"),
-    ],
-)
-def test_images_are_refused_before_tensorflow_starts(flags, words, without_tensorflow, here):
-    assert_refused(without_tensorflow("train.py", *flags.split()), words)
-    assert not (here / "runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (
-            "--dataset folder --data seven --subset 8",
-            "7 images in seven; add images: a training needs 8",
-        ),
-        ("--dataset folder --data twelve --subset 20", "12 images in twelve; use 12 or fewer"),
-        ("--dataset folder --data twelve --subset 7", "--subset 7: 7 images, a training needs 8"),
-        ("--dataset folder --data twelve", "--batch-size 32: larger than the data, 12 images; use"),
-    ],
-)
-def test_too_few_images_are_refused(flags, words, without_tensorflow, here):
-    with refused(words):
-        find(*flags.split())
-    assert not (here / "runs").exists()
-
-
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        ("dcgan_tf.evaluate twelve empty", "empty: no images"),
-        ("dcgan_tf.evaluate --run run --data nowhere", "--data nowhere: no such file"),
-        ("dcgan_tf.probe --run run --data nowhere", "--data nowhere: no such file"),
-    ],
-)
-def test_commands_that_look_at_images_refuse_them_as_early(flags, words, without_tensorflow, here):
     names = ("generator.keras", "discriminator.keras")
     config = to_toml(resolved(*FOLDER, "--data", "twelve")).encode()
     write_files(here / "run", {"config.toml": config, **dict.fromkeys(names, b"")})
-    assert_refused(without_tensorflow("-m", *flags.split()), words)
+    path = os.pathsep.join([str(here / "stub"), str(REPO)])
+    done = run_program(command.split(), here, {"PYTHONPATH": path, "HOME": str(here)})
+    assert_refused(done, words)
+    assert not (here / "runs").exists()
 
 
-# Few images, and what falls longer than the training lasts
-
-
-def told(caplog, count, *argv):
-    caplog.clear()
-    images.warn_of_few(resolved(*argv), count)
-    return caplog.messages
-
-
-def test_few_images_are_told_with_flags_that_fit(caplog):
-    assert told(caplog, 2_000, "--config", "laptop") == []
-    (line,) = told(caplog, 301, "--config", "laptop")
-    assert line.startswith("301 images: ")
-    assert line.endswith("add images, or try --augment shift,colour,cutout")
-    (line,) = told(caplog, 301, "--config", "laptop", "--epochs", 30)
-    assert line.endswith("or try --augment shift,colour,cutout --images 40k")
-    (line,) = told(caplog, 301, "--augment", "flip", "--images", "40k")
-    assert line.endswith("add images")
-
-
-def test_what_falls_longer_than_the_training_lasts_is_told(caplog):
-    assert told(caplog, 10_000, "--config", "overnight") == []
-    (line,) = told(caplog, 10_000, "--config", "overnight", "--decay-images", "1.2M")
-    assert line == (
-        "--decay-images 1200000: the training ends after 600,000 images, 50% of them; "
-        "use 600000, or --images 1200000"
-    )
-    ramp = ["--augment", "flip", "--augment-ramp", 10**6]
-    (line,) = told(caplog, 2_000, "--epochs", 1, *ramp)
-    assert line.startswith("--augment-ramp 1000000: the training ends after 1,984 images")
-    assert told(caplog, 2_000, "--augment-ramp", 10**9) == []  # of nothing
-
-
-def test_a_run_with_a_checkpoint_goes_on_with_as_few_as_it_has(project):
+def test_too_few_images_are_refused(here, project):
+    write_files(here / "project/seven", dict(list(IMAGE.items())[:7]))
+    for flags, words in (
+        ("--data seven --subset 8", "7 images in seven; add images: a training needs 8"),
+        ("--data three --subset 20", "12 images in three; use 12 or fewer"),
+        ("--data three --subset 7", "--subset 7: 7 images, a training needs 8"),
+        ("--data three", "--batch-size 32: larger than the data, 12 images; use"),
+    ):
+        with refused(words):
+            find(*FOLDER, *flags.split())
+    assert os.listdir("runs") == ["a"]
     config = replace(read_config(project.config), subset=4)
-    images.check_count(config, 4, "three", new=False)
+    images.check_count(config, 4, "three", new=False)  # a run goes on with as few as it has
     with refused("--subset 4: 4 images, a training needs 8 or more"):
         images.check_count(config, 4, "three", new=True)
     with refused("--batch-size 4: larger than the data, 1 image; a batch needs 2 or more"):
         images.check_count(config, 1, "three", new=False)
 
 
+# Few images, and what falls longer than the training lasts
+
+
+def test_few_images_and_schedules_that_do_not_end_are_told_with_flags_that_fit(caplog):
+    def told(count, *argv):
+        caplog.clear()
+        images.warn_of_few(resolved(*argv), count)
+        return "\n".join(caplog.messages)
+
+    assert told(2_000, "--config", "laptop") == told(10_000, "--config", "overnight") == ""
+    line = told(301, "--config", "laptop")
+    assert line.startswith("301 images: ")
+    assert line.endswith("add images, or try --augment shift,colour,cutout")
+    line = told(301, "--config", "laptop", "--epochs", 30)
+    assert line.endswith("or try --augment shift,colour,cutout --images 40k")
+    assert told(301, "--augment", "flip", "--images", "40k").endswith("add images")
+    assert told(10_000, "--config", "overnight", "--decay-images", "1.2M") == (
+        "--decay-images 1200000: the training ends after 600,000 images, 50% of them; "
+        "use 600000, or --images 1200000"
+    )
+    line = told(2_000, "--epochs", 1, "--augment", "flip", "--augment-ramp", 10**6)
+    assert line.startswith("--augment-ramp 1000000: the training ends after 1,984 images")
+    assert told(2_000, "--augment-ramp", 10**9) == ""  # of nothing
+
+
 # config.toml
 
 
-def edit(run, old, new):
-    text = run.config.read_text(encoding="utf-8")
-    assert old in text
-    run.config.write_text(text.replace(old, new), encoding="utf-8")
-
-
 def test_settings_edited_in_config_toml_are_refused_as_flags_are(project):
-    edit(project, "g_learning_rate = 0.0001", "g_learning_rate = 0.0002")  # these may change
-    edit(project, "epochs = 200", "epochs = 300")
+    def edit(old, new):
+        text = project.config.read_text(encoding="utf-8")
+        assert old in text
+        project.config.write_text(text.replace(old, new), encoding="utf-8")
+
+    edit("g_learning_rate = 0.0001", "g_learning_rate = 0.0002")  # these may change
+    edit("epochs = 200", "epochs = 300")
     assert find("--run", "runs/a")[0].epochs == 300
-    edit(project, "g_channels = [128,", "g_channels = [64,")
-    words = "was trained with other settings (g_channels (128, 256, 512), you asked for (64, "
-    with refused(f"--run runs/a: {words}", "config.toml"):
+    edit("beta_1 = 0.5", "beta_1 = 0.9")
+    with refused("--run runs/a: was trained with other settings (beta_1 0.5, you asked for 0.9"):
         find("--run", "runs/a")
-
-
-def test_checkpoints_from_before_they_had_settings_go_on(project):
-    (path,) = checkpoints.files(project.checkpoints)
+    (path,) = checkpoints.files(project.checkpoints)  # of before they had settings
     state, journal = checkpoints.read(path)
     old = {name: value for name, value in vars(journal).items() if name != "settings"}
     content = {**state, "journal": np.array(json.dumps(old))}
     np.savez(path, **content, sha256=np.array(checkpoints.digest_of(content)))
-    edit(project, "beta_1 = 0.5", "beta_1 = 0.9")
     assert find("--run", "runs/a")[0].beta_1 == 0.9

@@ -15,14 +15,6 @@ from dcgan_tf.report.contents import contents
 from dcgan_tf.train.images import plan_epoch
 
 
-def test_images_are_counted_as_people_write_them():
-    for text, count in (("200k", 200_000), ("220_000", 220_000), ("1.5M", 1_500_000), ("9", 9)):
-        assert resolved("--images", text).images == count
-    for text in ("k", "1.5", "2m", "1e5", "-1", "", "1 k", "99999M"):
-        with refused("--images: got ", "expected a whole number between 0 and"):
-            resolved(f"--images={text}")
-
-
 def test_epochs_or_images_decide_and_never_both(here):
     (here / "own.toml").write_text("images = 220_000\n")
     cases = {
@@ -38,6 +30,11 @@ def test_epochs_or_images_decide_and_never_both(here):
         (here / "config.toml").write_text(to_toml(config))  # names the one that decides
         assert ("\nepochs = " in to_toml(config)) == bool(config.epochs)
         assert read_config(here / "config.toml") == config
+    for text, count in (("200k", 200_000), ("220_000", 220_000), ("1.5M", 1_500_000), ("9", 9)):
+        assert resolved("--images", text).images == count
+    for text in ("k", "1.5", "2m", "1e5", "-1", "", "1 k", "99999M"):
+        with refused("--images: got ", "expected a whole number between 0 and"):
+            resolved(f"--images={text}")
     config = load_recipe("faces", epochs=3)
     assert (config.epochs, config.images) == (3, 0)
     assert replace(config, epochs=0, images=8).images == 8
@@ -58,19 +55,16 @@ def test_what_falls_falls_over_the_images_unless_told_otherwise():
         Config(epochs=5, lr_decay="linear")
 
 
-@pytest.mark.parametrize("recipe", ["laptop", "overnight", "faces", "demo"])
-@pytest.mark.parametrize("count", [8, 301, 2_000, 10_000, 300_000])
-def test_our_recipes_see_as_many_images_of_a_folder_of_any_size(recipe, count):
-    config = replace(load_recipe(recipe), batch_size=8)
-    steps = plan_epoch(config, count)
-    epochs = config.epochs_of(steps * 8)
-    assert config.images <= steps * epochs * 8 <= 1.002 * config.images
-    assert 1_900 <= steps * 8 <= 10_600 and epochs <= 300
-    assert plan_epoch(replace(config, epochs=5, images=0), count) == count // 8
-
-
-def test_our_recipes_report_as_often_as_when_they_stated_epochs():
-    """So a run of theirs is what it was, to the line."""
+def test_our_recipes_see_as_many_images_of_a_folder_of_any_size(tmp_path):
+    for recipe in ("laptop", "overnight", "faces", "demo"):
+        config = replace(load_recipe(recipe), batch_size=8)
+        for count in (8, 301, 2_000, 10_000, 300_000):
+            steps = plan_epoch(config, count)
+            epochs = config.epochs_of(steps * 8)
+            assert config.images <= steps * epochs * 8 <= 1.002 * config.images
+            assert 1_900 <= steps * 8 <= 10_600 and epochs <= 300
+            assert plan_epoch(replace(config, epochs=5, images=0), count) == count // 8
+    # Lines come as often as when these recipes stated epochs.
     for recipe, count, epochs in (
         ("laptop", 2000, 110),
         ("overnight", 10_000, 60),
@@ -80,10 +74,7 @@ def test_our_recipes_report_as_often_as_when_they_stated_epochs():
         steps = plan_epoch(config, count)
         assert steps == count // config.batch_size
         assert config.epochs_of(steps * config.batch_size) == epochs
-
-
-def test_the_report_of_such_a_run_knows_how_many_epochs_are_planned(tmp_path):
-    """tiny_run has 320 images an epoch."""
+    # The report knows how many epochs are planned: tiny_run has 320 images an epoch.
     run = make_run(tmp_path / "one", config=load_recipe("demo"))
     assert contents(run, 1)[1]["planned"] == 66
 

@@ -15,11 +15,7 @@ from dcgan_tf.train.callbacks.loss_plot import NAMES, POINTS, Curve, LossPlot
 
 
 def record(journal, values, read_every=1, last=None):
-    """Feed an epoch's `values` (steps, 4) as fit does, as running means; what is done is left out.
-
-    Returns:
-        The Curve.
-    """
+    """Feed an epoch's `values` (steps, 4) as fit does, as running means, from where it stands."""
     curve = Curve(journal)
     for count in range(journal.step % len(values) + 1, (last or len(values)) + 1):
         journal.step += 1
@@ -95,34 +91,30 @@ def plot_of(path, journal, epochs=4, loss=None):
     return plot
 
 
-def test_it_is_redrawn_within_a_long_epoch_and_before_a_stop(tmp_path, monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    plot, drawn = plot_of(tmp_path / "losses.png", Journal(1000, "")), []
-    plot.draw = lambda: drawn.append(clock[0])
-    for batch in range(20):
-        clock[0] += 10
-        plot.on_train_batch_end(batch, dict.fromkeys(NAMES, 0.5))
-    assert drawn == [60, 120, 180]
-    plot.catch_up()
-    plot.catch_up()
-    assert drawn == [60, 120, 180, 200]
-
-
-def test_what_takes_long_is_drawn_less_often(tmp_path, monkeypatch):
-    clock, drawn = [0.0], []
+def test_it_is_redrawn_within_a_long_epoch_before_a_stop_and_less_often_if_it_takes_long(
+    tmp_path, monkeypatch
+):
+    clock, drawn, cost = [0.0], [], 0
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
     plot = plot_of(tmp_path / "losses.png", Journal(1000, ""), epochs=100)
 
     def draw():
         drawn.append(clock[0])
-        clock[0] += 1  # the second that it takes
+        clock[0] += cost
 
     plot.draw = draw
+    for batch in range(20):
+        clock[0] += 10
+        plot.on_train_batch_end(batch, dict.fromkeys(NAMES, 0.5))
+    plot.catch_up()
+    plot.catch_up()
+    assert drawn == [60, 120, 180, 200]
+    drawn.clear()
+    cost = 1
     for epoch in range(99):
         clock[0] += 10
         plot.on_epoch_end(epoch, dict.fromkeys(NAMES, 0.5))
-    assert drawn[0] == 10
+    assert drawn[0] == 210
     assert all(200 <= b - a < 220 for a, b in itertools.pairwise(drawn)) and len(drawn) == 5
     plot.on_epoch_end(99, dict.fromkeys(NAMES, 0.5))
     assert drawn[-1] == clock[0] - 1

@@ -7,7 +7,7 @@ from workers import TINY, final, finish, start
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.train import command, precision
+from dcgan_tf.train import command, machine, trial
 
 
 @pytest.fixture
@@ -17,11 +17,11 @@ def choose(monkeypatch, caplog):
     caplog.set_level("INFO")
 
     def call(best, **seconds):
-        monkeypatch.setattr(precision, "best_precision", lambda gpus: best)
+        monkeypatch.setattr(trial, "best_precision", lambda gpus: best)
         tried = lambda config, strategy, *_, **__: (1.0, seconds[config.precision])  # noqa: E731
-        monkeypatch.setattr(precision, "time_steps", tried)
+        monkeypatch.setattr(trial, "time_steps", tried)
         request = command.Request(resolved("--precision", "auto"), "celeba", None)
-        return precision.choose_precision(request).config.precision, caplog.messages[-1]
+        return trial.choose_precision(request).config.precision, caplog.messages[-1]
 
     return call
 
@@ -35,6 +35,30 @@ def test_auto_is_bfloat16_where_it_is_there_and_a_trial_is_faster(choose):
     for best in ("float32", "mixed_float16"):  # no trial: time_steps would fail
         chosen, line = choose(best)
         assert chosen == "float32" and "nothing here is made for bfloat16" in line
+
+
+def test_a_new_float32_run_on_a_processor_made_for_bfloat16_is_told_in_one_line(
+    here, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    monkeypatch.setattr(machine, "CPUINFO", here / "cpuinfo")
+    (here / "old").mkdir()
+    (here / "old/config.toml").touch()
+    faster = "is 1.2 to 2.6 times as fast as float32, most with wide networks (docs/performance.md)"
+    for flags, instructions, units in (
+        ("celeba", "amx_bf16 avx512_bf16", "AMX, AVX512_BF16"),
+        ("mnist", "avx512_bf16", "AVX512_BF16"),
+        ("celeba", "avx2", ""),
+        ("celeba --precision float32", "amx_bf16", ""),
+        ("celeba --dry-run", "amx_bf16", ""),
+        ("--run old", "amx_bf16", ""),
+    ):
+        (here / "cpuinfo").write_text(f"flags\t: {instructions}\n")
+        caplog.clear()
+        request = command.parse_training(flags.split())
+        assert trial.choose_precision(request) is request
+        line = f"this processor has {units}: --precision mixed_bfloat16 {faster}"
+        assert caplog.messages == ([line] if units else [])
 
 
 @pytest.mark.slow
@@ -55,8 +79,8 @@ def test_a_run_that_goes_on_without_instructions_for_its_precision_is_told(
     (here / "config.toml").write_text('precision = "mixed_bfloat16"\n')
     request = command.parse_training(["--run", str(here)])
     for best, lines in (("mixed_bfloat16", 0), ("float32", 1)):
-        monkeypatch.setattr(precision, "best_precision", lambda gpus, best=best: best)
-        assert precision.choose_precision(request) is request
+        monkeypatch.setattr(trial, "best_precision", lambda gpus, best=best: best)
+        assert trial.choose_precision(request) is request
         assert len(caplog.messages) == lines
     assert "computes in mixed_bfloat16, which is slow here" in caplog.text
     with pytest.raises(UserError, match="was trained with other settings .precision"):

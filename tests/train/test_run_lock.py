@@ -1,5 +1,6 @@
 """A run directory: what stands in the way, and what is left when a training ends early."""
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -14,10 +15,12 @@ from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import epoch_of
 from dcgan_tf.train import run_lock
+from dcgan_tf.train.command import parse_training
 
 
 def request(root=None):
-    return SimpleNamespace(config=resolved(), run_dir=root and Path(root), config_name="celeba")
+    run_dir = root and Path(root)
+    return SimpleNamespace(config=resolved(), run_dir=run_dir, config_name="celeba", named=())
 
 
 def fail(root=None, during=lambda run: None):
@@ -32,17 +35,40 @@ def tree(root):
     return sorted(str(path.relative_to(root)) for path in Path(root).rglob("*"))
 
 
+@contextlib.contextmanager
+def refused_claim(words, root):
+    with pytest.raises(UserError, match=words) as caught, run_lock.claim(request(root)):
+        pass
+    yield str(caught.value)
+
+
 def test_files_of_somebody_else_are_refused_and_stay(here):
     Path("mine").mkdir()
     Path("mine/novel.txt").write_text("a novel")
-    with pytest.raises(UserError, match="no config.toml"), run_lock.claim(request("mine")):
-        pass
-    assert tree("mine") == ["novel.txt"]
+    with refused_claim("no config.toml", "mine"):
+        assert tree("mine") == ["novel.txt"]
     Path("mine/.git").mkdir()  # what is hidden is in nobody's way
     Path("mine/novel.txt").rename("mine/.git/HEAD")
     fail("mine")
     assert tree("mine") == [".git", ".git/HEAD"]
     assert Path("mine/.git/HEAD").read_text() == "a novel"
+    os.symlink("../mine/.git/HEAD", "mine/.lock")  # no lock is written through a link
+    with refused_claim(r"\.lock: not a plain file", "mine"):
+        assert Path("mine/.git/HEAD").read_text() == "a novel"
+
+
+def test_a_run_s_name_tells_the_size_and_fit_that_were_typed(here):
+    (here / "photos").mkdir()
+    for flags, name in (
+        (["--image-size", "128"], "0001-laptop-photos-128px-s0"),
+        (["--fit", "pad"], "0001-laptop-photos-pad-s0"),
+        (["--image-size", "32", "--fit", "stretch"], "0001-laptop-photos-32px-stretch-s0"),
+        (["--width", "0.5"], "0001-laptop-photos-s0"),
+    ):
+        typed = ["--config", "laptop", "--dataset", "folder", "--data", "photos", *flags]
+        with run_lock.claim(parse_training(typed)) as run:
+            assert run.root.name == name
+            run_lock._undo(run)
 
 
 def test_folders_made_for_a_run_that_fails_go_with_it_and_others_stay(here):
@@ -66,25 +92,13 @@ def test_a_run_with_anything_trained_or_foreign_in_it_is_kept_whole(name, here):
     assert run.config.is_file() and run.log.parent.is_dir()
 
 
-@pytest.mark.parametrize("kind", ["file", "loop"])
-def test_runs_itself_may_be_no_folder(kind, here):
-    if kind == "file":
-        Path("runs").write_text("x")
-    else:
-        os.symlink("runs", "runs")
-    for root in (None, "runs", "runs/a"):
-        with pytest.raises(UserError, match="is not a folder"), run_lock.claim(request(root)):
-            pass
-    assert tree(here) == ["runs"]
-
-
-def test_no_lock_is_written_through_a_link(here):
-    Path("a").mkdir()
-    Path("precious").write_text("x")
-    os.symlink("../precious", "a/.lock")
-    with pytest.raises(UserError, match=r"\.lock: not a plain file"), run_lock.claim(request("a")):
-        pass
-    assert Path("precious").read_text() == "x"
+def test_runs_itself_may_be_no_folder(here):
+    for kind in ("file", "loop"):
+        Path("runs").touch() if kind == "file" else os.symlink("runs", "runs")
+        for root in (None, "runs", "runs/a"):
+            with refused_claim("is not a folder", root):
+                assert tree(here) == ["runs"]
+        Path("runs").unlink()
 
 
 def test_a_disk_without_locks_is_named(monkeypatch, here, capsys):
@@ -108,9 +122,8 @@ def test_what_is_in_the_way_is_named_before_a_training(here):
         pass
     for place in (run.metrics, run.report, run.tensorboard):
         (os.mkfifo if place == run.tensorboard else os.mkdir)(place)
-        with pytest.raises(UserError, match="in the way") as caught, run_lock.claim(request("a")):
-            pass
-        assert place.name in str(caught.value)
+        with refused_claim("in the way", "a") as message:
+            assert place.name in message
         (os.unlink if place == run.tensorboard else os.rmdir)(place)
 
 

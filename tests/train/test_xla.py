@@ -19,65 +19,44 @@ def card(name, *capability):
     return {"device_name": name, "compute_capability": capability}
 
 
-@pytest.fixture(autouse=True)
-def cudnn(monkeypatch):
-    """Called with the version of cuDNN that is loaded."""
-
-    def load(*version):
-        monkeypatch.setattr(xla.cuda, "cudnn_version", lambda: version)
-
-    load(9, 24, 0)
-    return load
-
-
-def why(*flags, gpus, replicas=1):
-    return xla.why_no_xla(resolved(*flags), replicas, gpus)
-
-
-@pytest.mark.parametrize("capability", [(7, 5), (8, 6), (9, 0)], ids=["T4", "A10", "H100"])
-def test_auto_uses_xla_on_cards_with_which_it_works(capability):
-    assert why(gpus=[card("a card", *capability)]) == ""
+T4, V100, H100 = card("T4", 7, 5), card("Tesla V100", 7, 0), card("H100", 9, 0)
+RTX = card("RTX 5090", 12, 0)
+GOOD = 9, 24, 0
 
 
 @pytest.mark.parametrize(
-    ("version", "words"),
+    ("flags", "gpus", "cudnn", "words"),
     [
-        ((9, 19, 0), None),
-        ((9, 18, 1), "here is 9.18.1; pip install"),
-        ((9, 5, 1), "needs cuDNN 9.19 .* here is 9.5.1"),
-        ((8, 9, 7), "here is 8.9.7"),
-        ((), "here none is found"),
+        ("", [T4], GOOD, ""),
+        ("", [card("A10", 8, 6)], GOOD, ""),
+        ("", [H100], GOOD, ""),
+        # A cuDNN that fails, or of which nothing is known.
+        ("", [T4], (9, 19, 0), ""),
+        ("", [T4], (9, 18, 1), "here is 9.18.1; pip install"),
+        ("", [T4], (9, 5, 1), "needs cuDNN 9.19 .* here is 9.5.1"),
+        ("", [T4], (8, 9, 7), "here is 8.9.7"),
+        ("", [T4], (), "here none is found"),
+        ("--jit on", [T4], (), ""),
+        # Cards and places.
+        ("", [V100], GOOD, "Tesla V100 has 7.0; --jit on"),
+        ("", [RTX], GOOD, "compute capabilities 7.5 to 9.x, and RTX 5090 has 12.0"),
+        ("", [{"device_name": "MI300"}], GOOD, "MI300 names no compute capability"),
+        ("", [{}], GOOD, "this GPU names no compute capability"),
+        ("", [], GOOD, "it halves the speed of this step on a CPU"),
+        ("", [H100] * 2, GOOD, "runs on one device, and here are 2"),
+        # What is asked for.
+        ("--jit on", [RTX], GOOD, ""),
+        ("--deterministic", [T4], GOOD, "--deterministic"),
+        ("--jit on --deterministic", [T4], GOOD, ""),
+        ("--jit off", [H100], GOOD, "^--jit off$"),
     ],
 )
-def test_auto_leaves_xla_off_with_a_cudnn_that_fails_or_of_which_nothing_is_known(
-    version, words, cudnn
+def test_xla_is_used_where_it_works_and_else_a_reason_is_given(
+    flags, gpus, cudnn, words, monkeypatch
 ):
-    cudnn(*version)
-    found = why(gpus=[card("T4", 7, 5)])
+    monkeypatch.setattr(xla.cuda, "cudnn_version", lambda: cudnn)
+    found = xla.why_no_xla(resolved(*flags.split()), max(len(gpus), 1), gpus)
     assert re.search(words, found) if words else not found
-    assert why("--jit", "on", gpus=[card("T4", 7, 5)]) == ""
-
-
-@pytest.mark.parametrize(
-    ("replicas", "gpus", "words"),
-    [
-        (1, [card("Tesla V100", 7, 0)], "Tesla V100 has 7.0; --jit on"),
-        (1, [card("RTX 5090", 12, 0)], "compute capabilities 7.5 to 9.x, and RTX 5090 has 12.0"),
-        (1, [{"device_name": "MI300"}], "MI300 names no compute capability"),
-        (1, [{}], "this GPU names no compute capability"),
-        (1, [], "it halves the speed of this step on a CPU"),
-        (2, [card("H100", 9, 0)] * 2, "runs on one device, and here are 2"),
-    ],
-)
-def test_elsewhere_auto_leaves_it_off_and_says_why(replicas, gpus, words):
-    assert words in why(gpus=gpus, replicas=replicas)
-
-
-def test_on_and_off_are_obeyed_whatever_the_card_is():
-    assert why("--jit", "on", gpus=[card("RTX 5090", 12, 0)]) == ""
-    assert "--deterministic" in why("--deterministic", gpus=[card("T4", 7, 5)])
-    assert why("--jit", "on", "--deterministic", gpus=[card("T4", 7, 5)]) == ""
-    assert why("--jit", "off", gpus=[card("H100", 9, 0)]) == "--jit off"
 
 
 def test_a_person_with_such_a_card_reads_why_and_one_without_a_gpu_nothing(monkeypatch, caplog):
@@ -85,7 +64,7 @@ def test_a_person_with_such_a_card_reads_why_and_one_without_a_gpu_nothing(monke
     one, two = (types.SimpleNamespace(num_replicas_in_sync=n) for n in (1, 2))
     assert not xla.use_jit(resolved(), one)
     assert not caplog.messages
-    monkeypatch.setattr(xla, "gpu_details", lambda: [card("RTX 5090", 12, 0)])
+    monkeypatch.setattr(xla, "gpu_details", lambda: [RTX])
     assert not xla.use_jit(resolved(), one)
     assert len(caplog.messages) == 1 and "RTX 5090 has 12.0" in caplog.text
     assert xla.use_jit(resolved("--jit", "on"), one)
@@ -113,24 +92,21 @@ def in_a_new_process(code, cwd, **env):
 STUB = b"import os, sys; print(os.environ.get('TF_ENABLE_ONEDNN_OPTS')); sys.exit()"
 
 
-@pytest.mark.parametrize(
-    ("machine", "own", "expected"),
-    [
-        *(("x86_64", None, "1"), ("AMD64", None, "1"), ("x86_64", "0", "0")),
-        *(("arm64", None, "None"), ("aarch64", "1", "1")),
-    ],
-)
-def test_onednn_is_asked_for_on_x86_and_a_user_s_own_setting_stays(
-    machine, own, expected, tmp_path
-):
+def test_onednn_is_asked_for_on_x86_and_a_user_s_own_setting_stays(tmp_path):
     write_files(tmp_path, {"tensorflow.py": STUB})
-    code = (
-        f"import platform; platform.machine = lambda: {machine!r}\n"
-        "from dcgan_tf.common.start_tensorflow import start_tensorflow\n"
-        "start_tensorflow()\n"
-    )
-    env = {} if own is None else {"TF_ENABLE_ONEDNN_OPTS": own}
-    assert in_a_new_process(code, tmp_path, **env) == expected
+    for machine, own, expected in (
+        ("x86_64", {}, "1"),
+        ("AMD64", {}, "1"),
+        ("x86_64", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "0"),
+        ("arm64", {}, "None"),
+        ("aarch64", {"TF_ENABLE_ONEDNN_OPTS": "1"}, "1"),
+    ):
+        code = (
+            f"import platform; platform.machine = lambda: {machine!r}\n"
+            "from dcgan_tf.common.start_tensorflow import start_tensorflow\n"
+            "start_tensorflow()\n"
+        )
+        assert in_a_new_process(code, tmp_path, **own) == expected
 
 
 @pytest.mark.slow

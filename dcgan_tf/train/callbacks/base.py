@@ -52,10 +52,9 @@ class GANCallback(keras.callbacks.Callback):
 
 
 class PeriodicImage(GANCallback):
-    """A file that is drawn again and again, and is up to date when training ends or stops.
+    """Redraw a file when there is something new; it is up to date when training ends or stops.
 
-    Subclasses have `draw`, and call `redraw` when there is something new to see. A drawing that
-    fails is a warning, and the next one tries again.
+    Subclasses have `draw` and call `redraw`. A drawing that fails is a warning, and tried again.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -67,9 +66,8 @@ class PeriodicImage(GANCallback):
         self._drawn = time.monotonic()
 
     def redraw(self, seconds: float):
-        """Draw, unless that was done within the last `seconds`; then a later call will.
-
-        `seconds` become more where drawing takes more than SHARE of them; 0 always draws.
+        """Draw, unless that was done within the last `seconds`: more where drawing takes more than
+        SHARE of them. 0 always draws.
         """
         self._behind = True
         wait = seconds and max(seconds, self._cost / SHARE)

@@ -3,7 +3,6 @@
 import math
 import signal
 import time
-from collections.abc import Sequence
 
 import keras
 import numpy as np
@@ -22,10 +21,7 @@ from dcgan_tf.train.signals import StopRequest
 
 
 class CallbackList(keras.callbacks.CallbackList):
-    """Passes the logs of a step to the callbacks as tensors, which `float` reads.
-
-    Keras' own list reads all of them after every step, and so waits for the device.
-    """
+    """Pass the logs of a step on as tensors: Keras' own list reads them, which makes it wait."""
 
     def on_train_batch_end(self, batch, logs=None):
         for callback in self.callbacks:
@@ -33,12 +29,9 @@ class CallbackList(keras.callbacks.CallbackList):
 
 
 class LearningRates(GANCallback):
-    """Sets the learning rates at the start and at the steps where a run changes them.
+    """Set the learning rates at the start and at the steps where a run changes them.
 
-    Args:
-        config: the newest settings.
-        planned: the changes at earlier and later steps (changes.py). A run that resumes before a
-            change repeats it at its step.
+    `config` has the newest ones; a run that resumes before a change repeats it at its step.
     """
 
     def __init__(self, journal: Journal, config: Config, planned: list[changes.Change]):
@@ -62,18 +55,12 @@ class LearningRates(GANCallback):
 
 
 class StepCounter(GANCallback):
-    """Counts `journal.step`, and tells the callbacks after it when to read values and when to stop.
+    """Count `journal.step`, and tell later callbacks when to read values and when to stop.
 
     Reading a value from the device makes the host wait. A single process reads once a second, when
-    it is asked to stop, and when `checkpoint_steps` requires a checkpoint. Several workers must
-    read after the same steps: every fourth.
-
-    When an interrupted epoch continues, it restores the means that Keras has just reset.
-
-    Args:
-        every: config.checkpoint_steps; 0: none.
-        workers: number of processes that train together.
-        state: state of the checkpoint to resume from; None for a new run.
+    it is asked to stop, and at every `every`-th step, which is a checkpoint. Several workers must
+    read after the same steps: every fourth. `state` is that of the checkpoint to resume from: when
+    an interrupted epoch continues, the means that Keras has just reset are restored.
 
     Attributes:
         now: whether to read values after the current step.
@@ -115,10 +102,9 @@ class StepCounter(GANCallback):
 
 
 class StopAtNaN(GANCallback):
-    """Ends training after a step with a NaN or infinite loss, before anything of it is saved.
+    """End training after a step with a NaN or infinite loss, before anything of it is saved.
 
-    The model records the first such step. This callback checks it whenever values are read, which
-    includes every save and the end of each epoch. It runs on every worker.
+    The model records the first such step; every worker looks whenever values are read.
     """
 
     def __init__(self, run: Run, counter: StepCounter):
@@ -138,18 +124,22 @@ class StopAtNaN(GANCallback):
 
 def diverged(what: str, run: Run, end: int) -> UserError:
     """Make the error for a training whose checkpoints before step `end` are good."""
-    paths = checkpoints.files(run.checkpoints)
-    good = [path for path in paths if (checkpoints.step_of(path) or 0) < end]
-    kept = f"the last good checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
     advice = "try a smaller --g-learning-rate and --d-learning-rate in a new run"
-    return UserError(f"{what}; {kept}; {advice}", code=DIVERGED)
+    return UserError(f"{what}; {last_checkpoint(run, end)}; {advice}", code=DIVERGED)
+
+
+def last_checkpoint(run: Run, end: int | None = None) -> str:
+    """Name the last checkpoint of a run, before step `end` the last good one."""
+    paths = checkpoints.files(run.checkpoints)
+    good = [p for p in paths if end is None or (checkpoints.step_of(p) or 0) < end]
+    kind = "last" if end is None else "last good"
+    return f"the {kind} checkpoint is {good[-1]}" if good else "there is no checkpoint yet"
 
 
 class Checkpoint(GANCallback):
-    """Saves the networks and the whole state: after epochs, every N steps or M minutes, at a stop.
+    """Save the networks and the whole state: after epochs, every N steps or M minutes, at a stop.
 
-    It runs after the callbacks whose output cannot be made again from a checkpoint: the metrics,
-    samples and scores of an epoch are on disk before its checkpoint. It runs before the plots.
+    The metrics, samples and scores of an epoch are on disk before: no checkpoint has them.
     """
 
     def __init__(self, run: Run, journal: Journal, config: Config, counter: StepCounter):
@@ -158,7 +148,7 @@ class Checkpoint(GANCallback):
         self._saved, self._saved_step = time.monotonic(), journal.step
 
     def on_train_batch_end(self, batch, logs=None):
-        # At the end of an epoch, on_epoch_end follows and decides.
+        # Else on_epoch_end follows and decides.
         if self._counter.now and self._journal.done_in_epoch and self._is_time():
             self.save()
 
@@ -177,9 +167,9 @@ class Checkpoint(GANCallback):
         return due or self._counter.must_stop
 
     def save(self):
-        """Write the networks for other programs, then the checkpoint, unless it contains NaN.
+        """Write the networks for other programs, then the checkpoint.
 
-        The losses are not enough to check, because a step updates the weights after them.
+        A step updates the weights after its losses, so the weights are checked for NaN as well.
         """
         state, step = checkpoints.state_of(self.model), self._journal.step
         for name, values in state.items():
@@ -195,22 +185,15 @@ class Checkpoint(GANCallback):
 
 
 class Stop(GANCallback):
-    """Ends training at a stop, with the plots up to date; the last callback.
+    """End training at a stop, with the plots up to date; the last callback.
 
-    Args:
-        images: plots to draw after the checkpoint, so that a crash while drawing loses only a plot.
+    `images` are drawn after the checkpoint: a crash while drawing loses only a plot.
     """
 
-    def __init__(
-        self,
-        journal: Journal,
-        stop: StopRequest,
-        counter: StepCounter,
-        images: Sequence[PeriodicImage] = (),
-    ):
+    def __init__(self, journal: Journal, stop: StopRequest, counter: StepCounter, images):
         super().__init__()
-        self._journal, self._stop = journal, stop
-        self._counter, self._images = counter, images
+        self._journal, self._stop, self._counter = journal, stop, counter
+        self._images: list[PeriodicImage] = images
 
     def on_train_batch_end(self, batch, logs=None):
         if self._journal.done_in_epoch:  # else on_epoch_end follows

@@ -1,7 +1,7 @@
-"""Callbacks that record a run for people: one artifact each.
+"""Callbacks that record a run for people: lines, warnings, TensorBoard, trackers, the report.
 
-A training that was killed resumes from its last checkpoint and passes the same epoch ends again;
-whatever a callback writes is then replaced by the same content.
+A killed training resumes from its last checkpoint and passes the same epoch ends again; whatever a
+callback writes is then replaced by the same content.
 """
 
 import dataclasses
@@ -9,8 +9,10 @@ import logging
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import psutil
 import tensorflow as tf
 
@@ -19,26 +21,25 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.foreign import read_lines
-from dcgan_tf.common.runs import Run
+from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.metrics import collapse
 from dcgan_tf.models.sampling import CHUNK, seed_latents
-from dcgan_tf.train.callbacks.base import GANCallback, attempt
+from dcgan_tf.report.page import write_report
+from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage, attempt
 from dcgan_tf.train.callbacks.control import StepCounter
 from dcgan_tf.train.callbacks.loss_plot import Curve, epoch_record
 from dcgan_tf.train.callbacks.progress import ProgressBar
 
 log = logging.getLogger(__name__)
 
+PAGE_SECONDS = 20  # between two reports, and more if a page takes long to write
+
 
 class MetricsLog(GANCallback):
-    """metrics.jsonl and timing.jsonl, one line for each epoch, and a line on the screen.
+    """Write a line for each epoch to metrics.jsonl, to timing.jsonl and on the screen.
 
-    It alone records into the journal: the losses within epochs into `curve`, the epoch's record
-    into `history`.
-
-    Args:
-        progress: the ProgressBar, which knows the time left.
-        diversity: of the data; its measure of 32 samples is part of the record.
+    It alone records into the journal: the losses within epochs into `curve`, the record of an
+    epoch, with the `diversity` of 32 samples, into `history`.
     """
 
     def __init__(
@@ -55,7 +56,6 @@ class MetricsLog(GANCallback):
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
-        # One pass through G.
         self._latents = seed_latents(range(CHUNK), self.model.sampler.latent_dim)
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -72,13 +72,12 @@ class MetricsLog(GANCallback):
         record |= self._diversity.measure(self.model.sampler.array(self._latents))
         self._journal.history.append(record)
         write_lines(self._run.metrics, self._journal.history)
-        parts = [
-            f"epoch {epoch + 1}/{self.params['epochs']}  d_loss {record['d_loss']:.3f}",
-            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}",
-            f"D(fake) {record['d_fake']:.2f}  {self._write_timing(epoch):.0f} images/s",
-            self._progress.left,
-        ]
-        log.info("  ".join(filter(None, parts)))
+        line = (
+            f"epoch {epoch + 1}/{self.params['epochs']}  d_loss {record['d_loss']:.3f}  "
+            f"g_loss {record['g_loss']:.3f}  D(real) {record['d_real']:.2f}  "
+            f"D(fake) {record['d_fake']:.2f}  {self._write_timing(epoch):.0f} images/s  "
+        )
+        log.info((line + self._progress.left).rstrip())
 
     def _write_timing(self, epoch) -> float:
         """Add or replace the epoch's line; return the images per second."""
@@ -109,7 +108,7 @@ def peak_memory() -> int:
 
 
 class TrainingWarnings(GANCallback):
-    """Warns of a collapse, noise and a saturated D, at the first epoch of each."""
+    """Warn of a collapse, noise and a saturated D, at the first epoch of each."""
 
     def __init__(self, journal: Journal, certainty: Callable[[int], float]):
         super().__init__()
@@ -123,7 +122,7 @@ class TrainingWarnings(GANCallback):
 
 
 class TensorBoardLog(GANCallback):
-    """Scalars after each epoch, and the settings for the tab HPARAMS."""
+    """Write scalars after each epoch, and the settings for the tab HPARAMS."""
 
     def __init__(self, folder: Path, journal: Journal, config: Config):
         super().__init__()
@@ -140,7 +139,12 @@ class TensorBoardLog(GANCallback):
     def on_train_begin(self, logs=None):
         from tensorboard.plugins.hparams.api import hparams  # a second that only this needs
 
-        self._write(0, lambda: hparams(_hyperparameters(self._config)))
+        settings = {
+            name: ",".join(map(str, value)) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(without_places(self._config)).items()
+            if name not in ("data", "packs", "inception")
+        }
+        self._write(0, lambda: hparams(settings))
 
     def on_epoch_end(self, epoch, logs: dict):
         last = self._journal.history[-1]
@@ -151,11 +155,48 @@ class TensorBoardLog(GANCallback):
         )
 
 
-def _hyperparameters(config) -> dict:
-    """The settings as TensorBoard takes them, without where things lie on this machine."""
-    values = dataclasses.asdict(without_places(config))
-    return {
-        name: ",".join(map(str, value)) if isinstance(value, tuple) else value
-        for name, value in values.items()
-        if name not in ("data", "packs", "inception")
-    }
+class Tracker(GANCallback):
+    """Send the logs of each epoch to wandb, or to trackio, which has the same three functions.
+
+    A tracker that fails is a warning: the training goes on.
+    """
+
+    def __init__(self, package: str, run: Run, config: Config):
+        super().__init__()
+        self._package, self._run, self._config = package, run, config
+
+    def on_train_begin(self, logs=None):
+        settings = dataclasses.asdict(without_places(self._config))
+        self._call("init", project="dcgan_tf", name=self._run.root.name, config=settings)
+
+    def on_epoch_end(self, epoch, logs: dict):
+        values = {name: float(np.squeeze(value)) for name, value in logs.items()}
+        self._call("log", values, step=epoch + 1)
+
+    def on_train_end(self, logs=None):
+        self._call("finish")
+
+    def _call(self, function, *args, **kwargs):
+        with attempt(Path(self._package)):
+            getattr(import_module(self._package), function)(*args, **kwargs)
+
+
+class RunReport(PeriodicImage):
+    """Write report.html after each sample grid; the page reloads itself until training ends."""
+
+    def __init__(self, run: Run):
+        super().__init__(run.report)
+        self._run = run
+
+    def on_train_begin(self, logs=None):
+        """Let the first grid have its page at once."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if sample_file(self._run.samples, epoch + 1).exists() and not self.is_last(epoch):
+            self.redraw(PAGE_SECONDS)
+
+    def draw(self):
+        write_report((self._run,), self.path, running=True)
+
+    def on_train_end(self, logs=None):
+        """The command writes the final page."""

@@ -31,10 +31,8 @@ class Curve:
 
     At 512 points, neighbors are joined, and each point then covers twice as many steps. A point is
     [step, d_loss, g_loss, d_real, d_fake], the means over the steps since the previous point. The
-    points depend only on the steps, not on when they are read.
-
-    Args:
-        journal: its `step` must be the current one when `add` is called.
+    points depend only on the steps, not on when they are read. `journal.step` must be the current
+    one when `add` is called.
     """
 
     def __init__(self, journal: Journal):
@@ -43,9 +41,8 @@ class Curve:
         if not self._state:  # a new run, or one from a version without a curve
             past = [[record["step"], *(record[n] for n in NAMES)] for record in journal.history]
             self._state.update(stride=1, points=past, last=[0] * 5)
-        if "epochs" in self._state:  # older checkpoints count `last` from the first step
-            start, last = self._state.pop("epochs"), self._state["last"]
-            self._state["last"] = _subtract(last, start)
+        if start := self._state.pop("epochs", None):  # older ones count `last` from the first step
+            self._state["last"] = _subtract(self._state["last"], start)
 
     @property
     def points(self) -> list[list[float]]:
@@ -76,7 +73,10 @@ class Curve:
         self._state["last"] = sums
         while len(points) >= POINTS:
             del points[: len(points) % 2]
-            points[:] = map(_join, points[::2], points[1::2])
+            for first, second in zip(points[::2], points[1::2], strict=True):
+                means = (np.array(first[1:]) + second[1:]) / 2
+                second[1:] = [round(mean, 6) for mean in means.tolist()]
+            del points[::2]
             self._state["stride"] *= 2
 
     def end_epoch(self, logs: Mapping) -> int:
@@ -97,20 +97,14 @@ def _subtract(first, second):
     return [a - b for a, b in zip(first, second, strict=True)]
 
 
-def _join(first, second):
-    return [second[0], *(round((a + b) / 2, 6) for a, b in zip(first[1:], second[1:], strict=True))]
-
-
 class LossPlot(PeriodicImage):
-    """Plots d_loss, g_loss and the mean of D(x) over the images seen, in a PNG.
+    """Plot d_loss, g_loss and the mean of D(x) over the images seen, in a PNG.
 
     Args:
-        path: path of the PNG.
-        title: title of the plot; by default the name of its folder.
-        certainty: distance between D's targets at a step, see collapse.certainty_at; by default 1,
-            for training without label smoothing and label noise.
-        journal: journal of a run, in which MetricsLog records the losses. By default the plot
-            keeps its own journal, which begins with this fit.
+        title: by default the name of the PNG's folder.
+        certainty: distance between D's targets at a step, as from collapse.certainty_at.
+        journal: of a run, in which MetricsLog records the losses; by default one of its own, which
+            begins with this fit.
         counter: StepCounter of a run; by default the plot may be drawn after every step.
 
     Examples:
@@ -166,7 +160,7 @@ class LossPlot(PeriodicImage):
             self._mark_warnings(losses, outputs)
 
     def _explain(self, losses, outputs, drawn):
-        """Draw the axes, their limits and the line for a D that only guesses."""
+        """Draw the line for a D that only guesses, and set the axes."""
         from matplotlib.ticker import EngFormatter, MaxNLocator
 
         guessing = getattr(getattr(self.model, "loss_terms", None), "guessing", math.log(2))

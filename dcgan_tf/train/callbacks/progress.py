@@ -18,21 +18,10 @@ ESTIMATE = 30.0  # seconds of training after which its length can be estimated
 COLUMNS = 80
 
 
-class _Bar(tqdm):
-    """A tqdm bar with a text of our own at its end."""
-
-    text = ""
-
-    @property
-    def format_dict(self):
-        return {**super().format_dict, "text": self.text}
-
-
 class ProgressBar(GANCallback):
-    """One bar for each epoch on a terminal; elsewhere, and in log.txt, a line about once a minute.
+    """Show a bar for each epoch on a terminal; elsewhere, and in log.txt, a line about a minute.
 
-    After half a minute one line everywhere says how long the whole training will take. The losses
-    are read when `counter` says so.
+    After half a minute a line says how long the whole training will take.
     """
 
     def __init__(self, journal: Journal, counter: StepCounter):
@@ -63,13 +52,14 @@ class ProgressBar(GANCallback):
         self._name = f"epoch {epoch + 1}/{self.params['epochs']}"
         if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
             return
-        self._bar = _Bar(
+        self._bar = tqdm(
             desc=self._name,
             total=self._journal.steps_per_epoch,
             initial=self._journal.done_in_epoch,
             leave=False,
             ncols=min(COLUMNS, shutil.get_terminal_size().columns) - 1,
-            bar_format="{desc} {bar} {percentage:.0f}%{text}",
+            bar_format="{desc} {bar} {percentage:.0f}%{unit}",  # unit: a text of ours
+            unit="",
         )
 
     def on_train_batch_end(self, batch, logs: dict):
@@ -80,13 +70,12 @@ class ProgressBar(GANCallback):
                 losses = f"D {float(logs['d_loss']):.2f} G {float(logs['g_loss']):.2f}"
                 speed = self.images_per_second
                 parts = f"{speed:.0f} img/s" if speed else "", losses, self.left
-                self._bar.text = "".join(f"  {part}" for part in parts if part)
+                self._bar.unit = "".join(f"  {part}" for part in parts if part)
             self._bar.update()
         if self._counter.now and self.seconds >= self._next and self.left:
             self._log_estimate(logs)
 
     def _log_estimate(self, logs):
-        """The first one everywhere, later ones where there is no bar, and in log.txt."""
         speed = f"{self.images_per_second:.0f} images/s"
         if self._next == ESTIMATE:
             log.info(f"about {self.left} ({speed})")

@@ -24,12 +24,12 @@ GIF_SECONDS = 20  # writing 60 frames takes one
 
 
 class SampleGrid(GANCallback):
-    """Images of seeds 0, 1, ... after every k epochs: what `generate.py` makes of these seeds.
+    """Save a grid of the images of seeds 0, 1, ..., as `generate.py` makes them.
 
     Args:
-        folder: for epoch_0001.png, ...; made if need be.
+        folder: for epoch_0001.png, ...; made if it is missing.
         count: number of images.
-        every: epochs between two grids; there is one after the last epoch in any case.
+        every: epochs between two grids; the last epoch always has one.
 
     Examples:
         >>> from dcgan_tf import DCGAN, Config, ProgressGif, SampleGrid, images_dataset
@@ -62,16 +62,15 @@ class SampleGrid(GANCallback):
 
 
 class ProgressGif(PeriodicImage):
-    """An animation of the sample grids so far, of at most 60 of them, evenly chosen.
+    """Animate the sample grids so far in a GIF of at most 60 frames, evenly chosen.
 
-    It is written after each sample, but not more often than every 20 seconds; at the end and at a
-    stop it shows the last one. Of large grids only the corner is shown, so that it fits into a
-    page.
+    It is written after a sample, at most every 20 seconds, and at the end or a stop. Of large grids
+    it shows the corner, to fit into a page.
 
     Args:
         path: the file, which ends in .gif, .webp or .mp4.
         samples: the folder of a SampleGrid that comes before this callback.
-        done: epochs done; grids of later ones are not shown, for they will be made again.
+        done: epochs done; grids of later ones will be made again, and are not shown.
 
     Examples:
         >>> from dcgan_tf import ProgressGif
@@ -93,19 +92,17 @@ class ProgressGif(PeriodicImage):
             self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
 
     def draw(self):
-        """Write the animation of the grids of the epochs done."""
         files = [p for number, p in sample_files(self._samples).items() if number <= self._done]
         frames = []
         for path in evenly(files):
             with attempt(path):  # Pillow raises many kinds for what is no PNG or damaged
-                frames.append(corner(path, self._side))
+                frames.append(self._corner(path))
         if frames:  # a changed --sample-count changes the size: keep those like the last
             save_animation(self.path, [f for f in frames if f.size == frames[-1].size])
 
-
-def corner(path: Path, side: int) -> Image.Image:
-    """The upper left of a grid, at most `side` of its own pixels, enlarged to at most GIF_SIDE."""
-    plain = read_grid(path)
-    cut = plain.crop((0, 0, min(side, plain.width), min(side, plain.height)))
-    factor = max(GIF_SIDE // cut.width, 1)
-    return cut.resize((cut.width * factor, cut.height * factor), Image.Resampling.NEAREST)
+    def _corner(self, path) -> Image.Image:
+        """The upper left of a grid, enlarged to at most GIF_SIDE."""
+        plain = read_grid(path)
+        cut = plain.crop((0, 0, min(self._side, plain.width), min(self._side, plain.height)))
+        factor = max(GIF_SIDE // cut.width, 1)
+        return cut.resize((cut.width * factor, cut.height * factor), Image.Resampling.NEAREST)

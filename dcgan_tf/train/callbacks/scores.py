@@ -16,14 +16,7 @@ from dcgan_tf.common.foreign import BadFile, json_object, open_zip, read_json, r
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.scores import (
-    LABELS,
-    cell,
-    frechet_name,
-    is_record,
-    mismatch,
-    read_records,
-)
+from dcgan_tf.common.scores import LABELS, cell, frechet_name, is_record, mismatch, read_records
 from dcgan_tf.data.pack import Pack, open_images
 from dcgan_tf.evaluate.archive import Choice, cache_of, choose_reference, training_archive
 from dcgan_tf.evaluate.image_sets import from_array, generated, pick
@@ -38,21 +31,20 @@ SCORE = "score.json"  # inside best/generator.keras, which is a zip, and next to
 
 
 class Scores(GANCallback):
-    """Scores the generator after every k epochs and keeps the best one, in a folder.
+    """Score the generator after every k epochs and keep the best one, in a folder.
 
-    The scores are those of `python -m dcgan_tf.evaluate` on fewer images. Their protocols differ,
-    so they can be compared with each other, but not with those of the command. They are added to
-    the logs of the epoch, as `scores/fid` and so on, for the callbacks after this one.
+    The scores compare with each other, not with those of `python -m dcgan_tf.evaluate`, which
+    takes more images. Later callbacks have them in the logs, as `scores/fid` and so on.
 
     Args:
-        folder: folder for evaluation.jsonl, scores.png and best/; created if missing.
+        folder: for evaluation.jsonl, scores.png and best/; created if missing.
         reals: uint8 (n, height, width, channels): up to half are the reference set, others are for
-            the baseline; or a Scorer, such as `training_scorer` returns.
+            the baseline; or a Scorer.
         every: epochs between two scores.
         count: number of images to generate for a score, at least 16.
-        inception: Inception weights, if `reals` are images; see load_inception. None: the file
-            downloaded earlier, or a download when training begins.
-        journal: journal of a run, for the number of steps; by default that of the optimizer.
+        inception: file of Inception weights, if `reals` are images; None: the file downloaded
+            earlier, or a download when training begins.
+        journal: of a run, for the number of steps; by default that of the optimizer.
 
     Examples:
         >>> import numpy as np
@@ -84,7 +76,7 @@ class Scores(GANCallback):
             self._scorer = self._open_scorer()
 
     def _open_scorer(self) -> Scorer:
-        """Open the scorer; this may download Inception and pack images."""
+        """Open the scorer; this may download Inception."""
         scorer = self._reals
         if not isinstance(scorer, Scorer):
             count = min(self._count, len(scorer) // 2)
@@ -125,23 +117,15 @@ class Scores(GANCallback):
         with progress(self._count + self._first, f"scores of epoch {epoch}") as bar:
             scores = scorer.score(images, bar.update, keep=False)
         self._first, journal = 0, self._journal
-        return {
-            "run": self._run.root.resolve().name,
-            "epoch": epoch,
-            "step": journal.step if journal else int(self.model.d_optimizer.iterations.numpy()),
-            "by": "training",
-            "scored": images.name,
-            **scores,
-        }
+        step = journal.step if journal else int(self.model.d_optimizer.iterations.numpy())
+        record = {"run": self._run.root.resolve().name, "epoch": epoch, "step": step}
+        return record | {"by": "training", "scored": images.name} | scores
 
 
 def training_scorer(config: Config, pack: Pack) -> Scorer:
-    """Open the scorer of a run: its training images as the reference set, and Inception.
+    """Open the scorer of a run, whose training images are the reference set.
 
-    The baseline may need images of the archive that are not in the pack of the training images.
-
-    Raises:
-        UserError: missing or damaged Inception weights.
+    The baseline may need images of the archive that are not in the pack: they are packed now.
     """
     source = open_images(config, pack.manifest["pixels_sha256"])
     archive, count = training_archive(config, source, pack), config.score_samples
@@ -194,7 +178,7 @@ def restore_best(run: Run) -> dict | None:
 
 
 def is_best(best: dict | None, record: dict) -> bool:
-    """Whether a score beats the best one; with another protocol it always does."""
+    """Whether a score beats the best one; one with another protocol always does."""
     if best and (why := mismatch(best, record)):
         log.info(f"best/ starts anew: its score has another protocol ({why})")
         return True
@@ -214,9 +198,9 @@ def _as_text(record):
 
 
 def forget_later(run: Run, epoch: int, best: dict | None):
-    """Delete the training's lines for epochs after `epoch`, which a resumed run writes again.
+    """Delete damaged lines, and the training's for epochs after `epoch`, which are written again.
 
-    Damaged lines are deleted too. The line of the generator in best/ stays as long as it is there.
+    The line of the generator in best/ stays as long as that is there.
     """
     if not run.evaluation.exists():
         return

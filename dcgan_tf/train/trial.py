@@ -1,4 +1,4 @@
-"""--dry-run and --check: show what a training would do, and how fast, and write nothing."""
+"""Try a training before it begins: its plan, its speed and the faster precision."""
 
 import io
 import json
@@ -10,25 +10,29 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import duration
+from dcgan_tf.common.runs import Run
 from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
+from dcgan_tf.models import xla
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.models.parts import build_networks
+from dcgan_tf.models.parts import build_networks, precision_of
 from dcgan_tf.train import devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
-from dcgan_tf.train.images import check_count, open_images, plan_epoch, warn_of_few
-from dcgan_tf.train.machine import describe_machine
+from dcgan_tf.train.images import open_images, plan_epoch, warn_of_few
+from dcgan_tf.train.machine import best_precision, bfloat16_instructions, describe_machine
 from dcgan_tf.train.run_lock import name_run
 from dcgan_tf.train.session import share_batches
 
 log = logging.getLogger(__name__)
 
-STEPS, SECONDS = 10, 1.0  # timed: so many steps, and more until it takes so long
+STEPS, SECONDS = 10, 1.0  # timed by --check: so many steps, and more until it takes so long
+TRIAL_STEPS = 2  # in each precision
 FACES = 16  # are drawn; the speed does not depend on what is seen
 
 
@@ -46,27 +50,29 @@ def print_plan(request: Request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
-    new = f"a new directory runs/NNNN-{name_run(request.config_name, config)}"
-    print(f"run:      {request.run_dir or new}")
+    name = name_run(request.config_name, config, request.named)
+    print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{name}'}")
     print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
     print(f"images:   {look_for_images(request)[1]}")
 
 
 def look_for_images(request: Request) -> tuple[int, str]:
-    """Count the images of a training, 0 if unknown, and describe them."""
+    """Return the steps of an epoch, 0 if unknown, and the images in words."""
     config = request.config
     try:
         if is_fetched(config):
-            return config.subset, f"{find(config)}, downloaded if needed (not looked at now)"
+            where = f"{find(config)}, downloaded if needed (not looked at now)"
+            return plan_epoch(config, config.subset), where
         config, source, new = request.images or open_images(request)
     except UserError as error:
-        return config.subset, f"none: {error.for_command()}"
+        return plan_epoch(config, config.subset), f"none: {error.for_command()}"
     count = config.subset or len(source.names)
-    check_count(config, count, source.where, new)
-    if new:
+    if new or not request.run_dir:
         warn_of_few(config, count)
-    steps = plan_epoch(config, count)
-    return count, (
+        steps = plan_epoch(config, count)
+    else:  # whose epochs are what they were when it began
+        steps = read_journal(Run(request.run_dir))["steps_per_epoch"]
+    return steps, (
         f"{count:,} of {len(source.names):,}, {source.where}; steps of {config.batch_size}: "
         f"{steps:,} an epoch, {steps * config.epochs_of(steps * config.batch_size):,} in all"
     )
@@ -86,7 +92,11 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    count, found["images"] = look_for_images(request)
+    counts = [f"{network.count_params():,}" for network in build_networks(config)]
+    found["networks"] = f"G {counts[0]} and D {counts[1]} parameters"
+    steps, images = look_for_images(request)
+    if config.data or not images.startswith("none"):  # else nobody asked for images
+        found["images"] = images
     if not request.json:
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
@@ -95,16 +105,13 @@ def measure_speed(request: Request):
     speed = config.batch_size / seconds
     if request.json:
         times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
-        print(
-            json.dumps(found | {name: round(value, 4) for name, value in times.items()}, indent=2)
-        )
-        return
+        found |= {name: round(value, 4) for name, value in times.items()}
+        return print(json.dumps(found, indent=2))
     log.info(
         f"{'speed:':<11}{speed:,.1f} images/s, {1000 * seconds:,.1f} ms a step; "
         f"the first steps took {first:.0f} s"
     )
-    if count:
-        steps = plan_epoch(config, count)
+    if steps:
         epoch, epochs = steps * seconds, config.epochs_of(steps * config.batch_size)
         log.info(
             f"{'an epoch:':<11}{duration(epoch)}; {epochs:,} of them "
@@ -112,14 +119,67 @@ def measure_speed(request: Request):
         )
 
 
+def choose_precision(request: Request) -> Request:
+    """Put float32 or mixed_bfloat16 in the place of auto: the faster one in a trial.
+
+    Several workers, and networks or a loss from a program, have no trial and take what the hardware
+    suggests. A line tells a run in bfloat16 that goes on where this is slow, and a new one in
+    float32 that bfloat16 would be faster here.
+    """
+    config = request.config
+    if config.precision == "auto":
+        config = replace(config, precision=_faster_precision(request))
+        images = request.images
+        if images:
+            images = replace(images[0], precision=config.precision), *images[1:]
+        return replace(request, config=config, images=images)
+    if request.run_dir and Run(request.run_dir).config.is_file():
+        bfloat16 = config.precision == "mixed_bfloat16"
+        if bfloat16 and best_precision(xla.gpu_details()) != config.precision:
+            log.warning(
+                "this run computes in mixed_bfloat16, which is slow here: it began on a machine "
+                "with instructions for it; a new run takes --precision float32"
+            )
+    elif config.precision == "float32" and "precision" not in request.named:
+        units = [] if tf.config.get_visible_devices("GPU") else bfloat16_instructions()
+        if units and not (request.dry_run or request.check):
+            log.info(
+                f"this processor has {', '.join(units)}: --precision mixed_bfloat16 is 1.2 to 2.6 "
+                "times as fast as float32, most with wide networks (docs/performance.md)"
+            )
+    return request
+
+
+def _faster_precision(request) -> str:
+    best, config = best_precision(xla.gpu_details()), request.config
+    if best != "mixed_bfloat16":
+        log.info("precision: float32 (auto: nothing here is made for bfloat16)")
+        return "float32"
+    if devices.is_multiworker(config) or request.given or config.networks:
+        log.info(f"precision: {best} (auto: this machine is made for it)")
+        return best
+    log.info(f"precision: trying {TRIAL_STEPS} steps in float32 and in {best} ...")
+    speeds = {}
+    for name in ("float32", best):
+        tried = replace(config, precision=name)
+        with precision_of(tried):
+            devices.configure(tried)
+            _, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS, seconds=0)
+        keras.utils.clear_session()  # layers are counted anew
+        speeds[name] = config.batch_size / seconds
+    chosen = max(speeds, key=lambda name: speeds[name])
+    shown = ", ".join(f"{name} {speed:,.1f}" for name, speed in speeds.items())
+    log.info(f"precision: {chosen} (auto; images/s: {shown})")
+    return chosen
+
+
 def time_steps(
     config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
 ) -> tuple[float, float]:
     """Time drawn faces: seconds of the first steps, and of one step after them.
 
-    Args:
-        steps, seconds: how many steps and how long, both at least, are timed after the first ones,
-            in which TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock.
+    In the first ones TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock;
+    after them at least `steps` steps and `seconds` are timed.
     """
     with strategy.scope():
         model = DCGAN.from_config(replace(config, init_from=""))
@@ -143,12 +203,7 @@ def _draw_batch(config) -> np.ndarray:
 
 
 class _StopWatch(keras.callbacks.Callback):
-    """Times the warm-up and the steps after it, and ends the training; waits for the device.
-
-    Attributes:
-        first: seconds of the warm-up.
-        step: seconds of one step after it.
-    """
+    """Measure seconds of the warm-up (`first`) and of one `step` after it, and end the training."""
 
     def __init__(self, warm_up, steps, seconds):
         super().__init__()
