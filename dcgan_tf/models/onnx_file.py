@@ -14,7 +14,7 @@ from dcgan_tf.common.streams import hushed
 from dcgan_tf.models.loading import in_float32
 
 INPUT, OUTPUT = "latents", "pictures"
-OPSET = 15  # of 2021, with which every runtime of today agrees; no layer here needs a newer one
+OPSET = 15  # from 2021: all runtimes have it, and no layer here needs a newer one
 
 
 def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
@@ -32,8 +32,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
     length = generator.inputs[0].shape[-1]
     signature = [tf.TensorSpec((None, length), tf.float32, name=INPUT)]
 
-    # Not Keras' export, which fails on a model that was never called and does not let us choose the
-    # names.
+    # Keras' export fails on a model that was never called, and chooses the names itself.
     @tf.function(autograph=False)
     def forward(latents: tf.Tensor):
         return {OUTPUT: generator(latents, training=False)}
@@ -44,7 +43,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
         model.graph.name = "generator"
         for end in (model.graph.input[0], model.graph.output[0]):
             end.type.tensor_type.shape.dim[0].dim_param = "n"
-        # tf2onnx leaves what it cannot express in the graph under TensorFlow's name.
+        # tf2onnx leaves operations that it cannot express in the graph.
         onnx.checker.check_model(model, full_check=True)
     except MemoryError:
         raise
@@ -55,11 +54,10 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
 
 
 def _packages():
-    """Import tf2onnx, with its converter, and onnx."""
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:
         onnx, tf2onnx = import_module("onnx"), import_module("tf2onnx")
-        import_module("tf2onnx.convert")  # which sets the level for the whole process
+        import_module("tf2onnx.convert")  # which sets the level
     except ModuleNotFoundError as error:
         raise UserError(
             f"ONNX needs the package {error.name}, which is not installed; run in the project's "

@@ -12,8 +12,12 @@ from programs import run_program
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.models import forward as module
-from dcgan_tf.models.forward import forward, infer
+from dcgan_tf.models.forward import forward
 from dcgan_tf.models.networks import build_discriminator, build_generator
+
+
+def infer(network, inputs):
+    return forward(network, inputs, training=False)
 
 
 def networks(synchronized=False, **settings):
