@@ -13,8 +13,7 @@ import tensorflow as tf
 SOFTMAX = "softmax/weights"
 INPUT_SIZE = 299
 Shape = tuple[int, ...]
-# Gives the weight of a name; the shape that the network needs comes with it.
-Weight = Callable[[str, Shape], Any]
+Weight = Callable[[str, Shape], Any]  # returns the weight with a name, of that shape
 
 
 def network(weight: Weight, x: tf.Tensor, layers: Sequence[str]) -> dict[str, tf.Tensor]:
@@ -74,7 +73,6 @@ def _conv(
 
 
 def _tower(weight: Weight, x: tf.Tensor, prefix: str, *kernels: Shape):
-    """Convolve with one kernel after the other."""
     for number, kernel in enumerate(kernels):
         x = _conv(weight, x, f"{prefix}/conv_{number}" if number else f"{prefix}/conv", kernel)
     return x

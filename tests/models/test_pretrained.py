@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
-from helpers import generate, refused
+from helpers import REPO, generate, refused
 
 from dcgan_tf import load_generator
 from dcgan_tf.common import pretrained
@@ -88,3 +90,23 @@ def test_a_training_starts_from_them(run):
     expected = load_generator(run.generator).model.get_weights()
     for own, theirs in zip(model.generator.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(own, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [None, "1"])
+def test_a_script_imports_the_api_in_silence_and_with_its_own_log_level(level, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, dcgan_tf\n"
+        "dcgan_tf.Config, dcgan_tf.train\n"
+        "assert 'tensorflow' not in sys.modules and 'TF_CPP_MIN_LOG_LEVEL' not in "
+        "(os.environ if len(sys.argv) == 1 else {})\n"
+        "print(dcgan_tf.load_generator('faces').generate(n=1).shape)\n"
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'], file=sys.stderr)\n"
+    )
+    env = {name: text for name, text in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    env |= {"PYTHONPATH": str(REPO)} | ({"TF_CPP_MIN_LOG_LEVEL": level} if level else {})
+    command = [sys.executable, script, *([level] if level else [])]
+    done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.stdout == "(1, 64, 64, 3)\n", done.stderr
+    assert done.stderr == f"{level or 2}\n"
