@@ -30,9 +30,8 @@ def discriminator_loss(
 ) -> tf.Tensor:
     """Mean of the BCE on real and on fake images, a scalar: ln 2 for a D that guesses.
 
-    Args:
-        real_logits, fake_logits: float (n, 1), D's outputs.
-        real_targets, fake_targets: the same shape, in [0, 1]; 1 and 0 without smoothing and noise.
+    Logits are D's outputs, float (n, 1). Targets have the same shape and are in [0, 1]: 1 and 0
+    without smoothing and noise.
     """
     return (_bce(real_targets, real_logits) + _bce(fake_targets, fake_logits)) / 2
 

@@ -19,14 +19,10 @@ _CHANNELS_LAST = {"data_format": "channels_last"}  # overrides the user's keras.
 
 
 def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
-    """Build G, which maps latents to images.
+    """Build G, from float (n, latent_dim) to float32 (n, image_size, image_size, channels).
 
-    Args:
-        synchronized: compute BatchNorm over the whole batch of several devices.
-
-    Returns:
-        float (n, latent_dim) to float32 (n, image_size, image_size, channels) in the range of
-        `output_activation`.
+    Its images are in the range of `output_activation`. `synchronized` computes BatchNorm over the
+    whole batch of several devices.
 
     Examples:
         >>> from dcgan_tf import Config, build_generator
@@ -52,10 +48,9 @@ def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
 
 
 def build_discriminator(config: Config, synchronized: bool = False) -> keras.Model:
-    """Build D, which maps images to logits, above 0 for real.
+    """Build D, from images, float (n, height, width, channels), to float32 logits (n, 1).
 
-    Returns:
-        float (n, image_size, image_size, channels) to float32 (n, 1).
+    Logits are above 0 for real images.
 
     Examples:
         >>> from dcgan_tf import Config, build_discriminator

@@ -20,13 +20,8 @@ MANTISSA_BITS = {"float16": 10, "bfloat16": 7}  # 23 otherwise
 class BatchRNG:
     """Random number generator for one batch, or for one device's share of it.
 
-    Args:
-        seed: int.
-        index: int64 (n,), global sample indices, all of one batch: step * batch_size + position.
-        batch_size: samples per step over all devices.
-
-    Attributes:
-        images_seen: int64 scalar tensor, number of images before this batch.
+    `index`, int64 (n,), are global sample indices: step * batch_size + position, where batch_size
+    counts the samples of all devices. `images_seen` is the number of images before this batch.
     """
 
     def __init__(self, seed: int, index: Any, batch_size: int):

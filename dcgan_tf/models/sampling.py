@@ -115,18 +115,13 @@ class Sampler:
 
         Args:
             n: number of images, from the seeds 0 to n - 1; or the seeds themselves.
-            latents: real numbers (m, latent_dim), instead of `n`.
-            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`; an image does
-                not depend on the others.
+            latents: finite real numbers (n, latent_dim), instead of `n`.
+            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`.
             truncation: factor on the latents; below 1 gives images nearer to the mean.
 
         Returns:
             uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (gray images:
-            [..., 0]).
-
-        Raises:
-            ValueError: not exactly one of n, latents and seeds, or latents of a wrong shape or
-                dtype, or not finite.
+            [..., 0]). An image does not depend on the others.
         """
         if sum(given is not None for given in (n, latents, seeds)) != 1:
             raise ValueError("expected exactly one of n, seeds and latents")
