@@ -255,6 +255,7 @@ def _by_columns(inputs: Any, kernel: Any):
 def _shift(planes: Any, down: int, right: int):
     """Move planes (…, h, w) down and right (up and left if negative), with zeros in the gap."""
     height, width = planes.shape[-2:]
+    down, right = (min(max(by, -n), n) for by, n in ((down, height), (right, width)))
     above, below, left, right = max(down, 0), max(-down, 0), max(right, 0), max(-right, 0)
     part = planes[..., below : height - above, right : width - left]
     return tf.pad(part, [[0, 0]] * (len(planes.shape) - 2) + [[above, below], [left, right]])
