@@ -27,7 +27,7 @@ def run(request):
     return pretrained.pretrained(request.param, "--pretrained")
 
 
-def test_they_are_small_and_plain_keras(run):
+def test_they_are_small_and_plain_keras_and_have_a_card_of_their_own(run):
     assert "faces" in NAMES
     assert run.generator.stat().st_size <= 8e6
     assert sum(path.stat().st_size for path in run.root.rglob("*")) <= 9e6
@@ -37,15 +37,12 @@ def test_they_are_small_and_plain_keras(run):
         assert modules == {"keras.layers"}
         policies = {layer.dtype_policy.name for layer in load_network(path).layers}
         assert policies == {"float32"}, "half precision is slow on most processors"
-
-
-def test_the_card_and_the_scores_are_those_of_the_file(run):
+    # The card and the scores are those of the file.
     card = (run.root / "README.md").read_text(encoding="utf-8")
     sha256 = load_generator(run.generator).sha256
     records = [json.loads(line) for line in run.evaluation.read_text(encoding="utf-8").splitlines()]
     assert {record["protocol"]["generator_sha256"] for record in records} == {sha256}
-    assert sha256[:12] in card
-    assert "non-commercial" in card
+    assert sha256[:12] in card and "non-commercial" in card
     for record in records:
         assert f"{record['fid_768']:.2f}" in card
 
@@ -69,10 +66,8 @@ def test_load_generator_knows_their_name_but_a_run_of_that_name_comes_first(
     pictures = load_generator(name).generate(range(3))
     assert pictures.dtype == np.uint8
     assert len(np.unique(pictures.reshape(3, -1), axis=0)) == 3
-    latents = keras.Input((7,))
-    own = keras.Model(
-        latents, keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64, "tanh")(latents))
-    )
+    parts = keras.layers.Dense(64, "tanh"), keras.layers.Reshape((8, 8, 1))
+    own = keras.Sequential([keras.Input((7,)), *parts])
     own.save(tmp_path / name / "generator.keras")
     assert load_generator(name).latent_dim == 7
     for unknown in ("fases", "", "../common", "faces/"):
