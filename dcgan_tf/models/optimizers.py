@@ -55,7 +55,7 @@ class Pair:
     def __init__(self, g_optimizer: Any, d_optimizer: Any, scaled: bool):
         pair = [keras.optimizers.get(each) for each in (g_optimizer, d_optimizer)]
         if pair[0] is pair[1]:
-            raise ValueError("g_optimizer is d_optimizer; give each network its own optimizer")
+            raise ValueError("g_optimizer is d_optimizer; give each an optimizer of its own")
         with_scale = keras.optimizers.LossScaleOptimizer
         if scaled:
             pair = [each if isinstance(each, with_scale) else with_scale(each) for each in pair]
