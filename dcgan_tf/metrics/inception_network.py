@@ -47,10 +47,9 @@ def weight_shapes(layer: str = "logits") -> dict[str, Shape]:
 
 
 def preprocess(images: Any) -> tf.Tensor:
-    """Convert uint8 [n, height, width, 3] to float32 [n, 299, 299, 3], in [-1, 1).
+    """Convert uint8 [n, height, width, 3] to float32 [n, 299, 299, 3], as the reference graph does.
 
-    As the reference graph does it: TensorFlow 1's bilinear resize of 0..255 (no half-pixel
-    centers, no antialiasing), then (x - 128) / 128.
+    TensorFlow 1's bilinear resize (no half-pixel centers, no antialiasing), then (x - 128) / 128.
     """
     resized = tf.raw_ops.ResizeBilinear(
         images=tf.cast(images, tf.float32), size=[INPUT_SIZE, INPUT_SIZE]

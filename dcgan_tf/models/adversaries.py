@@ -66,8 +66,7 @@ class Adversaries(keras.Model):
     ) -> None:
         """Set an optimizer, or its name, for each network; the rest as for keras.Model.compile.
 
-        Callbacks find both in `model.optimizer.optimizers`: LearningRateScheduler and
-        ReduceLROnPlateau set the rate of each on its own.
+        Callbacks such as LearningRateScheduler set the rate of each separately.
         """
         super().compile(
             optimizer=None,  # the default would be a stray RMSprop
@@ -103,7 +102,7 @@ class Adversaries(keras.Model):
                     f"{share} (batch_size {self.batch_size}, {replicas} devices)",
                     param="d_minibatch_std",
                 )
-        # A distributed dataset is made by a training of ours, whose batches are right.
+        # dcgan_tf.train makes distributed datasets, and has checked their batches.
         if not isinstance(x, tf.distribute.DistributedDataset):
             x = check_dataset(x, self._batch_shape)
         if kwargs.get("validation_data") is not None:

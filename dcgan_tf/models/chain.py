@@ -39,7 +39,7 @@ def chain_of(network: Any) -> list[Any] | None:
     chain, tensor = [], network.outputs[0]
     while tensor is not network.inputs[0]:
         layer, node = origin(tensor)
-        # Arguments beside the tensor would be lost, as in `keras.ops.multiply(x, 2)`.
+        # Other arguments would be lost, such as the 2 in `keras.ops.multiply(x, 2)`.
         more = [value for value in node.arguments.kwargs.values() if value is not None]
         ends = node.input_tensors, node.arguments.args, node.output_tensors
         if more or any(len(end) != 1 for end in ends):

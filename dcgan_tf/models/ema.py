@@ -50,11 +50,7 @@ def copy_of(generator: keras.Model) -> keras.Model:
 
 
 def update(ema_generator: keras.Model, generator: keras.Model, decay: tf.Tensor) -> None:
-    """Move the EMA toward G by one step.
-
-    BatchNorm's moving statistics are averaged like the weights: the current statistics of G do not
-    fit averaged weights.
-    """
+    """Move the EMA, with BatchNorm's moving statistics, toward G by one step."""
     share = 1 - decay
     for mean, variable in zip(ema_generator.variables, generator.variables, strict=True):
         if mean.dtype == variable.dtype and "float" in mean.dtype:

@@ -121,8 +121,8 @@ def _batch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float):
     """Normalize over this device's images; return the maps, their mean and their variance."""
     dtype, shift = inputs.dtype, 0.0
     if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
-        # XLA computes the variance as E[x^2] - E[x]^2. Where the mean of a channel is far from 0,
-        # only rounding is left of that, so one of its pixels, which is near the mean, goes first.
+        # XLA computes the variance as E[x^2] - E[x]^2, of which only rounding is left where the
+        # mean is far from 0. So one of the pixels, which is near the mean, is subtracted first.
         inputs = tf.cast(inputs, tf.float32)
         shift = tf.stop_gradient(inputs[0, 0, 0])
         inputs -= shift

@@ -37,10 +37,7 @@ def discriminator_loss(
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """BCE of the fakes against "real", -log D(G(z)), a scalar.
-
-    Unlike log(1 - D(G(z))), it has a large gradient while D rejects every fake.
-    """
+    """-log D(G(z)), a scalar; unlike log(1 - D(G(z))), steep while D rejects every fake."""
     return _bce(tf.ones_like(fake_logits), fake_logits)
 
 

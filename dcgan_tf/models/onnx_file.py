@@ -21,11 +21,8 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
     """Write a generator in inference mode as ONNX, whole or not at all.
 
     The file takes `latents`, float32 (n, latent_dim), and gives `pictures`, float32 (n, height,
-    width, channels) in the range of the generator's own output; n is free.
-
-    Raises:
-        UserError: a package is missing, or a layer that ONNX cannot express.
-        OSError: the file cannot be written.
+    width, channels) in the range of the generator's own output. UserError if a package is missing,
+    or for a layer that ONNX cannot express.
     """
     tf2onnx, onnx = _packages()
     generator = in_float32(generator)

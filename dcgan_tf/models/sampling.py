@@ -34,8 +34,7 @@ def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
 def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
     """Interpolate spherically (Shoemake 1985) between latents (length,): `start` at t = 0.
 
-    A straight line between normal latents passes nearer to 0 than either of them, where G's images
-    lose contrast.
+    A straight line passes nearer to 0, where G's images lose contrast.
     """
     start, end = np.asarray(start, float), np.asarray(end, float)
     cosine = np.dot(start, end) / max(np.linalg.norm(start) * np.linalg.norm(end), 1e-12)
