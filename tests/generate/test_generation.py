@@ -198,7 +198,7 @@ def test_a_full_disk_says_what_is_whole_and_leaves_no_empty_folder(
 def test_a_long_interpolation_makes_only_what_is_shown(run_main, tmp_path, monkeypatch):
     made, array = [], Sampler.array
     monkeypatch.setattr(Sampler, "array", lambda self, z: made.append(len(z)) or array(self, z))
-    run_main("--interpolate", "1,2", "--frames", "90000", "--out", tmp_path)
+    run_main("--interpolate", "1,2", "--frames", "45000", "--out", tmp_path)
     with Image.open(tmp_path / "interpolation.gif") as gif:
         assert gif.n_frames == 60
     assert pixels(tmp_path / "strip.png").shape[1] == 9 * 66 - 2
