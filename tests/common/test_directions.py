@@ -78,6 +78,7 @@ def test_what_is_no_such_archive_is_refused(path):
             read_directions(path, OWN, "--directions")
 
 
+@pytest.mark.slow
 def test_a_small_archive_that_unpacks_to_gigabytes_is_refused_unread(path):
     header = NPY[:10] + NPY[10:-5].replace(b"(1,)", b"(268435456,)").replace(b" " * 8, b"", 1)
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():

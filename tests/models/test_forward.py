@@ -81,6 +81,7 @@ def half_precision(request):
     keras.config.set_dtype_policy("float32")
 
 
+@pytest.mark.slow
 def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(
     half_precision, monkeypatch
 ):

@@ -48,6 +48,7 @@ def test_the_card_and_the_scores_are_those_of_the_file(run):
         assert f"{record['fid_768']:.2f}" in card
 
 
+@pytest.mark.slow
 def test_generate_draws_with_them_and_writes_nothing_into_the_package(run, tmp_path):
     before = sorted(run.root.rglob("*"))
     done = generate("--pretrained", run.root.name, "--n", "4", cwd=tmp_path)
