@@ -51,6 +51,7 @@ def noise(count, width, color=(1, 1, 1)):
     return (grains.repeat(width, 1).repeat(width, 2) * color).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "color"), [(1, (1, 1, 1)), (1, (0, 1, 0)), (2, (0.2, 1, 0.2))])
 def test_noise_is_as_varied_as_faces_and_told_by_its_roughness(width, color):
     measure = collapse.Diversity(drawn_faces(64)).measure

@@ -87,6 +87,7 @@ def inputs_of(network):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(policy, monkeypatch):
     keras.config.set_dtype_policy(policy)

@@ -185,6 +185,7 @@ class OwnLoss(NonSaturating):
     """A loss that the program which loads the file does not know."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ema", [None, HalfLife(4)])
 def test_from_a_whole_dcgan_the_ema_is_taken_if_there_is_one(ema, tmp_path):
     model = build(tiny(), ema=ema, loss=OwnLoss())
@@ -229,6 +230,7 @@ def test_a_subclassed_generator_is_refused_by_name(tmp_path):
             DCGAN(made, build_discriminator(tiny()))
 
 
+@pytest.mark.slow
 def test_dcgan_trains_a_sequential_generator(tmp_path):
     generator = tutorial()
     shape = generator.output_shape[1:]

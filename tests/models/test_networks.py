@@ -205,6 +205,7 @@ def test_a_layer_applies_its_kernel_divided_by_that_value_and_all_its_arguments(
         np.testing.assert_allclose(spectral(inputs), plain(inputs), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_d_with_our_layers_opens_where_the_package_alone_is_imported(tmp_path):
     path = tmp_path / "discriminator.keras"
     save_network(build_discriminator(tiny(d_norm="spectral", d_minibatch_std=4, d_hidden=8)), path)

@@ -47,6 +47,7 @@ def test_they_are_small_and_plain_keras_and_have_a_card_of_their_own(run):
         assert f"{record['fid_768']:.2f}" in card
 
 
+@pytest.mark.slow
 def test_generate_draws_with_them_and_writes_nothing_into_the_package(run, tmp_path):
     before = sorted(run.root.rglob("*"))
     done = generate("--pretrained", run.root.name, "--n", "4", cwd=tmp_path)
