@@ -107,7 +107,7 @@ def test_recipes_are_listed_shown_and_copied(here, capsys):
     assert shown(capsys, "recipes", "half-hour").startswith("# laptop: ")
     assert "mine.toml" in shown(capsys, *shlex.split("recipes night --copy mine.toml"))
     assert parse_training(["mine.toml"]).config == load_recipe("night") == load_recipe("overnight")
-    with refused("--copy mine.toml: there is a file of this name"):
+    with refused("--copy mine.toml: this file exists"):
         main(["recipes", "laptop", "--copy", "mine.toml"])
 
 

@@ -1,4 +1,4 @@
-"""Select a generator: of a run, from a file, or bundled with the package."""
+"""Select a generator: a run's, a file, or a bundled one."""
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -26,17 +26,17 @@ def add_generator_flags(parser: ArgumentParser):
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--run", type=path, metavar="RUN", help="a run")
     where.add_argument("--model", type=path, metavar="FILE", help="a .keras file")
-    where.add_argument("--pretrained", metavar="NAME", help="bundled networks")
+    where.add_argument("--pretrained", metavar="NAME", help="the name of bundled networks")
 
 
 def find_generator(args: Namespace, part: str = "generator") -> Path:
     """Find the generator, or discriminator, that the command line names; else the newest run's.
 
-    A word without a flag moves to the flag that it stands for. A file that is named is not opened.
+    A word without a flag is stored as the flag that it stands for. Files are not opened.
     """
     if args.word is not None:
         if args.run or args.model or args.pretrained:
-            raise UserError(f"got {args.word} as well as a flag for it; name one of them")
+            raise UserError(f"got {args.word} as well as a flag for the generator; give only one")
         setattr(args, _flag_for(args.word), args.word)
     if args.model is not None:
         return args.model
@@ -56,7 +56,7 @@ def _flag_for(word):
 
 
 def pretrained(name: str, flag: str) -> Run:
-    """Find the run directory of bundled networks; read it, write nothing there."""
+    """Find the run directory of bundled networks, which is read-only."""
     if name not in names():
         near = meant(name, names())
         hint = f"did you mean {near}?" if near else f"there are: {', '.join(names()) or 'none'}"
@@ -65,14 +65,14 @@ def pretrained(name: str, flag: str) -> Run:
 
 
 def run_named(named: str, flag: str) -> Run:
-    """Find the run of a path, which is not looked at, or of `pretrained:NAME`."""
+    """The run at a path, which is not checked, or of `pretrained:NAME`."""
     if named.startswith(PREFIX):
         return pretrained(named.removeprefix(PREFIX), flag)
     return Run(named)
 
 
 def home_of(model: Path) -> Path:
-    """Find the folder of the run that a generator's file belongs to, else the one it lies in."""
+    """Find the folder of a generator's run, else the folder of its file."""
     folder, root = model.absolute().parent, runs.run_of(model).root
     if folder.parent == FOLDER:  # nothing is written into the package
         return RUNS / f"pretrained-{folder.name}"
