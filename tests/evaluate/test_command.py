@@ -116,5 +116,5 @@ def test_what_is_no_record_is_left_out_of_the_list(tmp_path, capsys, caplog):
     assert " 1.00\n" in capsys.readouterr().out
     for content in (b"", *bad):
         run.evaluation.write_bytes(content)
-        with pytest.raises(UserError, match="no evaluation.jsonl with scores"):
+        with pytest.raises(UserError, match="no scores in evaluation.jsonl"):
             list_runs([tmp_path])
