@@ -1,4 +1,4 @@
-"""The command line of generate.py, parsed without NumPy and TensorFlow."""
+"""Generate images: `dcgan generate RUN`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,23 +10,23 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 
-GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
-SCALE = 64  # pixels that one pixel is enlarged to
+GENERATED_MOST = 10_000_000  # largest --limit: file systems hold no more files in a folder
+SCALE = 64  # largest --scale
 
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """The flags of one call. One of `latents`, `fill` and `interpolate` replaces `seeds`."""
+    """The command line, read and checked; `latents`, `fill` or `interpolate` replaces `seeds`."""
 
     model: Path
-    out: Path | None = None  # for the next free folder of the run
+    out: Path | None = None  # None: the next free folder of the run
     seeds: Sequence[int] = range(64)
     latents: Path | None = None
     fill: tuple[float, ...] = ()
     interpolate: tuple[int, ...] = ()
     truncation: float = 1.0
     frames: int = 25
-    scale: int = 0  # which chooses
+    scale: int = 0  # 0: chosen by the width
     limit: int = limits.GENERATED
     force: bool = False
 
@@ -41,15 +41,17 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     if args.seeds is not None:
         seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
     _check_count("--fill", len(args.fill), limit)
-    way = _way(args.interpolate, args.frames, limit)
+    corners = _parse_corners(args.interpolate, args.frames, limit)
     if args.out is not None:
         check_out(args.out, args.force)
-    # The model comes last: a mistyped flag is told before a model is asked for.
+    # The model comes last, so that mistyped flags are reported before a missing model.
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")
     names = ("out", "latents", "fill", "truncation", "frames", "limit", "force")
     given = {name: getattr(args, name) for name in names}
-    return GenerationRequest(model, seeds=seeds, interpolate=way, scale=args.scale or 0, **given)
+    return GenerationRequest(
+        model, seeds=seeds, interpolate=corners, scale=args.scale or 0, **given
+    )
 
 
 def _parser():
@@ -68,13 +70,19 @@ def _parser():
     add("--n", type=number(int, 1), metavar="N", help="number of images, from seeds 0 to N-1 [64]")
     add("--seeds", metavar="LIST", help="images of these seeds, such as 0-63,100")
     add("--latents", type=path, metavar="FILE", help="latents from a .npy file (n, latent_dim)")
-    add("--fill", type=_constants, default=(), metavar="X,..", help="constant latents: 0,0.5,1")
-    add("--interpolate", metavar="SEEDS", help="a GIF and a strip from seed to seed: 3,17,42")
+    add(
+        "--fill",
+        type=_constants,
+        default=(),
+        metavar="X,..",
+        help="latents of one constant: 0,0.5,1",
+    )
+    add("--interpolate", metavar="SEEDS", help="a GIF and a strip of the interpolation: 3,17,42")
     add = parser.add_argument
     add("--truncation", type=number(float, 0, limits.TRUNCATION), default=1.0, metavar="T",
         help="factor on the latents; 0.7 trades variety for quality")  # fmt: skip
     add("--frames", type=number(int, 2, GENERATED_MOST), default=25, metavar="N",
-        help="frames from one seed to the next, both ends counted")  # fmt: skip
+        help="frames from one seed to the next, including both")  # fmt: skip
     add("--scale", type=number(int, 1, SCALE), metavar="N", help="enlarge grid, "
         "strip and GIF N times, not single images [until a grid is 500 pixels wide]")  # fmt: skip
     add("--limit", type=number(int, 1, GENERATED_MOST), default=limits.GENERATED,
@@ -97,7 +105,7 @@ def _constants(text):
     return tuple(dict.fromkeys(map(number(float), text.split(","))))
 
 
-def _way(text, frames, limit):
+def _parse_corners(text, frames, limit):
     seeds = () if text is None else tuple(parse_seeds("--interpolate", text, limit))
     if len(seeds) == 1:
         raise UserError("got one seed, expected two or more, such as 3,17,42", flag="--interpolate")
@@ -113,7 +121,7 @@ def check_out(out: Path, force: bool):
         raise UserError("this is a file, expected a folder", flag=f"--out {out}")
     if any(out.iterdir()) and not force:
         raise UserError(
-            "has files already; name another folder, or add --force to replace those of the same "
+            "has files already; name another folder, or add --force to replace files of the same "
             "names",
             flag=f"--out {out}",
         )

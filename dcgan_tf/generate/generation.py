@@ -1,4 +1,4 @@
-"""Generate images: from the request to the files."""
+"""Generate images and write their files."""
 
 import contextlib
 import logging
@@ -29,12 +29,14 @@ from dcgan_tf.generate.command import GenerationRequest, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
-GRID_PICTURES = 1024  # in grid.png and strip.png; a larger one is of no use
+GRID_PICTURES = 1024  # most in grid.png and strip.png
 log = logging.getLogger(__name__)
 
-GIF_WIDTH = 250  # pixels that an animation is enlarged to, or more: a quarter of a grid's bytes
-COLUMNS = 8  # of the strip, from one seed to the next
-BLOCK = 4096  # rows of a file of latents that are checked together
+GIF_WIDTH = (
+    250  # least width of an enlarged GIF, pixels; half of a grid's, for a quarter of the bytes
+)
+COLUMNS = 8  # of the strip for each pair of seeds
+BLOCK = 4096  # rows of --latents that are checked at once
 
 
 def generate(request: GenerationRequest) -> Path:
@@ -55,8 +57,8 @@ class Latents:
 
     Attributes:
         kind: text key of the PNGs, and beginning of their names.
-        keys: the seed, row or constant of each latent, each once.
-        rows: float32 (stop - start, latent_dim) for (start, stop).
+        keys: the seed, row or constant of each latent, unique.
+        rows: function (start, stop) that returns float32 (stop - start, latent_dim).
     """
 
     kind: str
@@ -69,7 +71,7 @@ class Latents:
 
 
 def prepare_latents(request: GenerationRequest, length: int) -> Latents:
-    """Prepare the latents that a request names, of this length; UserError if one is no latent."""
+    """Prepare the latents of a request, of this length; UserError if one is invalid."""
     truncation = request.truncation
     if request.latents is not None:
         return _read_latents(request.latents, length, request.limit, truncation)
@@ -85,14 +87,14 @@ def prepare_latents(request: GenerationRequest, length: int) -> Latents:
 
 
 def _read_latents(path, length, limit, truncation):
-    """The rows of a .npy file, mapped rather than loaded."""
+    """Memory-map the rows of a .npy file."""
     where = f"--latents {path}"
     check_file(path, "--latents", "a .npy file")
     try:
         with np.errstate(all="raise"):  # a size that overflows
             array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a header can be wrong in many ways, each with an error of its own
-        message = f"not a whole .npy file of numbers ({one_line(error)})"
+    except Exception as error:  # each kind of wrong header raises its own error
+        message = f"not a complete .npy file of numbers ({one_line(error)})"
         raise UserError(message, flag=where) from None
     shape = array.shape
     if len(shape) != 2 or shape[1] != length or not shape[0]:
@@ -100,7 +102,7 @@ def _read_latents(path, length, limit, truncation):
     if shape[0] > limit:
         words = f"has {shape[0]:,} latents, at most {limit:,} at once; --limit raises this"
         raise UserError(words, flag=where)
-    for start in range(0, len(array), BLOCK):  # all of them, before the first image
+    for start in range(0, len(array), BLOCK):  # checks all before the first image
         _scale(array[start : start + BLOCK], truncation, where)
     return Latents(
         "latent", range(len(array)), lambda *rows: _scale(array[slice(*rows)], truncation, where)
@@ -108,7 +110,7 @@ def _read_latents(path, length, limit, truncation):
 
 
 def _scale(values, truncation, where):
-    """float32: the values times `truncation`."""
+    """The values times `truncation`, float32."""
     try:
         with np.errstate(over="ignore"):
             return finite(truncation * finite(values))
@@ -117,7 +119,7 @@ def _scale(values, truncation, where):
 
 
 def _plain(value):
-    """A number as its shortest text that is still that number and no other: 0, 0.5, 1e-07."""
+    """The shortest exact text of a number: 0, 0.5, 1e-07."""
     return repr(float(value)).removesuffix(".0")
 
 
@@ -131,12 +133,12 @@ def _generate(request, sampler, text):
         for image in images:
             path = out / "images" / f"{latents.name(len(written))}.png"
             own = text | {latents.kind: latents.keys[len(written)]}
-            # Thousands of small files: waiting for the disk after each would take most of the time.
+            # No sync: waiting for the disk after each small file would take most of the time.
             save_png(path, image, own, sync=False)
             written.append(path)
 
     chunks = (sampler.array(latents.rows(k, k + CHUNK)) for k in range(0, count, CHUNK))
-    images = next(chunks)  # what cannot be generated is refused before the folder is made
+    images = next(chunks)  # errors come before the folder is made
     with (
         _open_out(request, "images") as out,
         _naming_whole(written, count),
@@ -162,13 +164,13 @@ def _generate(request, sampler, text):
 
 @contextlib.contextmanager
 def _naming_whole(written, count):
-    """If the work ends early, log which images are whole."""
+    """If the work ends early, log which images are complete."""
     try:
         yield
     except (OSError, KeyboardInterrupt, UserError):
         if written:
             log.warning(
-                f"{len(written):,} of {counted(count, 'image')} are whole, {written[0].name} to "
+                f"{len(written):,} of {counted(count, 'image')} are complete, {written[0].name} to "
                 f"{written[-1].name} in {written[0].parent}; --force writes them again"
             )
         raise
@@ -201,13 +203,13 @@ def _interpolate(request, sampler, text):
 
 
 def _between(corners, step, steps):
-    """float32 (latent_dim,): one step of the way, `steps` from seed to seed."""
+    """The latent of one step, float32 (latent_dim,), with `steps` from seed to seed."""
     pair = min(step // steps, len(corners) - 2)
     return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
 
 
 def _shown_at_most(shape, scale):
-    """The number of images that one file shows, so that it can be opened."""
+    """The most images in one file, so that viewers can open it."""
     pixels = (shape[0] + GAP) * (shape[1] + GAP) * max(scale, 1) ** 2
     most = limits.GRID_PIXELS // pixels
     if not most and scale > 1:
@@ -227,11 +229,11 @@ def _open_out(request, inner=""):
     out = request.out
     if out is None:
         parent = pretrained.home_of(request.model) / "generated"
-        for last in sorted(parent.glob("[0-9]*"))[-1:]:  # it may have been killed
+        for last in sorted(parent.glob("[0-9]*"))[-1:]:  # its writer may have been killed
             sweep(last)
             sweep(last / "images")
         out = files.next_directory(parent)
-    else:  # once more: another call may have begun to write there in the seconds in between
+    else:  # again, because another call may have written there meanwhile
         check_out(out, request.force)
     files.make_directory(out / inner, "--out")
     try:
