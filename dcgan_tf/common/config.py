@@ -158,7 +158,7 @@ class Config:
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
     decay_images: int = _option(
-        0, "length of the lr_decay and penalty_end schedules in images (0: as images)"
+        0, "images until lr_end and penalty_end are reached (0: the value of images)"
     )
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
@@ -341,10 +341,7 @@ def merge_settings(base: dict, changes: dict) -> dict:
 
 
 def _layers_for(settings):
-    """Drop or repeat the last layers of G and D, so that they fit image_size.
-
-    A larger first map would do too, but its dense layer has most parameters.
-    """
+    """Drop or repeat the last layers of G and D; a larger first map would have more parameters."""
     names = ("image_size", "base_size", "g_channels", "g_output", "d_channels")
     side, base, g, output, d = (settings.get(name, FIELDS[name].default) for name in names)
     if not (isinstance(side, int) and isinstance(base, int) and 0 < base <= side <= limits.SIDE):
@@ -377,13 +374,11 @@ def expected(name: str) -> str:
 
 
 def _show(value):
-    """A value as on the command line."""
     listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
     return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
 
 
 def _check_together(config):
-    """Raise UserError for settings that contradict each other."""
     if config.epochs and config.images:
         got = f"got {config.images} and epochs {config.epochs}"
         raise UserError(

@@ -45,10 +45,7 @@ class UserError(ValueError):
 
 
 class Interrupted(BaseException):
-    """A signal asked the process to end, such as 2 (Ctrl-C) or 15 (SIGTERM).
-
-    A BaseException like KeyboardInterrupt, so that no `except Exception` swallows it.
-    """
+    """A signal asked the process to end; no `except Exception` swallows a BaseException."""
 
     def __init__(self, signum):
         super().__init__(f"signal {signum}")

@@ -58,7 +58,6 @@ def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
 
     Args:
         kind: "report" or "explorer", as in the template's meta element; or another kind of file.
-        flag: the flag that names the file.
         mark: bytes within the first 1,000 of such a file, if it is not a page.
     """
     flag = f"{flag} {out}"

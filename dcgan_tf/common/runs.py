@@ -176,12 +176,7 @@ def named(word: str | os.PathLike) -> Run | None:
 
 
 def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) -> Run:
-    """Find a run as `named` does; raise UserError, which lists the existing runs.
-
-    Args:
-        flag: beginning of the error.
-        also: other names to suggest.
-    """
+    """Find a run as `named` does, else raise UserError, which may suggest a run or `also`."""
     if run := named(word):
         return run
     name = os.fspath(word)

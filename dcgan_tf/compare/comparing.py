@@ -67,7 +67,7 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
 
 
 def _scores_by_run(shown):
-    """List {place of the run: its scores} for each group of scores that compare, largest first."""
+    """For each group of comparable scores, {place of the run: its scores}, largest first."""
     groups = [
         {
             run: [shown[run]["scores"][place] for _, place in places]
@@ -96,7 +96,6 @@ def _settings_of(found):
 
 
 def _training(shown):
-    """Rows for the length of each run, its last losses and its speed."""
     rows = [
         (title, [(found["epochs"].get(name) or [None])[-1] for found in shown], form)
         for title, (name, form) in TRAINING.items()
@@ -251,7 +250,6 @@ def _place(epochs, scores):
 
 
 def _label_axes(losses, below, score):
-    """Label the axes, and draw the reference line of the lower panel."""
     from matplotlib.ticker import EngFormatter
 
     gray = {"color": "gray", "linestyle": ":"}

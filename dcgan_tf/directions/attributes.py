@@ -65,12 +65,12 @@ def find_attributes(
     if not good.any():
         raise UserError("no attribute is left", flag=f"--attributes {table}")
     kept = [names[k] for k in varying[good]]
-    found = _find(sampler, request.samples, classifiers, kept, good, aucs[:, good])
+    found = _find_directions(sampler, request.samples, classifiers, kept, good, aucs[:, good])
     _print_table(found)
     return found, refused
 
 
-def _find(sampler, count, classifiers, names, good, aucs):
+def _find_directions(sampler, count, classifiers, names, good, aucs):
     """Find the directions of attributes by the first classifier and score them by the second."""
     latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
     scores, found = [], []
@@ -148,7 +148,6 @@ def measure_effects(
 
 
 def _print_table(found):
-    """Print a line for each attribute: both AUCs, scores of its direction, what else changes."""
     width = max(len(each.name) for each in found)
     log.info(f"{'attribute':{width}}  AUC 1  AUC 2  right  effect  reach  what else changes")
     for each in found:

@@ -56,11 +56,10 @@ def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
     check_file(model, "", "a generator's .keras file")
     out = args.out or home_of(model)
     check_way(Run(out).directions_pictures, f"--out {out}")  # before minutes of work
-    return DirectionsRequest(model, out, args.n, **_attribute_flags(args, model))
+    return DirectionsRequest(model, out, args.n, **_check_attribute_flags(args, model))
 
 
-def _attribute_flags(args, model):
-    """Check the flags for a table of attributes and return them."""
+def _check_attribute_flags(args, model):
     names = ("attributes", "data", "judge_data", "packs", "crop", "samples")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     if args.attributes is None:

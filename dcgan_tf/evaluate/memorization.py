@@ -94,7 +94,7 @@ def verdict(pixels: Neighbors, features: Neighbors) -> dict:
     """Give the verdict, and the numbers in blurred pixels and in Inception features.
 
     Generated images are smoother than real ones, so they are nearer to all images in pixels; a
-    copy is near in both. Chance gives a number of near samples, which is allowed.
+    copy is near in both. As many near samples are allowed as chance explains.
     """
     both = pixels.near & features.near
     allowed = NEAR + 3 * math.sqrt(NEAR * (1 - NEAR) / len(both))

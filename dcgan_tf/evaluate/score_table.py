@@ -46,14 +46,14 @@ def _row(head, cells, words):
 
 
 def _shown(record, name):
-    """Write a score with two decimals, and KID, which is tiny, in scientific notation."""
+    """Format a score with two decimals, but KID in scientific notation."""
     if name == "kid_mean" or not record or record.get(name) is None:
         return cell(record, name)
     return f"{record[name]:.2f}"
 
 
 def _change(record, before, name):
-    """Tell whether a score is "better" or "worse"; "" if unknown, or equal as written."""
+    """ "better" or "worse"; "" if unknown, or equal as shown."""
     now, then = record.get(name), before.get(name) if before else None
     if now is None or then is None or _shown(record, name) == _shown(before, name):
         return ""
@@ -61,7 +61,6 @@ def _change(record, before, name):
 
 
 def _hints(record):
-    """Notes on values that are easily misread."""
     hints = []
     few = record["protocol"]["scored_count"] < PUBLISHED
     if few and _shown(record, "recall") == "0.00":

@@ -75,7 +75,7 @@ def _parser():
         type=_constants,
         default=(),
         metavar="X,..",
-        help="latents of one constant: 0,0.5,1",
+        help="latents filled with a constant: 0,0.5,1",
     )
     add("--interpolate", metavar="SEEDS", help="a GIF and a strip of the interpolation: 3,17,42")
     add = parser.add_argument

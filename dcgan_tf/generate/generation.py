@@ -29,7 +29,7 @@ from dcgan_tf.generate.command import GenerationRequest, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 
-GRID_PICTURES = 1024  # most in grid.png and strip.png
+GRID_IMAGES = 1024  # most in grid.png and strip.png
 log = logging.getLogger(__name__)
 
 GIF_WIDTH = (
@@ -87,7 +87,6 @@ def prepare_latents(request: GenerationRequest, length: int) -> Latents:
 
 
 def _read_latents(path, length, limit, truncation):
-    """Memory-map the rows of a .npy file."""
     where = f"--latents {path}"
     check_file(path, "--latents", "a .npy file")
     try:
@@ -110,7 +109,6 @@ def _read_latents(path, length, limit, truncation):
 
 
 def _scale(values, truncation, where):
-    """The values times `truncation`, float32."""
     try:
         with np.errstate(over="ignore"):
             return finite(truncation * finite(values))
@@ -124,7 +122,6 @@ def _plain(value):
 
 
 def _generate(request, sampler, text):
-    """Write one image for each latent, and a grid of them."""
     latents = prepare_latents(request, sampler.latent_dim)
     count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
     shown, written = [], []
@@ -177,7 +174,7 @@ def _naming_whole(written, count):
 
 
 def _interpolate(request, sampler, text):
-    """Write an animation and a strip from seed to seed, computing only the steps they show."""
+    """Write a GIF and a strip of the interpolation; compute only the steps they show."""
     corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
     pairs, steps = len(corners) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
@@ -214,11 +211,10 @@ def _shown_at_most(shape, scale):
     most = limits.GRID_PIXELS // pixels
     if not most and scale > 1:
         raise UserError(f"one image would have {pixels:,} pixels", flag=f"--scale {scale}")
-    return min(max(most, 1), GRID_PICTURES)
+    return min(max(most, 1), GRID_IMAGES)
 
 
 def _enlarge(canvas, scale):
-    """Enlarge an image for display; return it and the factor."""
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from dcgan_tf.common.config import Config
 
-REAL_IMAGES = 256  # whose spread is the unit
-# Healthy runs of the recipes stay above 0.7 once they have begun to draw; collapsed ones and those
-# that never began lie below 0.2.
+REAL_IMAGES = 256  # real images that define the unit
+# Healthy runs of the recipes stay above 0.7 once images take shape; collapsed ones, and those whose
+# images never do, lie below 0.2.
 COLLAPSED, VARIED = 0.3, 0.5
-# Noise of 1 to 6 pixels' width is 28 to 5 times as rough as faces, a trained generator 1.2 times.
+# Noise 1 to 6 pixels wide is 28 to 5 times as rough as faces, a trained generator 1.2 times.
 NOISY, SMOOTH = 4.0, 2.0
-STARTING_STEPS = 1000  # until then a generator may still be learning to tell latents apart
+STARTING_STEPS = 1000  # until then, all latents may still give similar images
 SATURATED, SATURATED_EPOCHS = 0.9, 3
 
 
@@ -27,7 +27,7 @@ def spread(images: np.ndarray) -> float:
         images: uint8 (n, height, width, channels), n at least 2.
 
     Returns:
-        Gray levels. All sums are of whole numbers, so it is the same on every machine.
+        Gray levels, the same on every machine, because all sums are of integers.
     """
     rows = images.reshape(len(images), -1).astype(np.float64)
     norms = np.sum(rows**2, axis=1)
@@ -54,10 +54,10 @@ def roughness(images: np.ndarray) -> float:
 
 
 class Diversity:
-    """Compares the images of fixed latents with real ones, by their pixels alone.
+    """Compare images of fixed latents with real ones, by their pixels alone.
 
-    `diversity` is their variation: 1 is as varied as the data, 0 is the same image again and
-    again. Noise is as varied as the data, too: it has a `roughness` far above 1.
+    `diversity` is their variation: 1 is as varied as the data, 0 is one image repeated. Noise is as
+    varied as the data, but has a `roughness` far above 1.
 
     Args:
         pixels: uint8 (count, height, width, channels), the real images.
@@ -95,7 +95,7 @@ def certainty_at(config: Config, changes: Iterable[tuple[Any, ...]] = ()) -> Cal
 
 
 def fully(step: int) -> float:
-    """The distance of D's targets without smoothing and noise."""
+    """The distance of D's targets without label smoothing and noise."""
     return 1.0
 
 
@@ -136,7 +136,7 @@ def troubles(
 
 
 _ADVICE = (
-    "look at samples/, go back to an earlier checkpoint or start anew with another --seed or "
+    "look at samples/, go back to an earlier checkpoint or start a run with another --seed or "
     "smaller learning rates"
 )
 _WARNINGS = {

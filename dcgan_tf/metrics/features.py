@@ -1,8 +1,8 @@
 """Extract Inception features of images and their statistics, and cache them on disk.
 
 An entry is a folder with `features.npy`, `logits.npy` if the weights reach the softmax,
-`statistics.npz` and `entry.json` with their checksums. It appears by one rename when it is whole,
-and a damaged one is made again. Features are mapped from disk, so memory stays bounded.
+`statistics.npz` and `entry.json` with their checksums. It is renamed into place when complete; a
+damaged one is computed again. Features are memory-mapped, so memory stays bounded.
 """
 
 import contextlib
@@ -90,7 +90,7 @@ def extract(
         progress: called with the number of images done since the last call.
 
     Raises:
-        OSError: the disk is full, or the cache cannot be written; nothing half-written stays.
+        OSError: the disk is full, or the cache cannot be written; nothing partial stays.
     """
     layers = (layer, "logits") if "logits" in inception.layers else (layer,)
     if cache is None:
@@ -111,7 +111,7 @@ def extract(
         if making:
             try:
                 _write(making, images, inception, layers, key, progress)
-            except OSError as error:  # of a full disk Python does not name the file
+            except OSError as error:  # for a full disk, Python does not name the file
                 if error.errno:
                     error.filename = error.filename or str(folder)
                 raise
@@ -129,7 +129,7 @@ def _write(
     key: dict[str, Any],
     progress: Callable[[int], object],
 ):
-    # Images are made and the network runs in threads of their own, the statistics are updated here.
+    # Other threads make images and run the network; statistics are updated here.
     pixels, statistics = hashlib.sha256(), FeatureStatistics()
     with contextlib.ExitStack() as opened, full_float32():
         files = [opened.enter_context((folder / _file(name)).open("wb")) for name in layers]
@@ -146,7 +146,7 @@ def _write(
     if statistics.count != images.count:
         raise ValueError(f"{statistics.count} images came, expected {images.count}")
     count, mean, factor = statistics.count, statistics.mean, statistics.centered_factor
-    whole = io.BytesIO()  # a zip that a full disk cuts off would raise another error
+    whole = io.BytesIO()  # on a full disk, a zip would raise another error
     np.savez(whole, count=np.int64(count), mean=mean, factor=factor)
     (folder / STATISTICS).write_bytes(whole.getbuffer())
     entry = {
@@ -168,9 +168,9 @@ def _file(layer: str):
 
 
 def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
-    """Whether `folder` has an entry that can be taken; warn of a damaged one."""
+    """Whether `folder` has a usable entry; warn about a damaged one."""
     if not folder.is_dir():
-        folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
+        folder.unlink(missing_ok=True)  # a file would be in the way
         return False
     try:
         _read(folder, images, layers, mapped=True)
@@ -183,7 +183,7 @@ def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
 
 
 def _read(folder: Path, images: Images, layers: Sequence[str], mapped: bool):
-    """Read an entry into a FeatureSet; any Exception if it is not whole."""
+    """Read an entry into a FeatureSet; raises any Exception if it is damaged."""
     entry = read_json(folder / "entry.json")
     for name, sha256 in entry.get("sha256", {}).items():  # none in those of older versions
         if file_sha256(folder / name) != sha256:
@@ -210,7 +210,7 @@ def _read_array(path: Path, count: int, mapped: bool):
 
 @contextlib.contextmanager
 def full_float32() -> Generator[None]:
-    """Switch off a GPU's TF32, whose 10 bits of mantissa change features in the third digit."""
+    """Turn off TF32 on GPUs: its 10-bit mantissa changes the third digit of features."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

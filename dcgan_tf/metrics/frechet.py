@@ -34,7 +34,7 @@ class FeatureStatistics:
         total = self.count + len(exact)
         before = self.mean if self.count else np.zeros_like(mean)
         shift = mean - before
-        # The one row that the two sets' different means add to the second moment.
+        # The row that the difference of the two means adds to the second moment.
         between = shift * np.sqrt(self.count * len(exact) / total)
         self._rows += [exact - mean, between[None]]
         self.mean = before + shift * (len(exact) / total)
@@ -81,9 +81,9 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
     |m1 - m2|^2 + tr S1 + tr S2 - 2 tr sqrt(S1 S2) (Dowson and Landau 1982; Heusel et al. 2017).
     With S = F.T F / (n - 1), the eigenvalues of S1 S2 are the squared singular values of F1 F2.T,
     so the last trace is the nuclear norm of F1 F2.T / sqrt((n1 - 1)(n2 - 1)). No matrix square
-    root is taken, which keeps full accuracy where the covariances have no full rank.
+    root is taken, which keeps full accuracy for rank-deficient covariances.
 
-    It is biased below as many samples as dimensions: see `bias_warning`.
+    It is biased if there are fewer samples than dimensions: see `bias_warning`.
 
     Raises:
         ValueError: fewer than two samples on a side.

@@ -1,7 +1,7 @@
 """The Inception network of 2015-12-05 as plain TensorFlow functions.
 
-Names are those of the reference graph's nodes. Keras' and torchvision's Inception are other
-networks, and numbers made with them are not FID.
+Weights have the names of the reference graph's nodes. The Inception networks of Keras and
+torchvision differ, and scores computed with them are not FID.
 """
 
 import functools
@@ -13,7 +13,7 @@ import tensorflow as tf
 SOFTMAX = "softmax/weights"
 INPUT_SIZE = 299
 Shape = tuple[int, ...]
-# Gives the weight of a name; the shape that the network needs comes with it.
+# Called with a weight's name and expected shape.
 Weight = Callable[[str, Shape], Any]
 
 
@@ -42,7 +42,7 @@ def weight_shapes(layer: str = "logits") -> dict[str, Shape]:
         shapes[name] = shape
         return tf.zeros(shape)
 
-    with tf.Graph().as_default():  # where nothing is computed
+    with tf.Graph().as_default():  # computes nothing
         network(record, tf.zeros([1, INPUT_SIZE, INPUT_SIZE, 3]), (layer,))
     return shapes
 
@@ -74,14 +74,13 @@ def _conv(
 
 
 def _tower(weight: Weight, x: tf.Tensor, prefix: str, *kernels: Shape):
-    """Convolve with one kernel after the other."""
     for number, kernel in enumerate(kernels):
         x = _conv(weight, x, f"{prefix}/conv_{number}" if number else f"{prefix}/conv", kernel)
     return x
 
 
 def _average(x: tf.Tensor):
-    return tf.nn.avg_pool2d(x, 3, 1, "SAME")  # which leaves the padding out of the average
+    return tf.nn.avg_pool2d(x, 3, 1, "SAME")  # ignores the padding
 
 
 def _shrink(x: tf.Tensor):

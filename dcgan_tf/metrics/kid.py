@@ -14,11 +14,11 @@ def kernel_distance(
 
     Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over random subsets of the features
     [n, d], each drawn without replacement. Unbiased, so equal distributions average 0 and single
-    values can be negative. If one subset holds both sides whole, there is just that one.
+    values can be negative. If a subset would hold all of both sides, it is the only one.
 
-    The standard deviation is that over subsets of at most half of either side, because larger ones
-    would hold nearly the same images each time. If the mean is that of all images, this is the
-    delete-half jackknife's estimate of its error.
+    The standard deviation is over subsets of at most half of either side, because larger ones
+    would be nearly the same. If the mean is over all images, it is the delete-half jackknife
+    estimate of the mean's error.
 
     Returns:
         (mean, standard deviation); the latter is None below four samples a side.

@@ -13,7 +13,7 @@ def nearest_neighbours(
     """The nearest of `references` [m, d] to each of `queries` [n, d], by Euclidean distance.
 
     Any numeric type, also memory-mapped: only blocks are converted to float64. Returns
-    (distances float64 [n], indices int64 [n]); where references are equally near, the first.
+    (distances float64 [n], indices int64 [n]); the first of equally near references.
     """
     nearest = np.full(len(queries), np.inf)
     indices = np.zeros(len(queries), np.int64)

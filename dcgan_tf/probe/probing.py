@@ -141,10 +141,7 @@ def average_down(pixels: np.ndarray) -> np.ndarray:
 
 
 def _classify(features, labels, known, test):
-    """Test a logistic regression on standardized features, fitted to the known ones.
-
-    A part of them chooses its regularization.
-    """
+    """Fit and test a logistic regression on standardized features; part of `known` chooses C."""
     from scipy.stats import binomtest
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import confusion_matrix

@@ -504,7 +504,7 @@
       const first = found[0];
       const best = (each) => each.run.best && each.run.best.epoch === each.epoch && each.run.best.value === each.values[each.name];
       const cells = (values) => names.map((name) => ({ class: "number", content: score(name, values) }));
-      put("scores", 
+      put("scores",
         table(`Reference set: ${first.against}`, [["scored"], ...names.map((name) => [data.labels[name], "number"])], [
           ...found.map((each) => ({ class: best(each) ? "best" : null, cells: [each.title + (best(each) ? ", best/" : ""), ...cells(each.values)] })),
           { class: "floor", cells: ["baseline", ...cells(first.floor)] },
@@ -523,7 +523,7 @@
       if (!found.verdict && !run.pairs) { put("copies", el("p", { class: "note" }, run.missing.memorisation)); continue; }
       if (found.verdict) {
         const percent = (value) => `${(100 * value).toFixed(1)}%`;
-        put("copies", 
+        put("copies",
           facts([["verdict", found.verdict], ["samples too near to a training image", percent(found.copies)],
             found.allowed === undefined ? null : ["expected by chance, at most", percent(found.allowed)],
             found.samples === undefined ? null : ["samples", count(found.samples)],

@@ -68,7 +68,7 @@ def test_all_is_listed_with_size_and_content_and_cleared_and_nothing_else(
     assert len(list((kept / "link").iterdir())) == 2
     assert "deleted 4 folders" in caplog.text
     main(["data/features"])
-    assert "0 of them" in caplog.text
+    assert "0 folders" in caplog.text
 
 
 def test_only_what_was_not_used_for_long_or_is_named_goes_unless_it_is_being_made(kept):
