@@ -45,7 +45,7 @@ def __dir__():
 
 
 class _AfterKeras(abc.MetaPathFinder):
-    """Import models/networks.py right after Keras, which needs its layers to open files of D.
+    """Import models/networks.py right after Keras, so that Keras can open files of D.
 
     Importing it here would import TensorFlow.
     """

@@ -115,10 +115,7 @@ def write_lines(path: str | os.PathLike, records: Iterable[dict]):
 
 @contextlib.contextmanager
 def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path | None]:
-    """Make a folder with `new_folder`, one program at a time; first delete an incomplete one.
-
-    Yields None if the folder is complete already.
-    """
+    """Make a folder, or replace an incomplete one, one program at a time; yield None if whole."""
     with filelock.FileLock(f"{path}.lock"):
         if is_whole(path):
             yield None

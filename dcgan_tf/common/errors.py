@@ -78,10 +78,7 @@ def is_file_system_error(error: OSError) -> bool:
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Whether an error means that a file cannot be read now, not that its content is wrong.
-
-    A damaged zip can cause an OSError with EINVAL, or without a number.
-    """
+    """Whether a file cannot be read now; a damaged zip causes EINVAL, or no error number."""
     if isinstance(error, OSError):
         return error.errno not in (None, errno.EINVAL, errno.ENOENT)
     return isinstance(error, MemoryError)

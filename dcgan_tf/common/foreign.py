@@ -28,8 +28,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-# Errors of the file itself. Others, such as a failing disk or too many open files, may pass, so
-# they end the command.
+# Errors of the file itself; others, such as a failing disk, may pass, so they end the command.
 _OF_THE_FILE = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR),
     *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EINVAL),

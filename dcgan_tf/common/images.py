@@ -31,10 +31,7 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> np.n
 
 
 def read_grid(path: Path) -> Image.Image:
-    """Read a grid in the original size of its images, before `scale` enlarged it.
-
-    Raises BadFile or one of Pillow's errors, also above 89 million pixels.
-    """
+    """Read a grid in the original size of its images; raises BadFile or one of Pillow's errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:

@@ -182,8 +182,7 @@ def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) ->
     name = os.fspath(word)
     shown = limits.shorten(name)
     if name in bundled():
-        there = f"a bundled generator has this name: {typed('generate')} {name}"
-        there += ", and likewise explore, directions, export"
+        there = f"{name} is a bundled generator; try {typed('generate')} {name}"
     else:
         near = meant(name, [*names(), *also])
         there = f"did you mean {near}?" if near else list_runs()

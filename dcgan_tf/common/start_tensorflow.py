@@ -139,10 +139,7 @@ _UNUSED = ("KERAS_BACKEND", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KE
 
 @contextlib.contextmanager
 def _default_keras():
-    """Import Keras with its defaults, and warn if ~/.keras/keras.json or KERAS_* differ.
-
-    They would change or stop a run, so Keras gets an empty folder for its settings.
-    """
+    """Import Keras with its defaults: ignore ~/.keras/keras.json and KERAS_*, with a warning."""
     for name in _UNUSED:
         found = os.environ.pop(name, None)
         if found not in (None, _KERAS["backend"]):

@@ -13,8 +13,7 @@ from dcgan_tf.common import limits
 
 _NEAR = 0.75  # of difflib's ratio: one or two letters in eight may differ
 
-# Names in other programs, with dashes for underscores: flags here. Only those of the command are
-# suggested.
+# Names in other programs, with dashes: flags here, suggested only if the command has them.
 _SYNONYMS = {
     "lr learning-rate": ("--lr", "--g-learning-rate", "--d-learning-rate"),
     "g-lr lr-g": ("--g-learning-rate",),
@@ -101,10 +100,10 @@ def path_flag(flag: str, path) -> str:
 def meant(name: str, known: Iterable[str]) -> str:
     """Guess which of the known flags or keys a name stands for; "" if none is close."""
     plain = {_plain(valid): valid for valid in known}
-    typed = _plain(name)
-    called = [plain[flag[2:]] for flag in _FLAGS.get(typed, ()) if flag[2:] in plain]
-    near = difflib.get_close_matches(typed, plain, n=1, cutoff=_NEAR)
-    if called and typed not in plain:
+    wanted = _plain(name)
+    called = [plain[flag[2:]] for flag in _FLAGS.get(wanted, ()) if flag[2:] in plain]
+    near = difflib.get_close_matches(wanted, plain, n=1, cutoff=_NEAR)
+    if called and wanted not in plain:
         return " or ".join(called)
     return plain[near[0]] if near else ""
 

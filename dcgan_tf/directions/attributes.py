@@ -163,10 +163,7 @@ def _print_table(found):
 def train_classifier(
     pixels: np.ndarray, labels: np.ndarray, seed: int, steps: int, after_step: Callable
 ) -> Classifier:
-    """Train a network on uint8 square images and their labels (n, attributes).
-
-    The seed decides its initial weights and the order of the images.
-    """
+    """Train a network on square uint8 images with labels (n, attributes); `seed` decides all."""
     model = _network(pixels.shape[1:], labels.shape[1], seed)
     rates = keras.optimizers.schedules.CosineDecay(RATE, steps)
     optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""Find a generator's directions and how far they reach; write their files."""
+"""Find the directions of a generator and write their files."""
 
 import json
 import logging

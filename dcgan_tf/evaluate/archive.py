@@ -137,7 +137,7 @@ def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[
 def choose_reference(
     archive: Archive, count: int, held_count: int, seed: int, rest: bool = False
 ) -> Choice:
-    """Choose `count` of an archive's images, and `held_count` others for the baseline.
+    """Choose `count` images of an archive, and `held_count` others for the baseline.
 
     The others come from the same side of the archive if enough are left, else from the other one.
 

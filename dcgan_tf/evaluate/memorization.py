@@ -68,7 +68,7 @@ class Neighbors:
 
     @property
     def near(self) -> np.ndarray:
-        """bool (n,): the samples below the threshold."""
+        """The samples below the threshold, bool (n,)."""
         return self.samples < self.threshold
 
     def numbers(self) -> dict:

@@ -108,10 +108,7 @@ class Scorer:
         return compare(reference, scored, self.layer, self.seed, self.subsets)
 
     def protocol(self, reference: FeatureSet, scored: FeatureSet) -> dict:
-        """Return everything that decides a score, in one flat dict.
-
-        Scores with different protocols are never put side by side: see common/scores.py.
-        """
+        """Return all that decides a score, in one flat dict; common/scores.py compares them."""
         size, spread_size = subset_sizes(min(reference.count, scored.count))
         kid = f"{self.subsets} subsets of {size}"
         return {
@@ -137,10 +134,7 @@ class Scorer:
 def open_inception(
     path: str | os.PathLike | None, wanted: str | None = None
 ) -> tuple[Inception, str]:
-    """Load Inception (downloaded if `path` is None) and name the layer of the features.
-
-    The layer is `wanted`, by default the deepest that the weights reach.
-    """
+    """Load Inception, by default downloaded, and choose its layer, by default the deepest."""
     inception = load_inception(path)
     layer = wanted or ("pool_3" if "pool_3" in inception.layers else "mixed_7")
     check_layer(layer, inception.layers)

@@ -1,4 +1,4 @@
-"""The explorer, from the request to a served or written page."""
+"""Serve the explorer, or write it as a static page."""
 
 import contextlib
 import logging

@@ -43,7 +43,7 @@
     for (const part of text.split("&").filter(Boolean)) {
       const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
       const number = (low, high) => {
-        if (!/^-?\d+(\.\d+)?(e-?\d+)?$/.test(value) || Number(value) < low || Number(value) > high) throw new Error(`it has ${part}`);
+        if (!/^-?\d+(\.\d+)?(e-?\d+)?$/.test(value) || Number(value) < low || Number(value) > high) throw new Error(`${part} is not valid`);
         return Number(value);
       };
       if (name === "of") {
@@ -51,14 +51,14 @@
       } else if (name === "directions") made = value;
       else if (TERMS.some(({ key }) => key === name)) {
         found[name] = value.split(",").map(seedOf);
-        if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`it has ${part}`);
+        if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`${part} is not valid`);
       } else if (name === "way") found.way = number(0, 1);
       else if (name === "truncation") found.truncation = number(0, 1e6);
       else if (name.startsWith("along.")) {
         const direction = decodeURIComponent(name.slice(6));
         if (!data.directions.some((one) => one.name === direction)) throw new Error(`there is no direction ${direction} here`);
         found.along = { ...found.along, [direction]: number(-data.amount, data.amount) }; // also __proto__
-      } else throw new Error(`it has ${part}`);
+      } else throw new Error(`${part} is not valid`);
     }
     const own = short(data.directions_sha256);
     if (made !== null && made !== own && usesDirections(found)) throw new Error(`it uses other directions (${made}); this page has ${own}. Start the explorer with their file (--directions FILE)`);

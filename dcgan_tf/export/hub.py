@@ -18,7 +18,7 @@ from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.suggestions import path_flag
 from dcgan_tf.directions.traversal import gather
 from dcgan_tf.directions.unlabeled import find_unlabeled
-from dcgan_tf.explore.exploration import HINT, licence_of
+from dcgan_tf.explore.exploration import HINT, license_of
 from dcgan_tf.explore.page import describe, write_static
 from dcgan_tf.explore.runtime import is_kept
 from dcgan_tf.export.card import name_of, write_card
@@ -105,5 +105,5 @@ def _write_explorer(page, model, origin, sampler, directions):
             f"{path_flag('--model', model)} {static}"
         )
         return
-    about = describe(name_of(model, origin.run), sampler, directions, HINT, licence_of(model))
+    about = describe(name_of(model, origin.run), sampler, directions, HINT, license_of(model))
     write_static(page, sampler, about, folder=None)

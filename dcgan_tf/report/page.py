@@ -72,10 +72,7 @@ def tell_apart(shown: list[dict]):
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:
-    """Group the scores that may be compared, as places [run, score], the newest group first.
-
-    Removes `record` from each score of `contents`.
-    """
+    """Group comparable scores as places [run, score], newest first; remove their `record`."""
     groups = []
     for number, found in enumerate(shown):
         for place, score in enumerate(found["scores"]):
