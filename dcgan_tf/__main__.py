@@ -127,9 +127,7 @@ def _show_recipes(argv):
         },
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a recipe")
-    parser.add_argument(
-        "--copy", type=cli.path, metavar="FILE", help="copy the recipe to this new file"
-    )
+    parser.add_argument("--copy", type=cli.path, metavar="FILE", help="copy it to a new file")
     args = parser.parse_args(argv)
     if args.name is None:
         if args.copy:

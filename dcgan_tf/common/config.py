@@ -157,9 +157,7 @@ class Config:
         "none|linear|cosine", "learning-rate schedule of G and D over decay_images"
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
-    decay_images: int = _option(
-        0, "images until lr_end and penalty_end are reached (0: the value of images)"
-    )
+    decay_images: int = _option(0, "images until lr_end and penalty_end are reached (0: as images)")
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
     loss: str = _choice(
@@ -170,9 +168,7 @@ class Config:
     r1: float = _option(0.0, "R1: weight of D's gradient penalty on real images", 0, 1e6)
     r2: float = _option(0.0, "R2: weight of D's gradient penalty on fake images", 0, 1e6)
     penalty_end: float = _option(1.0, "final r1 and r2 as a fraction of the initial ones", 1e-6, 1)
-    augment: str = _option(
-        "", f"DiffAugment of real and fake images: some of {','.join(AUGMENTATIONS)}"
-    )
+    augment: str = _option("", f"DiffAugment of D's inputs: some of {','.join(AUGMENTATIONS)}")
     augment_probability: float = _option(1.0, "probability of each augmentation", 0, 1)
     augment_ramp: int = _option(0, "images until augment_probability is reached (0: at once)")
     label_smoothing: float = _option(0.0, "D's target for real images is 1 minus this", 0, 0.5)

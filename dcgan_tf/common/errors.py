@@ -78,7 +78,7 @@ def is_file_system_error(error: OSError) -> bool:
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Whether a file cannot be read now; a damaged zip causes EINVAL, or no error number."""
+    """Whether an error means that a file cannot be read now; damaged zips raise EINVAL or no errno."""
     if isinstance(error, OSError):
         return error.errno not in (None, errno.EINVAL, errno.ENOENT)
     return isinstance(error, MemoryError)

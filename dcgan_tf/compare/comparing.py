@@ -196,7 +196,7 @@ def _shorten(text, end=False):
 
 
 def _format(table, records, form):
-    """Format the table otherwise, one line per column of the text."""
+    """Format the table as `form`, one line for each column of the text."""
     if form == "json":
         return json.dumps(records, indent=1)
     lines = [list(map(printable, column)) for column in zip(*table, strict=True)]

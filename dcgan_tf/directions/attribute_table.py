@@ -1,4 +1,4 @@
-"""Read a table of binary attributes, such as CelebA's, for some images."""
+"""Read a table of binary attributes of images, such as CelebA's."""
 
 import csv
 import io

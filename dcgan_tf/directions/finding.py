@@ -28,9 +28,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
     try:
         found = find_unlabeled(sampler, request.count)
         if request.attributes:
-            from dcgan_tf.directions.attributes import (
-                find_attributes,
-            )  # imports all that reads images
+            from dcgan_tf.directions.attributes import find_attributes
 
             of_labels, refused = find_attributes(request.attributes, request, sampler)
         else:

@@ -9,7 +9,7 @@ from dcgan_tf.directions.traversal import Direction, measure_reach
 from dcgan_tf.models.chain import chain_of, layers_of
 from dcgan_tf.models.sampling import Sampler, compiled, in_batches, seed_latents
 
-SAMPLES = 1024  # number of first maps for their principal components
+SAMPLES = 1024  # latents whose first maps give the principal components
 _BATCH = 256  # maps computed at once
 
 

@@ -115,9 +115,7 @@ def score_places(request: EvaluationRequest) -> dict:
         words = f"compared {count} images per side, not {request.samples}: there are no more"
         scores["notes"].append(f"warning: {words}")
     if same := count_copies(images, choice.reference):
-        scores["notes"].append(
-            f"warning: {same} of {count} scored images are also in the reference set"
-        )
+        scores["notes"].append(f"warning: {same} of {count} images are also in the reference set")
     return {"run": None, "epoch": None, "step": None, **scores, "scored": images.name}
 
 

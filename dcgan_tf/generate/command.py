@@ -49,9 +49,8 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     check_file(model, "", "a generator's .keras file")
     names = ("out", "latents", "fill", "truncation", "frames", "limit", "force")
     given = {name: getattr(args, name) for name in names}
-    return GenerationRequest(
-        model, seeds=seeds, interpolate=corners, scale=args.scale or 0, **given
-    )
+    scale = args.scale or 0
+    return GenerationRequest(model, seeds=seeds, interpolate=corners, scale=scale, **given)
 
 
 def _parser():
@@ -70,13 +69,7 @@ def _parser():
     add("--n", type=number(int, 1), metavar="N", help="number of images, from seeds 0 to N-1 [64]")
     add("--seeds", metavar="LIST", help="images of these seeds, such as 0-63,100")
     add("--latents", type=path, metavar="FILE", help="latents from a .npy file (n, latent_dim)")
-    add(
-        "--fill",
-        type=_constants,
-        default=(),
-        metavar="X,..",
-        help="latents filled with a constant: 0,0.5,1",
-    )
+    add("--fill", type=_constants, default=(), metavar="X,..", help="constant latents: 0,0.5,1")
     add("--interpolate", metavar="SEEDS", help="a GIF and a strip of the interpolation: 3,17,42")
     add = parser.add_argument
     add("--truncation", type=number(float, 0, limits.TRUNCATION), default=1.0, metavar="T",

@@ -32,9 +32,7 @@ from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
 GRID_IMAGES = 1024  # most in grid.png and strip.png
 log = logging.getLogger(__name__)
 
-GIF_WIDTH = (
-    250  # least width of an enlarged GIF, pixels; half of a grid's, for a quarter of the bytes
-)
+GIF_WIDTH = 250  # least width of an enlarged GIF in pixels; a grid's would take 4 times the bytes
 COLUMNS = 8  # of the strip for each pair of seeds
 BLOCK = 4096  # rows of --latents that are checked at once
 
