@@ -63,11 +63,7 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
         ("train ./phots", "is called './phots'; did you mean photos?"),
         ("train runs/0001-dem", "did you mean runs/0001-demo?"),
         ("train photo/x.zip", "is called 'photo/x.zip'; the recipes are", "runs/0001-demo"),
-        (
-            "evaluate faces",
-            "faces: no such run; faces is a bundled generator",
-            f"{typed('generate')} faces",
-        ),
+        ("evaluate faces", "faces: no such run; faces is a bundled", f"{typed('generate')} faces"),
         ("report 1 faces", "faces: no such run; faces is a bundled generator"),
         ("generate 3", "3: no such run; there are runs/0001-demo"),
         ("generate face", "face: no such run; did you mean faces?"),

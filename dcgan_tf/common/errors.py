@@ -78,7 +78,7 @@ def is_file_system_error(error: OSError) -> bool:
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Whether an error means that a file cannot be read now; damaged zips raise EINVAL or no errno."""
+    """Whether an error means an unreadable file; damaged zips raise EINVAL or have no errno."""
     if isinstance(error, OSError):
         return error.errno not in (None, errno.EINVAL, errno.ENOENT)
     return isinstance(error, MemoryError)

@@ -165,9 +165,7 @@ def test_mistakes_are_one_line(labeled, tmp_path):
             command.parse_directions(flags(labeled, **changes))
     same = tmp_path / "same.txt"
     same.write_text(re.sub(" -?1\\b", " 1", (labeled / "table.txt").read_text()))
-    with refused(
-        "--attributes", "none of Dark, Red, Coin has 8 images with and without the attribute"
-    ):
+    with refused("--attributes", "none of Dark, Red, Coin has 8 images with and without the"):
         main(flags(labeled, attributes=same))
     best = labeled / "run" / "best" / "generator.keras"  # its crop is that of its run
     write_files(labeled, {best: (labeled / "run" / "generator.keras").read_bytes()})
