@@ -1,4 +1,4 @@
-"""The command line of generate.py, parsed without NumPy and TensorFlow."""
+"""Generate images: `dcgan generate RUN`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ SCALE = 64  # pixels that one pixel is enlarged to
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """The flags of one call. One of `latents`, `fill` and `interpolate` replaces `seeds`."""
+    """The command line, read and checked; `latents`, `fill` or `interpolate` replaces `seeds`."""
 
     model: Path
-    out: Path | None = None  # for the next free folder of the run
+    out: Path | None = None  # None: the next free folder of the run
     seeds: Sequence[int] = range(64)
     latents: Path | None = None
     fill: tuple[float, ...] = ()
@@ -57,7 +57,8 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     check_file(model, "", "a generator's .keras file")
     names = ("out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
     given = {name: getattr(args, name) for name in names}
-    return GenerationRequest(model, seeds=seeds, interpolate=way, scale=args.scale or 0, **given)
+    scale = args.scale or 0
+    return GenerationRequest(model, seeds=seeds, interpolate=way, scale=scale, **given)
 
 
 def _parser():

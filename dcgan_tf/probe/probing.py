@@ -26,11 +26,11 @@ from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 log = logging.getLogger(__name__)
 
-TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that chooses C
-PIXEL_SIDE = 32  # the baseline sees larger images averaged down to this
-PAIRS = 5  # of classes that are confused, at most
+TEST, CHOOSING = 0.2, 0.2  # fraction of all images; of the others, to choose C
+PIXEL_SIDE = 32  # for the baseline, larger images are averaged down to this
+PAIRS = 5  # most pairs of confused classes that are shown
 MOST_CLASSES = 1000
-FEWEST_OF_CLASS = 10  # so that chance puts some into each part
+FEWEST_OF_CLASS = 10  # so that each part has some
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, the inverse of the regularization
 
 
@@ -49,7 +49,7 @@ def probe(request: ProbeRequest) -> dict:
     known, test = train_test_split(rows, test_size=size, random_state=request.seed)
     features = features_of(network, pack.pixels, config.output_activation)
     results = {"features of D": _classify(features, labels, known, test)}
-    del features  # which may be as large as the memory allows
+    del features  # may be as large as the memory
     results["pixels"] = _classify(average_down(pack.pixels), labels, known, test)
     choose = round(CHOOSING * len(known))
     record = {
@@ -61,7 +61,7 @@ def probe(request: ProbeRequest) -> dict:
         "classes": classes,
         "results": results,
     }
-    _tell(record)
+    _print_results(record)
     make_directory(request.out.absolute().parent, "--out")
     write_text(request.out, json.dumps(record) + "\n")
     log.info(f"wrote {request.out}")
@@ -69,7 +69,7 @@ def probe(request: ProbeRequest) -> dict:
 
 
 def _config(request, shape):
-    """The config of the images as a discriminator takes them, (n, side, side, channels)."""
+    """The config of images for a discriminator's input, (n, side, side, channels)."""
     run = find_again(request.run, read_config(request.run.config))
     given = {"image_size": shape[1], "channels": shape[3], "subset": 0, "subset_seed": request.seed}
     if request.dataset not in (None, run.dataset):
@@ -86,9 +86,9 @@ def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
     flag = f"--data {source.where}"
     if len(source.names) < FEWEST:
         raise UserError(f"{len(source.names)} images, expected {FEWEST} or more", flag=flag)
-    read_labels(source, source.names)  # refused before the packing, which may take long
+    read_labels(source, source.names)  # checked before packing, which may take long
     pack = open_pack(narrow(config, source, count), source)
-    # Not from where the pack was made: its files may have moved since.
+    # From this source, because the files of the pack may have moved.
     classes, labels = read_labels(source, pack.names)
     counts = np.bincount(labels)
     if counts.min() < FEWEST_OF_CLASS:
@@ -101,7 +101,7 @@ def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
 
 
 def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
+    """Read the sorted classes and the int64 class numbers, from label files or folder names."""
     flag = f"--data {source.where}"
     if isinstance(source, Arrays):
         every = source.labels()
@@ -115,14 +115,14 @@ def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
     if not 2 <= len(classes) <= MOST_CLASSES:
         raise UserError(
             f"images of {len(classes):,} classes, expected 2 to {MOST_CLASSES:,}: "
-            "one folder a class, named as the class",
+            "use one folder per class",
             flag=flag,
         )
     return classes.tolist(), numbers
 
 
 def seen_in_training(run: Run, pack: Pack, where: str) -> str:
-    """Say which images of a pack a run was trained on; "" if its own are of other files."""
+    """Say which images of a pack a run was trained on; "" if it used other files."""
     own = find_again(run, read_config(run.config))
     trained_on = find_pack(own.packs, read_journal(run).get("pixels_sha256"))
     same = bool(trained_on) and trained_on.manifest.get("source") == pack.manifest["source"]
@@ -141,10 +141,7 @@ def average_down(pixels: np.ndarray) -> np.ndarray:
 
 
 def _classify(features, labels, known, test):
-    """Test a logistic regression on standardized features, fitted to all known ones.
-
-    Its regularization is the one that is best on a part of them.
-    """
+    """Fit and test a logistic regression on standardized features; part of `known` chooses C."""
     from scipy.stats import binomtest
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import confusion_matrix
@@ -161,7 +158,7 @@ def _classify(features, labels, known, test):
     predicted = search.predict(features[test])
     confusion = confusion_matrix(labels[test], predicted, labels=range(labels.max() + 1))
     hits = binomtest(int(np.trace(confusion)), len(test))
-    interval = hits.proportion_ci(method="wilson")  # 95%, sound near 0 and 1 as well
+    interval = hits.proportion_ci(method="wilson")  # 95%, also valid near 0 and 1
     return {
         "accuracy": round(hits.statistic, 5),
         "interval": [round(float(end), 5) for end in interval],
@@ -182,7 +179,7 @@ def worst(confusion: list[list[int]], classes: list[str]) -> list[str]:
     return [words for _, words in sorted(counts, key=lambda pair: -pair[0])[:PAIRS]]
 
 
-def _tell(record):
+def _print_results(record):
     counts = record["counts"]
     log.info(
         f"{len(record['classes'])} classes; trained on {counts['fit'] + counts['choose']:,} "

@@ -61,5 +61,5 @@ def test_folders_are_classes(tmp_path):
     source = Folder(write_files(tmp_path, dict.fromkeys(names, b"")))
     classes, found = read_labels(source, names)
     assert classes == ["cat", "dog"] and found.tolist() == [1, 0, 1]
-    with refused("images of 1 classes", "one folder a class"):
+    with refused("images of 1 classes", "one folder per class"):
         read_labels(source, ["1.png", "2.png"])
