@@ -86,11 +86,15 @@ def _settings():
 
 
 def _allowed(field):
-    if choices := field.metadata["choices"]:
-        return ", ".join(f"`{choice}`" for choice in choices)
-    words = {"low": "from {:,}", "above": "above {:,}", "high": "to {:,}"}
-    bounds = {key: field.metadata[key] for key in words}
-    return " ".join(words[key].format(value) for key, value in bounds.items() if value is not None)
+    spec = field.metadata
+    if spec["choices"]:
+        return ", ".join(f"`{choice}`" for choice in spec["choices"])
+    if field.type is bool:
+        return "`true`, `false`"
+    if field.type is str:
+        return "text"
+    low, high = (f"{spec[key]:,}" for key in ("low", "high"))
+    return f"{'above' if spec['above'] else 'from'} {low} to {high}"
 
 
 def _api():
