@@ -92,6 +92,9 @@ def test_the_command_is_named_as_it_was_called(monkeypatch):
     ):
         monkeypatch.setattr(sys, "argv", [program])
         assert typed("generate") == command
+    for program in ("train.py", "/site/dcgan_tf/train/__main__.py"):  # only the command has it
+        monkeypatch.setattr(sys, "argv", [program])
+        assert typed("recipes") == "python -m dcgan_tf recipes"
     monkeypatch.setattr(sys, "argv", ["/bin/dcgan-train", "--epoch", "5"])
     with refused("did you mean --epochs?"):
         main()

@@ -13,6 +13,7 @@ from dcgan_tf.common.files import digest, from_here
 from dcgan_tf.common.foreign import BadFile, open_regular
 from dcgan_tf.common.runs import Run
 
+_RUNS = re.compile(rb'runs(?:\0|" content=")([0-9a-f]{64})')  # in a PNG, in a page
 _HERE = Path(__file__).parent  # with the style and the script that all pages share
 
 
@@ -83,11 +84,13 @@ def identify_runs(runs: Sequence[Run]) -> str:
 def place_beside(runs: Sequence[Run], name: str, mark: bytes) -> Path:
     """Name a file next to the first run; name-2, ... if one of other runs has the name.
 
-    Files of this kind contain the `mark` and identify_runs() of their runs.
+    Files of this kind contain the `mark` and identify_runs() of their runs; an older one, without
+    the latter, may be replaced.
     """
+    ours = identify_runs(runs).encode()
     first = path = from_here(runs[0].root.resolve().parent / name)
     number = 2
-    while mark in (head := _head(path)) and identify_runs(runs).encode() not in head:
+    while mark in (head := _head(path)) and (found := _RUNS.search(head)) and found[1] != ours:
         path = first.with_stem(f"{first.stem}-{number}")
         number += 1
     return path

@@ -69,14 +69,22 @@ def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
 def _quiet() -> Iterator[None]:
     """Filter what TensorFlow writes to stderr at its start, unless the log level asks for all."""
     level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with stderr_through(_FILTER, *_HARMLESS) if level != "0" else contextlib.nullcontext():
+    filtered = level != "0" and _can_filter()
+    with stderr_through(_FILTER, *_HARMLESS) if filtered else contextlib.nullcontext():
         yield
+
+
+def _can_filter() -> bool:
+    """Whether there are a stderr to filter and a Python to filter it."""
+    frozen = getattr(sys, "frozen", False)  # sys.executable is then no Python
+    closed = sys.stderr is None or getattr(sys.stderr, "closed", False)
+    return bool(sys.executable) and not (frozen or closed)
 
 
 def import_quietly(module: str) -> ModuleType:
     """Import a module that imports TensorFlow, for a program, whose other settings stay."""
-    if "tensorflow" in sys.modules or sys.stderr is None or getattr(sys, "frozen", False):
-        return import_module(module)  # frozen: sys.executable, which filters, is no Python
+    if "tensorflow" in sys.modules or not _can_filter():
+        return import_module(module)
     with _quiet():
         imported = import_module(module)
         if not any(map(Path.exists, _CARDS)):  # or the first operation writes that there is none

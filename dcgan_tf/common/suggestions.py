@@ -89,6 +89,8 @@ def typed(command: str) -> str:
         return f"python {command}.py"
     if command in ("resume", "check"):
         return f"python train.py --{command}"
+    if command in ("recipes", "runs"):  # of no package
+        return f"python -m dcgan_tf {command}"
     return f"python -m dcgan_tf.{command}".rstrip(".")
 
 

@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import math
-import os
 import re
 import struct
 import tarfile
@@ -35,12 +34,12 @@ class _Form(NamedTuple):
 
     title: str
     names: str  # pattern of the base names of files with images
-    read_header: Callable[[IO[bytes] | gzip.GzipFile], tuple[int, ...]]  # the array's shape, or ()
+    read_header: Callable[[IO[bytes] | gzip.GzipFile, int], tuple[int, ...]]  # the shape, or ()
     axes: tuple[int, ...]  # numbers of axes that images have
     labels: dict[str, str]  # words in a file's name -> those in its labels'; {}: it has both
 
 
-def _read_idx_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
+def _read_idx_header(file: IO[bytes] | gzip.GzipFile, _: int) -> tuple[int, ...]:
     """http://yann.lecun.com/exdb/mnist: magic, then the length of each axis, big-endian."""
     start = file.read(4)
     axes = start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else 0
@@ -48,7 +47,7 @@ def _read_idx_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
     return struct.unpack(f">{axes}i", lengths) if len(lengths) == 4 * axes else ()
 
 
-def _read_npy_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
+def _read_npy_header(file: IO[bytes] | gzip.GzipFile, _: int) -> tuple[int, ...]:
     try:
         major, _ = np.lib.format.read_magic(file)
         shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
@@ -57,10 +56,8 @@ def _read_npy_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
     return shape if dtype == np.uint8 and not by_columns else ()  # a pickle is never reached
 
 
-def _read_cifar_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
+def _read_cifar_header(_: IO[bytes] | gzip.GzipFile, size: int) -> tuple[int, ...]:
     """Records of a label and 32x32 pixels in planar RGB, without a header."""
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
     return size // 3073, 3073  # the reader refuses what is left over
 
 
@@ -78,7 +75,8 @@ _FORMS = {
 class Arrays:
     """Images in raw files, a source as sources.py describes it.
 
-    `files` is the source with `where` and `open(name)`, `names` are the files' names in it.
+    `files` is the source with `where`, `open(name)` and `size(name)`, which reads nothing; `names`
+    are the files' names in it.
 
     Raises:
         UserError: a damaged file, sizes that differ, or more than RAW_BYTES.
@@ -144,7 +142,7 @@ class Arrays:
         try:
             with self._files.open(name) as packed:
                 file = gzip.GzipFile(fileobj=packed) if name.endswith(".gz") else packed
-                shape = self._form.read_header(file)
+                shape = self._form.read_header(file, self._files.size(name))
                 if len(shape) in axes and min(shape) > 0:
                     count = math.prod(shape)
                     if before + count <= RAW_BYTES:

@@ -29,10 +29,14 @@ _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
     r")(?=[/\\]|$)",
     re.IGNORECASE,
 )
+_HEIC = "a HEIC file; to read it: pip install pillow-heif"
+_AVIF = "AVIF, which this Pillow lacks: pip install --upgrade pillow"
 # Other forms of data, the first that fits: base name, first bytes ("": not by these), what to do.
-_UNREAD = (  # images
-    (r".*\.hei[cf]", r".{4}ftyp(hei|mif)", "a HEIC file; to read it: pip install pillow-heif"),
-    (r".*\.avif", r".{4}ftypavi", "AVIF, which this Pillow lacks: pip install --upgrade pillow"),
+_OPTIONAL = {  # images that are read where Pillow can, by its name of the format
+    "HEIF": (r".*\.hei[cf]", r".{4}ftyp(hei|mif)", _HEIC),
+    "AVIF": (r".*\.avif", r".{4}ftypavi", _AVIF),
+}
+_UNREAD = (  # images that are never read
     (r".*\.jp2", r"\0\0\0\x0cjP|\xffO\xffQ", "a JPEG 2000 file, which is not read; convert it"),
     (r".*\.dng", r"II\*\0|MM\0\*", "a TIFF of a depth or layout that is not read; convert it"),
     (
@@ -114,7 +118,7 @@ def left_out(name: str, peek: Callable[[], bytes]) -> str:
 
 def unread_kind(name: str = "", head: bytes = b"") -> str:
     """Return the reason why an image of this name or these bytes is not read, "" for others."""
-    return _first_fit(_UNREAD, name, head)
+    return _first_fit(_unread(), name, head)
 
 
 def describe_unused(
@@ -186,10 +190,15 @@ def form_of(name: str, head: bytes) -> str:
     """Say what a file is that is no zip, and what to do; "" where nothing tells it."""
     if starts_as_image(head):
         return "a single image; give the folder or a zip that holds many"
-    if what := _first_fit((_PAGE, *_UNREAD, *_FORMS[1:]), name, head):  # a page as data.tar.gz
+    if what := _first_fit((_PAGE, *_unread(), *_FORMS[1:]), name, head):  # a page as data.tar.gz
         return what
     is_text = re.fullmatch(rb"[\t-\r -~\x80-\xff]+", head)
     return "a text file; give a folder or a zip of images" if is_text else ""
+
+
+def _unread() -> list[tuple[str, str, str]]:
+    missing = [form for name, form in _OPTIONAL.items() if name not in picture_formats()]
+    return [*missing, *_UNREAD]
 
 
 def _first_fit(forms: Iterable[tuple[str, str, str]], name: str, head: bytes) -> str:
@@ -222,9 +231,19 @@ def _few(names: Iterable[str]) -> str:
     return ", ".join(names[:3]) + (f", ... {len(names):,} in all" if len(names) > 3 else "")
 
 
-# All that is opened, by Pillow's name. Pillow knows more; for PostScript it starts a program. HEIF
-# is there with the package pillow-heif.
-FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM", "AVIF", "HEIF")
+# All that is opened, by Pillow's name, with the suffixes that such files have. Pillow knows more;
+# for PostScript it starts a program. HEIF is there with the package pillow-heif.
+FORMATS = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "PNG": (".png", ".apng"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WEBP": (".webp",),
+    "TIFF": (".tif", ".tiff"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "AVIF": (".avif",),
+    "HEIF": (".heic", ".heif"),
+}
 
 
 @functools.cache
@@ -241,9 +260,11 @@ def picture_formats() -> tuple[str, ...]:
 
 @functools.cache
 def picture_suffixes() -> tuple[str, ...]:
-    """The suffixes, in lower case, of files that are taken for images."""
-    known = Image.registered_extensions()
-    return tuple(suffix for suffix, name in known.items() if name in picture_formats())
+    """The suffixes, in lower case, of files that are taken for images.
+
+    Pillow's own table grows with its versions, and with it the names in a pack's key would.
+    """
+    return tuple(suffix for name in picture_formats() for suffix in FORMATS[name])
 
 
 def starts_as_image(head: bytes) -> bool:

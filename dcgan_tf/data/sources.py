@@ -129,6 +129,9 @@ class Folder:
         except OSError as error:
             raise as_bad_file(error, path) from None
 
+    def size(self, name: str) -> int:
+        return os.path.getsize(self._root / name)
+
     @property
     def fingerprint(self) -> str:
         paths = ((name, self._root / name) for name in self.names)  # some are broken links
@@ -179,6 +182,9 @@ class Zip:
         with self._archive() as archive, open_member(archive, self._entries[name]) as file:
             yield file
 
+    def size(self, name: str) -> int:
+        return self._entries[name].file_size  # to seek its end would unpack all of it
+
     def read(self, indices: Sequence[int]) -> Read:
         with self._archive() as archive:
             for index in indices:
@@ -198,14 +204,14 @@ class Tar:
         self.where = path
         try:
             with self._archive() as archive:
-                names = [member.name for member in archive if member.isfile()]
+                sizes = {member.name: member.size for member in archive if member.isfile()}
         except (tarfile.TarError, EOFError, zlib.error, OSError, BadFile) as error:
             raise UserError(
                 f"not a complete tar file ({one_line(error)}); download it again, or unpack it and "
                 "give the folder",
                 flag=f"--data {path}",
             ) from None
-        self.left_out = {name: left_out(name, bytes) for name in names}
+        self._sizes, self.left_out = sizes, {name: left_out(name, bytes) for name in sizes}
 
     @contextlib.contextmanager
     def _archive(self):
@@ -221,6 +227,9 @@ class Tar:
         with self._archive() as archive:
             archive.fileobj.most = None  # the limit is for the index only
             yield archive.extractfile(name)
+
+    def size(self, name: str) -> int:
+        return self._sizes[name]
 
 
 class Drawn:

@@ -153,7 +153,7 @@ HELP = {  # for each verb of this command: what may follow it, what it does, exa
         "[RECIPE] [DIR | ZIP] [RUN] [--SETTING VALUE ...]",
         "Train a DCGAN, or resume a run. Every setting of a config file is also a flag. Values in "
         f"brackets are those of {RECIPE}, the recipe where none is named; a folder or zip alone is "
-        f"trained by {OWN_IMAGES}, which `dcgan recipes {OWN_IMAGES}` shows.",
+        f"trained by {OWN_IMAGES}, which `{{recipes}} {OWN_IMAGES}` shows.",
         {
             "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
             "photos": "your own images: a folder or a zip",
@@ -186,7 +186,7 @@ def _parser(argv) -> Parser:
     words, about, examples = HELP[verb]
     parser = Parser(
         verb,
-        about,
+        about.format(recipes=typed("recipes")),
         examples,
         usage=f"{typed(verb)} {words}",
         argument_default=argparse.SUPPRESS,

@@ -1,5 +1,6 @@
 """How a command starts, whatever the environment holds: streams, Keras' settings."""
 
+import io
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 import pytest
 from helpers import REPO
 
-from dcgan_tf.common import start_tensorflow
+from dcgan_tf.common import start_tensorflow, streams
 from dcgan_tf.common.errors import UserError
 
 PYTHON = f'"{sys.executable}"'
@@ -179,6 +180,23 @@ def test_last_words_of_a_library_that_aborts_are_shown_alone(program, tmp_path):
     done = shell(f"exec {PYTHON} start.py", tmp_path)
     assert done.returncode == -signal.SIGABRT
     assert done.stderr == "the library's last words\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("executable", None), ("executable", ""), ("frozen", True), ("stderr", None), ("stderr", "")],
+)
+def test_without_a_python_or_a_stderr_nothing_is_filtered(name, value, monkeypatch):
+    """As in a program with Python inside, and one with its stderr closed."""
+    monkeypatch.setattr(streams.subprocess, "Popen", lambda *a, **k: pytest.fail("started"))
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "2")
+    monkeypatch.delitem(sys.modules, "tensorflow", raising=False)
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr(sys, name, closed if (name, value) == ("stderr", "") else value, False)
+    assert start_tensorflow.import_quietly("json") is json
+    with start_tensorflow._quiet():
+        pass
 
 
 def test_a_device_that_is_asked_for_is_there_or_refused_and_a_useless_card_is_told(

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from helpers import REPO, put_special, refused
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from tiny_run import EPOCHS, HOSTILE, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
@@ -251,6 +251,11 @@ def test_only_a_plot_of_its_own_is_replaced(flags, runs, here, capsys):
         main(["one", "three"])
         assert capsys.readouterr().out.endswith("plot: compare-2.png\n")
     assert out.read_bytes() == first and not (here / "compare-3.png").exists()
+    older = PngImagePlugin.PngInfo()
+    older.add_text("generator", "dcgan_tf compare")  # as before plots told their runs
+    Image.new("RGB", (8, 8)).save(out, pnginfo=older)
+    main(argv)
+    assert capsys.readouterr().out.endswith("plot: compare.png\n")
 
 
 @pytest.mark.slow

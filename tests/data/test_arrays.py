@@ -5,6 +5,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import zipfile
 import zlib
 
 import numpy as np
@@ -130,6 +131,22 @@ def test_gzip_bombs_are_read_no_further_than_they_claim(tmp_path):
     write_files(tmp_path, {"c.tgz": bomb(info.tobuf())})
     with little_memory(), refused("not a complete tar"):
         opened(tmp_path / "c.tgz", "cifar10")
+
+
+def test_a_zip_that_claims_more_than_is_read_is_refused_unread(tmp_path, monkeypatch):
+    path, claimed = write_zip(tmp_path / "x.zip", {"data_batch_1.bin": b""}), 3 * 10**15
+    whole = bytearray(path.read_bytes())
+    start = whole.index(b"PK\1\2")  # the entry in the list of names, with its sizes in an extra
+    whole[start + 24 : start + 28], whole[start + 30 : start + 32] = b"\xff" * 4, b"\x0c\0"
+    end = start + 46 + len("data_batch_1.bin")
+    whole[end:end] = struct.pack("<HHQ", 1, 8, claimed)
+    end = whole.index(b"PK\5\6")
+    whole[end + 12 : end + 16] = struct.pack("<I", end - start)
+    path.write_bytes(whole)
+    monkeypatch.setattr(zipfile.ZipExtFile, "read", lambda *a: pytest.fail("read"))
+    monkeypatch.setattr(zipfile.ZipExtFile, "seek", lambda *a: pytest.fail("read"))
+    with refused("claims", "more than the 1.1 GB that are read"):
+        opened(path, "cifar10")
 
 
 def test_arrays_with_code_or_of_another_kind_are_refused(tmp_path):

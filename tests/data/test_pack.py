@@ -9,6 +9,8 @@ import logging
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -20,6 +22,7 @@ import numpy as np
 import pytest
 from helpers import (
     FACES,
+    REPO,
     face_jpeg,
     faces_zip,
     kaggle_faces,
@@ -37,7 +40,7 @@ from dcgan_tf.common.files import digest
 from dcgan_tf.common.images import encode
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack, preprocess
-from dcgan_tf.data.forms import picture_suffixes
+from dcgan_tf.data.forms import FORMATS, picture_formats, picture_suffixes
 from dcgan_tf.data.pack import chosen_order, find_pack, open_images, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.data.synthetic import draw_face
@@ -221,10 +224,11 @@ def test_bad_images_are_skipped_by_name_and_reason_in_one_warning(packed, monkey
         "ico.png": (encode(Image.new("RGB", (16, 16)), "ICO"), "not an image"),
         "2000.jpg": (encode(face(), "JPEG2000"), "a JPEG 2000 file, which is not"),
         "phone.jpg": (b"\0\0\0\x18ftypheic" + bytes(99), "a HEIC file; to read it"),
+        "damaged.avif": (b"\0\0\0\x18ftypavif" + bytes(99), "not an image"),
         "exif.jpg": (jpeg_with_damaged_exif(), ""),
     }
     good = {f"good{i}.png": png(face(i)) for i in range(4)}
-    result = packed(good | {name: content for name, (content, _) in bad.items()}, max_bad=0.7)
+    result = packed(good | {name: content for name, (content, _) in bad.items()}, max_bad=0.8)
     assert result.names == list(good) and "Premature end" not in capfd.readouterr().err
     np.testing.assert_array_equal(result.pixels, [face(i) for i in range(4)])
     skipped = result.manifest["skipped"]
@@ -232,8 +236,38 @@ def test_bad_images_are_skipped_by_name_and_reason_in_one_warning(packed, monkey
     for name, (_, reason) in bad.items():
         assert reason in skipped[name] and skipped[name], name
     (warning,) = packed.said
-    assert "skipped 9 of 13" in warning and "\n" not in warning
+    assert "skipped 10 of 14" in warning and "\n" not in warning
     assert f"empty.jpg: {skipped['empty.jpg']}" in warning and "manifest.json" in warning
+
+
+def test_the_suffixes_of_images_never_change_for_they_are_in_the_keys_of_packs():
+    of = {
+        **{"JPEG": ".jpg .jpeg .jpe .jfif", "PNG": ".png .apng", "BMP": ".bmp", "GIF": ".gif"},
+        **{"WEBP": ".webp", "TIFF": ".tif .tiff", "PPM": ".ppm .pgm .pbm .pnm"},
+        **{"AVIF": ".avif", "HEIF": ".heic .heif"},
+    }
+    suffixes = [suffix for name in picture_formats() for suffix in of[name].split()]
+    assert [*FORMATS] == [*of] and [*picture_suffixes()] == suffixes
+
+
+HEIF = """
+from PIL import Image
+def register_heif_opener():
+    Image.register_open("HEIF", None, lambda head: head[4:12] == b"ftypheic")
+    Image.register_extensions("HEIF", [".heic", ".heics", ".heif", ".heifs", ".hif"])
+"""
+
+
+def test_with_pillow_heif_its_suffixes_are_read_and_none_is_told_to_install_it(tmp_path):
+    (tmp_path / "pillow_heif.py").write_text(HEIF)
+    code = (
+        "from dcgan_tf.data.forms import picture_suffixes, unread_kind\n"
+        "print(*picture_suffixes()[-2:], unread_kind('a.heic', b'1234ftypheic'))"
+    )
+    env = os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{REPO}"}
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, env=env, capture_output=True, encoding="utf-8")
+    assert done.stdout == ".heic .heif \n", done.stderr
 
 
 @pytest.mark.skipif(".heic" in picture_suffixes(), reason="pillow-heif is installed")

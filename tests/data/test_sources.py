@@ -256,8 +256,8 @@ NO_ARCHIVE = [
     ("a.zip", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
     ("data_batch_1", b"\x80\4", "can run code|binary.tar.gz"),
     ("t-images-idx3-ubyte", struct.pack(">4i", 2051, 1, 1, 1) + b"0", "its folder"),
-    ("a.zip", b"\0\1\2 something else", "not a whole zip|download it again"),
-    ("a.zip", zipped([("a.png", PNG)])[:-9], "not a whole zip|download it again"),
+    ("a.zip", b"\0\1\2 something else", "not a complete zip|download it again"),
+    ("a.zip", zipped([("a.png", PNG)])[:-9], "not a complete zip|download it again"),
     ("a.zip", b"", "the file is empty"),
     ("config.toml", "größe = 64\n".encode() * 99, "a text file; give a folder or a zip"),
 ]

@@ -145,6 +145,8 @@ def test_the_source_is_read_ahead_and_its_errors_arrive(weights, small_chunk):
 def test_an_npz_stops_at_mixed_7_and_its_hash_sees_every_bit(small_npz, weights, tmp_path):
     sizes = {layer: len(weight_shapes(layer)) for layer in inception.DIMENSIONS}
     assert sizes == {"mixed_7": 140, "pool_3": 188, "logits": 189}
+    # As many as Keras counts trainable in its InceptionV3 without top (kernels and betas).
+    assert sum(np.prod(shape) for shape in weight_shapes("pool_3").values()) == 21_768_352
     network, whole = inception.Inception(read_weights(small_npz)), inception.Inception(weights)
     np.savez(tmp_path / "whole.npz", **weights)  # with slashes in the names
     assert inception.Inception(read_weights(tmp_path / "whole.npz")).layers == whole.layers

@@ -21,6 +21,7 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import CONFIGS, read_config, to_toml
 from dcgan_tf.common.images import save_png
+from dcgan_tf.common.pages import page_mark
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.report import curves, page
 from dcgan_tf.report.__main__ import main
@@ -294,6 +295,9 @@ def test_two_runs_share_a_page_and_only_what_compares_shares_a_table(tmp_path, m
     other = (tmp_path / "a/report-2.html").read_text()
     assert page.read_bytes() == text and not (tmp_path / "a/report-3.html").exists()
     assert '"folder":"a/one"' in other and str(tmp_path) not in other
+    page.write_bytes(page_mark("report") + b"<title>the runs of before</title>")  # names no runs
+    main(["a/one", "b/two"])
+    assert b'"folder":"b/two"' in page.read_bytes()
 
 
 def test_the_newest_run_is_taken_and_tensorflow_is_not_imported(here):

@@ -30,7 +30,8 @@ from dcgan_tf.models import parts
 from dcgan_tf.common.cli import run
 devices.MEETING_SECONDS = seconds
 if optimizer == "sgd":
-    parts.build_optimizer = lambda config, rate: keras.optimizers.SGD(0.05)
+    assert hasattr(parts, "Adam")  # as build_model calls it
+    parts.Adam = lambda *settings: keras.optimizers.SGD(0.05)
 run(lambda _: train.main(sys.argv[4:]))
 """
 

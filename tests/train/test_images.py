@@ -15,6 +15,7 @@ from dcgan_tf.common.config import bound_fields
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.images import GAP, default_scale, read_grid
 from dcgan_tf.common.runs import Run
+from dcgan_tf.common.suggestions import typed
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.train import command, images, run_lock, training
 
@@ -172,7 +173,8 @@ def test_help_says_whose_values_it_shows_and_what_own_images_take(capsys):
         command.parse_training(["--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "Values in brackets are those of celeba" in text
-    assert "a folder or zip alone is trained by laptop" in text and "recipes laptop" in text
+    shows = f"which `{typed('recipes')} laptop` shows"
+    assert f"a folder or zip alone is trained by laptop, {shows}" in text
 
 
 def test_a_recipes_subset_means_at_most_and_a_typed_one_is_exact(here, caplog):
