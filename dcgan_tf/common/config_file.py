@@ -113,7 +113,9 @@ def _drop_removed(path, table):
 def without_places(config: Config) -> Config:
     """Drop the paths, which mean nothing on another machine, except that of bundled networks."""
     started = config.init_from if config.init_from.startswith(PREFIX) else ""
-    return replace(config, data="", packs=Config.packs, inception="", init_from=started)
+    return replace(
+        config, data="", label_table="", packs=Config.packs, inception="", init_from=started
+    )
 
 
 def read_toml(path: str | Path) -> dict:

@@ -69,7 +69,7 @@ def _attribute_flags(args, model):
             raise UserError("belongs to --attributes FILE, which is missing", flag=flag)
         return {}
     check_scikit_learn("--attributes")
-    from dcgan_tf.directions.attribute_table import read_attributes  # imports NumPy
+    from dcgan_tf.data.attribute_table import read_attributes  # imports NumPy
 
     read_attributes(args.attributes)
     run = owner(model)

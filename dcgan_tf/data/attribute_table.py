@@ -21,12 +21,12 @@ _EXPECTED = (
 
 
 def read_attributes(
-    path: Path, images: Sequence[Sequence[str]] = ()
+    path: Path, images: Sequence[Sequence[str]] = (), flag: str = ""
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Read the rows of a table that belong to sets of images, given by their names.
 
     A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, one like them, or a zip of
-    one. Folders before a name do not count.
+    one. Folders before a name do not count. `flag` begins the error.
 
     Returns:
         The attributes' names, and int8 (attributes,), 1 or 0, by the file name of an image.
@@ -34,7 +34,7 @@ def read_attributes(
     Raises:
         UserError: no such table, or one that has none of a set's images.
     """
-    flag, rows = f"--attributes {path}", {}
+    flag, rows = flag or f"--attributes {path}", {}
     sets = [{PurePosixPath(name).name for name in each} for each in images]
     wanted = set().union(*sets)
     try:
