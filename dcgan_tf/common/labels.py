@@ -14,7 +14,7 @@ import numpy as np
 from dcgan_tf.common import limits
 from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.suggestions import meant
+from dcgan_tf.common.suggestions import meant, typed
 
 MOST = 256  # names; each is a plane beside the channels of every image that D sees
 ENTRY = "labels.json"  # in a generator's .keras file
@@ -124,10 +124,8 @@ def labels_of(network: Any) -> Labels | None:
 
 
 def check_unlabeled(network: Any, flag: str) -> None:
-    """Refuse a generator with labels, for a command that cannot choose them."""
+    """Refuse a generator with labels, for what cannot choose them."""
     if labels := labels_of(network):
-        raise UserError(
-            f"takes labels ({', '.join(labels.names[:_SHOWN])}), which this command cannot set; "
-            "use generate --label",
-            flag=flag,
-        )
+        names = ", ".join(labels.names[:_SHOWN]) + ", ..." * (labels.n > _SHOWN)
+        words = f"the generator takes labels ({names}), which cannot be set here"
+        raise UserError(f"{words}; {typed('generate')} has --label", flag=flag)

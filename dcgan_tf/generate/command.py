@@ -22,6 +22,8 @@ class GenerationRequest:
     model: Path
     out: Path | None = None  # for the next free folder of the run
     seeds: Sequence[int] = range(64)
+    counted: bool = True  # the seeds stand for a number of images, which classes share
+    label: str | None = None
     latents: Path | None = None
     fill: tuple[float, ...] = ()
     interpolate: tuple[int, ...] = ()
@@ -38,11 +40,16 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     args = _parser().parse_args(argv)
     limit = args.limit
     if args.n is not None:
-        _check_count("--n", args.n, limit)
+        check_count("--n", args.n, limit)
     seeds = range(args.n or 64)
     if args.seeds is not None:
         seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
-    _check_count("--fill", len(args.fill), limit)
+    check_count("--fill", len(args.fill), limit)
+    if args.label is not None and (args.fill or args.latents):
+        raise UserError(
+            "belongs to seeds; latents from --latents and --fill end in their own labels",
+            flag=f"--label {args.label}",
+        )
     way = _way(args.interpolate, args.frames, limit)
     check_animation(args.format, "--format")
     if args.out is not None:
@@ -50,9 +57,10 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     # The model comes last: a mistyped flag is told before a model is asked for.
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")
-    names = ("out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
+    names = ("label", "out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
     given = {name: getattr(args, name) for name in names}
-    return GenerationRequest(model, seeds=seeds, interpolate=way, scale=args.scale or 0, **given)
+    given |= {"counted": args.seeds is None, "interpolate": way, "scale": args.scale or 0}
+    return GenerationRequest(model, seeds=seeds, **given)
 
 
 def _parser():
@@ -78,6 +86,8 @@ def _parser():
         help="an animation from seed to seed and back, and a strip: 3,17,42",
     )
     add = parser.add_argument
+    add("--label", metavar="LABEL", help="what to draw, of a generator with labels: 7, cat or "
+        "Smiling=1,Male=0 [every class]")  # fmt: skip
     add("--truncation", type=number(float, 0, limits.TRUNCATION), default=1.0, metavar="T",
         help="factor on the latents; 0.7 trades variety for quality")  # fmt: skip
     add("--frames", type=number(int, 2, GENERATED_MOST), default=25, metavar="N",
@@ -93,7 +103,7 @@ def _parser():
     return parser
 
 
-def _check_count(flag, count, limit):
+def check_count(flag, count, limit):
     if count > limit:
         raise UserError(
             f"asks for {limits.shown(count)} images, {limit:,} at most in one command; --limit "
@@ -110,7 +120,7 @@ def _way(text, frames, limit):
     seeds = () if text is None else tuple(parse_seeds("--interpolate", text, limit))
     if len(seeds) == 1:
         raise UserError("got one seed, expected two or more, such as 3,17,42", flag="--interpolate")
-    _check_count("--interpolate", (len(seeds) - 1) * (frames - 1), limit)
+    check_count("--interpolate", (len(seeds) - 1) * (frames - 1), limit)
     return seeds
 
 

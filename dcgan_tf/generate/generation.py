@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
-from dcgan_tf.generate.command import GenerationRequest, check_out
+from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
 from dcgan_tf.models.loading import load_generator
-from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
+from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 
 GRID_PICTURES = 1024  # in grid.png and strip.png; a larger one is of no use
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ def generate(request: GenerationRequest) -> Path:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     text = {"model_sha256": sampler.sha256, "truncation": request.truncation}
+    if request.label is not None:
+        text["label"] = request.label
     return (_interpolate if request.interpolate else _generate)(request, sampler, text)
 
 
@@ -62,26 +65,56 @@ class Latents:
     kind: str
     keys: Sequence
     rows: Callable[[int, int], np.ndarray]
+    prefixes: Sequence[str] = ()  # of the names, one for each class
+    columns: int | None = None  # of the grid
 
     def name(self, row: int) -> str:
         key = self.keys[row]
-        return f"fill_{_plain(key)}" if self.kind == "fill" else f"{self.kind}_{key:06d}"
+        if self.kind == "fill":
+            return f"fill_{_plain(key)}"
+        prefix = self.prefixes[row // self.columns] if self.columns else ""
+        return f"{prefix}{self.kind}_{key:06d}"
 
 
-def prepare_latents(request: GenerationRequest, length: int) -> Latents:
-    """Prepare the latents that a request names, of this length; UserError if one is no latent."""
-    truncation = request.truncation
+def prepare_latents(request: GenerationRequest, sampler: Sampler) -> Latents:
+    """Prepare the latents that a request names; UserError if one is no latent."""
+    truncation, length = sampler.factor(request.truncation), sampler.latent_dim
     if request.latents is not None:
         return _read_latents(request.latents, length, request.limit, truncation)
     if request.fill:
         values = request.fill
-        _scale(np.array(values), truncation, f"--fill {_plain(max(values, key=abs))}")
-        column = truncation * np.array(values, np.float32)[:, None]
+        _scale(np.array(values), request.truncation, f"--fill {_plain(max(values, key=abs))}")
+        column = request.truncation * np.array(values, np.float32)[:, None]
         return Latents("fill", values, lambda *rows: column[slice(*rows)].repeat(length, 1))
-    seeds = request.seeds
+    seeds, label, labels = request.seeds, request.label, sampler.labels
+    if labels and labels.classes and label is None:
+        return _prepare_classes(request, sampler, labels.names)
     return Latents(
-        "seed", seeds, lambda start, stop: truncation * seed_latents(seeds[start:stop], length)
+        "seed", seeds, lambda start, stop: truncation * sampler.latents(seeds[start:stop], label)
     )
+
+
+def _prepare_classes(request, sampler, classes):
+    """The seeds of a request for each class; of a number of images, each class has its share."""
+    seeds = request.seeds
+    if request.counted:
+        seeds = seeds[: max(len(seeds) // len(classes), 1)]
+    check_count("--seeds", len(seeds) * len(classes), request.limit)
+    prefixes = [re.sub(r"[^\w-]", "_", name) for name in classes]
+    if len(set(map(str.lower, prefixes))) < len(classes):
+        prefixes = map(str, range(len(classes)))
+
+    keys, factor = (
+        [(name, s) for name in classes for s in seeds],
+        sampler.factor(request.truncation),
+    )
+
+    def rows(start, stop):
+        latents = [sampler.latents([seed], name) for name, seed in keys[start:stop]]
+        return factor * np.concatenate(latents)
+
+    names = [f"{prefix}_" for prefix in prefixes]
+    return Latents("seed", [seed for _, seed in keys], rows, names, len(seeds))
 
 
 def _read_latents(path, length, limit, truncation):
@@ -123,14 +156,17 @@ def _plain(value):
 
 def _generate(request, sampler, text):
     """Write one image for each latent, and a grid of them."""
-    latents = prepare_latents(request, sampler.latent_dim)
+    latents, labels = prepare_latents(request, sampler), sampler.labels
     count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
     shown, written = [], []
 
     def write(images):
         for image in images:
             path = out / "images" / f"{latents.name(len(written))}.png"
-            own = text | {latents.kind: latents.keys[len(written)]}
+            row = len(written)
+            own = text | {latents.kind: latents.keys[row]}
+            if labels:
+                own["label"] = labels.describe(latents.rows(row, row + 1)[0, -labels.n :])
             # Thousands of small files: waiting for the disk after each would take most of the time.
             save_png(path, image, own, sync=False)
             written.append(path)
@@ -149,11 +185,15 @@ def _generate(request, sampler, text):
             bar.update(len(images))
             images = next(chunks, None)
             writing.result()
-        canvas, scale = _enlarge(grid(np.stack(shown)), request.scale)
+        canvas, scale = _enlarge(grid(np.stack(shown), latents.columns), request.scale)
+        if labels and latents.columns:
+            text = text | {"rows": ",".join(labels.names)}
         save_png(out / "grid.png", canvas, text)
     first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
     log.info(f"{counted(count, 'image')} in {out / 'images'}")
     log.info(f"next, try --seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}")
+    if latents.prefixes:
+        log.info(f"a row for each of {', '.join(labels.names)}; of one: --label {labels.names[0]}")
     part = counted(count, "image") if len(shown) == count else f"the first {len(shown):,} images"
     words = f", enlarged {scale} times" if scale > 1 else ""
     log.info(f"grid of {part}{words}: {out / 'grid.png'}")
@@ -176,7 +216,9 @@ def _naming_whole(written, count):
 
 def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed, computing only the steps they show."""
-    corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
+    factor = sampler.factor(request.truncation)
+    corners = factor * sampler.latents(request.interpolate, request.label)
+    tails = sampler.labels.n if sampler.labels else 0
     pairs, steps = len(corners) - 1, request.frames - 1
     corners = np.concatenate([corners, corners[:1]])  # the animation closes
     most = _shown_at_most(sampler.picture_shape, request.scale)
@@ -186,7 +228,8 @@ def _interpolate(request, sampler, text):
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
     with progress(len(wanted), "generating") as bar:
         for start in range(0, len(wanted), CHUNK):
-            latents = [_between(corners, step, steps) for step in wanted[start : start + CHUNK]]
+            part = wanted[start : start + CHUNK]
+            latents = [_between(corners, step, steps, tails) for step in part]
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     seeds = ",".join(map(str, request.interpolate))
@@ -202,10 +245,12 @@ def _interpolate(request, sampler, text):
     return out
 
 
-def _between(corners, step, steps):
-    """float32 (latent_dim,): one step of the way, `steps` from seed to seed."""
+def _between(corners, step, steps, labels):
+    """float32 (latent_dim,): one step of the way, `steps` from seed to seed; `labels` are mixed."""
     pair = min(step // steps, len(corners) - 2)
-    return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
+    ends, way = corners[pair : pair + 2], (step - pair * steps) / steps
+    (start, old), (end, new) = (np.split(each, [len(each) - labels]) for each in ends)
+    return np.concatenate([slerp(start, end, way), (1 - way) * old + way * new])
 
 
 def _shown_at_most(shape, scale):

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.labels import labels_of
 from dcgan_tf.models.forward import infer
 from dcgan_tf.models.pixels import range_of, to_uint8
 
@@ -83,7 +84,8 @@ class Sampler:
     """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: generator that ends in a sigmoid or a tanh (else a UserError).
+        model: generator that ends in a sigmoid or a tanh (else a UserError); its attribute
+            `labels`, if it has any, says what its images can be asked for.
         strict: raise UserError if the model fails or returns NaN; otherwise Keras' error is raised,
             or the pixels are meaningless.
         chunk: latents per pass through the model. Passes of another size differ by rounding.
@@ -91,6 +93,7 @@ class Sampler:
 
     def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
         self.model = model
+        self.labels = labels_of(model)
         self.latent_dim = int(model.inputs[0].shape[-1])
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
@@ -101,8 +104,46 @@ class Sampler:
     def sha256(self) -> str:
         return weights_sha256(self.model)
 
+    def latents(self, seeds: Iterable[int], label: Any = None) -> np.ndarray:
+        """Make the latents of seeds, float32 (n, latent_dim), with the label if there are labels.
+
+        Without a label a seed has that of some training image, chosen by the seed.
+        """
+        seeds = list(seeds)
+        if not self.labels:
+            if label is not None:
+                raise UserError("this generator was trained without labels", param="label")
+            return seed_latents(seeds, self.latent_dim)
+        own = seed_latents(seeds, self.latent_dim - self.labels.n)
+        return np.concatenate([own, self.labels.tails(seeds, label)], axis=1)
+
+    def latents_by_class(self, count: int) -> tuple[np.ndarray, int | None]:
+        """Make latents for a grid of at most `count` images, and its columns.
+
+        With classes each has a row, all rows with the same seeds. Without, these are the seeds 0 to
+        count - 1, and None for a square.
+        """
+        if not (self.labels and self.labels.classes):
+            return self.latents(range(count)), None
+        seeds = range(max(count // self.labels.n, 1))
+        rows = [self.latents(seeds, name) for name in self.labels.names[:count]]
+        return np.concatenate(rows), len(seeds)
+
+    def factor(self, truncation: float) -> Any:
+        """The factor on latents for a truncation: 1 for the labels at their end."""
+        if not self.labels:
+            return truncation
+        counts = [self.latent_dim - self.labels.n, self.labels.n]
+        return np.repeat(np.float32([truncation, 1]), counts)
+
     def generate(
-        self, n: Any = None, latents: Any = None, *, seeds: Any = None, truncation: float = 1.0
+        self,
+        n: Any = None,
+        latents: Any = None,
+        *,
+        seeds: Any = None,
+        label: Any = None,
+        truncation: float = 1.0,
     ) -> np.ndarray:
         """Generate images from seeds or from latents.
 
@@ -116,9 +157,11 @@ class Sampler:
 
         Args:
             n: number of images, from the seeds 0 to n - 1; or the seeds themselves.
-            latents: real numbers (m, latent_dim), instead of `n`.
+            latents: real numbers (m, latent_dim), instead of `n`; with labels they end in them.
             seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`; an image does
                 not depend on the others.
+            label: of all images, for a generator with labels: a class such as 7 or "cat", or
+                attributes such as {"Smiling": 1}; None: that of some training image for each seed.
             truncation: factor on the latents; below 1 gives images nearer to the mean.
 
         Returns:
@@ -128,16 +171,19 @@ class Sampler:
         Raises:
             ValueError: not exactly one of n, latents and seeds, or latents of a wrong shape or
                 dtype, or not finite.
-            UserError: the model fails or returns NaN.
+            UserError: no such label, or the model fails or returns NaN.
         """
         if sum(given is not None for given in (n, latents, seeds)) != 1:
             raise ValueError("expected exactly one of n, seeds and latents")
         if latents is None:
-            latents = seed_latents(_seeds(n, seeds), self.latent_dim)
-        with np.errstate(over="ignore", invalid="ignore"):
-            latents = finite(finite(latents) * truncation)
+            latents = self.latents(_seeds(n, seeds), label)
+        elif label is not None:
+            raise ValueError("expected label or latents, which end in their labels, not both")
+        latents = finite(latents)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"got latents {latents.shape}, expected (n, {self.latent_dim})")
+        with np.errstate(over="ignore", invalid="ignore"):
+            latents = finite(latents * self.factor(truncation))
         return self.array(latents)
 
     def pictures(self, latents: np.ndarray) -> Iterator[np.ndarray]:

@@ -9,6 +9,7 @@ import keras
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_zip
+from dcgan_tf.common.labels import ENTRY, labels_of
 
 # What Keras writes since 3.14 and 3.13 refuses to read. Without it every Keras takes these values.
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
@@ -22,7 +23,8 @@ def save_network(
 ) -> None:
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
 
-    The same network gives the same bytes: no date is in the file, and no address of an object.
+    The same network gives the same bytes: no date is in the file, and no address of an object. The
+    labels of a generator are an entry of the file.
 
     Args:
         beside: {name: text} of further entries in the file, which Keras ignores.
@@ -41,6 +43,8 @@ def save_network(
         config = json.loads(entries["config.json"])
         entries["config.json"] = json.dumps(_portable(config, shared={}))
         with zipfile.ZipFile(temporary, "w") as archive:
+            if labels := labels_of(network):
+                entries[ENTRY] = labels.to_json()
             for name, content in (entries | (beside or {})).items():
                 entry = zipfile.ZipInfo(name)  # of 1980, always
                 how = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED

@@ -70,6 +70,9 @@ def probe(request: ProbeRequest) -> dict:
 def _config(request, shape):
     """The config of the images as a discriminator takes them, (n, side, side, channels)."""
     run = find_again(request.run, read_config(request.run.config))
+    if run.labels:
+        words = f"its D was trained with labels ({run.labels}), and sees them beside the image"
+        raise UserError(f"{words}; name a run without labels", flag=f"--run {request.run.root}")
     given = {"image_size": shape[1], "channels": shape[3], "subset": 0, "subset_seed": request.seed}
     if request.dataset not in (None, run.dataset):
         given |= {"dataset": request.dataset, "data": "", "crop": "auto"}

@@ -85,7 +85,7 @@ def open_images(request) -> tuple:
     source = pack.open_images(
         config if typed else replace(config, subset=0),
         trained_on,
-        pack_first=not named,
+        pack_first=not (named or "label_table" in request.named),
         named=named,
         labels_sha256=labels,
     )

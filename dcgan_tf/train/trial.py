@@ -14,8 +14,11 @@ from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.progress import duration
 from dcgan_tf.common.runs import Run
+from dcgan_tf.data.labels import CLASS, read_labels
+from dcgan_tf.data.pack import Pack
 from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.models import xla
@@ -46,7 +49,8 @@ def print_plan(request: Request):
     print(to_toml(config))
     devices.configure(config)
     strategy = devices.open_strategy(config)
-    for network in build_networks(config):
+    labels = find_labels(request)
+    for network in build_networks(config if labels else replace(config, labels=""), None, labels):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
@@ -92,7 +96,10 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    counts = [f"{network.count_params():,}" for network in build_networks(config)]
+    labels = find_labels(request)
+    config = config if labels else replace(config, labels="")
+    networks = build_networks(config, None, labels)
+    counts = [f"{network.count_params():,}" for network in networks]
     found["networks"] = f"G {counts[0]} and D {counts[1]} parameters"
     steps, images = look_for_images(request)
     if config.data or not images.startswith("none"):  # else nobody asked for images
@@ -101,7 +108,7 @@ def measure_speed(request: Request):
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
         log.info(f"timing steps of {config.batch_size} drawn faces ...")
-    first, seconds = time_steps(config, strategy)
+    first, seconds = time_steps(config, strategy, labels=labels)
     speed = config.batch_size / seconds
     if request.json:
         times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
@@ -161,7 +168,7 @@ def _faster_precision(request) -> str:
     log.info(f"precision: trying {TRIAL_STEPS} steps in float32 and in {best} ...")
     speeds = {}
     for name in ("float32", best):
-        tried = replace(config, precision=name)
+        tried = replace(config, precision=name, labels="")  # a few planes more or less
         with precision_of(tried):
             devices.configure(tried)
             _, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS, seconds=0)
@@ -173,8 +180,23 @@ def _faster_precision(request) -> str:
     return chosen
 
 
+def find_labels(request: Request) -> Labels | None:
+    """Return the labels of a request's images; None where it asks for none, or has no images."""
+    config, source, _ = request.images or (request.config, None, None)
+    if isinstance(source, Pack):
+        return source.labels
+    if not (source and config.labels):
+        return None
+    names, rows = read_labels(config, source)
+    return Labels.of(names, config.labels == CLASS, rows)
+
+
 def time_steps(
-    config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    steps: int = STEPS,
+    seconds: float = SECONDS,
+    labels: Labels | None = None,
 ) -> tuple[float, float]:
     """Time drawn faces: seconds of the first steps, and of one step after them.
 
@@ -182,11 +204,12 @@ def time_steps(
     after them at least `steps` steps and `seconds` are timed.
     """
     with strategy.scope():
-        model = DCGAN.from_config(replace(config, init_from=""))
+        model = DCGAN.from_config(replace(config, init_from=""), labels=labels)
+    rows = labels and labels.tails(range(config.batch_size)).astype(np.uint8)
     warm_up = 20 if tf.config.list_logical_devices("GPU") else 2
     watch, most = _StopWatch(warm_up, steps, seconds), 10**9
     model.fit(
-        share_batches(strategy, config, _draw_batch(config)),
+        share_batches(strategy, config, _draw_batch(config), labels=rows),
         steps_per_epoch=most,
         callbacks=CallbackList([watch], add_history=True, model=model, epochs=1, steps=most),
         verbose=0,
