@@ -20,11 +20,11 @@ faces: .venv/installed  ## train `laptop` on CelebA, generate a grid: make faces
 	$(BIN)/python train.py --config laptop $(if $(DATA),--data "$(DATA)") --run runs/faces
 	$(BIN)/python generate.py --run runs/faces --n 64
 
-test: .venv/installed  ## the tests, then the linter (5 minutes on two idle cores)
+test: .venv/installed  ## the tests, then the linter (4 minutes on two idle cores)
 	$(PYTEST) -m "not nightly"
 	@$(MAKE) --no-print-directory lint
 
-quick: .venv/installed  ## the tests that are not marked slow (about a minute)
+quick: .venv/installed  ## the tests that are not marked slow (45 seconds)
 	$(PYTEST) -m "not slow"
 
 nightly: .venv/installed  ## the tests that `make test` leaves out: long, or of other tools

@@ -37,7 +37,13 @@ __all__ = list(_ROOMS)
 def __getattr__(name):
     if name not in _ROOMS:
         raise AttributeError(f"module 'dcgan_tf' has no attribute {name!r}")
-    room = import_module(f"dcgan_tf.{_ROOMS[name]}")
+    module = f"dcgan_tf.{_ROOMS[name]}"
+    if _ROOMS[name].startswith(("common.", "train.library")):  # without TensorFlow
+        room = import_module(module)
+    else:
+        from dcgan_tf.common.start_tensorflow import import_quietly
+
+        room = import_quietly(module)
     return room if _ROOMS[name].endswith(f".{name}") else getattr(room, name)
 
 

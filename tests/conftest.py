@@ -26,8 +26,10 @@ SLOW_FIXTURES = {
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects by the marks
 def pytest_collection_modifyitems(items):
-    """Slow without a mark: nightly tests, whole commands, and what needs one of the
-    fixtures above. The commands begin first, as the longest."""
+    """Mark as slow: nightly tests, whole commands, and users of the fixtures above.
+
+    The commands begin first, as the longest.
+    """
     for item in items:
         nightly, whole = item.get_closest_marker("nightly"), "end_to_end" in item.path.parts
         if nightly or whole or SLOW_FIXTURES & set(item.fixturenames):
@@ -44,7 +46,7 @@ def seeded():
 
 @pytest.fixture(autouse=True)
 def silent():
-    """A command that a test called speaks no longer when the test is over."""
+    """Take away the log handlers of a command that a test called."""
     yield
     hush()
 

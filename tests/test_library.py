@@ -53,6 +53,7 @@ def test_import_alone_starts_no_tensorflow_and_lists_what_there_is():
         dcgan_tf.Generator  # noqa: B018
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", dcgan_tf.__all__)
 def test_every_exported_name_is_there_with_an_example_that_runs(name, here):
     exported = getattr(dcgan_tf, name)
@@ -69,14 +70,22 @@ def test_every_exported_name_is_there_with_an_example_that_runs(name, here):
 @pytest.mark.slow
 def test_keras_own_callbacks_work(tmp_path):
     best = tmp_path / "best.keras"
-    own = [
-        keras.callbacks.CSVLogger(tmp_path / "log.csv"),
-        keras.callbacks.TensorBoard(tmp_path / "events", update_freq=1),
-        keras.callbacks.ModelCheckpoint(best, monitor="g_loss", mode="min", save_best_only=True),
-        keras.callbacks.EarlyStopping(monitor="g_loss", mode="min", patience=0, min_delta=1e9),
-        keras.callbacks.TerminateOnNaN(),
-    ]
-    history = build(tiny()).fit(plain(), epochs=5, verbose=0, callbacks=own).history
+    history = (
+        build(tiny())
+        .fit(
+            plain(),
+            epochs=5,
+            verbose=0,
+            callbacks=[
+                keras.callbacks.CSVLogger(tmp_path / "log.csv"),
+                keras.callbacks.TensorBoard(tmp_path / "events", update_freq=1),
+                keras.callbacks.ModelCheckpoint(best, "g_loss", mode="min", save_best_only=True),
+                keras.callbacks.EarlyStopping("g_loss", mode="min", patience=0, min_delta=1e9),
+                keras.callbacks.TerminateOnNaN(),
+            ],
+        )
+        .history
+    )
     assert len(history["g_loss"]) == 2  # stopped early
     assert set(KEYS) <= history.keys()
     assert all(type(value) is float for values in history.values() for value in values)
@@ -99,7 +108,7 @@ def test_a_saved_model_goes_on_as_if_it_had_not_been_saved(tmp_path):
 
 
 @pytest.mark.slow
-def test_pictures_alone_draw_what_numbered_ones_draw():
+def test_images_alone_draw_what_numbered_ones_draw():
     steps = {"steps": 1, "epochs": 2}  # an epoch does not begin with the first latents anew
     numbered = batches(PIXELS[:16], batch_size=BATCH, seed=0)
     alone = numbered.map(lambda batch: batch["image"])
@@ -121,11 +130,15 @@ def shuffled(batch):
         (lambda: plain().map(lambda x: x[:, :32]), "a batch is .8, 32, 64, 3., expected .8, 64"),
         (lambda: batches(PIXELS, batch_size=BATCH, seed=0).map(shuffled), "shuffle the images"),
         (lambda: plain().map(lambda x: {"image": x}), 'expected "image" and int64 "index"'),
+        (lambda: plain(5), "fewer images than a batch of 8"),
+        (lambda: plain(5).filter(lambda images: True), "fewer images than a batch of 8"),
     ],
 )
-def test_data_that_would_draw_wrong_noise_are_refused(data, words):
+@pytest.mark.filterwarnings("ignore:Your input ran out")
+def test_data_that_would_draw_wrong_noise_or_too_few_are_refused(data, words):
+    steps = None if "fewer" in words else 2
     with pytest.raises(ValueError, match=words) as caught:
-        build(tiny()).fit(data(), steps_per_epoch=2, verbose=0)
+        build(tiny()).fit(data(), steps_per_epoch=steps, epochs=2, verbose=0)
     assert "\n" not in str(caught.value) and "Condition" not in str(caught.value)
 
 
@@ -141,13 +154,10 @@ class LeastSquares:
 
 @pytest.mark.slow
 def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
-    seen = []
-
     def darker(images, rng):
         return images * rng.uniform(noise.FLIPS, 1)[..., None, None]
 
     def r1(real_slopes, fake_slopes, rng):
-        seen.append(fake_slopes.shape)
         return tf.reduce_mean(tf.reduce_sum(real_slopes**2, [1, 2, 3]))
 
     def losses(**kwargs):
@@ -157,7 +167,7 @@ def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
 
     own = losses(loss=LeastSquares())
     assert math.isfinite(own) and own != losses()
-    assert losses(loss=LeastSquares(), penalty=r1) > own and seen
+    assert losses(loss=LeastSquares(), penalty=r1) > own
     assert losses(loss=LeastSquares(), augment=darker) != own
 
 
@@ -186,18 +196,11 @@ def test_a_loss_of_another_kind_or_that_returns_no_scalar_is_named(given, words)
         build(tiny(), **given).fit(plain(8), verbose=0)
 
 
-@pytest.mark.filterwarnings("ignore:Your input ran out")
-@pytest.mark.parametrize("known", [True, False])
-def test_less_than_a_batch_is_refused(known):
-    data = plain(5) if known else plain(5).filter(lambda images: True)
-    with pytest.raises(ValueError, match="fewer images than a batch of 8"):
-        build(tiny()).fit(data, epochs=2, verbose=0)
-
-
 SETTINGS = {"loss": "hinge", "flip": True, "augment": "shift", "average": "half_life", "seed": 7}
 SETTINGS |= {"batch_size": 8, "r1": 1.0, "d_norm": "none", "width": 0.05, "fresh_fakes": True}
 
 
+@pytest.mark.slow
 def test_a_model_from_a_config_has_all_of_it():
     config = Config(**SETTINGS, g_learning_rate=3e-4, d_learning_rate=2e-4, beta_1=0.3)
     model = DCGAN.from_config(config)
@@ -224,6 +227,9 @@ def test_a_model_from_a_config_has_all_of_it():
         ({"loss": "foo"}, "loss: got 'foo', expected one of non_saturating"),
         ({"batch_size": 8.5}, "batch_size: got 8.5, expected a whole number"),
         ({"r1": 1.0}, "d_norm batch: r1 and r2 penalize"),
+        ({"loss": "hinge", "label_noise": 0.1}, "loss hinge: has no targets"),
+        ({"lr_decay": "linear"}, "decay_images: got 0"),
+        ({"augment": "flip,rotate"}, "augment: got 'flip,rotate', expected some of flip"),
     ],
 )
 def test_a_config_refuses_what_the_command_line_refuses(settings, words):
@@ -290,6 +296,7 @@ def test_optimizers_by_name_and_of_their_own():
         model.compile(adam, adam)
 
 
+@pytest.mark.slow
 def test_keras_callbacks_find_the_rates_of_both_networks():
     model = build(tiny(), keras.optimizers.Adam)  # 0.05 and 0.1
     halve = keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate / 2)
@@ -304,6 +311,7 @@ def test_keras_callbacks_find_the_rates_of_both_networks():
     model.summary(print_fn=lambda *_, **__: None)
 
 
+@pytest.mark.slow
 def test_one_step_on_a_batch_is_one_step_of_fit():
     fitted, stepped = build(tiny()), build(tiny())
     fitted.fit(plain(16), verbose=0)
@@ -328,11 +336,8 @@ def test_what_a_gan_has_not_and_what_is_no_callback_is_refused_in_one_line():
             model.fit(plain(8), verbose=0, callbacks=callbacks)
 
 
-@pytest.mark.slow
-def test_two_devices_count_plain_pictures_as_one_does():
-    code = f"""
+TWO_DEVICES = f"""
 import sys
-from importlib import import_module
 sys.path[:0] = [{str(REPO)!r}, {str(REPO / "tests" / "support")!r}]
 import keras, numpy as np, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -341,32 +346,32 @@ keras.config.set_floatx("float64")
 from dcgan_tf import DCGAN, build_discriminator, build_generator
 from tiny_gan import PIXELS, tiny
 
-def trained(strategy):
+def train(strategy, count=16, batch=8):
     with strategy.scope():
         networks = (build(tiny(), True) for build in (build_generator, build_discriminator))
-        model = DCGAN(*networks, batch_size=8)
+        model = DCGAN(*networks, batch_size=batch)
         model.compile(keras.optimizers.SGD(0.05), keras.optimizers.SGD(0.1))
-    data = tf.data.Dataset.from_tensor_slices(PIXELS[:16]).batch(8, drop_remainder=True)
+    data = tf.data.Dataset.from_tensor_slices(PIXELS[:count]).batch(batch)
     history = model.fit(data, epochs=2, verbose=0).history
     assert all(type(v) is float for values in history.values() for v in values), history
     return model.generator.get_weights()
 
-one = trained(tf.distribute.get_strategy())
-two = trained(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+both = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+one, two = train(tf.distribute.get_strategy()), train(both)
 worst = max(np.abs(a - b).max() for a, b in zip(one, two, strict=True))
 assert worst < 1e-9, worst
-data = tf.data.Dataset.from_tensor_slices(PIXELS[:14]).batch(7)
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    model = DCGAN(*(build(tiny(), True) for build in (build_generator, build_discriminator)),
-                  batch_size=7)
 try:
-    model.fit(data)
+    train(both, 14, 7)
 except ValueError as error:
     assert "cannot be shared equally by 2 devices" in str(error), error
 else:
     raise AssertionError("a batch of 7 was shared by 2 devices")
 """
-    done = run_program(("-c", code), REPO)
+
+
+@pytest.mark.slow
+def test_two_devices_count_plain_images_as_one_does():
+    done = run_program(("-c", TWO_DEVICES), REPO)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -374,11 +379,8 @@ else:
 def test_the_example_of_the_readme_runs(here):
     """As it stands there, on three epochs of drawn faces and a tenth of the width."""
     readme = (REPO / "README.md").read_text(encoding="utf-8")
-    example = next(
-        code
-        for code in re.findall(r"```python\n(.*?)```", readme, re.S)
-        if "images_dataset" in code
-    )
+    blocks = re.findall(r"```python\n(.*?)```", readme, re.S)
+    example = next(code for code in blocks if "images_dataset" in code)
     assert len(example.strip().splitlines()) <= 15
     write_files(here / "images", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
     code = example.replace("width=0.25", "width=0.05")

@@ -15,6 +15,7 @@ import tomllib
 import numpy as np
 import pytest
 from helpers import REPO, faces_zip, write_files
+from programs import run_program
 
 DOCS = REPO / "docs"
 NOTEBOOKS = sorted(DOCS.glob("*.ipynb"))
@@ -42,12 +43,7 @@ def as_python(source):
 def flags_of(program):
     """set[str]: the flags that a command's own help names."""
     program = program.replace("dcgan ", "-m dcgan_tf ")
-    done = subprocess.run(
-        [sys.executable, *program.split(), "--help"],
-        cwd=REPO,
-        capture_output=True,
-        encoding="utf-8",
-    )
+    done = run_program((*program.split(), "--help"), REPO)
     assert done.returncode == 0, done.stderr
     return set(re.findall(FLAG, done.stdout))
 
@@ -162,11 +158,12 @@ def run_notebook(name, cwd, **env):
     return done.stdout
 
 
+on_linux = pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
 TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4"
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
+@on_linux
 def test_the_notebook_for_colab_runs_and_kaggle_s_differs_only_in_where_things_lie(tmp_path):
     colab, kaggle = (cells(DOCS / f"{name}.ipynb", "code") for name in ("colab", "kaggle"))
     other = [i for i, (a, b) in enumerate(zip(colab, kaggle, strict=True)) if a != b]
@@ -185,7 +182,7 @@ def test_the_notebook_for_colab_runs_and_kaggle_s_differs_only_in_where_things_l
 
 
 @pytest.mark.nightly
-@pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
+@on_linux
 def test_the_notebook_for_colab_runs_with_an_uploaded_wheel(tmp_path):
     wheel = tmp_path / "dcgan_tf-0.1.0-py3-none-any.whl"
     env = {"DCGAN_REPOSITORY": wheel.name, "DCGAN_DATA": str(faces_zip(tmp_path, 16))}

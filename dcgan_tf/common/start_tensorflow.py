@@ -6,8 +6,12 @@ import logging
 import os
 import platform
 import re
+import sys
 import tempfile
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 from dcgan_tf.common import cuda, limits
 from dcgan_tf.common.errors import UserError
@@ -45,8 +49,7 @@ def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
     if platform.machine().lower() in ("x86_64", "amd64"):
         # Off by default without AVX512_VNNI or AVX_VNNI, where it makes a step twice as fast.
         os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with stderr_through(_FILTER, *_HARMLESS), _default_keras():
+    with _quiet(), _default_keras():
         import tensorflow as tf
 
         gpus = tf.config.list_physical_devices("GPU")
@@ -60,6 +63,25 @@ def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
     gc.freeze()  # no collection need look at these 300,000 objects again
     return bool(tf.config.get_visible_devices("GPU"))
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Filter what TensorFlow writes to stderr at its start, unless the log level asks for all."""
+    level = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with stderr_through(_FILTER, *_HARMLESS) if level != "0" else contextlib.nullcontext():
+        yield
+
+
+def import_quietly(module: str) -> ModuleType:
+    """Import a module that imports TensorFlow, for a program, whose other settings stay."""
+    if "tensorflow" in sys.modules or sys.stderr is None or getattr(sys, "frozen", False):
+        return import_module(module)  # frozen: sys.executable, which filters, is no Python
+    with _quiet():
+        imported = import_module(module)
+        if not any(map(Path.exists, _CARDS)):  # or the first operation writes that there is none
+            import_module("tensorflow").config.list_physical_devices("GPU")
+    return imported
 
 
 def find_gpus(device: str = "auto", strategy: str = "auto") -> bool:

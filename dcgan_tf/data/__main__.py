@@ -39,7 +39,7 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
     return args
 
 
-def main(argv=None):
+def main(argv: Sequence[str] | None = None) -> None:
     """Survey the images, and write the grid."""
     args = parse_data(argv)
     speak()

@@ -10,7 +10,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -35,12 +35,12 @@ class _Form(NamedTuple):
 
     title: str
     names: str  # pattern of the base names of files with images
-    read_header: Callable[..., tuple[int, ...]]  # the shape of the uint8 array after it, or ()
+    read_header: Callable[[IO[bytes] | gzip.GzipFile], tuple[int, ...]]  # the array's shape, or ()
     axes: tuple[int, ...]  # numbers of axes that images have
     labels: dict[str, str]  # words in a file's name -> those in its labels'; {}: it has both
 
 
-def _read_idx_header(file):
+def _read_idx_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
     """http://yann.lecun.com/exdb/mnist: magic, then the length of each axis, big-endian."""
     start = file.read(4)
     axes = start[3] if len(start) == 4 and start[:3] == b"\0\0\x08" else 0
@@ -48,7 +48,7 @@ def _read_idx_header(file):
     return struct.unpack(f">{axes}i", lengths) if len(lengths) == 4 * axes else ()
 
 
-def _read_npy_header(file):
+def _read_npy_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
     try:
         major, _ = np.lib.format.read_magic(file)
         shape, by_columns, dtype = getattr(np.lib.format, f"read_array_header_{major}_0")(file)
@@ -57,7 +57,7 @@ def _read_npy_header(file):
     return shape if dtype == np.uint8 and not by_columns else ()  # a pickle is never reached
 
 
-def _read_cifar_header(file):
+def _read_cifar_header(file: IO[bytes] | gzip.GzipFile) -> tuple[int, ...]:
     """Records of a label and 32x32 pixels in planar RGB, without a header."""
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -86,7 +86,7 @@ class Arrays:
 
     left_out = {}
 
-    def __init__(self, files, names: Sequence[str], form: _Form):
+    def __init__(self, files: Any, names: Sequence[str], form: _Form):
         self.where, self._files, self._form = files.where, files, form
         parts, before = {}, 0
         for name in names:
@@ -138,7 +138,7 @@ class Arrays:
             parts.append(part)
         return np.concatenate(parts)
 
-    def _read(self, name, axes, what, before=0):
+    def _read(self, name: str, axes: Sequence[int], what: str, before: int = 0) -> np.ndarray:
         """Read the array in a file, after `before` bytes in others."""
         content, count, why = b"", -1, ""
         try:
@@ -163,11 +163,11 @@ class Arrays:
             raise UserError(why, flag=self._flag(name))
         return np.frombuffer(content, np.uint8).reshape(shape)
 
-    def _flag(self, name):
+    def _flag(self, name: str) -> str:
         return on_one_line(f"--data {Path(self.where, name)}")
 
 
-def find_arrays(kind: str, source) -> Arrays | None:
+def find_arrays(kind: str, source: Any) -> Arrays | None:
     """Open the raw files of a data set, "idx" or "cifar", among the files of a source.
 
     Of packed and unpacked files, or copies in a folder named as the file, one is taken.
@@ -192,12 +192,12 @@ def find_arrays(kind: str, source) -> Arrays | None:
     return None
 
 
-def _key(name):
+def _key(name: str) -> str:
     """The base name as all its variants have it: train-images.idx3-ubyte.gz is the same."""
     return PurePosixPath(name).name.removesuffix(".gz").replace(".idx", "-idx")
 
 
-def _home(name):
+def _home(name: str) -> str:
     """The folder of a file; of one in a folder of its own name, as Kaggle has them, the next."""
     folder = PurePosixPath(name).parent
     return str(folder.parent if _key(folder.name) == _key(name) else folder)

@@ -85,7 +85,7 @@ def mean_cut(shares: list[float]) -> tuple[int, float]:
     return len(cropped), sum(cropped) / max(len(cropped), 1)
 
 
-def _is_plain(image):
+def _is_plain(image: Image.Image) -> bool:
     """Tell whether the pixels can be used as they are: 8 bits, opaque, gray or sRGB."""
     if image.mode not in ("RGB", "L") or _is_transparent(image) or _is_signed(image):
         return False
@@ -110,20 +110,20 @@ def to_eight_bit(image: Image.Image) -> Image.Image:
     return plain
 
 
-def _is_transparent(image):
+def _is_transparent(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
-def _tiff_tag(image, number):
+def _tiff_tag(image: Image.Image, number: int) -> object:
     value = getattr(image, "tag_v2", {}).get(number)  # of TIFF files alone
     return value[0] if isinstance(value, tuple) and value else value
 
 
-def _is_signed(image):
+def _is_signed(image: Image.Image) -> bool:
     return image.mode == "L" and _tiff_tag(image, _TIFF_SAMPLE_FORMAT) == 2
 
 
-def _scale(values, image):
+def _scale(values: np.ndarray, image: Image.Image) -> np.ndarray:
     """Numbers of 16 or 32 bits as uint8. Pillow's own conversion clips instead of scaling."""
     kind, most = ("floating-point", 1) if image.mode == "F" else ("integer", 65535)
     low, high = values.min(), values.max()
@@ -142,7 +142,7 @@ def _scale(values, image):
     return gray if key is None else np.where(values == key, np.uint8(255), gray)
 
 
-def _flatten(strip, profile):
+def _flatten(strip: Image.Image, profile: bytes | None) -> Image.Image:
     """A strip of 8 bits as opaque RGB or L in sRGB."""
     strip = strip.convert({"La": "LA", "RGBa": "RGBA"}.get(strip.mode, strip.mode))
     gray, alpha = strip.mode in ("1", "L", "LA"), None
@@ -161,7 +161,7 @@ def _flatten(strip, profile):
 
 
 @functools.lru_cache(16)
-def _to_srgb(profile, mode):
+def _to_srgb(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     """Make a transform from an ICC profile to sRGB; None where it fails or changes nothing."""
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

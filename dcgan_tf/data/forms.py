@@ -192,7 +192,7 @@ def form_of(name: str, head: bytes) -> str:
     return "a text file; give a folder or a zip of images" if is_text else ""
 
 
-def _first_fit(forms, name, head):
+def _first_fit(forms: Iterable[tuple[str, str, str]], name: str, head: bytes) -> str:
     text = head.decode("latin-1")
     for pattern, start, what in forms:
         by_bytes = start and re.match(start, text, re.IGNORECASE | re.DOTALL)
@@ -201,18 +201,18 @@ def _first_fit(forms, name, head):
     return ""
 
 
-def _fits(pattern, name):
+def _fits(pattern: str, name: str) -> re.Match[str] | None:
     return re.fullmatch(pattern, PureWindowsPath(name).name, re.IGNORECASE | re.DOTALL)
 
 
-def _count_hidden(reasons):
+def _count_hidden(reasons: Mapping[str, str]) -> str:
     """Return a line on the images among the hidden and system files, "" without any."""
     hidden = ((name.lower(), why) for name, why in reasons.items() if why.startswith(HIDDEN))
     by = [why.removeprefix(HIDDEN) for name, why in hidden if name.endswith(picture_suffixes())]
     return f"left out: {counted(len(by), 'hidden or system file')} ({_few(Counter(by))})" * bool(by)
 
 
-def _kinds(names):
+def _kinds(names: Iterable[str]) -> list[str]:
     suffixes = Counter(PureWindowsPath(name).suffix or "without a suffix" for name in names)
     return [f"{count:,} {on_one_line(suffix)}" for suffix, count in suffixes.most_common()]
 
@@ -252,6 +252,6 @@ def starts_as_image(head: bytes) -> bool:
     return len(head) >= 16 and any(accept(head) is True for accept in accepts)
 
 
-def open_picture(file: str | os.PathLike | BinaryIO) -> Image.Image:
+def open_picture(file: str | os.PathLike[str] | BinaryIO) -> Image.Image:
     """Open an image of one of `picture_formats` with Pillow; its pixels are not decoded yet."""
     return Image.open(file, formats=picture_formats())

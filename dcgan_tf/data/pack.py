@@ -15,6 +15,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,8 +32,9 @@ from dcgan_tf.data.eight_bit import mean_cut
 from dcgan_tf.data.forms import describe_unused, some_of
 from dcgan_tf.data.labels import CLASS, read_labels
 from dcgan_tf.data.places import find
-from dcgan_tf.data.sources import open_source
+from dcgan_tf.data.sources import Read, Source, open_source
 
+Manifest = dict[str, Any]
 log = logging.getLogger(__name__)
 
 FILTER = "bicubic, antialiased"
@@ -59,7 +61,7 @@ class Pack:
     """
 
     pixels: np.ndarray
-    manifest: dict
+    manifest: Manifest
     path: Path
     rows: np.ndarray | None = None
 
@@ -115,7 +117,7 @@ def open_images(
         raise
 
 
-def narrow(config: Config, source, count: int) -> Config:
+def narrow(config: Config, source: Source | Pack, count: int) -> Config:
     """Choose `count` of a source's images by subset_seed, or all if there are few more."""
     # Of few more, unusable ones could leave fewer, with a warning about a subset nobody asked for.
     enough = count < (1 - config.max_bad) * len(source.names)
@@ -138,7 +140,7 @@ def find_pack(packs: str | Path, pixels_sha256: str | None, labels_sha256: str =
     return None
 
 
-def open_pack(config: Config, source, labeled: bool = False) -> Pack:
+def open_pack(config: Config, source: Source | Pack, labeled: bool = False) -> Pack:
     """Open the pack for a config; make it if it does not exist yet.
 
     Args:
@@ -176,7 +178,7 @@ def open_pack(config: Config, source, labeled: bool = False) -> Pack:
     return _log_content(pack, source)
 
 
-def pack_key(config: Config, source) -> dict:
+def pack_key(config: Config, source: Source) -> dict[str, Any]:
     """Collect everything that the pixels of a pack depend on."""
     # Newer settings are in the key only if they differ from the default, so that older packs are
     # still found. Scores have "crop" in their protocol.
@@ -196,7 +198,7 @@ def pack_key(config: Config, source) -> dict:
     return key
 
 
-def _log_content(pack: Pack, source) -> Pack:
+def _log_content(pack: Pack, source: Source | Pack) -> Pack:
     """Log what is in a pack and what was left out, and return the pack."""
     manifest, count = pack.manifest, len(pack.pixels)
     cut, where = manifest.get("cut", (0, 0)), f" (all in {pack.path / 'manifest.json'})"
@@ -229,7 +231,7 @@ def is_whole(folder: Path) -> bool:
     return state in _checked
 
 
-def _map(folder):
+def _map(folder: Path) -> Pack:
     """Memory-map the pixels of a pack; ValueError or TypeError if their size is wrong."""
     manifest = read_manifest(folder)
     if manifest is None:
@@ -260,7 +262,7 @@ def _hash_labels(about, rows):
     return digest([about, rows.shape, hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()])
 
 
-def read_manifest(folder: Path) -> dict | None:
+def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest of a pack, None if there is no valid one; OSError as in is_whole."""
     manifest = read_json(folder / "manifest.json", limits.MANIFEST_BYTES)
     kinds = {"shape": list, "pixels_sha256": str, "skipped": dict, "names": list, "where": str}
@@ -268,11 +270,11 @@ def read_manifest(folder: Path) -> dict | None:
     return manifest if right else None
 
 
-def _sha256(pixels):
+def _sha256(pixels: np.ndarray) -> str:
     sha256, flat = hashlib.sha256(), pixels.reshape(-1)
     with progress(pixels.nbytes >> 20, "checking the prepared images", "MB") as bar:
         for start in range(0, flat.size, _CHECK_AT_ONCE):
-            sha256.update(flat[start : start + _CHECK_AT_ONCE])
+            sha256.update(flat[start : start + _CHECK_AT_ONCE].data)
             bar.update(_CHECK_AT_ONCE >> 20)
     return sha256.hexdigest()
 
@@ -285,7 +287,9 @@ def chosen_order(count: int, subset: int, seed: int) -> np.ndarray:
     return np.random.RandomState(seed).permutation(count) if subset else np.arange(count)
 
 
-def _make_pack(folder, config, source, key, rows):
+def _make_pack(
+    folder: Path, config: Config, source: Source, key: dict[str, Any], rows: np.ndarray | None
+) -> None:
     """Write the pack into `folder`; its manifest begins with `key`."""
     wanted = config.subset or len(source.names)
     shape = (wanted, config.image_size, config.image_size, config.channels)
@@ -322,17 +326,17 @@ def _make_pack(folder, config, source, key, rows):
         raise UserError(describe(error), flag=flag) from None
 
 
-def _write_manifest(folder, manifest):
+def _write_manifest(folder: Path, manifest: Manifest) -> None:
     write_text(folder / "manifest.json", json.dumps(manifest, indent=1) + "\n")
 
 
-def _npy_header(shape):
+def _npy_header(shape: tuple[int, ...]) -> bytes:
     """Make the HEADER bytes that come before the data in a .npy file of uint8."""
     text = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(HEADER - 11)
     return b"\x93NUMPY\x01\0" + (HEADER - 10).to_bytes(2, "little") + text.encode() + b"\n"
 
 
-def _write_pixels(folder, config, source, shape) -> dict:
+def _write_pixels(folder: Path, config: Config, source: Source, shape: tuple[int, ...]) -> Manifest:
     """Write rows until there are as many as `shape` says or no images are left.
 
     A bad image's place is taken by the next one of the order, so only those are read that are
@@ -358,8 +362,8 @@ def _write_pixels(folder, config, source, shape) -> dict:
                 if isinstance(pixels, BadFile):
                     skipped[source.names[index]] = str(pixels)
                     continue
-                file.write(pixels)
-                sha256.update(pixels)
+                file.write(pixels.data)
+                sha256.update(pixels.data)
                 names.append(source.names[index])
                 cuts.append(cut)
                 if np.ptp(pixels, (0, 1)).max() < BLANK:
@@ -382,7 +386,7 @@ def _write_pixels(folder, config, source, shape) -> dict:
     }
 
 
-def _read(source, indices):
+def _read(source: Source, indices: list[int]) -> Read:
     """Read images of a source; what fails besides them stops the making."""
     try:
         yield from source.read(indices)
@@ -393,7 +397,7 @@ def _read(source, indices):
         raise UserError(why, flag=f"--data {source.where}") from None
 
 
-def _warning(config, count, blank, equal):
+def _warning(config: Config, count: int, blank: int, equal: int) -> str:
     parts = []
     if blank and blank >= _MANY * count:
         parts.append(
@@ -406,7 +410,7 @@ def _warning(config, count, blank, equal):
     return "; ".join(parts)
 
 
-def _check_skipped(config, source, good, skipped):
+def _check_skipped(config: Config, source: Source, good: int, skipped: dict[str, str]) -> None:
     """Raise UserError where too many images were skipped."""
     bad, some = len(skipped), some_of(skipped, 3)
     celeba = config.dataset == "celeba" and "expected CelebA's" in str([*skipped.values()])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +19,7 @@ from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.places import check_batch
 from dcgan_tf.data.sources import open_source, recognize
 
+Numbers = tf.data.Dataset[tf.Tensor]
 AHEAD = 4  # batches read in advance
 _SETTINGS = (
     *("dataset", "crop", "fit", "background", "channels", "subset", "subset_seed"),
@@ -26,14 +28,14 @@ _SETTINGS = (
 
 
 def images_dataset(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     image_size: int = 64,
     batch_size: int = 32,
     *,
     seed: int = 0,
     first_epoch: int = 0,
-    **settings,
-) -> tf.data.Dataset:
+    **settings: Any,
+) -> tf.data.Dataset[dict[str, tf.Tensor]]:
     """Make batches of the images in a folder or zip, for `DCGAN.fit` or any other use.
 
     Each iteration yields the next epoch, in another order: `model.fit(images_dataset(path),
@@ -100,7 +102,7 @@ def batches(
     shards: int = 1,
     own: range | None = None,
     labels: np.ndarray | None = None,
-) -> tf.data.Dataset:
+) -> tf.data.Dataset[dict[str, tf.Tensor]]:
     """Make an endless dataset of batches, or of this worker's shards of them.
 
     Args:
@@ -119,7 +121,15 @@ def batches(
     return _load(numbers, pixels, batch_size, seed, shards, own, labels)
 
 
-def _load(numbers, pixels, batch_size, seed, shards, own, labels=None):
+def _load(
+    numbers: Numbers,
+    pixels: np.ndarray,
+    batch_size: int,
+    seed: int,
+    shards: int,
+    own: range,
+    labels: np.ndarray | None = None,
+) -> tf.data.Dataset[dict[str, tf.Tensor]]:
     """Map the numbers of a worker's elements, counted from the first step, to the elements.
 
     The index of a sample is step * batch_size + position; a shard is a contiguous part of a batch.
@@ -127,7 +137,7 @@ def _load(numbers, pixels, batch_size, seed, shards, own, labels=None):
     # The rest is dropped: a smaller last batch would recompile the step and bias BatchNorm.
     part, steps = batch_size // shards, len(pixels) // batch_size
 
-    def read(number):
+    def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
         step, shard = divmod(int(number), len(own))
         epoch, position = divmod(step, steps)
         order = epoch_order(len(pixels), seed, epoch)
@@ -136,7 +146,7 @@ def _load(numbers, pixels, batch_size, seed, shards, own, labels=None):
         return pixels[rows], index, *([] if labels is None else [labels[rows]])
 
     @tf.autograph.experimental.do_not_convert  # slow, and leaves files behind if killed
-    def load(number):
+    def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
         kinds = [tf.uint8, tf.int64] + [tf.uint8] * (labels is not None)
         image, index, *label = tf.numpy_function(read, [number], kinds)
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import importlib
 import io
 import logging
 import sys
@@ -53,7 +54,7 @@ def find(config: Config) -> Path | str:
     return _find_named(data) if data else _find_usual(name)
 
 
-def _find_named(data):
+def _find_named(data: str) -> Path:
     try:
         path = Path(data).expanduser()
         path.stat()
@@ -66,7 +67,7 @@ def _find_named(data):
     return path
 
 
-def _find_usual(name):
+def _find_usual(name: str) -> Path | str:
     for pattern in DATASETS[name].places:
         try:
             path = Path(pattern).expanduser()
@@ -166,13 +167,12 @@ class Tfds:
                 yield position, example["image"].numpy()
 
 
-def _load(name) -> Any:
+def _load(name: str) -> Any:
     """Call tfds.load without the lines and minutes that a failed download has there."""
     import tensorflow_datasets as tfds
 
     with contextlib.suppress(ImportError, AttributeError):  # internal, as of version 4.9
-        from tensorflow_datasets.core.download import downloader
-
+        downloader = importlib.import_module("tensorflow_datasets.core.download.downloader")
         downloader.MAX_RETRIES = _TRIES
         downloader._open_url = functools.partial(downloader._open_url, timeout=_TIMEOUT)
     if not sys.stderr.isatty():

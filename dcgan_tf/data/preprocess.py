@@ -5,9 +5,10 @@ import os
 import threading
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import tensorflow as tf
 from PIL import ImageColor
 
@@ -15,6 +16,8 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.data.eight_bit import check_size, open_image, share_cut, to_plain
 
+Encoded = tuple[int, bytes | BadFile]  # with the image's key
+Prepared = tuple[int, np.ndarray | BadFile, float]
 LARGE_PIXELS = 8_000_000  # larger images are decoded one at a time, others in parallel
 WAITING_BYTES = 64 * 2**20  # limit of encoded images that wait to be decoded
 # Limits of a chunk, which a thread prepares at once: images, and bytes of their files and pixels.
@@ -22,7 +25,7 @@ _CHUNK, _CHUNK_BYTES = 16, 2**20
 
 
 @contextlib.contextmanager
-def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
+def preparing(config: Config) -> Generator[Callable[[Iterable[Encoded]], Iterator[Prepared]]]:
     """Yield a function that prepares images in a pool of threads.
 
     It takes pairs (key, encoded bytes or BadFile) and yields, in the same order, (key, uint8
@@ -37,7 +40,9 @@ def preparing(config: Config) -> Iterator[Callable[[Iterable], Iterator]]:
             pool.shutdown(cancel_futures=True)
 
 
-def _in_order(pool, prepare, pairs, ahead):
+def _in_order(
+    pool: ThreadPoolExecutor, prepare: "_Preparer", pairs: Iterable[Encoded], ahead: int
+) -> Iterator[Prepared]:
     """Prepare pairs in chunks; at most `ahead` chunks, or WAITING_BYTES of files, wait."""
     waiting, chunk, size, total = deque(), [], 0, 0
     for key, encoded in pairs:
@@ -60,13 +65,13 @@ def _in_order(pool, prepare, pairs, ahead):
 class _Preparer:
     """Prepares chunks, lists of (key, encoded), in several threads at once."""
 
-    def __init__(self, config):
+    def __init__(self, config: Config):
         self.pixel_bytes = config.image_size**2 * config.channels
         self._config, self._alone = config, threading.Lock()
         shape = (config.image_size, config.image_size, config.channels)
 
         @tf.function(input_signature=[tf.TensorSpec((None,), tf.string)], autograph=False)
-        def decode(encoded):
+        def decode(encoded: tf.Tensor) -> tf.Tensor:
             with tf.device("/CPU:0"):
                 return tf.map_fn(
                     lambda image: crop_and_resize(image, config),
@@ -79,13 +84,13 @@ class _Preparer:
         # here, because TensorFlow would warn about a function that is retraced for each pack.
         self._decode_all = decode.get_concrete_function()
 
-    def __call__(self, chunk):
+    def __call__(self, chunk: list[Encoded]) -> list[Prepared]:
         """Return a list of (key, pixels or BadFile, cropped fraction)."""
-        looked = [(key, *self._look(encoded)) for key, encoded in chunk]
+        looked = [(k, *self._look(x)) if isinstance(x, bytes) else (k, x, 0) for k, x in chunk]
         decoded = iter(self._decode([plain for _, plain, _ in looked if isinstance(plain, bytes)]))
         return [(key, next(decoded) if isinstance(x, bytes) else x, cut) for key, x, cut in looked]
 
-    def _decode(self, plain):
+    def _decode(self, plain: list[bytes]) -> list[np.ndarray | BadFile]:
         """Return pixels or BadFile for each image; if one fails, all are decoded one by one."""
         try:
             return list(self._decode_all(tf.constant(plain, tf.string)).numpy())
@@ -96,7 +101,7 @@ class _Preparer:
                 return [BadFile("damaged")]
             return [pixels for one in plain for pixels in self._decode([one])]
 
-    def _look(self, encoded):
+    def _look(self, encoded: bytes) -> tuple[bytes | np.ndarray | BadFile, float]:
         """Return (JPEG or PNG to decode in a chunk, or pixels, or BadFile; cropped fraction).
 
         Large images are decoded here, one at a time, to save memory. So are converted ones, whose
@@ -143,7 +148,7 @@ def crop_and_resize(encoded: tf.Tensor, config: Config) -> tf.Tensor:
     return tf.ensure_shape(pixels, (*size, config.channels))
 
 
-def _resize_and_pad(pixels, config):
+def _resize_and_pad(pixels: tf.Tensor, config: Config) -> tf.Tensor:
     """Resize the longer side to image_size, and center the image on the background."""
     size, shape = config.image_size, tf.shape(pixels)[:2]
     sides = tf.maximum(1, tf.cast(tf.round(shape * size / tf.reduce_max(shape)), tf.int32))

@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from dcgan_tf.common import download, limits
 from dcgan_tf.common.config import Config
@@ -71,11 +72,11 @@ LIMIT = _picture_bytes(limits.MEGAPIXELS)
 
 
 def _sort_out(
-    names: Iterable[str], open_file: Callable[[str], contextlib.AbstractContextManager]
+    names: Iterable[str], open_file: Callable[[str], contextlib.AbstractContextManager[IO[bytes]]]
 ) -> tuple[list[str], dict[str, str]]:
     """Tell the images apart: sorted names, and {name: reason} of the other files."""
 
-    def peek(name):
+    def peek(name: str) -> bytes:
         with contextlib.suppress(BadFile), open_file(name) as file:
             return file.read(HEAD)
         return b""  # read() reports it
@@ -94,7 +95,7 @@ class Folder:
         dataset: config.dataset.
     """
 
-    def __init__(self, root: str | Path, limit: int = LIMIT, where: str | Path = "", dataset=""):
+    def __init__(self, root: Path, limit: int = LIMIT, where: str | Path = "", dataset: str = ""):
         self._root, self._limit, self.where = Path(root), limit, where or Path(root)
         self._told_by_size = ".jpg" if dataset == "celeba" else ()  # keeps the keys of packs
         self._unused: dict[str, str] = {}
@@ -111,11 +112,11 @@ class Folder:
         self.names, others = _sort_out(names, self.open)
         self.left_out = self._unused | others
 
-    def _leave_out_unreadable(self, error):
+    def _leave_out_unreadable(self, error: OSError) -> None:
         why = f"this folder cannot be read ({reason(error)})"
         self._leave_out(Path(error.filename).relative_to(self._root), why)
 
-    def _leave_out(self, folder, why):
+    def _leave_out(self, folder: Path, why: str) -> None:
         if not folder.parts:
             raise UserError(why, flag=f"--data {self._root}")
         if not hidden_by(folder.as_posix()):  # such as lost+found, which only root can read
@@ -136,7 +137,7 @@ class Folder:
         doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
         return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
 
-    def _sample(self, name):
+    def _sample(self, name: str) -> str:
         with contextlib.suppress(BadFile, OSError), self.open(name) as file:
             file.seek(max(0, (file.seek(0, os.SEEK_END) - _SAMPLE_BYTES) // 2))
             return hashlib.sha256(file.read(_SAMPLE_BYTES)).hexdigest()
@@ -191,7 +192,7 @@ class Zip:
 class Tar:
     """The files in a tar, gzipped or not, such as CIFAR-10's; it has no image files."""
 
-    names = ()
+    names: tuple[str, ...] = ()
 
     def __init__(self, path: Path):
         self.where = path
@@ -235,7 +236,11 @@ class Drawn:
             yield index, encode(draw_face(index), "JPEG", quality=92)
 
 
-def open_source(config: Config):
+Files = Folder | Zip | Tar  # where raw arrays may lie, too
+Source = Files | Arrays | Tfds | Drawn
+
+
+def open_source(config: Config) -> Source:
     """Open the source of a config; it has at least one image.
 
     Raises:
@@ -304,18 +309,18 @@ def recognize(config: Config) -> Config:
     return replace(config, dataset=dataset)
 
 
-def _is_celeba(source):
+def _is_celeba(source: Files) -> bool:
     """Examine a few files: most must have the names and size of CelebA's aligned images."""
     indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
     named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
     right = 0
-    for _, encoded in source.read(named):
+    for encoded in (read for _, read in source.read(named) if isinstance(read, bytes)):
         with contextlib.suppress(Exception):  # damaged files are reported during preparation
             right += open_picture(io.BytesIO(encoded)).size == DATASETS["celeba"].size
     return 2 * right > len(indices)
 
 
-def _open_path(path, config):
+def _open_path(path: Path, config: Config) -> Files | Arrays:
     """Open a folder, a zip or a tar, or the raw arrays in it."""
     auto, limit = config.dataset == "auto", _picture_bytes(config.max_pixels)
     kinds = ["idx", "cifar"] if auto else [*filter(None, [DATASETS[config.dataset].binary])]
@@ -337,7 +342,7 @@ def _open_path(path, config):
     return _open_path(path / archives[0], config)
 
 
-def _open_file(path, limit, with_tar):
+def _open_file(path: Path, limit: int, with_tar: bool) -> Tar | Zip:
     with open_regular(path) as file:
         head = file.read(HEAD)
     if not head:

@@ -5,17 +5,18 @@ from collections import Counter
 from dataclasses import replace
 
 import numpy as np
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
-from dcgan_tf.common.config import ImageConfig
+from dcgan_tf.common.config import Config, ImageConfig
 from dcgan_tf.common.errors import one_line
+from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.eight_bit import check_size, mean_cut, open_image, share_cut, to_eight_bit
 from dcgan_tf.data.forms import describe_unused
 from dcgan_tf.data.places import FEWEST
-from dcgan_tf.data.sources import open_source, recognize
+from dcgan_tf.data.sources import Source, open_source, recognize
 
 LOOKED_AT = 1_000  # images that are decoded; of more a random choice
 SHOWN = 64  # images of the sample
@@ -23,7 +24,7 @@ FEW = 1_000  # D knows fewer by heart before G is good
 
 
 def survey(
-    path, image_size: int = 64, fit: str = "crop", seed: int = 0
+    path: str, image_size: int = 64, fit: str = "crop", seed: int = 0
 ) -> tuple[list[tuple[int, str]], np.ndarray]:
     """Survey the images in a folder or zip, without TensorFlow.
 
@@ -68,7 +69,9 @@ def survey(
     return lines, np.array(sample, np.uint8).reshape(-1, image_size, image_size, 3)
 
 
-def _describe(source, kinds, sizes, side, group):
+def _describe(
+    source: Source, kinds: Counter[str], sizes: list[tuple[int, int]], side: int, group: str
+):
     """Describe the usable images, of all or of `group`, in lines."""
     total = counted(len(source.names), "image")
     some = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common()) or "none usable"
@@ -90,7 +93,7 @@ def _describe(source, kinds, sizes, side, group):
         yield f"smaller than {side}x{side}, so enlarged: {counted(small, 'image')}{of}"
 
 
-def _look(encoded, config):
+def _look(encoded: bytes | BadFile, config: Config):
     """Decode an image: its format, its size when upright, and about its pixels, RGB or L."""
     image = open_image(encoded, config)
     (width, height), kind = image.size, image.format
@@ -103,10 +106,11 @@ def _look(encoded, config):
     return kind, size, to_eight_bit(image)
 
 
-def _square(image, config):
+def _square(image: Image.Image, config: Config) -> np.ndarray:
     image, side = image.convert("RGB"), (config.image_size, config.image_size)
     if config.crop_box:
-        image = image.crop(config.crop_box)
+        left, upper, right, lower = config.crop_box
+        image = image.crop((left, upper, right, lower))
     if config.fit == "pad":
         return np.asarray(ImageOps.pad(image, side, color=config.background))
     return np.asarray(ImageOps.fit(image, side) if config.fit == "crop" else image.resize(side))

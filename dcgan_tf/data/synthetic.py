@@ -11,6 +11,8 @@ for the nose, in front of the eyes; negative for ears and hair.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
@@ -23,15 +25,17 @@ SHARP, SOFT = 2, 0.5  # zoom of the canvas, and of the layers that get blurred
 HEAD, MOUTH, NOSE = -4.0, 1.5, 5.0  # depths; the eyes' is 0, so that they stay aligned
 
 Color = tuple[int, ...]  # RGB
+Point = tuple[float, float]
+T = TypeVar("T")
 SKINS = [(255, 224, 200), (248, 210, 180), (240, 194, 158), (224, 170, 128)]
-SKINS += [(200, 142, 100), (168, 112, 76), (130, 84, 58), (104, 66, 46)]
+SKINS.extend([(200, 142, 100), (168, 112, 76), (130, 84, 58), (104, 66, 46)])
 DARK_HAIR = [(30, 26, 28), (50, 35, 28), (78, 50, 35)]
 FAIR_HAIR = [(114, 70, 40), (152, 70, 34), (178, 128, 66), (226, 188, 112)]
 GRAY_HAIR = [(150, 148, 150), (212, 210, 206)]
 IRISES = [(84, 52, 30), (110, 72, 36), (70, 118, 170), (84, 134, 88), (112, 126, 138)]
 CLOTHES = [(52, 74, 110), (140, 50, 56), (60, 104, 88), (222, 216, 204), (204, 150, 62)]
 BACKDROPS = [(176, 202, 220), (222, 206, 178), (150, 178, 158), (206, 176, 184), (112, 130, 152)]
-BACKDROPS += [(232, 230, 226), (96, 104, 104), (196, 148, 112), (134, 122, 158), (66, 84, 104)]
+BACKDROPS.extend([(232, 230, 226), (96, 104, 104), (196, 148, 112), (134, 122, 158), (66, 84, 104)])
 FRAMES = [(28, 26, 30), (92, 52, 34), (60, 66, 92), (150, 112, 56)]
 SOFT_STYLES = ["long", "bob", "fringe", "bun", "curly"], [0.34, 0.2, 0.2, 0.14, 0.12]
 STYLES = ["short", "swept", "receding", "bald", "curly"], [0.34, 0.3, 0.1, 0.14, 0.12]
@@ -79,10 +83,10 @@ class _Layer:
         # The rasterizer would truncate; whole pixels also come out the same on every machine.
         self.draw.polygon(np.rint(placed).astype(int).ravel().tolist(), fill=color)
 
-    def dot(self, x, y, rx, ry, color: Color | int, depth: float = 0) -> None:
+    def dot(self, x: float, y: float, rx: float, ry: float, color: Color | int, depth: float = 0):
         self.fill(_CIRCLE * (rx, ry) + (x, y), color, depth)
 
-    def stroke(self, path: np.ndarray, start, end, color: Color, depth: float = 0) -> None:
+    def stroke(self, path: np.ndarray, start: float, end: float, color: Color, depth: float = 0):
         """Draw a line with round ends whose width goes from `start` to `end`."""
         along = np.gradient(path, axis=0)
         across = along[:, ::-1] * (-0.5, 0.5) / np.hypot(along[:, :1], along[:, 1:])
@@ -104,7 +108,7 @@ class _Layer:
         self.image.paste(part, box, mask.image.crop(box))
 
 
-def _curve(points: list, closed: bool = False) -> np.ndarray:
+def _curve(points: Sequence[Point], closed: bool = False) -> np.ndarray:
     """A Catmull-Rom spline through the points: float array (n, 2)."""
     p = np.array(points, float)
     p = np.concatenate([p[-1:], p, p[:2]] if closed else [p[:1], p, p[-1:]])
@@ -113,16 +117,16 @@ def _curve(points: list, closed: bool = False) -> np.ndarray:
     return dense if closed else np.concatenate([dense, p[-2:-1]])
 
 
-def _mirror(half: list, middle: list | None = None) -> list:
+def _mirror(half: Sequence[Point], middle: Sequence[Point] = ()) -> list[Point]:
     """Complete a shape from its right half (listed away from the middle) and what lies between."""
-    return [(-x, y) for x, y in half[::-1]] + (middle or []) + half
+    return [*((-x, y) for x, y in half[::-1]), *middle, *half]
 
 
 def _mix(a: Color, b: Color, t: float) -> Color:
     return tuple(round(p + (q - p) * t) for p, q in zip(a, b, strict=True))
 
 
-def _pick(rng: np.random.Generator, options, weights: list[float] | None = None):
+def _pick(rng: np.random.Generator, options: Sequence[T], weights: list[float] | None = None) -> T:
     return options[rng.choice(len(options), p=weights)]
 
 
@@ -185,7 +189,7 @@ def _hair_outline(face: _Face) -> np.ndarray | None:
         return None
     half = CONTOURS.get(face.style, SHORT)
     contour = [(-x, y) for x, y in half] + half[-2::-1]
-    hairline = _mirror(HAIRLINES[face.style], PARTINGS.get(face.style))
+    hairline = _mirror(HAIRLINES[face.style], PARTINGS.get(face.style, ()))
     outline = np.concatenate([_curve(contour), _curve(hairline)[::-1]])
     return outline * (face.light, 1)  # part the hair on either side
 

@@ -11,7 +11,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 
-GENERATED_MOST = 10_000_000  # --limit at most: the file systems of today hold no more in one folder
+GENERATED_MOST = 10_000_000  # files in one folder
 SCALE = 64  # pixels that one pixel is enlarged to
 
 
@@ -36,25 +36,30 @@ class GenerationRequest:
 
 
 def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
-    """Read the command line, without TensorFlow; UserError says what is wrong with it."""
+    """Read the command line, without TensorFlow."""
     args = _parser().parse_args(argv)
     limit = args.limit
-    if args.n is not None:
-        check_count("--n", args.n, limit)
-    seeds = range(args.n or 64)
-    if args.seeds is not None:
-        seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
+    check_count("--n", args.n or 0, limit)
     check_count("--fill", len(args.fill), limit)
     if args.label is not None and (args.fill or args.latents):
         raise UserError(
             "belongs to seeds; latents from --latents and --fill end in their own labels",
             flag=f"--label {args.label}",
         )
-    way = _way(args.interpolate, args.frames, limit)
+    seeds = range(args.n or 64)
+    if args.seeds is not None:
+        seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
+    way = ()
+    if args.interpolate is not None:
+        way = tuple(parse_seeds("--interpolate", args.interpolate, limit))
+        if len(way) == 1:
+            got = "got one seed, expected two or more, such as 3,17,42"
+            raise UserError(got, flag="--interpolate")
+        check_count("--interpolate", len(way) * (args.frames - 1), limit)
     check_animation(args.format, "--format")
     if args.out is not None:
         check_out(args.out, args.force)
-    # The model comes last: a mistyped flag is told before a model is asked for.
+    # Last, so that a mistyped flag is refused before a model is looked for.
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")
     names = ("label", "out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
@@ -105,37 +110,22 @@ def _parser():
 
 def check_count(flag, count, limit):
     if count > limit:
-        raise UserError(
-            f"asks for {limits.shown(count)} images, {limit:,} at most in one command; --limit "
-            "raises this",
-            flag=flag,
-        )
+        most = f"{limit:,} at most in one command; --limit raises this"
+        raise UserError(f"asks for {limits.shown(count)} images, {most}", flag=flag)
 
 
 def _constants(text):
     return tuple(dict.fromkeys(map(number(float), text.split(","))))
 
 
-def _way(text, frames, limit):
-    seeds = () if text is None else tuple(parse_seeds("--interpolate", text, limit))
-    if len(seeds) == 1:
-        raise UserError("got one seed, expected two or more, such as 3,17,42", flag="--interpolate")
-    check_count("--interpolate", (len(seeds) - 1) * (frames - 1), limit)
-    return seeds
-
-
 def check_out(out: Path, force: bool):
     """Refuse a folder that has files, unless they may be replaced."""
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise UserError("this is a file, expected a folder", flag=f"--out {out}")
-    if any(out.iterdir()) and not force:
-        raise UserError(
-            "has files already; name another folder, or add --force to replace those of the same "
-            "names",
-            flag=f"--out {out}",
-        )
+    where = f"--out {out}"
+    if out.exists() and not out.is_dir():
+        raise UserError("this is a file, expected a folder", flag=where)
+    if out.exists() and any(out.iterdir()) and not force:
+        message = "has files already; name another folder, or add --force to write into it"
+        raise UserError(message, flag=where)
     for name in ("grid.png", *(f"interpolation.{kind}" for kind in FRAMES), "strip.png"):
         if (out / name).is_dir():
-            raise UserError(f"its {name} is a folder, in the way of a file", flag=f"--out {out}")
+            raise UserError(f"its {name} is a folder, in the way of a file", flag=where)

@@ -30,19 +30,17 @@ from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 
-GRID_PICTURES = 1024  # in grid.png and strip.png; a larger one is of no use
-log = logging.getLogger(__name__)
-
-GIF_WIDTH = 250  # pixels that an animation is enlarged to, or more: a quarter of a grid's bytes
+GRID_PICTURES = 1024  # at most in grid.png and strip.png
+GIF_WIDTH = 250  # an animation is enlarged to at least so many pixels
 COLUMNS = 8  # of the strip, from one seed to the next
 BLOCK = 4096  # rows of a file of latents that are checked together
+log = logging.getLogger(__name__)
 
 
 def generate(request: GenerationRequest) -> Path:
-    """Generate what is asked for, log what was made, and return the folder.
+    """Generate the images of a request, log what was written, and return the folder.
 
-    Bad input is refused before anything is written. If the disk fills up, a message says which
-    images are whole.
+    Bad input is refused before anything is written.
     """
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
@@ -54,17 +52,11 @@ def generate(request: GenerationRequest) -> Path:
 
 @dataclass(frozen=True)
 class Latents:
-    """Latents in chunks.
+    """Latents in chunks."""
 
-    Attributes:
-        kind: text key of the PNGs, and beginning of their names.
-        keys: the seed, row or constant of each latent, each once.
-        rows: float32 (stop - start, latent_dim) for (start, stop).
-    """
-
-    kind: str
-    keys: Sequence
-    rows: Callable[[int, int], np.ndarray]
+    kind: str  # text key of the PNGs, and beginning of their names
+    keys: Sequence  # the seed, row or constant of each latent
+    rows: Callable[[int, int], np.ndarray]  # start, stop to float32 (stop - start, latent_dim)
     prefixes: Sequence[str] = ()  # of the names, one for each class
     columns: int | None = None  # of the grid
 
@@ -72,76 +64,69 @@ class Latents:
         key = self.keys[row]
         if self.kind == "fill":
             return f"fill_{_plain(key)}"
-        prefix = self.prefixes[row // self.columns] if self.columns else ""
+        prefix = f"{self.prefixes[row // self.columns]}_" if self.columns else ""
         return f"{prefix}{self.kind}_{key:06d}"
 
 
 def prepare_latents(request: GenerationRequest, sampler: Sampler) -> Latents:
-    """Prepare the latents that a request names; UserError if one is no latent."""
-    truncation, length = sampler.factor(request.truncation), sampler.latent_dim
+    """Prepare the latents of a request for a sampler; UserError if one is not finite."""
+    seeds, values, length = request.seeds, request.fill, sampler.latent_dim
+    truncation = sampler.factor(request.truncation)
     if request.latents is not None:
-        return _read_latents(request.latents, length, request.limit, truncation)
-    if request.fill:
-        values = request.fill
+        array, where = _open_latents(request, length), f"--latents {request.latents}"
+        count = len(array)
+        for start in range(0, count, BLOCK):  # all of them, before the first image
+            _scale(array[start : start + BLOCK], truncation, where)
+        return Latents("latent", range(count), lambda a, b: _scale(array[a:b], truncation, where))
+    if values:
         _scale(np.array(values), request.truncation, f"--fill {_plain(max(values, key=abs))}")
         column = request.truncation * np.array(values, np.float32)[:, None]
-        return Latents("fill", values, lambda *rows: column[slice(*rows)].repeat(length, 1))
-    seeds, label, labels = request.seeds, request.label, sampler.labels
+        return Latents("fill", values, lambda a, b: column[a:b].repeat(length, 1))
+    label, labels = request.label, sampler.labels
     if labels and labels.classes and label is None:
         return _prepare_classes(request, sampler, labels.names)
-    return Latents(
-        "seed", seeds, lambda start, stop: truncation * sampler.latents(seeds[start:stop], label)
-    )
+    return Latents("seed", seeds, lambda a, b: truncation * sampler.latents(seeds[a:b], label))
 
 
 def _prepare_classes(request, sampler, classes):
-    """The seeds of a request for each class; of a number of images, each class has its share."""
-    seeds = request.seeds
+    """Prepare each class with the seeds of a request; a number of images is shared by them."""
+    seeds, factor = request.seeds, sampler.factor(request.truncation)
     if request.counted:
         seeds = seeds[: max(len(seeds) // len(classes), 1)]
     check_count("--seeds", len(seeds) * len(classes), request.limit)
     prefixes = [re.sub(r"[^\w-]", "_", name) for name in classes]
     if len(set(map(str.lower, prefixes))) < len(classes):
-        prefixes = map(str, range(len(classes)))
-
-    keys, factor = (
-        [(name, s) for name in classes for s in seeds],
-        sampler.factor(request.truncation),
-    )
+        prefixes = list(map(str, range(len(classes))))
+    keys = [(name, seed) for name in classes for seed in seeds]
 
     def rows(start, stop):
         latents = [sampler.latents([seed], name) for name, seed in keys[start:stop]]
         return factor * np.concatenate(latents)
 
-    names = [f"{prefix}_" for prefix in prefixes]
-    return Latents("seed", [seed for _, seed in keys], rows, names, len(seeds))
+    return Latents("seed", [seed for _, seed in keys], rows, prefixes, len(seeds))
 
 
-def _read_latents(path, length, limit, truncation):
-    """The rows of a .npy file, mapped rather than loaded."""
-    where = f"--latents {path}"
+def _open_latents(request, length):
+    """Map a .npy file of latents into memory."""
+    path, where = request.latents, f"--latents {request.latents}"
     check_file(path, "--latents", "a .npy file")
     try:
         with np.errstate(all="raise"):  # a size that overflows
             array = np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a header can be wrong in many ways, each with an error of its own
+    except Exception as error:  # a wrong header may raise anything
         message = f"not a whole .npy file of numbers ({one_line(error)})"
         raise UserError(message, flag=where) from None
-    shape = array.shape
-    if len(shape) != 2 or shape[1] != length or not shape[0]:
-        raise UserError(f"got shape {shape}, expected (n, {length}) for this model", flag=where)
-    if shape[0] > limit:
-        words = f"has {shape[0]:,} latents, at most {limit:,} at once; --limit raises this"
-        raise UserError(words, flag=where)
-    for start in range(0, len(array), BLOCK):  # all of them, before the first image
-        _scale(array[start : start + BLOCK], truncation, where)
-    return Latents(
-        "latent", range(len(array)), lambda *rows: _scale(array[slice(*rows)], truncation, where)
-    )
+    if array.ndim != 2 or array.shape[1] != length or not len(array):
+        got = f"got shape {array.shape}, expected (n, {length}) for this model"
+        raise UserError(got, flag=where)
+    if len(array) > request.limit:
+        most = f"at most {request.limit:,} at once; --limit raises this"
+        raise UserError(f"has {len(array):,} latents, {most}", flag=where)
+    return array
 
 
 def _scale(values, truncation, where):
-    """float32: the values times `truncation`."""
+    """Multiply by `truncation` in float32."""
     try:
         with np.errstate(over="ignore"):
             return finite(truncation * finite(values))
@@ -150,7 +135,7 @@ def _scale(values, truncation, where):
 
 
 def _plain(value):
-    """A number as its shortest text that is still that number and no other: 0, 0.5, 1e-07."""
+    """The shortest text of a number: 0, 0.5, 1e-07."""
     return repr(float(value)).removesuffix(".0")
 
 
@@ -167,12 +152,12 @@ def _generate(request, sampler, text):
             own = text | {latents.kind: latents.keys[row]}
             if labels:
                 own["label"] = labels.describe(latents.rows(row, row + 1)[0, -labels.n :])
-            # Thousands of small files: waiting for the disk after each would take most of the time.
+            # Waiting for the disk after each of thousands of files would take most of the time.
             save_png(path, image, own, sync=False)
             written.append(path)
 
     chunks = (sampler.array(latents.rows(k, k + CHUNK)) for k in range(0, count, CHUNK))
-    images = next(chunks)  # what cannot be generated is refused before the folder is made
+    images = next(chunks)  # fails, if at all, before the folder is made
     with (
         _open_out(request, "images") as out,
         _naming_whole(written, count),
@@ -215,10 +200,10 @@ def _naming_whole(written, count):
 
 
 def _interpolate(request, sampler, text):
-    """Write an animation and a strip from seed to seed, computing only the steps they show."""
-    factor = sampler.factor(request.truncation)
+    """Write an animation and a strip from seed to seed; only the steps in them are computed."""
+    factor, labels = sampler.factor(request.truncation), sampler.labels
     corners = factor * sampler.latents(request.interpolate, request.label)
-    tails = sampler.labels.n if sampler.labels else 0
+    tails = labels.n if labels else 0
     pairs, steps = len(corners) - 1, request.frames - 1
     corners = np.concatenate([corners, corners[:1]])  # the animation closes
     most = _shown_at_most(sampler.picture_shape, request.scale)
@@ -246,7 +231,7 @@ def _interpolate(request, sampler, text):
 
 
 def _between(corners, step, steps, labels):
-    """float32 (latent_dim,): one step of the way, `steps` from seed to seed; `labels` are mixed."""
+    """Latent at one step of the way, with `steps` from seed to seed; its `labels` are mixed."""
     pair = min(step // steps, len(corners) - 2)
     ends, way = corners[pair : pair + 2], (step - pair * steps) / steps
     (start, old), (end, new) = (np.split(each, [len(each) - labels]) for each in ends)
@@ -254,7 +239,7 @@ def _between(corners, step, steps, labels):
 
 
 def _shown_at_most(shape, scale):
-    """The number of images that one file shows, so that it can be opened."""
+    """The largest number of images in one file."""
     pixels = (shape[0] + GAP) * (shape[1] + GAP) * max(scale, 1) ** 2
     most = limits.GRID_PIXELS // pixels
     if not most and scale > 1:
@@ -274,11 +259,11 @@ def _open_out(request, inner=""):
     out = request.out
     if out is None:
         parent = pretrained.home_of(request.model) / "generated"
-        for last in sorted(parent.glob("[0-9]*"))[-1:]:  # it may have been killed
+        for last in sorted(parent.glob("[0-9]*"))[-1:]:  # from a call that may have been killed
             sweep(last)
             sweep(last / "images")
         out = files.next_directory(parent)
-    else:  # once more: another call may have begun to write there in the seconds in between
+    else:  # again, because another call may have begun to write there meanwhile
         check_out(out, request.force)
     files.make_directory(out / inner, "--out")
     try:

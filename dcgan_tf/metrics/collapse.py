@@ -1,7 +1,4 @@
-"""Detect collapse, noise and a saturated D in the history of a training.
-
-Everything here is a function of metrics.jsonl, so a resumed training comes to the same conclusions.
-"""
+"""Detect collapse, noise and a saturated D in metrics.jsonl, the history of a training."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,23 +8,20 @@ import numpy as np
 from dcgan_tf.common.config import Config
 
 REAL_IMAGES = 256  # whose spread is the unit
-# Healthy runs of the recipes stay above 0.7 once they have begun to draw; collapsed ones and those
+# Diversity: healthy runs of the recipes stay above 0.7 once they vary; collapsed ones and those
 # that never began lie below 0.2.
 COLLAPSED, VARIED = 0.3, 0.5
-# Noise of 1 to 6 pixels' width is 28 to 5 times as rough as faces, a trained generator 1.2 times.
+# Roughness: noise with grains of 1 to 6 pixels has 28 to 5, a trained generator 1.2.
 NOISY, SMOOTH = 4.0, 2.0
-STARTING_STEPS = 1000  # until then a generator may still be learning to tell latents apart
+STARTING_STEPS = 1000  # until then a generator may still be learning to vary
 SATURATED, SATURATED_EPOCHS = 0.9, 3
 
 
 def spread(images: np.ndarray) -> float:
-    """Mean over all pairs of the root mean square difference of their pixels.
+    """Mean over all pairs of images of the root mean square difference of their pixels.
 
-    Args:
-        images: uint8 (n, height, width, channels), n at least 2.
-
-    Returns:
-        Gray levels. All sums are of whole numbers, so it is the same on every machine.
+    `images` are uint8 (n, height, width, channels), n at least 2. All sums are of whole numbers, so
+    the result is the same on every machine.
     """
     rows = images.reshape(len(images), -1).astype(np.float64)
     norms = np.sum(rows**2, axis=1)
@@ -39,11 +33,7 @@ def spread(images: np.ndarray) -> float:
 def roughness(images: np.ndarray) -> float:
     """Mean square of the steps between neighboring pixels, relative to an image's variance.
 
-    Args:
-        images: uint8 (n, height, width, channels).
-
-    Returns:
-        2 for white noise, 0.1 for faces; the same on every machine, as `spread` is.
+    It is 2 for white noise, 0.1 for faces, and the same on every machine. `images` are uint8.
     """
     values = images.astype(np.int32)
     steps = sum(np.square(np.diff(values, axis=axis)).mean() for axis in (1, 2)) / 2
@@ -54,13 +44,10 @@ def roughness(images: np.ndarray) -> float:
 
 
 class Diversity:
-    """Compares the images of fixed latents with real ones, by their pixels alone.
+    """Compares the images of fixed latents with real ones, uint8, by their pixels alone.
 
-    `diversity` is their variation: 1 is as varied as the data, 0 is the same image again and
-    again. Noise is as varied as the data, too: it has a `roughness` far above 1.
-
-    Args:
-        pixels: uint8 (count, height, width, channels), the real images.
+    `diversity` is 1 for images as varied as the data, 0 for equal images. Noise is as varied as the
+    data, too: it has a `roughness` far above 1.
     """
 
     def __init__(self, pixels: np.ndarray):
@@ -78,11 +65,10 @@ class Diversity:
 
 
 def certainty_at(config: Config, changes: Iterable[tuple[Any, ...]] = ()) -> Callable[[int], float]:
-    """Return the distance of D's targets for real and fake images, as a function of the step.
+    """Return the distance between D's targets for real and fake images, as a function of the step.
 
-    Args:
-        config: with the newest `label_smoothing` and `label_noise`.
-        changes: (step, epoch, setting, old, new) of each change of a resumed run, in order.
+    `changes` are (step, epoch, setting, old, new) for each change in a resumed run, in order;
+    `config` has the newest values.
     """
     changes = list(changes)
 
@@ -95,26 +81,22 @@ def certainty_at(config: Config, changes: Iterable[tuple[Any, ...]] = ()) -> Cal
 
 
 def fully(step: int) -> float:
-    """The distance of D's targets without smoothing and noise."""
+    """The distance between D's targets without smoothing and noise."""
     return 1.0
 
 
 def troubles(
     history: list[dict[str, Any]], certainty: Callable[[int], float] = fully
 ) -> dict[str, int]:
-    """Find the first epoch of each kind of trouble.
+    """Find the first epoch of each kind of trouble: {"collapse", "noise" or "saturated D": epoch}.
 
     Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
     1,000 steps. Noise: their roughness is above 4 after it had been below 2, or still is after
-    1,000 steps. Saturation: for three epochs in a row D(real) - D(fake) is above 0.9 of what its
-    targets allow.
+    1,000 steps. Saturation: for three epochs in a row D(real) - D(fake) is above 0.9 of the
+    `certainty` of its targets.
 
-    Args:
-        history: records of metrics.jsonl; older runs lack `roughness` or also `diversity`.
-        certainty: as `certainty_at` returns it; by default 1 at all steps.
-
-    Returns:
-        {"collapse", "noise" or "saturated D": epoch}.
+    `history` are the records of metrics.jsonl; in older runs they have no `roughness` or
+    `diversity`.
     """
     epochs, highest, smoothest, saturated = {}, 0.0, np.inf, 0
     for record in history:

@@ -37,10 +37,8 @@ STATISTICS = "statistics.npz"
 class Images:
     """Images that can be read again and again, in order and in bounded memory.
 
-    Attributes:
-        name: what they are, in words; count: how many.
-        made_by: what they depend on; part of the key of their cached features.
-        read: called without arguments, yields uint8 (n, height, width, channels).
+    `read` yields uint8 (n, height, width, channels). `made_by` has all that the images depend on,
+    and is part of the key of their cached features.
     """
 
     name: str
@@ -51,16 +49,11 @@ class Images:
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """The features of some images.
-
-    Attributes:
-        features: float32 (count, dimensions); logits: float32 (count, 1008) or None.
-        pixels_sha256: of the images, in order; made_by: Images.made_by.
-    """
+    """The features of some images."""
 
     statistics: FeatureStatistics
-    features: np.ndarray
-    logits: np.ndarray | None
+    features: np.ndarray  # float32 (count, dimensions)
+    logits: np.ndarray | None  # float32 (count, 1008)
     pixels_sha256: str
     made_by: dict[str, Any]
 
@@ -84,8 +77,7 @@ def extract(
     """Compute features of images, or take them from the cache.
 
     Args:
-        inception: the network, or anything with its `layers`, `weights_hash` and `features`.
-        layer: "pool_3" or "mixed_7"; the logits come along if the weights have them.
+        layer: "pool_3" or "mixed_7"; the logits are added if the weights have them.
         cache: folder, or None to keep nothing.
         progress: called with the number of images done since the last call.
 
@@ -111,7 +103,7 @@ def extract(
         if making:
             try:
                 _write(making, images, inception, layers, key, progress)
-            except OSError as error:  # of a full disk Python does not name the file
+            except OSError as error:  # on a full disk, Python does not name the file
                 if error.errno:
                     error.filename = error.filename or str(folder)
                 raise
@@ -129,7 +121,6 @@ def _write(
     key: dict[str, Any],
     progress: Callable[[int], object],
 ):
-    # Images are made and the network runs in threads of their own, the statistics are updated here.
     pixels, statistics = hashlib.sha256(), FeatureStatistics()
     with contextlib.ExitStack() as opened, full_float32():
         files = [opened.enter_context((folder / _file(name)).open("wb")) for name in layers]
@@ -139,15 +130,15 @@ def _write(
                     shape = images.count, part[name].shape[1]
                     header = {"descr": "<f4", "fortran_order": False, "shape": shape}
                     np.lib.format.write_array_header_1_0(file, header)
-                # An ordinary write: on a full disk, a mapped one would end the process.
+                # Not a mapped write, which would end the process on a full disk.
                 file.write(part[name].astype("<f4").tobytes())
             statistics.update(part[layers[0]])
             progress(len(part[layers[0]]))
     if statistics.count != images.count:
         raise ValueError(f"{statistics.count} images came, expected {images.count}")
-    count, mean, factor = statistics.count, statistics.mean, statistics.centered_factor
-    whole = io.BytesIO()  # a zip that a full disk cuts off would raise another error
-    np.savez(whole, count=np.int64(count), mean=mean, factor=factor)
+    mean, factor = statistics.mean, statistics.centered_factor
+    whole = io.BytesIO()  # on a full disk, writing a zip raises other errors
+    np.savez(whole, count=np.int64(images.count), mean=mean, factor=factor)
     (folder / STATISTICS).write_bytes(whole.getbuffer())
     entry = {
         "recipe": key,
@@ -168,9 +159,9 @@ def _file(layer: str):
 
 
 def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
-    """Whether `folder` has an entry that can be taken; warn of a damaged one."""
+    """Whether `folder` has an entry that can be read; warn of a damaged one."""
     if not folder.is_dir():
-        folder.unlink(missing_ok=True)  # a file of that name, which would be in the way
+        folder.unlink(missing_ok=True)  # a file in the way
         return False
     try:
         _read(folder, images, layers, mapped=True)
@@ -194,10 +185,8 @@ def _read(folder: Path, images: Images, layers: Sequence[str], mapped: bool):
     shapes = statistics.mean.shape, statistics.centered_factor.shape[1:]
     if (statistics.count, *shapes) != (images.count, *[features.shape[1:]] * 2):
         raise ValueError(f"{STATISTICS} is not of these features")
-    pixels_sha256 = str(entry["pixels_sha256"])
-    return FeatureSet(
-        statistics, features, logits[0] if logits else None, pixels_sha256, images.made_by
-    )
+    others = logits[0] if logits else None, str(entry["pixels_sha256"]), images.made_by
+    return FeatureSet(statistics, features, *others)
 
 
 def _read_array(path: Path, count: int, mapped: bool):

@@ -10,14 +10,10 @@ COVARIANCE_RESOLUTION = 1e-10
 class FeatureStatistics:
     """Count, mean and centered second moment of a stream of features, in float64.
 
-    The second moment is kept as a triangular factor F with F.T @ F = sum (x - mean)(x - mean).T,
-    updated by QR (Chan, Golub and LeVeque 1983 give the step for the mean). Unlike the moment
-    itself, the factor loses no digits to squaring, and stays exact where the samples are fewer
-    than the dimensions. It has at most 3 x dimensions rows, however many samples came.
-
-    Attributes:
-        count: number of samples.
-        mean: float64 [dimensions], [0] before the first sample.
+    The second moment is kept as a factor F with F.T @ F = sum (x - mean)(x - mean).T, updated by QR
+    (Chan, Golub and LeVeque 1983 give the step for the mean). Unlike the moment itself, the factor
+    loses no digits to squaring, and is exact for fewer samples than dimensions. It has at most
+    3 x dimensions rows.
     """
 
     def __init__(self):
@@ -80,13 +76,9 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
 
     |m1 - m2|^2 + tr S1 + tr S2 - 2 tr sqrt(S1 S2) (Dowson and Landau 1982; Heusel et al. 2017).
     With S = F.T F / (n - 1), the eigenvalues of S1 S2 are the squared singular values of F1 F2.T,
-    so the last trace is the nuclear norm of F1 F2.T / sqrt((n1 - 1)(n2 - 1)). No matrix square
-    root is taken, which keeps full accuracy where the covariances have no full rank.
-
-    It is biased below as many samples as dimensions: see `bias_warning`.
-
-    Raises:
-        ValueError: fewer than two samples on a side.
+    so the last trace is the nuclear norm of F1 F2.T / sqrt((n1 - 1)(n2 - 1)). This keeps full
+    accuracy for covariances without full rank, where a matrix square root loses it. For the bias
+    with few samples see `bias_warning`.
     """
     if min(first.count, second.count) < 2:
         raise ValueError(f"{first.count} and {second.count} samples; each side needs at least 2")
@@ -94,8 +86,7 @@ def frechet_distance(first: FeatureStatistics, second: FeatureStatistics) -> flo
     factor_2 = second.centered_factor / np.sqrt(second.count - 1)
     traces = np.sum(factor_1**2) + np.sum(factor_2**2)
     nuclear_norm = np.linalg.svd(factor_1 @ factor_2.T, compute_uv=False).sum()
-    # Never negative in theory. For (nearly) equal covariances three large terms cancel and only
-    # rounding of either sign is left; that is not a distance, so identical sets give exactly 0.
+    # For (nearly) equal covariances only rounding is left; equal sets give exactly 0.
     covariance_term = traces - 2 * nuclear_norm
     if covariance_term < COVARIANCE_RESOLUTION * traces:
         covariance_term = 0.0

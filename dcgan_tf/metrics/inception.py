@@ -21,27 +21,24 @@ ARCHIVE_URL = "https://download.tensorflow.org/models/image/imagenet/inception-2
 ARCHIVE_BYTES = 88_931_400
 ARCHIVE_NAME = "inception-2015-12-05.tgz"
 DIMENSIONS = {"mixed_7": 768, "pool_3": 2048, "logits": 1008}
-# Images per call of the network. Fixed, so that features do not depend on the caller's batches;
-# 8 to 32 run at the same speed on a CPU, a GPU likes more.
-CHUNK = 32
+CHUNK = 32  # images per call of the network: features must not depend on the caller's batches
 GOLDEN_FILE = Path(__file__).with_name("inception_golden.json")
 GOLDEN_TOLERANCE = 1e-3
 
 
 def load_inception(path: str | os.PathLike[str] | None = None) -> "Inception":
-    """Load the feature network from a file, or from TensorFlow's own archive, downloaded once.
+    """Load the network from a file, or from TensorFlow's own archive, downloaded once.
 
     Args:
         path: inception-2015-12-05.tgz or an .npz of its folded weights; None for the download.
 
     Raises:
-        UserError: the file is missing or damaged, the download fails, or the weights are not those
-            of 2015-12-05, as `mixed_7` features tell.
+        UserError: the file is missing or damaged, the download fails, or the weights are others.
     """
     archive = CACHE / ARCHIVE_NAME
     if path is None:
         otherwise = f"get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
-        # Only its size is checked here: `check_golden` checks what the weights compute.
+        # `check_golden` checks the weights, so no checksum is needed.
         fetch(ARCHIVE_URL, archive, None, "the Inception weights", ARCHIVE_BYTES, otherwise)
     try:
         weights = read_weights(path or archive)
@@ -55,7 +52,7 @@ def load_inception(path: str | os.PathLike[str] | None = None) -> "Inception":
 def check_golden(weights: dict[str, np.ndarray], source: str | os.PathLike[str]) -> None:
     """Raise UserError unless `mixed_7` of the test image is what the true weights give."""
     golden = np.array(json.loads(GOLDEN_FILE.read_text())["mixed_7"])
-    # On the CPU: a GPU's TF32 convolutions alone can be off by as much as the tolerance.
+    # On the CPU: the TF32 convolutions of a GPU may be off by as much as the tolerance.
     with tf.device("CPU:0"):
         image = preprocess(golden_image()[None])
         features = network(lambda name, _: weights[name], image, ("mixed_7",))["mixed_7"]
@@ -79,27 +76,24 @@ def check_layer(layer: str, reached: Sequence[str]) -> None:
 
 
 def golden_image() -> np.ndarray:
-    """The fixed test image, uint8 [64, 64, 3]: integer arithmetic, the same on every machine."""
+    """The test image, uint8 [64, 64, 3], from integer arithmetic: the same on every machine."""
     y, x = np.mgrid[:64, :64]
     checks = ((x // 8 + y // 8) % 2) * 96
     rings = ((x - 20) ** 2 + (y - 40) ** 2) // 5 % 160
-    return np.stack([x * 3 + checks // 2, rings + y, (x * y) // 16 % 128 + checks], -1).astype(
-        np.uint8
-    )
+    channels = x * 3 + checks // 2, rings + y, (x * y) // 16 % 128 + checks
+    return np.stack(channels, -1).astype(np.uint8)
 
 
 class Inception:
-    """Features of images, chunk by chunk.
+    """Features of images, chunk by chunk, from the weights that `read_weights` returns.
 
-    Attributes:
-        weights: as `read_weights` returns them.
-        layers: the names in DIMENSIONS that the weights reach.
+    `layers` are the names in DIMENSIONS that the weights reach.
     """
 
     def __init__(self, weights: dict[str, np.ndarray]):
         self.weights = weights
         self.layers = tuple(
-            layer for layer in DIMENSIONS if all(name in weights for name in weight_shapes(layer))
+            each for each in DIMENSIONS if weights.keys() >= weight_shapes(each).keys()
         )
         self._compiled = functools.cache(self._compile)
 
@@ -118,16 +112,12 @@ class Inception:
 
         Args:
             batches: uint8 [any, height, width, 1 or 3], all of one height and width.
-            layers: "mixed_7" [n, 768] (spatial mean) and "pool_3" [n, 2048] are features;
-                "logits" [n, 1008] are those of the softmax without its bias.
+            layers: "mixed_7" [n, 768] (spatial mean), "pool_3" [n, 2048] or "logits" [n, 1008],
+                those of the softmax without its bias.
 
         Returns:
             An iterator over {layer: float32 [n, dimensions]} with n <= CHUNK, in the images' order;
             the values do not depend on how the images were batched.
-
-        Raises:
-            UserError: the weights do not reach a layer.
-            ValueError: images of another shape or dtype.
         """
         for layer in layers:
             check_layer(layer, self.layers)
@@ -141,8 +131,7 @@ class Inception:
         return _ahead(run())
 
     def _compile(self, layers: tuple[str, ...]):
-        # As a graph TensorFlow fuses bias and ReLU into each convolution: 15% faster than eager.
-        # One signature for all image sizes, so it is traced once.
+        # One signature for all image sizes, so that it is traced once.
         signature = tf.TensorSpec([CHUNK, None, None, 3], tf.uint8)
         return tf.function(
             lambda images: network(lambda n, _: self.weights[n], preprocess(images), layers),

@@ -13,8 +13,7 @@ import tensorflow as tf
 SOFTMAX = "softmax/weights"
 INPUT_SIZE = 299
 Shape = tuple[int, ...]
-# Gives the weight of a name; the shape that the network needs comes with it.
-Weight = Callable[[str, Shape], Any]
+Weight = Callable[[str, Shape], Any]  # returns the weight with a name, of that shape
 
 
 def network(weight: Weight, x: tf.Tensor, layers: Sequence[str]) -> dict[str, tf.Tensor]:
@@ -48,10 +47,9 @@ def weight_shapes(layer: str = "logits") -> dict[str, Shape]:
 
 
 def preprocess(images: Any) -> tf.Tensor:
-    """Convert uint8 [n, height, width, 3] to float32 [n, 299, 299, 3], in [-1, 1).
+    """Convert uint8 [n, height, width, 3] to float32 [n, 299, 299, 3], as the reference graph does.
 
-    As the reference graph does it: TensorFlow 1's bilinear resize of 0..255 (no half-pixel
-    centers, no antialiasing), then (x - 128) / 128.
+    TensorFlow 1's bilinear resize (no half-pixel centers, no antialiasing), then (x - 128) / 128.
     """
     resized = tf.raw_ops.ResizeBilinear(
         images=tf.cast(images, tf.float32), size=[INPUT_SIZE, INPUT_SIZE]
@@ -74,7 +72,6 @@ def _conv(
 
 
 def _tower(weight: Weight, x: tf.Tensor, prefix: str, *kernels: Shape):
-    """Convolve with one kernel after the other."""
     for number, kernel in enumerate(kernels):
         x = _conv(weight, x, f"{prefix}/conv_{number}" if number else f"{prefix}/conv", kernel)
     return x

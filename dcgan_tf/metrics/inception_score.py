@@ -10,14 +10,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def inception_score(probabilities: np.ndarray, splits: int = 10) -> tuple[float, float]:
-    """Inception Score: exp of the mean of KL(p(y|x) || p(y)), over consecutive splits.
+    """Inception Score: exp of the mean of KL(p(y|x) || p(y)), as (mean, std over the splits).
 
     Salimans et al. 2016, "Improved Techniques for Training GANs", section 4, with the splits of
-    their code: part i is [i n // splits, (i + 1) n // splits). 1 for equal rows, the number of
-    classes for certain predictions spread over all of them.
+    their code: part i is [i n // splits, (i + 1) n // splits). It is 1 for equal rows, the number
+    of classes for certain predictions spread over all of them.
 
-    `probabilities` are [n, classes] with rows that sum to 1. Returns (mean, std over splits).
-    Raises ValueError where there are fewer rows than splits.
+    `probabilities` are [n, classes]. ValueError if there are fewer rows than splits.
     """
     count = len(probabilities)
     if count < splits:

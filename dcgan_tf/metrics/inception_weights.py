@@ -27,19 +27,15 @@ GRAPH_NAME = "classify_image_graph_def.pb"
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Read an .npz, or the .tgz that holds a GraphDef; the first bytes tell which.
+    """Read an .npz, or the .tgz with a GraphDef; no more is unpacked than the network can need.
 
-    No more is unpacked than the network can need.
-
-    Raises:
-        UserError: the file is missing, damaged, too large, or lacks a weight that is needed.
+    UserError if the file is missing, damaged, too large, or lacks a weight.
     """
     try:
         content = read_file(path, INCEPTION_BYTES)
         is_zip = content.startswith(b"PK\x03\x04")
         return _read_npz(content) if is_zip else _read_graph(_unpack_graph(content))
-    # Everything that the readers of zip, gzip, tar and protobuf raise for damaged, encrypted or
-    # unknown files; BadFile is a ValueError.
+    # All that the readers of zip, gzip, tar and protobuf raise; BadFile is a ValueError.
     except (
         *(DecodeError, tarfile.TarError, zlib.error, EOFError, OSError, RuntimeError),
         *(OverflowError, KeyError, ValueError, TypeError),
@@ -69,7 +65,7 @@ def _read_npz(content: bytes):
 
 
 def _unpack_graph(content: bytes):
-    """Return the GraphDef's bytes from the .tgz, of which only so much is unpacked."""
+    """Return the GraphDef's bytes from the .tgz."""
     most = INCEPTION_BYTES
     with gzip.open(io.BytesIO(content)) as file:
         data = file.read(most + 1)
@@ -85,7 +81,7 @@ def _unpack_graph(content: bytes):
 
 
 def _read_graph(data: bytes):
-    """Read the weights of a GraphDef: constants by node name, batch norm folded."""
+    """Read the weights from the constants of a GraphDef, with the batch norms folded."""
     graph = tf.compat.v1.GraphDef()
     graph.ParseFromString(data)
     nodes = {node.name: node for node in graph.node}
@@ -112,7 +108,7 @@ def _read_graph(data: bytes):
 
 
 def _fold(name: str, shape: Shape, norm: Any, constant: Callable[[str, Shape], np.ndarray]):
-    """Kernel and bias of a convolution with its batch norm in them."""
+    """Fold the batch norm of a convolution into its kernel and bias."""
     mean, variance, beta = (
         constant(f"{name}/batchnorm/{part}", shape[-1:]).astype(np.float64)
         for part in ("moving_mean", "moving_variance", "beta")

@@ -13,18 +13,15 @@ def kernel_distance(
     """Kernel Inception Distance: unbiased squared MMD with the kernel (x.y / d + 1)^3.
 
     Bińkowski et al. 2018, "Demystifying MMD GANs": the mean over random subsets of the features
-    [n, d], each drawn without replacement. Unbiased, so equal distributions average 0 and single
-    values can be negative. If one subset holds both sides whole, there is just that one.
+    [n, d], each drawn without replacement. It is unbiased, so single values can be negative. If one
+    subset holds both sides whole, there is just that one.
 
-    The standard deviation is that over subsets of at most half of either side, because larger ones
-    would hold nearly the same images each time. If the mean is that of all images, this is the
-    delete-half jackknife's estimate of its error.
+    The standard deviation is over subsets of at most half of either side, because larger ones hold
+    nearly the same images each time. With the mean over all images, this is the delete-half
+    jackknife's estimate of its error.
 
     Returns:
         (mean, standard deviation); the latter is None below four samples a side.
-
-    Raises:
-        ValueError: below two samples a side.
     """
     fewest = min(len(first), len(second))
     if fewest < 2:
@@ -34,9 +31,8 @@ def kernel_distance(
     values = _of_subsets(first, second, size, draws, seed)
     if spread_size is None:
         return float(np.mean(values)), None
-    spread = values
-    if spread_size != size:
-        spread = _of_subsets(first, second, spread_size, subsets, seed)
+    same = spread_size == size
+    spread = values if same else _of_subsets(first, second, spread_size, subsets, seed)
     return float(np.mean(values)), float(np.std(spread))
 
 

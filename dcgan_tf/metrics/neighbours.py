@@ -10,10 +10,10 @@ BLOCK_ROWS = 1024
 def nearest_neighbours(
     queries: np.ndarray, references: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest of `references` [m, d] to each of `queries` [n, d], by Euclidean distance.
+    """Find the nearest of `references` [m, d] to each of `queries` [n, d].
 
-    Any numeric type, also memory-mapped: only blocks are converted to float64. Returns
-    (distances float64 [n], indices int64 [n]); where references are equally near, the first.
+    Both have any numeric type and may be memory-mapped. Returns (distances float64 [n], indices
+    int64 [n]); of equally near references, the first.
     """
     nearest = np.full(len(queries), np.inf)
     indices = np.zeros(len(queries), np.int64)

@@ -10,9 +10,9 @@ def precision_recall(
 ) -> tuple[float, float]:
     """Improved precision and recall (Kynkäänniemi et al. 2019, algorithm 1).
 
-    Precision is the fraction of `fake` inside any ball around a `real` feature with the distance
-    to its k-th nearest other real feature as radius; recall the same the other way round. A point
-    on a ball's surface is inside. Features are [n, d]; k is `neighbours`.
+    Precision is the fraction of `fake` features [n, d] that lie inside a ball around a `real` one,
+    whose radius is the distance to its k-th nearest other real feature, k = `neighbours`; a point
+    on the surface is inside. Recall is the same with both sides exchanged.
 
     Returns (precision, recall). Raises ValueError unless each side has more than k samples.
     """
@@ -23,7 +23,7 @@ def precision_recall(
     real_radii, fake_radii = (_radii_squared(side, neighbours) for side in (real, fake))
     fake_inside, real_inside = np.zeros(len(fake), bool), np.zeros(len(real), bool)
     for rows, columns, distances, rounding in distance_tiles(real, fake):
-        # Points that coincide with a neighbour lie exactly on a surface: rounding may not decide.
+        # Points equal to a neighbor lie exactly on a surface: rounding must not decide.
         distances -= rounding
         fake_inside[columns] |= (distances <= real_radii[rows, None]).any(axis=0)
         real_inside[rows] |= (distances <= fake_radii[columns]).any(axis=1)

@@ -1,4 +1,4 @@
-"""Keras' compile, fit, metrics, saving and loading for two networks with an optimizer each."""
+"""compile, fit, metrics, saving and loading for two networks with an optimizer each."""
 
 from dataclasses import asdict
 from typing import Any, NoReturn, Self
@@ -23,11 +23,10 @@ _NO_TEST = (
 
 
 class EpochMean(keras.metrics.Metric):
-    """Mean over the steps of an epoch of a value that is the same on all devices.
+    """Mean over the steps of an epoch for a value that is the same on all devices.
 
-    Keras' own Mean keeps a share of its sum on each device. Reading it is then a collective
-    operation, which one worker cannot do alone, and spreading a restored sum over three devices
-    rounds it; this one is a single number everywhere.
+    Keras' Mean keeps a share of its sum on each device: one worker cannot read it alone, and a
+    restored sum is rounded where three devices share it.
     """
 
     def __init__(self, name: str):
@@ -50,13 +49,12 @@ class Adversaries(keras.Model):
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.means = [EpochMean(name) for name in ("d_loss", "g_loss", "d_real", "d_fake")]
-        # This worker's wish to stop, 0 or 1, and the mean of all workers' wishes in the last step:
-        # all read the same number, so all stop after the same step.
+        # 0 or 1: this worker wants to stop; and the mean over all workers in the last step, which
+        # is the same number for all, so all stop after the same step.
         self.wants_stop = tf.Variable(tf.zeros(()), trainable=False)
-        first = tf.VariableAggregation.ONLY_FIRST_REPLICA
-        self.stop_wished = tf.Variable(tf.zeros(()), trainable=False, aggregation=first)
-        zeros = tf.zeros(3, tf.float64)
-        self.diverged = tf.Variable(zeros, trainable=False, aggregation=first)
+        same: Any = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
+        self.stop_wished = tf.Variable(tf.zeros(()), **same)
+        self.diverged = tf.Variable(tf.zeros(3, tf.float64), **same)
 
     def compile(
         self,
@@ -70,8 +68,7 @@ class Adversaries(keras.Model):
     ) -> None:
         """Set an optimizer, or its name, for each network; the rest as for keras.Model.compile.
 
-        Callbacks find both in `model.optimizer.optimizers`: LearningRateScheduler and
-        ReduceLROnPlateau set the rate of each on its own.
+        Callbacks such as LearningRateScheduler set the rate of each separately.
         """
         super().compile(
             optimizer=None,  # the default would be a stray RMSprop
@@ -90,9 +87,8 @@ class Adversaries(keras.Model):
         """Train as keras.Model.fit does, on a tf.data.Dataset of batches for DCGAN.
 
         Raises:
-            ValueError: no dataset or no whole batch, images that are not uint8, a batch of another
-                size than `batch_size` or that the devices cannot share equally, or an index that
-                is not a batch's own range of numbers (a shuffled one would draw latents twice).
+            ValueError: a batch of another size than `batch_size`, or that the devices cannot share
+                equally; for other batches see `check_dataset`.
         """
         replicas = self.distribute_strategy.num_replicas_in_sync
         if self.batch_size % replicas:
@@ -108,7 +104,7 @@ class Adversaries(keras.Model):
                     f"{share} (batch_size {self.batch_size}, {replicas} devices)",
                     param="d_minibatch_std",
                 )
-        # A distributed dataset was made by the training, which checks its batches itself.
+        # dcgan_tf.train makes distributed datasets, and has checked their batches.
         if not isinstance(x, tf.distribute.DistributedDataset):
             x = check_dataset(x, self._batch_shape, self.labels.n if self.labels else 0)
         if kwargs.get("validation_data") is not None:
@@ -146,7 +142,7 @@ class Adversaries(keras.Model):
         return self.batch_size, *self.generator.output_shape[1:]
 
     def train_on_batch(self, x: Any, **kwargs: Any) -> Any:
-        """Take one step on a batch as `fit` has them; returns what keras.Model does."""
+        """Take one step on a batch as for `fit`; return what keras.Model does."""
         spec = tf.nest.map_structure(tf.type_spec_from_value, x)
         check_batch(spec, self._batch_shape, self.labels.n if self.labels else 0)
         return super().train_on_batch(x, **kwargs)
@@ -157,7 +153,7 @@ class Adversaries(keras.Model):
     test_on_batch = evaluate
 
     def count_images(self, share: Any) -> tf.Tensor:
-        """Global indices of this device's `share` of a batch, by how many steps D has taken."""
+        """Global indices of this device's `share` of a batch, from the number of D's steps."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
         return first + tf.range(tf.cast(share, tf.int64)) + tf.cast(replica * share, tf.int64)
@@ -172,8 +168,7 @@ class Adversaries(keras.Model):
         gradients = [tf.zeros(w.shape, w.dtype) if g is None else g for g, w in pairs]
         replicas = self.distribute_strategy.num_replicas_in_sync
         if replicas > 1 and isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            # It decides whether to skip a step by the first device's gradients, and would skip on
-            # some devices only: give all the same.
+            # It skips a step by the gradients of one device, so all devices need the same ones.
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         optimizer.apply_gradients(zip(gradients, weights, strict=True))
@@ -181,12 +176,15 @@ class Adversaries(keras.Model):
     def update_means(self, step: Any, *values: tf.Tensor) -> dict[str, Any]:
         """Add this step's values, averaged over all devices, and return the logs."""
         context = tf.distribute.get_replica_context()
-        # The wish to stop travels with the losses: a reduction of its own would cost one more
-        # exchange between the devices in every step.
+        # The wish to stop travels with the losses, which saves an exchange in every step.
         values = tf.stack([*values, tf.cast(self.wants_stop, values[0].dtype)])
         values = context.all_reduce(tf.distribute.ReduceOp.MEAN, values)
         self.stop_wished.assign(tf.cast(values[-1], tf.float32))
-        self._note_divergence(step, values[:2])
+        # The first losses that are NaN or infinite, for callbacks that read seldom: reading a loss
+        # in every step would make the host wait for the GPU.
+        now = tf.concat([tf.cast([step], tf.float64), tf.cast(values[:2], tf.float64)], 0)
+        first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(values[:2]))
+        self.diverged.assign(tf.where(first, now, self.diverged))
         logs = {}
         for mean, value in zip(self.means, tf.unstack(values[:-1]), strict=True):
             mean.update_state(value)
@@ -198,15 +196,8 @@ class Adversaries(keras.Model):
             return {name: value[None] for name, value in logs.items()}
         return logs
 
-    def _note_divergence(self, step: Any, losses: Any):
-        """Keep the first losses that are NaN or infinite, for callbacks that read seldom."""
-        # Reading a loss in every step would make the host wait for the GPU.
-        current = tf.concat([tf.cast([step], tf.float64), tf.cast(losses, tf.float64)], 0)
-        first = (self.diverged[0] == 0) & ~tf.reduce_all(tf.math.is_finite(losses))
-        self.diverged.assign(tf.where(first, current, self.diverged))
-
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None):
-        """Both networks are built. Keras' own check reduces a batch over the workers, and
+        """Do nothing, as both networks are built. Keras would reduce a batch over the workers, and
         TensorFlow cannot reduce a dict (Keras 3.15, TensorFlow 2.21)."""
 
     def get_config(self) -> dict[str, Any]:
@@ -220,11 +211,11 @@ class Adversaries(keras.Model):
 
     @classmethod
     def from_config(cls, config: Config | dict[str, Any], **given: Any) -> Self:
-        """Make a DCGAN from a Config, complete and compiled; Keras loads one from a dict.
+        """Build and compile a DCGAN from a Config; Keras loads one from a dict.
 
         Args:
-            config: every setting of a step counts; data, files, `strategy` (call this in the scope
-                of yours) and `deterministic` are for dcgan_tf.train.
+            config: its settings for data, files, `strategy` (call this in the scope of yours) and
+                `deterministic` are for dcgan_tf.train, and have no effect here.
             given: arguments of DCGAN in place of those of the config, such as a loss of your own,
                 or `networks`, (generator, discriminator); and `labels`, those of the images.
         """

@@ -14,7 +14,7 @@ from dcgan_tf.models.serializable import Serializable
 KINDS = AUGMENTATIONS
 SHIFT = 1 / 8  # of the side, at most, as in DiffAugment (Zhao et al. 2020)
 CUTOUT = 1 / 2  # side of the square that is cut out, as a fraction of the image's
-NUMBERS = 8  # random numbers per image, followed by those that decide which kinds it gets
+NUMBERS = 8  # random numbers per image, before those that choose its kinds
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
@@ -29,15 +29,14 @@ def flip(images: tf.Tensor, rng: noise.BatchRNG) -> tf.Tensor:
 class Augment(Serializable):
     """Differentiable augmentation of all images for D (Zhao et al. 2020, Karras et al. 2020).
 
-    It keeps D from memorizing few real images. Because generated images are augmented too, G does
-    not learn to draw the changes, as long as some images stay unchanged.
+    It keeps D from memorizing a small data set. Generated images are augmented too, so G does not
+    learn to draw the changes as long as some images stay unchanged.
 
     Args:
         kinds: some of KINDS, applied in the order of KINDS. flip: mirror; shift: move by up to an
-            eighth of the side and fill the rim with the nearest pixels; colour: change brightness,
-            saturation and contrast; cutout: replace a square of half the side by noise (G would
-            learn to draw black squares).
-        probability: probability of each kind, independent for each image.
+            eighth of the side and repeat the rim; colour: change brightness, saturation and
+            contrast; cutout: replace a square of half the side by noise.
+        probability: of each kind, for each image.
         ramp: images over which the probability rises from 0; 0: no ramp.
         activation: G's last activation, which sets the range of the pixels.
 
@@ -65,8 +64,7 @@ class Augment(Serializable):
 
         The same `stream` of a batch's random numbers gives the same changes.
         """
-        chance = self.probability * rising(rng.images_seen, self.ramp)
-        chance = tf.cast(chance, images.dtype)
+        chance = tf.cast(self.probability * rising(rng.images_seen, self.ramp), images.dtype)
         # All numbers are always drawn, so that adding a kind does not change the others.
         numbers = rng.uniform(stream, NUMBERS + len(KINDS), images.dtype)
         for place, kind in enumerate(KINDS):

@@ -1,7 +1,4 @@
-"""Check the networks and the batches that DCGAN gets: uint8 images, numbered or not.
-
-The numbers are checked in the input pipeline, on the CPU, so that they cost the step nothing.
-"""
+"""Check the networks and the batches for a DCGAN: uint8 images, with or without their indices."""
 
 from typing import Any
 
@@ -37,18 +34,18 @@ def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
 def check_dataset(
     dataset: tf.data.Dataset[Any] | None, shape: tuple[Any, ...], labels: int = 0
 ) -> tf.data.Dataset[Any]:
-    """Check a data set and add checks to its pipeline, for batches that would get wrong noise.
+    """Check the elements of a data set, and let its pipeline check the values, on the CPU.
 
     Args:
         dataset: of uint8 images of `shape`, of (images, labels), whose labels are dropped, or of
             {"image": images, "index": int64 (batch_size,)}, where the indices of a batch are
-            k * batch_size, k * batch_size + 1, ...
+            k * batch_size, k * batch_size + 1, ... (shuffled ones would draw latents twice).
         shape: (batch_size, height, width, channels) of the model.
         labels: number of labels; with any, the dict has "label", numbers (batch_size, labels).
 
     Raises:
-        ValueError: at once, if elements are of another kind; wrong numbers are an error of the
-            pipeline (see `refusal_in`).
+        ValueError: elements of another kind. For other values, the pipeline raises an error with
+            the sentence that `refusal_in` extracts.
     """
     if not isinstance(dataset, tf.data.Dataset):
         raise ValueError(
@@ -57,7 +54,7 @@ def check_dataset(
             f".batch({shape[0]}, drop_remainder=True)"
         )
 
-    # AutoGraph takes time, and leaves files behind where it is killed.
+    # AutoGraph takes time, and leaves files behind if it is killed.
     @tf.autograph.experimental.do_not_convert
     def check(images: Any, *labels: tf.Tensor):
         if isinstance(images, dict):
@@ -71,7 +68,7 @@ def check_dataset(
 
 
 def check_batch(spec: Any, shape: tuple[Any, ...], labels: int = 0) -> None:
-    """Raise ValueError for batches that are of another kind by their TensorSpec."""
+    """Raise ValueError if a TensorSpec is not that of the batches of `shape` with `labels`."""
     images = spec.get("image") if isinstance(spec, dict) else spec
     if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
         raise ValueError(
@@ -124,7 +121,7 @@ def _check_order(index: tf.Tensor, batch_size: int):
 
 
 def refusal_in(error: Exception) -> str | None:
-    """Extract the sentence of one of these checks from a TensorFlow error, if there is one."""
+    """Extract the sentence of one of these checks from a TensorFlow error; None without one."""
     _, mark, rest = str(error).partition(_MARK)
     if not mark:
         return None

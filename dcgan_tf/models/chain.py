@@ -1,4 +1,4 @@
-"""Networks as chains of layers, whether functional, Sequential or nested. No TensorFlow."""
+"""Layers and outputs of functional, Sequential and nested networks. No TensorFlow."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,27 +7,23 @@ from dcgan_tf.common.errors import UserError
 
 
 def outputs_of(network: Any) -> list[Any]:
-    """Return the symbolic outputs of a built network.
-
-    Raises:
-        UserError: a subclassed network, whose layers Keras does not know, or one without a shape.
-    """
+    """Return the symbolic outputs of a network; UserError if it has none."""
     if outputs := getattr(network, "outputs", None):
         return outputs
-    kind = type(network).__name__
     if _is_plain(network):
-        raise UserError(
-            f"{network.name!r} ({kind}) is not built, so its layers have no shapes; begin it with "
-            "keras.Input((latent_dim,))"
+        reason = (
+            "is not built, so its layers have no shapes; begin it with keras.Input((latent_dim,))"
         )
-    raise UserError(
-        f"{network.name!r} ({kind}) is a subclassed model, whose layers cannot be seen; expected "
-        "keras.Sequential or keras.Model(inputs, outputs)"
-    )
+    else:
+        reason = (
+            "is a subclassed model, whose layers cannot be seen; expected keras.Sequential or "
+            "keras.Model(inputs, outputs)"
+        )
+    raise UserError(f"{network.name!r} ({type(network).__name__}) {reason}")
 
 
 def origin(tensor: Any) -> tuple[Any, ...]:
-    """Return the layer that made a symbolic tensor, and its call, a node with `input_tensors`."""
+    """Return the layer that made a symbolic tensor, and the node of its call."""
     layer, call, _ = tensor._keras_history
     return layer, layer._inbound_nodes[call]
 
@@ -35,14 +31,15 @@ def origin(tensor: Any) -> tuple[Any, ...]:
 def chain_of(network: Any) -> list[Any] | None:
     """List the layers of a network in which each is called once, on the output of the one before.
 
-    Networks used as layers are taken apart; input layers are left out. None for other networks.
+    Nested networks are replaced by their layers, and input layers are left out. None for other
+    networks.
     """
     if not _is_plain(network) or not _is_single(network):
         return None
     chain, tensor = [], network.outputs[0]
     while tensor is not network.inputs[0]:
         layer, node = origin(tensor)
-        # Other arguments than the tensor would be lost, as in `keras.ops.multiply(x, 2)`.
+        # Other arguments would be lost, such as the 2 in `keras.ops.multiply(x, 2)`.
         more = [value for value in node.arguments.kwargs.values() if value is not None]
         ends = node.input_tensors, node.arguments.args, node.output_tensors
         if more or any(len(end) != 1 for end in ends):
@@ -64,12 +61,12 @@ def layers_of(network: Any) -> Iterator[Any]:
 
 
 def _is_plain(network: Any) -> bool:
-    """Whether Keras' own call runs the network; a subclass may compute anything in its call."""
+    """Whether the class is from Keras: a subclass may compute anything in its call."""
     return hasattr(network, "layers") and type(network).__module__.startswith("keras.")
 
 
 def _is_single(network: Any) -> bool:
-    """Whether one tensor goes in and one comes out, and no list or dict of one."""
+    """Whether input and output are one tensor each, not a list or dict of one."""
     if type(network).__name__ == "Sequential":
         return bool(getattr(network, "outputs", None))
     ends = getattr(network, "input", None), getattr(network, "output", None)

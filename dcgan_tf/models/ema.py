@@ -20,12 +20,8 @@ NAME = "average_of_generator"  # name of the network, also in its .keras file
 class HalfLife(Serializable):
     """EMA in which the G of `images` images ago has half the weight of the current G.
 
-    As in Karras et al. 2019.
-
-    Args:
-        images: half-life in images.
-        ramp: limit of the half-life as a fraction of the images seen, so that the first steps soon
-            lose their weight (0: no limit).
+    `ramp` limits the half-life to a fraction of the images seen, so that the first steps soon lose
+    their weight (Karras et al. 2019); 0: no limit.
 
     Examples:
         >>> from dcgan_tf import DCGAN, Config, HalfLife
@@ -55,11 +51,7 @@ def copy_of(generator: keras.Model) -> keras.Model:
 
 
 def update(ema_generator: keras.Model, generator: keras.Model, decay: tf.Tensor) -> None:
-    """Move the EMA toward G by one step.
-
-    BatchNorm's moving statistics are averaged like the weights: the current statistics of G do not
-    fit averaged weights.
-    """
+    """Move the EMA, with BatchNorm's moving statistics, toward G by one step."""
     share = 1 - decay
     for mean, variable in zip(ema_generator.variables, generator.variables, strict=True):
         if mean.dtype == variable.dtype and "float" in mean.dtype:

@@ -1,15 +1,13 @@
-"""Faster forward passes for layers that Keras computes slowly, with equal results.
+"""Faster forward passes for networks of plain Keras layers, with equal results.
 
-In training two layers cost far more than their arithmetic. Keras normalizes a batch in some eight
-passes over the map and as many again for the gradient, where TensorFlow has one operation for each,
-and two or three where several devices exchange means in between; and the bias of the convolution
-before, which normalization takes away, is neither added nor given a gradient. A convolution to the
-3 channels of an image leaves most of a processor's vector units idle; one matrix product, whose
-columns are then shifted into place and added, does not. In inference BatchNorm is a factor and a
-sum for each channel, which the convolution before it computes on its way. The network itself stays
-one of plain Keras layers, on disk too.
+- Batch normalization in training: Keras needs some eight passes over a map, TensorFlow's fused
+  operation one. The bias of the convolution before it has no effect and is not added.
+- Batch normalization in inference: part of the kernel and the bias of the convolution before it.
+- A convolution to the 3 channels of an image, on a CPU: one matrix product, whose columns are then
+  shifted and added. Otherwise most of the vector units are idle.
 """
 
+import functools
 import inspect
 from typing import Any
 
@@ -19,23 +17,14 @@ from tensorflow.python.ops import control_flow_util
 
 from dcgan_tf.models.chain import chain_of
 
-FEW_CHANNELS = 4  # up to which a convolution is a matrix product here
-PRECISIONS = ("float32", "bfloat16", "float16")  # of the maps; weights, statistics: float32
+FEW_CHANNELS = 4  # a convolution to at most so many is computed as a matrix product
+PRECISIONS = ("float32", "bfloat16", "float16")  # of the maps; weights and statistics are float32
 
 
-def forward(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
-    """Compute `network(inputs, training=True)`, up to rounding."""
-    return _run(network, inputs, training=True)
-
-
-def infer(network: keras.Model, inputs: tf.Tensor) -> tf.Tensor:
-    """Compute `network(inputs, training=False)`, up to rounding."""
-    return _run(network, inputs, training=False)
-
-
-def _run(network: keras.Model, inputs: Any, training: bool) -> Any:
+def forward(network: keras.Model, inputs: tf.Tensor, training: bool = True) -> Any:
+    """Compute `network(inputs, training=training)`, up to rounding."""
     layers = chain_of(network)
-    if layers is None:  # the layers' order alone does not say what such a network computes
+    if layers is None:
         return network(inputs, training=training)
     outputs = inputs
     while layers:
@@ -57,7 +46,7 @@ def _run(network: keras.Model, inputs: Any, training: bool) -> Any:
 
 
 def _is_convolution_with_norm(layer: Any, norm: Any) -> bool:
-    # Exact types: a subclass, such as a spectral one, may compute something else.
+    # Exact types: a subclass, such as SpectralConv2D, computes something else.
     return (
         type(layer) in (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
         and type(norm) is keras.layers.BatchNormalization
@@ -70,12 +59,12 @@ def _is_convolution_with_norm(layer: Any, norm: Any) -> bool:
 
 
 def _is_known(layer: Any) -> bool:
-    """Whether the faster forms below are written for the layer's precision."""
+    """Whether the layer has a precision for which the faster forms are written."""
     return layer.compute_dtype in PRECISIONS and layer.variable_dtype == "float32"
 
 
 def _fold(layer: Any, norm: Any, inputs: Any):
-    """Convolve with a kernel and a bias that contain the normalization by moving statistics."""
+    """Convolve with a kernel and a bias that include the normalization by moving statistics."""
     factor = tf.math.rsqrt(norm.moving_variance + norm.epsilon)
     if norm.scale:
         factor *= norm.gamma
@@ -95,19 +84,12 @@ def _convolve(layer: Any, inputs: Any, kernel: Any) -> Any:
     inputs, kernel = (tf.cast(tensor, layer.compute_dtype) for tensor in (inputs, kernel))
     if type(layer) is keras.layers.Conv2D:
         return layer.convolution_op(inputs, kernel)
-    return keras.ops.conv_transpose(
-        inputs,
-        kernel,
-        layer.strides,
-        layer.padding,
-        layer.output_padding,
-        layer.data_format,
-        layer.dilation_rate,
-    )
+    how = layer.padding, layer.output_padding, layer.data_format, layer.dilation_rate
+    return keras.ops.conv_transpose(inputs, kernel, layer.strides, *how)
 
 
 def _fuses(layer: Any) -> bool:
-    """Whether TensorFlow's fused operation computes this layer: batch normalization of maps."""
+    """Whether the layer is a batch normalization of maps that TensorFlow's operation computes."""
     return (
         type(layer) is keras.layers.BatchNormalization
         and layer.input_spec.ndim == 4  # pyright: ignore
@@ -121,26 +103,26 @@ def _fuses(layer: Any) -> bool:
 
 
 def _normalize(layer: Any, inputs: Any, bias: Any = 0.0):
-    """Normalize `inputs`, to which `bias` was not yet added, and update the moving statistics.
+    """Normalize `inputs` and update the moving statistics.
 
-    Normalization removes what is added to a channel, so the bias only moves the moving mean, and
-    has no gradient.
+    The `bias` of the convolution before is not in `inputs`: normalization removes it again, so it
+    only moves the moving mean, and has no gradient.
     """
     normalize = _synchronized if layer.synchronized else _batch_norm
     inputs = tf.cast(inputs, layer.compute_dtype)
     outputs, mean, variance = normalize(inputs, layer.gamma, layer.beta, layer.epsilon)
-    kept = layer.momentum
-    layer.moving_mean.assign(layer.moving_mean * kept + (mean + bias) * (1 - kept))
-    layer.moving_variance.assign(layer.moving_variance * kept + variance * (1 - kept))
+    momentum = layer.momentum
+    for moving, value in ((layer.moving_mean, mean + bias), (layer.moving_variance, variance)):
+        moving.assign(moving * momentum + value * (1 - momentum))
     return outputs
 
 
 def _batch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float):
     """Normalize over this device's images; return the maps, their mean and their variance."""
     dtype, shift = inputs.dtype, 0.0
-    if _is_compiled():
-        # XLA takes the variance as E[x^2] - E[x]^2, of which only rounding is left, or a number
-        # below 0, where a channel's mean is far from 0. Any of its pixels is near enough to it.
+    if control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph()):
+        # XLA computes the variance as E[x^2] - E[x]^2, of which only rounding is left where the
+        # mean is far from 0. So one of the pixels, which is near the mean, is subtracted first.
         inputs = tf.cast(inputs, tf.float32)
         shift = tf.stop_gradient(inputs[0, 0, 0])
         inputs -= shift
@@ -154,25 +136,20 @@ def _batch_norm(inputs: Any, gamma: Any, beta: Any, epsilon: float):
     return tf.cast(outputs, dtype), mean + shift, _biased(variance, _count(inputs))
 
 
-def _is_compiled() -> bool:
-    """Whether what is traced now is compiled by XLA."""
-    return control_flow_util.GraphOrParentsInXlaContext(tf.compat.v1.get_default_graph())
-
-
 def _synchronized(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
     """Normalize over the images of all devices, which have equally many each.
 
-    TensorFlow's operation sees this device alone. So it measures here, the devices exchange means,
-    and in its inference mode, with given statistics, it applies them. The gradient by the inputs is
-    such a pass as well: with d the gradient by the outputs, x' the normalized inputs and E the mean
-    over all images it is gamma / deviation (d - E[d] - x' E[d x']).
+    TensorFlow's operation first measures the images of this device. Then the devices exchange
+    means, and the operation's inference mode normalizes by them. The gradient by the inputs is one
+    more such pass. With d the gradient by the outputs, x' the normalized inputs and E the mean over
+    all images, it is gamma / deviation (d - E[d] - x' E[d x']).
     """
-    fused = tf.raw_ops.FusedBatchNormV3
 
     @tf.custom_gradient
     def normalize(inputs: Any, gamma: Any, beta: Any):
         ones, count = tf.ones_like(gamma), _count(inputs)
-        own = fused(x=inputs, scale=ones, offset=ones, mean=[], variance=[], epsilon=epsilon)
+        batch_norm = functools.partial(tf.raw_ops.FusedBatchNormV3, x=inputs, epsilon=epsilon)
+        own = batch_norm(scale=ones, offset=ones, mean=[], variance=[])
         own_variance = _biased(own.batch_variance, count)
         # Means of x and of x^2 can be averaged over devices, variances cannot.
         moments = tf.stack([own.batch_mean, own_variance + tf.square(own.batch_mean)])
@@ -180,42 +157,26 @@ def _synchronized(inputs: Any, gamma: Any, beta: Any, epsilon: float) -> Any:
         variance = tf.maximum(square - tf.square(mean), 0.0)  # rounding may go below 0
         factor = tf.math.rsqrt(variance + epsilon)
 
-        def apply(scale: Any, offset: Any):
-            """The map scale * x' + offset in one pass."""
-            return fused(
-                x=inputs,
-                scale=scale,
-                offset=offset,
-                mean=mean,
-                variance=variance,
-                epsilon=epsilon,
-                is_training=False,
-            ).y
+        apply = functools.partial(batch_norm, mean=mean, variance=variance, is_training=False)
 
         def gradient(upstream: Any, *_):
-            """By inputs, gamma and beta; the latter two are sums over this device's images."""
-            # Its gradient by the inputs is wrong here (this device's statistics) and not used; the
-            # two sums over the maps are what it is called for.
+            # Called for its two sums over the maps: its gradient by the inputs is that of this
+            # device's statistics.
+            spaces = {name: getattr(own, name) for name in own._fields if "reserve" in name}
             sums = tf.raw_ops.FusedBatchNormGradV3(
-                y_backprop=upstream,
-                x=inputs,
-                scale=ones,
-                reserve_space_1=own.reserve_space_1,
-                reserve_space_2=own.reserve_space_2,
-                reserve_space_3=own.reserve_space_3,
-                epsilon=epsilon,
+                y_backprop=upstream, x=inputs, scale=ones, epsilon=epsilon, **spaces
             )
             by_beta = sums.offset_backprop
             # Sum of d x' for this device's mean and deviation, then for those of all devices.
             by_gamma = sums.scale_backprop * tf.sqrt(own_variance + epsilon)
             by_gamma = (by_gamma + (own.batch_mean - mean) * by_beta) * factor
-            # Averaged over all devices: an image moves the statistics of all others.
+            # Means over all devices, because an image moves the statistics of all others.
             means = _mean_over_devices(tf.stack([by_beta, by_gamma]) / count)
             shift, slope = tf.unstack(-gamma * factor * means)
-            by_inputs = upstream * tf.cast(gamma * factor, upstream.dtype) + apply(slope, shift)
-            return by_inputs, by_gamma, by_beta
+            by_inputs = upstream * tf.cast(gamma * factor, upstream.dtype)
+            return by_inputs + apply(scale=slope, offset=shift).y, by_gamma, by_beta
 
-        return (apply(gamma, beta), mean, variance), gradient
+        return (apply(scale=gamma, offset=beta).y, mean, variance), gradient
 
     return normalize(inputs, tf.convert_to_tensor(gamma), tf.convert_to_tensor(beta))
 
@@ -226,7 +187,7 @@ def _count(maps: Any):
 
 
 def _biased(variance: Any, count: Any):
-    """Convert a variance with n - 1 in its denominator to one with n, as Keras keeps it."""
+    """Convert a variance with the denominator n - 1 to one with n, as Keras has it."""
     return variance * tf.maximum(count - 1, 1) / count
 
 
@@ -235,7 +196,7 @@ def _mean_over_devices(values: Any):
 
 
 def _has_few_channels(layer: Any) -> bool:
-    """Whether a convolution is faster by columns: few channels, on a CPU."""
+    """Whether the layer is a convolution that is faster by columns."""
     return (
         type(layer) is keras.layers.Conv2D
         and layer.filters <= FEW_CHANNELS
@@ -272,7 +233,8 @@ def _by_columns(inputs: Any, kernel: Any):
     weights = tf.reshape(tf.transpose(kernel, (0, 1, 3, 2)), (-1, channels))
 
     def gradient(upstream: Any):
-        # The same planes the other way round: shifted apart, then one matrix product for each.
+        # The same planes in reverse: shifted apart, then one matrix product for each gradient.
+        # TensorFlow's own gradient takes twice as long.
         planes = tf.transpose(upstream, (3, 0, 1, 2))
         planes = tf.stack([_shift(planes, 0, j) for j in right])
         planes = tf.stack([_shift(planes, i, 0) for i in down])
@@ -282,7 +244,7 @@ def _by_columns(inputs: Any, kernel: Any):
         return by_inputs, tf.transpose(by_kernel, (0, 1, 3, 2))
 
     planes = tf.matmul(weights, pixels, transpose_b=True)
-    planes = tf.cast(planes, tf.float32)  # many are added: half precision would lose digits
+    planes = tf.cast(planes, tf.float32)  # half precision would lose digits in the sums
     planes = tf.reshape(planes, (rows, columns, filters, -1, height, width))
     # Rows and columns apart: rows + columns shifts instead of rows * columns.
     planes = tf.add_n([_shift(planes[n], -i, 0) for n, i in enumerate(down)])
@@ -293,8 +255,7 @@ def _by_columns(inputs: Any, kernel: Any):
 def _shift(planes: Any, down: int, right: int):
     """Move planes (…, h, w) down and right (up and left if negative), with zeros in the gap."""
     height, width = planes.shape[-2:]
-    part = planes[
-        ..., max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)
-    ]
-    gaps = [[max(down, 0), max(-down, 0)], [max(right, 0), max(-right, 0)]]
-    return tf.pad(part, [[0, 0]] * (len(planes.shape) - 2) + gaps)
+    down, right = (min(max(by, -n), n) for by, n in ((down, height), (right, width)))
+    above, below, left, right = max(down, 0), max(-down, 0), max(right, 0), max(-right, 0)
+    part = planes[..., below : height - above, right : width - left]
+    return tf.pad(part, [[0, 0]] * (len(planes.shape) - 2) + [[above, below], [left, right]])

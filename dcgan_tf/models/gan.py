@@ -31,15 +31,13 @@ class DCGAN(Adversaries):
     Args:
         generator: (n, latent_dim) to images, ending in a sigmoid ([0, 1]) or a tanh ([-1, 1]).
         discriminator: images to logits (n, 1).
-        batch_size: images per step over all devices; batches of another size are refused.
+        batch_size: images per step over all devices.
         seed: seed of the latents and all other random numbers.
-        loss: has `discriminator(real_logits, fake_logits, rng)` and `generator(fake_logits)`,
-            which return scalars (more in losses.py); by default losses.NonSaturating().
+        loss: object with two methods, as losses.NonSaturating, the default.
         augment: function of (real images as floats in G's range, rng) that returns the real images
             for D.
-        d_augment: function of (images, rng, stream) that returns the images for D, real or fake;
-            differentiable, because G learns through it. With a loss that pairs images, both have
-            the same stream.
+        d_augment: differentiable function of (images, rng, stream) that returns the real or fake
+            images for D (augment.py).
         penalty: function of (gradients of the real logits with respect to the real images, the same
             for fakes, rng) that returns a scalar to add to D's loss (penalties.py).
         ema: function of (images seen, batch size) that returns the decay of G's EMA in a step
@@ -47,13 +45,11 @@ class DCGAN(Adversaries):
         fresh_fakes: generate new fakes for G's step, at the cost of another pass through G.
 
     Attributes:
-        generator, discriminator: the networks that are trained.
-        ema_generator: keras.Model, the EMA of G; None without `ema`.
-        inference_generator: the network to generate with: `ema_generator`, or without an EMA
-            `generator`.
+        ema_generator: the EMA of `generator`; None without `ema`.
+        inference_generator: the network to generate with, one of these two.
         sampler: sampling.Sampler of `inference_generator`.
-        diverged: tf.Variable, float64 (3,): the first step whose losses were NaN or infinite,
-            counted from 1, its d_loss and its g_loss; zeros if there was none.
+        diverged: float64 (3,), the first step whose losses were NaN or infinite, counted from 1,
+            its d_loss and its g_loss; zeros if there was none.
 
     Examples:
         >>> from dcgan_tf import DCGAN, Config, images_dataset
@@ -87,10 +83,10 @@ class DCGAN(Adversaries):
         self.batch_size, self.seed = batch_size, seed
         self._range = range_of(generator)
         self.loss_terms = losses.check_loss(loss or losses.NonSaturating())
+        self._pairs = getattr(self.loss_terms, "pairs", False)
         self.augment, self.d_augment, self.penalty = augment, d_augment, penalty
-        self.ema = ema
+        self.ema, self.fresh_fakes = ema, fresh_fakes
         self.ema_generator = copy_of(generator) if ema else None
-        self.fresh_fakes = fresh_fakes
         self.built = True  # both networks are; else Keras tries, and fails under a strategy
 
     @property
@@ -181,7 +177,7 @@ class DCGAN(Adversaries):
         return loss, *probabilities
 
     def _train_generator(
-        self, fakes: tf.Tensor, g_tape: Any, reals: tf.Tensor, labels: Any, rng: noise.BatchRNG
+        self, fakes: Any, g_tape: Any, reals: Any, labels: Any, rng: noise.BatchRNG
     ):
         # The chain rule in two parts, through D and through G: this reuses G's pass from before D's
         # step, and computes no gradients for D's weights, which G's step does not need.
@@ -189,7 +185,7 @@ class DCGAN(Adversaries):
             tape.watch(fakes)
             reals, augmented = self._augment_both(reals, fakes, rng)
             logits = [self._compute_logits(augmented, labels)]
-            if getattr(self.loss_terms, "pairs", False):
+            if self._pairs:
                 logits.append(self._compute_logits(reals, labels))
             loss = self.loss_terms.generator(*logits)
             losses.check_scalar(loss, self.loss_terms, "generator")
@@ -200,10 +196,9 @@ class DCGAN(Adversaries):
         return loss
 
     def _augment_both(self, reals: tf.Tensor, fakes: tf.Tensor, rng: noise.BatchRNG):
-        """Augment what D sees; with a loss that pairs images, both get the same change."""
+        """Augment the images for D; with a loss that pairs images, both get the same change."""
         if not self.d_augment:
             return reals, fakes
-        pairs = getattr(self.loss_terms, "pairs", False)
-        stream = noise.AUGMENT_REALS if pairs else noise.AUGMENT_FAKES
+        stream = noise.AUGMENT_REALS if self._pairs else noise.AUGMENT_FAKES
         reals = self.d_augment(reals, rng, noise.AUGMENT_REALS)
         return reals, self.d_augment(fakes, rng, stream)

@@ -13,12 +13,12 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.foreign import check_file, open_zip
 
-NETWORK_BYTES = 2**32  # of a .keras file, unpacked: 4 GiB; the reference recipe's has 16 MB
-EXPANSION = 10  # times its size that a .keras file may unpack to; weights compress little
-SMALL_BYTES = 2**29  # what it may unpack to in any case: 512 MiB
-CONFIG_JSON_BYTES = 2**24  # of the description of a network: 16 MiB
+NETWORK_BYTES = 2**32  # a file may unpack to 4 GiB; that of the reference recipe has 16 MB
+EXPANSION = 10  # and to this many times its size, because weights compress little,
+SMALL_BYTES = 2**29  # or to 512 MiB
+CONFIG_JSON_BYTES = 2**24
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
-_KINDS = {  # the first bytes of what is taken for a .keras file
+_KINDS = {  # first bytes of other files
     rb"\x89HDF\r\n\x1a\n": "a file in Keras' older format or of weights alone: in "
     'Python, network = keras.saving.load_model("OLD.h5", compile=False), or build the '
     'network and call network.load_weights("OLD.h5"); then network.save("NEW.keras")',
@@ -34,14 +34,13 @@ _KINDS = {  # the first bytes of what is taken for a .keras file
 def read_structure(
     path: Path, flag: str, parts: tuple[str, ...] = ()
 ) -> tuple[dict[str, Any], bytes]:
-    """Check a `.keras` file and read what describes its network.
+    """Check a `.keras` file and read its network: the config and the weights, an HDF5 file.
+
+    Losses and optimizers, which may need another program, are left out of the config.
 
     Args:
         flag: what named the file, for the message.
-        parts: in the file of a whole GAN, the names of the wanted network, the best first.
-
-    Returns:
-        The network's config without losses and optimizers, and its weights as an HDF5 file.
+        parts: names for the wanted network in the file of a whole GAN, the best first.
 
     Raises:
         UserError: no file, no `.keras` file, a damaged one, or one that would fill the memory.
@@ -56,7 +55,7 @@ def read_structure(
                 raise UserError(f"expected a .keras file, got {kind}")
         with open_zip(path) as archive:
             _check_entries(archive, path.stat().st_size)
-            network = _strip_compile(json.loads(archive.read(CONFIG)))
+            network = json.loads(archive.read(CONFIG), object_hook=_strip_compile)
             weights = archive.read(WEIGHTS)
         if parts and isinstance(part := network["config"].get(parts[-1]), dict):
             network, weights = part, _extract_group(weights, parts)
@@ -65,7 +64,7 @@ def read_structure(
 
 @contextlib.contextmanager
 def refusing(path: Path, flag: str) -> Generator[None]:
-    """Tell what an error in the block means for a file: no network in it, or a failing disk."""
+    """Convert an error in the block to a UserError about the file, or that of a failing disk."""
     where = f"{flag} {path}".strip()
     try:
         yield
@@ -86,17 +85,13 @@ def refusing(path: Path, flag: str) -> Generator[None]:
         raise UserError(message, flag=where) from None
 
 
-def _strip_compile(part: Any) -> Any:
-    """Leave losses and optimizers, which may be of another program, out of a config."""
-    if isinstance(part, list):
-        return [_strip_compile(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    return {key: _strip_compile(value) for key, value in part.items() if key != "compile_config"}
+def _strip_compile(part: dict[str, Any]):
+    part.pop("compile_config", None)
+    return part
 
 
 def _extract_group(weights: bytes, parts: tuple[str, ...]):
-    """Copy the first of these groups that is there to an HDF5 file of its own."""
+    """Copy the first of these groups that exists to an HDF5 file of its own."""
     import h5py
 
     buffer = io.BytesIO()

@@ -29,10 +29,9 @@ GENERATOR = (
 
 
 def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) -> keras.Model:
-    """Load a network from a `.keras` file; no code in it is executed.
+    """Load a network from a `.keras` file, not compiled; no code in it is executed.
 
-    The network is not compiled. `flag` named the file, for messages; for `parts` and errors see
-    `read_structure`.
+    For the other arguments and the errors see `read_structure`.
     """
     path = Path(path)
     structure, weights = read_structure(path, flag, parts)
@@ -41,7 +40,7 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
         network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         outputs_of(network)
         network.labels = _read_labels(path)
-        # Not Keras' load_model, which builds the losses of the networks in a network.
+        # Keras' load_model would build the losses of nested networks.
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "network.weights.h5")
             file.write_bytes(weights)
@@ -60,7 +59,7 @@ def _read_labels(path: Path):
 
 
 def load_generator(path: str | Path, flag: str = "") -> Sampler:
-    """Open a trained generator: `load_generator("runs/demo").generate(range(64))`.
+    """Open a trained generator.
 
     Args:
         path: a run's directory, a generator's `.keras` file, the name of a bundled generator,
@@ -68,7 +67,7 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
         flag: what named it, for the message.
 
     Raises:
-        UserError: no such file, no generator (the message says what is missing), NaN weights.
+        UserError: no such file, no generator, or NaN weights.
 
     Examples:
         >>> from dcgan_tf import load_generator
@@ -85,8 +84,7 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     model, labels = _with_flat_latents(network), labels_of(network)
     model.labels = labels
     with refusing(path, flag):
-        if missing := why_no_generator(model):
-            raise UserError(f"{missing}; expected a generator: {GENERATOR}")
+        _check_generator(model)
         if labels and labels.n >= model.inputs[0].shape[1]:
             raise UserError(f"has {labels.n} labels, but latents of {model.inputs[0].shape[1]}")
         check_finite(model, "")
@@ -96,8 +94,8 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
 def _with_flat_latents(model: Any):
     """Wrap a network as a functional one from any number of latents (n, latent_dim) to images.
 
-    A Sequential that was built by a call takes only as many latents as that had; generators from
-    other libraries take maps of one pixel; in some networks the one input or output is a dict.
+    A Sequential that a call has built takes only as many latents as that call had. Generators from
+    other libraries may take maps of one pixel, or a dict of one input.
     """
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         return model
@@ -128,9 +126,9 @@ def in_float32(model: keras.Model) -> keras.Model:
 
     Half precision is for training; other runtimes support little of it.
     """
-    config = keras.saving.serialize_keras_object(model)
-    plain = _without_policies(config)
-    if plain == config:
+    text = model.to_json()
+    plain = json.loads(text, object_hook=_to_float32)
+    if plain == json.loads(text):
         return model
     same = keras.saving.deserialize_keras_object(plain, safe_mode=True)
     same.set_weights(model.get_weights())
@@ -138,32 +136,27 @@ def in_float32(model: keras.Model) -> keras.Model:
     return same
 
 
-def _without_policies(part: Any):
-    """Set the dtype of every layer in a network's config to float32."""
-    if isinstance(part, list):
-        return [_without_policies(item) for item in part]
-    if not isinstance(part, dict):
-        return part
-    if part.get("class_name") == "DTypePolicy":
-        return part | {"config": {"name": "float32"}}
-    return {key: _without_policies(value) for key, value in part.items()}
+def _to_float32(part: dict[str, Any]):
+    is_policy = part.get("class_name") == "DTypePolicy"
+    return part | {"config": {"name": "float32"}} if is_policy else part
 
 
-def why_no_generator(model: keras.Model) -> str:
-    """Say why a network is no generator; "" if it is one."""
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        return f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
+def _check_generator(model: keras.Model):
+    """Raise UserError unless a network is as GENERATOR says."""
     latents, images = model.inputs[0], model.outputs[0]
-    if latents.shape[0] is not None:
-        return f"takes {latents.shape[0]} latents at once, no other number"
-    if len(latents.shape) != 2 or latents.shape[1] is None:
-        return f"takes {_words(latents.shape)}"
-    size = images.shape[1:]
-    if len(size) != 3 or None in size or size[2] not in (1, 3) or max(size) > limits.SIDE:
-        return f"gives {_words(images.shape)}"
-    if not all(keras.backend.is_float_dtype(tensor.dtype) for tensor in (latents, images)):
-        return f"takes {latents.dtype} and gives {images.dtype}, not float"
-    return ""
+    size, missing = images.shape[1:], ""
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        missing = f"has {len(model.inputs)} inputs and {len(model.outputs)} outputs"
+    elif latents.shape[0] is not None:
+        missing = f"takes {latents.shape[0]} latents at once, no other number"
+    elif len(latents.shape) != 2 or latents.shape[1] is None:
+        missing = f"takes {_words(latents.shape)}"
+    elif len(size) != 3 or None in size or size[2] not in (1, 3) or max(size) > limits.SIDE:
+        missing = f"gives {_words(images.shape)}"
+    elif not all(keras.backend.is_float_dtype(tensor.dtype) for tensor in (latents, images)):
+        missing = f"takes {latents.dtype} and gives {images.dtype}, not float"
+    if missing:
+        raise UserError(f"{missing}; expected a generator: {GENERATOR}")
 
 
 def _words(shape: Any):
@@ -171,15 +164,12 @@ def _words(shape: Any):
 
 
 def _check_size(structure: dict[str, Any], weights_bytes: int):
-    """Refuse a network that would fill the memory, before there are any weights.
-
-    In a graph of TensorFlow's first kind variables have shapes and nothing else.
-    """
-    with tf.Graph().as_default():
+    """Refuse a network that would fill the memory, before it has any weights."""
+    with tf.Graph().as_default():  # in which variables have shapes and nothing else
         model = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         parameters = sum(math.prod(weight.shape) for weight in getattr(model, "weights", []))
         largest = max((_values(layer) for layer in layers_of(model)), default=0)
-    if parameters > weights_bytes:  # a byte each is the least
+    if parameters > weights_bytes:  # each has at least one byte
         raise UserError(f"has {parameters:,} parameters, but {weights_bytes:,} bytes of weights")
     needed = 2 * 4 * CHUNK * largest  # a layer reads one map of float32 and writes another
     if needed > limits.memory():
@@ -190,6 +180,6 @@ def _check_size(structure: dict[str, Any], weights_bytes: int):
 
 
 def _values(layer: Any):
-    """The most values that a layer or operation gives for one image, of all its calls."""
+    """The most values that any call of a layer or operation gives for one image."""
     outputs = (tensor for node in layer._inbound_nodes for tensor in node.output_tensors)
     return max((math.prod(filter(None, tensor.shape[1:])) for tensor in outputs), default=0)

@@ -1,10 +1,8 @@
 """The GAN losses as functions of logits.
 
 NonSaturating: Goodfellow et al. 2014, section 3. Hinge: Lim and Ye 2017. Relativistic:
-Jolicoeur-Martineau 2018, with the pairs of Huang et al. 2024 (R3GAN).
-
-BCE(t, x) = -t log sigma(x) - (1 - t) log(1 - sigma(x)), where sigma is the sigmoid. It is computed
-from logits, so that no probability is rounded to 0 or 1.
+Jolicoeur-Martineau 2018, with the pairs of Huang et al. 2024 (R3GAN). BCE is the binary
+cross-entropy, computed from logits, so that no probability is rounded to 0 or 1.
 
 Examples:
     >>> import tensorflow as tf
@@ -32,18 +30,14 @@ def discriminator_loss(
 ) -> tf.Tensor:
     """Mean of the BCE on real and on fake images, a scalar: ln 2 for a D that guesses.
 
-    Args:
-        real_logits, fake_logits: float (n, 1), D's outputs.
-        real_targets, fake_targets: the same shape, in [0, 1]; 1 and 0 without smoothing and noise.
+    Logits are D's outputs, float (n, 1). Targets have the same shape and are in [0, 1]: 1 and 0
+    without smoothing and noise.
     """
     return (_bce(real_targets, real_logits) + _bce(fake_targets, fake_logits)) / 2
 
 
 def generator_loss(fake_logits: tf.Tensor) -> tf.Tensor:
-    """BCE of the fakes against "real", -log D(G(z)), a scalar.
-
-    Unlike log(1 - D(G(z))), it has a large gradient while D rejects every fake.
-    """
+    """-log D(G(z)), a scalar; unlike log(1 - D(G(z))), steep while D rejects every fake."""
     return _bce(tf.ones_like(fake_logits), fake_logits)
 
 
@@ -57,7 +51,7 @@ def mean_probabilities(real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tuple[
 
 
 def check_loss(loss: Any) -> Any:
-    """Return a loss; raise UserError unless it is an object with both methods."""
+    """Return a loss, after a check that it is an object with both methods."""
     if isinstance(loss, type):
         raise UserError(f"give {loss.__name__}(), not the class", param="loss")
     if not all(callable(getattr(loss, name, None)) for name in ("discriminator", "generator")):
@@ -68,7 +62,7 @@ def check_loss(loss: Any) -> Any:
 
 
 def check_scalar(value: Any, part: Any, method: str = "__call__") -> Any:
-    """Return `value`, from a method of `part`; raise UserError unless it is a scalar."""
+    """Return `value`, which a method of `part` returned, after a check that it is a scalar."""
     shape = tf.TensorShape(getattr(value, "shape", ()))
     if value is None or shape.rank:  # an unknown rank may be 0
         name, got = type(part).__name__, "None" if value is None else f"shape {tuple(shape)}"
@@ -89,15 +83,13 @@ def move_targets(
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class NonSaturating(Serializable):
-    """Both losses of the DCGAN; label smoothing and label noise act on D's targets.
+    """The losses of the DCGAN; label smoothing and label noise change D's targets.
 
     Your own loss is any object with these two methods. Optional attributes:
 
-    - `pairs = True`: it compares each fake with a real image; `generator` is then called with
-      (fake_logits, real_logits).
-    - `mean_probabilities(real_logits, fake_logits)` returns d_real and d_fake, by default means of
-      the sigmoid.
-    - `guessing`: the d_loss of a D that guesses, for the plot (default ln 2).
+    - `pairs = True`: `generator` is called with (fake_logits, real_logits), to compare pairs.
+    - `mean_probabilities(real_logits, fake_logits)`: d_real and d_fake; default: mean sigmoids.
+    - `guessing`: the d_loss of a D that guesses, for the plot; default: ln 2.
 
     Args:
         label_smoothing: targets of real images are 1 minus this (one-sided, Salimans et al. 2016).
@@ -130,9 +122,9 @@ class NonSaturating(Serializable):
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class Hinge(Serializable):
-    """D pushes real logits above 1 and fake ones below -1, no further; G pushes fake logits up.
+    """D pushes real logits above 1 and fake ones below -1; G pushes fake logits up.
 
-    d_loss is the mean of both parts, so it is 1 for a D that guesses.
+    d_loss is the mean of both parts, 1 for a D that guesses.
 
     Examples:
         >>> from dcgan_tf import DCGAN, Config
@@ -159,9 +151,8 @@ class Hinge(Serializable):
 class Relativistic(Serializable):
     """D decides which image of a real and fake pair is real; G tries to fool it.
 
-    Only differences of logits count, so D gains nothing by calling everything real. A G that
-    repeats one image loses against all real images that differ from it, which preserves variety.
-    Both losses are ln 2 for a D that guesses.
+    Only differences of logits count. A G that repeats one image loses against all real images that
+    differ from it, which preserves variety. Both losses are ln 2 for a D that guesses.
 
     Examples:
         >>> from dcgan_tf import DCGAN, Config

@@ -3,6 +3,7 @@
 Channel counts are multiplied by the width of the config; latent_dim is not.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -14,30 +15,24 @@ from keras import layers
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.labels import Labels
 
-SQUARINGS = 6  # of the Gram matrix: equal to 64 steps of the power method
-
+SQUARINGS = 6  # equal to 64 steps of the power method
 _CHANNELS_LAST = {"data_format": "channels_last"}  # overrides the user's keras.json
 
 
 def build_generator(
     config: Config, synchronized: bool = False, labels: Labels | None = None
 ) -> keras.Model:
-    """Build G, which maps latents to images.
+    """Build G, from float (n, latent_dim) to float32 (n, image_size, image_size, channels).
 
-    Args:
-        synchronized: compute BatchNorm over the whole batch of several devices.
-        labels: what its images can be asked for, by the numbers at the end of the latents.
-
-    Returns:
-        float (n, latent_dim), with labels (n, latent_dim + labels.n), to float32 (n, image_size,
-        image_size, channels) in the range of `output_activation`.
+    Its images are in the range of `output_activation`. `synchronized` computes BatchNorm over the
+    whole batch of several devices. `labels` take as many numbers more at the end of each latent.
 
     Examples:
         >>> from dcgan_tf import Config, build_generator
         >>> build_generator(Config(width=0.02)).output_shape
         (None, 64, 64, 3)
     """
-    block = _Blocks(config, 1, config.g_activation, synchronized)
+    block = _Blocks(config, 1, config.g_activation, synchronized, spectral=False)
     size, base = config.base_size, config.scaled(config.base_channels)
     latents = keras.Input((config.latent_dim + (labels.n if labels else 0),), name="latents")
     x = block.dense(size * size * base, name="base")(latents)
@@ -60,18 +55,16 @@ def build_generator(
 def build_discriminator(
     config: Config, synchronized: bool = False, labels: Labels | None = None
 ) -> keras.Model:
-    """Build D, which maps images to logits, above 0 for real.
+    """Build D, from images, float (n, height, width, channels), to float32 logits (n, 1).
 
-    Returns:
-        float (n, image_size, image_size, channels) to float32 (n, 1). With labels, a plane for each
-        follows the channels: 1 everywhere or 0 everywhere.
+    Logits are above 0 for real images. `labels` are as many channels more, each a plane of 0 or 1.
 
     Examples:
         >>> from dcgan_tf import Config, build_discriminator
         >>> build_discriminator(Config(width=0.02)).output_shape
         (None, 1)
     """
-    block = _Blocks(config, 2, "leaky_relu", synchronized, config.d_norm == "spectral")
+    block = _Blocks(config, 2, "leaky_relu", synchronized, spectral=config.d_norm == "spectral")
     planes = labels.n if labels else 0
     shape = (config.image_size, config.image_size, config.channels + planes)
     x = images = keras.Input(shape, name="pictures")
@@ -95,13 +88,13 @@ def largest_singular_value(matrix: tf.Tensor) -> tf.Tensor:
 
     The power method on the Gram matrix, by repeated squaring instead of repeated application.
     """
-    # No gradient through the singular vectors: their change cancels to first order.
+    # No gradient through the singular vectors: to first order, their change has no effect.
     gram = tf.stop_gradient(tf.matmul(matrix, matrix, transpose_a=True))
     power = gram / tf.linalg.trace(gram)
     for _ in range(SQUARINGS):
         power = tf.matmul(power, power)
         power /= tf.linalg.trace(power)
-    # Every column is now a multiple of the singular vector; the largest has the least rounding.
+    # Each column is now a multiple of the singular vector; the largest has the least rounding.
     column = power[:, tf.argmax(tf.linalg.diag_part(power))]
     right = tf.matmul(gram, column[:, None])
     right = tf.stop_gradient(right / tf.norm(right))
@@ -118,12 +111,11 @@ def _divide_by_norm(kernel: Any, dtype: str):
 
 @keras.saving.register_keras_serializable("dcgan_tf")
 class SpectralConv2D(layers.Conv2D):
-    """keras.layers.Conv2D with spectral normalization.
+    """keras.layers.Conv2D with spectral normalization, 1-Lipschitz (Miyato et al. 2018).
 
-    It makes each layer 1-Lipschitz (Miyato et al. 2018). Keras' own wrapper overwrites the kernel
-    in each step and stores a vector with a random initial value. These layers compute the norm from
-    the kernel in each step, so a resume has nothing more to restore and all devices agree. Files
-    with these layers open after `import dcgan_tf`, which registers them when Keras is imported.
+    Keras' own wrapper overwrites the kernel in each step and stores a random vector. This layer
+    computes the norm from the kernel, so a resume restores nothing more and all devices agree.
+    Files with it open after `import dcgan_tf`, which registers it when Keras is imported.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:
@@ -146,8 +138,7 @@ class MinibatchStd(layers.Layer):
 
     It lets D detect a G that repeats images. The channel holds one number for each group of
     `group_size` consecutive images: the standard deviation over the group, averaged over all
-    positions and channels of the map. Several devices form the same groups as one if the size
-    divides each device's share of the batch. A batch that it does not divide is an error.
+    positions and channels of the map. The size must divide each device's share of a batch.
     """
 
     def __init__(self, group_size: int, **kwargs: Any):
@@ -175,54 +166,48 @@ def _output_dtype():
     return keras.config.dtype_policy().variable_dtype
 
 
+@dataclasses.dataclass
 class _Blocks:
-    """Make the layers of one network with their common settings."""
+    """Makes the layers of one network with their common settings."""
 
-    def __init__(
-        self,
-        config: Config,
-        stream: int,
-        activation: str,
-        synchronized: bool,
-        spectral: bool = False,
-    ):
-        self._config = config
-        self._activation = activation
-        self._synchronized = synchronized
-        self._convolution = SpectralConv2D if spectral else layers.Conv2D
-        self._dense = SpectralDense if spectral else layers.Dense
-        self._count = 0
-        self._stream = stream  # so that G and D of one seed get different initial weights
+    config: Config
+    stream: int  # so that G and D of one seed get different initial weights
+    activation: str
+    synchronized: bool
+    spectral: bool
+    count: int = 0
 
     def _common(self):
         """Keyword arguments for every layer with a kernel, each with its own seed."""
-        self._count += 1
-        words = [self._config.seed, self._stream, self._count]
+        self.count += 1
+        words = [self.config.seed, self.stream, self.count]
         seed = int(np.random.RandomState(words).randint(2**31 - 1))
-        normal = keras.initializers.RandomNormal(0.0, self._config.init_stddev, seed=seed)
-        return {"use_bias": self._config.use_bias, "kernel_initializer": normal}
+        normal = keras.initializers.RandomNormal(0.0, self.config.init_stddev, seed=seed)
+        return {"use_bias": self.config.use_bias, "kernel_initializer": normal}
 
     def dense(self, units: int, **kwargs: Any) -> layers.Dense:
-        return self._dense(units, **self._common(), **kwargs)
+        kind = SpectralDense if self.spectral else layers.Dense
+        return kind(units, **self._common(), **kwargs)
 
     def convolution(self, channels: int, size: int, strides: int, **kwargs: Any) -> layers.Conv2D:
-        common = {**self._common(), **_CHANNELS_LAST}
-        return self._convolution(channels, size, strides, "same", **common, **kwargs)
+        kind = SpectralConv2D if self.spectral else layers.Conv2D
+        kwargs |= self._common() | _CHANNELS_LAST
+        return kind(channels, size, strides, "same", **kwargs)
 
     def transposed(self, channels: int, **kwargs: Any) -> layers.Conv2DTranspose:
-        common = {**self._common(), **_CHANNELS_LAST}
-        return layers.Conv2DTranspose(channels, 4, 2, "same", **common, **kwargs)
+        kwargs |= self._common() | _CHANNELS_LAST
+        return layers.Conv2DTranspose(channels, 4, 2, "same", **kwargs)
 
     def normalize(self, x: Any, name: str) -> Any:
         x = layers.BatchNormalization(
-            momentum=self._config.batchnorm_momentum,
-            epsilon=self._config.batchnorm_epsilon,
-            synchronized=self._synchronized,
+            momentum=self.config.batchnorm_momentum,
+            epsilon=self.config.batchnorm_epsilon,
+            synchronized=self.synchronized,
             name=f"{name}_norm",
         )(x)
         return self.activate(x, name)
 
     def activate(self, x: Any, name: str) -> Any:
-        if self._activation == "relu":
+        if self.activation == "relu":
             return layers.ReLU(name=f"{name}_relu")(x)
-        return layers.LeakyReLU(self._config.leaky_slope, name=f"{name}_leaky_relu")(x)
+        return layers.LeakyReLU(self.config.leaky_slope, name=f"{name}_leaky_relu")(x)

@@ -1,7 +1,7 @@
 """Random numbers for a training step, keyed by (seed, stream, global sample index).
 
-Nothing here has state: a step repeated after a crash draws the same numbers, and a batch split over
-several devices draws the same numbers as on one.
+They have no state: a step repeated after a crash draws the same numbers, as do several devices that
+share a batch.
 """
 
 import math
@@ -20,13 +20,8 @@ MANTISSA_BITS = {"float16": 10, "bfloat16": 7}  # 23 otherwise
 class BatchRNG:
     """Random number generator for one batch, or for one device's share of it.
 
-    Args:
-        seed: int.
-        index: int64 (n,), global sample indices, all of one batch: step * batch_size + position.
-        batch_size: samples per step over all devices.
-
-    Attributes:
-        images_seen: int64 scalar tensor, number of images before this batch.
+    `index`, int64 (n,), are global sample indices: step * batch_size + position, where batch_size
+    counts the samples of all devices. `images_seen` is the number of images before this batch.
     """
 
     def __init__(self, seed: int, index: Any, batch_size: int):
@@ -36,11 +31,7 @@ class BatchRNG:
         self._positions = index - self.images_seen  # TensorFlow has no GPU kernel for % on int64
 
     def normal(self, stream: int, length: int, dtype: tf.DType | str = "float32") -> tf.Tensor:
-        """Draw a standard normal vector for each sample, (n, length) in all.
-
-        Args:
-            stream: one of this module's constants, or your own number.
-        """
+        """Draw a standard normal vector for each sample, (n, length) in all."""
         # Two uniform numbers become two normal ones (Box and Muller 1958).
         radius, angle = tf.split(self._fractions(stream, length + length % 2), 2, axis=1)
         radius = tf.sqrt(-2 * tf.math.log(tf.maximum(radius, 1e-7)))
@@ -53,15 +44,15 @@ class BatchRNG:
         return self._share(self._fractions(stream, length, dtype))
 
     def _share(self, whole: tf.Tensor):
-        # Every device draws for the whole (small) batch and selects its samples: a sine may be
-        # rounded differently in an array of another shape.
+        # Every device draws for the whole batch and selects its samples: in an array of another
+        # shape a sine may be rounded differently.
         return tf.gather(whole, self._positions)
 
     def _fractions(self, stream: int, length: int, dtype: tf.DType | str = "float32"):
         seeds = tf.constant([self._seed, stream], tf.int64)
         key = tf.random.fold_in(seeds, self.step, alg="philox")
-        # Philox by name, because the default generator depends on the device. Bits, because XLA
-        # makes the same bits from a key as TensorFlow, but other floats.
+        # Philox, because the default generator depends on the device. Bits, because XLA draws the
+        # same bits as TensorFlow, but other floats.
         shape = (self._batch_size, length)
         bits = tf.random.stateless_uniform(shape, key, None, None, tf.uint32, alg="philox")  # pyright: ignore
         kept = MANTISSA_BITS.get(tf.as_dtype(dtype).name, 23)  # one more could round up to 1

@@ -14,26 +14,22 @@ from dcgan_tf.common.streams import hushed
 from dcgan_tf.models.loading import in_float32
 
 INPUT, OUTPUT = "latents", "pictures"
-OPSET = 15  # of 2021, with which every runtime of today agrees; no layer here needs a newer one
+OPSET = 15  # from 2021: all runtimes have it, and no layer here needs a newer one
 
 
 def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
     """Write a generator in inference mode as ONNX, whole or not at all.
 
     The file takes `latents`, float32 (n, latent_dim), and gives `pictures`, float32 (n, height,
-    width, channels) in the range of the generator's own output; n is free.
-
-    Raises:
-        UserError: a package is missing, or a layer that ONNX cannot express.
-        OSError: the file cannot be written.
+    width, channels) in the range of the generator's own output. UserError if a package is missing,
+    or for a layer that ONNX cannot express.
     """
     tf2onnx, onnx = _packages()
     generator = in_float32(generator)
     length = generator.inputs[0].shape[-1]
     signature = [tf.TensorSpec((None, length), tf.float32, name=INPUT)]
 
-    # Not Keras' export, which fails on a model that was never called and does not let us choose the
-    # names.
+    # Keras' export fails on a model that was never called, and chooses the names itself.
     @tf.function(autograph=False)
     def forward(latents: tf.Tensor):
         return {OUTPUT: generator(latents, training=False)}
@@ -44,7 +40,7 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
         model.graph.name = "generator"
         for end in (model.graph.input[0], model.graph.output[0]):
             end.type.tensor_type.shape.dim[0].dim_param = "n"
-        # tf2onnx leaves what it cannot express in the graph under TensorFlow's name.
+        # tf2onnx leaves operations that it cannot express in the graph.
         onnx.checker.check_model(model, full_check=True)
     except MemoryError:
         raise
@@ -55,11 +51,10 @@ def to_onnx(generator: keras.Model, path: str | os.PathLike[str]) -> None:
 
 
 def _packages():
-    """Import tf2onnx, with its converter, and onnx."""
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")
     try:
         onnx, tf2onnx = import_module("onnx"), import_module("tf2onnx")
-        import_module("tf2onnx.convert")  # which sets the level for the whole process
+        import_module("tf2onnx.convert")  # which sets the level
     except ModuleNotFoundError as error:
         raise UserError(
             f"ONNX needs the package {error.name}, which is not installed; run in the project's "

@@ -1,8 +1,7 @@
 """The optimizers of G and D: Adam for both, as in Radford et al. 2015.
 
-The two networks chase each other, so the gradients of each change their direction all the time. A
-momentum (beta_1) of 0.5 instead of Adam's usual 0.9 forgets fast enough to follow; with 0.9 D won
-outright in our trials and G made noise. Each network has a learning rate and moments of its own.
+The gradients of each network change with the other network. A momentum (beta_1) of 0.5 instead of
+Adam's usual 0.9 follows fast enough; with 0.9 D won outright in our trials and G made noise.
 """
 
 import dataclasses
@@ -16,19 +15,14 @@ from dcgan_tf.models.schedules import falling
 from dcgan_tf.models.serializable import Serializable
 
 
-def build_optimizer(config: Config, learning_rate: float) -> keras.optimizers.Optimizer:
-    """Build Adam with the betas and the learning rate schedule of `config`."""
-    return Adam(learning_rate_of(config, learning_rate), config.beta_1, config.beta_2)  # pyright: ignore[reportArgumentType]
-
-
 @keras.saving.register_keras_serializable("dcgan_tf")
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam, one operation of TensorFlow for each weight where Keras has some twenty."""
+    """Keras' Adam with one TensorFlow operation for each weight instead of some twenty."""
 
     def _backend_update_step(
         self, grads: list[Any], trainable_variables: list[Any], learning_rate: Any
     ):
-        # What all weights share is computed once: some two hundred operations fewer in a step.
+        # Computed once for all weights: some two hundred operations fewer in a step.
         dtype = trainable_variables[0].dtype
         steps = tf.cast(self.iterations + 1, dtype)  # pyright: ignore
         shared = {"lr": tf.cast(learning_rate, dtype)}
@@ -39,7 +33,7 @@ class Adam(keras.optimizers.Adam):
         super()._backend_update_step(grads, trainable_variables, shared)
 
     def update_step(self, gradient: Any, variable: Any, shared: dict[str, Any]) -> None:
-        """Update `variable` (tf.Variable) and its two moments by what all weights share."""
+        """Update `variable` and its two moments with the numbers that all weights share."""
         index = self._get_variable_index(variable)
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
@@ -51,24 +45,22 @@ class Adam(keras.optimizers.Adam):
 
 
 class Pair:
-    """G's and D's optimizers, in the form in which Keras' callbacks and `summary` look for several.
+    """G's and D's optimizers, in the form that Keras' callbacks and `summary` expect.
 
     Args:
         g_optimizer, d_optimizer: keras.optimizers.Optimizer, or its name.
-        scaled: give each a loss scale, without which small gradients vanish in half precision.
+        scaled: scale the losses, because small gradients vanish in half precision.
     """
 
     def __init__(self, g_optimizer: Any, d_optimizer: Any, scaled: bool):
         pair = [keras.optimizers.get(each) for each in (g_optimizer, d_optimizer)]
         if pair[0] is pair[1]:
-            raise ValueError(
-                "g_optimizer is d_optimizer; give each network an optimizer of its own"
-            )
+            raise ValueError("g_optimizer is d_optimizer; give each an optimizer of its own")
         with_scale = keras.optimizers.LossScaleOptimizer
         if scaled:
             pair = [each if isinstance(each, with_scale) else with_scale(each) for each in pair]
         for each, name in zip(pair, ("generator", "discriminator"), strict=True):
-            each.name = name  # under which callbacks log the rates  # pyright: ignore
+            each.name = name  # callbacks log the rates by it  # pyright: ignore
         self.optimizers: list[Any] = pair
 
     @property
@@ -81,7 +73,7 @@ class Pair:
 
 
 def learning_rate_of(config: Config, learning_rate: float) -> "float | Falling":
-    """Return a float, or its schedule over the steps where the config lets it fall."""
+    """Return the rate, or with `lr_decay` its schedule over the steps."""
     if config.lr_decay == "none":
         return float(learning_rate)
     steps = config.decay_images / config.batch_size
@@ -91,12 +83,9 @@ def learning_rate_of(config: Config, learning_rate: float) -> "float | Falling":
 @keras.saving.register_keras_serializable("dcgan_tf")
 @dataclasses.dataclass(eq=False)
 class Falling(Serializable, keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that falls with the steps done, so by the images seen.
+    """A learning rate that falls by a `course` of schedules.falling over `steps`.
 
-    Args:
-        course: as in schedules.falling.
-        steps: until the end is reached.
-        end: final learning rate as a fraction of the initial one.
+    `end` is the final learning rate as a fraction of the initial one.
     """
 
     learning_rate: float

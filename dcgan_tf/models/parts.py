@@ -17,7 +17,7 @@ from dcgan_tf.models import losses
 from dcgan_tf.models.augment import Augment, flip
 from dcgan_tf.models.ema import HalfLife
 from dcgan_tf.models.networks import build_discriminator, build_generator
-from dcgan_tf.models.optimizers import build_optimizer
+from dcgan_tf.models.optimizers import Adam, learning_rate_of
 from dcgan_tf.models.penalties import GradientPenalty
 from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.xla import use_jit
@@ -36,14 +36,14 @@ def precision_of(config: Config) -> Generator[None]:
 
 
 def set_precision(config: Config) -> None:
-    """Set Keras to the precision of a config; auto, which a training decides, is float32."""
+    """Set Keras to the precision of a config; auto is float32 here."""
     if config.precision == "float64":
         keras.config.set_floatx("float64")
     keras.config.set_dtype_policy(config.precision.replace("auto", "float32"))
 
 
 def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
-    """Build and compile a DCGAN of class `kind`; arguments `given` replace those of the config."""
+    """Build and compile a `kind` of DCGAN; arguments in `given` replace those of the config."""
     parts = {name: getattr(config, name) for name in ("batch_size", "seed", "fresh_fakes")}
     parts["loss"] = given.get("loss") or build_loss(config)
     parts["augment"] = flip if config.flip else None
@@ -60,11 +60,10 @@ def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
         parts["ema"] = HalfLife(config.average_half_life, config.average_ramp)
     used = ("networks", "labels")
     model = kind(**parts | {name: value for name, value in given.items() if name not in used})
-    model.compile(
-        g_optimizer=build_optimizer(config, config.g_learning_rate),
-        d_optimizer=build_optimizer(config, config.d_learning_rate),
-        jit_compile=use_jit(config, tf.distribute.get_strategy()),
-    )
+    g_rate, d_rate = config.g_learning_rate, config.d_learning_rate
+    rates: list[Any] = [learning_rate_of(config, rate) for rate in (g_rate, d_rate)]
+    optimizers = [Adam(rate, config.beta_1, config.beta_2) for rate in rates]
+    model.compile(*optimizers, jit_compile=use_jit(config, tf.distribute.get_strategy()))
     return model
 
 
@@ -73,12 +72,8 @@ def build_networks(
 ) -> tuple[keras.Model, keras.Model]:
     """Build G and D: `given` ones, those of `config.networks`, or those that the config describes.
 
-    Args:
-        given: (generator, discriminator), or a function that returns them.
-        labels: those of the images, which `config.labels` asks for.
-
-    Raises:
-        UserError: no such function, images of another size than the config's, or no labels.
+    `given` is (generator, discriminator), or a function that returns them. `labels` are those of
+    the images, which `config.labels` asks for.
     """
     if config.labels and not labels:
         words = f"got {config.labels!r} without the labels; give from_config labels=Labels(...)"
@@ -101,11 +96,7 @@ def build_networks(
 
 
 def import_object(text: str, param: str) -> Any:
-    """Import what "module:Name" names, from the current directory or Python's path.
-
-    Raises:
-        UserError: it cannot be imported, or was given by a program.
-    """
+    """Import an object by "module:Name", from the current directory or Python's path."""
     module, _, name = text.partition(":")
     if name.endswith(")"):
         raise UserError(

@@ -48,15 +48,10 @@ class GradientPenalty(Serializable):
         self, real_gradients: tf.Tensor, fake_gradients: tf.Tensor, rng: noise.BatchRNG
     ) -> tf.Tensor:
         """Scalar to add to D's loss, from the gradients of the logits by the images."""
-        penalties = [
-            gamma / 2 * mean_square(gradients)
-            for gamma, gradients in ((self.r1, real_gradients), (self.r2, fake_gradients))
-            if gamma
-        ]
-        scale = 4 if self.activation == "sigmoid" else 1
+        pairs = (self.r1, real_gradients), (self.r2, fake_gradients)
+        total = tf.add_n([gamma / 2 * mean_square(each) for gamma, each in pairs if gamma])
         weight = falling("exponential", rng.images_seen, self.images, self.end)
-        total = tf.add_n(penalties)
-        return tf.cast(weight, total.dtype) * total / scale
+        return tf.cast(weight, total.dtype) * total / (4 if self.activation == "sigmoid" else 1)
 
 
 def mean_square(gradients: tf.Tensor) -> tf.Tensor:

@@ -15,10 +15,7 @@ _PASSING = {"Cropping2D", "Dropout", "Flatten", "Identity", "Permute", "Reshape"
 def range_of(model: Any) -> str:
     """Find the activation at a network's end: "sigmoid" (pixels 0 to 1) or "tanh" (-1 to 1).
 
-    It may be a layer of its own, part of another one, or inside a network that is used as a layer.
-
-    Raises:
-        UserError: the network ends in something else.
+    UserError if the network ends in something else.
     """
     layer, name = _last_activation(model)
     if name not in RANGES:
@@ -30,8 +27,7 @@ def range_of(model: Any) -> str:
 
 
 def check_logits(discriminator: Any) -> None:
-    """Raise UserError for a discriminator that ends in probabilities, of which a loss of logits
-    would take the sigmoid again."""
+    """Raise UserError for a discriminator that ends in probabilities instead of logits."""
     layer, name = _last_activation(discriminator)
     if name in ("sigmoid", "hard_sigmoid", "softmax"):
         raise UserError(

@@ -12,7 +12,7 @@ import tensorflow as tf
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.labels import labels_of
-from dcgan_tf.models.forward import infer
+from dcgan_tf.models.forward import forward
 from dcgan_tf.models.pixels import range_of, to_uint8
 
 CHUNK = 32  # size of every pass through G, so that an image never depends on the others
@@ -35,8 +35,7 @@ def seed_latents(seeds: Iterable[int], length: int) -> np.ndarray:
 def slerp(start: np.ndarray, end: np.ndarray, t: float) -> np.ndarray:
     """Interpolate spherically (Shoemake 1985) between latents (length,): `start` at t = 0.
 
-    A straight line between normal latents passes nearer to 0 than either of them, where G's images
-    lose contrast.
+    A straight line passes nearer to 0, where G's images lose contrast.
     """
     start, end = np.asarray(start, float), np.asarray(end, float)
     cosine = np.dot(start, end) / max(np.linalg.norm(start) * np.linalg.norm(end), 1e-12)
@@ -62,32 +61,31 @@ def finite(latents: Any) -> np.ndarray:
 def compiled(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     """Compile a network in inference mode to one graph."""
     # No lambda: TensorFlow counts traces per code object, and would warn after several networks.
-    return tf.function(functools.partial(infer, network), autograph=False)
+    return tf.function(functools.partial(forward, network, training=False), autograph=False)
 
 
 def in_batches(
-    forward: Callable[[tf.Tensor], Any], inputs: np.ndarray, size: int
+    function: Callable[[tf.Tensor], Any], inputs: np.ndarray, size: int
 ) -> Iterator[np.ndarray]:
-    """Yield the outputs of `forward`, such as `compiled` returns, for `size` inputs at a time.
+    """Yield the outputs of a function from `compiled` for `size` inputs at a time.
 
-    The last batch is padded with zeros: with a fixed size `forward` is compiled once, and the
-    output for an input does not depend on the others.
+    The last batch is padded with zeros, so the function is compiled once, and the output for an
+    input does not depend on the others.
     """
     for start in range(0, len(inputs), size):
         part = np.asarray(inputs[start : start + size])
         batch = np.zeros((size, *part.shape[1:]), np.float32)
         batch[: len(part)] = part
-        yield np.asarray(forward(tf.constant(batch)))[: len(part)]
+        yield np.asarray(function(tf.constant(batch)))[: len(part)]
 
 
 class Sampler:
     """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: generator that ends in a sigmoid or a tanh (else a UserError); its attribute
-            `labels`, if it has any, says what its images can be asked for.
-        strict: raise UserError if the model fails or returns NaN; otherwise Keras' error is raised,
-            or the pixels are meaningless.
+        model: generator that ends in a sigmoid or a tanh; its attribute `labels`, if it has one,
+            says what its images can be asked for.
+        strict: raise UserError if the model fails or returns NaN.
         chunk: latents per pass through the model. Passes of another size differ by rounding.
     """
 
@@ -157,21 +155,15 @@ class Sampler:
 
         Args:
             n: number of images, from the seeds 0 to n - 1; or the seeds themselves.
-            latents: real numbers (m, latent_dim), instead of `n`; with labels they end in them.
-            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`; an image does
-                not depend on the others.
-            label: of all images, for a generator with labels: a class such as 7 or "cat", or
-                attributes such as {"Smiling": 1}; None: that of some training image for each seed.
+            latents: finite real numbers (n, latent_dim), instead of `n`; with labels at their end.
+            seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`.
+            label: for a generator with labels, a class such as 7 or "cat", or attributes such as
+                {"Smiling": 1}; None: that of some training image for each seed.
             truncation: factor on the latents; below 1 gives images nearer to the mean.
 
         Returns:
             uint8 (n, height, width, channels), ready for `PIL.Image.fromarray` (gray images:
-            [..., 0]).
-
-        Raises:
-            ValueError: not exactly one of n, latents and seeds, or latents of a wrong shape or
-                dtype, or not finite.
-            UserError: no such label, or the model fails or returns NaN.
+            [..., 0]). An image does not depend on the others.
         """
         if sum(given is not None for given in (n, latents, seeds)) != 1:
             raise ValueError("expected exactly one of n, seeds and latents")
@@ -186,16 +178,12 @@ class Sampler:
             latents = finite(latents * self.factor(truncation))
         return self.array(latents)
 
-    def pictures(self, latents: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the image, uint8 (height, width, channels), of each latent, in bounded memory."""
-        for values in in_batches(self._values, latents, self._chunk):
-            yield from to_uint8(values, self._range)
-
     def array(self, latents: np.ndarray) -> np.ndarray:
-        """Generate all images at once, uint8 (n, height, width, channels)."""
+        """Generate the images of finite latents, uint8 (n, height, width, channels)."""
         images = np.empty((len(latents), *self.picture_shape), np.uint8)
-        for index, image in enumerate(self.pictures(latents)):
-            images[index] = image
+        chunks = in_batches(self._values, latents, self._chunk)
+        for start, values in zip(range(0, len(latents), self._chunk), chunks, strict=True):
+            images[start : start + self._chunk] = to_uint8(values, self._range)
         return images
 
     def _values(self, latents: Any):
@@ -204,9 +192,8 @@ class Sampler:
         try:
             values = self._forward(latents).numpy()
         except (tf.errors.OpError, ValueError, TypeError) as error:
-            raise UserError(
-                f"the generator cannot be run on this machine ({one_line(error)})"
-            ) from None
+            message = f"the generator cannot be run on this machine ({one_line(error)})"
+            raise UserError(message) from None
         if not np.isfinite(values).all():
             raise UserError(
                 "the generator returns NaN or infinite pixels for these latents; "

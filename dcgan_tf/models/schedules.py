@@ -1,7 +1,4 @@
-"""Schedules: factors as functions of the images seen.
-
-They have no state, so a resumed training continues where it was.
-"""
+"""Schedules without state: factors as functions of the images seen."""
 
 import math
 
@@ -11,12 +8,8 @@ import tensorflow as tf
 def falling(course: str, images_seen: tf.Tensor, images: float, end: float) -> tf.Tensor:
     """Fall from 1 to `end` over `images`, then stay there; a float32 scalar.
 
-    Args:
-        course: "linear", "cosine" (Loshchilov and Hutter 2017, equation 5, without restarts) or
-            "exponential"; "none" stays at 1.
-        images_seen: scalar tensor, whole or float.
-        images: until the end is reached; 0 stays at 1.
-        end: 0 to 1, for "exponential" above 0.
+    `course` is "linear", "cosine" (Loshchilov and Hutter 2017, equation 5, without restarts) or
+    "exponential", for which `end` is above 0. With "none", or if `images` is 0, it stays at 1.
     """
     if course == "none" or not images:
         return tf.constant(1.0)

@@ -11,27 +11,23 @@ from dcgan_tf.common.errors import UserError
 
 log = logging.getLogger(__name__)
 
-# Where XLA compiles this step with TensorFlow 2.21. Older cards need a cuDNN too old for it; with
-# newer ones (RTX 50: 12.0) it is not known to work.
+# With TensorFlow 2.21. Older cards need a cuDNN too old for XLA; newer ones (RTX 50: 12.0) are not
+# known to work.
 XLA_CAPABILITIES = (7, 5), (9, 99)
-# With 9.3 to 9.5 XLA finds no way to run a convolution with a bias and ends the training at its
-# first step (aws/deep-learning-containers#6417); of 9.6 to 9.18 nothing is known.
+# With cuDNN 9.3 to 9.5 XLA cannot run a convolution with a bias
+# (aws/deep-learning-containers#6417); about 9.6 to 9.18 nothing is known.
 XLA_CUDNN = (9, 19)
 
 
 def use_jit(config: Config, strategy: tf.distribute.Strategy) -> bool:
-    """Decide whether XLA compiles the step; log why where auto leaves it off on a GPU.
+    """Decide whether XLA compiles the step; log why `auto` leaves it off on a GPU.
 
-    Raises:
-        UserError: on with several devices, which TensorFlow cannot do.
+    UserError for `on` with several devices, which TensorFlow cannot do.
     """
     replicas, gpus = strategy.num_replicas_in_sync, gpu_details()
     if config.jit == "on" and replicas > 1:
-        raise UserError(
-            "an XLA program runs on one device and cannot reach the "
-            "weights and gradients of the others; use auto",
-            flag=f"--jit on with {replicas} devices",
-        )
+        message = "an XLA program runs on one device; use auto"
+        raise UserError(message, flag=f"--jit on with {replicas} devices")
     reason = why_no_xla(config, replicas, gpus)
     if gpus and config.jit == "auto" and reason:
         log.info(f"XLA is off: {reason}")
@@ -39,12 +35,7 @@ def use_jit(config: Config, strategy: tf.distribute.Strategy) -> bool:
 
 
 def why_no_xla(config: Config, replicas: int, gpus: list[dict[str, Any]]) -> str:
-    """Say why XLA does not compile the step; "" if it does.
-
-    Args:
-        replicas: devices that share a batch.
-        gpus: as from gpu_details.
-    """
+    """Say why XLA does not compile the step on so many devices; "" if it does."""
     if config.jit != "auto":
         return "" if config.jit == "on" else "--jit off"
     if replicas > 1:

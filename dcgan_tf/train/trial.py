@@ -182,11 +182,14 @@ def _faster_precision(request) -> str:
 
 def find_labels(request: Request) -> Labels | None:
     """Return the labels of a request's images; None where it asks for none, or has no images."""
-    config, source, _ = request.images or (request.config, None, None)
+    if not request.config.labels or is_fetched(request.config):
+        return None
+    try:
+        config, source, _ = request.images or open_images(request)
+    except UserError:
+        return None
     if isinstance(source, Pack):
         return source.labels
-    if not (source and config.labels):
-        return None
     names, rows = read_labels(config, source)
     return Labels.of(names, config.labels == CLASS, rows)
 

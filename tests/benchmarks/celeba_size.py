@@ -4,14 +4,13 @@
 
 The scores are those of 5,000 and of 50,000 samples, with a small network in the place of Inception.
 
-The JPEG files of the archives are unpacked once and linked under as many names as there are to be;
-all of it lies in a temporary folder (--folder chooses its disk) that is deleted in the end.
+The JPEG files of the archives are unpacked once and linked under as many names as are wanted. All
+of it lies in a temporary folder (TMPDIR chooses its disk) that is deleted in the end.
 """
 
 import argparse
 import contextlib
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -22,9 +21,7 @@ from pathlib import Path
 import psutil
 import turns
 
-from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-start_tensorflow()
+turns.tensorflow()
 import keras  # noqa: E402
 
 import dcgan_tf  # noqa: E402
@@ -40,18 +37,17 @@ def link_images(archives, folder, count):
     originals = []
     for archive in archives:
         with zipfile.ZipFile(archive) as file:
-            for name in (name for name in file.namelist() if name.endswith(".jpg")):
-                originals.append(folder / f"{len(originals) + 1:06}.jpg")
-                originals[-1].write_bytes(file.read(name))
-                if len(originals) == count:
-                    return count
+            for name in [name for name in file.namelist() if name.endswith(".jpg")]:
+                if len(originals) < count:
+                    originals.append(folder / f"{len(originals) + 1:06}.jpg")
+                    originals[-1].write_bytes(file.read(name))
     for number in range(len(originals), count):
         os.link(originals[number % len(originals)], folder / f"{number + 1:06}.jpg")
     return len(originals)
 
 
-def memory():
-    """MB that are this process' own; pages of the mapped pack are the disk's cache."""
+def private_memory():
+    """Memory of this process alone, MB; pages of the mapped pack are the disk's cache."""
     found = psutil.Process().memory_info()
     return (found.rss - getattr(found, "shared", 0)) / 1e6
 
@@ -59,11 +55,11 @@ def memory():
 @contextlib.contextmanager
 def watching(what):
     """Print the time that a block takes and the largest memory in it, looked at each 50 ms."""
-    began, over, most = time.perf_counter(), threading.Event(), [memory()]
+    began, over, most = time.perf_counter(), threading.Event(), [private_memory()]
 
     def look():
         while not over.wait(0.05):
-            most.append(memory())
+            most.append(private_memory())
 
     thread = threading.Thread(target=look)
     thread.start()
@@ -85,20 +81,43 @@ def score(run, counts):
 
 
 class Watch(keras.callbacks.Callback):
-    """Notes the time and the memory at the beginning, after a quarter and at the last step."""
+    """Records time and memory at the beginning, after a quarter and at the last step."""
 
     def __init__(self, steps):
         super().__init__()
-        self.steps, self.seen = steps, {}
+        self.steps, self.seen = steps, []
+
+    def note(self):
+        self.seen.append((time.perf_counter(), private_memory()))
 
     def on_train_begin(self, logs=None):
-        self.seen[0] = time.perf_counter(), memory()
+        self.note()
 
     def on_train_batch_end(self, batch, logs: dict):
         if batch + 1 in (self.steps // 4, self.steps):
             float(logs["g_loss"])
-            self.seen[batch + 1] = time.perf_counter(), memory()
+            self.note()
             self.model.stop_training = batch + 1 == self.steps
+
+
+def measure(arguments, root):
+    (root / "images").mkdir()
+    different = link_images(arguments.archives, root / "images", arguments.images)
+    print(f"{turns.machine()}; {arguments.images:,} images, {different:,} different ones")
+    config = dcgan_tf.Config(width=arguments.width, packs=str(root / "packs"), epochs=1)
+    began, watch = time.perf_counter(), Watch(arguments.steps)
+    dcgan_tf.train(config, data=root / "images", run=root / "run", callbacks=[watch])
+    (ready, first), (early, quarter), (late, last) = watch.seen
+    pack = sum(path.stat().st_size for path in (root / "packs").rglob("*") if path.is_file())
+    speed = 0.75 * arguments.steps * config.batch_size / (late - early)
+    packed = arguments.images / (ready - began)
+    print(f"to the first step: {ready - began:,.0f} s ({packed:,.0f} images/s), {pack:,} bytes")
+    print(f"training: {speed:,.1f} images/s")
+    print(
+        f"memory, MB: {first:,.0f} before the first step, {quarter:,.0f} after "
+        f"{arguments.steps // 4}, {last:,.0f} after {arguments.steps}"
+    )
+    score(root / "run", arguments.samples)
 
 
 def main():
@@ -110,29 +129,8 @@ def main():
     parser.add_argument(
         "--samples", type=int, nargs="*", default=[5000, 50_000], help="scored [5000 50000]"
     )
-    parser.add_argument("--folder", help="where the temporary folder is made [the system's]")
-    arguments = parser.parse_args()
-    root = Path(tempfile.mkdtemp(dir=arguments.folder))
-    try:
-        (root / "images").mkdir()
-        different = link_images(arguments.archives, root / "images", arguments.images)
-        print(f"{turns.machine()}; {arguments.images:,} images, {different:,} different ones")
-        config = dcgan_tf.Config(width=arguments.width, packs=str(root / "packs"), epochs=1)
-        began, watch = time.perf_counter(), Watch(arguments.steps)
-        dcgan_tf.train(config, data=root / "images", run=root / "run", callbacks=[watch])
-        (ready, first), (early, quarter), (late, last) = (watch.seen[n] for n in sorted(watch.seen))
-        pack = sum(path.stat().st_size for path in (root / "packs").rglob("*") if path.is_file())
-        speed = 0.75 * arguments.steps * config.batch_size / (late - early)
-        packed = arguments.images / (ready - began)
-        print(f"to the first step: {ready - began:,.0f} s ({packed:,.0f} images/s), {pack:,} bytes")
-        print(f"training: {speed:,.1f} images/s")
-        print(
-            f"memory, MB: {first:,.0f} before the first step, {quarter:,.0f} after "
-            f"{arguments.steps // 4}, {last:,.0f} after {arguments.steps}"
-        )
-        score(root / "run", arguments.samples)
-    finally:
-        shutil.rmtree(root)
+    with tempfile.TemporaryDirectory() as root:
+        measure(parser.parse_args(), Path(root))
 
 
 if __name__ == "__main__":

@@ -54,12 +54,9 @@ def cost(generator, discriminator):
 
 
 def main():
-    parser = turns.parser(__doc__, **OPTIONS, images=(400_000, "seen in a run"))
-    parser.set_defaults(width=1.0)
-    arguments = parser.parse_args()
+    options = OPTIONS | {"width": (1.0, "factor on the channels")}
+    arguments = turns.parse(__doc__, **options, images=(400_000, "seen in a run"))
     config = recipe(arguments)
-    batch = config.batch_size
-
     turns.tensorflow()
     from dcgan_tf.models.networks import build_discriminator, build_generator
 
@@ -70,14 +67,13 @@ def main():
             print(f"  {letter} {name:<12}{operations / 1e6:>10,.1f} M operations{numbers:>12,} out")
     operations, moved = cost(*networks)
     print(f"a training step, an image: {operations / 1e9:.2f} G operations, {moved / 1e6:.1f} M")
-    print(f"  numbers read or written; {arguments.images:,} images in batches of {batch}")
-    print("  (computed from guesses, not measured):")
+    print(f"  numbers read or written; {arguments.images:,} images in batches")
+    print(f"  of {config.batch_size} (computed from guesses, not measured):")
     for name, size, peak, bandwidth in MACHINES:
         seconds = max(operations / (OF_PEAK * peak), size * moved / (OF_BANDWIDTH * bandwidth))
-        seconds = max(seconds, LAUNCH / batch)
-        print(
-            f"  {name:<34}{1 / seconds:>10,.0f} images/s{duration(arguments.images * seconds):>14}"
-        )
+        seconds = max(seconds, LAUNCH / config.batch_size)
+        whole = duration(arguments.images * seconds)
+        print(f"  {name:<34}{1 / seconds:>10,.0f} images/s{whole:>14}")
 
 
 if __name__ == "__main__":

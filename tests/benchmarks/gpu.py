@@ -1,4 +1,4 @@
-"""A training step on a GPU in every way that can be asked for, and PyTorch's beside it.
+"""A training step on a GPU in every precision, with and without XLA, against PyTorch.
 
     python tests/benchmarks/gpu.py [--recipe celeba] [--width 1] [--batch-size 128] [--json FILE]
     python tests/benchmarks/gpu.py --table FILE    the table for docs/performance.md
@@ -6,9 +6,9 @@
 Our step in float32 without and with TF32, in bfloat16 and in float16, each without and with XLA
 (--jit), and PyTorch's, channels last, eager and compiled, likewise; then our batches alone, copied
 to the device. As in step.py all begin with the same weights, and the losses of three steps are
-checked to agree, as far as the precision lets them. Below the table: which share of the card's peak
-it is, by the operations that cost.py counts. A card before Ampere has no TF32 and no bfloat16.
-Without a GPU it runs on the processor, where TF32 is left out.
+checked to agree, as far as the precision lets them. The share of the card's peak is computed from
+the operations that cost.py counts. A card before Ampere has no TF32 and no bfloat16. Without a
+GPU it runs on the processor, where TF32 is left out.
 """
 
 import argparse
@@ -45,52 +45,36 @@ INPUT = "batches on the device"
 
 
 def asked(arguments, precision, jit="off"):
-    """The arguments of step.py for one line of the table."""
+    """The arguments of step.py for one row of the table."""
     return argparse.Namespace(**vars(arguments) | {"precision": precision, "jit": jit})
-
-
-def on_gpu(tf, tf32):
-    """bool: whether there is a GPU; it computes with TF32 or without."""
-    found = bool(tf.config.list_physical_devices("GPU"))
-    tf.config.experimental.enable_tensor_float_32_execution(tf32)
-    return found
 
 
 def check_card(name, capability):
     """Raise Missing for a precision that a card has not; capability: None without a card."""
     if name == "TF32" and not capability:
-        raise turns.Missing("TF32 is of NVIDIA's cards, and here is none")
+        raise turns.Missing("TF32 needs an NVIDIA GPU")
     if name in SINCE_AMPERE and capability and tuple(capability) < (8, 0):
         raise turns.Missing(f"compute capability {capability[0]}.{capability[1]} has no {name}")
 
 
 def prepare_dcgan(arguments, name, jit):
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    import tensorflow as tf
+    tf = turns.tensorflow()
+    from cost import cost
 
     from dcgan_tf.common import cuda
     from dcgan_tf.models import xla
-
-    gpus = xla.gpu_details()
-    check_card(name, gpus[0]["compute_capability"] if gpus else None)
-    precision, tf32 = PRECISIONS[name]
-    on_gpu(tf, tf32)
-    found, turn = prepare_ours(asked(arguments, precision, jit))
-    made = {"tensorflow": tf.__version__, "driver": cuda.driver_version(), **cuda.loaded_versions()}
-    card = gpus[0]["device_name"] if gpus else ""
-    return found | {"card": card, "versions": made, "operations": operations(arguments)}, turn
-
-
-def operations(arguments):
-    """float: of one image in a step."""
-    from cost import cost
-
     from dcgan_tf.models.networks import build_discriminator, build_generator
 
+    gpu = next(iter(xla.gpu_details()), {"device_name": "", "compute_capability": None})
+    check_card(name, gpu["compute_capability"])
+    precision, tf32 = PRECISIONS[name]
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
+    found, turn = prepare_ours(asked(arguments, precision, jit))
+    versions = {"tensorflow": tf.__version__, "driver": cuda.driver_version()}
     config = recipe(asked(arguments, "float32"))
-    return float(cost(build_generator(config), build_discriminator(config))[0])
+    operations, _ = cost(build_generator(config), build_discriminator(config))
+    found |= {"versions": versions | cuda.loaded_versions(), "operations": float(operations)}
+    return found | {"card": gpu["device_name"] or turns.machine()}, turn
 
 
 def prepare_pytorch(arguments, name, compiled):
@@ -104,17 +88,13 @@ def prepare_pytorch(arguments, name, compiled):
 
 
 def prepare_input(arguments):
-    from dcgan_tf.common.start_tensorflow import start_tensorflow
-
-    start_tensorflow()
-    import tensorflow as tf
-
+    tf = turns.tensorflow()
     from dcgan_tf.data.pipeline import batches
 
     config = recipe(asked(arguments, "float32"))
     pixels = np.concatenate([random_batch(config, step)["image"] for step in range(16)])
     found = iter(batches(pixels, batch_size=config.batch_size, seed=0))
-    device = "/GPU:0" if on_gpu(tf, False) else "/CPU:0"
+    device = "/GPU:0" if tf.config.list_physical_devices("GPU") else "/CPU:0"
 
     def turn():
         for _ in range(arguments.steps):
@@ -126,95 +106,77 @@ def prepare_input(arguments):
     return {}, turn
 
 
-def agree(found, arguments):
-    """Raise unless all steps have the same losses, as far as the coarsest precision lets them."""
-    steps = {name: own for name, own in found.items() if own}
-    if steps:
-        check(steps, recipe(asked(arguments, "mixed_bfloat16")))
-
-
-def contenders(arguments):
+def contenders():
     """list of turns.Contender."""
-    made = []
-    for name in PRECISIONS:
-        for words, jit in (("dcgan_tf", "off"), ("dcgan_tf with XLA", "on")):
-            prepare = functools.partial(prepare_dcgan, name=name, jit=jit)
-            made.append(turns.Contender(f"{words}: {name}", prepare))
-    for name in PRECISIONS:
-        for words, compiled in (("torch eager", False), ("torch.compile", True)):
-            prepare = functools.partial(prepare_pytorch, name=name, compiled=compiled)
-            made.append(turns.Contender(f"{words}: {name}", prepare, arguments.torch_python))
+    rows = [
+        ("dcgan_tf", prepare_dcgan, {"jit": "off"}),
+        ("dcgan_tf with XLA", prepare_dcgan, {"jit": "on"}),
+        ("torch eager", prepare_pytorch, {"compiled": False}),
+        ("torch.compile", prepare_pytorch, {"compiled": True}),
+    ]
+    made = [
+        turns.Contender(f"{words}: {name}", functools.partial(prepare, name=name, **own))
+        for words, prepare, own in rows
+        for name in PRECISIONS
+    ]
     return [*made, turns.Contender(INPUT, prepare_input)]
 
 
 def shares(found):
-    """{name of a line: (peak, 10^12 operations a second; the share of it)} as far as known."""
+    """{name of a row: share of the card's peak}, as far as the peak is known."""
     card = found["card"]
     own = next((peak for name, peak in PEAKS.items() if re.search(rf"\b{name}\b", card)), (0, 0, 0))
     peaks = dict(zip(PRECISIONS, (*own, own[-1]), strict=True))
     made = {}
     for name, speeds in found["images_per_second"].items():
-        precision = name.rpartition(": ")[2]
-        if peak := found["peak"] or peaks.get(precision):
-            share = found["operations"] * statistics.median(speeds) / (peak * 1e12)
-            made[name] = peak, share
-    return {name: one for name, one in made.items() if ": " in name}
-
-
-def print_shares(found):
-    named = found["card"] or "the processor"
-    if not (known := shares(found)):
-        return print(f"\nno share of the peak: it is not known of {named}; --peak names one")
-    print(f"\n{named}: {found['operations'] / 1e9:.2f} G operations an image; share of the peak")
-    for name, (peak, share) in known.items():
-        print(f"  {name:38}{peak:>6g} T/s{share:>9.1%}")
+        peak = found["peak"] or peaks.get(name.rpartition(": ")[2])
+        if peak and name != INPUT:
+            made[name] = found["operations"] * statistics.median(speeds) / (peak * 1e12)
+    return made
 
 
 def print_table(found):
-    """What --json wrote, as docs/performance.md has its tables."""
+    """Print what --json saves, as docs/performance.md has its tables."""
     versions = ", ".join(f"{name} {text}" for name, text in found["versions"].items() if text)
-    print(f"{found['card'] or 'the processor'}; {versions}; {found['title']}\n")
+    print(f"{found['card']}; {versions}; {found['title']}\n")
     print("| | images/s, median | lowest to highest | share of the peak |\n|---|---|---|---|")
     known = shares(found)
     for name, speeds in found["images_per_second"].items():
-        share = f"{known[name][1]:.1%}" if name in known else ""
+        share = f"{known[name]:.1%}" if name in known else ""
         middle, low, high = statistics.median(speeds), min(speeds), max(speeds)
         print(f"| {name} | {middle:,.0f} | {low:,.0f} to {high:,.0f} | {share} |")
 
 
 def main():
-    parser = turns.parser(__doc__)
-    turns.add_torch(parser)
-    parser.add_argument("--recipe", default="celeba", help="networks [celeba]")
-    parser.add_argument("--width", type=float, default=1.0, help="factor on the channels [1]")
-    parser.add_argument("--batch-size", type=int, default=128, help="[128]")
-    parser.add_argument("--steps", type=int, default=20, help="in a turn [20]")
-    parser.add_argument("--peak", type=float, default=0, help="of the card, TFLOP/s [its maker's]")
-    parser.add_argument("--json", default="", help="file for all that was measured")
-    parser.add_argument("--table", default="", help="print such a file as a table, and do no more")
-    parser.set_defaults(threads=0)
-    arguments = parser.parse_args()
+    arguments = turns.parse(
+        __doc__,
+        recipe=("celeba", "networks"),
+        width=(1.0, "factor on the channels"),
+        batch_size=(128, "images"),
+        steps=(20, "in a turn"),
+        peak=(0.0, "of the card, TFLOP/s, 0: as its maker states it"),
+        json=("", "file for all that was measured"),
+        table=("", "print such a file as a table, and do no more"),
+    )
     if arguments.table:
         return print_table(json.loads(Path(arguments.table).read_text(encoding="utf-8")))
-    seen = {}
-
-    def remember(found):
-        agree(found, arguments)
-        seen.update(next((own for own in found.values() if "operations" in own), {}))
-
-    with turns.folder_of(arguments):
-        found = turns.compete(contenders(arguments), arguments, remember)
     title = f"training step: {arguments.recipe} at width {arguments.width:g}, "
     title += f"batch {arguments.batch_size}, {arguments.rounds} rounds of {arguments.steps} steps"
-    turns.table(title, found, "images/s")
-    if not seen:
-        return
+    measured = {"title": title, "peak": arguments.peak, "card": turns.machine()}
+    measured |= {"versions": {}, "operations": 0.0}
+
+    def check_and_remember(found):
+        if steps := {name: own for name, own in found.items() if name != INPUT}:
+            check(steps, recipe(asked(arguments, "mixed_bfloat16")))  # the coarsest precision
+            ours = next(iter(steps.values()))
+            measured.update({name: ours[name] for name in measured.keys() & ours.keys()})
+
+    found = turns.compete(contenders(), arguments, check_and_remember)
     speeds = {name: [one.work / one.seconds for one in own] for name, own in found.items()}
-    facts = {name: seen[name] for name in ("card", "versions", "operations")}
-    kept = facts | {"title": title, "peak": arguments.peak, "images_per_second": speeds}
-    print_shares(kept)
+    measured["images_per_second"] = speeds
+    print_table(measured)
     if arguments.json:
-        Path(arguments.json).write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        Path(arguments.json).write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Speed of the Inception features against PyTorch running the same network, here and now.
+"""The Inception features of FID against PyTorch running the same network.
 
-    python tests/benchmarks/inception_vs_torch.py [--layer mixed_7] [--rounds 7] [--pictures 64]
+    python tests/benchmarks/inception_vs_torch.py [--layer mixed_7] [--images 64]
 
-Both sides get the same uint8 pictures and the same random weights, batch norm folded, and resize,
-normalise and run the whole network; PyTorch in inference mode and in both memory layouts. Before
-the clock starts, the features are checked to agree. About a minute on two cores.
+Both sides get the same uint8 images and the same random weights, BatchNorm folded, and resize,
+normalize and run the whole network; PyTorch in inference mode and in both memory layouts. Before
+the clock starts, the features are checked to agree.
 """
 
 import functools
@@ -15,7 +15,7 @@ import turns
 from dcgan_tf.metrics.inception_network import weight_shapes
 
 BATCH = 32
-COMPARED = 2  # pictures
+COMPARED = 2  # images
 
 
 def random_weights(layer):
@@ -28,10 +28,10 @@ def random_weights(layer):
 
 
 def batches_of(arguments):
-    """Lists of uint8 pictures (32, 64, 64, 3)."""
-    shape = (arguments.pictures, 64, 64, 3)
-    pictures = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
-    return np.split(pictures, range(BATCH, len(pictures), BATCH))
+    """Lists of uint8 images (32, 64, 64, 3)."""
+    shape = (arguments.images, 64, 64, 3)
+    images = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    return np.split(images, range(BATCH, len(images), BATCH))
 
 
 def prepare_ours(arguments):
@@ -45,10 +45,10 @@ def prepare_ours(arguments):
 
     def turn():
         list(network.features(batches, (layer,)))
-        return arguments.pictures
+        return arguments.images
 
     features = next(network.features(batches[:1], (layer,)))[layer][:COMPARED]
-    return {"features": features.tolist()}, turn
+    return {"features": features}, turn
 
 
 def prepare_torch(arguments, layout):
@@ -64,29 +64,29 @@ def prepare_torch(arguments, layout):
     def turn():
         for batch in batches:
             network(network.preprocess(batch))
-        return arguments.pictures
+        return arguments.images
 
-    return {"features": features.tolist()}, turn
+    return {"features": features}, turn
 
 
 def check(found):
     """Raise unless the features are the same to float tolerance."""
-    ours, *others = [np.array(facts["features"]) for facts in found.values()]
+    ours, *others = [facts["features"] for facts in found.values()]
     for theirs in others:
         assert np.abs(ours - theirs).max() < 1e-4 * np.abs(ours).max(), "the networks differ"
 
 
 def main():
-    parser = turns.parser(__doc__, pictures=(64, "in a turn; a multiple of 32"))
-    turns.add_threads(parser)
-    turns.add_torch(parser)
-    parser.add_argument("--layer", choices=("mixed_7", "pool_3"), default="pool_3")
-    arguments = parser.parse_args()
+    arguments = turns.parse(
+        __doc__,
+        images=(64, "in a turn; a multiple of 32"),
+        layer=("pool_3", "or mixed_7"),
+    )
     contenders = [turns.Contender("dcgan_tf", prepare_ours)]
     for name, layout in (("channels last", "channels_last"), ("NCHW", "contiguous_format")):
         prepare = functools.partial(prepare_torch, layout=layout)
-        contenders.append(turns.Contender(f"torch, {name}", prepare, arguments.torch_python))
-    title = f"Inception features, {arguments.layer}, {turns.how(arguments)}"
+        contenders.append(turns.Contender(f"torch, {name}", prepare))
+    title = f"Inception features, {arguments.layer}, {turns.describe(arguments)}"
     turns.run(contenders, arguments, check, title)
 
 

@@ -3,10 +3,10 @@
     python tests/benchmarks/input.py [--batches 16] [--batch-size 128]
     taskset -c 0 python tests/benchmarks/input.py        # on one core
 
-The pictures are faces that are drawn first, JPEGs of 178x218 as CelebA's. The first table is what
-has to be done once: to decode them, cut out their middle square and shrink it to 64x64; with the
-bare decoding, without which nobody can do it. The second is an epoch, shuffled over all pictures:
-we read the pack, the others do all again, unless they keep the pictures in memory ("cached").
+The images are faces that are drawn first, JPEGs of 178x218 as CelebA's. The first table is the work
+that is done once: decode them, cut out their middle square and shrink it to 64x64; decoding alone
+is the limit. The second is an epoch, shuffled over all images: we read the pack, the others do all
+again, unless they keep the images in memory ("cached").
 """
 
 import contextlib
@@ -24,6 +24,7 @@ import turns
 
 SIZE = 64
 EPOCHS = 20  # in one turn, of what reads from memory
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def draw(folder, count):
@@ -41,30 +42,29 @@ def paths(arguments):
     return sorted(map(str, Path(arguments.folder, "jpegs").iterdir()))
 
 
-def epoch_of(batches, own_array, count):
+def epoch_of(batches, pixels_of, count=1):
     """(facts, turn) of a function that returns an iterable of an epoch's batches.
 
-    `own_array` makes a batch numbers of 0 to 255, (n, height, width, channels); `count` epochs make
+    `pixels_of` makes a batch numbers of 0 to 255, (n, height, width, channels); `count` epochs make
     a turn.
     """
-    arrays = [np.asarray(own_array(batch)) for batch in batches()]
-    shapes = {array.shape for array in arrays}
-    mean = float(np.mean([array.mean(dtype=float) for array in arrays]))
-    pictures = sum(map(len, arrays))
+    arrays = [np.asarray(pixels_of(batch)) for batch in batches()]
+    images = sum(map(len, arrays))
 
     def turn():
         for _ in range(count):
             seen = sum(1 for _ in batches())
-        return count * pictures * seen // len(arrays)
+        return count * images * seen // len(arrays)
 
-    return {"pictures": pictures, "shapes": sorted(shapes), "mean": mean}, turn
+    mean = float(np.mean([array.mean(dtype=float) for array in arrays]))
+    return {"images": images, "shapes": {array.shape for array in arrays}, "mean": mean}, turn
 
 
 # To the pack
 
 
 def pack_of(arguments):
-    """pack.Pack of the JPEGs, in a new folder of packs, so that it is made now."""
+    """Make a pack.Pack of the JPEGs, in a new folder of packs."""
     from dcgan_tf.data.pack import open_pack
     from dcgan_tf.data.sources import open_source
     from dcgan_tf.train.command import parse_training
@@ -78,7 +78,7 @@ def pack_of(arguments):
 def prepare_pack(arguments):
     turns.tensorflow()
     pixels = pack_of(arguments).pixels
-    facts = {"pictures": len(pixels), "mean": float(pixels.mean(dtype=float))}
+    facts = {"images": len(pixels), "mean": float(pixels.mean(dtype=float))}
     return facts, lambda: len(pack_of(arguments).pixels)
 
 
@@ -87,13 +87,12 @@ def prepare_pillow_decode(arguments):
     from PIL import Image
 
     files = [Path(path).read_bytes() for path in paths(arguments)]
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    pool = ThreadPoolExecutor(threads)
+    pool = ThreadPoolExecutor(CORES)
 
     def decode(encoded):
         Image.open(io.BytesIO(encoded)).load()
 
-    return {"pictures": len(files)}, lambda: len(list(pool.map(decode, files)))
+    return {"images": len(files)}, lambda: len(list(pool.map(decode, files)))
 
 
 def prepare_tf_decode(arguments):
@@ -108,7 +107,7 @@ def prepare_tf_decode(arguments):
         return tf.reduce_max(tf.io.decode_and_crop_jpeg(encoded, window, channels=3))
 
     dataset = tf.data.Dataset.from_tensor_slices(files).map(decode, tf.data.AUTOTUNE).batch(128)
-    return {"pictures": len(files)}, lambda: sum(len(batch) for batch in dataset)
+    return {"images": len(files)}, lambda: sum(len(batch) for batch in dataset)
 
 
 # To the model
@@ -144,9 +143,8 @@ def prepare_files(arguments, cached=False):
     dataset = tf.data.Dataset.from_tensor_slices(files)
     if cached:
         dataset = dataset.map(read, tf.data.AUTOTUNE).cache().shuffle(len(files))
-    else:
-        dataset = dataset.shuffle(len(files)).map(read, tf.data.AUTOTUNE)
-    return _tf_epoch(tf, dataset, arguments, EPOCHS if cached else 1)
+        return _tf_epoch(tf, dataset, arguments, EPOCHS)
+    return _tf_epoch(tf, dataset.shuffle(len(files)).map(read, tf.data.AUTOTUNE), arguments)
 
 
 def _tf_epoch(tf, dataset, arguments, count=1):
@@ -188,19 +186,18 @@ def prepare_keras(arguments):
             batch_size=arguments.batch_size,
             crop_to_aspect_ratio=True,
         )
-    return epoch_of(lambda: dataset, lambda batch: batch, 1)
+    return epoch_of(lambda: dataset, lambda batch: batch)
 
 
 def prepare_torch(arguments, cached=False):
     import torch
     from PIL import Image
-    from torch.utils.data import DataLoader
+    from torch.utils.data import DataLoader, TensorDataset
 
     class Faces(torch.utils.data.Dataset):
         """As torchvision's ImageFolder with Resize, CenterCrop and ToTensor."""
 
-        def __init__(self, files):
-            self.files = files
+        files = paths(arguments)
 
         def __len__(self):
             return len(self.files)
@@ -213,71 +210,47 @@ def prepare_torch(arguments, cached=False):
                 image = image.convert("RGB").resize(
                     (SIZE, SIZE), Image.Resampling.BILINEAR, (left, top, left + side, top + side)
                 )
-            return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().div(255)
+            return (torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous().div(255),)
 
-    faces = Faces(paths(arguments))
+    faces, more = Faces(), {"num_workers": CORES, "persistent_workers": True}
     if cached:
-        faces, workers = torch.utils.data.TensorDataset(torch.stack(list(faces))), 0
-        more = {}
-    else:
-        workers = len(os.sched_getaffinity(0))
-        more = {"persistent_workers": True}
-    loader = DataLoader(
-        faces, arguments.batch_size, shuffle=True, drop_last=True, num_workers=workers, **more
-    )
-
-    def pictures(batch):
-        return (batch[0] if cached else batch).permute(0, 2, 3, 1) * 255
-
-    return epoch_of(lambda: loader, pictures, 1)
+        faces, more = TensorDataset(torch.stack([image for (image,) in faces])), {}
+    loader = DataLoader(faces, arguments.batch_size, shuffle=True, drop_last=True, **more)
+    return epoch_of(lambda: loader, lambda batch: batch[0].permute(0, 2, 3, 1) * 255)
 
 
 def check(found):
-    """Raise unless all saw as many pictures, in batches of one shape, and much the same ones."""
+    """Raise unless all saw as many images, in batches of one shape, and much the same ones."""
     ours = next(iter(found.values()))
     for name, theirs in found.items():
-        assert theirs["pictures"] == ours["pictures"], f"{name}: {theirs} against {ours}"
+        assert theirs["images"] == ours["images"], f"{name}: {theirs} against {ours}"
         assert theirs.get("shapes") == ours.get("shapes") or "shapes" not in ours, name
         assert abs(theirs.get("mean", ours["mean"]) - ours["mean"]) < 1, f"{name}: {theirs}, {ours}"
 
 
-def contenders(arguments):
-    """Two lists of turns.Contender, for the two tables."""
-    made, python = turns.Contender, arguments.torch_python
-    tf_cached, torch_cached = (
-        functools.partial(prepare, cached=True) for prepare in (prepare_files, prepare_torch)
-    )
-    once = [
-        made("dcgan_tf, JPEG to pack", prepare_pack),
-        made("bare decoding, Pillow", prepare_pillow_decode),
-        made("bare decoding of the square, tf.io", prepare_tf_decode),
-    ]
-    epoch = [
-        made("dcgan_tf, pack to batches", prepare_batches),
-        made("tf.data, files", prepare_files),
-        made("tfds.load + map", prepare_tfds),
-        made("keras image_dataset_from_directory", prepare_keras),
-        made("torch DataLoader", prepare_torch, python),
-        made("tf.data, cached", tf_cached),
-        made("torch DataLoader, cached", torch_cached, python),
-    ]
-    return once, epoch
+ONCE = [
+    turns.Contender("dcgan_tf, JPEG to pack", prepare_pack),
+    turns.Contender("bare decoding, Pillow", prepare_pillow_decode),
+    turns.Contender("bare decoding of the square, tf.io", prepare_tf_decode),
+]
+EPOCH = [
+    turns.Contender("dcgan_tf, pack to batches", prepare_batches),
+    turns.Contender("tf.data, files", prepare_files),
+    turns.Contender("tfds.load + map", prepare_tfds),
+    turns.Contender("keras image_dataset_from_directory", prepare_keras),
+    turns.Contender("torch DataLoader", prepare_torch),
+    turns.Contender("tf.data, cached", functools.partial(prepare_files, cached=True)),
+    turns.Contender("torch DataLoader, cached", functools.partial(prepare_torch, cached=True)),
+]
 
 
 def main():
-    parser = turns.parser(__doc__, batches=(16, "in an epoch"), batch_size=(128, "images"))
-    turns.add_torch(parser)
-    arguments = parser.parse_args()
+    arguments = turns.parse(__doc__, batches=(16, "in an epoch"), batch_size=(128, "images"))
     count = arguments.batches * arguments.batch_size
-    with turns.folder_of(arguments) as folder:
-        if not arguments.contender:
-            draw(folder / "jpegs", count)
-        once, epoch = contenders(arguments)
-        if arguments.contender in [one.name for one in epoch]:
-            turns.compete(epoch, arguments, check)
-        turns.run(once, arguments, check, f"{count:,} JPEG files of 178x218, once")
-        title = f"an epoch of {count:,} images of 64x64, batch {arguments.batch_size}, shuffled"
-        turns.run(epoch, arguments, check, title)
+    draw(Path(arguments.folder, "jpegs"), count)
+    turns.run(ONCE, arguments, check, f"{count:,} JPEG files of 178x218, once")
+    title = f"an epoch of {count:,} images of 64x64, batch {arguments.batch_size}, shuffled"
+    turns.run(EPOCH, arguments, check, title)
 
 
 if __name__ == "__main__":

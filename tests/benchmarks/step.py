@@ -1,12 +1,12 @@
 """One training step: ours against a plain Keras train_step and against PyTorch.
 
-    python tests/benchmarks/step.py [--recipe celeba] [--width 0.25] [--threads 1] [--jemalloc]
+    python tests/benchmarks/step.py [--recipe celeba] [--width 0.25] [--threads 1]
 
-Everybody has the networks, batch, learning rates and dtype of the recipe, trains D on reals and on
-fakes in two passes and then G, and takes the same first weights, pictures and latents: before the
-clock starts, the losses of three steps are checked to agree, so gradients and Adam do too. On the
-clock each draws latents of its own. What only we have of a recipe (flips, an average of G,
-penalties, other losses) is left out but for the line "all of the recipe".
+All have the networks, batch, learning rates and dtype of the recipe, train D on real and on
+generated images in two passes and then G, and start from the same weights. Before the clock starts,
+the losses of three steps on the same images and latents are checked to agree, so gradients and Adam
+do too. What only we have of a recipe (flips, an EMA of G, penalties, other losses) is left out but
+for the row "all of the recipe".
 
 "plain layers" is our step with the networks called as they are. The plain Keras step draws new
 fakes for G, as Keras' own examples do; PyTorch takes D's again, as its tutorial and we do.
@@ -17,7 +17,6 @@ import functools
 import os
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import turns
@@ -48,7 +47,7 @@ def recipe(arguments, whole=False):
     return config if whole else replace(config, **plain)
 
 
-def model_of(config):
+def build_model(config):
     """Build the DCGAN as train.py does."""
     turns.tensorflow()
     from dcgan_tf.models.gan import DCGAN
@@ -61,102 +60,97 @@ def model_of(config):
 
 def random_batch(config, step=0):
     shape = (config.batch_size, config.image_size, config.image_size, config.channels)
-    pictures = np.random.RandomState(step).randint(0, 256, shape, dtype=np.uint8)
-    return {"image": pictures, "index": np.arange(len(pictures)) + step * len(pictures)}
+    pixels = np.random.RandomState(step).randint(0, 256, shape, dtype=np.uint8)
+    return {"image": pixels, "index": np.arange(len(pixels)) + step * len(pixels)}
 
 
-def start(arguments, model=None):
-    """What all begin with: the networks' weights, and for each checked step images and latents.
+def save_start(arguments, model):
+    """Save the weights, and for each checked step images in G's range and our latents."""
+    from dcgan_tf.models import noise
+    from dcgan_tf.models.pixels import to_float
 
-    Returns a dict: g, d: float32 arrays; steps: (images in G's range, latents) of each step.
-    """
-    path = f"{arguments.folder}/start.npz"
-    if model:
-        from dcgan_tf.models import noise
-        from dcgan_tf.models.pixels import to_float
+    arrays = {}
+    for name, network in (("g", model.generator), ("d", model.discriminator)):
+        arrays |= {f"{name}{i:03}": w.numpy() for i, w in enumerate(network.trainable_variables)}
+    for step in range(CHECKED):
+        data = random_batch(recipe(arguments), step)
+        rng = noise.BatchRNG(model.seed, data["index"], model.batch_size)
+        arrays[f"latents{step}"] = rng.normal(noise.LATENTS, model.generator.input_shape[-1])
+        arrays[f"reals{step}"] = to_float(data["image"].astype(np.float32), model._range)
+    np.savez(f"{arguments.folder}/start.npz", **arrays)
 
-        arrays = {}
-        for name, network in (("g", model.generator), ("d", model.discriminator)):
-            found = network.trainable_variables
-            arrays |= {f"{name}{i:03}": w.numpy() for i, w in enumerate(found)}
-        for step in range(CHECKED):
-            data = random_batch(recipe(arguments), step)
-            rng = noise.BatchRNG(model.seed, data["index"], model.batch_size)
-            latents = rng.normal(noise.LATENTS, model.generator.input_shape[-1])
-            floats = to_float(data["image"].astype(np.float32), model._range)
-            arrays |= {f"reals{step}": floats, f"latents{step}": latents}
-        np.savez(path, **arrays)
-    with np.load(path) as file:
-        kept = dict(file)
-    steps = [(kept[f"reals{i}"], kept[f"latents{i}"]) for i in range(CHECKED)]
-    networks = {name: [kept[key] for key in sorted(kept) if key[0] == name] for name in "gd"}
+
+def load_start(arguments):
+    """{"g": weights, "d": weights, "steps": [(images, latents)]}, as `save_start` saved them."""
+    with np.load(f"{arguments.folder}/start.npz") as file:
+        saved = dict(file)
+    steps = [(saved[f"reals{i}"], saved[f"latents{i}"]) for i in range(CHECKED)]
+    networks = {name: [saved[key] for key in sorted(saved) if key[0] == name] for name in "gd"}
     return {**networks, "steps": steps}
 
 
-def facts(sizes, losses):
-    """What must be the same: trainable parameters, and the losses of the first steps."""
-    return {"parameters": list(map(int, sizes)), "losses": np.array(losses, float).tolist()}
+def facts(sizes, logs):
+    """Facts that must be the same: trainable parameters, and the losses of the first steps."""
+    losses = [[float(log["d_loss"]), float(log["g_loss"])] for log in logs]
+    return {"parameters": list(map(int, sizes)), "losses": losses}
 
 
 def prepare_ours(arguments, fast=True, whole=False):
     config = recipe(arguments, whole)
-    model = model_of(config)
+    model = build_model(config)
     if not fast:
         from dcgan_tf.models import gan
 
         gan.forward = lambda network, inputs: network(inputs, training=True)
-    if fast and not whole:
-        start(arguments, model)
-    step = compiled_step(model)
-    losses = []
+    elif not whole:
+        save_start(arguments, model)
+    step = compile_step(model)
+    logs = []
     for number in range(CHECKED):
         model.reset_metrics()
-        logs = step(endless(random_batch(config, number)))
-        losses.append([float(logs["d_loss"]), float(logs["g_loss"])])
+        logs.append(dict(step(repeat(random_batch(config, number)))))
     networks = (model.generator, model.discriminator)
     sizes = [sum(w.numpy().size for w in n.trainable_variables) for n in networks]
-    return facts(sizes, losses), _turn(arguments, step, random_batch(config))
+    return facts(sizes, logs), _turn(arguments, step, random_batch(config), config.batch_size)
 
 
-def compiled_step(model):
+def compile_step(model):
     """Return the step that `fit` calls, as it compiles it: a function of an iterator."""
     model.make_train_function()
     return model.train_function
 
 
-def endless(batch):
+def repeat(batch):
     import tensorflow as tf
 
     return iter(tf.data.Dataset.from_tensors(batch).repeat())
 
 
-def _turn(arguments, step, batch):
-    """A function that takes so many steps and waits for the last."""
-    dataset = endless(batch)
+def _turn(arguments, step, batch, size):
+    """Make a function that takes --steps steps and waits for the last."""
+    batches = repeat(batch)
 
     def turn():
         for _ in range(arguments.steps):
-            logs = step(dataset)
+            logs = step(batches)
         float(logs["g_loss"])
-        return arguments.steps * len(batch["index"] if isinstance(batch, dict) else batch)
+        return arguments.steps * size
 
     return turn
 
 
 def prepare_keras(arguments):
-    model, config = model_of(recipe(arguments)), recipe(arguments)  # its networks are plain Keras
-    kept = start(arguments)
-    plain = plain_keras(model.generator, model.discriminator, config)
+    config = recipe(arguments)
+    model = build_model(config)  # its networks are plain Keras
+    start = load_start(arguments)
     for name, network in (("g", model.generator), ("d", model.discriminator)):
-        for weight, array in zip(network.trainable_variables, kept[name], strict=True):
+        for weight, array in zip(network.trainable_variables, start[name], strict=True):
             weight.assign(array)
-    losses = []
-    for reals, latents in kept["steps"]:
-        logs = plain.losses_of(reals, latents)
-        losses.append([float(logs["d_loss"]), float(logs["g_loss"])])
-    sizes = [sum(map(np.size, kept[name])) for name in "gd"]
-    reals = kept["steps"][0][0]
-    return facts(sizes, losses), _turn(arguments, compiled_step(plain), reals)
+    plain = plain_keras(model.generator, model.discriminator, config)
+    logs = [plain.losses_of(*step) for step in start["steps"]]
+    sizes = [sum(map(np.size, start[name])) for name in "gd"]
+    reals = start["steps"][0][0]
+    return facts(sizes, logs), _turn(arguments, compile_step(plain), reals, len(reals))
 
 
 def plain_keras(generator, discriminator, config):
@@ -201,44 +195,34 @@ def plain_keras(generator, discriminator, config):
     return Plain()
 
 
-def prepare_torch(arguments, layout, compiled=False, allocator=None):
+def prepare_torch(arguments, layout, compiled=False):
     import torch
     import torch_gan
 
     if compiled and not shutil.which(os.environ.get("CXX", "g++")):
         raise turns.Missing("torch.compile needs a C++ compiler")
-    if allocator and not library(allocator):
-        raise turns.Missing(f"no library {allocator}; Debian and Ubuntu: apt install libjemalloc2")
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    config, kept = recipe(arguments), start(arguments)
-    layout = getattr(torch, layout)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    gan = torch_gan.Gan(config, kept, layout, compiled, device)
-
-    def tensor(array):
-        return torch.from_numpy(array).to(device)
-
-    def pictures(array):
-        return tensor(array).permute(0, 3, 1, 2).contiguous(memory_format=layout)
-
-    steps = [(pictures(reals), tensor(latents)) for reals, latents in kept["steps"]]
-    losses = [[float(loss) for loss in gan.step(*step)] for step in steps]
+    config, start = recipe(arguments), load_start(arguments)
+    device, layout = "cuda" if torch.cuda.is_available() else "cpu", getattr(torch, layout)
+    gan = torch_gan.Gan(config, start, layout, compiled, device)
+    steps = [
+        (
+            torch.from_numpy(reals).to(device).permute(0, 3, 1, 2).contiguous(memory_format=layout),
+            torch.from_numpy(latents).to(device),
+        )
+        for reals, latents in start["steps"]
+    ]
+    logs = [gan.step(*step) for step in steps]
     reals = steps[0][0]
 
     def turn():
         for _ in range(arguments.steps):
-            latents = torch.randn(len(reals), config.latent_dim, device=device)
-            _, g_loss = gan.step(reals, latents)
-        float(g_loss)
+            logs = gan.step(reals, torch.randn(len(reals), config.latent_dim, device=device))
+        float(logs["g_loss"])
         return arguments.steps * len(reals)
 
-    return facts(gan.sizes, losses), turn
-
-
-def library(name):
-    """Find a shared library for LD_PRELOAD; `name` may be a path."""
-    return name if Path(name).is_file() else ctypes.util.find_library(name)
+    return facts(gan.sizes, logs), turn
 
 
 def check(found, config):
@@ -260,41 +244,31 @@ def check(found, config):
 
 
 def contenders(arguments):
-    made = [
-        turns.Contender("dcgan_tf", prepare_ours),
-        turns.Contender("dcgan_tf, plain layers", functools.partial(prepare_ours, fast=False)),
-        turns.Contender("plain Keras train_step", prepare_keras),
+    last, compiled = {"layout": "channels_last"}, {"layout": "channels_last", "compiled": True}
+    rows = [
+        ("dcgan_tf", prepare_ours, {}),
+        ("dcgan_tf, all of the recipe", prepare_ours, {"whole": True}),
+        ("dcgan_tf, plain layers", prepare_ours, {"fast": False}),
+        ("plain Keras train_step", prepare_keras, {}),
+        ("torch eager, NCHW", prepare_torch, {"layout": "contiguous_format"}),
+        ("torch eager, channels last", prepare_torch, last),
+        ("torch.compile, channels last", prepare_torch, compiled),
     ]
-    if recipe(arguments) != recipe(arguments, whole=True):
-        prepare = functools.partial(prepare_ours, whole=True)
-        made.insert(1, turns.Contender("dcgan_tf, all of the recipe", prepare))
-    for name, layout, compiled in (
-        ("torch eager, NCHW", "contiguous_format", False),
-        ("torch eager, channels last", "channels_last", False),
-        ("torch.compile, channels last", "channels_last", True),
-    ):
-        prepare = functools.partial(prepare_torch, layout=layout, compiled=compiled)
-        made.append(turns.Contender(name, prepare, arguments.torch_python))
-    if arguments.jemalloc:
-        found = library(arguments.jemalloc)
-        env = {"LD_PRELOAD": found} if found else {}
-        prepare = functools.partial(prepare, allocator=arguments.jemalloc)
-        name = "torch.compile, channels last, jemalloc"
-        made.append(turns.Contender(name, prepare, arguments.torch_python, env))
+    if recipe(arguments) == recipe(arguments, whole=True):
+        del rows[1]
+    made = [turns.Contender(name, functools.partial(make, **own)) for name, make, own in rows]
+    if allocator := ctypes.util.find_library("jemalloc"):
+        env = {"LD_PRELOAD": allocator}
+        made.append(turns.Contender(f"{made[-1].name}, jemalloc", made[-1].prepare, env))
     return made
 
 
 def main():
-    parser = turns.parser(__doc__, **OPTIONS, steps=(5, "in a turn"))
-    turns.add_threads(parser)
-    turns.add_torch(parser)
-    text = "also with this allocator, [FILE]"
-    parser.add_argument("--jemalloc", nargs="?", const="jemalloc", help=text)
-    arguments = parser.parse_args()
+    arguments = turns.parse(__doc__, **OPTIONS, steps=(5, "in a turn"))
     config = recipe(arguments)
     title = (
         f"training step: {arguments.recipe} at width {arguments.width:g}, {config.precision}, "
-        f"batch {config.batch_size}, {turns.how(arguments)} of {arguments.steps} steps"
+        f"batch {config.batch_size}, {turns.describe(arguments)} of {arguments.steps} steps"
     )
     agree = functools.partial(check, config=config)
     turns.run(contenders(arguments), arguments, agree, title)

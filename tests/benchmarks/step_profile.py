@@ -13,16 +13,14 @@ import time
 from pathlib import Path
 
 import turns
-from step import OPTIONS, compiled_step, endless, model_of, random_batch, recipe
+from step import OPTIONS, build_model, compile_step, random_batch, recipe, repeat
 
 
-def traced(arguments, count):
+def trace(arguments):
     """Return milliseconds of a step without the profiler, and the path of the trace."""
-    config = recipe(arguments, whole=arguments.whole)
-    model = model_of(config)
-    import tensorflow as tf
-
-    step, batches = compiled_step(model), endless(random_batch(config))
+    config, count = recipe(arguments, whole=arguments.whole), arguments.rounds
+    tf = turns.tensorflow()
+    step, batches = compile_step(build_model(config)), repeat(random_batch(config))
 
     def take(count):
         for _ in range(count):
@@ -70,17 +68,14 @@ def report(found, shown):
 
 
 def main():
-    parser = turns.parser(__doc__, **OPTIONS, shown=(20, "lines of each table"))
-    turns.add_threads(parser)
-    parser.add_argument("--whole", action="store_true", help="with all that the recipe asks for")
-    arguments = parser.parse_args()
+    whole = (False, "with all that the recipe asks for")
+    arguments = turns.parse(__doc__, **OPTIONS, shown=(20, "lines of each table"), whole=whole)
     if arguments.threads:
         os.environ["TF_NUM_INTRAOP_THREADS"] = str(arguments.threads)
-    with turns.folder_of(arguments):
-        plain, path = traced(arguments, arguments.rounds)
-        print(f"{arguments.recipe} at width {arguments.width:g}: {plain:.1f} ms a step")
-        print(turns.machine())
-        report(operations(path), arguments.shown)
+    plain, path = trace(arguments)
+    print(f"{arguments.recipe} at width {arguments.width:g}: {plain:.1f} ms a step")
+    print(turns.machine())
+    report(operations(path), arguments.shown)
 
 
 if __name__ == "__main__":

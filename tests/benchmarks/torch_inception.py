@@ -15,8 +15,8 @@ class TorchInception:
                 tensor = tensor.permute(3, 2, 0, 1).contiguous(memory_format=layout)
             self.weights[name] = tensor
 
-    def preprocess(self, pictures):
-        x = torch.from_numpy(pictures).permute(0, 3, 1, 2).float()
+    def preprocess(self, images):
+        x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
         x = F.interpolate(x.contiguous(memory_format=self.layout), size=(299, 299), mode="bilinear")
         return (x - 128) * (1 / 128)
 

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from programs import run_program
 
 STATE = """
@@ -12,6 +13,7 @@ print(json.dumps([*state, sys.stdin.read(), sys.modules["__main__"].__dict__ is 
 NOTHING = {"DCGAN_TF_TEST": "from nothing"}  # an environment of its own: not a fork
 
 
+@pytest.mark.slow
 def test_fork_begins_as_a_program_does(tmp_path):
     (tmp_path / "there.py").write_text(STATE)
     for words in (["-c", STATE, "a", "--b"], ["-m", "there", "a"], [str(tmp_path / "there.py")]):

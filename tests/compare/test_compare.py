@@ -217,6 +217,7 @@ def test_mistakes_are_refused_in_a_line(argv, words, runs, here):
     assert not list(here.glob("**/*.jpg")) and not (here / "compare.png").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [(), ("--out", "mine.png")])
 def test_only_a_plot_of_its_own_is_replaced(flags, runs, here, capsys):
     argv = [*(str(run.root) for run in runs), *flags]

@@ -6,12 +6,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from functools import cache
 
 import numpy as np
 import pytest
 from helpers import REPO, assert_refused, train, write_files
+from programs import wait_for
 from workers import LOW_RATES, TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
@@ -69,10 +69,20 @@ def test_losses_agree_to_1e_3_in_float32(tmp_path_factory):
         assert losses == pytest.approx({name: b[name] for name in losses}, abs=1e-3)
 
 
-def test_batch_that_cannot_be_shared_is_refused_with_the_numbers(tmp_path):
-    flags = [*TINY, "--batch-size", "16", "--strategy", "mirrored"]
-    ((_, stderr),) = finish(start(tmp_path, *flags, devices=3), code=2)
-    assert "--batch-size 16: cannot be shared equally by 3 devices; 15 or 18 would" in stderr
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (
+            ("--batch-size", "16"),
+            "--batch-size 16: cannot be shared equally by 3 devices; 15 or 18",
+        ),
+        (("--jit", "on"), "--jit on with 3 devices: an XLA program runs on one device"),
+    ],
+)
+def test_what_several_devices_cannot_do_is_refused_with_the_reason(flags, words, tmp_path):
+    process = start(tmp_path, *TINY, *flags, "--strategy", "mirrored", devices=3)
+    ((_, stderr),) = finish(process, code=2)
+    assert words in stderr and not (tmp_path / "runs/a").exists()
 
 
 def test_one_signal_stops_all_workers_and_all_go_on_exactly(tmp_path_factory):
@@ -102,12 +112,9 @@ def test_killed_worker_ends_the_other_with_a_message(tmp_path, victim):
     workers[victim].communicate()
 
 
-def wait_for_training(workers, cwd, seconds=120):
-    end = time.monotonic() + seconds
+def wait_for_training(workers, cwd):
     log = cwd / "runs/a/log.txt"
-    while not (log.exists() and "training in" in log.read_text()):
-        assert time.monotonic() < end and all(w.poll() is None for w in workers)
-        time.sleep(0.1)
+    wait_for(lambda: log.exists() and "training in" in log.read_text(), *workers)
 
 
 @pytest.mark.nightly
@@ -117,16 +124,16 @@ def test_worker_whose_fellows_do_not_come_gives_up_with_a_message(tmp_path):
     other.communicate()
     ((_, stderr),) = finish(chief, code=1)
     assert "waiting for the other workers; giving up after 11 seconds" in stderr
-    expect(chief, stderr, "error: not all workers came within 11 seconds;")
+    expect_error(chief, "not all workers came within 11 seconds;")
 
 
-def expect(worker, stderr, last, seconds=30):
-    """Wait for a worker's last words, which another process says."""
-    end = time.monotonic() + seconds
-    while last not in stderr and time.monotonic() < end:
-        time.sleep(0.1)
-        stderr = worker.communicate()[1]
-    assert stderr.splitlines()[-1].startswith(last), stderr
+def expect_error(worker, start):
+    """Wait for a worker's error, which another process writes."""
+
+    def error():
+        return f"\n{worker.communicate()[1]}".rpartition("\nerror: ")[2]
+
+    wait_for(lambda: error().startswith(start), seconds=30)
 
 
 HANG = """
@@ -145,8 +152,8 @@ def test_a_first_step_that_hangs_ends_with_a_message(tmp_path):
     (tmp_path / "hang.py").write_text(HANG)
     chief, other = start_workers(tmp_path, *TINY, "--loss", "hang:Loss", meeting=40)
     try:
-        ((_, stderr),) = finish(chief, code=1)
-        expect(chief, stderr, "error: the first step with the other workers took over 40 seconds;")
+        finish(chief, code=1)
+        expect_error(chief, "the first step with the other workers took over 40 seconds;")
     finally:
         other.kill()
         other.communicate()

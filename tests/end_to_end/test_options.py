@@ -1,10 +1,10 @@
-"""A training with the options of `faces`: killed, on two devices, warm-started, scored, refused."""
+"""A training with the options of `faces`: killed, on two devices, warm-started, scored."""
 
 import keras
 import numpy as np
 import pytest
 import stress
-from helpers import SMALL, generate, refused, resolved, train
+from helpers import SMALL, generate, train
 from workers import TINY, final, finish, start, start_workers
 
 from dcgan_tf.common import checkpoints
@@ -84,9 +84,7 @@ def test_pictures_are_made_with_the_average_and_g_is_kept_beside_it(whole, tmp_p
         weights = network.get_weights()
         kept = [state[name] for name in sorted(state) if name.startswith(f"{part}/")]
         assert all((a == b).all() for a, b in zip(weights, kept, strict=True))
-    shown, raw = (
-        keras.saving.load_model(run / n) for n in ("generator.keras", "raw_generator.keras")
-    )
+    shown, raw = networks["averaged"], networks["generator"]
     assert weights_sha256(shown) != weights_sha256(raw)
     done = generate("--run", run, "--n", "4", "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
@@ -114,15 +112,3 @@ def test_it_starts_from_the_run_s_average(whole, tmp_path):
     assert len(kept) > 10
     for weight, expected in kept:
         np.testing.assert_allclose(weight, expected, atol=1e-6)
-
-
-def test_what_contradicts_itself_is_refused_with_the_reason():
-    for flags, message in (
-        (["--r1", "1"], "--d-norm batch: r1 and r2"),
-        (["--loss", "hinge", "--label-noise", "0.1"], "--loss hinge: has no targets"),
-        (["--lr-decay", "linear", "--epochs", 2], "--decay-images: got 0"),
-        (["--augment", "flip,rotate"], "--augment: got 'flip,rotate', expected some of flip"),
-        (["--loss", "wgan"], "--loss: got 'wgan', expected one of non_saturating"),
-    ):
-        with refused(message):
-            resolved("--config", "demo", *flags)

@@ -22,15 +22,14 @@ def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
     subprocess.run(build, cwd=REPO, check=True, capture_output=True)
-    (path,) = folder.iterdir()
-    return path
+    with zipfile.ZipFile(*folder.iterdir()) as archive:
+        yield archive
 
 
 @pytest.fixture
 def installed(wheel, here, monkeypatch):
     """An otherwise empty current directory, far from the repository, that has the wheel's files."""
-    with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(here / "site")
+    wheel.extractall(here / "site")
     monkeypatch.setenv("PYTHONPATH", str(here / "site"))
     return here
 
@@ -49,26 +48,18 @@ def test_the_wheel_has_the_code_and_the_configs_and_nothing_else(wheel):
     faces = ("README.md", "config.toml", "directions.npz", "evaluation.jsonl")
     faces += ("generator.keras", "discriminator.keras")
     other |= {f"dcgan_tf/pretrained/faces/{name}" for name in faces}
-    with zipfile.ZipFile(wheel) as archive:
-        files = {name for name in archive.namelist() if ".dist-info/" not in name}
+    files = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert files == code | configs | other
 
 
-@pytest.mark.parametrize("command", ["dcgan-train", "dcgan-generate", "dcgan-evaluate"])
-def test_an_installed_command_calls_itself_by_its_name(installed, command):
-    done = call(command, "--help")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith(f"examples:\n  {command.replace('-', ' ')} ")
-    assert done.stdout == call(*command.split("-"), "--help").stdout
-
-
-def test_an_installed_command_finds_the_configs(installed):
+def test_installed_commands_know_their_names_the_configs_and_each_other(installed):
+    for command in ("dcgan-train", "dcgan-generate", "dcgan-evaluate"):
+        done = call(command, "--help")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith(f"examples:\n  {command.replace('-', ' ')} ")
+        assert done.stdout == call(*command.split("-"), "--help").stdout
     done = call("dcgan-train", "--config", "nist")
-    assert done.returncode == 2
-    assert "did you mean mnist?" in done.stderr
+    assert done.returncode == 2 and "did you mean mnist?" in done.stderr
     assert "there are celeba, cifar10, demo, faces, laptop, mnist, overnight, quick" in done.stderr
-    assert [path.name for path in installed.iterdir()] == ["site"]
-
-
-def test_an_installed_command_names_the_others_as_they_are_installed(installed):
     assert "train first (dcgan train demo)" in call("dcgan-generate").stderr
+    assert [path.name for path in installed.iterdir()] == ["site"]

@@ -52,10 +52,3 @@ def test_trains_like_float32(float32, flags, devices, tmp_path):
     for part in ("generator", "discriminator"):
         pairs = [(state[n], plain_state[n]) for n in plain_state if n.startswith(part)]
         assert max(np.abs(a - b).max() for a, b in pairs) < 0.01, f"{part} went another way"
-
-
-def test_xla_over_several_devices_is_refused_with_the_reason(tmp_path):
-    flags = [*TINY, "--jit", "on", "--strategy", "mirrored"]
-    ((_, stderr),) = finish(start(tmp_path, *flags, devices=2), code=2)
-    assert "--jit on with 2 devices: an XLA program runs on one device" in stderr
-    assert not (tmp_path / "runs/a").exists()

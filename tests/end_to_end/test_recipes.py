@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from helpers import faces_zip
+from helpers import faces_zip, write_files
 from PIL import Image
 
 import train
@@ -21,6 +21,7 @@ def train_here(monkeypatch, cwd, *flags):
         return image.size, image.mode
 
 
+RANDOM = np.random.RandomState(0)
 nightly = pytest.mark.nightly
 
 
@@ -37,21 +38,22 @@ def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):
     assert made == ((520, 520), "RGB")
 
 
-def test_mnist_trains_on_idx_files(monkeypatch, tmp_path):
-    digits = np.random.RandomState(0).randint(0, 256, (20, 28, 28), dtype=np.uint8)
-    head = np.array([2051, 20, 28, 28], ">i4").tobytes()
-    (tmp_path / "d").mkdir()
-    (tmp_path / "d/train-images-idx3-ubyte.gz").write_bytes(gzip.compress(head + digits.tobytes()))
-    made = train_here(monkeypatch, tmp_path, "--config", "mnist", "--data", "d")
-    assert made == ((522, 522), "L")
+IDX = np.array([2051, 20, 28, 28], ">i4").tobytes() + RANDOM.bytes(20 * 28 * 28)
 
 
-def test_cifar10_trains_on_binary_batches(monkeypatch, tmp_path):
-    batch = np.random.RandomState(0).randint(0, 256, (20, 3073), dtype=np.uint8)
-    (tmp_path / "d").mkdir()
-    (tmp_path / "d/data_batch_1.bin").write_bytes(batch.tobytes())
-    made = train_here(monkeypatch, tmp_path, "--config", "cifar10", "--data", "d")
-    assert made == ((528, 528), "RGB")
+@pytest.mark.parametrize(
+    ("config", "name", "content", "made"),
+    [
+        ("mnist", "train-images-idx3-ubyte.gz", gzip.compress(IDX), ((522, 522), "L")),
+        ("cifar10", "data_batch_1.bin", RANDOM.bytes(20 * 3073), ((528, 528), "RGB")),
+    ],
+    ids=["mnist", "cifar10"],
+)
+def test_files_as_their_authors_spread_them_train(
+    monkeypatch, tmp_path, config, name, content, made
+):
+    write_files(tmp_path / "d", {name: content})
+    assert train_here(monkeypatch, tmp_path, "--config", config, "--data", "d") == made
 
 
 @pytest.mark.parametrize(
@@ -62,11 +64,9 @@ def test_cifar10_trains_on_binary_batches(monkeypatch, tmp_path):
     ],
 )
 def test_tfds_sources_train(monkeypatch, tmp_path, config, size):
+    flags = ("--config", config, "--data", "tfds", "--max-bad", "1")
     with tfds.testing.mock_data(num_examples=20):
-        made = train_here(
-            monkeypatch, tmp_path, "--config", config, "--data", "tfds", "--max-bad", "1"
-        )
-    assert made[0] == (size, size)
+        assert train_here(monkeypatch, tmp_path, *flags)[0] == (size, size)
 
 
 def test_own_images_of_any_shape_train(monkeypatch, tmp_path):

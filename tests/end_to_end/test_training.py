@@ -4,13 +4,13 @@ import hashlib
 import json
 import shutil
 import signal
-import time
 
 import numpy as np
 import pytest
 import stress
 from helpers import SMALL, assert_refused, generate, kaggle_faces, train, write_files
 from PIL import Image
+from programs import wait_for
 
 from dcgan_tf.common import checkpoints
 
@@ -29,7 +29,7 @@ REAL_SIZE = (
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A directory with a finished miniature demo in runs/0001-demo-s0, and what it printed."""
+    """A directory with a finished miniature demo in runs/0001-demo-16px-s0, and what it printed."""
     cwd = tmp_path_factory.mktemp("finished")
     done = train(*TINY, cwd=cwd)
     assert done.returncode == 0, done.stderr
@@ -48,7 +48,7 @@ def lines(path):
 
 
 def test_leaves_everything_that_the_readme_names(finished):
-    run, text = finished[0] / "runs/0001-demo-s0", finished[1].stdout
+    run, text = finished[0] / "runs/0001-demo-16px-s0", finished[1].stdout
     names = "config.toml versions.json log.txt metrics.jsonl timing.jsonl losses.png reals.png"
     names += " progress.gif generator.keras discriminator.keras report.html"
     for name in names.split():
@@ -70,11 +70,11 @@ def test_leaves_everything_that_the_readme_names(finished):
     assert all(t["images_per_second"] > 0 and t["peak_memory_mb"] > 100 for t in timing)
     for words in ("train.py --run", "generate.py --run", "epoch 2/2", "report:"):
         assert words in text
-    assert text.count("runs/0001-demo-s0") > 3 and "Traceback" not in finished[1].stderr
+    assert text.count("runs/0001-demo-16px-s0") > 3 and "Traceback" not in finished[1].stderr
 
 
 def test_sample_grid_is_what_generate_makes_of_the_same_seeds(finished, tmp_path):
-    run = finished[0] / "runs/0001-demo-s0"
+    run = finished[0] / "runs/0001-demo-16px-s0"
     done = generate("--run", run, "--n", "4", "--out", tmp_path / "out", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     grids = [run / "samples/epoch_0002.png", tmp_path / "out/grid.png"]
@@ -83,11 +83,13 @@ def test_sample_grid_is_what_generate_makes_of_the_same_seeds(finished, tmp_path
 
 def test_finished_run_does_nothing_and_says_so(copied):
     shutil.rmtree(copied / "data")  # not even its images are needed
-    report = copied / "runs/0001-demo-s0/report.html"
+    report = copied / "runs/0001-demo-16px-s0/report.html"
     report.unlink()  # a kill came before it was written
     kinds = (".npz", ".keras", ".toml")
     before = {p: p.stat().st_mtime_ns for p in copied.rglob("*") if p.suffix in kinds}
-    done = train("--run", "runs/0001-demo-s0", "--epochs", "1", cwd=copied)  # fewer than are done
+    done = train(
+        "--run", "runs/0001-demo-16px-s0", "--epochs", "1", cwd=copied
+    )  # fewer than are done
     assert done.returncode == 0
     assert "is finished: 2 epochs" in done.stdout
     assert report.stat().st_size > 10_000
@@ -97,23 +99,23 @@ def test_finished_run_does_nothing_and_says_so(copied):
 def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path_factory):
     longer = tmp_path_factory.mktemp("longer")
     flags = [*TINY[:-1], "3"]
-    assert train(*flags, "--run", "runs/0001-demo-s0", cwd=longer).returncode == 0
-    (copied / "runs/0001-demo-s0/report.html").write_text("of somebody else")
-    extended = train("--run", "runs/0001-demo-s0", "--epochs", "3", cwd=copied)
+    assert train(*flags, "--run", "runs/0001-demo-16px-s0", cwd=longer).returncode == 0
+    (copied / "runs/0001-demo-16px-s0/report.html").write_text("of somebody else")
+    extended = train("--run", "runs/0001-demo-16px-s0", "--epochs", "3", cwd=copied)
     assert extended.returncode == 0 and "report.html: a file that is no report" in extended.stdout
-    first, second = (stress.results(d / "runs/0001-demo-s0") for d in (longer, copied))
+    first, second = (stress.results(d / "runs/0001-demo-16px-s0") for d in (longer, copied))
     assert first == second
 
 
 def test_a_changed_learning_rate_counts_from_its_step_on_also_on_a_repeat(copied, finished):
-    run = copied / "runs/0001-demo-s0"
+    run = copied / "runs/0001-demo-16px-s0"
     (run / "checkpoints/step_00000006.npz").unlink()  # as if it had been killed in epoch 2
     done = train("--run", run, "--g-learning-rate", "1e-3", cwd=copied)
     assert done.returncode == 0, done.stderr
     assert "resuming at step 3 (epochs done: 1)" in done.stdout
     assert "from step 3 (epochs done: 1) on: g_learning_rate 0.0004 -> 0.001" in done.stdout
     expected = stress.results(run)
-    assert expected != stress.results(finished[0] / "runs/0001-demo-s0")
+    assert expected != stress.results(finished[0] / "runs/0001-demo-16px-s0")
     config = (run / "config.toml").read_bytes()
     for path in (run / "checkpoints").glob("*.npz"):
         path.unlink()
@@ -132,39 +134,29 @@ def test_equal_runs_have_equal_bits_beyond_the_miniature(tmp_path_factory, monke
 
 def test_other_threads_on_a_resume_are_named_and_recorded(copied):
     done = train(
-        *("--run", "runs/0001-demo-s0", "--epochs", "3"),
+        *("--run", "runs/0001-demo-16px-s0", "--epochs", "3"),
         cwd=copied,
         env={"TF_NUM_INTEROP_THREADS": "3"},
     )
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if "warning" in line)
     assert "inter_op_threads 1 -> 3" in line and "the bits may differ" in line
-    _, journal = checkpoints.read_newest(copied / "runs/0001-demo-s0/checkpoints")
+    _, journal = checkpoints.read_newest(copied / "runs/0001-demo-16px-s0/checkpoints")
     assert journal.computing["inter_op_threads"] == 3
 
 
 def test_second_run_gets_a_directory_of_its_own_and_no_other_config_gets_the_first(copied):
     assert train(*TINY[:-1], "1", cwd=copied).returncode == 0
-    assert (copied / "runs/0002-demo-s0/generator.keras").exists()
+    assert (copied / "runs/0002-demo-16px-s0/generator.keras").exists()
     assert len(list((copied / "data/packs").glob("*/manifest.json"))) == 1
-    config = (copied / "runs/0001-demo-s0/config.toml").read_bytes()
-    done = train("--run", "runs/0001-demo-s0", "--width", "0.2", "--seed", "1", cwd=copied)
+    config = (copied / "runs/0001-demo-16px-s0/config.toml").read_bytes()
+    done = train("--run", "runs/0001-demo-16px-s0", "--width", "0.2", "--seed", "1", cwd=copied)
     assert_refused(done, "was trained with other settings (width 1.0, you asked for 0.2; seed")
-    assert (copied / "runs/0001-demo-s0/config.toml").read_bytes() == config
-
-
-def test_damaged_checkpoint_is_passed_over_and_training_ends_the_same(copied, finished):
-    run = copied / "runs/0001-demo-s0"
-    newest = sorted((run / "checkpoints").glob("*.npz"))[-1]
-    newest.write_bytes(newest.read_bytes()[:-1000])
-    done = train("--run", "runs/0001-demo-s0", cwd=copied)
-    assert done.returncode == 0
-    assert "damaged" in done.stdout and newest.name in done.stdout
-    assert stress.results(run) == stress.results(finished[0] / "runs/0001-demo-s0")
+    assert (copied / "runs/0001-demo-16px-s0/config.toml").read_bytes() == config
 
 
 def test_other_images_are_refused(copied):
-    run = copied / "runs/0001-demo-s0"
+    run = copied / "runs/0001-demo-16px-s0"
     newest = sorted((run / "checkpoints").glob("*.npz"))[-1]
     config = (run / "config.toml").read_bytes()
     newest.unlink()
@@ -174,7 +166,7 @@ def test_other_images_are_refused(copied):
     pixels.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
     old, new = (hashlib.sha256(r[128:]).hexdigest() for r in (raw, pixels.read_bytes()))
     manifest.write_text(manifest.read_text().replace(old, new))
-    done = train("--run", "runs/0001-demo-s0", "--g-learning-rate", "5", cwd=copied)
+    done = train("--run", "runs/0001-demo-16px-s0", "--g-learning-rate", "5", cwd=copied)
     assert_refused(done, "other images")
     assert (run / "config.toml").read_bytes() == config
 
@@ -194,15 +186,6 @@ def test_live_owner_is_respected_and_a_dead_one_is_not(tmp_path, finished):
     assert train(*flags[:-4], "--run", "runs/a", "--epochs", "1", cwd=tmp_path).returncode == 0
 
 
-def wait_for(condition, process, seconds=90):
-    """Poll until `condition()`; fail if the process ends first."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the process ended early"
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.1)
-
-
 # A life ends right before or after the naming of a file, or by a signal; the next one goes on.
 LIVES = (
     ("manifest.json", "before"),
@@ -215,9 +198,9 @@ LIVES = (
 )
 
 
-def test_killed_and_stopped_again_and_again_it_ends_the_same(tmp_path, finished):
-    flags = [*TINY, "--run", "runs/0001-demo-s0"]
-    out = tmp_path / "out.txt"
+def test_killed_stopped_and_damaged_again_and_again_it_ends_the_same(tmp_path, finished):
+    flags = [*TINY, "--run", "runs/0001-demo-16px-s0"]
+    run, out = tmp_path / "runs/0001-demo-16px-s0", tmp_path / "out.txt"
     for name, end in LIVES:
         out.write_text("")
         if isinstance(end, str):
@@ -228,16 +211,19 @@ def test_killed_and_stopped_again_and_again_it_ends_the_same(tmp_path, finished)
         wait_for(lambda: "training in" in out.read_text(), process)
         process.send_signal(end)
         assert process.wait(60) == 128 + end
-        assert "to resume: python train.py --run runs/0001-demo-s0" in out.read_text()
+        assert "to resume: python train.py --run runs/0001-demo-16px-s0" in out.read_text()
         assert "Traceback" not in out.read_text()
-        assert list((tmp_path / "runs/0001-demo-s0/checkpoints").glob("*.npz"))
-    assert train("--run", "runs/0001-demo-s0", cwd=tmp_path).returncode == 0
-    expected = stress.results(finished[0] / "runs/0001-demo-s0")
-    assert stress.results(tmp_path / "runs/0001-demo-s0") == expected
+        assert list((run / "checkpoints").glob("*.npz"))
+    newest = sorted((run / "checkpoints").glob("*.npz"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    done = train("--run", run, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "damaged" in done.stdout and newest.name in done.stdout
+    assert stress.results(run) == stress.results(finished[0] / "runs/0001-demo-16px-s0")
 
 
 def test_a_start_from_another_run_that_fails_leaves_nothing_but_its_reason(copied):
-    start = ("--init-from", "runs/0001-demo-s0", *TINY)
+    start = ("--init-from", "runs/0001-demo-16px-s0", *TINY)
     done = train(*start, "--g-learning-rate", "1e30", cwd=copied)
     assert done.returncode == 3  # the losses become NaN
     assert done.stderr.count("\n") == 1 and "NaN" in done.stderr and "checkpoint" in done.stderr

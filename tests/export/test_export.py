@@ -115,6 +115,7 @@ def assert_bound_to_no_device(folder):
     assert {node.device for node in forward if "Conv2D" in node.op} == {""}
 
 
+@pytest.mark.slow
 def test_the_next_free_folder_of_the_run_or_a_word_on_why_not(run, monkeypatch):
     for _ in range(2):
         export("--run", run.root, "--to", "keras")
@@ -150,6 +151,7 @@ def test_half_precision_becomes_float32(tmp_path):
     assert full.model.get_layer("up1").compute_dtype == "float32"
 
 
+@pytest.mark.slow
 def test_other_images_shapes_and_errors_are_refused_and_nothing_is_left(run, monkeypatch, tmp_path):
     form = formats.FORMATS["keras"]
 

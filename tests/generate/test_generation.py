@@ -8,7 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
-from helpers import REPO, refused, write_files
+from helpers import REPO, refused
 from PIL import Image, ImageSequence
 from tiny_gan import tiny
 
@@ -35,8 +35,14 @@ def model_file(tmp_path_factory):
     return folder / "generator.keras"
 
 
-def run_main(*argv):
-    generate.main([str(arg) for arg in argv])
+@pytest.fixture
+def run_main(model_file):
+    """Runs the command, with the model of `model_file` unless it names another."""
+
+    def call(*argv, model=model_file):
+        generate.main([str(arg) for arg in (*(("--model", model) if model else ()), *argv)])
+
+    return call
 
 
 def pixels_and_text(path):
@@ -48,9 +54,9 @@ def pixels(path):
     return pixels_and_text(path)[0]
 
 
-def test_seeds_name_images_whatever_comes_with_them(model_file, tmp_path):
-    run_main("--model", model_file, "--n", "40", "--out", tmp_path / "a")
-    run_main("--model", model_file, "--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
+def test_seeds_name_images_whatever_comes_with_them(run_main, tmp_path):
+    run_main("--n", "40", "--out", tmp_path / "a")
+    run_main("--seeds", "39,5-7,4294967295", "--out", tmp_path / "b")
     names = sorted(path.name for path in (tmp_path / "a/images").iterdir())
     assert names == [f"seed_{seed:06d}.png" for seed in range(40)]
     assert len(list((tmp_path / "b/images").iterdir())) == 5
@@ -61,8 +67,10 @@ def test_seeds_name_images_whatever_comes_with_them(model_file, tmp_path):
     assert len(different) == 40
 
 
-def test_png_is_the_generators_answer_to_the_documented_latent_and_says_so(model_file, tmp_path):
-    run_main("--model", model_file, "--seeds", "3", "--truncation", "0.5", "--out", tmp_path)
+def test_png_is_the_generators_answer_to_the_documented_latent_and_says_so(
+    run_main, model_file, tmp_path
+):
+    run_main("--seeds", "3", "--truncation", "0.5", "--out", tmp_path)
     image, info = pixels_and_text(tmp_path / "images/seed_000003.png")
     generator = keras.saving.load_model(model_file, compile=False)
     weights = b"".join(np.asarray(w, "float32").tobytes() for w in generator.get_weights())
@@ -75,11 +83,11 @@ def test_png_is_the_generators_answer_to_the_documented_latent_and_says_so(model
     assert enlarged.shape == (512, 512, 3) and np.array_equal(enlarged[::8, 7::8], image)
 
 
-def test_fill_and_latents_files(model_file, tmp_path):
+def test_fill_and_latents_files(run_main, tmp_path):
     np.save(tmp_path / "z.npy", np.full((2, 128), 0.5))
-    run_main("--model", model_file, "--latents", tmp_path / "z.npy", "--out", tmp_path / "z")
+    run_main("--latents", tmp_path / "z.npy", "--out", tmp_path / "z")
     fill = "0,0.5,1,0.1234567,0.1234568,1e-7,100000000"
-    run_main("--model", model_file, "--fill", fill, "--out", tmp_path / "f")
+    run_main("--fill", fill, "--out", tmp_path / "f")
     names = {path.stem for path in (tmp_path / "f/images").iterdir()}
     assert names == {f"fill_{x}" for x in fill.replace("1e-7", "1e-07").split(",")}
     half = pixels(tmp_path / "f/images/fill_0.5.png")
@@ -87,14 +95,13 @@ def test_fill_and_latents_files(model_file, tmp_path):
     assert not np.array_equal(pixels(tmp_path / "f/images/fill_1.png"), half)
     np.save(tmp_path / "z.npy", np.zeros((2, 5)))
     with refused("expected (n, 128)"):
-        run_main("--model", model_file, "--latents", tmp_path / "z.npy", "--out", tmp_path / "o")
+        run_main("--latents", tmp_path / "z.npy", "--out", tmp_path / "o")
     assert not (tmp_path / "o").exists()
 
 
 @pytest.mark.slow
-def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
-    argv = ("--interpolate", "3,17,42", "--frames", "9", "--out", tmp_path)
-    run_main("--model", model_file, *argv)
+def test_interpolation_goes_through_the_named_seeds(run_main, tmp_path):
+    run_main("--interpolate", "3,17,42", "--frames", "9", "--out", tmp_path)
     with Image.open(tmp_path / "interpolation.gif") as gif:
         assert (gif.n_frames, gif.size) == (24, (256, 256))  # and back to the first
         first, third, last = (
@@ -105,7 +112,7 @@ def test_interpolation_goes_through_the_named_seeds(model_file, tmp_path):
         assert np.abs(last - first).mean() < np.abs(last - third).mean() / 2
     strip, info = pixels_and_text(tmp_path / "strip.png")
     assert strip.shape == (64, 17 * 66 - 2, 3) and info["seeds"] == "3,17,42"
-    run_main("--model", model_file, "--seeds", "17", "--out", tmp_path / "one", "--scale", "1")
+    run_main("--seeds", "17", "--out", tmp_path / "one", "--scale", "1")
     assert np.array_equal(strip[:, 8 * 66 : 8 * 66 + 64], pixels(tmp_path / "one/grid.png"))
 
 
@@ -122,7 +129,7 @@ def test_latents_are_numpy_s_frozen_stream_and_slerp_keeps_their_length():
     assert np.allclose(slerp(a, a, 0.3), a)
 
 
-def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path):
+def test_newest_run_and_fresh_numbered_folders(run_main, model_file, monkeypatch, tmp_path):
     older = tmp_path / "runs/0009-older"
     older.mkdir(parents=True)
     (older / "generator.keras").write_text("not opened")
@@ -131,24 +138,26 @@ def test_newest_run_and_fresh_numbered_folders(model_file, monkeypatch, tmp_path
     (newest / "generator.keras").write_bytes(model_file.read_bytes())
     os.utime(older / "generator.keras", (1, 1))
     monkeypatch.chdir(tmp_path)
-    run_main("--n", "2")
+    run_main("--n", "2", model=None)
     # As after a kill, seen by another process.
     (newest / "generated/0001/images/.writing-0123456789ab-seed_000002.png").write_bytes(b"half")
     monkeypatch.setattr(atomic_write, "_swept", set())
-    run_main("--n", "2")
+    run_main("--n", "2", model=None)
     made = sorted(path.name for path in (newest / "generated").iterdir())
     assert made == ["0001", "0002"]
     assert not list((newest / "generated").rglob(".writing*"))
     (newest / "best").mkdir()
     (newest / "config.toml").write_text("")
     (newest / "best/generator.keras").write_bytes(model_file.read_bytes())
-    run_main("--model", newest / "best/generator.keras", "--n", "1")
+    run_main("--n", "1", model=newest / "best/generator.keras")
     assert (newest / "generated/0003/grid.png").exists()
 
 
-def test_it_says_what_it_made_and_ends_with_the_enlarged_grid(model_file, tmp_path, caplog):
+def test_it_says_what_it_made_and_ends_with_the_enlarged_grid(
+    run_main, model_file, tmp_path, caplog
+):
     caplog.set_level("INFO", "dcgan_tf")
-    run_main("--model", model_file, "--seeds", "5-7", "--out", tmp_path / "o")
+    run_main("--seeds", "5-7", "--out", tmp_path / "o")
     canvas, info = pixels_and_text(tmp_path / "o/grid.png")
     assert [record.getMessage() for record in caplog.records] == [
         f"generator {model_file}, weights {info['model_sha256'][:12]}",
@@ -159,13 +168,14 @@ def test_it_says_what_it_made_and_ends_with_the_enlarged_grid(model_file, tmp_pa
     small = grid(np.stack([pixels(path) for path in sorted((tmp_path / "o/images").iterdir())]))
     assert small.shape == (130, 130, 3)
     np.testing.assert_array_equal(canvas, enlarge(small, 4))
-    run_main("--model", model_file, "--n", "1", "--out", tmp_path / "x", "--scale", "3")
+    run_main("--n", "1", "--out", tmp_path / "x", "--scale", "3")
     assert pixels(tmp_path / "x/grid.png").shape == (192, 192, 3)
 
 
-def full_disk(monkeypatch, after):
-    """The next `after` images are written, then the disk is full."""
-    written = iter(range(after))
+def test_a_full_disk_says_what_is_whole_and_leaves_no_empty_folder(
+    run_main, tmp_path, monkeypatch, caplog
+):
+    written = iter(range(40))
 
     def save(path, image, text=None, sync=True):
         if next(written, None) is None:
@@ -173,32 +183,22 @@ def full_disk(monkeypatch, after):
         save_png(path, image, text, sync)
 
     monkeypatch.setattr(generation, "save_png", save)
-
-
-def test_a_full_disk_says_what_is_whole_and_leaves_no_empty_folder(
-    model_file, tmp_path, monkeypatch, caplog
-):
-    full_disk(monkeypatch, after=40)
     with pytest.raises(OSError, match="No space left on device"):
-        run_main("--model", model_file, "--n", "64", "--out", tmp_path / "o")
+        run_main("--n", "64", "--out", tmp_path / "o")
     whole = "40 of 64 images are whole, seed_000000.png to seed_000039.png in "
     assert whole in caplog.text
     assert len(list((tmp_path / "o").rglob("*.*"))) == 40
     monkeypatch.setattr(generation, "save_animation", generation.save_png)
     for what in (("--n", "4"), ("--interpolate", "1,2")):
         with pytest.raises(OSError, match="No space left"):
-            run_main("--model", model_file, *what, "--out", tmp_path / "empty")
+            run_main(*what, "--out", tmp_path / "empty")
         assert not (tmp_path / "empty").exists()
 
 
-def test_a_long_interpolation_makes_only_what_is_shown(model_file, tmp_path, monkeypatch):
-    made = []
-    array = Sampler.array
-    monkeypatch.setattr(
-        Sampler, "array", lambda self, latents: made.append(len(latents)) or array(self, latents)
-    )
-    argv = ("--interpolate", "1,2", "--frames", "90000", "--out", tmp_path)
-    run_main("--model", model_file, *argv)
+def test_a_long_interpolation_makes_only_what_is_shown(run_main, tmp_path, monkeypatch):
+    made, array = [], Sampler.array
+    monkeypatch.setattr(Sampler, "array", lambda self, z: made.append(len(z)) or array(self, z))
+    run_main("--interpolate", "1,2", "--frames", "45000", "--out", tmp_path)
     with Image.open(tmp_path / "interpolation.gif") as gif:
         assert gif.n_frames == 60
     assert pixels(tmp_path / "strip.png").shape[1] == 9 * 66 - 2
@@ -208,7 +208,9 @@ def test_a_long_interpolation_makes_only_what_is_shown(model_file, tmp_path, mon
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
-def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here, monkeypatch):
+def test_the_documented_snippets_are_right_for_every_recipe(
+    snippet, name, here, monkeypatch, run_main
+):
     config = parse_training(["--config", name, "--width", "0.05", "--init-stddev", "0.3"]).config
     (here / "runs/demo").mkdir(parents=True)
     build_generator(config).save(here / "runs/demo/generator.keras")
@@ -216,36 +218,33 @@ def test_the_documented_snippets_are_right_for_every_recipe(snippet, name, here,
     found = [code for code in re.findall(r"```python\n(.*?)```", text, re.S) if snippet in code]
     monkeypatch.setattr(dcgan_tf, "load_generator", load_generator, raising=False)
     exec(found[0], {})
-    run_main("--run", "runs/demo", "--seeds", "7", "--out", "o")
+    run_main("--run", "runs/demo", "--seeds", "7", "--out", "o", model=None)
     expected, read = pixels("o/images/seed_000007.png"), pixels("seed7.png")
     assert expected.shape == read.shape and expected.std() > 5
     assert np.abs(expected.astype(int) - read.astype(int)).max() <= 1
 
 
-def test_files_that_another_call_wrote_meanwhile_are_not_mixed_with_these(model_file, tmp_path):
+def test_files_in_the_way_are_refused_without_force_also_those_written_meanwhile(
+    run_main, model_file, tmp_path
+):
     request = parse_generation(["--model", str(model_file), "--n", "2", "--out", str(tmp_path)])
-    theirs = write_files(tmp_path / "images", {"seed_000100.png": b""})
+    (tmp_path / "note.txt").write_text("mine")
     with refused("has files already", "--force"):
         generation.generate(request)
-    assert [path.name for path in theirs.iterdir()] == ["seed_000100.png"]
-
-
-def test_files_in_the_way_are_refused_without_force(model_file, tmp_path):
-    (tmp_path / "note.txt").write_text("mine")
     with refused("--force"):
-        run_main("--model", model_file, "--n", "2", "--out", tmp_path)
+        run_main("--n", "2", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
-    run_main("--model", model_file, "--n", "2", "--out", tmp_path, "--force")
+    run_main("--n", "2", "--out", tmp_path, "--force")
     assert (tmp_path / "note.txt").read_text() == "mine" and (tmp_path / "grid.png").exists()
     (tmp_path / "o/grid.png").mkdir(parents=True)
     with refused("its grid.png is a folder"):  # before an image is written
-        run_main("--model", model_file, "--n", "2", "--out", tmp_path / "o", "--force")
+        run_main("--n", "2", "--out", tmp_path / "o", "--force")
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["grid.png"]
 
 
-def test_files_that_are_no_generator(model_file, tmp_path):
+def test_files_that_are_no_generator(run_main, model_file, tmp_path):
     (tmp_path / "text.keras").write_text("hello")
     with refused("expected a .keras file, got a text file"):
-        run_main("--model", tmp_path / "text.keras")
+        run_main(model=tmp_path / "text.keras")
     with refused("expected a generator"):
-        run_main("--model", model_file.with_name("discriminator.keras"), "--out", tmp_path / "o")
+        run_main("--out", tmp_path / "o", model=model_file.with_name("discriminator.keras"))

@@ -15,10 +15,9 @@ from dcgan_tf.train.changes import Change
 
 
 def epochs(*diversities, d_real=0.6, d_fake=0.4, steps=10):
-    names = ("d_loss", "g_loss")
+    means = {"d_loss": 0.7, "g_loss": 0.7, "d_real": d_real, "d_fake": d_fake}
     return [
-        {"epoch": i, "step": i * steps, "d_real": d_real, "d_fake": d_fake, "diversity": diversity}
-        | dict.fromkeys(names, 0.7)
+        {"epoch": i, "step": i * steps, "diversity": diversity} | means
         for i, diversity in enumerate(diversities, start=1)
     ]
 
@@ -34,9 +33,7 @@ def test_spread_and_roughness_are_their_definitions():
     expected = (down + right) / 2 / values.var((1, 2)).mean()
     assert collapse.roughness(images) == pytest.approx(expected, rel=1e-12)
     assert collapse.roughness(np.full((3, 4, 4, 1), 7, np.uint8)) == 0
-
-
-def test_diversity_of_the_data_is_1_and_of_one_image_0():
+    # Relative to real images they are 1 for the data; one image has no diversity.
     pixels = np.random.default_rng(0).integers(0, 256, (400, 8, 8, 3), np.uint8)
     own = collapse.Diversity(pixels).measure(pixels[300:332])
     assert own == {"diversity": pytest.approx(1, abs=0.02), "roughness": pytest.approx(1, abs=0.03)}
@@ -54,6 +51,7 @@ def noise(count, width, color=(1, 1, 1)):
     return (grains.repeat(width, 1).repeat(width, 2) * color).astype(np.uint8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("width", "color"), [(1, (1, 1, 1)), (1, (0, 1, 0)), (2, (0.2, 1, 0.2))])
 def test_noise_is_as_varied_as_faces_and_told_by_its_roughness(width, color):
     measure = collapse.Diversity(drawn_faces(64)).measure

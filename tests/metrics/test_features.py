@@ -38,18 +38,16 @@ def test_features_are_computed_once_and_are_those_of_the_images(tmp_path):
 
 
 def test_cache_key_has_images_count_layer_and_weights(tmp_path):
-    layers = ("mixed_7", "pool_3")
-    for number, (images, network, layer) in enumerate(
-        [
-            (some_images(), TinyInception(layers), "mixed_7"),
-            (some_images(1), TinyInception(layers), "mixed_7"),
-            (some_images(0, 39), TinyInception(layers), "mixed_7"),
-            (some_images(), TinyInception(layers), "pool_3"),
-            (some_images(), TinyInception(layers, "another"), "mixed_7"),
-        ],
+    layers, images = ("mixed_7", "pool_3"), some_images()
+    for number, (given, name, layer) in enumerate(
+        (
+            *((images, "tiny", "mixed_7"), (images, "tiny", "pool_3")),
+            *((images, "another", "mixed_7"), (some_images(1), "tiny", "mixed_7")),
+            (some_images(0, 39), "tiny", "mixed_7"),
+        ),
         start=1,
     ):
-        extract(images, tmp_path, network, layer)
+        extract(given, tmp_path, TinyInception(layers, name), layer)
         assert len(list(tmp_path.glob("*/entry.json"))) == number
 
 
@@ -86,12 +84,13 @@ def test_an_entry_that_was_broken_off_leaves_nothing_nor_does_one_without_a_cach
 
 def damage(path, kind):
     """Damage a file, or put something else in its place."""
-    content = path.read_bytes()
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
     if kind == "cut":
-        path.write_bytes(content[: len(content) // 2])
+        path.write_bytes(content[:middle])
     elif kind == "flip":
-        middle = len(content) // 2
-        path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+        content[middle] ^= 1
+        path.write_bytes(content)
     elif kind == "array":
         np.save(path.with_suffix(".npy"), np.full((12, 48), np.nan, np.float32))
         path.with_suffix(".npy").replace(path)

@@ -89,33 +89,26 @@ def test_identical_sets_are_at_distance_zero():
     assert 0 <= frechet_distance(statistics_of(x, 32), statistics_of(x[::-1], 7)) < 1e-24
 
 
-@pytest.mark.parametrize("offset", [0, 1e6])
-def test_streaming_equals_batch(offset):
-    x = np.random.default_rng(4).normal(size=(1000, 16)) @ np.diag(np.arange(1, 17)) + offset
-    for batch in (1, 33, 1000):
-        statistics = statistics_of(x, batch)
-        assert statistics.count == 1000
-        np.testing.assert_allclose(statistics.mean, x.mean(0), rtol=1e-13, atol=1e-13)
-        np.testing.assert_allclose(statistics.covariance, np.cov(x.T), rtol=1e-7, atol=1e-7)
-        if not offset:
-            np.testing.assert_allclose(statistics.covariance, np.cov(x.T), rtol=0, atol=1e-11)
-
-
-def test_statistics_are_of_bounded_size_and_go_on_from_a_file(tmp_path):
+def test_streaming_equals_batch_in_bounded_size_and_goes_on_from_a_state():
+    x = np.random.default_rng(4).normal(size=(1000, 16)) @ np.diag(np.arange(1, 17))
+    for offset, accuracy in ((0, {"rtol": 0, "atol": 1e-11}), (1e6, {"rtol": 1e-7, "atol": 1e-7})):
+        for batch in (1, 33, 1000):
+            statistics = statistics_of(x + offset, batch)
+            assert statistics.count == 1000
+            mean = (x + offset).mean(0)
+            np.testing.assert_allclose(statistics.mean, mean, rtol=1e-13, atol=1e-13)
+            covariance = np.cov((x + offset).T)
+            np.testing.assert_allclose(statistics.covariance, covariance, **accuracy)
     statistics, sizes = FeatureStatistics(), []
-    for seed in range(200):
-        statistics.update(np.random.default_rng(seed).normal(size=(50, 10)))
+    for start in range(0, 1000, 50):
+        statistics.update(x[start : start + 50])
         sizes.append(len(pickle.dumps(statistics)))
     assert max(sizes) < 2 * sizes[0]
-    x = np.random.default_rng(6).normal(size=(90, 7)).astype(np.float32)
-    statistics = statistics_of(x)
-    state = {"mean": statistics.mean, "factor": statistics.centered_factor}
-    np.savez(tmp_path / "state.npz", count=statistics.count, **state)
-    with np.load(tmp_path / "state.npz") as file:
-        restored = FeatureStatistics.restore(**file)
+    state = statistics.count, statistics.mean, statistics.centered_factor
+    restored = FeatureStatistics.restore(*state)
     assert frechet_distance(statistics, restored) == 0.0
     restored.update(x + 1)
-    np.testing.assert_allclose(restored.covariance, np.cov(np.r_[x, x + 1].T.astype(float)))
+    np.testing.assert_allclose(restored.covariance, np.cov(np.r_[x, x + 1].T), atol=1e-11)
 
 
 def test_too_few_samples_warn_and_bad_features_are_refused():
@@ -158,18 +151,14 @@ def test_kernel_distance_is_its_definition_seeded_and_tells_sets_apart():
         kid.kernel_distance(x[:1], y)
 
 
-def test_spread_of_the_kernel_distance_is_the_error_of_its_mean():
-    means, spreads = [], []
+def test_spread_of_the_kernel_distance_is_the_error_of_its_mean_from_half_of_the_images():
+    found = []
     for seed in range(40):
         random = np.random.default_rng(seed)
         x, y = random.normal(size=(200, 10)), random.normal(0.4, 1, size=(200, 10))
-        mean, spread = kid.kernel_distance(x, y, subsets=20)
-        means.append(mean)
-        spreads.append(spread)
+        found.append(kid.kernel_distance(x, y, subsets=20))
+    means, spreads = zip(*found, strict=True)
     assert np.mean(spreads) == pytest.approx(np.std(means), rel=0.25)
-
-
-def test_subsets_for_the_spread_are_at_most_half_of_the_images():
     expected = {2: (2, None), 3: (3, None), 4: (4, 2), 1999: (1000, 999), 2000: (1000, 1000)}
     assert {fewest: kid.subset_sizes(fewest) for fewest in expected} == expected
     rows = np.random.default_rng(0).normal(size=(4, 5))

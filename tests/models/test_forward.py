@@ -1,4 +1,4 @@
-"""The faster pass in training computes what Keras' own does: outputs, gradients and statistics."""
+"""The faster passes compute what Keras' own do: outputs, gradients and statistics."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from programs import run_program
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.models import forward as module
-from dcgan_tf.models.forward import forward, infer
+from dcgan_tf.models.forward import forward
 from dcgan_tf.models.networks import build_discriminator, build_generator
 
 
@@ -26,9 +26,9 @@ def networks(synchronized=False, **settings):
 
 
 def watched(monkeypatch):
-    """list: the layers that a faster form computes, as they come."""
+    """list: the layers that a faster form computes, in their order."""
     seen = []
-    for name in ("_normalize", "_convolve_by_columns"):
+    for name in ("_normalize", "_convolve_by_columns", "_fold"):
         original = getattr(module, name)
 
         def spy(layer, *args, original=original):
@@ -46,10 +46,8 @@ def step(network, call, inputs):
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         outputs = tf.cast(call(network, inputs), tf.float32)
-        weighed = outputs * tf.reshape(
-            tf.cos(tf.range(tf.size(outputs), dtype=tf.float32)), tf.shape(outputs)
-        )
-        loss = tf.reduce_sum(weighed)
+        factors = tf.cos(tf.range(tf.size(outputs), dtype=tf.float32))
+        loss = tf.reduce_sum(tf.reshape(outputs, [-1]) * factors)
     gradients = tape.gradient(loss, [inputs, *moving(network)])
     after = network.get_weights()
     network.set_weights(before)
@@ -72,28 +70,36 @@ def assert_the_same(network, inputs):
     for own, theirs in zip(got, expected, strict=True):
         scale = np.abs(theirs).max() + 1e-9
         np.testing.assert_allclose(own / scale, theirs / scale, atol=5e-5)
+    assert_inferred(network, inputs)
 
 
-@pytest.fixture(params=["mixed_bfloat16", "mixed_float16"])
-def half_precision(request):
-    keras.config.set_dtype_policy(request.param)
-    yield
-    keras.config.set_dtype_policy("float32")
+def assert_inferred(network, inputs):
+    before, expected = network.get_weights(), network(inputs, training=False)
+    got = forward(network, inputs, training=False)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    assert all(map(np.array_equal, before, network.get_weights()))
 
 
-def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(
-    half_precision, monkeypatch
-):
-    halves = networks()
-    keras.config.set_dtype_policy("float32")
-    random = np.random.default_rng(0)
-    inputs = random.normal(size=(6, 128)), random.random((6, *halves[1].input_shape[1:]))
+def inputs_of(network):
+    random, shape = np.random.default_rng(0), (6, *network.input_shape[1:])
+    return (random.random(shape) if len(shape) == 4 else random.normal(size=shape)).astype(
+        "float32"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(policy, monkeypatch):
+    keras.config.set_dtype_policy(policy)
+    try:
+        halves = networks()
+    finally:
+        keras.config.set_dtype_policy("float32")
     fast, errors = watched(monkeypatch), []
-    for half, plain, given in zip(halves, networks(), inputs, strict=True):
+    for half, plain in zip(halves, networks(), strict=True):
         plain.set_weights(half.get_weights())
         passes = (plain, keras_call), (half, forward), (half, keras_call)
-        given = given.astype("float32")
-        exact, *found = (step(network, call, given) for network, call in passes)
+        exact, *found = (step(network, call, inputs_of(half)) for network, call in passes)
         for true, *others in zip(exact, *found, strict=True):
             scale = np.linalg.norm(true) + 1e-3
             errors.append([np.linalg.norm(other - true) / scale for other in others])
@@ -103,23 +109,37 @@ def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(
     assert len(fast) == 7, "the faster forms were called"
 
 
-@pytest.mark.parametrize(
-    "recipe",
-    [{}, {"use_bias": False, "g_activation": "relu", "channels": 1}, {"synchronized": True}],
+def trained(network):
+    """The network with moving statistics, factors and sums that are none of the initial ones."""
+    random = np.random.default_rng(5)
+    for layer in network.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
+    return network
+
+
+RECIPES = (
+    *({}, {"use_bias": False, "g_activation": "relu", "channels": 1}),
+    *({"synchronized": True}, {"d_norm": "spectral"}),
 )
-def test_it_is_keras_pass_up_to_rounding(recipe, monkeypatch):
-    g, d = networks(**recipe)
-    fast = watched(monkeypatch)
-    random = np.random.default_rng(0)
-    assert_the_same(g, random.normal(size=(6, 128)).astype("float32"))
-    assert_the_same(d, random.random((6, *d.input_shape[1:])).astype("float32"))
-    norms = [[f"{kind}{number}_norm" for number in (1, 2, 3)] for kind in ("up", "down")]
-    assert fast == [*norms[0], "to_picture", *norms[1]]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_both_passes_are_those_of_keras_up_to_rounding(recipe, monkeypatch):
+    fast, spectral = watched(monkeypatch), "d_norm" in recipe
+    downs = [] if spectral else ["down1", "down2", "down3"]
+    names, ends = (["up1", "up2", "up3"], downs), (["to_picture"], [])
+    for network, ups, end in zip(networks(**recipe), names, ends, strict=True):
+        assert_the_same(network, inputs_of(network))
+        # In inference, normalization is part of the convolution before.
+        assert fast == [*(f"{name}_norm" for name in ups), *end, *ups, *end]
+        assert_inferred(trained(network), inputs_of(network))
+        fast.clear()
 
 
 @pytest.mark.parametrize(("policy", "deviation"), [("float32", 1), ("mixed_float16", 50)])
 def test_under_xla_the_variance_is_right_however_far_from_zero_the_maps_are(policy, deviation):
-    """XLA's own way, E[x^2] - E[x]^2, gives -96 here, and NaN (tensorflow#118701)."""
+    """XLA's own form, E[x^2] - E[x]^2, gives -96 here, and NaN (tensorflow#118701)."""
     maps = keras.Input((8, 8, 4))
     layer = layers.BatchNormalization(momentum=0, dtype=policy)
     network = keras.Model(maps, layer(maps))
@@ -210,131 +230,91 @@ def test_over_several_devices_it_is_keras_pass_over_the_whole_batch(count, dtype
     assert "not the same program True" in done.stdout
 
 
-def trained(network):
-    """The network with moving statistics, factors and sums that are none of the initial ones."""
-    random = np.random.default_rng(5)
-    for layer in network.layers:
-        if isinstance(layer, layers.BatchNormalization):
-            layer.set_weights([random.uniform(0.5, 1.5, w.shape) for w in layer.get_weights()])
-    return network
-
-
-@pytest.mark.parametrize(
-    "recipe",
-    [{}, {"use_bias": False, "g_activation": "relu", "channels": 1}, {"d_norm": "spectral"}],
-)
-def test_where_nothing_is_learnt_normalization_is_part_of_the_convolution(recipe, monkeypatch):
-    folded = []
-    original = module._fold
-    monkeypatch.setattr(
-        module, "_fold", lambda *args: folded.append(args[0].name) or original(*args)
-    )
-    random = np.random.default_rng(6)
-    g, d = map(trained, networks(**recipe))
-    pictures = random.random((6, *d.input_shape[1:])).astype("float32")
-    for network, inputs in ((g, random.normal(size=(6, 128)).astype("float32")), (d, pictures)):
-        before = network.get_weights()
-        expected = network(inputs, training=False).numpy()
-        np.testing.assert_allclose(infer(network, inputs).numpy(), expected, rtol=1e-4, atol=1e-5)
-        for own, theirs in zip(network.get_weights(), before, strict=True):
-            np.testing.assert_array_equal(own, theirs)
-    downs = [] if "d_norm" in recipe else ["down1", "down2", "down3"]
-    assert folded == ["up1", "up2", "up3", *downs]
-
-
 def maps_of(shape):
     return np.random.default_rng(1).normal(size=(3, *shape)).astype("float32")
 
 
+def chain(shape, *parts):
+    """The functional network of these layers, one after the other."""
+    outputs = maps = keras.Input(shape)
+    for layer in parts:
+        outputs = layer(outputs)
+    return trained(keras.Model(maps, outputs))
+
+
 def test_a_normalization_without_factor_and_sum_and_what_stands_between_is_kept():
-    maps = keras.Input((6, 6, 3))
-    outputs = layers.Conv2D(5, 3, strides=2, dilation_rate=1, padding="same")(maps)
-    outputs = layers.BatchNormalization(center=False, scale=False)(outputs)
-    outputs = layers.Conv2DTranspose(4, 3, 2, "valid", output_padding=1, activation="relu")(outputs)
-    outputs = layers.BatchNormalization()(outputs)  # of what the activation leaves
-    outputs = layers.Dropout(0.9)(layers.BatchNormalization(axis=1)(outputs))
-    network, inputs = trained(keras.Model(maps, outputs)), maps_of((6, 6, 3))
-    expected = network(inputs, training=False)
-    np.testing.assert_allclose(infer(network, inputs), expected, rtol=1e-4, atol=1e-5)
+    network = chain(
+        (6, 6, 3),
+        layers.Conv2D(5, 3, strides=2, dilation_rate=1, padding="same"),
+        layers.BatchNormalization(center=False, scale=False),
+        layers.Conv2DTranspose(4, 3, 2, "valid", output_padding=1, activation="relu"),
+        layers.BatchNormalization(),  # of what the activation leaves
+        layers.BatchNormalization(axis=1),
+        layers.Dropout(0.9),
+    )
+    assert_inferred(network, maps_of((6, 6, 3)))
+
+
+@pytest.mark.parametrize("shape", [(5, 9, 7), (8, 4, 7), (1, 1, 3)])
+def test_images_and_kernels_that_are_no_squares(shape, monkeypatch):
+    fast = watched(monkeypatch)
+    for kernel in (3, 5, (1, 5)):
+        few = layers.Conv2D(2, kernel, padding="same", activation="tanh", name="few")
+        assert_the_same(chain(shape, few), maps_of(shape))
+    assert fast == ["few"] * 6
 
 
 def test_a_single_number_in_a_channel_has_no_variance_and_divides_by_nothing():
-    images = keras.Input((1, 1, 3))
-    network = keras.Model(images, layers.BatchNormalization(momentum=0.5)(images))
+    network = chain((1, 1, 3), layers.BatchNormalization(momentum=0.5))
     assert_the_same(network, np.ones((1, 1, 1, 3), "float32"))
     assert np.isfinite(np.concatenate(network.get_weights())).all()
 
 
-@pytest.mark.parametrize(("kernel", "shape"), [(3, (5, 9, 7)), (5, (8, 4, 7)), ((1, 5), (8, 4, 7))])
-def test_kernels_and_images_that_are_no_squares(kernel, shape, monkeypatch):
-    fast = watched(monkeypatch)
-    maps = keras.Input(shape)
-    outputs = layers.Conv2D(2, kernel, padding="same", activation="tanh", name="few")(maps)
-    assert_the_same(keras.Model(maps, outputs), maps_of(shape))
-    assert fast == ["few"]
-
-
-def assert_called_as_it_is(network, inputs):
-    """The same bits come out, and the same statistics stay."""
-    results = []
-    for call in (keras_call, forward):
-        before = network.get_weights()
-        results.append([call(network, tf.constant(inputs)).numpy(), *network.get_weights()])
-        network.set_weights(before)
-    for theirs, own in zip(*results, strict=True):
-        np.testing.assert_array_equal(own, theirs)
-
-
-# Layers that look alike and have no faster form.
-OTHERS = [
-    layers.BatchNormalization(synchronized=True, dtype="float64", name="synchronized"),
-    layers.BatchNormalization(axis=1, name="other_axis"),
-    layers.BatchNormalization(scale=False, name="no_scale"),
-    layers.BatchNormalization(trainable=False, name="frozen"),
-    layers.BatchNormalization(dtype="float64", name="double"),
-    layers.Conv2D(3, 3, 2, "same", name="strides"),
-    layers.Conv2D(3, 3, padding="valid", name="valid"),
-    layers.Conv2D(3, 4, padding="same", name="even"),
-    layers.Conv2D(3, 3, padding="same", dilation_rate=2, name="dilated"),
-    layers.Conv2D(3, 3, padding="same", groups=3, name="groups"),
-    layers.Conv2D(8, 3, padding="same", name="many"),
-]
-
-
-@pytest.mark.parametrize("layer", OTHERS, ids=lambda layer: layer.name)
-def test_other_layers_are_called_as_they_are(layer, monkeypatch):
-    fast = watched(monkeypatch)
-    maps = keras.Input((6, 6, 6))
-    assert_called_as_it_is(keras.Model(maps, layer(maps)), maps_of((6, 6, 6)))
-    assert not fast
-
-
-def test_a_network_that_is_no_chain_is_called_as_it_is(monkeypatch):
-    fast = watched(monkeypatch)
-    maps = keras.Input((6, 6, 4))
+def lookalikes():
+    """Networks of layers that look alike and have no faster form, or that are no chain."""
+    for layer in (
+        layers.BatchNormalization(synchronized=True, dtype="float64", name="synchronized"),
+        layers.BatchNormalization(axis=1, name="other_axis"),
+        layers.BatchNormalization(scale=False, name="no_scale"),
+        layers.BatchNormalization(trainable=False, name="frozen"),
+        layers.BatchNormalization(dtype="float64", name="double"),
+        layers.Conv2D(3, 3, 2, "same", name="strides"),
+        layers.Conv2D(3, 3, padding="valid", name="valid"),
+        layers.Conv2D(3, 4, padding="same", name="even"),
+        layers.Conv2D(3, 3, padding="same", dilation_rate=2, name="dilated"),
+        layers.Conv2D(3, 3, padding="same", groups=3, name="groups"),
+        layers.Conv2D(8, 3, padding="same", name="many"),
+    ):
+        yield layer.name, chain((6, 6, 6), layer)
+    maps, shared = keras.Input((6, 6, 6)), layers.BatchNormalization()
     normalized = layers.BatchNormalization()(maps)
-    sum_of_both = layers.Add()([normalized, layers.Conv2D(4, 3, padding="same")(normalized)])
-    shared = layers.BatchNormalization()
+    both = layers.Add()([normalized, layers.Conv2D(6, 3, padding="same")(normalized)])
     doubled = layers.BatchNormalization()(keras.ops.multiply(maps, 2))
-    for outputs in (sum_of_both, shared(shared(maps)), doubled):
-        assert_called_as_it_is(keras.Model(maps, outputs), maps_of((6, 6, 4)))
-    assert not fast
+    for name, end in (("sum", both), ("shared", shared(shared(maps))), ("doubled", doubled)):
+        yield name, keras.Model(maps, end)
 
 
-def test_dropout_in_a_network_of_ones_own_is_on():
-    latents = keras.Input((4,))
-    network = keras.Model(latents, layers.Dropout(0.5, seed=1)(latents))
-    assert (forward(network, tf.ones((50, 4))).numpy() == 0).any()
+def test_other_layers_and_networks_are_called_as_they_are(monkeypatch):
+    fast, inputs = watched(monkeypatch), tf.constant(maps_of((6, 6, 6)))
+    for name, network in lookalikes():
+        results = []
+        for call in (keras_call, forward):
+            before = network.get_weights()
+            results.append([call(network, inputs).numpy(), *network.get_weights()])
+            network.set_weights(before)
+        assert all((own == theirs).all() for own, theirs in zip(*results, strict=True)), name
+        assert not fast, name
+    dropout = chain((4,), layers.Dropout(0.5, seed=1))
+    assert (forward(dropout, tf.ones((50, 4))).numpy() == 0).any(), "it is on"
 
 
 def test_a_network_in_a_network_is_computed_in_the_faster_forms(monkeypatch):
-    convolution = layers.Conv2D(4, 3, padding="same", use_bias=False)
-    first = keras.Sequential([convolution, layers.BatchNormalization()])
-    last = keras.Sequential([layers.ReLU(), layers.Conv2D(3, 3, padding="same")])
+    convolution = layers.Conv2D(4, 3, padding="same", use_bias=False, name="convolution")
+    first = keras.Sequential([convolution, layers.BatchNormalization(name="norm")])
+    last = keras.Sequential([layers.ReLU(), layers.Conv2D(3, 3, padding="same", name="few")])
     sequential = keras.Sequential([keras.Input((6, 6, 4))])
     for part in (first, last):  # one by one: each time Keras calls the earlier ones anew
         sequential.add(part)
-    fast, inputs = watched(monkeypatch), maps_of((6, 6, 4))
-    assert_the_same(sequential, inputs)
-    assert fast == [first.layers[1].name, last.layers[1].name]
-    np.testing.assert_allclose(infer(sequential, inputs), sequential(inputs), atol=1e-5)
+    fast = watched(monkeypatch)
+    assert_the_same(sequential, maps_of((6, 6, 4)))
+    assert fast == ["norm", "few", "convolution", "few"]

@@ -77,13 +77,11 @@ def step(monkeypatch):
 
 
 def test_an_operation_without_a_kernel_would_be_found():
-    graph = tf.Graph()
-    with graph.as_default():
+    with tf.Graph().as_default() as graph:
         tf.strings.length(tf.constant(["text"]))
-        tf.math.floormod(tf.constant([7], tf.int16), 2)
         tf.linalg.expm(tf.constant([[7.0]]))
     found = {node.op for node in graph.as_graph_def().node if not gpu_kernel(node)}
-    assert {"StringLength"} <= found and "MatMul" not in found
+    assert "StringLength" in found and "MatMul" not in found
 
 
 @pytest.mark.parametrize(
@@ -120,13 +118,9 @@ def test_three_steps_under_xla_are_those_without(recipe):
     for jit in ("off", "on"):
         config = tiny(recipe, batch_size=8, jit=jit, g_learning_rate=1e-4, d_learning_rate=1e-4)
         model = DCGAN.from_config(config)
-        size = config.image_size
-        model.fit(
-            tf.data.Dataset.from_tensor_slices(
-                [batch[:, :size, :size, : config.channels] for batch in batches]
-            ),
-            verbose=0,
-        )
+        size, channels = config.image_size, config.channels
+        data = [batch[:, :size, :size, :channels] for batch in batches]
+        model.fit(tf.data.Dataset.from_tensor_slices(data), verbose=0)
         losses.append({name: float(mean) for name, mean in model.get_metrics_result().items()})
         states.append([*model.generator.get_weights(), *model.discriminator.get_weights()])
     assert losses[0] == pytest.approx(losses[1], abs=1e-3)

@@ -1,4 +1,4 @@
-"""Adam in one operation: the published formula, and Keras' own course up to rounding."""
+"""Adam in one operation, and the schedules of learning rates, penalties and augmentation."""
 
 from dataclasses import replace
 
@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from tiny_gan import tiny
 
+from dcgan_tf.common.config import Config
 from dcgan_tf.models.gan import DCGAN
-from dcgan_tf.models.optimizers import Adam
+from dcgan_tf.models.optimizers import Adam, learning_rate_of
+from dcgan_tf.models.schedules import falling, rising
 
 STEPS = np.random.default_rng(0).normal(size=(30, 4, 3))
 
@@ -58,3 +60,26 @@ def test_the_config_chooses_betas_and_loss_scale(precision):
     adam = optimizer.inner_optimizer if scaled else optimizer
     assert type(adam) is Adam and adam.beta_1 == 0.3
     assert float(adam.learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("course", "expected"),
+    [
+        ("none", [1, 1, 1, 1]),
+        ("linear", [1, 0.775, 0.55, 0.1]),
+        ("cosine", [1, 0.1 + 0.9 * (1 + np.sqrt(0.5)) / 2, 0.55, 0.1]),
+        ("exponential", [1, 10**-0.25, 10**-0.5, 0.1]),
+    ],
+)
+def test_schedules_at_their_start_on_the_way_at_the_end_and_after_it(course, expected):
+    found = [float(falling(course, seen, 1000, 0.1)) for seen in (0, 250, 500, 1000, 10**12)]
+    np.testing.assert_allclose(found, [*expected, expected[-1]], rtol=1e-6)
+    assert float(falling(course, 500, 0, 0.1)) == float(rising(0, 0)) == 1  # without images
+    assert [float(rising(seen, 100)) for seen in (0, 25, 200)] == [0, 0.25, 1]
+
+
+def test_the_learning_rate_falls_by_images_whatever_the_batch():
+    for batch in (8, 64):
+        config = Config(lr_decay="linear", decay_images=6400, lr_end=0.5, batch_size=batch)
+        assert float(learning_rate_of(config, 0.2)(3200 // batch)) == pytest.approx(0.15)
+    assert learning_rate_of(Config(), 0.2) == 0.2

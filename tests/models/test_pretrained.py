@@ -3,11 +3,13 @@
 import dataclasses
 import json
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
-from helpers import generate, refused
+from helpers import REPO, generate, refused
 
 from dcgan_tf import load_generator
 from dcgan_tf.common import pretrained
@@ -25,7 +27,7 @@ def run(request):
     return pretrained.pretrained(request.param, "--pretrained")
 
 
-def test_they_are_small_and_plain_keras(run):
+def test_they_are_small_and_plain_keras_and_have_a_card_of_their_own(run):
     assert "faces" in NAMES
     assert run.generator.stat().st_size <= 8e6
     assert sum(path.stat().st_size for path in run.root.rglob("*")) <= 9e6
@@ -35,19 +37,17 @@ def test_they_are_small_and_plain_keras(run):
         assert modules == {"keras.layers"}
         policies = {layer.dtype_policy.name for layer in load_network(path).layers}
         assert policies == {"float32"}, "half precision is slow on most processors"
-
-
-def test_the_card_and_the_scores_are_those_of_the_file(run):
+    # The card and the scores are those of the file.
     card = (run.root / "README.md").read_text(encoding="utf-8")
     sha256 = load_generator(run.generator).sha256
     records = [json.loads(line) for line in run.evaluation.read_text(encoding="utf-8").splitlines()]
     assert {record["protocol"]["generator_sha256"] for record in records} == {sha256}
-    assert sha256[:12] in card
-    assert "non-commercial" in card
+    assert sha256[:12] in card and "non-commercial" in card
     for record in records:
         assert f"{record['fid_768']:.2f}" in card
 
 
+@pytest.mark.slow
 def test_generate_draws_with_them_and_writes_nothing_into_the_package(run, tmp_path):
     before = sorted(run.root.rglob("*"))
     done = generate("--pretrained", run.root.name, "--n", "4", cwd=tmp_path)
@@ -67,10 +67,8 @@ def test_load_generator_knows_their_name_but_a_run_of_that_name_comes_first(
     pictures = load_generator(name).generate(range(3))
     assert pictures.dtype == np.uint8
     assert len(np.unique(pictures.reshape(3, -1), axis=0)) == 3
-    latents = keras.Input((7,))
-    own = keras.Model(
-        latents, keras.layers.Reshape((8, 8, 1))(keras.layers.Dense(64, "tanh")(latents))
-    )
+    parts = keras.layers.Dense(64, "tanh"), keras.layers.Reshape((8, 8, 1))
+    own = keras.Sequential([keras.Input((7,)), *parts])
     own.save(tmp_path / name / "generator.keras")
     assert load_generator(name).latent_dim == 7
     for unknown in ("fases", "", "../common", "faces/"):
@@ -88,3 +86,23 @@ def test_a_training_starts_from_them(run):
     expected = load_generator(run.generator).model.get_weights()
     for own, theirs in zip(model.generator.get_weights(), expected, strict=True):
         np.testing.assert_array_equal(own, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [None, "1"])
+def test_a_script_imports_the_api_in_silence_and_with_its_own_log_level(level, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, sys, dcgan_tf\n"
+        "dcgan_tf.Config, dcgan_tf.train\n"
+        "assert 'tensorflow' not in sys.modules and 'TF_CPP_MIN_LOG_LEVEL' not in "
+        "(os.environ if len(sys.argv) == 1 else {})\n"
+        "print(dcgan_tf.load_generator('faces').generate(n=1).shape)\n"
+        "print(os.environ['TF_CPP_MIN_LOG_LEVEL'], file=sys.stderr)\n"
+    )
+    env = {name: text for name, text in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    env |= {"PYTHONPATH": str(REPO)} | ({"TF_CPP_MIN_LOG_LEVEL": level} if level else {})
+    command = [sys.executable, script, *([level] if level else [])]
+    done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", timeout=300)
+    assert done.stdout == "(1, 64, 64, 3)\n", done.stderr
+    assert done.stderr == f"{level or 2}\n"

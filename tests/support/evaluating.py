@@ -1,4 +1,4 @@
-"""An evaluation in this process or another, and a record of one."""
+"""Run an evaluation in this process or another, and make a record of one."""
 
 import json
 

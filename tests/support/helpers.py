@@ -1,4 +1,4 @@
-"""What the tests share: the programs as subprocesses, drawn faces as files, the real data."""
+"""Shared by the tests: the programs as subprocesses, drawn faces as files, the real data."""
 
 import contextlib
 import functools
@@ -37,7 +37,7 @@ def generate(*args, cwd, env=None):
 
 
 def assert_refused(done, *words, code=2):
-    """One line on stderr that has all `words`, the exit code, no traceback."""
+    """Assert one line on stderr that has all `words`, the exit code, no traceback."""
     assert done.returncode == code, done.stderr
     assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1, done.stderr
     for word in words:
@@ -45,7 +45,7 @@ def assert_refused(done, *words, code=2):
 
 
 def one_line(call, *args, **named):
-    """What a call returns, or the line of its refusal; any other error fails the test."""
+    """Return the result of a call, or the line of its refusal; any other error fails the test."""
     try:
         return call(*args, **named)
     except UserError as error:
@@ -92,7 +92,7 @@ SPECIAL = ("folder", "pipe", "loop", "broken link", "device", "huge")
 
 
 def put_special(path, kind):
-    """Put what is no regular file, or one of 5 GiB that takes no room, in the place of `path`."""
+    """Make a special file at `path`, or one of 5 GiB that takes no room."""
     if kind == "folder":
         path.mkdir()
     elif kind == "pipe":

@@ -1,4 +1,4 @@
-"""What the server of programs.py imports and warms before it forks."""
+"""Imports and caches that the server of programs.py prepares before it forks."""
 
 import io
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import types
 from multiprocessing import forkserver
 from pathlib import Path
@@ -26,13 +27,13 @@ _FORKS = sys.platform == "linux"  # elsewhere a fork may lack what the system ha
 
 
 def start_program(words, cwd, env=None, stdout=None, stderr=None):
-    """Popen, or what has its methods, of `python WORDS` in `cwd`.
+    """Popen, or an object with its methods, of `python WORDS` in `cwd`.
 
     Args:
         words: a script of this repository, ("-m", module) or ("-c", code), and arguments.
         env: on top of ours; such a program starts from nothing, unless it only says what is read
             after the import of TensorFlow.
-        stdout, stderr: open files; without them, pipes or what communicate() reads like pipes.
+        stdout, stderr: open files; without them, communicate() returns the output.
     """
     words = [str(REPO / words[0]) if words[0].endswith(".py") else words[0], *map(str, words[1:])]
     env = os.environ | (env or {})
@@ -51,6 +52,15 @@ def run_program(words, cwd, env=None, timeout=600):
         process.kill()
         raise
     return subprocess.CompletedProcess(words, process.returncode, stdout, stderr)
+
+
+def wait_for(condition, *processes, seconds=120):
+    """Poll until `condition()`; fail if one of the processes ends first."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert all(process.poll() is None for process in processes), "a process ended early"
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.1)
 
 
 class _Fork:
@@ -108,7 +118,7 @@ def _context():
 
 
 def _program(words, cwd, env, out, err):
-    """In the fork: what Python does with `words`, its streams to the files `out` and `err`."""
+    """Run `words` in the fork as Python would, its streams to the files `out` and `err`."""
     assert "preloaded" in sys.modules, "the server could not import it"
     multiprocessing.set_start_method(None, force=True)  # as a program has it: tqdm makes a lock
     os.chdir(cwd)

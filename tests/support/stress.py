@@ -70,7 +70,7 @@ def train_through(cwd, flags=MINIATURE):
 
 
 def kill_at_random(cwd, moment, flags):
-    """Start a training, kill it after so many seconds, and tell what happened."""
+    """Start a training, kill it after so many seconds, and describe what happened."""
     process = start(cwd, *flags)
     try:
         process.wait(moment)
@@ -95,7 +95,7 @@ def kill_at_publication(cwd, count, before, flags=MINIATURE, name="", prelude=""
 
 
 def results(run):
-    """Everything that must not depend on interruptions, as SHA-256."""
+    """SHA-256 of everything that must not depend on interruptions."""
     sys.path.insert(0, str(REPO))
     from dcgan_tf.common import checkpoints
 

@@ -1,4 +1,4 @@
-"""A small DCGAN on random pictures, for tests of the model and of what is kept of it."""
+"""A small DCGAN on random images, for tests of the model and its files."""
 
 import keras
 import numpy as np

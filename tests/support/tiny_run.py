@@ -1,4 +1,4 @@
-"""A run's directory without a training, as its page reads it, and the parts of such a page."""
+"""A run directory without a training, as the report reads it, and the parts of such a page."""
 
 import html.parser
 import json
@@ -56,7 +56,7 @@ VERDICT = {
 
 
 def make_run(root, epochs=EPOCHS, side=40, config=None):
-    """Run: all the files of one that the page reads; each epoch has a grid of another grey."""
+    """Make a Run with all files that the page reads; each epoch has a grid of another gray."""
     run = Run(root)
     run.samples.mkdir(parents=True)
     run.config.write_text(to_toml(config or load_recipe("demo", epochs=7)))

@@ -6,6 +6,7 @@ import sys
 import types
 
 import keras
+import pytest
 from helpers import refused
 
 import dcgan_tf
@@ -57,6 +58,7 @@ def weights_in(run):
     return weights_sha256(keras.saving.load_model(run.generator, compile=False))
 
 
+@pytest.mark.slow
 def test_own_parts_have_all_that_the_command_has(here):
     epochs = []
     look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: epochs.append(epoch))
@@ -78,6 +80,7 @@ def test_own_parts_have_all_that_the_command_has(here):
         dcgan_tf.train(dataclasses.replace(SMALL, image_size=32, base_size=8), networks=networks)
 
 
+@pytest.mark.slow
 def test_the_command_takes_a_loss_by_its_name(here, monkeypatch):
     (here / "own_losses.py").write_text(OWN_LOSS)
     (here / "small.toml").write_text(to_toml(SMALL))
@@ -90,6 +93,7 @@ def test_the_command_takes_a_loss_by_its_name(here, monkeypatch):
         parse_training(["--loss", "lost"])
 
 
+@pytest.mark.slow
 def test_a_callback_may_end_it_and_the_run_goes_on_by_its_own_settings(here):
     config = dataclasses.replace(SMALL, checkpoint_every=9, epochs=9)
     stop = keras.callbacks.EarlyStopping("g_loss", mode="min", patience=0, min_delta=1e9)
@@ -113,6 +117,7 @@ def test_what_train_cannot_take_is_refused_and_nothing_is_left(here):
         assert not list(here.glob("runs/*"))
 
 
+@pytest.mark.slow
 def test_a_tracker_is_told_of_each_epoch_and_may_fail(here, monkeypatch, capsys):
     said = []
 
