@@ -43,7 +43,8 @@ class Labels:
         object.__setattr__(self, "drawn", tuple(self.drawn))
         most, names = len(self.names) if self.classes else 1 << len(self.names), self.names
         right = isinstance(self.classes, bool) and 0 < len(names) == len(set(names)) <= MOST
-        right = right and all(isinstance(n, str) and 0 < len(n) <= NAME_CHARACTERS for n in names)
+        texts = all(isinstance(name, str) and name.isprintable() for name in names)
+        right = right and texts and all(0 < len(name) <= NAME_CHARACTERS for name in names)
         right = right and 0 < len(self.drawn) <= DRAWN
         if not right or not all(type(n) is int and 0 <= n < most for n in self.drawn):
             raise ValueError(f"not the labels of a generator: {limits.shown(names)}")
@@ -87,7 +88,8 @@ class Labels:
             chosen = self._place(str(label), "class")
             return {place: int(place == chosen) for place in range(self.n)}
         if not isinstance(label, Mapping):
-            label = dict(part.partition("=")[::2] for part in str(label).split(","))
+            parts = (part.partition("=") for part in str(label).split(","))
+            label = {name: value for name, _, value in parts}
         values = {"0": 0, "1": 1}
         for name, value in label.items():
             if str(value) not in values:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -55,7 +55,7 @@ def read_attributes(
     return names, rows
 
 
-def _read_text(path):
+def _read_text(path: Path) -> bytes:
     """The bytes of the file, or of the one table in a zip."""
     content = read_file(path, MOST_BYTES)
     if not content.startswith(b"PK"):
@@ -67,7 +67,7 @@ def _read_text(path):
         return read_member(archive, tables[0], MOST_BYTES)
 
 
-def _parse_header(text):
+def _parse_header(text: str) -> tuple[list[str], Iterator[tuple[str, list[str]]]]:
     """The attributes' names, and an iterator of (file name, values)."""
     lines = text.splitlines()
     if lines and lines[0].strip().isdigit():  # CelebA's first line is the number of images
@@ -85,7 +85,7 @@ def _parse_header(text):
     return names, ((row[0], row[1:]) for row in table if row)
 
 
-def _parse_row(values, names, key):
+def _parse_row(values: list[str], names: list[str], key: str) -> np.ndarray:
     if len(values) != len(names) or not set(values) <= _YES | _NO:
         raise BadFile(f"the line of {key[:80]!r} has not one of 1, -1 and 0 for each attribute")
     return np.array([value in _YES for value in values], np.int8)

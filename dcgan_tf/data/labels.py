@@ -13,6 +13,7 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import unknown
 from dcgan_tf.data.attribute_table import read_attributes
 from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.sources import Source
 
 CLASS = "class"  # config.labels for classes
 CIFAR10 = (
@@ -21,7 +22,7 @@ CIFAR10 = (
 )
 
 
-def read_labels(config: Config, source) -> tuple[list[str], np.ndarray]:
+def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     """Read the labels that `config.labels` asks for: names, and uint8 (images, names) of 0 and 1.
 
     Raises:
@@ -44,7 +45,7 @@ def read_labels(config: Config, source) -> tuple[list[str], np.ndarray]:
     return names, np.eye(len(names), dtype=np.uint8)[numbers]
 
 
-def read_classes(source, names: Sequence[str], most: int) -> tuple[list[str], np.ndarray]:
+def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[str], np.ndarray]:
     """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
     flag = f"--data {source.where}"
     if isinstance(source, Arrays):
@@ -65,7 +66,7 @@ def read_classes(source, names: Sequence[str], most: int) -> tuple[list[str], np
     return classes.tolist(), numbers
 
 
-def _read_table(config, source):
+def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     flag, wanted = f"--label-table {config.label_table}", config.label_names
     table, rows = read_attributes(Path(config.label_table), [source.names], flag)
     for name in wanted:

@@ -248,7 +248,7 @@ def _map(folder: Path) -> Pack:
     return Pack(pixels, manifest, folder, _read_rows(folder, manifest))
 
 
-def _read_rows(folder, manifest):
+def _read_rows(folder: Path, manifest: Manifest) -> np.ndarray | None:
     """Read the labels of a pack, None without; ValueError if they are not those of its manifest."""
     if "labels_sha256" not in manifest:
         return None
@@ -258,7 +258,7 @@ def _read_rows(folder, manifest):
     return rows
 
 
-def _hash_labels(about, rows):
+def _hash_labels(about: dict[str, Any], rows: np.ndarray) -> str:
     return digest([about, rows.shape, hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()])
 
 

@@ -137,7 +137,7 @@ def _load(
     # The rest is dropped: a smaller last batch would recompile the step and bias BatchNorm.
     part, steps = batch_size // shards, len(pixels) // batch_size
 
-    def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
+    def read(number: np.int64) -> tuple[np.ndarray, ...]:
         step, shard = divmod(int(number), len(own))
         epoch, position = divmod(step, steps)
         order = epoch_order(len(pixels), seed, epoch)
@@ -151,8 +151,8 @@ def _load(
         image, index, *label = tf.numpy_function(read, [number], kinds)
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
         batch = {"image": image, "index": tf.ensure_shape(index, (part,))}
-        for each in label:
-            batch["label"] = tf.ensure_shape(each, (part, labels.shape[1]))
+        if labels is not None:
+            batch["label"] = tf.ensure_shape(label[0], (part, labels.shape[1]))
         return batch
 
     options = tf.data.Options()

@@ -150,7 +150,7 @@ def _generate(request, sampler, text):
             path = out / "images" / f"{latents.name(len(written))}.png"
             row = len(written)
             own = text | {latents.kind: latents.keys[row]}
-            if labels:
+            if labels and latents.kind == "seed":
                 own["label"] = labels.describe(latents.rows(row, row + 1)[0, -labels.n :])
             # Waiting for the disk after each of thousands of files would take most of the time.
             save_png(path, image, own, sync=False)

@@ -144,7 +144,7 @@ class DCGAN(Adversaries):
 
     def _compute_logits(self, images: tf.Tensor, labels: Any):
         if labels is not None:
-            planes = labels[:, None, None] * tf.ones_like(images[..., :1])
+            planes = labels[:, None, None] * tf.ones_like(images[:, :, :, :1])
             images = tf.concat([images, planes], axis=-1)
         return forward(self.discriminator, images)
 

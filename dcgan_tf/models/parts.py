@@ -76,7 +76,8 @@ def build_networks(
     the images, which `config.labels` asks for.
     """
     if config.labels and not labels:
-        words = f"got {config.labels!r} without the labels; give from_config labels=Labels(...)"
+        words = f"got {config.labels!r} without the labels; from_config takes them as labels="
+        words += "dcgan_tf.common.labels.Labels.of(names, classes, rows)"
         raise UserError(words, param="labels")
     if given is None and not config.networks:
         synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1

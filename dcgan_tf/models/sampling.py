@@ -132,7 +132,7 @@ class Sampler:
         if not self.labels:
             return truncation
         counts = [self.latent_dim - self.labels.n, self.labels.n]
-        return np.repeat(np.float32([truncation, 1]), counts)
+        return np.repeat(np.array([truncation, 1], np.float32), counts)
 
     def generate(
         self,
