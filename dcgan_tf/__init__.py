@@ -1,7 +1,6 @@
 """A DCGAN for faces at 64x64, in Keras 3 on TensorFlow.
 
-What a program of your own uses is imported from here, and only when it is first named:
-`import dcgan_tf` alone imports no TensorFlow.
+Public names are imported on first use, so `import dcgan_tf` alone imports no TensorFlow.
 """
 
 import sys
@@ -52,14 +51,14 @@ def __dir__():
 
 
 class _AfterKeras(abc.MetaPathFinder):
-    """Register the layers of models/networks.py, which files of D may have, once Keras is imported.
+    """Import models/networks.py right after Keras, so that Keras can open files of D.
 
-    Importing them here would import TensorFlow, and Keras imports no module that a file names.
+    Importing it here would import TensorFlow.
     """
 
     def find_spec(self, name, path=None, target=None):
         spec = machinery.PathFinder.find_spec(name, path) if name == "keras" else None
-        if spec and spec.loader:  # found, which is not to say that it will be imported
+        if spec and spec.loader:  # only found: it may never be imported
             execute = spec.loader.exec_module
 
             def and_register(module):

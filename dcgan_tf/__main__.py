@@ -20,14 +20,14 @@ EXAMPLES = {
 }
 VERBS = {
     "Train": {
-        "train [RECIPE] [DIR|ZIP] [RUN]": "train by a recipe, on your own images, or resume a run",
-        "resume [RUN]": "resume a run, by default the one that was trained last",
+        "train [RECIPE] [DIR|ZIP] [RUN]": "train with a recipe or on your images, or resume a run",
+        "resume [RUN]": "resume a run, by default the last one trained",
         "data DIR": "examine images before a training: counts, sizes, what is skipped",
         "check [RECIPE]": "show what a training would run on, and time ten steps",
         "recipes [NAME]": "list the recipes, or show or copy one",
     },
     "Use a generator": {
-        "generate [RUN|FILE]": "images from seeds, and GIFs from seed to seed",
+        "generate [RUN|FILE]": "images from seeds; GIFs that interpolate between seeds",
         "explore [RUN|FILE]": "a page to explore the latent space",
         "directions [RUN|FILE]": "directions in the latent space: smile, age, pose",
         "export [RUN|FILE]": "other formats (ONNX, LiteRT, SavedModel), or a folder for a hub",
@@ -36,7 +36,7 @@ VERBS = {
         "evaluate [RUN|A B]": "FID, KID, precision and recall; copies of training images",
         "report [RUN ...]": "curves, samples and scores as one HTML page",
         "compare RUN RUN": "settings, losses and scores side by side",
-        "probe [RUN]": "what the discriminator's features know about labels",
+        "probe [RUN]": "classify labeled images by discriminator features",
     },
     "Manage": {
         "runs": "list the runs: recipe, data, images, score, age, state",
@@ -48,9 +48,9 @@ NAMES = [line.split(" ")[0] for lines in VERBS.values() for line in lines]
 
 
 def main(argv=None):
-    """Do what a verb says; without one, show the verbs."""
+    """Run a verb; without one, list the verbs."""
     if argv is None:
-        older = Path(sys.argv[0]).stem.partition("dcgan-")[2]  # the installed `dcgan-train`
+        older = Path(sys.argv[0]).stem.partition("dcgan-")[2]  # the installed command `dcgan-train`
         argv = [older, *sys.argv[1:]] if older else sys.argv[1:]
     verb, rest = argv[0] if argv else "help", argv[1:]
     if verb == "help" and rest:
@@ -101,7 +101,7 @@ def _unknown(verb):
 
 
 def _show_versions():
-    from importlib import metadata  # as long an import as all others here
+    from importlib import metadata  # slow to import
 
     print(f"dcgan_tf {__version__}, Python {platform.python_version()}")
     for name in ("tensorflow", "keras", "numpy", "pillow"):
@@ -119,15 +119,15 @@ def _show_recipes(argv):
 
     parser = Parser(
         "recipes",
-        "List the recipes; with a name, show its file, or copy it to change it.",
+        "List the recipes, or show or copy one.",
         {
             "": "all recipes",
-            "laptop": "its settings, and what they gave",
-            "laptop --copy mine.toml": f"a copy; then {typed('train')} mine.toml",
+            "laptop": "its settings and results",
+            "laptop --copy mine.toml": f"copy it, edit it, then: {typed('train')} mine.toml",
         },
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="a recipe")
-    parser.add_argument("--copy", type=cli.path, metavar="FILE", help="write it to a new file")
+    parser.add_argument("--copy", type=cli.path, metavar="FILE", help="copy it to a new file")
     args = parser.parse_args(argv)
     if args.name is None:
         if args.copy:
@@ -137,13 +137,13 @@ def _show_recipes(argv):
     if args.copy is None:
         return print(text, end="")
     if args.copy.exists():
-        raise UserError("there is a file of this name; choose another", flag=f"--copy {args.copy}")
+        raise UserError("this file exists; choose another name", flag=f"--copy {args.copy}")
     args.copy.write_text(text, encoding="utf-8")
-    print(f"{args.copy}: edit it, then {typed('train')} {args.copy} DIR, with your images")
+    print(f"wrote {args.copy}; edit it, then: {typed('train')} {args.copy} DIR, with your images")
 
 
 def _recipe_table():
-    """List each recipe with the purpose that its file begins with; first those named by time."""
+    """List each recipe with the first sentence of its file, those named by time first."""
     from dcgan_tf.common.config_file import ALIASES, find_config, names
 
     times = {name: time for time, name in ALIASES.items()}
@@ -154,7 +154,7 @@ def _recipe_table():
         kind = "" if source.startswith("nothing published") else "reference: "
         rows.append((name, times.get(name, ""), kind + about.split(". ")[0].rstrip(".")))
     rows.sort(key=lambda row: row[2].startswith("reference"))
-    note = "Times are on two CPU cores, and names too: minutes is quick."
+    note = "Times are for two CPU cores and also work as names: minutes is quick."
     return f"{_table([('recipe', 'time', 'what it is'), *rows])}\n\n{note}"
 
 
@@ -172,10 +172,10 @@ def _list_runs(argv):
     parser = Parser(
         "runs",
         "List the runs, the newest last.",
-        {"": "those in runs/", "sweep": "those in another folder"},
+        {"": "the runs in runs/", "sweep": "the runs in another folder"},
     )
     parser.add_argument("folder", type=cli.path, nargs="?", default=runs.RUNS, metavar="DIR",
-        help="the folder of the runs [runs]")  # fmt: skip
+        help="folder of runs [runs]")  # fmt: skip
     folder = parser.parse_args(argv).folder
     if not folder.is_dir() and folder != runs.RUNS:
         raise UserError(f"{folder}: no such folder")
@@ -213,7 +213,7 @@ def _row(run):
 
 
 def _recipe_of(run):
-    """The recipe that a run recorded; of an older one, from its name or its command."""
+    """The recipe that a run recorded; for older runs, from their name or command."""
     from dcgan_tf.common.config_file import ALIASES, names
     from dcgan_tf.common.foreign import read_json
 
@@ -239,7 +239,7 @@ def _state(run, last, settings):
             lock_at(run.lock).acquire(timeout=0).lock.release()
     except filelock.Timeout:
         return f"training, {how_far}"
-    except OSError:  # a folder that may only be read: nothing trains there
+    except OSError:  # read-only, so nothing trains there
         pass
     return "done" if done >= goal else f"stopped at {how_far}"
 

@@ -6,7 +6,6 @@ MkDocs runs these hooks (`hooks:` in mkdocs.yml). Nothing here imports TensorFlo
 import json
 import re
 import sys
-from dataclasses import fields
 from pathlib import Path
 from posixpath import dirname, join, normpath, relpath
 
@@ -16,7 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import dcgan_tf  # noqa: E402
-from dcgan_tf.common.config import Config  # noqa: E402
+from dcgan_tf.common.config import FIELDS, groups  # noqa: E402
 
 LINK = re.compile(r"(\]\()([^)\s:#]+)(?=[)#])")  # in Markdown, to a file
 _origins = {}  # of pages that are not in docs/: address on the site, path in the repository
@@ -76,22 +75,26 @@ def _settings():
         "`--g-channels`; `flip` is `--flip` or `--no-flip`) and a field of `dcgan_tf.Config`.",
         "The defaults are those of the reference recipe `celeba`.",
     ]
-    for field in fields(Config):
-        if group := field.metadata.get("group"):
-            lines += ["", f"## {group}", ""]
-            lines += ["| setting | default | meaning | allowed |", "|---|---|---|---|"]
-        meaning = field.metadata["help"].replace("|", "\\|")
-        default = json.dumps(field.default)  # as TOML writes it: all of them have one form in both
-        lines.append(f"| `{field.name}` | `{default}` | {meaning} | {_allowed(field)} |")
+    for heading, names in groups().items():
+        lines += ["", f"## {heading}", ""]
+        lines += ["| setting | default | meaning | allowed |", "|---|---|---|---|"]
+        for name in names:
+            meaning = FIELDS[name].metadata["help"].replace("|", "\\|")
+            default = json.dumps(FIELDS[name].default)  # as TOML writes it
+            lines.append(f"| `{name}` | `{default}` | {meaning} | {_allowed(FIELDS[name])} |")
     return "\n".join(lines) + "\n"
 
 
 def _allowed(field):
-    if choices := field.metadata["choices"]:
-        return ", ".join(f"`{choice}`" for choice in choices)
-    words = {"low": "from {:,}", "above": "above {:,}", "high": "to {:,}"}
-    bounds = {key: field.metadata[key] for key in words}
-    return " ".join(words[key].format(value) for key, value in bounds.items() if value is not None)
+    spec = field.metadata
+    if spec["choices"]:
+        return ", ".join(f"`{choice}`" for choice in spec["choices"])
+    if field.type is bool:
+        return "`true`, `false`"
+    if field.type is str:
+        return "text"
+    low, high = (f"{spec[key]:,}" for key in ("low", "high"))
+    return f"{'above' if spec['above'] else 'from'} {low} to {high}"
 
 
 def _api():

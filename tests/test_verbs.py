@@ -63,8 +63,8 @@ def test_each_help_begins_with_examples_whose_flags_it_explains(verb, capsys):
         ("train ./phots", "is called './phots'; did you mean photos?"),
         ("train runs/0001-dem", "did you mean runs/0001-demo?"),
         ("train photo/x.zip", "is called 'photo/x.zip'; the recipes are", "runs/0001-demo"),
-        ("evaluate faces", "faces: no such run; a bundled generator", f"{typed('generate')} faces"),
-        ("report 1 faces", "faces: no such run; a bundled generator has this name"),
+        ("evaluate faces", "faces: no such run; faces is a bundled", f"{typed('generate')} faces"),
+        ("report 1 faces", "faces: no such run; faces is a bundled generator"),
         ("generate 3", "3: no such run; there are runs/0001-demo"),
         ("generate face", "face: no such run; did you mean faces?"),
         ("report demo", "demo: no such run; there are runs/0001-demo"),
@@ -107,7 +107,7 @@ def test_recipes_are_listed_shown_and_copied(here, capsys):
     assert shown(capsys, "recipes", "half-hour").startswith("# laptop: ")
     assert "mine.toml" in shown(capsys, *shlex.split("recipes night --copy mine.toml"))
     assert parse_training(["mine.toml"]).config == load_recipe("night") == load_recipe("overnight")
-    with refused("--copy mine.toml: there is a file of this name"):
+    with refused("--copy mine.toml: this file exists"):
         main(["recipes", "laptop", "--copy", "mine.toml"])
 
 

@@ -16,23 +16,23 @@ import filelock
 from dcgan_tf.common import limits
 
 _TOKEN = "[0-9a-f]{12}"
-_OWN = ".writing-"  # how the names of temporary files begin
-_HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # of a file that a viewer or a scanner has open
-_swept = set()  # the folders that this process has swept
+_PREFIX = ".writing-"  # of temporary files
+_HELD = (errno.EACCES, errno.EPERM, errno.EBUSY)  # for files that another program has open
+_swept = set()  # folders that this process has swept
 
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
     """Write a file whole or not at all: yield a temporary path in its folder, then move it there.
 
-    Of several writers the last one wins. With `sync`, wait until the disk has it, so that a power
-    cut cannot leave it empty. An OSError names `path` and, of a full disk, the free space.
+    The last of several writers wins. `sync` flushes to the disk first, so that a power cut cannot
+    leave the file empty. An OSError names `path` and, if the disk is full, the free space.
     """
     path = Path(path)
-    if path.is_dir():  # os.replace would say so too, but after all the work
+    if path.is_dir():  # os.replace would fail too, but only after all the work
         raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    # The suffix stays: Keras and Pillow go by it.
-    temporary = path.with_name(f"{_OWN}{secrets.token_hex(6)}-{path.name}")
+    # The suffix stays, because Keras and Pillow choose the format by it.
+    temporary = path.with_name(f"{_PREFIX}{secrets.token_hex(6)}-{path.name}")
     try:
         try:
             with open(temporary, "x+b") as lock:
@@ -42,7 +42,7 @@ def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
                 if sync:
                     with temporary.open("rb+") as file:
                         os.fsync(file.fileno())
-                if os.name == "nt":  # an open file is not renamed there
+                if os.name == "nt":  # Windows does not rename open files
                     lock.close()
                 _rename(temporary, path)
         finally:
@@ -53,7 +53,7 @@ def replacing(path: str | os.PathLike, sync: bool = True) -> Iterator[Path]:
 
 
 def _try_lock(file) -> bool:
-    """Lock an open file until it is closed or its process dies; False where that fails."""
+    """Lock an open file until it is closed or its process dies; False if that fails."""
     try:
         import fcntl
 
@@ -66,13 +66,13 @@ def _try_lock(file) -> bool:
 
 
 def sweep(folder: Path):
-    """Delete the temporary files of dead writers, once in a process."""
+    """Delete the temporary files of dead processes, once per folder and process."""
     if (place := folder.absolute()) in _swept:
         return
     _swept.add(place)
-    for path in folder.glob(f"{_OWN}*"):
-        if re.match(rf"\{_OWN}{_TOKEN}-", path.name) and path.is_file():
-            # It may belong to another user, or another process deletes it.
+    for path in folder.glob(f"{_PREFIX}*"):
+        if re.match(rf"\{_PREFIX}{_TOKEN}-", path.name) and path.is_file():
+            # It may belong to another user or be gone by now.
             with contextlib.suppress(OSError):
                 with path.open("rb+") as file:
                     dead = _try_lock(file)
@@ -81,7 +81,7 @@ def sweep(folder: Path):
 
 
 def _rename(temporary: Path, path: Path):
-    """Move a file or folder; try for a second where another program holds what is there."""
+    """Move a file or folder; retry for a second if another program has the target open."""
     for wait in (0.05, 0.1, 0.2, 0.3, 0.5, None):
         try:
             return os.replace(temporary, path)
@@ -92,12 +92,12 @@ def _rename(temporary: Path, path: Path):
 
 
 def _name_file(error, path):
-    """Name the file in an OSError, not the temporary one, and the free space if that was short."""
+    """Name the target in an OSError, not the temporary file; add the free space of a full disk."""
     reason = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         free = limits.in_words(shutil.disk_usage(path.parent).free)
-        reason = f"{os.strerror(error.errno)} ({free} are free there)"
-    elif error.errno is None or not Path(error.filename or _OWN).name.startswith(_OWN):
+        reason = f"{os.strerror(error.errno)} ({free} free)"
+    elif error.errno is None or not Path(error.filename or _PREFIX).name.startswith(_PREFIX):
         return error
     return OSError(error.errno, reason, str(path))
 
@@ -109,16 +109,13 @@ def write_text(path: str | os.PathLike, text: str):
 
 
 def write_lines(path: str | os.PathLike, records: Iterable[dict]):
-    """Write dicts as JSON, one a line, whole or not at all."""
+    """Write dicts as JSON lines, whole or not at all."""
     write_text(path, "".join(json.dumps(record) + "\n" for record in records))
 
 
 @contextlib.contextmanager
 def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path | None]:
-    """Make a folder as `new_folder`, one program at a time; delete what is there and not whole.
-
-    Yields None where the folder is whole already.
-    """
+    """Make a folder, or replace an incomplete one, one program at a time; yield None if whole."""
     with filelock.FileLock(f"{path}.lock"):
         if is_whole(path):
             yield None
@@ -132,19 +129,19 @@ def whole_folder(path: Path, is_whole: Callable[[Path], bool]) -> Iterator[Path 
 def new_folder(path: Path) -> Iterator[Path]:
     """Make a folder whole or not at all: yield a temporary one next to it, then move it there.
 
-    A lock next to the temporary folder says that it is ours and that its writer lives. What dead
-    writers left is deleted first, so that its room on the disk is free. At `path` is nothing yet,
-    or an empty folder; an OSError says that another program has put files there meanwhile.
+    A lock next to the temporary folder marks it as ours and its writer as alive. Folders of dead
+    writers are deleted first, which frees their disk space. `path` must be missing or empty;
+    OSError if another program has put files there meanwhile.
     """
     for left in filter(is_unfinished, path.parent.glob(".making-*")):
-        with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or it lives
+        with contextlib.suppress(OSError, filelock.Timeout):  # of another user, or being written
             delete_unfinished(left)
     temporary = path.with_name(f".making-{secrets.token_hex(6)}-{path.name}")
     with filelock.FileLock(lock := _lock_of(temporary)):
         try:
             temporary.mkdir()
             yield temporary
-            with contextlib.suppress(OSError):  # onto an empty one Windows renames nothing
+            with contextlib.suppress(OSError):  # Windows cannot rename onto a folder
                 path.rmdir()
             _rename(temporary, path)
         finally:
@@ -157,13 +154,13 @@ def _lock_of(folder):
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether `new_folder` was making a folder: its name and its lock say so."""
+    """Whether a folder is a temporary one of `new_folder`, by its name and lock."""
     ours = re.match(rf"\.making-{_TOKEN}-", folder.name)
     return bool(ours) and _lock_of(folder).is_file() and not folder.is_symlink()
 
 
 def delete_unfinished(folder: Path):
-    """Delete a folder that a dead program was making; filelock.Timeout where it lives."""
+    """Delete a dead program's temporary folder; filelock.Timeout if the program is alive."""
     with filelock.FileLock(lock := _lock_of(folder), timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
         lock.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Checkpoints: the whole state of a training in one file, published by one rename.
+"""Checkpoints: the complete state of a training in one file, written whole or not at all.
 
 A checkpoint is `step_00001234.npz`: every variable of G, D, both optimizers and the metrics, and
-the journal. A damaged one fails its checksum, and the one before it is taken.
+the journal. If its checksum does not match, the previous checkpoint is used.
 """
 
 import contextlib
@@ -34,7 +34,7 @@ class Journal:
     history: list = field(default_factory=list)  # for each epoch, as in metrics.jsonl
     computing: dict = field(default_factory=dict)  # computing.computing of the last steps
     curve: dict = field(default_factory=dict)  # the state of loss_plot.Curve
-    settings: dict = field(default_factory=dict)  # config.bound_fields, with which it was trained
+    settings: dict = field(default_factory=dict)  # config.bound_fields of the training
     labels_sha256: str = ""  # of the labels of the data
 
     @property
@@ -49,7 +49,7 @@ class Journal:
 
 
 def variables(model) -> dict:
-    """Name every variable that the rest of a training depends on."""
+    """Collect every variable that the training depends on, by name."""
     parts = {
         "generator": model.generator.variables,
         "discriminator": model.discriminator.variables,
@@ -72,8 +72,8 @@ def state_of(model) -> dict[str, np.ndarray]:
 
 def restore(model, state: dict[str, np.ndarray], parts: tuple[str, ...] = ("",)):
     """Set the variables of `model` whose names start with one of `parts` to `state`."""
-    own = {_place(name): variable for name, variable in variables(model).items()}
-    state = {_place(name): value for name, value in state.items()}
+    own = {_stable_name(name): variable for name, variable in variables(model).items()}
+    state = {_stable_name(name): value for name, value in state.items()}
     if own.keys() != state.keys() or any(own[n].shape != state[n].shape for n in own):
         raise UserError("the checkpoint belongs to another model; choose another --run directory")
     for name, variable in own.items():
@@ -81,8 +81,8 @@ def restore(model, state: dict[str, np.ndarray], parts: tuple[str, ...] = ("",))
             variable.assign(state[name])
 
 
-def _place(name):
-    """Drop the layer from a variable's name: Keras numbers layers through a process."""
+def _stable_name(name):
+    """Drop the layer from an optimizer variable's name: Keras numbers layers per process."""
     part, number, _ = name.split("/", 2)
     return f"{part}/{number}" if part.endswith("optimizer") else name
 
@@ -97,7 +97,7 @@ def digest_of(state: dict[str, np.ndarray]) -> str:
 
 
 def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: int) -> Path:
-    """Publish a checkpoint and delete all but the newest `keep`."""
+    """Write a checkpoint and delete all but the newest `keep`."""
     path = folder / f"step_{journal.step:08d}.npz"
     content: dict = state | {JOURNAL: np.array(json.dumps(dataclasses.asdict(journal)))}
     content[SHA256] = np.array(digest_of(content))
@@ -122,11 +122,11 @@ def step_of(path: Path) -> int | None:
 
 
 def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
-    """Read and check one checkpoint, in no more memory than the file is long.
+    """Read and check one checkpoint, in no more memory than its file size.
 
     Raises:
         ValueError: it is damaged; the message says how.
-        OSError, MemoryError: it cannot be read now, and may be whole.
+        OSError, MemoryError: it cannot be read now but may be undamaged.
     """
     try:
         with open_zip(path) as archive:
@@ -134,7 +134,7 @@ def read(path: Path) -> tuple[dict[str, np.ndarray], Journal]:
         if str(content.pop(SHA256)) != digest_of(content):
             raise ValueError("its checksum does not match")
         return content, Journal(**json.loads(str(content.pop(JOURNAL))))
-    except Exception as error:  # zipfile, zlib and NumPy raise many kinds for what is no checkpoint
+    except Exception as error:  # zipfile, zlib and NumPy raise many kinds for bad files
         if is_unreadable(error):
             if isinstance(error, OSError):  # a failing read does not name the file
                 error.filename = str(path)
@@ -147,11 +147,11 @@ def _array(archive, name):
 
 
 def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
-    """Read the newest whole checkpoint, None without any; rename damaged ones to `*.damaged`.
+    """Read the newest undamaged checkpoint, None without any; rename others to `*.damaged`.
 
     Raises:
-        UserError: there are checkpoints, but none is whole.
-        OSError, MemoryError: one cannot be read now; nothing is set aside then.
+        UserError: all checkpoints are damaged.
+        OSError, MemoryError: one cannot be read now; nothing is renamed.
     """
     damaged = []
     for path in reversed(files(folder)):
@@ -167,8 +167,8 @@ def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
             return found
     if damaged:
         raise UserError(
-            f"no checkpoint in {folder} is whole ({len(damaged)} damaged); "
-            "start anew in another --run directory, with --init-from the old one's networks"
+            f"{folder}: every checkpoint is damaged ({len(damaged)}); "
+            "start a new run in another --run directory, with --init-from the old one's networks"
         )
     return None
 
@@ -180,14 +180,14 @@ def read_journal(run) -> dict:
             with open_zip(path) as archive:
                 text = str(_array(archive, f"{JOURNAL}.npy"))
             return dataclasses.asdict(Journal(**json.loads(text)))
-        except Exception as error:  # training reports a damaged one; here the one before will do
-            if is_unreadable(error):  # it may be whole, so no other is the newest
+        except Exception as error:  # training reports damaged ones; here use the previous one
+            if is_unreadable(error):  # it may be undamaged and the newest
                 break
     return {}
 
 
 def identify(run) -> dict:
-    """Tell `run`, `epoch` and `step` of the generator; None where nothing is recorded."""
+    """Return `run`, `epoch` and `step` of the generator, None where not recorded."""
     if journal := read_journal(run):
         epoch, step = journal["step"] // journal["steps_per_epoch"], journal["step"]
     else:

@@ -23,7 +23,7 @@ def run(main: Callable[..., int | None]):
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except OSError:  # reported already, where it could be; Python would end with code 120
+        except OSError:  # reported already; Python would exit with code 120
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     if os.environ.get("TF_CONFIG"):  # TensorFlow's threads would wait for the other workers
         os._exit(code)
@@ -31,10 +31,10 @@ def run(main: Callable[..., int | None]):
 
 
 def run_command(main: Callable[..., int | None], argv=None) -> int:
-    """Run `main(argv)` and turn what can stop it into one line on stderr and an exit code."""
+    """Run `main(argv)`; print an expected error as one line on stderr, return the exit code."""
     open_streams()
-    # Only files are drawn. A backend that is not installed, such as the one of a notebook whose
-    # cell runs this command, would end Matplotlib's import.
+    # Plots go to files. A notebook sets a backend for its commands, which may be missing here and
+    # would break Matplotlib's import.
     os.environ["MPLBACKEND"] = "agg"
     try:
         return _finish(main, argv)
@@ -43,8 +43,8 @@ def run_command(main: Callable[..., int | None], argv=None) -> int:
     except Interrupted as stop:
         message, code = "interrupted before there was anything to save", stop.code
     except KeyboardInterrupt as stop:
-        code = stop.args[0] if stop.args else 130  # StopRequest gives its own
-        message = "stopped at once; every file that is written is whole"
+        code = stop.args[0] if stop.args else 130  # StopRequest has its own
+        message = "stopped at once; all files written so far are complete"
     except ModuleNotFoundError as error:
         message = f"{error.name} is not installed; run: pip install -r requirements.txt (README)"
         code = BAD_INPUT
@@ -52,7 +52,7 @@ def run_command(main: Callable[..., int | None], argv=None) -> int:
         if not is_file_system_error(error):
             raise
         message, code = describe(error), BAD_INPUT
-    except Exception as error:  # TensorFlow's by name, without importing it
+    except Exception as error:  # TensorFlow's error by name, without its import
         if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
         message, code = _OUT_OF_MEMORY, BAD_INPUT
@@ -64,14 +64,14 @@ def run_command(main: Callable[..., int | None], argv=None) -> int:
 def _finish(main, argv):
     try:
         code = main(argv) or 0
-    except SystemExit as stop:  # argparse ends --help so
+    except SystemExit as stop:  # argparse exits after --help
         code = int(stop.code or 0)
-    sys.stdout.flush()  # a disk that is full says so here rather than when Python ends
+    sys.stdout.flush()  # reports a full disk here, not when Python exits
     return code
 
 
 _OUT_OF_MEMORY = (
-    "too little memory for this; use a smaller --batch-size, --width or number of images, "
+    "out of memory; use a smaller --batch-size, --width or number of images, "
     "or close other programs"
 )
 
@@ -85,9 +85,9 @@ class _Help(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with this project's errors: one line, nearest valid name, no abbreviations.
+    """argparse with one-line errors, suggestions for misspelled flags and no abbreviations.
 
-    The help begins with `examples`: words that may follow the command, each with a comment.
+    The help begins with `examples`: {arguments: comment}.
     """
 
     def __init__(self, command, description, examples: dict[str, str], **more):
@@ -107,10 +107,10 @@ class Parser(argparse.ArgumentParser):
         return f"examples:\n{columns(lines)}\n\n{super().format_help()}"
 
     def print_help(self, file=None):
-        print(self.format_help(), end="", file=file)  # argparse's own hides that a disk is full
+        print(self.format_help(), end="", file=file)  # argparse's own hides a full disk
 
     def parse_args(self, args: Sequence[str] | None = None, namespace=None):  # pyright: ignore
-        """Parse flags and words in any order; UserError names the flag that is wrong."""
+        """Parse flags and words in any order; UserError names the wrong flag."""
         try:
             parsed, extra = self.parse_known_intermixed_args(args, namespace)
         except argparse.ArgumentError as error:
@@ -126,7 +126,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def columns(lines: dict[str, str], width: int = 0) -> str:
-    """Write commands and what each does in two columns, the first of `width` or more."""
+    """Format commands and their descriptions in two columns, the first at least `width` wide."""
     width = max(width, *map(len, lines))
     return "\n".join(f"  {line:<{width}}  {about}" for line, about in lines.items())
 
@@ -152,7 +152,7 @@ def number(kind, low=-math.inf, high=math.inf):
 
 
 def path_text(text: str) -> str:
-    """Read a path, or what stands for images such as `tfds`, as an argparse type."""
+    """Read a path, or a word for a download such as `tfds`, as an argparse type."""
     try:
         return at_home(text)
     except UserError as error:
@@ -165,7 +165,7 @@ def path(text: str) -> Path:
 
 
 def at_home(text: str, flag: str = "") -> str:
-    """Put the folder that ~ or ~name stands for into a path."""
+    """Expand ~ or ~name at the start of a path."""
     if not text or "\0" in text:
         kind = "a path without null bytes" if text else "a path"
         raise UserError(
@@ -175,21 +175,21 @@ def at_home(text: str, flag: str = "") -> str:
     if found.startswith("~"):
         raise UserError(
             f"got {limits.shown(text)}, but there is no such user, or no home folder; "
-            "a folder whose own name begins so is written ./~name",
+            "for a folder with this name write ./~name",
             flag=flag,
         )
     return found
 
 
 def check_scikit_learn(what: str):
-    """Refuse at once what would fail for want of a package after minutes of work."""
+    """Raise UserError if scikit-learn is missing, before minutes of work."""
     if find_spec("sklearn") is None:
-        words = f"{what} needs scikit-learn, not installed here; run in the project's folder:"
+        words = f"{what} needs scikit-learn, which is not installed; run in the project's folder:"
         raise UserError(f'{words} pip install ".[analysis]"')
 
 
 def parse_seeds(flag: str, text: str, most: int = limits.GENERATED) -> list[int]:
-    """Read seeds, "0-3,100" as 0, 1, 2, 3, 100; UserError where there are more than `most`."""
+    """Read seeds: "0-3,100" is 0, 1, 2, 3, 100; UserError for more than `most`."""
     spans = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d{1,20})(?:-(\d{1,20}))?\s*", part)

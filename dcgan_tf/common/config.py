@@ -1,4 +1,4 @@
-"""Every setting of a run: one flat, frozen record with defaults and limits.
+"""The settings of a run: one flat, frozen dataclass with defaults and limits.
 
 The defaults are the reference recipe, `configs/celeba.toml`, except `subset`: all images. A config
 file (config_file.py) and flags (train/command.py) override them.
@@ -16,47 +16,47 @@ from dcgan_tf.common.datasets import CELEBA_CROP, DATASETS
 from dcgan_tf.common.errors import UserError
 
 COUNT = 1_000_000_000  # largest value of fields without their own limit: images, steps, crop
-LAYERS = 12  # halvings or doublings: 4096 pixels have no more
+LAYERS = 12  # most halvings or doublings: 4096 pixels allow no more
 WIDTH = 64  # largest factor on the channel counts
 CHANNELS = 65_536  # of one feature map, before the width
-AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # what each is: models/augment.py
+AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # see models/augment.py
 
-# What a resumed run may change, because it does not affect the weights.
+# Settings that a resumed run may change, because they do not affect the weights.
 _MAY_CHANGE = {
     *("data", "label_table", "packs", "epochs", "images", "device", "strategy", "jit"),
     *("sample_every", "sample_count", "progress_format"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
 }
-# What it may change as well; config.toml has each change with its step (train/changes.py).
+# Settings it may change too; config.toml records each change with its step (train/changes.py).
 MIDWAY = ("g_learning_rate", "d_learning_rate")
 
 # Headings of --help and config.toml, keyed by the first field below each.
 _HEADINGS = {
     "dataset": "Common settings",
-    "subset_seed": "The images",
-    "latent_dim": "The networks",
-    "g_learning_rate": "The training",
-    "device": "The machine",
-    "sample_every": "What a run writes",
+    "subset_seed": "Images",
+    "latent_dim": "Networks",
+    "g_learning_rate": "Training",
+    "device": "Device",
+    "sample_every": "Output",
 }
 
 
 def _option(
     default, help: str, low: float = 0, high: float = COUNT, *, above=False, choices=(), own=False
 ) -> Any:
-    """A field; `above` excludes `low`, `own` allows module:Name besides the choices."""
+    """Make a field; `above` excludes `low`, `own` allows module:Name besides the choices."""
     bounds = {"low": low, "above": above, "high": high, "choices": choices, "own": own}
     return field(default=default, metadata={"help": help} | bounds)
 
 
 def _choice(choices: str, help: str, own=False) -> Any:
-    """A field that takes one of `choices`, of which the first is its default."""
+    """Make a field that takes one of `choices`; the first is the default."""
     names = tuple(choices.split("|"))
     return _option(names[0], help, choices=names, own=own)
 
 
-EPOCHS = 200  # where neither epochs nor images is given
+EPOCHS = 200  # if neither epochs nor images is given
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Config:
     )
     fit: str = _choice(
         "crop|pad|stretch",
-        "how an image that is not square becomes square: cut, padded with background, or stretched",
+        "how images become square: cropped, padded with background, or stretched",
     )
     background: str = _option("white", "color around padded images, a name or #rrggbb")
     image_size: int = _option(64, "height and width of the training images, px", 4, limits.SIDE)
@@ -146,10 +146,10 @@ class Config:
     )
     d_first_batchnorm: bool = _option(True, "D: BatchNorm also after the first convolution")
     d_minibatch_std: int = _option(
-        0, "D: group size of a last channel, the minibatch standard deviation (0: none)", 0, 65_536
+        0, "D: group size of the minibatch standard deviation channel (0: none)", 0, 65_536
     )
     d_hidden: int = _option(
-        0, "D: units of a hidden layer before the logit, whatever the width (0: none)", 0, CHANNELS
+        0, "D: units of a hidden layer before the logit, not scaled by width (0: none)", 0, CHANNELS
     )
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
@@ -166,7 +166,7 @@ class Config:
         "none|linear|cosine", "learning-rate schedule of G and D over decay_images"
     )
     lr_end: float = _option(0.1, "final learning rate as a fraction of the initial one", 0, 1)
-    decay_images: int = _option(0, "images over which lr_decay and penalty_end run (0: images)")
+    decay_images: int = _option(0, "images until lr_end and penalty_end are reached (0: as images)")
     beta_1: float = _option(0.5, "Adam's beta_1, G and D", 0, 0.9999)
     beta_2: float = _option(0.999, "Adam's beta_2, G and D", 0, 0.999999)
     loss: str = _choice(
@@ -174,14 +174,10 @@ class Config:
         "loss of G and D; relativistic: D compares pairs of a real and a fake image",
         own=True,
     )
-    r1: float = _option(
-        0.0, "weight of the gradient penalty on real images (not with d_norm batch)", 0, 1e6
-    )
-    r2: float = _option(
-        0.0, "weight of the gradient penalty on fake images (not with d_norm batch)", 0, 1e6
-    )
+    r1: float = _option(0.0, "R1: gradient penalty on real images (not with d_norm batch)", 0, 1e6)
+    r2: float = _option(0.0, "R2: gradient penalty on fake images (not with d_norm batch)", 0, 1e6)
     penalty_end: float = _option(1.0, "final r1 and r2 as a fraction of the initial ones", 1e-6, 1)
-    augment: str = _option("", f"augment real and fake images by some of {','.join(AUGMENTATIONS)}")
+    augment: str = _option("", f"DiffAugment of D's inputs: some of {','.join(AUGMENTATIONS)}")
     augment_probability: float = _option(1.0, "probability of each augmentation", 0, 1)
     augment_ramp: int = _option(0, "images until augment_probability is reached (0: at once)")
     label_smoothing: float = _option(
@@ -212,7 +208,7 @@ class Config:
         "precision of the layers (weights and losses never below float32); auto: mixed_bfloat16 "
         "where a trial of two steps is faster, else float32",
     )
-    jit: str = _choice("auto|on|off", "XLA compilation; auto: on for one suitable GPU")
+    jit: str = _choice("auto|on|off", "XLA compilation; auto: on for a single suitable GPU")
     deterministic: bool = _option(False, "use only reproducible kernels, slower on a GPU")
 
     sample_every: int = _option(1, "epochs between sample grids", 1)
@@ -226,7 +222,7 @@ class Config:
     keep_checkpoints: int = _option(3, "number of checkpoints kept on disk", 1)
     tensorboard: bool = _option(True, "write TensorBoard events")
     score_every: int = _option(0, "epochs between scores of generated images (0: none)")
-    score_samples: int = _option(1000, "images in each score, generated and as many real ones", 16)
+    score_samples: int = _option(1000, "number of generated and of real images in each score", 16)
     inception: str = _option("", "file of Inception weights for scores (empty: download)")
 
     def __post_init__(self):
@@ -258,7 +254,7 @@ class Config:
         return len(self.g_channels) + (self.g_output == "transposed")
 
     def epochs_of(self, images: int) -> int:
-        """The number of epochs, for epochs of this many images."""
+        """Number of epochs, if an epoch has this many images."""
         return self.epochs or max(1, math.ceil(self.images / images))
 
     @property
@@ -286,7 +282,7 @@ class Config:
 
 
 class ImageConfig(Config):
-    """Settings for images alone: those of the networks are not checked against each other."""
+    """Settings for images alone: network settings are not checked against each other."""
 
     def __post_init__(self):
         self._check_fields()
@@ -297,7 +293,7 @@ _KINDS = {float: (int, float), tuple[int, ...]: (int,)}
 
 
 def groups() -> dict[str, list[str]]:
-    """The names of the fields under their headings, in the order of `Config`."""
+    """Field names under their headings, in the order of `Config`."""
     found: dict[str, list[str]] = {}
     for name in FIELDS:
         found.setdefault(_HEADINGS.get(name) or list(found)[-1], []).append(name)
@@ -305,7 +301,7 @@ def groups() -> dict[str, list[str]]:
 
 
 def _plain(value):
-    """Convert lists, paths and the numbers of NumPy to the kinds of the fields."""
+    """Convert lists, paths and NumPy numbers to the types of the fields."""
     if isinstance(value, (list, tuple)):
         return tuple(map(_plain, value))
     if isinstance(value, numbers.Real) and not isinstance(value, bool):
@@ -365,10 +361,7 @@ def merge_settings(base: dict, changes: dict) -> dict:
 
 
 def _layers_for(settings):
-    """Drop or repeat the last layers of G and D, so that they fit image_size.
-
-    A larger first map would do too, but its dense layer has most parameters.
-    """
+    """Drop or repeat the last layers of G and D; a larger first map would have more parameters."""
     names = ("image_size", "base_size", "g_channels", "g_output", "d_channels")
     side, base, g, output, d = (settings.get(name, FIELDS[name].default) for name in names)
     if not (isinstance(side, int) and isinstance(base, int) and 0 < base <= side <= limits.SIDE):
@@ -401,13 +394,11 @@ def expected(name: str) -> str:
 
 
 def _show(value):
-    """A value as on the command line."""
     listed = isinstance(value, (list, tuple)) and all(type(item) is int for item in value)
     return limits.shorten(",".join(map(limits.shown, value))) if listed else limits.shown(value)
 
 
 def _check_together(config):
-    """Raise UserError for settings that contradict each other."""
     if config.epochs and config.images:
         got = f"got {config.images} and epochs {config.epochs}"
         raise UserError(
@@ -491,7 +482,7 @@ def check_crop(text: str, param: str = "crop") -> str:
 
 
 def changed_fields(saved: Config, wanted: Config) -> list[str]:
-    """The fields that differ, but that a resumed run may not change."""
+    """The fields that differ although a resumed run may not change them."""
     return [name for name, value in bound_fields(saved).items() if value != getattr(wanted, name)]
 
 
@@ -501,7 +492,7 @@ def bound_fields(config: Config) -> dict:
 
 
 def fixed_fields(config: Config) -> dict:
-    """The fields that are the same on all workers and, except MIDWAY, at a resume."""
+    """The fields that must be equal on all workers and, except MIDWAY, after a resume."""
     return {name: getattr(config, name) for name in FIELDS if name not in _MAY_CHANGE}
 
 

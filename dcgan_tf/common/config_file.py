@@ -13,28 +13,28 @@ from dcgan_tf.common.suggestions import unknown
 
 _BYTES = 2**20  # of a config file: 1 MiB
 _PACKAGE = Path(__file__).resolve().parents[1]
-# Inside the package where that is installed, else next to it.
+# Inside the installed package, else next to the source.
 CONFIGS = next(p for p in (_PACKAGE / "configs", _PACKAGE.parent / "configs") if p.is_dir())
 
 ALIASES = {"minutes": "quick", "half-hour": "laptop", "night": "overnight"}  # recipes by their time
-OWN_IMAGES = "laptop"  # the recipe for images other than CelebA's, where none is named
+OWN_IMAGES = "laptop"  # the default recipe for images other than CelebA's
 
 
 def to_toml(config: Config) -> str:
-    """Write the whole config as TOML: one commented line a field, under the headings of --help."""
+    """Write a config as TOML, one commented line per field, under the headings of --help."""
     blocks = []
     for heading, members in groups().items():
         lines = (
             f"{name} = {_toml_value(getattr(config, name))}  # {FIELDS[name].metadata['help']}\n"
             for name in members
-            if name not in ("epochs", "images") or getattr(config, name)  # the one that decides
+            if name not in ("epochs", "images") or getattr(config, name)  # only the one in use
         )
         blocks.append(f"# {heading}\n" + "".join(lines))
     return "\n".join(blocks)
 
 
 def _toml_value(value):
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # no TOML
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # invalid in TOML
 
 
 def names() -> list[str]:
@@ -56,7 +56,7 @@ def load_recipe(name: str | Path, **changes) -> Config:
     """Load a recipe by its name, such as "faces", or from a TOML file, with some fields changed.
 
     Raises:
-        UserError: no such recipe, an unknown field, a wrong value, settings that do not fit.
+        UserError: no such recipe, an unknown field, a wrong value, settings that contradict.
 
     Examples:
         >>> from dcgan_tf import load_recipe
@@ -70,7 +70,7 @@ def load_recipe(name: str | Path, **changes) -> Config:
 
 
 def read_config(path: str | Path) -> Config:
-    """Read a TOML file of what differs from the defaults; UserError as for read_table or Config."""
+    """Read a TOML file over the defaults; UserError as for read_table or Config."""
     settings = read_table(path)
     try:
         return Config(**settings)
@@ -79,7 +79,7 @@ def read_config(path: str | Path) -> Config:
 
 
 def read_table(path: str | Path) -> dict:
-    """Read the fields that a TOML file states, and check each for itself.
+    """Read the fields of a TOML file and check each one.
 
     Raises:
         UserError: broken TOML, an unknown key, a wrong type or value; the file is named.
@@ -105,13 +105,13 @@ def _drop_removed(path, table):
     table.pop("average_power", None)
     if table.get("average") == "power" or into_g != 0:
         raise UserError(
-            f'{path}: average = "power" and average_into_g no longer exist; take '
+            f'{path}: average = "power" and average_into_g no longer exist; use '
             'average = "half_life", or an older version of this project'
         )
 
 
 def without_places(config: Config) -> Config:
-    """Drop the paths, which mean nothing on another machine, except that of bundled networks."""
+    """Clear the paths, which are useless on another machine; keep bundled networks."""
     started = config.init_from if config.init_from.startswith(PREFIX) else ""
     return replace(
         config, data="", label_table="", packs=Config.packs, inception="", init_from=started
@@ -119,7 +119,7 @@ def without_places(config: Config) -> Config:
 
 
 def read_toml(path: str | Path) -> dict:
-    """Read a file as TOML; UserError where it is none."""
+    """Read a file as TOML; UserError if it is not."""
     try:
         return tomllib.loads(read_file(path, _BYTES).decode("utf-8-sig"))
     except BadFile as bad:

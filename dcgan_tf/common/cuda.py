@@ -1,4 +1,4 @@
-"""Ask the NVIDIA driver and CUDA's libraries what they are, without TensorFlow."""
+"""State and versions of the NVIDIA driver and the CUDA libraries, without TensorFlow."""
 
 import contextlib
 import ctypes
@@ -6,14 +6,14 @@ import re
 from importlib import metadata
 from pathlib import Path
 
-_MAPS = Path("/proc/self/maps")  # on Linux, where CUDA is, the libraries that are loaded
+_MAPS = Path("/proc/self/maps")  # lists the loaded libraries, on Linux
 
 
 def why_unusable() -> str:
-    """Say why TensorFlow cannot use a card that is there, and what to do."""
+    """Say why TensorFlow cannot use the GPU, and what to do."""
     cuda = _load("libcuda.so.1")
     if not cuda:
-        why = "there is no NVIDIA driver (libcuda.so.1); install it, in WSL on Windows' side"
+        why = "there is no NVIDIA driver (libcuda.so.1); install it (for WSL, in Windows)"
         return f"{why}; in a container add --gpus all"
     if code := cuda.cuInit(0):
         cuda.cuGetErrorString(code, ctypes.byref(text := ctypes.c_char_p()))
@@ -22,12 +22,12 @@ def why_unusable() -> str:
         return f"its driver does not start ({why}); {advice}"
     if (known := _cuda_version(cuda.cuDriverGetVersion)) < (12,):
         known = _dotted(known)
-        return f"its driver knows CUDA {known}, TensorFlow needs CUDA 12; update the driver"
-    return "CUDA's libraries are missing or do not fit; pip install -r requirements-gpu.txt"
+        return f"its driver supports CUDA {known}, TensorFlow needs CUDA 12; update the driver"
+    return "CUDA libraries are missing or do not fit; run: pip install -r requirements-gpu.txt"
 
 
 def driver_version() -> str:
-    """The version of the NVIDIA driver, "" where it is not told."""
+    """The version of the NVIDIA driver, "" if unknown."""
     library, text = _load("libnvidia-ml.so.1"), ctypes.create_string_buffer(96)
     if not library or library.nvmlInit_v2() or library.nvmlSystemGetDriverVersion(text, len(text)):
         return ""
@@ -35,7 +35,7 @@ def driver_version() -> str:
 
 
 def card_memory(number: int) -> int:
-    """Bytes of memory on the visible card with this number, 0 where it is not told."""
+    """Memory of the visible GPU with this number in bytes, 0 if unknown."""
     cuda, device, size = _load("libcuda.so.1"), ctypes.c_int(), ctypes.c_size_t()
     if not cuda or cuda.cuInit(0) or cuda.cuDeviceGet(ctypes.byref(device), number):
         return 0
@@ -43,7 +43,7 @@ def card_memory(number: int) -> int:
 
 
 def loaded_versions() -> dict[str, str]:
-    """Versions of CUDA's runtime and of cuDNN that this process has loaded, as far as told."""
+    """Versions of the CUDA runtime and cuDNN that this process has loaded, if known."""
     found = {}
     if runtime := _loaded("libcudart"):
         found["CUDA"] = _dotted(_cuda_version(runtime.cudaRuntimeGetVersion))
@@ -53,7 +53,7 @@ def loaded_versions() -> dict[str, str]:
 
 
 def cudnn_version() -> tuple[int, ...]:
-    """The version of cuDNN that is loaded, or else installed by pip; () where it is not told."""
+    """The version of cuDNN that is loaded, else of the installed package; () if unknown."""
     if library := _loaded("libcudnn"):
         number = int(library.cudnnGetVersion())
         major = 10_000 if number >= 90_000 else 1000  # 9.19.0 is 91900, 8.9.7 was 8907
@@ -74,7 +74,6 @@ def _dotted(version) -> str:
 
 
 def _loaded(name):
-    """The library of this name that is loaded already, None where none is."""
     try:
         maps = _MAPS.read_text(encoding="utf-8", errors="replace")
     except OSError:

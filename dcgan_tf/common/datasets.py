@@ -3,22 +3,22 @@
 from dataclasses import dataclass
 
 CELEBA_CROP = "30,55,150,175"
-FETCHED = ("tfds", "kaggle")  # what --data names that is no path
-DOWNLOADS = "~/.keras/datasets"  # where Keras keeps data sets, so that a file there is shared
+FETCHED = ("tfds", "kaggle")  # values of --data that are not paths
+DOWNLOADS = "~/.keras/datasets"  # the folder of Keras, so that downloads are shared
 
 
 @dataclass(frozen=True)
 class Dataset:
     """A data set and its usual places; empty where it does not apply."""
 
-    crop: str = "center"  # what --crop auto stands for: "left,upper,right,lower" or "center"
+    crop: str = "center"  # for --crop auto: "left,upper,right,lower" or "center"
     size: tuple[int, int] | None = None  # width, height that every image must have; None: any
     tfds: str = ""  # its name in TensorFlow Datasets
     kaggle: str = ""  # its handle on Kaggle, "owner/name"
-    terms: str = ""  # what its license allows, said before it is fetched
+    terms: str = ""  # what its license allows, shown before the download
     places: tuple[str, ...] = ()  # of downloads, searched in this order; `*` is one folder
-    binary: str = ""  # which reader of data/binary.py takes its raw files
-    url: str = ""  # its raw files as one archive, downloaded where no other is found
+    binary: str = ""  # the reader of its raw files in data/binary.py
+    url: str = ""  # archive of its raw files, downloaded if they are not found
     sha256: str = ""  # of that archive
     bytes: int = 0  # of that archive
     page: str = ""  # where to download it
@@ -61,5 +61,5 @@ DATASETS = {
         bytes=170_052_171,
     ),
     "demo": Dataset(crop=CELEBA_CROP, size=(178, 218)),  # drawn in CelebA's geometry
-    "auto": Dataset(crop="auto"),  # until the files are looked at, before a training
+    "auto": Dataset(crop="auto"),  # replaced by the recognized data set before a training
 }

@@ -1,8 +1,8 @@
 """Named directions in the latent space of one generator, and their file.
 
 `directions.npz` holds `names` (n,) of str, `vectors` (n, latent_dim) of float32, each of length 1,
-`kinds` (n,) of str, `reach` (n,) of float32, and `generator`, the SHA-256 of its weights. To go
-along a direction is to add up to `reach` times its vector, forwards or backwards, to a latent.
+`kinds` (n,) of str, `reach` (n,) of float32, and `generator`, the SHA-256 of its weights. To move
+along a direction, add between -reach and reach times its vector to a latent.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "directions.npz"
-KINDS = ("kernel", "component", "attribute")  # of the first kernel, of its maps, of labels
-NAME_CHARACTERS = 80  # of a direction's name, and of an attribute's
+KINDS = ("kernel", "component", "attribute")  # by SeFa, by GANSpace, from labels
+NAME_CHARACTERS = 80  # most in the name of a direction or an attribute
 
 
 @dataclass(frozen=True)
 class Directions:
     """Directions of one generator."""
 
-    names: tuple[str, ...]  # each once, such as `Smiling` or `kernel 1`
+    names: tuple[str, ...]  # unique, such as `Smiling` or `kernel 1`
     vectors: "np.ndarray"  # float32 (n, latent_dim), each of length 1
     kinds: tuple[str, ...]  # one of `KINDS` for each
-    reach: "np.ndarray"  # float32 (n,), the length in the latent space at which the effect is plain
+    reach: "np.ndarray"  # float32 (n,), distance in the latent space with a clear effect
     generator: str  # SHA-256 of the generator's weights (models.sampling.weights_sha256)
 
 
@@ -44,26 +44,26 @@ def write_directions(path: Path, directions: Directions):
 
 
 def read_directions(path: Path, sampler, flag: str) -> Directions:
-    """Read directions that were made for the generator of this models.sampling.Sampler."""
+    """Read directions that were found for the generator of a models.sampling.Sampler."""
     where = f"{flag} {path}".strip()
     try:
         arrays = read_npz(path, [field.name for field in fields(Directions)])
         (generator,) = _texts(arrays["generator"].reshape(1))
         if generator == sampler.sha256:
-            return _checked(arrays, generator, sampler.latent_dim)
-    except (ValueError, SystemError) as bad:  # NumPy's of a text that is no Unicode
+            return _parse(arrays, generator, sampler.latent_dim)
+    except (ValueError, SystemError) as bad:  # NumPy's for invalid Unicode
         raise UserError(
             f"not a file of directions ({bad}); {typed('directions')} writes one",
             flag=where,
         ) from None
     raise UserError(
-        f"directions of another generator ({generator[:12]}), expected of {sampler.sha256[:12]}; "
-        f"make them again: {typed('directions')} RUN, with this generator's run or file",
+        f"directions of another generator ({generator[:12]}, this one is {sampler.sha256[:12]}); "
+        f"find them again: {typed('directions')} RUN, with this generator's run or file",
         flag=where,
     )
 
 
-def _checked(arrays, generator, latent_dim):
+def _parse(arrays, generator, latent_dim):
     import numpy as np
 
     names, kinds = _texts(arrays["names"]), _texts(arrays["kinds"])
@@ -72,7 +72,7 @@ def _checked(arrays, generator, latent_dim):
     if shapes != expected or {vectors.dtype.kind, reach.dtype.kind} != {"f"}:
         raise BadFile(f"got vectors and reach {shapes}, expected floats {expected}")
     if len(set(names)) < len(names) or len(kinds) != len(names) or not set(kinds) <= set(KINDS):
-        raise BadFile(f"a name comes twice, or a kind is none of {', '.join(KINDS)}")
+        raise BadFile(f"a name occurs twice, or a kind is not one of {', '.join(KINDS)}")
     lengths = np.linalg.norm(vectors.astype(float), axis=1)
     if not (abs(lengths - 1) < 1e-3).all() or not ((reach > 0) & (reach < 1e6)).all():
         raise BadFile("a vector is not of length 1, or a reach is not positive")

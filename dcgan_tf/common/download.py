@@ -18,19 +18,19 @@ CACHE = Path("~/.cache/dcgan_tf")
 
 
 def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherwise: str) -> Path:
-    """Return `path` with `~` expanded, downloaded first unless the right file is there already.
+    """Download a file unless `path` has it already; return the path with `~` expanded.
 
-    The file appears under its name when it is complete and checked. If two processes need it, the
-    second waits for the first.
+    The file gets its name once it is complete and checked. If two processes need it, the second
+    waits for the first.
 
     Args:
         sha256: of the content; None if the caller checks the content.
         what: the file in words, such as "the Inception weights".
         size: in bytes.
-        otherwise: how to do without the download; it ends an error.
+        otherwise: how to do without the download, as the end of an error.
 
     Raises:
-        UserError: no home folder, no such server, another file, or a redirect to http.
+        UserError: no home folder, no such server, a wrong file, or a redirect to http.
     """
     try:
         path = path.expanduser()
@@ -47,7 +47,7 @@ def fetch(url: str, path: Path, sha256: str | None, what: str, size: int, otherw
 
 
 def is_right(path: Path, sha256: str | None, size: int) -> bool:
-    """Whether a file is there, of this size and content."""
+    """Whether a file exists with this size and content."""
     if not path.is_file() or path.stat().st_size != size:
         return False
     return sha256 is None or file_sha256(path) == sha256
@@ -59,9 +59,7 @@ def _download(url, path, sha256, size, otherwise):
             received = _copy(url, temporary, size, path.name)
             if not is_right(temporary, sha256, size):
                 kind = f", with SHA-256 {sha256}" * (sha256 is not None)
-                raise OSError(
-                    f"sent another file: {received:,} bytes came, expected {size:,}{kind}"
-                )
+                raise OSError(f"got another file: {received:,} bytes came, expected {size:,}{kind}")
     except (OSError, http.client.HTTPException, ValueError) as error:
         if isinstance(error, urllib.error.HTTPError):
             error.close()  # it holds the connection
@@ -72,7 +70,7 @@ def _download(url, path, sha256, size, otherwise):
 
 
 def _copy(url, path, size, name):
-    """Copy the body of `url` to `path`, little more than `size` bytes of it; count the bytes."""
+    """Copy the body of `url` to `path`, stopping soon after `size` bytes; return their count."""
     received = 0
     with (
         urllib.request.urlopen(url, timeout=60) as response,
@@ -80,7 +78,7 @@ def _copy(url, path, size, name):
         progress(size, name, "B") as bar,
     ):
         if url.startswith("https:") and not response.url.startswith("https:"):
-            raise OSError(f"sent on to {response.url}, which is not encrypted")
+            raise OSError(f"redirected to {response.url}, which is not encrypted")
         while received <= size and (part := response.read(1 << 16)):
             file.write(part)
             received += len(part)

@@ -1,4 +1,4 @@
-"""Errors that stop a command, and the exit code of each cause."""
+"""Errors that stop a command, and its exit codes."""
 
 import errno
 import re
@@ -9,19 +9,19 @@ BAD_INPUT = 2  # also what argparse and most Unix tools use
 DIVERGED = 3
 IN_USE = 4
 WORKER_LOST = 5
-# The first flag, and the settings of Config that advice names.
+# Flags that a library names as parameters: the first one, and those in advice.
 _FLAGS = re.compile(r"^--[\w-]+|--(batch-size|width|latent-dim|[gd]-learning-rate)\b")
 
 
 class UserError(ValueError):
-    """Something that the user can correct: shown as one line, never as a traceback.
+    """An error that the user can correct, shown as one line without a traceback.
 
-    Its text begins with a parameter, `max_bad`, and `for_command` with its flag, `--max-bad`.
+    Its text begins with a parameter, `max_bad`; that of `for_command` with the flag, `--max-bad`.
 
     Args:
         message: one line that names what came, what was expected and what to do.
         code: exit code of the process.
-        flag: what it is about on the command line, such as "--data DIR"; it begins the line.
+        flag: beginning of the line for a command, such as "--data DIR".
         param: instead of `flag`, the parameter or setting, such as "batch_size".
 
     Examples:
@@ -45,10 +45,7 @@ class UserError(ValueError):
 
 
 class Interrupted(BaseException):
-    """A signal asked the process to end, such as 2 (Ctrl-C) or 15 (SIGTERM).
-
-    A BaseException like KeyboardInterrupt, so that no `except Exception` on the way swallows it.
-    """
+    """A signal asked the process to end; no `except Exception` swallows a BaseException."""
 
     def __init__(self, signum):
         super().__init__(f"signal {signum}")
@@ -58,7 +55,7 @@ class Interrupted(BaseException):
 _PLACE = "choose another place"
 _AGAIN = "then run the same command again"
 _NETWORK_DISK = f"the connection to a network disk broke: mount it, {_AGAIN}"
-_FILE_SYSTEM_ERRORS = {  # what to do, after the operating system's own words
+_FILE_SYSTEM_ERRORS = {  # advice after the operating system's message
     **dict.fromkeys((errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ELOOP), _PLACE),
     **dict.fromkeys((errno.EBUSY, errno.ENOTEMPTY, errno.ENOTSUP), _PLACE),
     **dict.fromkeys((errno.EACCES, errno.EPERM), f"grant permission or {_PLACE}"),
@@ -76,15 +73,12 @@ _FILE_SYSTEM_ERRORS = {  # what to do, after the operating system's own words
 
 
 def is_file_system_error(error: OSError) -> bool:
-    """Whether an OSError says that the user's disk, path or permission is in the way."""
+    """Whether an OSError is about the user's disk, path or permissions."""
     return error.errno in _FILE_SYSTEM_ERRORS
 
 
 def is_unreadable(error: Exception) -> bool:
-    """Whether an error says that a file cannot be read now, not that its content is wrong.
-
-    A wrong offset in a damaged zip is EINVAL, one of its reasons has no number at all.
-    """
+    """Whether an error means an unreadable file; damaged zips raise EINVAL or have no errno."""
     if isinstance(error, OSError):
         return error.errno not in (None, errno.EINVAL, errno.ENOENT)
     return isinstance(error, MemoryError)
@@ -98,7 +92,7 @@ def describe(error: OSError) -> str:
 
 
 def one_line(error: BaseException) -> str:
-    """Take the first line of what an exception says, 200 characters of it; else its kind."""
+    """The first line of an exception's message, at most 200 characters; else its type."""
     text = str(error.args[0] if isinstance(error, KeyError) and error.args else error)
     first = (text.strip().splitlines() or [type(error).__name__])[0]
     first = "".join(c if c.isprintable() else " " for c in first)  # without a terminal's colors

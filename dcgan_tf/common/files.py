@@ -16,20 +16,20 @@ from dcgan_tf.common.foreign import open_regular, read_lines
 
 
 def lock_for(path: Path) -> Path:
-    """Name the lock of a file that several programs change."""
+    """The lock file for a file that several programs change."""
     return path.with_name(f".{path.name}.lock")
 
 
 def lock_at(path: Path) -> filelock.FileLock:
     """Make a lock on `path`, which the operating system frees when its process dies."""
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UserError(f"{path}: not a plain file, so it is no lock of ours; move it away")
+        raise UserError(f"{path}: not a plain file, so it cannot be a lock; move it away")
     return filelock.FileLock(path)
 
 
 @contextlib.contextmanager
 def editing_lines(path: Path) -> Iterator[list[dict]]:
-    """Yield the records of a JSON-lines file, locked until it is written when the block ends."""
+    """Yield the records of a JSON-lines file to edit; it stays locked until it is written back."""
     with lock_at(lock_for(path)):
         records = read_lines(path)
         yield records
@@ -39,7 +39,7 @@ def editing_lines(path: Path) -> Iterator[list[dict]]:
 def make_directory(path: Path, flag: str, new: bool = False) -> list[Path]:
     """Make a directory and its missing parents; return the new ones, the outermost first.
 
-    UserError names `flag`. One that should be `new` and is there is a FileExistsError.
+    UserError names `flag`. FileExistsError if it must be `new` but exists.
     """
     check_way(path, f"{flag} {path}")
     missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
@@ -54,7 +54,7 @@ def make_directory(path: Path, flag: str, new: bool = False) -> list[Path]:
 
 
 def check_way(path: Path, flag: str):
-    """Refuse a file that is in the way of a folder which is made only after minutes of work."""
+    """Raise UserError if a file is in the way of a folder, before minutes of work."""
     for place in (path.absolute(), *path.absolute().parents):
         if os.path.lexists(place) and not place.is_dir():
             raise UserError(f"{place} is not a folder; choose another place", flag=flag)

@@ -1,7 +1,7 @@
-"""Read files that others can have made: regular, of bounded size, of the expected types.
+"""Read untrusted files: regular files only, of bounded size and the expected types.
 
-A named pipe would make a command wait without end; /dev/zero, a sparse file or a zip of a few
-megabytes would fill the memory. So every file that this process did not write is read here.
+A named pipe would block a command; /dev/zero, a sparse file or a small zip could fill the memory.
+So every file that this process did not write is read here.
 """
 
 import contextlib
@@ -28,8 +28,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-# Errors of the file itself. After others, such as a failing disk or too many open files, the next
-# try may go well, so they end the command.
+# Errors of the file itself; others, such as a failing disk, may pass, so they end the command.
 _OF_THE_FILE = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR),
     *(errno.EACCES, errno.EPERM, errno.ENXIO, errno.ENODEV, errno.EINVAL),
@@ -39,7 +38,7 @@ _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 
 
 class BadFile(ValueError):
-    """The reason why a file cannot be used, in a few words."""
+    """A file cannot be used; the message is the reason in a few words."""
 
 
 def open_regular(path: str | os.PathLike) -> io.BufferedReader:
@@ -49,20 +48,20 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     except ValueError as error:  # a null byte in the path
         raise BadFile(reason(error)) from None
     if not stat.S_ISREG(kind):
-        raise BadFile(f"{_KINDS.get(stat.S_IFMT(kind), 'something else')}, no regular file")
-    # Should it become a pipe just now, opening it does not wait for a writer.
+        raise BadFile(f"{_KINDS.get(stat.S_IFMT(kind), 'something else')}, not a regular file")
+    # If it has just become a pipe, opening it does not wait for a writer.
     return open(path, "rb", opener=lambda p, flags: os.open(p, flags | _NO_WAIT))
 
 
 def reason(error: Exception) -> str:
-    """Tell why the operating system refused, without the path."""
+    """The operating system's reason for an error, without the path."""
     if isinstance(error, FileNotFoundError):
         return "no such file"
     return getattr(error, "strerror", None) or one_line(error)
 
 
 def check_file(path: Path, flag: str, expected: str):
-    """Refuse what is no regular file before another library opens it."""
+    """Raise UserError unless this is a regular file, before another library opens it."""
     try:
         open_regular(path).close()
     except (OSError, BadFile) as error:
@@ -75,19 +74,19 @@ def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str
 
     Raises:
         BadFile: missing, forbidden, of another kind, or larger.
-        OSError: the disk or the process fails.
+        OSError: a failing disk, or too many open files.
     """
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             _check_bytes(size, most, limit)
-            return file.read(size)  # of more Python would take the memory at once
+            return file.read(size)  # Python allocates all that is asked for
     except OSError as error:
         raise as_bad_file(error, path) from None
 
 
 def as_bad_file(error: Exception, path, words: str = "cannot be read") -> Exception:
-    """Make an exception a BadFile, or an OSError that names the file if the disk fails."""
+    """Convert an exception to a BadFile, or to an OSError with the path if the disk fails."""
     code = getattr(error, "errno", None)
     if code is None or code in _OF_THE_FILE:
         return BadFile(f"{words} ({limits.shorten(reason(error), 200)})")
@@ -103,13 +102,13 @@ def json_object(text: str | bytes) -> dict:
     """Parse a JSON object; {} for any other text."""
     try:
         record = json.loads(text)
-    except (ValueError, RecursionError):  # cut off, no UTF-8, endless numbers or nesting
+    except (ValueError, RecursionError):  # truncated, not UTF-8, huge numbers, deep nesting
         return {}
     return record if isinstance(record, dict) else {}
 
 
 def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
-    """Read the JSON object in a file; {} where there is none."""
+    """Read the JSON object in a file; {} if there is none."""
     try:
         return json_object(read_file(path, most))
     except BadFile:
@@ -117,7 +116,7 @@ def read_json(path: Path, most: int = limits.FILE_BYTES) -> dict:
 
 
 def lines_of(path: Path) -> list[bytes]:
-    """Read the lines of a file, [] without one; UserError for one that must not be overwritten."""
+    """Read the lines of a file, [] without one; UserError if it exists but cannot be read."""
     try:
         return read_file(path).splitlines()
     except BadFile as bad:
@@ -127,18 +126,18 @@ def lines_of(path: Path) -> list[bytes]:
 
 
 def read_lines(path: Path) -> list[dict]:
-    """Read the JSON objects of a file, one a line, and drop other lines."""
+    """Read the JSON objects of a file, one per line; skip other lines."""
     return [record for line in lines_of(path) if (record := json_object(line))]
 
 
 def is_number(value) -> bool:
-    """Whether a value of JSON is a number that can be formatted, multiplied and drawn."""
+    """Whether a JSON value is a finite number, small enough to format, multiply and draw."""
     kind = isinstance(value, int | float) and not isinstance(value, bool)
     return kind and -1e100 < value < 1e100  # not NaN
 
 
 def is_count(value) -> bool:
-    """Whether a value of JSON is a whole number from 0 that a float64 holds."""
+    """Whether a JSON value is a whole number from 0 that fits into a float64."""
     return type(value) is int and 0 <= value < 2**53
 
 
@@ -148,11 +147,10 @@ def open_zip(
 ) -> Iterator[zipfile.ZipFile]:
     """Open a zip, a path or an open file, whose list of names has at most `most` bytes.
 
-    `zipfile` makes an object of several hundred bytes of each name, so a long list would fill the
-    memory before an entry could be read.
+    `zipfile` needs several hundred bytes per name, so a long list would fill the memory.
 
     Raises:
-        BadFile: no regular file, no whole zip, or a longer list. OSError: it cannot be read.
+        BadFile: not a regular file, not a complete zip, or a longer list. OSError: unreadable.
     """
     with contextlib.ExitStack() as stack:
         if isinstance(file, str | os.PathLike):
@@ -165,24 +163,24 @@ def open_zip(
         except Exception as error:  # zipfile raises struct's and its own errors, and others
             if bounded.failure:
                 raise as_bad_file(bounded.failure, getattr(file, "name", "the zip")) from None
-            raise BadFile(f"not a whole zip file ({reason(error)})") from None
+            raise BadFile(f"not a complete zip file ({reason(error)})") from None
         bounded.most = None
         yield archive
 
 
 class Bounded:
-    """A file that refuses to read very much at once, as a zip's end may ask for."""
+    """A file that refuses reads above `most` bytes, which a bad zip may cause."""
 
     def __init__(self, file, most):
         self._file, self.most = file, most
-        self.failure: OSError | None = None  # of the disk, which zipfile calls a bad zip file
+        self.failure: OSError | None = None  # of the disk; zipfile would blame the zip
 
     def __getattr__(self, name):
         return getattr(self._file, name)
 
     def read(self, count=-1):
         if self.most is not None:
-            _check_bytes(count, self.most, "that are read of its list of names")
+            _check_bytes(count, self.most, "allowed for its list of names")
         try:
             return self._file.read(count)
         except OSError as error:
@@ -192,7 +190,7 @@ class Bounded:
 
 @contextlib.contextmanager
 def open_member(archive: zipfile.ZipFile, entry: str | zipfile.ZipInfo) -> Iterator[IO[bytes]]:
-    """Open an entry of a zip; BadFile if missing, encrypted, damaged or oddly compressed."""
+    """Open an entry of a zip; BadFile if missing, encrypted, damaged or of unknown compression."""
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
     if info is None:
         raise BadFile(f"holds no {entry}")
@@ -220,11 +218,11 @@ def read_member(
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
     _check_bytes(info.file_size if info else 0, most, limit)
     with open_member(archive, info or entry) as file:
-        return file.read()  # no more than the entry claims: zipfile sees to that
+        return file.read()  # zipfile reads no more than the entry's stated size
 
 
 def read_array(content: bytes) -> "np.ndarray":
-    """View the array in a .npy file; BadFile for less or more than it claims, or objects."""
+    """View the array in a .npy file; BadFile for a wrong size, or objects."""
     import numpy as np  # --help starts without it
 
     stream, form = io.BytesIO(content), np.lib.format
@@ -233,11 +231,11 @@ def read_array(content: bytes) -> "np.ndarray":
         shape, by_columns, dtype = readers[form.read_magic(stream)](stream)
         values = np.frombuffer(content, dtype, offset=stream.tell())
         return values.reshape(shape, order="F" if by_columns else "C")
-    except Exception as error:  # a header can be wrong in many ways, each with an error of its own
+    except Exception as error:  # each kind of wrong header raises its own error
         raise BadFile(f"not a complete .npy file ({reason(error)})") from None
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, "np.ndarray"]:
-    """Read arrays of an .npz by their names; BadFile where it is none, or lacks one."""
+    """Read named arrays of an .npz; BadFile if it is not one or lacks an array."""
     with open_zip(io.BytesIO(read_file(path))) as archive:
         return {name: read_array(read_member(archive, f"{name}.npy")) for name in names}

@@ -11,14 +11,14 @@ from PIL import Image, PngImagePlugin
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_regular
 
-GIF_FRAMES = 60  # more would make a file that no page shows
+GIF_FRAMES = 60  # at most, to keep the file small enough for a page
 GAP = 2  # pixels between the images of a grid
-PNG_LEVEL = 2  # of zlib; the usual 6 takes up to twice as long for a twentieth of the bytes
-GRID_WIDTH = 500  # pixels that a grid is enlarged to, or more; 64 images of 64 have 526
+PNG_LEVEL = 2  # of zlib; the default 6 takes up to twice as long and saves 5%
+GRID_WIDTH = 500  # least width of an enlarged grid, pixels; 64 images of 64 x 64 have 526
 
 
 def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> np.ndarray:
-    """Lay images, uint8 (n, height, width, channels), out in rows on white; a square by default."""
+    """Arrange images, uint8 (n, height, width, channels), in rows on white, by default a square."""
     count, height, width, channels = images.shape
     columns = columns or int(np.ceil(np.sqrt(count)))
     rows = -(-count // columns)
@@ -31,10 +31,7 @@ def grid(images: np.ndarray, columns: int | None = None, gap: int = GAP) -> np.n
 
 
 def read_grid(path: Path) -> Image.Image:
-    """Read a grid with the pixels of its images, whatever its `scale`.
-
-    Raises BadFile or one of Pillow's errors, also above 89 million pixels.
-    """
+    """Read a grid in the original size of its images; raises BadFile or one of Pillow's errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with open_regular(path) as file, Image.open(file, formats=("PNG",)) as image:
@@ -69,7 +66,7 @@ def save_png(path: Path, image: np.ndarray, text: dict | None = None, sync: bool
 
 
 def evenly(items: Sequence, most: int = GIF_FRAMES) -> list:
-    """Choose at most `most` of `items` evenly, with the first and the last."""
+    """Choose at most `most` evenly spaced items, with the first and the last."""
     chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
     return [items[i] for i in chosen]
 
@@ -78,7 +75,7 @@ def save_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120,
     """Write at most GIF_FRAMES images as a looping GIF; the last one stays for `hold` ms."""
     frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]
-    # One palette for all, from the last frame: with one each the colors flicker.
+    # One palette, from the last frame: with one per frame the colors flicker.
     palette = frames[-1].convert("RGB").quantize(256)
     indexed = [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     more = {"append_images": indexed[1:], "duration": durations, "loop": 0}

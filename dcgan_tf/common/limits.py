@@ -1,17 +1,17 @@
-"""Limits on what one command may ask for, far above real use; quantities in words for messages."""
+"""Limits of one command, far above real use, and numbers as text for messages."""
 
 from pathlib import Path
 
 SIDE = 4096  # pixels of an image's height and width
-GRID_PIXELS = 2**26  # of a grid of samples: 8192 x 8192, the most that Pillow reads back unasked
+GRID_PIXELS = 2**26  # of a sample grid: 8192 x 8192, the most that Pillow reads without a warning
 MEGAPIXELS = 64.0  # default of --max-pixels: decoding one takes 7 to 11 bytes a pixel
 SEED = 2**32 - 1  # of numpy.random.RandomState
-GENERATED = 100_000  # images of one generate.py; --limit raises it
-SAMPLES = 1_000_000  # images a side of an evaluation: 12 GB of features, days of a CPU
-TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
-FILE_BYTES = 2**26  # of one that is read whole: records, pages, directions, statistics of features
-MANIFEST_BYTES = 2**28  # of a pack's: a million names of 200 bytes
-ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, where there are hundreds: 1 MiB
+GENERATED = 100_000  # images of one `generate`; --limit raises it
+SAMPLES = 1_000_000  # images per side of an evaluation: 12 GB of features, days on a CPU
+TRUNCATION = 1_000_000  # factor on latents; networks saturate far below it
+FILE_BYTES = 2**26  # of a file read at once: records, pages, directions, feature statistics
+MANIFEST_BYTES = 2**28  # of a pack's manifest: a million names of 200 bytes
+ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, for hundreds of them: 1 MiB
 VALUE_CHARACTERS = 80  # of a value in a message
 MESSAGE_CHARACTERS = 2000  # of a message
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -19,7 +19,7 @@ _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_
 
 def memory() -> int:
     """Bytes that this process can use: memory and swap, or less in a container."""
-    import psutil  # its import takes a while that --help need not wait for
+    import psutil  # slow to import, and not needed by --help
 
     found = [psutil.virtual_memory().total + psutil.swap_memory().total]
     for path in map(Path, _CGROUPS):
@@ -41,12 +41,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def shorten(text: str, most: int = VALUE_CHARACTERS) -> str:
-    """Shorten a long text in a message to its beginning and its length."""
+    """Shorten a long text for a message to its beginning and its length."""
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def shown(value) -> str:
-    """Show a value in a message: its repr, of a long one the beginning."""
+    """Show a value in a message: its repr, shortened if it is long."""
     try:
         return shorten(repr(value))
     except (ValueError, RecursionError):  # thousands of digits, or of brackets

@@ -1,7 +1,7 @@
 """Messages on the terminal and their copy in log.txt.
 
 Modules log below "dcgan_tf": `info` for progress, `warning` for what the user must know, `debug`
-for log.txt alone. Commands show it; a program of your own sends it where its logging says.
+for log.txt alone. Commands print it; in your own program, Python's logging settings apply.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ _LOGGER = logging.getLogger("dcgan_tf")
 
 
 def printable(text) -> str:
-    """Escape control characters, so that no file name steers a terminal."""
+    """Escape control characters, so that no file name can control a terminal."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(text))
 
 
@@ -30,22 +30,22 @@ def _text(record):
 
 
 class _Terminal(logging.Handler):
-    """Writes above a progress bar, not into it."""
+    """Write above a progress bar, not into it."""
 
     def __init__(self, stream_name):
         super().__init__(logging.INFO)
         self._stream_name = stream_name
 
     def emit(self, record):
-        from tqdm import tqdm  # its import takes a while that --help need not wait for
+        from tqdm import tqdm  # slow to import, and not needed by --help
 
         stream = getattr(sys, self._stream_name)
         tqdm.write(_text(record), file=stream)
         stream.flush()
 
 
-class _Kept(logging.Handler):
-    """Appends to a file, each line with the time in UTC."""
+class _LogFile(logging.Handler):
+    """Append lines to a file, each with the time in UTC."""
 
     def __init__(self, path):
         super().__init__(logging.DEBUG)
@@ -58,22 +58,22 @@ class _Kept(logging.Handler):
 
 
 def speak(stream_name: str = "stdout"):
-    """Show what is logged on `sys.stdout` or `sys.stderr`; called by a command when it starts."""
+    """Print log messages to `sys.stdout` or `sys.stderr`; commands call this first."""
     hush()
     _LOGGER.setLevel(logging.DEBUG)
     _LOGGER.addHandler(_Terminal(stream_name))
 
 
 def hush():
-    """Show nothing any more, as all workers but the first do."""
+    """Stop printing log messages; all workers but the first call this."""
     for handler in [h for h in _LOGGER.handlers if isinstance(h, _Terminal)]:
         _LOGGER.removeHandler(handler)
 
 
 @contextlib.contextmanager
 def kept_in(path: Path) -> Iterator[None]:
-    """Write what is logged while the block runs to a file as well."""
-    handler = _Kept(path)
+    """Also write log messages to a file while the block runs."""
+    handler = _LogFile(path)
     _LOGGER.addHandler(handler)
     try:
         yield

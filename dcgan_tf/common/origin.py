@@ -1,4 +1,4 @@
-"""The data that trained a generator, as its run tells, and the license of that data."""
+"""The data that a generator was trained on, according to its run, and the data's license."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,12 @@ class Origin:
 
     run: Run  # its run directory, or the folder that it lies in
     config: Config | None  # the settings there
-    data: tuple[str, ...]  # data sets of its own training and of those that it started from
-    complete: bool  # whether these are all: every run that it started from is here
+    data: tuple[str, ...]  # data sets of its training and of the runs it started from
+    complete: bool  # whether all of those runs were found
 
     @property
     def bound(self) -> str:
-        """The data set whose license binds what is trained on it, "" where none is known."""
+        """The data set whose license also applies to trained models, "" if unknown."""
         return next((name for name in self.data if DATASETS[name].terms), "")
 
 
@@ -34,7 +34,7 @@ def origin_of(model: Path) -> Origin:
 
 
 def _data_sets(run, seen):
-    """List the data sets of a run and of those before it, and whether all were found."""
+    """List the data sets of a run and of those it started from, and whether all were found."""
     root = run.root.resolve()
     if root in seen or not run.config.is_file():
         return [], False
@@ -50,7 +50,7 @@ def _data_sets(run, seen):
 
 
 def _started_from(run, named):
-    """Find the runs of G.keras,D.keras, or the one run of that name."""
+    """Find the runs that a value of init_from names."""
     folder = started_in(run) or Path()
     if named.startswith(PREFIX):
         return [run_named(named, "--init-from")]

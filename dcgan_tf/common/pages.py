@@ -43,13 +43,13 @@ def render(
 
 
 def as_script_data(data) -> str:
-    """Write JSON that can neither end the script element around it nor begin another."""
+    """Write JSON that can neither end its script element nor begin another."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def policy_hash(text: str) -> str:
-    """Hash a style or a script as a Content-Security-Policy names it."""
+    """Hash a style or a script for a Content-Security-Policy."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -57,9 +57,8 @@ def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
     """Raise UserError for a folder, a missing parent folder, or a file of another kind.
 
     Args:
-        kind: of the page, as its template names it: "report" or "explorer"; or of another file.
-        flag: the flag that names the file.
-        mark: what the first 1,000 bytes of such a file hold, if it is no page.
+        kind: "report" or "explorer", as in the template's meta element; or another kind of file.
+        mark: bytes within the first 1,000 of such a file, if it is not a page.
     """
     flag = f"{flag} {out}"
     if out.is_dir():
@@ -72,7 +71,7 @@ def check_place(out: Path, kind: str, flag: str, mark: bytes = b""):
 
 
 def page_mark(kind: str) -> bytes:
-    """The element by which a page of ours is known."""
+    """The element that identifies a page of ours."""
     return f'<meta name="generator" content="dcgan_tf {kind}">'.encode()
 
 
@@ -82,9 +81,9 @@ def identify_runs(runs: Sequence[Run]) -> str:
 
 
 def place_beside(runs: Sequence[Run], name: str, mark: bytes) -> Path:
-    """Name a file beside the first of some runs; name-2, ... where one of other runs is there.
+    """Name a file next to the first run; name-2, ... if one of other runs has the name.
 
-    Files of this kind hold the `mark`, and identify_runs() of the runs that they show.
+    Files of this kind contain the `mark` and identify_runs() of their runs.
     """
     first = path = from_here(runs[0].root.resolve().parent / name)
     number = 2

@@ -20,16 +20,16 @@ def figure(
 
     Yields two matplotlib Axes to draw into; the upper one is larger.
     """
-    # Without a home it says that its cache is a temporary one, which changes nothing here.
+    # Without a home folder it warns of a temporary cache, which is harmless.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    import matplotlib.figure  # its import takes a while that --help need not wait for
+    import matplotlib.figure  # slow to import, and not needed by --help
 
     with matplotlib.rc_context(), warnings.catch_warnings():
-        matplotlib.rcdefaults()  # whatever the user's own matplotlibrc says
+        matplotlib.rcdefaults()  # ignores the user's matplotlibrc
         matplotlib.rcParams["text.parse_math"] = False  # a run may be called $MODEL_$SEED
-        # A character that the font lacks is a box; two lines for each say no more.
+        # A character that the font lacks is a box; its two warnings add nothing.
         warnings.filterwarnings("ignore", "Glyph|Matplotlib currently does not support")
-        # A figure of its own, not pyplot's, which keeps a global state and wants a main thread.
+        # Not pyplot, which keeps global state and needs the main thread.
         drawn = matplotlib.figure.Figure(figsize=SIZE, layout="constrained")
         panels = drawn.subplots(2, sharex=True, height_ratios=(3, 2))
         yield tuple(panels)
@@ -41,9 +41,9 @@ def figure(
         with replacing(path) as temporary:
             drawn.savefig(temporary, dpi=DPI, metadata=text)
     del drawn, panels, axes
-    gc.collect()  # half a megabyte of circular references; Python would let dozens pile up
+    gc.collect()  # frees half a megabyte of circular references
 
 
 def label(name: str) -> str:
-    """Make a name one that a legend shows, which leaves out those that begin with an underscore."""
+    """Make a name visible in a legend, which hides names with a leading underscore."""
     return f" {name}" if name.startswith("_") else name

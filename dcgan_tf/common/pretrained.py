@@ -1,4 +1,4 @@
-"""Select a generator: of a run, from a file, or bundled with the package."""
+"""Select a generator: a run's, a file, or a bundled one."""
 
 import re
 from argparse import ArgumentParser, Namespace
@@ -33,11 +33,11 @@ def add_generator_flags(parser: ArgumentParser):
 def find_generator(args: Namespace, part: str = "generator") -> Path:
     """Find the generator, or discriminator, that the command line names; else the newest run's.
 
-    A word without a flag moves to the flag that it stands for. A file that is named is not opened.
+    A word without a flag is stored as the flag that it stands for. Files are not opened.
     """
     if args.word is not None:
         if args.run or args.model or args.pretrained:
-            raise UserError(f"got {args.word} as well as a flag for it; name one of them")
+            raise UserError(f"got {args.word} as well as a flag for the generator; give only one")
         setattr(args, _flag_for(args.word), args.word)
     if args.model is not None:
         return args.model
@@ -61,7 +61,7 @@ def _flag_for(word):
 
 
 def pretrained(name: str, flag: str) -> Run:
-    """Find the run directory of bundled networks; read it, write nothing there."""
+    """Find the run directory of bundled networks, which is read-only."""
     if name not in names():
         near = meant(name, names())
         hint = f"did you mean {near}?" if near else f"there are: {', '.join(names()) or 'none'}"
@@ -70,7 +70,7 @@ def pretrained(name: str, flag: str) -> Run:
 
 
 def run_named(named: str, flag: str) -> Run:
-    """Find the run of a path, which is not looked at, or of `pretrained:NAME`."""
+    """The run at a path, which is not checked, or of `pretrained:NAME`."""
     if named.startswith(PREFIX):
         return pretrained(named.removeprefix(PREFIX), flag)
     return Run(named)

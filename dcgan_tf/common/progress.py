@@ -12,16 +12,16 @@ EVERY = 60.0  # seconds between the next ones
 
 
 def progress(total: int, desc: str, unit: str = "img"):
-    """Show progress while a block runs, a tqdm bar or Lines; `update(count)` adds what is done."""
+    """Show progress while a block runs, a tqdm bar or Lines; `update(count)` adds to it."""
     if sys.stderr is None or sys.stderr.closed or not sys.stderr.isatty():
         return Lines(total, desc, unit)
-    from tqdm import tqdm  # its import takes a while that --help need not wait for
+    from tqdm import tqdm  # slow to import, and not needed by --help
 
     return tqdm(total=total, desc=desc, unit=unit, dynamic_ncols=True)
 
 
 class Lines(contextlib.nullcontext):
-    """Log done and total, speed and the time that is left: early once, then every minute."""
+    """Log count, speed and time left: once early, then every minute."""
 
     def __init__(self, total, desc, unit):
         super().__init__(self)

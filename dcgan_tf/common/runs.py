@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 RUNS = Path("runs")
 BUNDLED = Path(__file__).parents[1] / "pretrained"  # a run directory for each bundled generator
-LATEST = "latest"  # in RUNS: a link to the run that was trained last, or a file with its name
+LATEST = "latest"  # in RUNS: a link to the last run trained, or a file with its name
 
 
 class Run:
@@ -115,8 +115,8 @@ def epoch_of(path: Path) -> int | None:
 def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Config":
     """Resolve the relative paths of a resumed run, and make them absolute.
 
-    They start from the directory in which the run was started, which may have been moved or copied
-    together with the run, or else from the current one, as those of the fields in `named` do.
+    They are relative to the directory in which the run was started, also if it was moved together
+    with the run, else to the current one. Fields in `named` are relative to the current one.
     """
     begun, home = started_in(run), started_in(run, "run")
     starts, found = [begun or Path(), Path()], {}
@@ -154,7 +154,7 @@ def started_in(run: Run, what: str = "directory") -> Path | None:
 
 
 def run_of(model: Path) -> Run:
-    """Find the run to which a generator file belongs; by default its folder."""
+    """Find the run of a generator file; by default its folder."""
     folder = model.absolute().parent
     above = Run(folder.parent)
     if above.best_generator.parent == folder and above.config.is_file():
@@ -176,19 +176,13 @@ def named(word: str | os.PathLike) -> Run | None:
 
 
 def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) -> Run:
-    """Find a run as `named` does; raise UserError, which lists the existing runs.
-
-    Args:
-        flag: beginning of the error.
-        also: other names to suggest.
-    """
+    """Find a run as `named` does, else raise UserError, which may suggest a run or `also`."""
     if run := named(word):
         return run
     name = os.fspath(word)
     shown = limits.shorten(name)
     if name in bundled():
-        there = f"a bundled generator has this name: {typed('generate')} {name}"
-        there += ", and likewise explore, directions, export"
+        there = f"{name} is a bundled generator; try {typed('generate')} {name}"
     else:
         near = meant(name, [*names(), *also])
         there = f"did you mean {near}?" if near else list_runs()

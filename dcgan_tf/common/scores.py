@@ -1,4 +1,4 @@
-"""Recorded scores of a run (evaluation.jsonl), and which of them compare.
+"""Recorded scores of a run (evaluation.jsonl), and whether they are comparable.
 
 Each record has a `protocol`, a flat dict. Two records may be compared if all fields of their
 protocols are equal except those of SUBJECT, which say what was scored.
@@ -28,17 +28,17 @@ NUMBERS = (*LABELS, "kid_std")
 
 
 def read_records(path: Path) -> list[dict]:
-    """Read the records of an evaluation.jsonl; other lines are named in a warning."""
+    """Read the records of an evaluation.jsonl; warn about other lines."""
     lines = {number: line for number, line in enumerate(lines_of(path), start=1) if line.strip()}
     records = {number: parse_record(line) for number, line in lines.items()}
     if bad := [str(number) for number, record in records.items() if record is None]:
         numbers = limits.shorten(", ".join(bad))
-        log.warning(f"{path}: skipped what is not a record of scores, line {numbers}")
+        log.warning(f"{path}: skipped lines that are not records of scores: {numbers}")
     return [record for record in records.values() if record is not None]
 
 
 def append_record(path: Path, record: dict) -> None:
-    """Add a line to an evaluation.jsonl and drop what is no record, with a warning."""
+    """Add a record to an evaluation.jsonl; drop lines that are none, with a warning."""
     read_records(path)
     with editing_lines(path) as records:
         records[:] = [other for other in records if is_record(other)] + [record]
@@ -51,7 +51,7 @@ def parse_record(text: bytes) -> dict | None:
 
 
 def is_record(record) -> bool:
-    """Whether this has a Fréchet distance, a protocol, and numbers where scores belong."""
+    """Whether a value has a Fréchet distance, a protocol, and numbers as scores."""
     if not _has_numbers(record) or not isinstance(record.get("protocol"), dict):
         return False
     baseline, epoch, run = (record.get(name) for name in ("floor", "epoch", "run"))
@@ -64,7 +64,7 @@ def is_record(record) -> bool:
 
 
 def is_verdict(record: dict) -> bool:
-    """Whether this is a memorisation.json with all that is shown of one."""
+    """Whether a memorisation.json has all values that are shown."""
     numbers = all(is_number(record.get(name)) for name in ("copies", "allowed"))
     return numbers and is_count(record.get("samples")) and isinstance(record.get("verdict"), str)
 
@@ -77,12 +77,12 @@ def _has_numbers(scores):
 
 
 def frechet_name(record: dict) -> str | None:
-    """Tell which a record has, "fid" or "fid_768"; None where it has neither."""
+    """The distance that a record has, "fid" or "fid_768"; None if neither."""
     return next((name for name in FRECHET_NAMES.values() if name in record), None)
 
 
 def mismatch(first: dict, second: dict) -> str | None:
-    """Tell why two records of evaluation.jsonl must not be compared, None if they may."""
+    """Say why two records must not be compared, None if they may."""
     one, other = (record.get("protocol") or {} for record in (first, second))
     pairs = [
         f"{name} {_short(one.get(name))} and {_short(other.get(name))}"
@@ -100,18 +100,18 @@ def refuse_mismatch(first: dict, second: dict) -> None:
 
 
 def cell(record: dict | None, name: str) -> str:
-    """Write one score as a table shows it."""
+    """Format one score for a table."""
     value = record.get(name) if record else None
     if record is None or value is None:
         return "-"
-    if name == "kid_mean":  # of equal distributions it is a millionth: no fixed decimals
+    if name == "kid_mean":  # about 1e-6 for equal distributions: no fixed decimals
         spread = record.get("kid_std")
         return f"{value:.2e}" + (f" ± {spread:.0e}" if spread else "")
     return f"{value:.4f}" if value < 10 else f"{value:.2f}"
 
 
 def title(record: dict) -> str:
-    """Tell what was scored, in a few words."""
+    """Say what was scored, in a few words."""
     run, epoch = record.get("run"), record.get("epoch")
     if run is None:
         return str(record.get("scored"))

@@ -1,4 +1,4 @@
-"""Import TensorFlow without its greeting, which looks like errors, and Keras with its defaults."""
+"""Import TensorFlow without its start-up messages, and Keras with its defaults."""
 
 import contextlib
 import gc
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 _CPU = Path("/proc/cpuinfo")
 
-# TF_CPP_MIN_LOG_LEVEL does not reach these, which are written before it is read.
+# Lines written before TF_CPP_MIN_LOG_LEVEL is read.
 _HARMLESS = (
     "I0000 ",
     "WARNING: All log messages before absl",
     "To enable the following instructions",
-    "failed call to cuInit",  # where there is a card, find_gpus says more
+    "failed call to cuInit",  # if there is a GPU, find_gpus says more
 )
 _CARDS = (Path("/dev/nvidia0"), Path("/dev/dxg"))  # on Linux, in WSL
 
@@ -40,7 +40,7 @@ for line in sys.stdin.buffer:
 
 
 def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
-    """Import TensorFlow with a filtered stderr, and return whether there is a GPU to use.
+    """Import TensorFlow with a filtered stderr; return whether it uses a GPU.
 
     Raises:
         UserError: a processor without AVX, on which TensorFlow would abort, or as find_gpus.
@@ -58,10 +58,10 @@ def start_tensorflow(device: str = "auto", strategy: str = "auto") -> bool:
             # Otherwise the first process takes all of a GPU's memory, and no other can start.
             tf.config.experimental.set_memory_growth(gpu, True)
     else:
-        # One operation at a time: how two of oneDNN's that run side by side split their sums
-        # depends on the moment. A user's own setting stays; GPUs are fed by several threads.
+        # One operation at a time: parallel oneDNN operations split their sums differently in each
+        # run. A user's own setting stays. GPUs need several threads.
         os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
-    gc.freeze()  # no collection need look at these 300,000 objects again
+    gc.freeze()  # garbage collection then skips these 300,000 objects
     return bool(tf.config.get_visible_devices("GPU"))
 
 
@@ -85,14 +85,14 @@ def import_quietly(module: str) -> ModuleType:
 
 
 def find_gpus(device: str = "auto", strategy: str = "auto") -> bool:
-    """Whether TensorFlow, which is imported, has a GPU that this process is to use.
+    """Whether this process uses a GPU; TensorFlow must be imported.
 
     Args:
-        device: cpu hides the GPUs, gpu refuses to do without.
-        strategy: mirrored refuses to do without a GPU that is there.
+        device: cpu hides the GPUs, gpu requires one.
+        strategy: mirrored requires that an existing GPU is usable.
 
     Raises:
-        UserError: no usable GPU where one is asked for, or a card newer than TensorFlow.
+        UserError: no usable GPU although one is required, or a GPU newer than TensorFlow.
     """
     import tensorflow as tf
 
@@ -119,20 +119,20 @@ def find_gpus(device: str = "auto", strategy: str = "auto") -> bool:
     if card and strategy == "mirrored":
         raise UserError(reason, flag="--strategy mirrored")
     if card:
-        log.warning(f'{reason}. The CPU is used; CUDA_VISIBLE_DEVICES="" ends this warning')
+        log.warning(f'{reason}. Using the CPU; CUDA_VISIBLE_DEVICES="" turns this warning off')
     return False
 
 
 def _check_card(tf, details: dict):
-    """Raise UserError for a card for which TensorFlow has no kernels: it would abort."""
+    """Raise UserError for a GPU for which TensorFlow has no kernels: it would abort."""
     capability = details.get("compute_capability", (0, 0))
     built = tf.sysconfig.get_build_info().get("cuda_compute_capabilities", ())
     majors = [int(found[1]) for name in built if (found := re.search(r"_(\d+)\d[a-z]?$", name))]
     if majors and capability[0] >= 10 > max(majors):
         number = ".".join(map(str, capability))
         raise UserError(
-            f"{details.get('device_name', 'this GPU')} has compute capability {number}, for which "
-            f"TensorFlow {tf.__version__} is not built and aborts; use a newer TensorFlow, or "
+            f"{details.get('device_name', 'this GPU')} has compute capability {number}, which "
+            f"TensorFlow {tf.__version__} does not support; use a newer TensorFlow, or "
             'another device: CUDA_VISIBLE_DEVICES="" is the CPU'
         )
 
@@ -140,13 +140,13 @@ def _check_card(tf, details: dict):
 def _check_processor():
     try:
         about = _CPU.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return
-    flags = re.search(r"^flags\s*:(.*)$", about, re.MULTILINE)  # x86 alone calls them so
+    flags = re.search(r"^flags\s*:(.*)$", about, re.MULTILINE)  # only x86 has this line
     if flags and "avx" not in flags[1].split():
         raise UserError(
-            "this processor has no AVX, with which TensorFlow is built: use another machine, or "
-            "let a virtual one have it (QEMU: -cpu host)"
+            "this processor has no AVX, which TensorFlow needs; use another machine, or enable AVX "
+            "in the virtual machine (QEMU: -cpu host)"
         )
 
 
@@ -161,20 +161,17 @@ _UNUSED = ("KERAS_BACKEND", "KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH", "KE
 
 @contextlib.contextmanager
 def _default_keras():
-    """Import Keras with its defaults, and warn where ~/.keras/keras.json or KERAS_* differ.
-
-    They would change what a run computes, or end it, so Keras reads them from an empty folder.
-    """
+    """Import Keras with its defaults: ignore ~/.keras/keras.json and KERAS_*, with a warning."""
     for name in _UNUSED:
         found = os.environ.pop(name, None)
         if found not in (None, _KERAS["backend"]):
-            log.warning(f"{name}={limits.shorten(found)} is not used here")
+            log.warning(f"{name}={limits.shorten(found)} is ignored")
     os.environ["KERAS_BACKEND"] = _KERAS["backend"]
     home = os.environ.get("KERAS_HOME")
     path = Path(os.path.expanduser(home or "~/.keras")) / "keras.json"
     settings = read_json(path)
     if others := [name for name, ours in _KERAS.items() if settings.get(name, ours) != ours]:
-        log.warning(f"{path}: its {', '.join(others)} is not used here")
+        log.warning(f"{path}: its {', '.join(others)} is ignored")
     with tempfile.TemporaryDirectory() as nowhere:
         os.environ["KERAS_HOME"] = nowhere
         try:

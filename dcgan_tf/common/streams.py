@@ -11,10 +11,9 @@ from collections.abc import Iterator
 
 
 def open_streams():
-    """Continue when the reader of stdout or stderr, or the terminal, leaves: `train.py | head -1`.
+    """Continue when the reader of stdout or stderr, or the terminal, closes: `train.py | head -1`.
 
-    A character that the encoding lacks is escaped. Streams that a test or a notebook has replaced
-    stay as they are.
+    Characters that the encoding lacks are escaped. Streams replaced by a test or notebook stay.
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream = getattr(sys, name)
@@ -32,13 +31,13 @@ def open_streams():
 
 
 class _Pipe(io.FileIO):
-    """An open file whose reader may leave: from then on what is written goes nowhere."""
+    """An open file that discards its output once the reader has closed it."""
 
     def write(self, data):
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):  # the latter of a closed terminal
+            if error.errno not in (errno.EPIPE, errno.EIO):  # EIO for a closed terminal
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())
@@ -50,7 +49,7 @@ class _Pipe(io.FileIO):
 def stderr_through(program: str, *arguments: str) -> Iterator[int]:
     """Send what libraries in C++ write to stderr through a Python program while the block runs.
 
-    It is a process of its own, so that the last words of one that aborts get through. Yields the
+    It runs in its own process, so that the last messages before an abort get through. Yields the
     file number of its stdin.
     """
     sys.stderr.flush()
@@ -78,9 +77,9 @@ if not text.endswith(b"\\0"):
 
 @contextlib.contextmanager
 def hushed() -> Iterator[None]:
-    """Drop what libraries write to stderr while the block runs, unless it ends the process.
+    """Drop what libraries write to stderr in a block, unless the process dies there.
 
-    Only for work whose result is checked afterwards, and whose errors are exceptions.
+    Only for work that raises its errors and whose result is checked afterwards.
     """
     handlers = list(logging.root.handlers)
     try:
@@ -90,4 +89,4 @@ def hushed() -> Iterator[None]:
             finally:
                 os.write(pipe, b"\0")
     finally:
-        logging.root.handlers[:] = handlers  # absl gives the root one that shows everything twice
+        logging.root.handlers[:] = handlers  # absl adds one that prints everything twice

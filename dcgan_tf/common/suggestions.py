@@ -1,6 +1,6 @@
 """Suggestions for misspelled flags and keys, and commands as a user types them.
 
-No suggestion rather than a wrong one: a name that looks only a little alike is not offered.
+Only close names are suggested: no suggestion is better than a wrong one.
 """
 
 import difflib
@@ -13,9 +13,8 @@ from dcgan_tf.common import limits
 
 _NEAR = 0.75  # of difflib's ratio: one or two letters in eight may differ
 
-# What other programs call it (dashes for underscores): what it is called here. Of several flags
-# those are named that the command has.
-_MEANT = {
+# Names in other programs, with dashes: flags here, suggested only if the command has them.
+_SYNONYMS = {
     "lr learning-rate": ("--lr", "--g-learning-rate", "--d-learning-rate"),
     "g-lr lr-g": ("--g-learning-rate",),
     "d-lr lr-d": ("--d-learning-rate",),
@@ -53,14 +52,14 @@ _MEANT = {
     "interp interpolation": ("--interpolate",),
     "report-to logger track": ("--tracker",),
 }
-_CALLED = {name: flags for names, flags in _MEANT.items() for name in names.split()}
+_FLAGS = {name: flags for names, flags in _SYNONYMS.items() for name in names.split()}
 
-# What no command has, and why.
-_SAID = {
+# Flags that no command has: the answer.
+_NO_FLAGS = {
     "gpu gpus gpu-id gpu-ids device devices cuda num-gpus ngpu n-gpus": (
         "GPUs are found and used; CUDA_VISIBLE_DEVICES=0 before the command chooses among them"
     ),
-    "workers num-workers n-workers nw n-cpu": "there is none: all cores are used",
+    "workers num-workers n-workers nw n-cpu": "not needed: all cores are used",
     "wandb weights-and-biases": "--tracker wandb records a training there",
     "trackio": "--tracker trackio records a training there",
     "video gif movie mp4": (
@@ -77,11 +76,11 @@ _SAID = {
         "both networks use Adam: --lr, --beta-1, --beta-2; for another see docs/library.md"
     ),
 }
-_ANSWERS = {name: text for names, text in _SAID.items() for name in names.split()}
+_ANSWERS = {name: text for names, text in _NO_FLAGS.items() for name in names.split()}
 
 
 def typed(command: str) -> str:
-    """Write a command as this program was called: `dcgan train`, `python train.py`."""
+    """A command as the user types it: `dcgan train` or `python train.py`."""
     program = Path(sys.argv[0])
     if program.stem.split("-")[0] == "dcgan":  # dcgan-train is an older name of `dcgan train`
         return f"dcgan {command}".strip()
@@ -95,24 +94,24 @@ def typed(command: str) -> str:
 
 
 def path_flag(flag: str, path) -> str:
-    """Write a flag and its path for a shell, also for -x or with a blank in the name."""
+    """A flag and its path for a shell, also for -x or with a blank in the name."""
     name = shlex.quote(str(path))
     return f"{flag}={name}" if name.startswith("-") else f"{flag} {name}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """Guess which of the known flags or keys a name stands for; "" where none comes near."""
+    """Guess which of the known flags or keys a name stands for; "" if none is close."""
     plain = {_plain(valid): valid for valid in known}
-    typed = _plain(name)
-    called = [plain[flag[2:]] for flag in _CALLED.get(typed, ()) if flag[2:] in plain]
-    near = difflib.get_close_matches(typed, plain, n=1, cutoff=_NEAR)
-    if called and typed not in plain:
+    wanted = _plain(name)
+    called = [plain[flag[2:]] for flag in _FLAGS.get(wanted, ()) if flag[2:] in plain]
+    near = difflib.get_close_matches(wanted, plain, n=1, cutoff=_NEAR)
+    if called and wanted not in plain:
         return " or ".join(called)
     return plain[near[0]] if near else ""
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> str:
-    """Write the message for a name that is none of those that are known."""
+    """The message for an unknown name."""
     hint = meant(name, known)
     answer = f"did you mean {hint}?" if hint else "see --help for the valid ones"
     return f"unknown {what} {limits.shorten(name)}; {_ANSWERS.get(_plain(name), answer)}"

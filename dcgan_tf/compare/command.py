@@ -10,26 +10,26 @@ from dcgan_tf.common.runs import Run, find
 from dcgan_tf.common.suggestions import typed
 from dcgan_tf.report.command import check_run
 
-MOST = 30  # runs; for more there are no lines that can be told apart
+MOST = 30  # runs; the lines of more could not be told apart
 FORMATS = ("text", "md", "csv", "latex", "json")  # of the table
-MARK = {"generator": "dcgan_tf compare"}  # text in a PNG of ours
+MARK = {"generator": "dcgan_tf compare"}  # text that identifies a PNG of this command
 
 
 def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], Path, str]:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "compare",
-        "Compare runs: print their different settings, losses, speed, and scores of the same "
-        "protocol, and plot losses and scores over the images seen.",
+        "Compare runs: print their differing settings, losses, speed, and scores of the same "
+        "protocol; plot losses and scores over the images seen.",
         {
             "1 2": "two runs, by their numbers in runs/",
             "runs/* --out sweep.png": "all runs, with the plot in sweep.png",
         },
     )
-    parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="two runs or more: "
+    parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="two or more runs: "
         "directories, or names or numbers in runs/")  # fmt: skip
     parser.add_argument("--out", type=path, metavar="FILE", help="the plot, a PNG [compare.png "
-        "beside the first run, or compare-2.png if that has other runs]")  # fmt: skip
+        "next to the first run, or compare-2.png if that has other runs]")  # fmt: skip
     words = f"format of the table: {', '.join(FORMATS)} [text]"
     parser.add_argument("--format", default="text", choices=FORMATS, metavar="NAME", help=words)
     args = parser.parse_args(argv)

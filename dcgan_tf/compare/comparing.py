@@ -23,10 +23,10 @@ from dcgan_tf.report.page import compared, tell_apart
 
 log = logging.getLogger(__name__)
 
-ACROSS = 6  # columns that stand side by side; more stand one below the other
+ACROSS = 6  # most columns side by side; more are stacked
 WIDTH = 28  # characters of a name or a value
 NONE = "-"
-COLORS = 10  # of Matplotlib's default cycle; then the lines are dotted, then dashed
+COLORS = 10  # of Matplotlib's default cycle; then dotted lines, then dashed ones
 STYLES = ("-", ":", "--", "-.")
 TRAINING = {  # columns of a run's epochs, of which the last value is shown
     "epochs": ("epoch", ",.0f"),
@@ -38,7 +38,7 @@ TRAINING = {  # columns of a run's epochs, of which the last value is shown
 
 
 def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
-    """Print the table, draw the plot, and say what could not be read."""
+    """Print the table, draw the plot, and warn about unreadable files."""
     read = [contents(run, 1) for run in runs]
     shown = [found for _, found in read]
     tell_apart(shown)
@@ -55,7 +55,7 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
     if form == "text":
         log.info("\n".join([_text(table), *notes]))
     else:
-        print(_written(table, records, form))
+        print(_format(table, records, form))
         for note in notes:
             log.info(note)
     for files, found in read:
@@ -67,7 +67,7 @@ def compare(runs: tuple[Run, ...], out: Path, form: str = "text"):
 
 
 def _scores_by_run(shown):
-    """List {place of the run: its scores} for each group of scores that compare, largest first."""
+    """For each group of comparable scores, {place of the run: its scores}, largest first."""
     groups = [
         {
             run: [shown[run]["scores"][place] for _, place in places]
@@ -96,7 +96,6 @@ def _settings_of(found):
 
 
 def _training(shown):
-    """Rows for the length of each run, its last losses and its speed."""
     rows = [
         (title, [(found["epochs"].get(name) or [None])[-1] for found in shown], form)
         for title, (name, form) in TRAINING.items()
@@ -108,7 +107,7 @@ def _training(shown):
 
 
 def _score_rows(scores, count, name, mark):
-    """Rows for the newest distance of each run, its lowest, and the other scores with that."""
+    """Rows for each run's newest and lowest distance, and the other scores of the lowest."""
     best = {run: min(own, key=lambda score: score["values"][name]) for run, own in scores.items()}
     newest = {run: own[-1] for run, own in scores.items()}
 
@@ -127,23 +126,23 @@ def _score_rows(scores, count, name, mark):
 
 
 def _explain_scores(score, mark, first):
-    """Tell the reference set and baseline of a group, and why it differs from the first."""
+    """Describe the reference set and baseline of a group, and how it differs from the first."""
     name = score["name"]
-    text = f"scores{mark}: against {score['against']}"
+    text = f"scores{mark}: reference set {score['against']}"
     if (baseline := cell(score["floor"], name)) != NONE:
-        text += f"; real images against real ones: {LABELS[name]} {baseline}"
+        text += f"; baseline, real vs. real: {LABELS[name]} {baseline}"
     why = mismatch({"protocol": dict(first["stamp"])}, {"protocol": dict(score["stamp"])})
     return text + (f"; not comparable with (1): {why}" if why else "")
 
 
 def _group(shown, rows):
     """Make the table, with one column for runs that differ in seed alone, and its records."""
-    columns: list[tuple[dict, dict]] = []  # settings but for the seed, {seed: place of the run}
+    columns: list[tuple[dict, dict]] = []  # settings without the seed, {seed: place of the run}
     for place, found in enumerate(shown):
         settings = _settings_of(found)
         seed = settings.pop("seed", None)
         fits = (runs for known, runs in columns if known == settings and seed not in runs)
-        runs = next(fits, {}) if settings else {}  # unreadable settings are like no others
+        runs = next(fits, {}) if settings else {}  # unreadable settings match no others
         if not runs:
             columns.append((settings, runs))
         runs[seed] = place
@@ -180,7 +179,7 @@ def _cell(head, values, form):
 
 
 def _text(table):
-    """Lay the columns side by side, or one below the other where there are many."""
+    """Align the columns side by side, or stack them if there are many."""
     rows = [[_shorten(text, end=not number) for text in row] for number, row in enumerate(table)]
     if len(table[0]) > ACROSS + 1:
         rows = list(zip(*rows, strict=True))
@@ -196,8 +195,8 @@ def _shorten(text, end=False):
     return f"{text[:5]}...{text[8 - WIDTH :]}" if end else text[: WIDTH - 3] + "..."
 
 
-def _written(table, records, form):
-    """Write the table in another format, a line for each column of the text."""
+def _format(table, records, form):
+    """Format the table as `form`, one line for each column of the text."""
     if form == "json":
         return json.dumps(records, indent=1)
     lines = [list(map(printable, column)) for column in zip(*table, strict=True)]
@@ -251,17 +250,16 @@ def _place(epochs, scores):
 
 
 def _label_axes(losses, below, score):
-    """Label the axes, and draw the reference line of the lower panel."""
     from matplotlib.ticker import EngFormatter
 
     gray = {"color": "gray", "linestyle": ":"}
     losses.set(ylabel="loss", xlim=(0, None))
     losses.xaxis.set_major_formatter(EngFormatter(sep=""))  # 20k, 1M
     if not score:
-        below.axhline(0, label="D cannot tell", **gray)
+        below.axhline(0, label="D only guesses", **gray)
         below.set(ylabel="D(real) - D(fake)")
         return
     if (baseline := score["floor"].get(score["name"])) is not None:
-        below.axhline(baseline, label="real against\nreal", **gray)
+        below.axhline(baseline, label="baseline:\nreal vs. real", **gray)
     below.set(ylabel=f"{LABELS[score['name']]}\n(lower is better)")
     below.set_ylim(bottom=0)

@@ -1,4 +1,4 @@
-"""Read a table of binary attributes, such as CelebA's, and join it to images."""
+"""Read a table of binary attributes of images, such as CelebA's."""
 
 import csv
 import io
@@ -15,8 +15,8 @@ MOST_BYTES = 2**27  # of a table; CelebA's has 27 MB
 MOST_ATTRIBUTES = 256
 _YES, _NO = {"1", "+1", "true", "True"}, {"-1", "0", "false", "False"}
 _EXPECTED = (
-    "expected a line of attributes' names, then a line for each image: its file name, and 1 or -1 "
-    "(0) for each; as .txt with blanks, as .csv, or a zip of one of them"
+    "expected a line of attribute names, then a line per image: its file name, and 1 or -1 (or 0) "
+    "for each attribute; as .txt with blanks, as .csv, or a zip of one of them"
 )
 
 
@@ -25,14 +25,14 @@ def read_attributes(
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Read the rows of a table that belong to sets of images, given by their names.
 
-    A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, one like them, or a zip of
-    one. Folders before a name do not count. `flag` begins the error.
+    A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, a similar file, or a zip of
+    one. Folders before a name are ignored. `flag` begins the error.
 
     Returns:
-        The attributes' names, and int8 (attributes,), 1 or 0, by the file name of an image.
+        The attribute names, and {file name of an image: int8 (attributes,), 1 or 0}.
 
     Raises:
-        UserError: no such table, or one that has none of a set's images.
+        UserError: no such table, or it has none of a set's images.
     """
     flag, rows = flag or f"--attributes {path}", {}
     sets = [{PurePosixPath(name).name for name in each} for each in images]
@@ -43,7 +43,7 @@ def read_attributes(
             base = PurePosixPath(key).name
             if base in wanted:
                 rows[base] = _parse_row(values, names, key)
-            elif not index:  # which tells whether it is a table
+            elif not index:  # checks that this is a table
                 _parse_row(values, names, key)
     except (UnicodeDecodeError, BadFile, csv.Error) as error:
         words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
@@ -51,12 +51,11 @@ def read_attributes(
     for each, bases in zip(images, sets, strict=True):
         if bases.isdisjoint(rows):
             words = f"has none of the {len(each):,} images, such as {each[0]}; give the table of "
-            raise UserError(f"{words}these, whose first column has their file names", flag=flag)
+            raise UserError(f"{words}these, with file names in its first column", flag=flag)
     return names, rows
 
 
 def _read_text(path: Path) -> bytes:
-    """The bytes of the file, or of the one table in a zip."""
     content = read_file(path, MOST_BYTES)
     if not content.startswith(b"PK"):
         return content
@@ -79,13 +78,13 @@ def _parse_header(text: str) -> tuple[list[str], Iterator[tuple[str, list[str]]]
     if "," in lines[0] or len(lines[1].split()) == len(names):  # the first column has a name too
         names = names[1:]
     if not 0 < len(set(names)) == len(names) <= MOST_ATTRIBUTES:
-        raise BadFile(f"{len(names)} attributes, or a name that comes twice")
+        raise BadFile(f"{len(names)} attributes, or a name occurs twice")
     if not all(n.strip() and n.isprintable() and len(n) <= NAME_CHARACTERS for n in names):
-        raise BadFile("a name of an attribute that is empty, too long or not printable")
+        raise BadFile("the name of an attribute is empty, too long or not printable")
     return names, ((row[0], row[1:]) for row in table if row)
 
 
 def _parse_row(values: list[str], names: list[str], key: str) -> np.ndarray:
     if len(values) != len(names) or not set(values) <= _YES | _NO:
-        raise BadFile(f"the line of {key[:80]!r} has not one of 1, -1 and 0 for each attribute")
+        raise BadFile(f"the line of {key[:80]!r} needs 1, -1 or 0 for each attribute")
     return np.array([value in _YES for value in values], np.int8)

@@ -59,8 +59,7 @@ def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[
     classes, numbers = np.unique(labels, return_inverse=True)
     if not 2 <= len(classes) <= most:
         raise UserError(
-            f"images of {len(classes):,} classes, expected 2 to {most:,}: "
-            "one folder a class, named as the class",
+            f"images of {len(classes):,} classes, expected 2 to {most:,}: use one folder per class",
             flag=flag,
         )
     return classes.tolist(), numbers

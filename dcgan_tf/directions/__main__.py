@@ -11,14 +11,14 @@ def main(argv=None):
     """Find directions as the command line asks."""
     speak()
     request = parse_directions(argv)
-    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
+    from dcgan_tf.data.sources import check_named  # imports NumPy, slowly
 
     for flag, place in (("--data", request.data), ("--judge-data", request.judge_data)):
         try:
             check_named(config_of(request.model), place)
         except UserError as error:
             raise UserError(error.message, flag=error.flag.replace("--data", flag)) from None
-    start_tensorflow()  # takes seconds, so mistakes are refused before
+    start_tensorflow()  # takes seconds, so mistakes are reported first
     from dcgan_tf.directions.finding import find_directions
 
     find_directions(request)

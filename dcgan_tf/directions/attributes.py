@@ -18,14 +18,14 @@ log = logging.getLogger(__name__)
 
 LEAST_AUC = 0.75  # of both classifiers, each on the other's images
 FEWEST = 8  # images with and without an attribute
-SAME = 0.8  # correlation among samples from which on two scores say the same
-PLAIN = 3.0  # standard deviations among samples by which a score moves where the effect is plain
+SAME = 0.8  # correlation of two scores above which they mean the same
+PLAIN = 3.0  # standard deviations of a score from one end of a direction to the other
 SCORED = range(200_000, 200_256)  # seeds that a direction is scored on
-OTHERS = 3  # other attributes that are named: those that change most
-STEPS = 1200  # 8 passes over 10,000 images: twice as many were no better on others
+OTHERS = 3  # other attributes shown: those that change most
+STEPS = 1200  # 8 passes over 10,000 images; twice as many were no better on test images
 BATCH = 64
 RATE, DECAY, DROPOUT = 2e-3, 1e-3, 0.3
-_FIRST_SEED = 1_000_000  # of the samples; images that people look at have small ones
+_FIRST_SEED = 1_000_000  # of the samples, above the seeds that people look at
 _AT_ONCE = 1024
 
 Classifier = Callable[[np.ndarray], np.ndarray]  # uint8 images to logits, float32 (n, attributes)
@@ -34,7 +34,7 @@ Classifier = Callable[[np.ndarray], np.ndarray]  # uint8 images to logits, float
 def find_attributes(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[Direction], dict[str, str]]:
-    """Find a direction for each attribute that both classifiers know, and why others have none."""
+    """Find a direction for each attribute that both classifiers know; say why others have none."""
     from sklearn.metrics import roc_auc_score
 
     names, *parts = read_labeled_images(table, request, sampler)
@@ -42,7 +42,7 @@ def find_attributes(
     varying = np.flatnonzero(fewest >= FEWEST)
     if not len(varying):
         raise UserError(
-            f"none of {', '.join(names[:5])} has {FEWEST} images with it and without",
+            f"none of {', '.join(names[:5])} has {FEWEST} images with and without the attribute",
             flag=f"--attributes {table}",
         )
     classifiers, aucs = [], np.empty((2, len(varying)))
@@ -54,23 +54,23 @@ def find_attributes(
         for column, k in enumerate(varying):
             aucs[seed, column] = roc_auc_score(other.labels[:, k], scores[:, column])
     good = aucs.min(axis=0) >= LEAST_AUC
-    refused = {names[k]: "too few images with it, or without" for k in np.where(fewest < FEWEST)[0]}
+    refused = {names[k]: "too few images with or without it" for k in np.where(fewest < FEWEST)[0]}
     for k, pair in zip(varying[~good], aucs[:, ~good].T, strict=True):
         refused[names[k]] = "AUC {:.2f} and {:.2f} of the two classifiers".format(*pair)
     if refused:
         listed = "; ".join(f"{name} ({why})" for name, why in refused.items())
         log.warning(
-            f"refused, an attribute needs two classifiers of AUC {LEAST_AUC} or more: {listed}"
+            f"left out, because both classifiers need an AUC of {LEAST_AUC} or more: {listed}"
         )
     if not good.any():
         raise UserError("no attribute is left", flag=f"--attributes {table}")
     kept = [names[k] for k in varying[good]]
-    found = _find(sampler, request.samples, classifiers, kept, good, aucs[:, good])
-    _tell(found)
+    found = _find_directions(sampler, request.samples, classifiers, kept, good, aucs[:, good])
+    _print_table(found)
     return found, refused
 
 
-def _find(sampler, count, classifiers, names, good, aucs):
+def _find_directions(sampler, count, classifiers, names, good, aucs):
     """Find the directions of attributes by the first classifier and score them by the second."""
     latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
     scores, found = [], []
@@ -93,11 +93,11 @@ def _find(sampler, count, classifiers, names, good, aucs):
 
 
 def disentangle(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
-    """Find, for each score, the latent direction that changes it while the others are held.
+    """Find the latent direction that changes each score while the others stay constant.
 
-    The regression of the latent on an attribute's score and all other scores together parts
-    attributes that come together among the samples, such as blond hair and make-up. Scores that
-    are nearly this one (SAME) are not held: what is left of lipstick with make-up held is chance.
+    The latent is regressed on an attribute's score and the others together, which separates
+    attributes that often occur together, such as blond hair and make-up. Scores too similar to
+    this one (SAME) are left out: for lipstick at constant make-up, only chance would remain.
 
     Returns:
         float32 (attributes, latent_dim), of length 1, from scores (n, attributes) of n latents.
@@ -114,13 +114,13 @@ def disentangle(scores: np.ndarray, latents: np.ndarray) -> np.ndarray:
 
 
 def measure_score_reach(scores: np.ndarray, latents: np.ndarray, vector: np.ndarray) -> float:
-    """Measure how far along a direction both ends plainly differ in a score, within REACHES.
+    """Estimate the reach, within REACHES, at which a score differs by PLAIN between both ends.
 
-    That is by PLAIN standard deviations of the scores (n,) among standard normal latents
-    (n, latent_dim), as their slope along the direction says.
+    It follows from the slope of the scores (n,) along the direction among standard normal latents
+    (n, latent_dim).
     """
     along = latents @ vector
-    slope = np.cov(along, scores)[0, 1] / along.var()  # the other numbers are independent of it
+    slope = np.cov(along, scores)[0, 1] / along.var()  # other coordinates are independent of it
     wanted = PLAIN * scores.std() / max(2 * slope, 1e-12)
     return round(float(np.clip(wanted, REACHES[0], REACHES[-1])), 1)
 
@@ -131,12 +131,12 @@ def measure_effects(
     """Measure what a direction changes, by a classifier that did not find it.
 
     Args:
-        gains: float (n, attributes), the gain of each score from one end of it to the other.
-        deviations: float (attributes,), of the scores among samples.
+        gains: float (n, attributes), the gain of each score from one end to the other.
+        deviations: float (attributes,), standard deviations of the scores.
 
     Returns:
-        `accuracy`, the share of samples that gain; `effect`, the mean gain in standard deviations;
-        and `others`, that of the other attributes, the largest first.
+        `accuracy`, the fraction of samples that gain; `effect`, the mean gain in standard
+        deviations; and `others`, the effects on other attributes, the largest first.
     """
     effects = gains.mean(axis=0) / deviations
     order = [k for k in np.argsort(-np.abs(effects)) if k != attribute]
@@ -147,8 +147,7 @@ def measure_effects(
     }
 
 
-def _tell(found):
-    """Print a line for each attribute: both AUCs, scores of its direction, what else changes."""
+def _print_table(found):
     width = max(len(each.name) for each in found)
     log.info(f"{'attribute':{width}}  AUC 1  AUC 2  right  effect  reach  what else changes")
     for each in found:
@@ -164,10 +163,7 @@ def _tell(found):
 def train_classifier(
     pixels: np.ndarray, labels: np.ndarray, seed: int, steps: int, after_step: Callable
 ) -> Classifier:
-    """Train a network on uint8 square images and their labels (n, attributes).
-
-    The seed is of its initial weights and of the order of the images.
-    """
+    """Train a network on square uint8 images with labels (n, attributes); `seed` decides all."""
     model = _network(pixels.shape[1:], labels.shape[1], seed)
     rates = keras.optimizers.schedules.CosineDecay(RATE, steps)
     optimizer = keras.optimizers.AdamW(rates, weight_decay=DECAY)  # pyright: ignore
@@ -175,7 +171,7 @@ def train_classifier(
     model.compile(optimizer, loss, jit_compile=False)  # pyright: ignore
     random, order, size = np.random.RandomState(seed), [], min(BATCH, len(pixels))
     for _ in range(steps):
-        if len(order) < size:  # each image once before any comes again
+        if len(order) < size:  # every image once per pass
             order = random.permutation(len(pixels))
         rows, order = order[:size], order[size:]
         images, mirrored = pixels[rows].astype(np.float32), random.rand(size) < 0.5
@@ -187,7 +183,7 @@ def train_classifier(
 
 
 def _network(shape, attributes, seed):
-    """Strided convolutions down to 4 pixels, then one matrix."""
+    """Strided convolutions down to 4 pixels, then a dense layer."""
     images = keras.Input(shape)
     x, width = keras.layers.Rescaling(1 / 127.5, -1)(images), 32
     while x.shape[1] > 4:

@@ -14,14 +14,14 @@ from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator, home_of
 from dcgan_tf.common.runs import Run, run_of
 
-SAMPLES = 20_000  # that are scored
-SAMPLES_LEAST = 2000  # more than twice the longest latent that is taken
-MOST = 64  # of each kind: later ones change little, and each has an image
+SAMPLES = 20_000  # generated images that are scored
+SAMPLES_LEAST = 2000  # more than twice the longest latent allowed
+MOST = 64  # directions of each kind; later ones change little
 
 
 @dataclass(frozen=True)
 class DirectionsRequest:
-    """The flags of one call; None stands for what belongs to the run."""
+    """The command line, read and checked; None: as in the run."""
 
     model: Path
     out: Path
@@ -35,7 +35,7 @@ class DirectionsRequest:
 
 
 def owner(model: Path) -> Run | None:
-    """Find the run whose generator, or best generator, a file is; None where no run says so."""
+    """Find the run that has a file as its generator or best generator; None without one."""
     run, path = run_of(model), model.absolute()
     own = path in (run.generator.absolute(), run.best_generator.absolute())
     return run if own and run.config.is_file() else None
@@ -45,7 +45,7 @@ def config_of(model: Path) -> Config:
     """Read the config of the labeled images: the run's, or that of a folder of images."""
     run = owner(model)
     config = read_config(run.config) if run else Config(dataset="folder")
-    # Drawn faces have no labels: the images of --data are cropped as they are.
+    # The drawn faces have no labels. Images of --data are cropped like them.
     return replace(config, dataset="folder") if config.dataset == "demo" else config
 
 
@@ -55,18 +55,17 @@ def parse_directions(argv: Sequence[str] | None = None) -> DirectionsRequest:
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")
     out = args.out or home_of(model)
-    check_way(Run(out).directions_pictures, f"--out {out}")  # attributes take minutes before
-    return DirectionsRequest(model, out, args.n, **_attribute_flags(args, model))
+    check_way(Run(out).directions_pictures, f"--out {out}")  # before minutes of work
+    return DirectionsRequest(model, out, args.n, **_check_attribute_flags(args, model))
 
 
-def _attribute_flags(args, model):
-    """The flags for a table of attributes, checked."""
+def _check_attribute_flags(args, model):
     names = ("attributes", "data", "judge_data", "packs", "crop", "samples")
     given = {name: value for name in names if (value := getattr(args, name)) is not None}
     if args.attributes is None:
         for name in given:
             flag = "--" + name.replace("_", "-")
-            raise UserError("belongs to --attributes FILE, which is missing", flag=flag)
+            raise UserError("needs --attributes FILE as well", flag=flag)
         return {}
     check_scikit_learn("--attributes")
     from dcgan_tf.data.attribute_table import read_attributes  # imports NumPy
@@ -75,13 +74,13 @@ def _attribute_flags(args, model):
     run = owner(model)
     if run is None and args.crop is None:
         raise UserError(
-            "no config.toml next to it, which says how its images were cropped; add --crop, "
-            "center or left,upper,right,lower",
+            "no config.toml next to it for the crop of its images; add --crop center or "
+            "--crop left,upper,right,lower",
             flag=f"--model {model}",
         )
     if run and args.data is None and read_config(run.config).dataset == "demo":
         raise UserError(
-            f"{run.root} was trained on demo, drawn faces that no table is of; "
+            f"{run.root} was trained on demo, whose drawn faces have no attributes; "
             "add --data PATH, the images of this table",
             flag=f"--attributes {args.attributes}",
         )
@@ -93,29 +92,27 @@ def _attribute_flags(args, model):
 def _parser():
     parser = Parser(
         "directions",
-        "Find interpretable directions in a generator's latent space, write them to "
-        "directions.npz and an image of latent traversals for each.",
+        "Find interpretable directions in a generator's latent space; write directions.npz and an "
+        "image of latent traversals along each direction.",
         {
             "faces": "GANSpace and SeFa for the bundled generator",
-            "latest --attributes list_attr_celeba.txt": "smile, glasses, ... as well",
+            "latest --attributes list_attr_celeba.txt": "also smile, glasses, ...",
         },
     )
     add_generator_flags(parser)
     add = parser.add_argument
     add("--n", type=number(int, 1, MOST), default=8, metavar="N", help="number of directions by "
-        "SeFa, and by GANSpace")  # fmt: skip
+        "SeFa and by GANSpace")  # fmt: skip
     add("--out", type=path, metavar="DIR", help="where to write [the run's directory]")
-    add("--attributes", type=path, metavar="FILE", help="a table of attributes, whose directions "
-        "are found as well: list_attr_celeba.txt, its .csv, one like them, or a zip")  # fmt: skip
-    add(
-        "--data", type=path_text, metavar="PATH", help="the images of that table [those of the run]"
-    )
+    add("--attributes", type=path, metavar="FILE", help="also find directions of the attributes in "
+        "this table: list_attr_celeba.txt, its .csv, a similar file, or a zip")  # fmt: skip
+    add("--data", type=path_text, metavar="PATH", help="the images of the table [those of the run]")
     add("--judge-data", type=path_text, metavar="PATH", help="images of other people, for the "
-        "attribute classifier that judges the directions [a part of --data]")  # fmt: skip
-    add("--crop", metavar="BOX", help="crop of these images, where no config.toml says it: "
+        "attribute classifier that scores the directions [a part of --data]")  # fmt: skip
+    add("--crop", metavar="BOX", help="crop of the images if there is no config.toml: "
         "left,upper,right,lower or center")  # fmt: skip
     add("--samples", type=number(int, SAMPLES_LEAST, limits.SAMPLES), metavar="N",
         help=f"number of generated images that are scored [{SAMPLES:,}]")  # fmt: skip
-    add("--packs", type=path_text, metavar="DIR", help="where packs of the images are kept [as in "
-        "the run]")  # fmt: skip
+    add("--packs", type=path_text, metavar="DIR", help="folder that caches prepared images "
+        "[as in the run]")  # fmt: skip
     return parser

@@ -1,4 +1,4 @@
-"""Find a generator's directions and how far they reach; write their files."""
+"""Find the directions of a generator and write their files."""
 
 import json
 import logging
@@ -30,7 +30,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
     try:
         found = find_unlabeled(sampler, request.count)
         if request.attributes:
-            from dcgan_tf.directions.attributes import find_attributes  # with all that reads images
+            from dcgan_tf.directions.attributes import find_attributes
 
             of_labels, refused = find_attributes(request.attributes, request, sampler)
         else:
@@ -53,7 +53,7 @@ def _read_known(home, sampler):
     except (UserError, ValueError, LookupError, TypeError):
         return [], {}
     if found:
-        log.info(f"{counted(len(found), 'attribute direction')} found earlier: kept")
+        log.info(f"{counted(len(found), 'attribute direction')} found earlier and kept")
     return found, refused
 
 
@@ -66,13 +66,13 @@ def _write(home: Run, sampler: Sampler, found, refused):
     with progress(len(found), "drawing", "directions") as bar:
         for each in found:
             stem = re.sub(r"\W+", "_", each.name).strip("_")[:60] or "direction"
-            while stem.lower() in files:  # some disks take Smiling and smiling for one
+            while stem.lower() in files:  # some file systems ignore case
                 stem += "_"
             files.add(stem.lower())
             save_traversals(folder / f"{stem}.png", sampler, each)
             known = {"name": each.name, "kind": each.kind, "reach": each.reach}
             known["picture"] = f"{folder.name}/{stem}.png"
-            records.append(known | each.facts | known)  # a kept one's facts have these keys as well
+            records.append(known | each.facts | known)  # facts of a kept one have these keys, too
             bar.update()
     write_directions(home.directions, directions)
     report = {"generator": sampler.sha256, "directions": records, "refused": refused}

@@ -17,10 +17,10 @@ from dcgan_tf.models.sampling import Sampler
 
 log = logging.getLogger(__name__)
 
-MOST = 25_000  # images taken from a data set: more make classifiers slower and no better
+MOST = 25_000  # images taken from a data set; more are slower and no better
 FEWEST = 64  # images for one classifier
-CELEBA_TRAINING = 162_770  # the last image of CelebA's training people (list_eval_partition.txt)
-_OWN = 0.8  # share of other data for the first classifier
+CELEBA_TRAINING = 162_770  # last image of CelebA's training split (list_eval_partition.txt)
+_OWN = 0.8  # fraction of other data for the first classifier
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class LabeledImages:
 def read_labeled_images(
     table: Path, request: DirectionsRequest, sampler: Sampler
 ) -> tuple[list[str], LabeledImages, LabeledImages]:
-    """Read the attributes' names, the images of the first classifier, and those of the second."""
+    """Read the attribute names and the labeled images of both classifiers."""
     config = _config(request, sampler)
     places = [request.data or config.data, *filter(None, [request.judge_data])]
     configs = [replace(config, data=place) for place in places]
     sources = [open_source(each) for each in configs]
-    # A table of other images is refused before these are packed, which takes minutes.
+    # Check the table before packing the images, which takes minutes.
     names, labels = read_attributes(table, [source.names for source in sources])
     parts, found = [], []
     for each, source in zip(configs, sources, strict=True):
@@ -59,27 +59,27 @@ def read_labeled_images(
         found.append(LabeledImages(np.asarray(pack.pixels[rows]), np.array(marks)))
     own, others = found
     log.info(
-        f"training one classifier on {len(own.pixels):,} images, a second one, which scores the "
-        f"directions, on {len(others.pixels):,}"
+        f"training a classifier on {len(own.pixels):,} images, and one that scores the "
+        f"directions on {len(others.pixels):,}"
     )
     return names, own, others
 
 
 def _split(names, rows):
-    """Split rows: CelebA's training people and the others, else the first 80% and the rest."""
+    """Split rows into CelebA's training split and the others, else into 80% and 20%."""
     numbers = [PurePosixPath(names[row]).stem for row in rows]
     others = np.array([text.isdigit() and int(text) > CELEBA_TRAINING for text in numbers])
     if FEWEST <= others.sum() <= len(rows) - FEWEST:
         return [rows[~others], rows[others]]
     log.warning(
         "the two classifiers see different images, but perhaps of the same people; "
-        "--judge-data names images of others"
+        "give images of other people with --judge-data"
     )
     return np.split(rows, [int(_OWN * len(rows))])
 
 
 def _config(request, sampler):
-    """The config that prepares images as for the training of the generator."""
+    """The config that prepares images as the generator's training did."""
     height, width, channels = sampler.picture_shape
     if height != width:
         raise UserError(f"makes images of {width}x{height}, expected square ones")

@@ -10,15 +10,15 @@ from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.models.sampling import Sampler, seed_latents
 
 SEEDS = range(6)  # the rows of an image of traversals
-STEPS = 7  # its columns, from -reach to reach, the seed itself in the middle
-REACHES = (2.0, 3.0, 4.0, 5.0, 6.0)  # along one direction a latent lies within 3 but for 0.3%
-PLAIN = 0.5  # of the difference between two random faces: that is seen at a glance
+STEPS = 7  # its columns, from -reach to reach, with the seed's image in the middle
+REACHES = (2.0, 3.0, 4.0, 5.0, 6.0)  # 99.7% of latents lie within 3 along a direction
+PLAIN = 0.5  # of the difference between two random faces, which is easy to see
 _MEASURED = range(1000, 1016)  # seeds
 
 
 @dataclass(frozen=True)
 class Direction:
-    """One direction, as common.directions.Directions has it, and its facts for the report."""
+    """One direction, as in common.directions.Directions, and its facts for the report."""
 
     name: str
     kind: str
@@ -39,10 +39,10 @@ def gather(found: list[Direction], sha256: str) -> Directions:
 
 
 def measure_reach(sampler: Sampler, vector: np.ndarray) -> float:
-    """Measure how far along a direction its effect is plain, one of REACHES.
+    """Find the smallest of REACHES at which a direction has a clear effect, else the last.
 
-    That is where the images from one end to the other differ by `PLAIN` of what those of two seeds
-    differ by (root of the mean square over the pixels), or else the last of them.
+    The images of both ends then differ by `PLAIN` of the difference between two seeds' images
+    (root mean square over the pixels).
     """
     latents = seed_latents(_MEASURED, sampler.latent_dim)
     own = sampler.array(latents)

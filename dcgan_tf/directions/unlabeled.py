@@ -9,8 +9,8 @@ from dcgan_tf.directions.traversal import Direction, measure_reach
 from dcgan_tf.models.chain import chain_of, layers_of
 from dcgan_tf.models.sampling import Sampler, compiled, in_batches, seed_latents
 
-SAMPLES = 1024  # first maps whose principal components are taken
-_BATCH = 256  # maps that are computed at once
+SAMPLES = 1024  # latents whose first maps give the principal components
+_BATCH = 256  # maps computed at once
 
 
 def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
@@ -25,7 +25,7 @@ def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
         "component": ganspace(first_maps(sampler.model, latents), latents, count),
     }
     found = []
-    with progress(2 * count, "how far each direction reaches", "directions") as bar:
+    with progress(2 * count, "measuring reach", "directions") as bar:
         for kind, (vectors, shares) in kinds.items():
             for number, (vector, share) in enumerate(zip(vectors, shares, strict=True), 1):
                 reach, facts = measure_reach(sampler, vector), {"share": round(float(share), 6)}
@@ -37,12 +37,12 @@ def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
 def sefa(kernel: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Find the latent directions along which the first layer's output changes most.
 
-    SeFa (Shen & Zhou 2021, arXiv 2007.06600): |d W| over unit d is stationary at the eigenvectors
-    of W W^T, of the kernel W (latent_dim, units), and its square is the eigenvalue.
+    SeFa (Shen & Zhou 2021, arXiv 2007.06600): for the kernel W (latent_dim, units) and unit
+    vectors d, |d W|^2 is stationary at the eigenvectors of W W^T, where it is the eigenvalue.
 
     Returns:
-        float32 (count, latent_dim), of length 1, the strongest first; and the share of each in
-        the sum of all eigenvalues, float (count,).
+        float32 (count, latent_dim), of length 1, the strongest first; and float (count,), each
+        eigenvalue as a fraction of their sum.
     """
     kernel = np.asarray(kernel, np.float64)
     shares, vectors = _strongest(kernel @ kernel.T, count)
@@ -54,14 +54,14 @@ def ganspace(maps: np.ndarray, latents: np.ndarray, count: int) -> tuple[np.ndar
 
     As GANSpace (Härkönen et al. 2020, arXiv 2004.02546) does where the layer is not the latent
     itself: principal components of the maps, then a linear regression between each component's
-    coordinate and the latent. Of maps that are linear in the latent they are those of `sefa`.
+    coordinate and the latent. For maps linear in the latent, the directions are those of `sefa`.
 
     Args:
-        maps: float32 (n, numbers of a map), changed: centered in place.
+        maps: float32 (n, size of a map), centered in place.
         latents: float (n, latent_dim), with n above latent_dim.
 
     Returns:
-        As `sefa`, the share of each component in the variance of the maps.
+        As `sefa`, with each component's fraction of the variance.
     """
     maps -= maps.mean(axis=0)
     shares, coordinates = _strongest((maps @ maps.T).astype(np.float64), count)
@@ -78,7 +78,7 @@ def _strongest(matrix, count):
 
 
 def _normalize(vectors):
-    """Scale to length 1, float32, the largest number positive: else signs would be random."""
+    """Scale to length 1, float32, with the largest entry positive, because signs are arbitrary."""
     largest = np.abs(vectors).argmax(axis=1)[:, None]
     vectors = vectors * np.sign(np.take_along_axis(vectors, largest, axis=1))
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
@@ -92,20 +92,20 @@ def first_kernel(generator: keras.Model) -> np.ndarray:
         found = f"{layer.name!r} ({type(layer).__name__})" if layer is not None else "none"
         raise UserError(
             f"its first layer with weights is {found}, expected a Dense of {length} inputs, the "
-            "latent; directions are found only for generators that begin with one"
+            "latent; directions need a generator that begins with one"
         )
     return np.asarray(layer.kernel, np.float64)
 
 
 def first_maps(generator: keras.Model, latents: np.ndarray) -> np.ndarray:
-    """Compute float32 (n, numbers of a map) after the first activation, in inference mode."""
+    """Compute the maps after the first activation, float32 (n, map size), in inference mode."""
     chain = chain_of(generator)
     layers = chain or generator.layers
     first = next((index for index, each in enumerate(layers[:-1]) if _activates(each)), None)
     if first is None:
         raise UserError("has no activation before its image, so there is no first map")
     end = keras.layers.Flatten()
-    if chain:  # of networks in a network too, whose layers know nothing of the latents
+    if chain:  # also of nested networks, whose layers are not connected to the latents
         z = keras.Input(generator.inputs[0].shape[1:])
         network = keras.Sequential([z, *layers[: first + 1], end])
     else:

@@ -16,7 +16,7 @@ def main(argv=None):
         from dcgan_tf.evaluate.score_table import list_runs
 
         return list_runs(request.places)
-    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
+    from dcgan_tf.data.sources import check_named  # imports NumPy, slowly
 
     if request.run:
         check_named(read_config(request.run.config), request.data)

@@ -23,8 +23,8 @@ from dcgan_tf.metrics.features import Images
 
 log = logging.getLogger(__name__)
 
-MOST = 10_000  # images a side, by default
-FEWEST = 10  # images a side: the Inception Score has ten splits
+MOST = 10_000  # images per side, by default
+FEWEST = 10  # images per side: the Inception Score has ten splits
 
 
 class Archive:
@@ -62,13 +62,13 @@ class Archive:
 
 
 def training_archive(config: Config, source, pack: Pack | None = None) -> Archive:
-    """Open the training images of a config; `pack` is theirs, if it is already open."""
+    """Open the training images of a config; `pack` is their pack, if it is already open."""
     rest_name = f"the rest of {source.where}, not trained on"
     return Archive(config, source, f"the training images, {source.where}", rest_name, pack)
 
 
 def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
-    """Open the real images of a run, or those of --data: the archive, and one of AGAINST."""
+    """Open the real images of a run or of --data; return the archive and one of AGAINST."""
     config = find_again(run, read_config(run.config))
     config = replace(config, packs=request.packs or config.packs)
     if request.against == "data":
@@ -83,8 +83,8 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
         if request.data and trained_on is None:
             archive.name = f"{source.where}, assumed to be the training images"
             log.warning(
-                f"{run.root}: no checkpoint tells which images it was trained on; --data "
-                f"{request.data} is assumed to have them; if it has others, add --against data"
+                f"{run.root}: no checkpoint records its training images; assuming that --data "
+                f"{request.data} has them; if not, add --against data"
             )
         if trained_on in (None, archive.pack.manifest["pixels_sha256"]):
             return archive, request.against or "subset"
@@ -98,7 +98,7 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
 
 
 def _other_archive(request, config):
-    """Open another archive, or a seeded choice of it if it is large."""
+    """Open another archive, or a seeded sample of it if it is large."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
     config = narrow(config, source, 2 * (request.samples or MOST))
@@ -121,7 +121,7 @@ class Choice:
 
 
 def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[int, Choice]:
-    """Choose the number of images a side and the real images; UserError if there are too few."""
+    """Choose the real images and their number per side; UserError if there are too few."""
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
     if rest := against == "rest":
         if spare < 2:
@@ -137,7 +137,7 @@ def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[
 def choose_reference(
     archive: Archive, count: int, held_count: int, seed: int, rest: bool = False
 ) -> Choice:
-    """Choose `count` of an archive's images, and `held_count` others for the baseline.
+    """Choose `count` images of an archive, and `held_count` others for the baseline.
 
     The others come from the same side of the archive if enough are left, else from the other one.
 
@@ -161,12 +161,12 @@ def choose_reference(
 
 
 def default_count(own: int, spare: int) -> int:
-    """Choose the number of images a side: MOST, or fewer to leave some for the baseline."""
+    """Choose the number of images per side: MOST, or fewer to leave some for the baseline."""
     return min(MOST, max(own // 2, min(own, spare)))
 
 
 def check_count(count: int, where: object) -> int:
     """Return `count`; raise UserError if it is too small for a score."""
     if count < FEWEST:
-        raise UserError(f"{where}: {count} usable images; a score needs {FEWEST} or more a side")
+        raise UserError(f"{where}: {count} usable images; a score needs {FEWEST} or more per side")
     return count

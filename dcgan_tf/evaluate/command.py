@@ -13,8 +13,8 @@ from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
 
-HELD_SAMPLES = 50_000  # with --memorisation, which holds the images: 0.6 GB at 64x64
-SCORED_SIZE = 1024  # pixels a side; the network sees images at 299
+HELD_SAMPLES = 50_000  # with --memorisation, which keeps them in memory: 0.6 GB at 64x64
+SCORED_SIZE = 1024  # largest side in pixels; the network resizes to 299
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class EvaluationRequest:
     places: tuple[str, ...] = ()  # folders or zips A (real) and B (scored), or runs to list
     list: bool = False  # print the scores that runs already have
     run: Run | None = None  # whose generator is scored
-    data: str | None = None  # where the run's images are, or other ones; None as the run has it
-    against: str | None = None  # one of AGAINST; None for what the data tells
-    samples: int = 0  # images a side, 0 for as many as leave a baseline
-    features: str | None = None  # one of LAYERS; None for the deepest that the weights reach
-    inception: str | None = None  # file of the weights, None to download them
-    reference: str | None = None  # file of statistics in the place of real images
+    data: str | None = None  # the run's images or other ones; None: the run's path
+    against: str | None = None  # one of AGAINST; None: decided by the data
+    samples: int = 0  # images per side; 0: as many as leave a baseline
+    features: str | None = None  # one of LAYERS; None: the deepest that the weights reach
+    inception: str | None = None  # file of the weights; None: download
+    reference: str | None = None  # file of statistics instead of real images
     save_reference: str | None = None  # file for the statistics of the reference set
     seed: int = 0  # of the choice of images, 0..2**32-1
     crop: str = "center"  # of A, "center" or a box
@@ -37,12 +37,12 @@ class EvaluationRequest:
     size: int = 64  # height and width of A and B after the crop
     memorisation: bool = False  # look for copies instead
     json: bool = False  # print the record as one line
-    cache: str | None = None  # folder for features, None for the usual one
-    packs: str | None = None  # folder for prepared images, None for the usual one
+    cache: str | None = None  # folder for features; None: the usual one
+    packs: str | None = None  # folder for prepared images; None: the usual one
 
 
 def without_flag(opens, *args):
-    """Call `opens`, whose errors are about --data; here the place was given without a flag."""
+    """Call `opens` and drop --data from its errors, for a place given without a flag."""
     try:
         return opens(*args)
     except UserError as error:
@@ -63,15 +63,15 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         folders = tuple(str(runs.find(word).root) for word in words)
         return EvaluationRequest(folders, list=True)
     if args.memorisation and (args.samples or 0) > HELD_SAMPLES:
-        most = f"{HELD_SAMPLES:,} at most with --memorisation, which holds the images"
+        most = f"{HELD_SAMPLES:,} at most with --memorisation, which keeps them in memory"
         raise UserError(f"got {args.samples}, expected {most}", flag="--samples")
-    found = (_of_places if len(args.places) > 1 else _of_run)(args)
+    found = (_check_places if len(args.places) > 1 else _check_run)(args)
     named = {name: value for name, value in vars(args).items() if value is not None}
     return EvaluationRequest(**{name: v for name, v in named.items() if name != "list"} | found)
 
 
 def _check_files(args):
-    """Refuse now what would be refused after minutes of work, or after a download."""
+    """Check files before a download and minutes of work."""
     if args.inception is not None:
         check_file(Path(args.inception), "--inception", ".tgz or .npz")
     if args.reference is not None:
@@ -83,7 +83,7 @@ def _check_files(args):
 
 
 def refuse_all_seen(where: object, memorisation: bool):
-    """Refuse a comparison with held-out images of a run that was trained on all there are."""
+    """Raise UserError for a run that was trained on all images and needs others."""
     flag, other = ("--memorisation", "") if memorisation else ("--against rest", "--against data ")
     raise UserError(
         f"needs images that were not used for training, but this run was trained on all of {where};"
@@ -108,11 +108,11 @@ def _parser():
     add("places", type=path_text, nargs="*", metavar="RUN | A B", help="a run (directory, name or "
         "number in runs/) [latest], or folders or zips A (real) and B (scored)")  # fmt: skip
     add("--run", type=path_text, metavar="RUN", help="the run, instead of the positional argument")
-    add("--data", type=path_text, metavar="PATH", help="where the run's images are now, or "
-        "other images (--against)")  # fmt: skip
-    add("--against", choices=AGAINST, help="the reference set: the images that the run was "
-        "trained on, the rest of their archive, or those of --data [subset, unless --data has "
-        "other images]")  # fmt: skip
+    add("--data", type=path_text, metavar="PATH", help="the run's images if they were moved, or "
+        "other images (--against data)")  # fmt: skip
+    add("--against", choices=AGAINST, help="reference set: the training images, the "
+        "rest of their archive, or the images of --data [subset; data if --data has other "
+        "images]")  # fmt: skip
     add("--samples", type=number(int, 2, limits.SAMPLES), metavar="N", help="number of generated "
         "and of real images [10,000, or fewer to leave some for the baseline]")  # fmt: skip
     add("--features", choices=LAYERS, help="layer of Inception: pool_3 for FID, mixed_7 for "
@@ -121,8 +121,8 @@ def _parser():
         "[downloaded]")  # fmt: skip
     add("--reference", type=path_text, metavar="FILE", help="compare with the mu and sigma "
         "in an .npz, as written by pytorch-fid; gives only the Fréchet distance")  # fmt: skip
-    add("--save-reference", type=path_text, metavar="FILE", help="write the reference set's "
-        "statistics as such an .npz")  # fmt: skip
+    add("--save-reference", type=path_text, metavar="FILE", help="write mu and sigma of the "
+        "reference set to an .npz")  # fmt: skip
     add("--seed", type=number(int, 0, limits.SEED), metavar="N", help="seed that chooses the "
         "images [0]")  # fmt: skip
     add("--crop", metavar="BOX", help="crop of A and B: left,upper,right,lower or center [center]")
@@ -135,22 +135,21 @@ def _parser():
         ("--json", "print the record as one line of JSON"),
     ):
         add(flag, action="store_true", default=False, help=words)
-    add("--cache", type=path_text, metavar="DIR", help="where features are kept [features/ next "
-        "to the packs]")  # fmt: skip
-    add("--packs", type=path_text, metavar="DIR", help="where prepared images are kept "
-        "[data/packs, or the run's]")  # fmt: skip
+    add("--cache", type=path_text, metavar="DIR", help="folder that caches features "
+        "[features/ next to the packs]")  # fmt: skip
+    add("--packs", type=path_text, metavar="DIR", help="folder that caches prepared "
+        "images [data/packs, or the run's]")  # fmt: skip
     return parser
 
 
 def _refuse(args, names, why):
-    """Refuse flags that do not go with the rest of the command line."""
     for name, value in vars(args).items():
         if name in names and value not in (None, False):
             raise UserError(f"--{name.replace('_', '-')}: {why}; drop one of the two")
 
 
-def _of_places(args):
-    """Check and return what belongs to two places."""
+def _check_places(args):
+    """Check the flags for two places; return their fields of EvaluationRequest."""
     _refuse(args, ("run", "data", "against", "reference"), "belongs to a run, not to two folders")
     if args.memorisation:
         raise UserError("--memorisation: needs a run, not two folders")
@@ -166,9 +165,9 @@ def _of_places(args):
     return {"places": tuple(args.places), "crop": crop, "scored_crop": scored_crop}
 
 
-def _of_run(args):
-    """Check and return what belongs to a run."""
-    _refuse(args, ("crop", "scored_crop", "size"), "a run has its own, only two folders need it")
+def _check_run(args):
+    """Check the flags for a run; return their fields of EvaluationRequest."""
+    _refuse(args, ("crop", "scored_crop", "size"), "is for two folders; a run has its own")
     if args.reference:
         others = ("data", "against", "features", "save_reference", "memorisation")
         _refuse(args, others, "does not go with --reference")

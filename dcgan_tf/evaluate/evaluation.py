@@ -60,7 +60,7 @@ def score_run(run: Run, request: EvaluationRequest) -> dict:
 def score_against_file(run: Run, request: EvaluationRequest) -> None:
     """Print the Fréchet distance of a run's images from the statistics in a file.
 
-    It is not appended to evaluation.jsonl: how the images of the file were prepared is not known.
+    It is not appended to evaluation.jsonl, because the file does not say how its images were made.
     """
     count = request.samples or MOST
     reference, layer = read_reference(str(request.reference), count)
@@ -112,10 +112,10 @@ def score_places(request: EvaluationRequest) -> dict:
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     scores = _score(images, choice, first.config, request)
     if count < request.samples:
-        words = f"{count} images a side were compared, not {request.samples}: there are no more"
+        words = f"compared {count} images per side, not {request.samples}: there are no more"
         scores["notes"].append(f"warning: {words}")
     if same := count_copies(images, choice.reference):
-        scores["notes"].append(f"warning: {same} of {count} scored images are on both sides")
+        scores["notes"].append(f"warning: {same} of {count} images are also in the reference set")
     return {"run": None, "epoch": None, "step": None, **scores, "scored": images.name}
 
 
@@ -133,7 +133,7 @@ def _open_side(config, source, count):
 
 def _score(images, choice, config, request):
     """Score with a progress bar over all images; save the reference if asked to."""
-    inception, layer = open_inception(request.inception, request.features)  # may be a download
+    inception, layer = open_inception(request.inception, request.features)  # may download
     scorer = Scorer(inception, layer, choice, cache_of(config, request.cache), request.seed)
     with progress(scorer.real_count + images.count, f"features {layer}") as bar:
         scores = scorer.score(images, bar.update)

@@ -13,7 +13,7 @@ from dcgan_tf.metrics.features import Images
 from dcgan_tf.models.ema import NAME as EMA
 from dcgan_tf.models.sampling import CHUNK, Sampler, weights_sha256
 
-SCORED_BYTES = 2**26  # of images that are read at once to be scored
+SCORED_BYTES = 2**26  # of images that are read at once
 BATCH = 256
 
 
@@ -37,7 +37,7 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
         "seeds": [first, first + count],
     }
     if half := {layer.compute_dtype for layer in generator.layers} - {"float32"}:
-        made_by["computes_in"] = sorted(half)  # the same weights make other images then
+        made_by["computes_in"] = sorted(half)  # which changes the images
     return Images(f"{count:,} generated images", count, made_by, read)
 
 
@@ -75,7 +75,7 @@ def _images(pixels, rows, name, made_by):
 
 
 def count_copies(images: Images, real: Images) -> int:
-    """Count the images with the pixels of a real one, in 8 bytes of memory an image."""
+    """Count the images identical to a real one, in 8 bytes of memory per image."""
 
     def hashes(side):
         rows = (hash(row.tobytes()) for batch in side.read() for row in batch)
@@ -85,6 +85,6 @@ def count_copies(images: Images, real: Images) -> int:
 
 
 def pick(rows: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Split `rows` into `count` of them, chosen by `seed`, and the others."""
+    """Split `rows` into `count` rows chosen by `seed`, and the others."""
     order = np.random.RandomState(seed).permutation(len(rows))
     return np.sort(rows[order[:count]]), np.sort(rows[order[count:]])

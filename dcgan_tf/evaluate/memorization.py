@@ -25,15 +25,15 @@ from dcgan_tf.metrics.features import Images, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
 from dcgan_tf.models.loading import load_generator
 
-NEAR = 0.01  # quantile of the held-out distances below which a sample counts as near
+NEAR = 0.01  # quantile of the held-out distances: a sample below it is near
 PAIRS = 8  # shown for each of the two spaces
 
 
 class Blurred:
-    """Images, uint8 (n, height, width, channels), as rows of blurred pixels, computed when read.
+    """Images, uint8 (n, height, width, channels), as rows of blurred pixels, computed on access.
 
     The blur (the binomial kernel 1 2 1 applied twice each way, about 1 pixel of standard
-    deviation) makes the distance forgive a shift by a pixel and the generator's fine noise.
+    deviation) makes the distance tolerate a shift by a pixel and the generator's fine noise.
     """
 
     def __init__(self, pixels: np.ndarray):
@@ -54,7 +54,7 @@ class Blurred:
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Neighbors:
     """Nearest training images in one space."""
 
     samples: np.ndarray  # float64, the distance of each to its nearest training image
@@ -68,7 +68,7 @@ class Neighbours:
 
     @property
     def near(self) -> np.ndarray:
-        """bool (n,): the samples below the threshold."""
+        """The samples below the threshold, bool (n,)."""
         return self.samples < self.threshold
 
     def numbers(self) -> dict:
@@ -84,17 +84,17 @@ class Neighbours:
         }
 
 
-def find_neighbours(samples, held_out, training) -> Neighbours:
-    """Search among rows of numbers: arrays, or anything with `len` and blocks by slice or index."""
+def find_neighbors(samples, held_out, training) -> Neighbors:
+    """Find nearest rows; arrays, or objects with `len` and access by slice or index."""
     distances, nearest = nearest_neighbours(samples, training)
-    return Neighbours(distances, nearest_neighbours(held_out, training)[0], nearest)
+    return Neighbors(distances, nearest_neighbours(held_out, training)[0], nearest)
 
 
-def verdict(pixels: Neighbours, features: Neighbours) -> dict:
+def verdict(pixels: Neighbors, features: Neighbors) -> dict:
     """Give the verdict, and the numbers in blurred pixels and in Inception features.
 
-    Generated images are smoother than real ones, which brings them nearer to everything in
-    pixels alone; a copy is near in both. As many near ones are allowed as chance would give.
+    Generated images are smoother than real ones, so they are nearer to all images in pixels; a
+    copy is near in both. As many near samples are allowed as chance explains.
     """
     both = pixels.near & features.near
     allowed = NEAR + 3 * math.sqrt(NEAR * (1 - NEAR) / len(both))
@@ -113,14 +113,14 @@ def examine(run: Run, request: EvaluationRequest) -> None:
     training, held_out = _open_real_images(run, request)
     own = from_pack(training.pack, training.rows, training.name)
     samples = generated(generator, request.samples or held_out.count, request.seed)
-    inception, layer = open_inception(request.inception, request.features)  # may be a download
+    inception, layer = open_inception(request.inception, request.features)  # may download
     cache = cache_of(training.config, request.cache)
     sides = (samples, held_out, own)
     with progress(sum(side.count for side in sides), f"features {layer}") as bar:
         vectors = [extract(side, inception, layer, cache, bar.update).features for side in sides]
     shown, others = (np.concatenate(list(side.read())) for side in (samples, held_out))
-    pixels = find_neighbours(Blurred(shown), Blurred(others), Blurred(training.pack.pixels))
-    features = find_neighbours(*vectors)
+    pixels = find_neighbors(Blurred(shown), Blurred(others), Blurred(training.pack.pixels))
+    features = find_neighbors(*vectors)
     record = identify(run) | verdict(pixels, features)
     record |= {
         "samples": samples.count,
@@ -149,7 +149,7 @@ def _open_real_images(run, request) -> tuple[Archive, Images]:
     return archive, from_pack(pack, pick(rows, count, request.seed)[0], name)
 
 
-def _write_pairs(path: Path, samples, training, spaces: tuple[Neighbours, Neighbours]):
+def _write_pairs(path: Path, samples, training, spaces: tuple[Neighbors, Neighbors]):
     """Write pairs of sample and nearest training image: above by pixels, below by features."""
     pairs, shown = [], []
     for space in spaces:
@@ -167,7 +167,7 @@ def in_words(record: dict, run: Run) -> str:
         n = record[space]
         ratio = "none" if n["ratio_of_medians"] is None else f"{n['ratio_of_medians']:.2f}"
         return (
-            f"nearest training image in {where}: median distance {n['median_distance']:.4g}, of "
+            f"nearest training image in {where}: median distance {n['median_distance']:.4g}, for "
             f"held-out real images {n['held_out_median_distance']:.4g} (ratio {ratio}); "
             f"{n['near']:.1%} of the generated images are nearer than {1 - NEAR:.0%} of the "
             "held-out images"
@@ -183,5 +183,5 @@ verdict: {record["verdict"]}: {record["copies"]:.1%} of the generated images are
 chance allows {record["allowed"]:.1%}
 training: {record["training"]}
 held out: {record["held_out"]}
-look at {run.memorisation_pairs}: pairs of a generated image and its nearest training image, \
-the nearest pairs by pixels above, by features below"""
+pairs of a generated image and its nearest training image, nearest first, by pixels above and \
+by features below: {run.memorisation_pairs}"""

@@ -1,4 +1,4 @@
-"""Reference statistics as files: mean `mu` and covariance `sigma` in an .npz, as pytorch-fid's."""
+"""Reference statistics as files: mean `mu` and covariance `sigma` in an .npz, as in pytorch-fid."""
 
 from pathlib import Path
 
@@ -21,13 +21,13 @@ def save_reference(path: str, statistics: FeatureStatistics):
 
 
 def read_reference(path: str, count: int) -> tuple[FeatureStatistics, str]:
-    """Read statistics, as of `count` images (the file has no count), and name their layer."""
+    """Read statistics and name their layer; the file has no count, so `count` is assumed."""
     try:
         mu, sigma = (part.astype(float) for part in read_npz(Path(path), ("mu", "sigma")).values())
         layer = {DIMENSIONS[name]: name for name in FRECHET_NAMES}[mu.size]
         variances, axes = np.linalg.eigh(sigma.reshape(mu.size, mu.size))
         if not np.isfinite([*mu, *variances]).all():
-            raise BadFile("numbers that are not finite")
+            raise BadFile("it has numbers that are not finite")
     except (BadFile, KeyError, ValueError, np.linalg.LinAlgError) as bad:
         why = f"{bad}; " if isinstance(bad, BadFile) else ""
         words = (

@@ -9,11 +9,11 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, cell, mismatch, read_records, refuse_mismatch, title
 
 PUBLISHED = 50_000  # images of the scores in papers
-_HIGHER = ("inception_score", "precision", "recall")  # is better; of all other scores lower
+_HIGHER = ("inception_score", "precision", "recall")  # is better; for all other scores lower
 
 
 def table(record: dict, before: dict | None = None) -> str:
-    """Write a record as text: scores beside the baseline and `before`, protocol, notes."""
+    """Format a record as text: scores, baseline, scores `before`, protocol and notes."""
     protocol, columns = record["protocol"], {"score": record, "baseline": record["floor"]}
     real = f"real vs. real: {record['floor_of']}, vs. the same reference set"
     lines = [
@@ -46,14 +46,14 @@ def _row(head, cells, words):
 
 
 def _shown(record, name):
-    """Write a score with two decimals, and KID, which is tiny, in scientific notation."""
+    """Format a score with two decimals, but KID in scientific notation."""
     if name == "kid_mean" or not record or record.get(name) is None:
         return cell(record, name)
     return f"{record[name]:.2f}"
 
 
 def _change(record, before, name):
-    """Tell whether a score is "better" or "worse"; "" if unknown, or equal as written."""
+    """ "better" or "worse"; "" if unknown, or equal as shown."""
     now, then = record.get(name), before.get(name) if before else None
     if now is None or then is None or _shown(record, name) == _shown(before, name):
         return ""
@@ -61,24 +61,23 @@ def _change(record, before, name):
 
 
 def _hints(record):
-    """Notes that keep a newcomer from misreading a value."""
     hints = []
     few = record["protocol"]["scored_count"] < PUBLISHED
     if few and _shown(record, "recall") == "0.00":
         hints.append(f"recall 0.00 is usual below {PUBLISHED:,} images")
     if record["kid_mean"] < 0:
-        hints.append("KID has no bias, so equal sets score around 0, and below it as often")
+        hints.append("KID is unbiased: for equal sets it is around 0, and often negative")
     if record["protocol"]["layer"] == "mixed_7":
         hints.append("FID-768 cannot be compared with any published FID")
     return hints
 
 
 def list_runs(folders: Sequence[str | Path]) -> None:
-    """Print the scores of runs that compare with the newest of the first run; name the others."""
+    """Print the scores comparable with the newest one of the first run; name the others."""
     records = {folder: read_records(Run(folder).evaluation) for folder in folders}
     for folder, found in records.items():
         if not found:
-            raise UserError(f"{folder}: no evaluation.jsonl with scores; evaluate it with --run")
+            raise UserError(f"{folder}: no scores in evaluation.jsonl; evaluate this run first")
     newest = records[folders[0]][-1]
     names = [name for name in LABELS if name in newest]
 

@@ -15,8 +15,8 @@ from dcgan_tf.metrics.inception_score import inception_score, softmax
 from dcgan_tf.metrics.kid import kernel_distance, subset_sizes
 from dcgan_tf.metrics.precision_recall import precision_recall
 
-FORMAT = 1  # part of the protocol: raise it when a change in the code changes scores
-NEIGHBOURS = 3  # k of precision and recall
+FORMAT = 1  # part of the protocol: increment it when the code changes scores
+NEIGHBORS = 3  # k of precision and recall
 SPLITS = 10  # of the Inception Score
 KID_SUBSETS = 100
 KID_SUBSETS_IN_TRAINING = 20  # a fifth: this runs often
@@ -39,13 +39,13 @@ def compare(
         notes.append(f"warning: {text}")
     if scored.logits is None:
         notes.append("no Inception Score: the Inception weights do not reach the softmax")
-    elif scored.count >= SPLITS:  # fewer are scored while training on a handful
+    elif scored.count >= SPLITS:  # fewer if the training images are few
         scores["inception_score"] = inception_score(softmax(scored.logits), SPLITS)[0]
-    if fewest <= NEIGHBOURS:
-        notes.append(f"no precision and recall: {fewest} images a side, {NEIGHBOURS + 1} needed")
+    if fewest <= NEIGHBORS:
+        notes.append(f"no precision and recall: {fewest} images per side, {NEIGHBORS + 1} needed")
     else:
         scores["precision"], scores["recall"] = precision_recall(
-            real.features, scored.features, NEIGHBOURS
+            real.features, scored.features, NEIGHBORS
         )
     return scores, notes
 
@@ -58,8 +58,8 @@ class Scorer:
     layer: str
     choice: Choice
     cache: Path | None  # folder for the features of real images
-    seed: int = 0  # of KID's subsets, and for the protocol
-    subsets: int = KID_SUBSETS  # that KID draws
+    seed: int = 0  # of KID's subsets
+    subsets: int = KID_SUBSETS  # number that KID draws
     reference: FeatureSet | None = None  # from the first score on
     _baseline: dict | None = None
 
@@ -108,10 +108,7 @@ class Scorer:
         return compare(reference, scored, self.layer, self.seed, self.subsets)
 
     def protocol(self, reference: FeatureSet, scored: FeatureSet) -> dict:
-        """Return everything that decides a score, in one flat dict.
-
-        Scores with different protocols are never put side by side: see common/scores.py.
-        """
+        """Return all that decides a score, in one flat dict; common/scores.py compares them."""
         size, spread_size = subset_sizes(min(reference.count, scored.count))
         kid = f"{self.subsets} subsets of {size}"
         return {
@@ -127,7 +124,7 @@ class Scorer:
             "inception_sha256": self.inception.weights_hash(self.layer),
             "seed": self.seed,
             "kid": kid if spread_size == size else f"{kid}, spread of those of {spread_size}",
-            "neighbours": NEIGHBOURS,
+            "neighbours": NEIGHBORS,
             "splits": SPLITS,
             "device": device(),
             "versions": {"evaluator": FORMAT} | {name: metadata.version(name) for name in PACKAGES},
@@ -137,10 +134,7 @@ class Scorer:
 def open_inception(
     path: str | os.PathLike | None, wanted: str | None = None
 ) -> tuple[Inception, str]:
-    """Load Inception (downloaded if `path` is None) and name the layer to compare features of.
-
-    It is the layer `wanted`, by default the deepest that the weights reach.
-    """
+    """Load Inception, by default downloaded, and choose its layer, by default the deepest."""
     inception = load_inception(path)
     layer = wanted or ("pool_3" if "pool_3" in inception.layers else "mixed_7")
     check_layer(layer, inception.layers)

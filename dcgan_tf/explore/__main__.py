@@ -10,7 +10,7 @@ def main(argv=None):
     """Serve or write the page as the command line asks."""
     speak()
     request = parse_explore(argv)
-    start_tensorflow()  # takes seconds, so mistakes are refused before
+    start_tensorflow()  # takes seconds, so mistakes are reported first
     from dcgan_tf.explore.exploration import explore
 
     explore(request)

@@ -14,40 +14,40 @@ from dcgan_tf.common.suggestions import path_flag, typed
 
 @dataclass(frozen=True)
 class ExploreRequest:
-    """The request of one call."""
+    """The command line, read and checked."""
 
     model: Path
     name: str  # of the generator
     hint: str  # the command that finds directions for it
-    found: tuple[Path, ...]  # places where directions may be if none are named
-    port: int  # 0: a free one
-    browser: bool  # whether to open the page there
+    found: tuple[Path, ...]  # where to look for directions if none are named
+    port: int  # 0: any free port
+    browser: bool  # whether to open a browser
     directions: Path | None  # the named file
-    static: Path | None  # the file to write instead
-    runtime: Path | None  # a folder with onnxruntime-web for it; None: to be fetched
+    static: Path | None  # the file to write instead of serving
+    runtime: Path | None  # folder of onnxruntime-web for it; None: download
 
 
 def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "explore",
-        "Explore a generator in the browser: pick seeds, go along directions, mix and calculate "
-        "with faces. The page is served to this machine alone.",
+        "Explore a generator in the browser: pick seeds, move along directions, interpolate and do "
+        "arithmetic with faces. Only this machine can open the page.",
         {
             "faces": "the bundled generator",
-            "latest --directions my.npz": "the newest run, with these sliders",
+            "latest --directions my.npz": "the newest run, with sliders for these directions",
             "1 --static faces.html": "a page in one file, for a web site",
         },
     )
     add_generator_flags(parser)
     add = parser.add_argument
-    add("--directions", type=path, metavar="FILE", help="named directions for the sliders "
+    add("--directions", type=path, metavar="FILE", help="file of directions for the sliders "
         f"[{directions.NAME} next to the generator]")  # fmt: skip
     add("--port", type=number(int, 0, 65535), metavar="N", help="port of 127.0.0.1 [a free one]")
     add("--no-browser", action="store_true", help="only print the address")
     add("--static", type=path, metavar="FILE", help="write one HTML file that needs no server")
-    add("--runtime", type=path, metavar="DIR", help="for --static: the folder of onnxruntime-web's "
-        "files [fetched once]")  # fmt: skip
+    add("--runtime", type=path, metavar="DIR", help="folder of onnxruntime-web for --static "
+        "[downloaded once]")  # fmt: skip
     args = parser.parse_args(argv)
     if args.directions is not None:
         check_file(args.directions, "--directions", "a file of directions")

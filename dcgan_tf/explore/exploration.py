@@ -1,4 +1,4 @@
-"""The explorer, from the request to a served or written page."""
+"""Serve the explorer, or write it as a static page."""
 
 import contextlib
 import logging
@@ -25,7 +25,7 @@ from dcgan_tf.models.sampling import CHUNK, Sampler
 
 log = logging.getLogger(__name__)
 
-HINT = "dcgan directions"  # on a page for others
+HINT = "dcgan directions"  # on a static page
 
 
 def explore(request: ExploreRequest):
@@ -39,9 +39,9 @@ def explore(request: ExploreRequest):
     check_unlabeled(sampler.model, f"--model {request.model}")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler)
-    # A page for others does not tell where files are on this machine.
+    # A static page does not reveal paths on this machine.
     hint = HINT if request.static is not None else request.hint
-    about = describe(request.name, sampler, found, hint, licence_of(request.model))
+    about = describe(request.name, sampler, found, hint, license_of(request.model))
     if request.static is not None:
         write_static(request.static, sampler, about, request.runtime)
         size = limits.in_words(request.static.stat().st_size)
@@ -59,11 +59,11 @@ def explore(request: ExploreRequest):
 
 @contextlib.contextmanager
 def open_browser(address: str):
-    """Open an address in the browser by a file that redirects, and that only this user can read.
+    """Open an address in the browser through a redirecting file that only this user can read.
 
-    Every user of the machine can read command lines, and the address has the token. The file is
-    in the home directory, because a browser installed as a snap sees neither /tmp nor hidden
-    folders, and is deleted when the context ends.
+    A command line with the address and its token would be visible to all users of the machine.
+    The file is in the home directory, because a browser installed as a snap cannot read /tmp or
+    hidden folders. It is deleted when the context ends.
     """
     home = os.path.expanduser("~")
     folder = home if os.access(home, os.W_OK) else None
@@ -79,9 +79,9 @@ def open_browser(address: str):
 
 
 def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | None:
-    """Read the named directions, else those of the generator, else None; UserError for the named.
+    """Read the named directions, else those of the generator, else None.
 
-    Directions that were found but cannot be used are left out with a warning.
+    Unusable directions are a UserError if they were named, else a warning.
     """
     if request.directions is not None:
         return read_directions(request.directions, sampler, "--directions")
@@ -94,8 +94,8 @@ def find_directions(request: ExploreRequest, sampler: Sampler) -> Directions | N
     return None
 
 
-def licence_of(model: Path) -> str:
-    """Tell a generator's terms in one sentence; "" if its run tells none."""
+def license_of(model: Path) -> str:
+    """A generator's terms of use in one sentence; "" if unknown."""
     try:
         bound = origin_of(model).bound
     except UserError:  # a damaged config.toml
@@ -104,20 +104,20 @@ def licence_of(model: Path) -> str:
         return ""
     source = {"celeba": "CelebA"}.get(bound, bound)
     return (
-        f"For {DATASETS[bound].terms}: the generator learned from {source}, "
-        "whose license says so and also binds what is trained on it."
+        f"For {DATASETS[bound].terms}: the generator was trained on {source}, "
+        "whose license also applies to what is trained on it."
     )
 
 
 def serve(port: int, sampler: Sampler, directions: Directions | None, about: dict) -> PageServer:
-    """Start a server of the page, which listens; `serve_forever` lets it answer.
+    """Start the page's server; `serve_forever` answers requests.
 
-    Its `images` are those of generate.py, in passes of the same size. Its `drafts` pass the
-    generator one by one: ten times as fast, but they may differ by one gray level.
+    Its `images` are those of generate.py, computed in batches of the same size. Its `drafts` are
+    computed one by one: ten times as fast, but they may differ by one gray level.
     """
     alone = Sampler(sampler.model, strict=True, chunk=1)
     alone.array(np.zeros((1, alone.latent_dim)))  # compiles before the first request
-    one_at_a_time = threading.Lock()  # two passes at once would compete for the same cores
+    one_at_a_time = threading.Lock()  # parallel calls would compete for the same cores
 
     def draw_with(sampler):
         def draw(asked):

@@ -9,16 +9,16 @@
     { key: "c", sign: "+", name: "C", words: "add" },
     { key: "d", sign: "→", name: "D", words: "interpolate to" },
   ];
-  const KINDS = { attribute: "Learned from labels", component: "Principal components of the first layer", kernel: "Strongest directions of the first layer" };
+  const KINDS = { attribute: "Attributes, learned from labels", component: "GANSpace: principal components of the first layer", kernel: "SeFa: strongest directions of the first layer" };
   const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: most faces on the wall
   const EMPTY = { a: [], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
   const START = { ...EMPTY, a: [data.seed], truncation: 0.7 };
-  const none = (list) => list.length === 0;
+  const isEmpty = (list) => list.length === 0;
   const short = (sha256) => sha256.slice(0, 12);
-  const usesDirections = (of) => !none(Object.keys(of.along));
+  const usesDirections = (of) => !isEmpty(Object.keys(of.along));
 
-  const say = (text) => { $("said").textContent = text; };
-  function trouble(text) {
+  const announce = (text) => { $("said").textContent = text; };
+  function showError(text) {
     $("trouble").hidden = !text;
     $("trouble").textContent = text;
   }
@@ -28,22 +28,22 @@
   let recipe = START;
   const change = (parts) => ({ ...recipe, ...parts });
 
-  function written(of) { // the address after #: only what differs from EMPTY
-    const parts = TERMS.filter(({ key }) => !none(of[key])).map(({ key }) => `${key}=${of[key].join(",")}`);
-    if (!none(of.d)) parts.push(`way=${of.way}`);
+  function toLink(of) { // the address after #: only what differs from EMPTY
+    const parts = TERMS.filter(({ key }) => !isEmpty(of[key])).map(({ key }) => `${key}=${of[key].join(",")}`);
+    if (!isEmpty(of.d)) parts.push(`way=${of.way}`);
     if (of.truncation !== EMPTY.truncation) parts.push(`truncation=${of.truncation}`);
     for (const [name, amount] of Object.entries(of.along)) parts.push(`along.${encodeURIComponent(name)}=${amount}`);
     if (usesDirections(of)) parts.push(`directions=${short(data.directions_sha256)}`); // other directions may have the same names
     return [...parts, `of=${short(data.sha256)}`].join("&");
   }
 
-  function read(text) { // the recipe in such a text; an Error says why it cannot be shown
+  function fromLink(text) { // inverse of toLink; an Error says why the recipe cannot be shown
     const found = { ...EMPTY };
     let made = null; // hash of the link's directions; older links have none
     for (const part of text.split("&").filter(Boolean)) {
       const [name, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
       const number = (low, high) => {
-        if (!/^-?\d+(\.\d+)?(e-?\d+)?$/.test(value) || Number(value) < low || Number(value) > high) throw new Error(`it has ${part}`);
+        if (!/^-?\d+(\.\d+)?(e-?\d+)?$/.test(value) || Number(value) < low || Number(value) > high) throw new Error(`${part} is not valid`);
         return Number(value);
       };
       if (name === "of") {
@@ -51,14 +51,14 @@
       } else if (name === "directions") made = value;
       else if (TERMS.some(({ key }) => key === name)) {
         found[name] = value.split(",").map(seedOf);
-        if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`it has ${part}`);
+        if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`${part} is not valid`);
       } else if (name === "way") found.way = number(0, 1);
       else if (name === "truncation") found.truncation = number(0, 1e6);
       else if (name.startsWith("along.")) {
         const direction = decodeURIComponent(name.slice(6));
         if (!data.directions.some((one) => one.name === direction)) throw new Error(`there is no direction ${direction} here`);
         found.along = { ...found.along, [direction]: number(-data.amount, data.amount) }; // also __proto__
-      } else throw new Error(`it has ${part}`);
+      } else throw new Error(`${part} is not valid`);
     }
     const own = short(data.directions_sha256);
     if (made !== null && made !== own && usesDirections(found)) throw new Error(`it uses other directions (${made}); this page has ${own}. Start the explorer with their file (--directions FILE)`);
@@ -71,16 +71,16 @@
 
   function inWords(of) {
     const mean = (seeds) => (seeds.length === 1 ? String(seeds[0]) : `mean(${seeds.join(", ")})`);
-    let text = none(of.a) ? "" : mean(of.a);
-    if (!none(of.b)) text += `${text ? " " : ""}- ${mean(of.b)}`;
-    if (!none(of.c)) text += text ? ` + ${mean(of.c)}` : mean(of.c);
+    let text = isEmpty(of.a) ? "" : mean(of.a);
+    if (!isEmpty(of.b)) text += `${text ? " " : ""}- ${mean(of.b)}`;
+    if (!isEmpty(of.c)) text += text ? ` + ${mean(of.c)}` : mean(of.c);
     text = text || "0";
-    if (!none(of.d)) text = `slerp(${text}, ${mean(of.d)}, ${of.way})`;
+    if (!isEmpty(of.d)) text = `slerp(${text}, ${mean(of.d)}, ${of.way})`;
     for (const [name, amount] of Object.entries(of.along)) text += ` ${amount < 0 ? "-" : "+"} ${Math.abs(amount)} ${name}`;
     return text;
   }
-  const aloneSeed = (of) => {
-    const plain = of.a.length === 1 && none(of.b) && none(of.c) && none(of.d) && !usesDirections(of);
+  const singleSeed = (of) => {
+    const plain = of.a.length === 1 && isEmpty(of.b) && isEmpty(of.c) && isEmpty(of.d) && !usesDirections(of);
     return plain ? of.a[0] : null;
   };
 
@@ -100,7 +100,7 @@
   // Faces by seed, each generated once per truncation
 
   let faces = new Map(), facesAt = recipe.truncation;
-  const waiting = new Map(); // seed: canvases that want its face
+  const waiting = new Map(); // seed: canvases waiting for its face
   let fetching = false;
 
   function face(seed) {
@@ -129,7 +129,7 @@
       }
     } catch (error) {
       waiting.clear();
-      trouble(error.message);
+      showError(error.message);
     }
     fetching = false;
   }
@@ -159,7 +159,7 @@
         if (!wanted) await paintAside(now);
       } catch (error) {
         [failed, aside] = [true, ""];
-        trouble(error.message);
+        showError(error.message);
       }
     }
     painting = false;
@@ -169,14 +169,14 @@
     draw($("face"), made);
     $("face").dataset.how = how;
     describe(now, made.norm);
-    if (failed) trouble("");
+    if (failed) showError("");
     failed = false;
   }
 
   async function paintAside(now) {
     const { way, ...rest } = now;
     const means = TERMS.filter(({ key }) => now[key].length > 1);
-    const steps = none(now.d) ? [] : Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
+    const steps = isEmpty(now.d) ? [] : Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
     const key = JSON.stringify(rest);
     if (key === aside) return;
     aside = key; // reset when the canvases are made again
@@ -196,7 +196,7 @@
   }
 
   function describe(now, norm) {
-    const text = inWords(now), seed = aloneSeed(now), root = Math.sqrt(data.latent_dim);
+    const text = inWords(now), seed = singleSeed(now), root = Math.sqrt(data.latent_dim);
     $("expression").textContent = seed === null ? text : `seed ${seed}`;
     $("face").setAttribute("aria-label", `Generated image: ${seed === null ? text : `seed ${seed}`}`);
     $("norms").replaceChildren("‖z‖ ", el("b", {}, norm.toFixed(2)), `, √${data.latent_dim} = ${root.toFixed(2)}`);
@@ -210,52 +210,52 @@
 
   function pick(seed, more = false) {
     const { key } = place, at = more ? recipe[key].length : Math.min(place.at, recipe[key].length);
-    if (at >= data.picks) return trouble(`A slot holds at most ${data.picks} faces.`);
+    if (at >= data.picks) return showError(`A slot holds at most ${data.picks} faces.`);
     const seeds = [...recipe[key]];
     seeds[at] = seed;
     place = { key, at: at === recipe[key].length && at > 0 ? at + 1 : at };
     commit(change({ [key]: seeds }));
-    say(`seed ${seed} in ${key.toUpperCase()}: ${inWords(recipe)}`);
+    announce(`seed ${seed} in ${key.toUpperCase()}: ${inWords(recipe)}`);
   }
 
-  function drop(key, at) {
+  function removeSeed(key, at) {
     place = { key, at };
     commit(change({ [key]: recipe[key].filter((_, number) => number !== at) }));
-    say(`removed: ${inWords(recipe)}`);
+    announce(`removed: ${inWords(recipe)}`);
   }
   const focusPlace = () => { const node = document.querySelector(".slot[aria-pressed=true]"); if (node) node.focus(); };
 
-  function here(key, at) {
+  function selectSlot(key, at) {
     place = { key, at };
-    terms();
+    drawTerms();
     refresh();
   }
 
-  function terms() {
+  function drawTerms() {
     const within = $("terms").contains(document.activeElement);
     place = { key: place.key, at: Math.min(place.at, recipe[place.key].length) };
     $("terms").replaceChildren(...TERMS.map(({ key, sign, name, words }) => {
       const seeds = recipe[key];
       const slot = (at, label, content, extra) => el("button", {
         type: "button", class: `slot ${extra}`, "aria-pressed": String(place.key === key && place.at === at), "aria-label": label,
-        title: label, onclick: () => here(key, at),
-        onkeydown: (event) => { if ((event.key === "Delete" || event.key === "Backspace") && at < seeds.length) drop(key, at); },
+        title: label, onclick: () => selectSlot(key, at),
+        onkeydown: (event) => { if ((event.key === "Delete" || event.key === "Backspace") && at < seeds.length) removeSeed(key, at); },
       }, content);
-      return el("div", { class: none(seeds) ? "term empty" : "term", role: "group", "aria-label": `${name}, ${words}` },
+      return el("div", { class: isEmpty(seeds) ? "term empty" : "term", role: "group", "aria-label": `${name}, ${words}` },
         el("p", { class: "name" }, sign ? el("span", { class: "sign", "aria-hidden": "true" }, sign) : null, el("b", {}, name), ` ${words}`),
         el("div", { class: "slots" },
           seeds.map((seed, at) => el("div", { class: "held" },
             slot(at, `seed ${seed} in ${name}; the next face replaces it`, [face(seed), el("span", {}, String(seed))], ""),
-            el("button", { type: "button", class: "drop", "aria-label": `Remove seed ${seed} from ${name}`, title: "Remove", onclick: () => drop(key, at) }, "×"))),
-          slot(seeds.length, none(seeds) ? `${name}: ${words} the next face` : `${name}: add a face to the average`, "+", "add"),
+            el("button", { type: "button", class: "drop", "aria-label": `Remove seed ${seed} from ${name}`, title: "Remove", onclick: () => removeSeed(key, at) }, "×"))),
+          slot(seeds.length, isEmpty(seeds) ? `${name}: ${words} the next face` : `${name}: add a face to the average`, "+", "add"),
           seeds.length > 1 ? el("figure", { class: "mean" }, blank({ id: `mean-${key}`, role: "img", "aria-label": `Average of ${name}` }), el("figcaption", {}, "mean")) : null));
     }));
-    $("walk").hidden = none(recipe.d);
+    $("walk").hidden = isEmpty(recipe.d);
     aside = "";
     if (within) focusPlace();
   }
 
-  function marks() { // marks the faces of the wall that are in use
+  function markUsed() { // marks the faces of the wall that are in use
     const used = new Map();
     for (const { key, sign, name } of TERMS) for (const seed of recipe[key]) used.set(seed, [...(used.get(seed) || []), sign === "→" || !sign ? name : `${sign}${name}`]);
     for (const button of $("wall").children) {
@@ -268,14 +268,14 @@
 
   // The wall
 
-  function wall(count) {
+  function addFaces(count) {
     const first = $("wall").children.length;
     $("wall").append(...Array.from({ length: count }, (_, number) => {
       const seed = first + number;
       return el("button", { type: "button", "data-seed": String(seed), tabindex: seed ? "-1" : "0", onclick: (event) => pick(seed, event.shiftKey) },
         face(seed), el("span", { "aria-hidden": "true" }, String(seed)));
     }));
-    marks();
+    markUsed();
     $("more").disabled = $("wall").children.length >= FACES;
   }
 
@@ -297,8 +297,8 @@
   }
   const signed = (amount) => (amount > 0 ? "+" : amount < 0 ? "−" : "") + Math.abs(amount).toFixed(2);
 
-  function slide(input, parts) { // parts: function from the slider's number to the changes of the recipe
-    input.addEventListener("input", () => { recipe = change(parts(Number(input.value))); sliders(); refresh(); });
+  function bindSlider(input, parts) { // parts: function from the slider's number to the changes of the recipe
+    input.addEventListener("input", () => { recipe = change(parts(Number(input.value))); updateSliders(); refresh(); });
     input.addEventListener("change", () => commit(recipe));
   }
 
@@ -307,10 +307,10 @@
     return { along: amount ? { ...others, [name]: amount } : others };
   }
 
-  const alongs = new Map(); // name: its slider
+  const alongSliders = new Map(); // name: its slider
 
-  function directions() {
-    if (none(data.directions)) {
+  function addDirections() {
+    if (isEmpty(data.directions)) {
       $("along").append(el("p", { class: "note" }, "There are no directions for this generator yet. Find them with ", el("code", {}, data.hint), ", then open this page again."));
       return;
     }
@@ -318,36 +318,36 @@
     $("along").append(el("p", { class: "soft" }, "Drag to move the face along a direction; double-click resets."));
     Object.entries(KINDS).forEach(([kind, words], number) => {
       const listed = data.directions.filter((one) => one.kind === kind);
-      if (none(listed)) return;
+      if (isEmpty(listed)) return;
       const first = data.directions.every((one) => Object.keys(KINDS).indexOf(one.kind) >= number);
       $("along").append(el("details", { open: first }, el("summary", {}, `${words} (${listed.length})`),
         el("div", { class: "sliders many" }, listed.map(({ name }, at) => {
           const id = `along-${kind}-${at}`;
           const input = el("input", { type: "range", id, min: "-1", max: "1", step: "0.01", "data-name": name });
-          slide(input, (amount) => withAlong(name, amount));
+          bindSlider(input, (amount) => withAlong(name, amount));
           input.addEventListener("dblclick", () => commit(change(withAlong(name, 0))));
-          alongs.set(name, input);
+          alongSliders.set(name, input);
           return el("div", {}, el("label", { for: id }, name.replaceAll("_", " ")), input, el("output", { for: id }));
         }))));
     });
   }
 
-  function sliders() {
+  function updateSliders() {
     follow($("truncation"), recipe.truncation, recipe.truncation.toFixed(2));
     follow($("way"), recipe.way, `${Math.round(100 * recipe.way)}%`);
     const amounts = new Map(Object.entries(recipe.along)); // a Map, because a name may be that of a method
-    for (const [name, input] of alongs) follow(input, amounts.get(name) || 0, signed(amounts.get(name) || 0));
+    for (const [name, input] of alongSliders) follow(input, amounts.get(name) || 0, signed(amounts.get(name) || 0));
     for (const button of $("strip").children) button.setAttribute("aria-pressed", String(Number(button.value) === recipe.way));
   }
 
   // Undo, and the address
 
-  let settled = written(START), past = [], future = [];
+  let settled = toLink(START), past = [], future = [];
 
   function commit(next) {
-    trouble("");
+    showError("");
     recipe = next;
-    const now = written(recipe);
+    const now = toLink(recipe);
     if (now !== settled) {
       past.push(settled);
       [settled, future] = [now, []];
@@ -357,22 +357,22 @@
 
   function update() {
     otherTruncation();
-    terms();
-    marks();
-    sliders();
-    $("undo").disabled = none(past);
-    $("redo").disabled = none(future);
+    drawTerms();
+    markUsed();
+    updateSliders();
+    $("undo").disabled = isEmpty(past);
+    $("redo").disabled = isEmpty(future);
     toAddress();
     refresh();
   }
 
   function back(from, to) {
-    if (none(from)) return;
+    if (isEmpty(from)) return;
     to.push(settled);
     settled = from.pop();
-    recipe = read(settled);
+    recipe = fromLink(settled);
     update();
-    say(inWords(recipe));
+    announce(inWords(recipe));
   }
   const undo = () => back(past, future), redo = () => back(future, past);
 
@@ -391,9 +391,9 @@
     if (text && $(text)) return toAddress(); // a part of this page: the recipe comes back
     if (!text || text === settled) return;
     try {
-      commit(read(text));
+      commit(fromLink(text));
     } catch (error) {
-      trouble(`This link cannot be shown: ${error.message}.`);
+      showError(`This link cannot be shown: ${error.message}.`);
     }
   }
 
@@ -401,34 +401,34 @@
   function copyLink() {
     const address = `${location.href.split("#")[0]}#${settled}`;
     const done = () => {
-      say(`Link copied. ${LINKS}`);
+      announce(`Link copied. ${LINKS}`);
       $("copied").textContent = LINKS;
       $("link").textContent = "Copied";
       clearTimeout(copied);
       copied = setTimeout(() => { $("link").textContent = "Copy link"; $("copied").textContent = ""; }, LINKS ? 10000 : 1500);
     };
-    const byHand = () => { location.hash = settled; trouble(`Copying failed; the link is in the address bar. ${LINKS}`); };
+    const byHand = () => { location.hash = settled; showError(`Copying failed; the link is in the address bar. ${LINKS}`); };
     if (navigator.clipboard) navigator.clipboard.writeText(address).then(done, byHand);
     else byHand();
   }
 
   async function save() {
-    const of = recipe, seed = aloneSeed(of);
+    const of = recipe, seed = singleSeed(of);
     const texts = { model_sha256: data.sha256, truncation: String(of.truncation) };
     if (Number.isInteger(of.truncation)) texts.truncation += ".0"; // as generate.py writes it
     if (seed !== null) texts.seed = String(seed);
     if (usesDirections(of)) texts.directions_sha256 = data.directions_sha256;
     const [made] = await paint([of]);
-    const file = await toPng({ ...data, ...made }, { ...texts, expression: inWords(of), link: `#${written(of)}` });
+    const file = await toPng({ ...data, ...made }, { ...texts, expression: inWords(of), link: `#${toLink(of)}` });
     const address = URL.createObjectURL(file);
     el("a", { href: address, download: seed === null ? "explored.png" : `seed_${String(seed).padStart(6, "0")}.png` }).click();
     setTimeout(() => URL.revokeObjectURL(address), 10000);
-    say("saved");
+    announce("saved");
   }
 
   const random = () => pick(Math.floor(Math.random() * (SEED + 1)));
 
-  function keys(event) {
+  function onKey(event) {
     if (event.key.toLowerCase() === "r" && event.target !== $("seed") && !event.ctrlKey && !event.metaKey && !event.altKey) return random();
     if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target === $("seed")) return;
     const key = event.key.toLowerCase();
@@ -449,9 +449,9 @@
     const way = step / (STEPS - 1);
     return el("button", { type: "button", value: String(way), "aria-label": `${Math.round(100 * way)}% of the interpolation`, onclick: () => commit(change({ way })) }, blank());
   }));
-  directions();
-  slide($("truncation"), (truncation) => ({ truncation }));
-  slide($("way"), (way) => ({ way }));
+  addDirections();
+  bindSlider($("truncation"), (truncation) => ({ truncation }));
+  bindSlider($("way"), (way) => ({ way }));
   $("wall").addEventListener("keydown", alongWall);
   $("wall").addEventListener("focusin", (event) => {
     for (const button of $("wall").querySelectorAll("[tabindex='0']")) button.tabIndex = -1;
@@ -460,21 +460,21 @@
   $("typed").addEventListener("submit", (event) => {
     event.preventDefault();
     const seed = seedOf($("seed").value);
-    if (seed === null) return trouble(`Expected a seed from 0 to ${SEED}.`);
+    if (seed === null) return showError(`Expected a seed from 0 to ${SEED}.`);
     pick(seed);
   });
   $("random").addEventListener("click", random);
-  $("more").addEventListener("click", () => wall(PAGE));
+  $("more").addEventListener("click", () => addFaces(PAGE));
   $("undo").addEventListener("click", undo);
   $("redo").addEventListener("click", redo);
   $("clear").addEventListener("click", () => { place = { key: "a", at: 0 }; commit(START); });
   $("level").addEventListener("click", () => commit(change({ along: {} })));
   $("link").addEventListener("click", copyLink);
-  $("save").addEventListener("click", () => save().catch((error) => trouble(error.message)));
-  addEventListener("keydown", keys);
+  $("save").addEventListener("click", () => save().catch((error) => showError(error.message)));
+  addEventListener("keydown", onKey);
   addEventListener("hashchange", fromAddress);
   fromAddress();
   past = []; // undo stops at the opened image
   update();
-  wall(PAGE);
+  addFaces(PAGE);
 })();

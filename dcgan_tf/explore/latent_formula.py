@@ -18,8 +18,8 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.models.sampling import finite, seed_latents, slerp
 
-PICKS = 64  # seeds in one term, at most
-AMOUNT = 100.0  # along a direction, as a multiple of its reach, at most
+PICKS = 64  # most seeds in one term
+AMOUNT = 100.0  # largest step along a direction, as a multiple of its reach
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _number(name, found, low, high):
 
 
 def latent(recipe: Recipe, length: int, directions: Directions | None = None) -> np.ndarray:
-    """Compute the latent of a recipe, float32 (length,); of a single seed exactly generate.py's.
+    """Compute the latent of a recipe, float32 (length,); a single seed gives generate.py's latent.
 
     Raises:
         ValueError: `along` names an unknown direction, or numbers exceed float32.

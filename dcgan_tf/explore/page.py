@@ -20,8 +20,8 @@ from dcgan_tf.models.pixels import range_of
 from dcgan_tf.models.sampling import Sampler
 
 FOLDER = Path(__file__).parent
-# By hash of the weights, the seed that the page opens with; 0 for other generators. Of seeds 0 to
-# 63 at truncation 0.7, its face is the nearest to real ones in Inception features without a flaw.
+# {hash of the weights: the seed that the page opens with}; 0 for other generators. Among the faces
+# without flaws of seeds 0 to 63, at truncation 0.7, it is nearest to real ones by Inception.
 FIRST_SEEDS = {"fffc80f2edcb": 4}
 
 
@@ -60,7 +60,7 @@ def describe(
 
 
 def _sha256(directions):
-    """Hash all that decides a step, so that a link recognizes other directions of these names."""
+    """Hash the directions, so that a link detects others with the same names."""
     parts = _bytes(directions.reach), _bytes(directions.vectors)
     return hashlib.sha256(b"".join((json.dumps(directions.names).encode(), *parts))).hexdigest()
 
@@ -97,7 +97,7 @@ def write_static(out: Path, sampler: Sampler, about: dict, folder: Path | None):
         f"{_base64(gzip.compress(content, mtime=0))}</script>\n"
         for name, content in parts.items()
     ]
-    # The runtime's other half is a module, which a page can only load from an address.
+    # The runtime's other half is a module, which a page can only load from a URL.
     also = f" 'sha256-{policy_hash(library)}' blob: 'wasm-unsafe-eval'"
     blocks = f"{''.join(blocks)}<script>{library}</script>\n"
     painter = ["latents.js", "in_page.js"]

@@ -53,6 +53,6 @@ def runtime(folder: Path | None) -> dict[str, bytes]:
 
 
 def is_kept() -> bool:
-    """Whether nothing has to be downloaded."""
-    folder = Path(os.path.expanduser(KEPT))  # as it is where there is no home folder
+    """Whether the download has been done."""
+    folder = Path(os.path.expanduser(KEPT))  # unchanged without a home folder
     return all(is_right(folder / name, sha256, size) for name, (size, sha256) in FILES.items())

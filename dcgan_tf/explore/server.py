@@ -20,7 +20,7 @@ SECONDS = 30  # for receiving a request, and for sending its answer
 CONNECTIONS = 64  # at once; a browser holds six
 _HEADERS = {
     "Cache-Control": "no-store",
-    "Content-Security-Policy": "frame-ancestors 'none'",  # the page has the rest of it inside
+    "Content-Security-Policy": "frame-ancestors 'none'",  # the rest is in the page
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
@@ -40,9 +40,9 @@ class PageServer(ThreadingHTTPServer):
 
     GET /TOKEN/ is the page, at `address`. POST /TOKEN/NAME passes its JSON to the function
     `draw[NAME]`, which returns bytes and headers; its ValueError is answered with 400. Requests
-    from another Host or Origin, or without the token, are answered with 403. Closed are
-    connections beyond CONNECTIONS, and those whose request takes longer than SECONDS to arrive.
-    Port 0 picks a free port; a taken one is a UserError.
+    from another Host or Origin, or without the token, are answered with 403. Connections beyond
+    CONNECTIONS, and those whose request takes longer than SECONDS, are closed. Port 0 picks a free
+    port; a taken one is a UserError.
     """
 
     daemon_threads = True
@@ -66,12 +66,12 @@ class PageServer(ThreadingHTTPServer):
     def get_request(self):
         try:
             return super().get_request()
-        except OSError:  # too many open files: the next attempt would follow, and fail, at once
+        except OSError:  # too many open files: an immediate retry would fail, too
             time.sleep(0.1)
             raise
 
     def verify_request(self, request, client_address):
-        """Close a connection for which no thread is left."""
+        """Refuse a connection if no thread is free."""
         return self._free.acquire(blocking=False)
 
     def process_request_thread(self, request, client_address):
@@ -81,7 +81,7 @@ class PageServer(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request, client_address):
-        """Ignore a browser that leaves in the middle."""
+        """Ignore a browser that disconnects."""
 
 
 class _Received(io.RawIOBase):
@@ -137,15 +137,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def _route(self):
-        """The path behind the token, unless another page asks or a host name that leads here."""
+        """The path after the token; Refused for another Host or Origin, or a wrong token."""
         if self.headers.get("Host") not in self.server.hosts:
             raise Refused(403, f"open {HOST}:{self.server.server_port} instead")
         origin = self.headers.get("Origin")
         if origin is not None and origin.removeprefix("http://") not in self.server.hosts:
-            raise Refused(403, "another page may not ask here")
+            raise Refused(403, "other pages may not send requests here")
         token, _, route = self.path.partition("?")[0].removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
-            raise Refused(403, "the address lacks its token; copy all of it")
+            raise Refused(403, "the address lacks its token; copy the whole address")
         return route
 
     def _page(self, route):

@@ -17,7 +17,7 @@ from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.suggestions import path_flag
 from dcgan_tf.directions.traversal import gather
 from dcgan_tf.directions.unlabeled import find_unlabeled
-from dcgan_tf.explore.exploration import HINT, licence_of
+from dcgan_tf.explore.exploration import HINT, license_of
 from dcgan_tf.explore.page import describe, write_static
 from dcgan_tf.explore.runtime import is_kept
 from dcgan_tf.export.card import name_of, write_card
@@ -74,7 +74,7 @@ def write_hub(folder: Path, request: ExportRequest, sampler: Sampler, origin: Or
         )
     else:
         name = name_of(request.model, origin.run)
-        about = describe(name, sampler, directions, HINT, licence_of(request.model))
+        about = describe(name, sampler, directions, HINT, license_of(request.model))
         write_static(folder / EXPLORER, sampler, about, folder=None)
     write_card(folder, request, sampler, origin)
 

@@ -10,7 +10,7 @@ def main(argv=None):
     """Generate images as the command line asks."""
     speak()
     request = parse_generation(argv)
-    start_tensorflow()  # takes seconds, so mistakes are refused before
+    start_tensorflow()  # takes seconds, so mistakes are reported first
     from dcgan_tf.generate.generation import generate
 
     generate(request)

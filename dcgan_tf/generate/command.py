@@ -1,4 +1,4 @@
-"""The command line of generate.py, parsed without NumPy and TensorFlow."""
+"""Generate images: `dcgan generate RUN`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ SCALE = 64  # pixels that one pixel is enlarged to
 
 @dataclass(frozen=True)
 class GenerationRequest:
-    """The flags of one call. One of `latents`, `fill` and `interpolate` replaces `seeds`."""
+    """The command line, read and checked; `latents`, `fill` or `interpolate` replaces `seeds`."""
 
     model: Path
-    out: Path | None = None  # for the next free folder of the run
+    out: Path | None = None  # None: the next free folder of the run
     seeds: Sequence[int] = range(64)
     counted: bool = True  # the seeds stand for a number of images, which classes share
     label: str | None = None

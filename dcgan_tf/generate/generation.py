@@ -1,4 +1,4 @@
-"""Generate images: from the request to the files."""
+"""Generate images and write their files."""
 
 import contextlib
 import logging
@@ -30,7 +30,7 @@ from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 
-GRID_PICTURES = 1024  # at most in grid.png and strip.png
+GRID_IMAGES = 1024  # at most in grid.png and strip.png
 GIF_WIDTH = 250  # an animation is enlarged to at least so many pixels
 COLUMNS = 8  # of the strip, from one seed to the next
 BLOCK = 4096  # rows of a file of latents that are checked together
@@ -140,7 +140,6 @@ def _plain(value):
 
 
 def _generate(request, sampler, text):
-    """Write one image for each latent, and a grid of them."""
     latents, labels = prepare_latents(request, sampler), sampler.labels
     count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
     shown, written = [], []
@@ -187,13 +186,13 @@ def _generate(request, sampler, text):
 
 @contextlib.contextmanager
 def _naming_whole(written, count):
-    """If the work ends early, log which images are whole."""
+    """If the work ends early, log which images are complete."""
     try:
         yield
     except (OSError, KeyboardInterrupt, UserError):
         if written:
             log.warning(
-                f"{len(written):,} of {counted(count, 'image')} are whole, {written[0].name} to "
+                f"{len(written):,} of {counted(count, 'image')} are complete, {written[0].name} to "
                 f"{written[-1].name} in {written[0].parent}; --force writes them again"
             )
         raise
@@ -244,11 +243,10 @@ def _shown_at_most(shape, scale):
     most = limits.GRID_PIXELS // pixels
     if not most and scale > 1:
         raise UserError(f"one image would have {pixels:,} pixels", flag=f"--scale {scale}")
-    return min(max(most, 1), GRID_PICTURES)
+    return min(max(most, 1), GRID_IMAGES)
 
 
 def _enlarge(canvas, scale):
-    """Enlarge an image for display; return it and the factor."""
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
 

@@ -118,7 +118,7 @@ def troubles(
 
 
 _ADVICE = (
-    "look at samples/, go back to an earlier checkpoint or start anew with another --seed or "
+    "look at samples/, go back to an earlier checkpoint or start a run with another --seed or "
     "smaller learning rates"
 )
 _WARNINGS = {

@@ -1,8 +1,8 @@
 """Extract Inception features of images and their statistics, and cache them on disk.
 
 An entry is a folder with `features.npy`, `logits.npy` if the weights reach the softmax,
-`statistics.npz` and `entry.json` with their checksums. It appears by one rename when it is whole,
-and a damaged one is made again. Features are mapped from disk, so memory stays bounded.
+`statistics.npz` and `entry.json` with their checksums. It is renamed into place when complete; a
+damaged one is computed again. Features are memory-mapped, so memory stays bounded.
 """
 
 import contextlib
@@ -82,7 +82,7 @@ def extract(
         progress: called with the number of images done since the last call.
 
     Raises:
-        OSError: the disk is full, or the cache cannot be written; nothing half-written stays.
+        OSError: the disk is full, or the cache cannot be written; nothing partial stays.
     """
     layers = (layer, "logits") if "logits" in inception.layers else (layer,)
     if cache is None:
@@ -174,7 +174,7 @@ def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
 
 
 def _read(folder: Path, images: Images, layers: Sequence[str], mapped: bool):
-    """Read an entry into a FeatureSet; any Exception if it is not whole."""
+    """Read an entry into a FeatureSet; raises any Exception if it is damaged."""
     entry = read_json(folder / "entry.json")
     for name, sha256 in entry.get("sha256", {}).items():  # none in those of older versions
         if file_sha256(folder / name) != sha256:
@@ -199,7 +199,7 @@ def _read_array(path: Path, count: int, mapped: bool):
 
 @contextlib.contextmanager
 def full_float32() -> Generator[None]:
-    """Switch off a GPU's TF32, whose 10 bits of mantissa change features in the third digit."""
+    """Turn off TF32 on GPUs: its 10-bit mantissa changes the third digit of features."""
     before = tf.config.experimental.tensor_float_32_execution_enabled()
     tf.config.experimental.enable_tensor_float_32_execution(False)
     try:

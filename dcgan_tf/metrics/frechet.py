@@ -30,7 +30,7 @@ class FeatureStatistics:
         total = self.count + len(exact)
         before = self.mean if self.count else np.zeros_like(mean)
         shift = mean - before
-        # The one row that the two sets' different means add to the second moment.
+        # The row that the difference of the two means adds to the second moment.
         between = shift * np.sqrt(self.count * len(exact) / total)
         self._rows += [exact - mean, between[None]]
         self.mean = before + shift * (len(exact) / total)

@@ -1,7 +1,7 @@
 """The Inception network of 2015-12-05 as plain TensorFlow functions.
 
-Names are those of the reference graph's nodes. Keras' and torchvision's Inception are other
-networks, and numbers made with them are not FID.
+Weights have the names of the reference graph's nodes. The Inception networks of Keras and
+torchvision differ, and scores computed with them are not FID.
 """
 
 import functools
@@ -41,7 +41,7 @@ def weight_shapes(layer: str = "logits") -> dict[str, Shape]:
         shapes[name] = shape
         return tf.zeros(shape)
 
-    with tf.Graph().as_default():  # where nothing is computed
+    with tf.Graph().as_default():  # computes nothing
         network(record, tf.zeros([1, INPUT_SIZE, INPUT_SIZE, 3]), (layer,))
     return shapes
 
@@ -78,7 +78,7 @@ def _tower(weight: Weight, x: tf.Tensor, prefix: str, *kernels: Shape):
 
 
 def _average(x: tf.Tensor):
-    return tf.nn.avg_pool2d(x, 3, 1, "SAME")  # which leaves the padding out of the average
+    return tf.nn.avg_pool2d(x, 3, 1, "SAME")  # ignores the padding
 
 
 def _shrink(x: tf.Tensor):

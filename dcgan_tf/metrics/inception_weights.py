@@ -22,7 +22,7 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import open_zip, read_array, read_file, read_member
 from dcgan_tf.metrics.inception_network import SOFTMAX, Shape, weight_shapes
 
-INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; true ones have 96 MB
+INCEPTION_BYTES = 2**28  # of weights, on disk and unpacked; the real ones have 96 MB
 GRAPH_NAME = "classify_image_graph_def.pb"
 
 
@@ -49,12 +49,12 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 def _read_npz(content: bytes):
     weights = {}
     with open_zip(io.BytesIO(content)) as archive:
-        # Slashes inside a node's name may be underscores there.
+        # The .npz may have underscores for slashes in names.
         present = {info.filename.replace("/", "_"): info for info in archive.infolist()}
         for name, shape in weight_shapes().items():
             key = f"{name}.npy".replace("/", "_")
             if key in present:
-                most = int(np.prod(shape)) * 8 + 2**16  # bytes that it can need
+                most = int(np.prod(shape)) * 8 + 2**16  # bytes at most
                 what = f"of {name!r}, float32 {list(shape)}"
                 weights[name] = read_array(read_member(archive, present[key], most, what))
                 _check_kind(name, weights[name].dtype, weights[name].shape, shape)
@@ -74,7 +74,7 @@ def _unpack_graph(content: bytes):
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             if member.isfile() and Path(member.name).name == GRAPH_NAME:
-                if member.size > most:  # a sparse file is mostly a claim
+                if member.size > most:  # a sparse file can claim any size
                     raise ValueError(f"unpacks to {member.size:,} bytes, far too many")
                 return cast(IO[bytes], archive.extractfile(member)).read()
     raise KeyError(f"holds no {GRAPH_NAME}")
@@ -90,7 +90,7 @@ def _read_graph(data: bytes):
         if name not in nodes or nodes[name].op != "Const":
             raise KeyError(f"the graph has no constant {name!r}")
         tensor = nodes[name].attr["value"].tensor
-        # Before it is unpacked: one number may stand for 10 GB of them.
+        # Before unpacking: one number may stand for 10 GB of copies.
         claimed = tuple(dimension.size for dimension in tensor.tensor_shape.dim)
         _check_kind(name, tf.as_dtype(tensor.dtype).as_numpy_dtype, claimed, shape)
         return tf.make_ndarray(tensor)

@@ -13,11 +13,11 @@ def main(argv=None):
     """Probe a discriminator as the command line asks."""
     speak()
     request = parse_probe(argv)
-    from dcgan_tf.data.sources import check_named  # with NumPy, which --help need not wait for
+    from dcgan_tf.data.sources import check_named  # imports NumPy, slowly
 
     own = read_config(request.run.config)
     check_named(replace(own, dataset=request.dataset or own.dataset), request.data)
-    start_tensorflow()  # takes seconds, so mistakes are refused before
+    start_tensorflow()  # takes seconds, so mistakes are reported first
     from dcgan_tf.probe.probing import probe
 
     probe(request)

@@ -15,15 +15,15 @@ from dcgan_tf.common.pretrained import add_generator_flags, find_generator, home
 from dcgan_tf.common.runs import Run
 
 IMAGES, MOST = 20_000, 200_000
-FEWEST = 100  # images; of fewer the interval is wider than what is measured
+FEWEST = 100  # images; with fewer the interval is too wide
 LABELED = tuple(name for name in DATASETS if name not in ("demo", "auto"))
 
 
 @dataclass(frozen=True)
 class ProbeRequest:
-    """The command line, read and checked; None stands for what belongs to the run."""
+    """The command line, read and checked; None: as in the run."""
 
-    run: Run  # whose settings say what D was trained on
+    run: Run  # with the settings of D's training
     model: Path
     out: Path
     data: str | None = None
@@ -43,21 +43,21 @@ def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
     check_file(model, "", "a run's discriminator.keras")
     if not run.config.is_file():
         raise UserError(
-            f"{model}: no config.toml next to it, which says the range of its pixels; expected the "
+            f"{model}: no config.toml next to it for the range of its pixels; expected the "
             "discriminator.keras of a run"
         )
     own = read_config(run.config)
     if args.dataset is None and own.dataset not in LABELED:
         raise UserError(
-            f"{model}: trained on {own.dataset}, whose images are drawn and of no class; say which "
-            f"images to take with --data PATH and what they are with --dataset {'|'.join(LABELED)}"
+            f"{model}: trained on {own.dataset}, whose drawn images have no labels; name labeled "
+            f"images with --data PATH and their kind with --dataset {'|'.join(LABELED)}"
         )
     data = own.data if args.data is None and args.dataset in (None, own.dataset) else args.data
-    if data in FETCHED:  # refused before it is
-        words = "labels are read from files; give a folder with them instead"
+    if data in FETCHED:  # before the download
+        words = "labels are read from files; give the folder with the files instead"
         raise UserError(words, flag=f"--data {data}")
     out = args.out or Run(home_of(model)).probe
-    if out.is_dir():  # refused now: the record is written last, after minutes
+    if out.is_dir():  # checked now, because it is written after minutes
         raise UserError(
             f"a folder; expected the name of a file, such as {out}/probe.json", flag=f"--out {out}"
         )
@@ -70,23 +70,23 @@ def _parser():
     parser = Parser(
         "probe",
         "Classify labeled images by discriminator features: a linear classifier on D's pooled "
-        "maps, and as the baseline one on pixels (Radford et al. 2015, section 5).",
+        "feature maps. The baseline is one on pixels (Radford et al. 2015, section 5).",
         {
-            "runs/0001-mnist --data data/mnist": "a run on the digits it was trained on",
-            "latest --data photos --dataset folder": "on a folder with one folder a class",
+            "runs/0001-mnist --data data/mnist": "the run on its own digits",
+            "latest --data photos --dataset folder": "on your images, one folder per class",
         },
     )
     add_generator_flags(parser)
     add = parser.add_argument
-    add("--data", type=path_text, metavar="PATH", help="labeled images [the run's]: MNIST's or "
-        "CIFAR-10's files, or a folder or zip with one folder a class")  # fmt: skip
+    add("--data", type=path_text, metavar="PATH", help="labeled images: files of MNIST or "
+        "CIFAR-10, or a folder or zip with one folder per class [those of the run]")  # fmt: skip
     add("--dataset", choices=LABELED, help="kind of data set [as in the run]")
-    add("--crop", metavar="BOX", help="left,upper,right,lower or center [the data set's]")
+    add("--crop", metavar="BOX", help="crop: left,upper,right,lower or center [the usual one]")
     add("--pictures", type=number(int, FEWEST, MOST), default=IMAGES, metavar="N",
         help="number of images, chosen by --seed")  # fmt: skip
     add("--seed", type=number(int, 0, limits.SEED), default=0, metavar="N",
         help="seed that chooses the images and splits them into sets")  # fmt: skip
-    add("--out", type=path, metavar="FILE", help="the record [probe.json in the run's directory]")
-    add("--packs", type=path_text, metavar="DIR", help="where packs of the images are kept [as in "
-        "the run]")  # fmt: skip
+    add("--out", type=path, metavar="FILE", help="JSON file of the results [probe.json in the run]")
+    add("--packs", type=path_text, metavar="DIR", help="folder that caches prepared images "
+        "[as in the run]")  # fmt: skip
     return parser

@@ -8,7 +8,7 @@ from dcgan_tf.models.networks import MinibatchStd
 from dcgan_tf.models.pixels import to_float
 from dcgan_tf.models.sampling import compiled, in_batches
 
-GRID = 4  # side that each map is pooled to
+GRID = 4  # side of the pooled maps
 _BATCH = 128
 
 
@@ -16,8 +16,8 @@ def pooled_features(discriminator: keras.Model, flag: str = "") -> keras.Model:
     """Max-pool D's maps after each convolution to at most 4x4, flatten and join them.
 
     Returns:
-        A network from the same images to float (n, features): 16 of each channel; fewer of maps
-        smaller than the grid, which stay as they are, and of some whose side 4 does not divide.
+        A network from the same images to float (n, features): 16 per channel, or fewer for maps
+        smaller than 4x4, which are not pooled, and for some sides that 4 does not divide.
     """
     shapes = [tuple(tensor.shape) for tensor in discriminator.inputs or ()]
     maps = [keras.layers.Flatten()(_pool(each)) for each in _activated(discriminator)]
@@ -32,7 +32,7 @@ def _activated(network):
     """Each convolution's output after its normalization and activation, before the next layer."""
     found, current = [], None
     for layer in [*network.layers, keras.layers.Flatten()]:
-        # What MinibatchStd gives depends on the other images.
+        # The output of MinibatchStd depends on the other images.
         if hasattr(layer, "kernel") or isinstance(layer, (keras.layers.Flatten, MinibatchStd)):
             if current is not None:
                 found.append(current)
@@ -51,7 +51,7 @@ def _pool(maps):
 
 
 def features_of(network: keras.Model, pixels: np.ndarray, activation: str) -> np.ndarray:
-    """Compute float32 (n, features) of uint8 images by what `pooled_features` gives.
+    """Compute float32 (n, features) of uint8 images with a network from `pooled_features`.
 
     `activation`, "sigmoid" or "tanh", is the range that D was trained on (models.pixels).
     """

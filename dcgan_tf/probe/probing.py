@@ -25,11 +25,11 @@ from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 log = logging.getLogger(__name__)
 
-TEST, CHOOSING = 0.2, 0.2  # share of all that is the test; of the others that chooses C
-PIXEL_SIDE = 32  # the baseline sees larger images averaged down to this
-PAIRS = 5  # of classes that are confused, at most
+TEST, CHOOSING = 0.2, 0.2  # fraction of all images; of the others, to choose C
+PIXEL_SIDE = 32  # for the baseline, larger images are averaged down to this
+PAIRS = 5  # most pairs of confused classes that are shown
 MOST_CLASSES = 1000
-FEWEST_OF_CLASS = 10  # so that chance puts some into each part
+FEWEST_OF_CLASS = 10  # so that each part has some
 STRENGTHS = (1e-3, 1e-2, 1e-1, 1.0)  # of scikit-learn's C, the inverse of the regularization
 
 
@@ -48,7 +48,7 @@ def probe(request: ProbeRequest) -> dict:
     known, test = train_test_split(rows, test_size=size, random_state=request.seed)
     features = features_of(network, pack.pixels, config.output_activation)
     results = {"features of D": _classify(features, labels, known, test)}
-    del features  # which may be as large as the memory allows
+    del features  # may be as large as the memory
     results["pixels"] = _classify(average_down(pack.pixels), labels, known, test)
     choose = round(CHOOSING * len(known))
     record = {
@@ -60,7 +60,7 @@ def probe(request: ProbeRequest) -> dict:
         "classes": classes,
         "results": results,
     }
-    _tell(record)
+    _print_results(record)
     make_directory(request.out.absolute().parent, "--out")
     write_text(request.out, json.dumps(record) + "\n")
     log.info(f"wrote {request.out}")
@@ -68,7 +68,7 @@ def probe(request: ProbeRequest) -> dict:
 
 
 def _config(request, shape):
-    """The config of the images as a discriminator takes them, (n, side, side, channels)."""
+    """The config of images for a discriminator's input, (n, side, side, channels)."""
     run = find_again(request.run, read_config(request.run.config))
     if run.labels:
         words = f"its D was trained with labels ({run.labels}), and sees them beside the image"
@@ -88,10 +88,9 @@ def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
     flag = f"--data {source.where}"
     if len(source.names) < FEWEST:
         raise UserError(f"{len(source.names)} images, expected {FEWEST} or more", flag=flag)
-    # Refused before the packing, which may take long.
-    read_classes(source, source.names, MOST_CLASSES)
+    read_classes(source, source.names, MOST_CLASSES)  # before packing, which may take long
     pack = open_pack(narrow(config, source, count), source)
-    # Not from where the pack was made: its files may have moved since.
+    # From this source, because the files of the pack may have moved.
     classes, labels = read_classes(source, pack.names, MOST_CLASSES)
     counts = np.bincount(labels)
     if counts.min() < FEWEST_OF_CLASS:
@@ -104,7 +103,7 @@ def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
 
 
 def seen_in_training(run: Run, pack: Pack, where: str) -> str:
-    """Say which images of a pack a run was trained on; "" if its own are of other files."""
+    """Say which images of a pack a run was trained on; "" if it used other files."""
     own = find_again(run, read_config(run.config))
     trained_on = find_pack(own.packs, read_journal(run).get("pixels_sha256"))
     same = bool(trained_on) and trained_on.manifest.get("source") == pack.manifest["source"]
@@ -123,10 +122,7 @@ def average_down(pixels: np.ndarray) -> np.ndarray:
 
 
 def _classify(features, labels, known, test):
-    """Test a logistic regression on standardized features, fitted to all known ones.
-
-    Its regularization is the one that is best on a part of them.
-    """
+    """Fit and test a logistic regression on standardized features; part of `known` chooses C."""
     from scipy.stats import binomtest
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import confusion_matrix
@@ -143,7 +139,7 @@ def _classify(features, labels, known, test):
     predicted = search.predict(features[test])
     confusion = confusion_matrix(labels[test], predicted, labels=range(labels.max() + 1))
     hits = binomtest(int(np.trace(confusion)), len(test))
-    interval = hits.proportion_ci(method="wilson")  # 95%, sound near 0 and 1 as well
+    interval = hits.proportion_ci(method="wilson")  # 95%, also valid near 0 and 1
     return {
         "accuracy": round(hits.statistic, 5),
         "interval": [round(float(end), 5) for end in interval],
@@ -164,7 +160,7 @@ def worst(confusion: list[list[int]], classes: list[str]) -> list[str]:
     return [words for _, words in sorted(counts, key=lambda pair: -pair[0])[:PAIRS]]
 
 
-def _tell(record):
+def _print_results(record):
     counts = record["counts"]
     log.info(
         f"{len(record['classes'])} classes; trained on {counts['fit'] + counts['choose']:,} "

@@ -9,7 +9,7 @@ def main(argv=None):
     """Write the page as the command line asks."""
     speak()
     runs, out = parse_report(argv)
-    from dcgan_tf.report.page import write_report  # a second that --help need not wait for
+    from dcgan_tf.report.page import write_report  # slow to import
 
     write_report(runs, out)
 

@@ -15,7 +15,7 @@ def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     parser = Parser(
         "report",
-        "Write one HTML file that shows a run, or several side by side: curves, samples through "
+        "Write one HTML file that shows a run, or several side by side: curves, samples over "
         "time, scores, settings, speed. It opens from disk and needs no network.",
         {
             "": "the newest run, as report.html in its directory",
@@ -25,10 +25,10 @@ def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
     add = parser.add_argument
     add("runs", type=path, nargs="*", metavar="RUN", help="runs: directories, or names or numbers "
         "in runs/ [latest]")  # fmt: skip
-    add("--run", type=path, metavar="RUN", action="append", default=[], help="a run, as without "
-        "the flag")  # fmt: skip
-    add("--out", type=path, metavar="FILE", help="the page [report.html in the run; of several, "
-        "beside the first, or report-2.html if that has other runs]")  # fmt: skip
+    add("--run", type=path, metavar="RUN", action="append", default=[], help="a run, instead of "
+        "a positional argument")  # fmt: skip
+    add("--out", type=path, metavar="FILE", help="the page [report.html in the run; for several "
+        "runs, next to the first, or report-2.html if that has other runs]")  # fmt: skip
     args = parser.parse_args(argv)
     words = [(word, "") for word in args.runs] + [(word, "--run") for word in args.run]
     if len(words) > MOST_RUNS:
@@ -47,5 +47,5 @@ def parse_report(argv=None) -> tuple[tuple[Run, ...], Path]:
 def check_run(run: Run):
     """Raise UserError for a folder without any file of a run; a damaged run is accepted."""
     if not any(path.exists() for path in (run.config, run.metrics, run.samples, run.generator)):
-        missing = "neither config.toml nor metrics.jsonl, samples or a generator"
-        raise UserError(f"{run.root}: {missing}, so it is no run")
+        missing = "no config.toml, metrics.jsonl, samples or generator"
+        raise UserError(f"{run.root}: {missing}, so it is not a run")

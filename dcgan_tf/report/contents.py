@@ -25,12 +25,12 @@ from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
 
-SCORES, WARNINGS = 400, 30  # of a run on one page, the newest
-REFERENCE = "celeba"  # what a command without --config trains
+SCORES, WARNINGS = 400, 30  # most on a page for each run, the newest
+REFERENCE = "celeba"  # the recipe of a command without --config
 
 
 def contents(run: Run, runs: int) -> tuple[Files, dict]:
-    """Read a run's files into a dict for a page that `runs` share, without the images."""
+    """Read a run's files into a dict for a page of `runs` runs, without the images."""
     files = Files(run)
     config, versions = _read_config(files), files.json(run.versions)
     copies = _memorization(files)
@@ -63,12 +63,12 @@ def _read_config(files) -> Config | None:
 
 
 def _as_typed(command):
-    """The recorded command as a shell takes it; "" if it is none."""
+    """The recorded command for a shell; "" if it is invalid."""
     words = command if isinstance(command, list) else []
     if not words or not all(isinstance(word, str) for word in words):
         return ""
     program = Path(words[0])
-    start = [program.name]  # installed, wherever that is
+    start = [program.name]  # installed: without its folder
     if program.name == "__main__.py":
         start = ["python", "-m", ".".join(dict.fromkeys(["dcgan_tf", program.parent.name]))]
     elif program.suffix == ".py":
@@ -77,14 +77,14 @@ def _as_typed(command):
 
 
 def _settings(files, config, versions):
-    """The settings in groups, each next to that of the recipe, or to None where it is the same."""
+    """The settings in groups, each with the recipe's value, or None if it is the same."""
     named, base = _recipe_name(versions), Config()
     try:
         there = Path(str(versions.get("directory") or "")) / named
-        # No network has to fit: a recipe may be complete only with the command's own settings.
+        # ImageConfig, because a recipe may be valid only with the command's own settings.
         base = ImageConfig(**read_table(there if there.is_file() else find_config(named)))
     except (UserError, OSError) as error:
-        why = f"the recipe {named} is not here ({error})"
+        why = f"the recipe {named} was not found ({error})"
         files.notes.append(f"{why}, so the settings are compared with the defaults")
         named = f"{REFERENCE}, the defaults"
 
@@ -98,7 +98,7 @@ def _settings(files, config, versions):
 
 
 def _recipe_name(versions):
-    """The recipe that a run recorded; of an older one, the value of the last --config."""
+    """The recipe that a run recorded; for older runs, the value of the last --config."""
     if isinstance(named := versions.get("recipe"), str):
         return named
     command = versions.get("command")
@@ -107,7 +107,6 @@ def _recipe_name(versions):
 
 
 def _in_words(value):
-    """A value as a user types it after its flag."""
     if isinstance(value, bool):
         return str(value).lower()
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
@@ -125,12 +124,11 @@ def _score(record):
         "floor_of": as_text(record.get("floor_of") or f"none: {record.get('floor_reason')}"),
         "notes": [as_text(note) for note in notes[:10]] if isinstance(notes, list) else [],
         "stamp": [[as_text(name), as_text(value)] for name, value in record["protocol"].items()],
-        "record": record,  # until the page has grouped those that compare
+        "record": record,  # removed once the page has grouped comparable scores
     }
 
 
 def _best(files):
-    """Epoch and score of best/generator.keras, or None."""
     record = files.json(files.run.best_score)
     name = next((n for n in FRECHET_NAMES.values() if is_number(record.get(n))), None)
     if not name or not is_count(record.get("epoch")):
@@ -139,7 +137,6 @@ def _best(files):
 
 
 def _memorization(files):
-    """The verdict and its numbers; {} without them."""
     record = files.json(files.run.memorisation)
     if record and not is_verdict(record):
         files.note(files.run.memorisation, "not a verdict of evaluate, left out")
@@ -151,14 +148,13 @@ def _memorization(files):
 
 
 def _warnings(files):
-    """The newest warnings in log.txt, each once."""
     text = (files.content(files.run.log) or b"").decode("utf-8", "replace")
     found = re.findall(r"^\S+ \S+ warning: (.*)$", text, re.MULTILINE)
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
 def _next_steps(run, done, planned, best, sample_every):
-    """`commands`, pairs [purpose, command], and for each part that is `missing` how to get it."""
+    """`commands`, pairs [purpose, command], and how to get each `missing` part."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     evaluate = f"{typed('evaluate')} {named}"
     more = f" --epochs {2 * done}" if done and done >= planned else ""

@@ -14,10 +14,10 @@ from dcgan_tf.report.run_files import Files, as_text
 
 LOSSES = ("d_loss", "g_loss", "d_real", "d_fake")
 GUESSING = {"hinge": 1.0}  # d_loss of a D that only guesses; else ln 2, as in models/losses.py
-EPOCHS = 2000  # of the curves on one page; of more an even choice
+EPOCHS = 2000  # most in the curves of a page, evenly chosen
 
 _EPOCH = ("epoch", "step", "images_seen", *LOSSES)
-_PIXELS = ("diversity", "roughness")  # which older runs do not have
+_PIXELS = ("diversity", "roughness")  # missing in older runs
 _TIMING = ("epoch", "seconds", "images_per_second")
 _MEMORY = "peak_memory_mb"
 
@@ -29,7 +29,8 @@ def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict
         copies: whether copies of training images were found.
 
     Returns:
-        Columns of metrics.jsonl, timing.jsonl and, finer, of the checkpoint, and what they say.
+        Columns of metrics.jsonl, timing.jsonl and the finer curve of the checkpoint, warnings,
+        changes of settings, and the verdict.
     """
     history = files.epochs(files.run.metrics, _EPOCH, _PIXELS)
     timing = files.epochs(files.run.timing, _TIMING, (_MEMORY,))
@@ -60,7 +61,7 @@ def verdict(history: list[dict], certainty, copies: bool) -> dict:
         `kind` ("short", a kind of trouble, "copies" or "fine"), `title`, `text` and `advice`.
     """
     last = history[-1]
-    now = collapse.troubles(history[-1:], certainty)  # what is over is only marked in the curves
+    now = collapse.troubles(history[-1:], certainty)  # past ones are only marked in the curves
     recent = collapse.troubles(history[-collapse.SATURATED_EPOCHS :], certainty)
     now |= {kind: epoch for kind, epoch in recent.items() if kind == "saturated D"}
     if last["step"] < collapse.STARTING_STEPS:
@@ -86,7 +87,6 @@ def verdict(history: list[dict], certainty, copies: bool) -> dict:
 
 
 def _columns(records, names):
-    """{name: its values}, None where a record has none."""
     return {name: [record.get(name) for record in records] for name in names}
 
 
@@ -103,7 +103,6 @@ def _steps(files, history):
 
 
 def _speed(timing):
-    """The median speed, the time of all epochs and the peak memory; {} without any."""
     if not timing:
         return {}
     return {
@@ -114,7 +113,6 @@ def _speed(timing):
 
 
 def _changes(files):
-    """The settings that changed midway, as tables of config.toml."""
     try:
         tables = read_toml(files.run.config).get("changes")
     except (UserError, OSError):  # contents.py notes it
@@ -129,7 +127,7 @@ def _in_words(change):
 
 
 def _targets(changes):
-    """The changes of D's targets, as `certainty_at` takes them; runs of today have none."""
+    """The changes of D's targets, as `certainty_at` takes them; only older runs have any."""
     return [
         tuple(table[name] for name in ("step", "epoch", "setting", "old", "new"))
         for table in changes

@@ -16,15 +16,15 @@ from dcgan_tf.report.thumbnails import add_images
 log = logging.getLogger(__name__)
 
 MOST_BYTES = 5_000_000  # of a page
-RELOAD = 30  # seconds between two loads of the page of a running training
-_SPARE = 50_000  # of them, for notes on the images
+RELOAD = 30  # seconds until the page of a running training reloads
+_SPARE = 50_000  # bytes of them, for notes on the images
 
 
 def write_report(runs: tuple[Run, ...], out: Path, running: bool = False):
     """Write the page of one run, or of several side by side, and say where it is.
 
     Args:
-        running: whether the training goes on: the page says so and reloads itself.
+        running: whether the training is still running: the page says so and reloads itself.
 
     Raises:
         UserError: another file is in its place, or the page would be too large.
@@ -72,10 +72,7 @@ def tell_apart(shown: list[dict]):
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:
-    """Group the scores that may be compared, as places [run, score], the newest group first.
-
-    Takes `record` out of each score that `contents` returned.
-    """
+    """Group comparable scores as places [run, score], newest first; remove their `record`."""
     groups = []
     for number, found in enumerate(shown):
         for place, score in enumerate(found["scores"]):

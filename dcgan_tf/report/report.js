@@ -423,7 +423,7 @@
 
   // The parts of the page
 
-  function heading() {
+  function showHeading() {
     $("title").textContent = runs.map((run) => run.name).join(" and ");
     $("kicker").textContent = one ? "Training report" : `${runs.length} trainings side by side`;
     const setting = (run, name) => {
@@ -449,7 +449,7 @@
         runs.map((run) => ({ cells: [run.name, ...about(run).map(([, value]) => ({ class: "short", content: value || "–" }))] }))));
   }
 
-  function verdicts() {
+  function showVerdicts() {
     for (const run of runs) {
       if (run.verdict) {
         put("verdicts", el("p", { class: `verdict ${run.verdict.kind === "fine" ? "" : "trouble"}` },
@@ -460,7 +460,7 @@
     if (one && runs[0].command) put("facts", el("p", { class: "typed" }, shell(runs[0].command)));
   }
 
-  function marks() {
+  function showMarks() {
     for (const run of runs) {
       for (const trouble of run.troubles) put("marks", el("p", { class: "trouble" }, one ? "" : `${run.name}: `, trouble.text));
       if (run.changes.length) {
@@ -474,7 +474,7 @@
     }
   }
 
-  function figures() {
+  function showFigures() {
     const names = ["epoch", "step", "images_seen", "d_loss", "g_loss", "d_real", "d_fake", "diversity", "roughness"];
     for (const run of runs) {
       if (!run.epochs.epoch.length) { put("tables", el("p", { class: "note" }, one ? "" : `${run.name}: `, MISSING.epochs)); continue; }
@@ -492,7 +492,7 @@
     }
   }
 
-  function scores() {
+  function showScores() {
     if (data.groups.length) {
       put("scores", el("p", { class: "lead prose" },
         "Lower is better for FID, FID-768 and KID; higher is better for precision, recall and the Inception Score. " +
@@ -504,7 +504,7 @@
       const first = found[0];
       const best = (each) => each.run.best && each.run.best.epoch === each.epoch && each.run.best.value === each.values[each.name];
       const cells = (values) => names.map((name) => ({ class: "number", content: score(name, values) }));
-      put("scores", 
+      put("scores",
         table(`Reference set: ${first.against}`, [["scored"], ...names.map((name) => [data.labels[name], "number"])], [
           ...found.map((each) => ({ class: best(each) ? "best" : null, cells: [each.title + (best(each) ? ", best/" : ""), ...cells(each.values)] })),
           { class: "floor", cells: ["baseline", ...cells(first.floor)] },
@@ -516,14 +516,14 @@
     for (const run of runs) if (!run.scores.length) put("scores", el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.scores));
   }
 
-  function copies() {
+  function showCopies() {
     for (const run of runs) {
       const found = run.memorisation;
       if (!one) put("copies", el("h3", {}, run.name));
       if (!found.verdict && !run.pairs) { put("copies", el("p", { class: "note" }, run.missing.memorisation)); continue; }
       if (found.verdict) {
         const percent = (value) => `${(100 * value).toFixed(1)}%`;
-        put("copies", 
+        put("copies",
           facts([["verdict", found.verdict], ["samples too near to a training image", percent(found.copies)],
             found.allowed === undefined ? null : ["expected by chance, at most", percent(found.allowed)],
             found.samples === undefined ? null : ["samples", count(found.samples)],
@@ -539,7 +539,7 @@
     }
   }
 
-  function settings() {
+  function showSettings() {
     const rows = (run) => (run.settings.groups || []).flatMap((group) => group.rows);
     const value = (text) => el("span", { class: "value" }, text === "" ? "(empty)" : text);
     if (!one) {
@@ -563,7 +563,7 @@
     }
   }
 
-  function speed() {
+  function showSpeed() {
     for (const run of runs) {
       if (!run.timing.epoch.length) { put("speed", el("p", { class: "note" }, one ? "" : `${run.name}: `, MISSING.timing)); continue; }
       if (!one) put("speed", el("h3", {}, run.name));
@@ -576,7 +576,7 @@
     put("speed", el("div", { class: "plots" }, speedSpecs().map(plot)));
   }
 
-  function nextSteps() {
+  function showNextSteps() {
     put("next", el("p", { class: "lead prose" }, "Run these in the folder of the project:"));
     for (const run of runs) {
       if (!one) put("next", el("h3", {}, run.name));
@@ -596,14 +596,14 @@
     navigator.clipboard.writeText(text).then(() => { $("said").textContent = "copied"; }, select);
   }
 
-  function versions() {
+  function showVersions() {
     for (const run of runs) {
       if (!one) put("versions", el("h3", {}, run.name));
       put("versions", run.versions.length ? protocol(run.versions) : el("p", { class: "note" }, MISSING.versions));
     }
   }
 
-  function notes() {
+  function showNotes() {
     const lines = runs.flatMap((run) => run.notes.map((note) => (one ? note : `${run.name}: ${note}`)));
     if (!lines.length) return;
     $("notes").hidden = false;
@@ -611,20 +611,20 @@
   }
 
   document.body.classList.add(one ? "one" : "many");
-  heading();
-  verdicts();
+  showHeading();
+  showVerdicts();
   $("grids").append(...views.map((view) => el("div", {}, view.node, view.strip)));
   const drawable = runs.filter((run) => run.epochs.epoch.length);
   $("charts").append(...(drawable.length ? specs(drawable) : []).map(plot), ...scoreSpecs().map(plot));
-  marks();
-  figures();
-  scores();
-  copies();
-  settings();
-  speed();
-  nextSteps();
-  versions();
-  notes();
+  showMarks();
+  showFigures();
+  showScores();
+  showCopies();
+  showSettings();
+  showSpeed();
+  showNextSteps();
+  showVersions();
+  showNotes();
   $("footer").textContent = `Written ${data.written} by dcgan_tf ${data.version} from ${runs.map((run) => run.folder).join(" and ")}.`;
 
   if (data.reload && 1000 * data.reload.until > Date.now() && location.protocol !== "about:") { // not in a notebook's frame

@@ -11,7 +11,7 @@ from dcgan_tf.common.foreign import BadFile, is_count, is_number, json_object, r
 from dcgan_tf.common.images import read_grid
 from dcgan_tf.common.runs import Run
 
-_COUNTS = ("epoch", "step", "images_seen")  # of the numbers in metrics.jsonl and timing.jsonl
+_COUNTS = ("epoch", "step", "images_seen")  # whole numbers in metrics.jsonl and timing.jsonl
 
 
 class Files:
@@ -37,12 +37,12 @@ class Files:
         """A PNG in its own pixels; None if it is missing or, with a note, damaged or too large."""
         try:
             return read_grid(path) if path.exists() else None
-        except Exception as error:  # Pillow raises many kinds of them
+        except Exception as error:  # Pillow raises many kinds
             why = f"{type(error).__name__}: {one_line(error)}"
             return self.note(path, f"left out, it cannot be opened ({why})")
 
     def lines(self, path: Path, parse) -> list[dict]:
-        """The records that `parse` makes of a file's lines; a note counts lines without one."""
+        """Parse the lines of a file into records; a note counts the lines that fail."""
         found = [parse(line) for line in (self.content(path) or b"").splitlines() if line.strip()]
         good = [record for record in found if record]
         if bad := len(found) - len(good):
@@ -72,6 +72,6 @@ class Files:
 
 
 def as_text(value) -> str:
-    """Any value of a file as a short text."""
+    """Any value from a file as a short text."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     return limits.shorten(text, 500)

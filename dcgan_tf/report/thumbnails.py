@@ -7,10 +7,10 @@ from dcgan_tf.common.images import encode, evenly
 from dcgan_tf.common.runs import sample_files
 from dcgan_tf.report.run_files import Files
 
-SHARE = 0.06  # of a run's room for the real images; twice as much for the pairs
-SIDES = (1100, 700, 400, 200)  # pixels at most; a smaller one where there is little room
+SHARE = 0.06  # fraction of a run's bytes for the real images; twice as much for the pairs
+SIDES = (1100, 700, 400, 200)  # largest side in pixels; smaller if there is little room
 QUALITY = 85
-GRIDS = 60  # on a page, at most: so many a slider can still show one by one
+GRIDS = 60  # most on a page, so that a slider can show each
 
 
 def add_images(files: Files, found: dict, room: int):
@@ -36,7 +36,7 @@ def _one_image(files, path, room):
 
 
 def _sample_grids(files, found: dict[int, Path], best, room):
-    """Of the grids by epoch the newest, the best and others evenly, as `shown` and `left_out`."""
+    """Choose the newest, the best and other evenly spaced grids, as `shown` and `left_out`."""
     encoded, used = {}, 0
     newest = next((epoch for epoch in reversed(found) if files.image(found[epoch])), None)
     if newest is not None:
@@ -55,10 +55,10 @@ def _sample_grids(files, found: dict[int, Path], best, room):
 
 
 def _encode(image, side):
-    """An image of at most `side` pixels as a data address, with its size."""
+    """An image of at most `side` pixels as a data URL, with its size."""
     small = image.convert("L" if image.mode in ("L", "1") else "RGB")
     small.thumbnail((side, side))
-    # In small grids each pixel is seen; halving the colors' resolution would blur them.
+    # Small grids show every pixel, so chroma subsampling would blur them.
     options = {"subsampling": 0} if small.width < 400 else {}
     content = base64.b64encode(encode(small, "JPEG", quality=QUALITY, **options)).decode()
     source = f"data:image/jpeg;base64,{content}"

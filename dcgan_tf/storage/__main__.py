@@ -1,7 +1,7 @@
 """List and delete cached packs and features: `dcgan storage`.
 
-It touches only folders that hold nothing but the files of a pack or of features. A place may be a
-link to a folder of them; links in it are never followed.
+Only folders that contain nothing but a pack or features are deleted. A place may be a link to a
+folder of them; links inside it are never followed.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from dcgan_tf.common.log import on_one_line, speak
 log = logging.getLogger(__name__)
 
 PLACES = ("data/packs", "data/features")
-# The record of each kind, a key that it has, and the other files.
+# {kind: its record, a key of the record, other files}
 KINDS = {
     "pack": ("manifest.json", "pixels_sha256", {"pixels.npy", "pixels.u8"}),
     "features": ("entry.json", "recipe", {"features.npy", "logits.npy", "statistics.npz"}),
@@ -33,18 +33,18 @@ KINDS = {
 def _parse(argv):
     parser = Parser(
         "storage",
-        "List prepared images (packs) and features with their sizes and when they were last used; "
-        "with --clear, delete what is listed. All of it is made again when needed.",
+        "List cached images (packs) and features with size and last use; --clear deletes them. "
+        "They are computed again when needed.",
         {
-            "": f"what lies in {' and '.join(PLACES)}",
+            "": f"list {' and '.join(PLACES)}",
             "--unused 30 --clear": "delete what was not used for 30 days",
         },
     )
     add = parser.add_argument
     add("places", type=path, nargs="*", metavar="PLACE", help="folders of packs or features, or "
-        f"one of them [{' '.join(PLACES)}]")  # fmt: skip
-    add("--unused", type=number(float, 0), default=0.0, metavar="DAYS", help="only what was not "
-        "used for so many days")  # fmt: skip
+        f"a single one [{' '.join(PLACES)}]")  # fmt: skip
+    add("--unused", type=number(float, 0), default=0.0, metavar="DAYS", help="only entries not "
+        "used for this many days")  # fmt: skip
     add("--clear", action="store_true", help="delete what is listed")
     args = parser.parse_args(argv)
     args.places = args.places or [place for place in map(Path, PLACES) if place.is_dir()]
@@ -52,17 +52,17 @@ def _parse(argv):
 
 
 class Entry(NamedTuple):
-    """One folder that was made for later runs."""
+    """One cached folder."""
 
     used: float  # when it was last used, seconds since 1970
     path: Path
     kind: str  # "pack", "features" or "unfinished"
     size: int  # bytes
-    what: str  # is in it, in words
+    what: str  # the content in words
 
 
 def entries(place: Path) -> list[Entry]:
-    """Find packs and features in a folder, or take the folder itself where it is one."""
+    """Find packs and features in a folder, or the folder itself if it is one."""
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; expected one of packs or of features")
     if not place.is_symlink() and (own := _entry(place)):
@@ -124,10 +124,11 @@ def main(argv=None):
         if args.clear:
             _delete(entry)
     total = limits.in_words(sum(entry.size for entry in found))
+    count = limits.counted(len(found), "folder")
     if args.clear:
-        log.info(f"deleted: {len(found)}, {total}; each is made again when a run needs it")
+        log.info(f"deleted {count}, {total}; they are computed again when needed")
     else:
-        log.info(f"{len(found)} of them, {total}, with the day of their last use")
+        log.info(f"{count}, {total}, with the day of their last use")
 
 
 if __name__ == "__main__":

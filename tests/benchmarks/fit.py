@@ -9,6 +9,7 @@ step as often and reads the last loss.
 """
 
 import contextlib
+import dataclasses
 import functools
 
 import turns
@@ -35,7 +36,9 @@ def prepare(arguments, whole):
     steps = arguments.epochs * session.journal.steps_per_epoch
 
     def fit():
-        session.fit_epochs(callbacks, session.journal.epoch + arguments.epochs)
+        epochs = session.journal.epoch + arguments.epochs
+        config = dataclasses.replace(session.config, epochs=epochs)
+        dataclasses.replace(session, config=config).fit(callbacks)
         return steps * session.config.batch_size
 
     def call_step():

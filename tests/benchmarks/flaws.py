@@ -14,9 +14,8 @@ import io
 import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
+import turns
 from PIL import Image
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
@@ -25,10 +24,13 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-import dcgan_tf
-from dcgan_tf.common.pretrained import pretrained
-from dcgan_tf.metrics.inception import load_inception
-from dcgan_tf.models.sampling import seed_latents
+tf = turns.tensorflow()
+import keras  # noqa: E402
+
+import dcgan_tf  # noqa: E402
+from dcgan_tf.common.pretrained import pretrained  # noqa: E402
+from dcgan_tf.metrics.inception import load_inception  # noqa: E402
+from dcgan_tf.models.sampling import seed_latents  # noqa: E402
 
 REAL = 600  # real images, and as many generated ones for the classifier
 SHIFTS = ((0, 0), (4, 0), (-4, 0), (0, 4), (0, -4))  # pixels of FaceMesh's 192

@@ -153,5 +153,5 @@ def test_a_folder_in_its_place_and_a_full_disk_are_told_with_the_file(tmp_path):
         temporary.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device")
     said = describe(caught.value)
-    assert f"{tmp_path / 'a.npz'}: No space left on device (" in said and "are free there)" in said
+    assert f"{tmp_path / 'a.npz'}: No space left on device (" in said and " free)" in said
     assert names(tmp_path) == ["a.png"]

@@ -370,7 +370,7 @@ def test_help_and_refusals_wait_for_no_large_package_and_leave_nothing(tmp_path)
         (UserError("taken", code=4), 4, "error: taken\n"),
         (Interrupted(15), 143, "interrupted"),
         (Interrupted(2), 130, "interrupted"),
-        (KeyboardInterrupt(), 130, "stopped at once; every file that is written is whole"),
+        (KeyboardInterrupt(), 130, "stopped at once; all files written so far are complete"),
         (ModuleNotFoundError("no", name="tensorflow"), 2, "tensorflow is not installed"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), 2, "/x: Permission denied; "),
         (OSError(errno.ENOSPC, "No space left on device"), 2, "No space left on device; "),

@@ -32,7 +32,7 @@ def test_what_is_kept_comes_back_for_its_own_generator(path):
     np.testing.assert_array_equal(found.vectors, DIRECTIONS.vectors)
     np.testing.assert_array_equal(found.reach, DIRECTIONS.reach)
     assert found.vectors.dtype == np.float32
-    with refused("of another generator (abababababab), expected of cd"):
+    with refused("of another generator (abababababab, this one is cd"):
         read_directions(path, OTHER, "--directions")
 
 

@@ -168,7 +168,7 @@ def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
         assert parse_generation(words).model == pretrained.FOLDER / "faces" / "generator.keras"
     with refused("no such file; expected a generator's .keras file"):
         parse_generation(["nope.keras"])
-    with refused("got faces as well as a flag for it; name one"):
+    with refused("got faces as well as a flag for the generator; give only one"):
         parse_generation(["faces", "--run", "3"])
 
 

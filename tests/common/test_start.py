@@ -125,10 +125,10 @@ def test_what_keras_is_set_to_elsewhere_changes_nothing(tmp_path):
     assert done.stdout == "tensorflow channels_last float32 1e-07 None None\n", done.stderr
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        "warning: KERAS_BACKEND=torch is not used here",
-        "warning: KERAS_MAX_EPOCHS=one is not used here",
-        f"warning: {settings}: its floatx is not used here",
-        f"warning: {settings}: its backend, image_data_format, floatx is not used here",
+        "warning: KERAS_BACKEND=torch is ignored",
+        "warning: KERAS_MAX_EPOCHS=one is ignored",
+        f"warning: {settings}: its floatx is ignored",
+        f"warning: {settings}: its backend, image_data_format, floatx is ignored",
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_device_that_is_asked_for_is_there_or_refused_and_a_useless_card_is_to
     assert not find_gpus()
     (told,) = caplog.messages
     caplog.clear()
-    assert told.startswith(f"{card}: there is a GPU, but TensorFlow cannot use it: no driver. The")
+    assert told.startswith(f"{card}: there is a GPU, but TensorFlow cannot use it: no driver. Us")
     with pytest.raises(UserError, match="^device gpu: .*cannot use it: no driver$"):
         find_gpus("gpu")
     with pytest.raises(UserError, match="^strategy mirrored: .*no driver$"):

@@ -60,7 +60,7 @@ def test_what_differs_stands_side_by_side(runs, capsys):
     assert rows["its epoch"] == ["4", "5"]
     assert rows["its recall"] == ["0.2500", "0.5000"]
     assert lines[-2] == [
-        "scores: against 1,000 real ones; real images against real ones: FID-768 0.0500"
+        "scores: reference set 1,000 real ones; baseline, real vs. real: FID-768 0.0500"
     ]
 
 
@@ -137,7 +137,7 @@ def test_the_table_comes_in_the_formats_of_papers_and_programs(seeds, capsys):
         main([*seeds, "--format", form])
         said = capsys.readouterr()
         written[form] = said.out
-        assert "plot: " in said.err and "scores: against" in said.err
+        assert "plot: " in said.err and "scores: reference set" in said.err
     markdown = written["md"].splitlines()
     assert markdown[0].startswith("|  | n | seed |") and markdown[1].startswith("| --- | ---: |")
     assert markdown[2].startswith("| a0 | 3 | 0, 1, 2 | hinge | 5 ± 2 |")
@@ -203,7 +203,7 @@ def test_the_plot_has_a_line_for_each_run_and_scores_or_outputs_below(runs, tmp_
     [
         (["one", "one"], ["got 1 different runs, expected 2 to 30", "dcgan_tf.report"]),
         (["one", "nowhere"], ["nowhere: no such run"]),
-        (["one", "empty"], ["empty: neither config.toml"]),
+        (["one", "empty"], ["empty: no config.toml"]),
         (["one", "two", "--out", "x.jpg"], ["--out x.jpg: expected the name of a PNG"]),
         (["one", "two", "--out", "no/x.png"], ["--out no/x.png: there is no folder no"]),
         (["one", "two", "--ouut", "x.png"], ["did you mean --out?"]),

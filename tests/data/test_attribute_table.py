@@ -33,9 +33,9 @@ def test_every_spelling_is_read(tmp_path, text):
     [
         ("", "no table"),
         ("3\nSmiling\n", "no table"),
-        ("a b\n000001.jpg 1 -1\n000003.jpg 1 7\n", "'000003.jpg' has not one of 1, -1 and 0"),
-        ("some words\nand more words\n", "'and' has not one of 1, -1 and 0"),
-        ("a a\n000001.jpg 1 -1\n", "a name that comes twice"),
+        ("a b\n000001.jpg 1 -1\n000003.jpg 1 7\n", "'000003.jpg' needs 1, -1 or 0"),
+        ("some words\nand more words\n", "'and' needs 1, -1 or 0"),
+        ("a a\n000001.jpg 1 -1\n", "or a name occurs twice"),
         ("a,\x1b[31m\n000001.jpg,1\n", "not printable"),
         ("\udcff".join("ab"), "not a text"),
     ],
@@ -45,7 +45,7 @@ def test_what_is_no_table_is_refused(tmp_path, text, words):
     path.write_bytes(text.encode("utf-8", "surrogateescape"))
     for images in ([IMAGES], []):  # a table that is none shows by its first lines
         if images or "000003" not in text:
-            with refused("--attributes", words, "expected a line of attributes' names"):
+            with refused("--attributes", words, "expected a line of attribute names"):
                 read_attributes(path, images)
 
 

@@ -64,7 +64,7 @@ def test_folders_are_classes(tmp_path):
     source = Folder(write_files(tmp_path, dict.fromkeys(names, b"")))
     classes, found = read_classes(source, names, 10)
     assert classes == ["cat", "dog"] and found.tolist() == [1, 0, 1]
-    with refused("images of 1 classes", "one folder a class"):
+    with refused("images of 1 classes", "one folder per class"):
         read_classes(source, ["1.png", "2.png"], 10)
 
 

@@ -137,7 +137,7 @@ def test_the_directions_that_a_generator_was_made_with_are_found(
     monkeypatch.setattr(attributes, "STEPS", 150)
     main(flags(labeled, out=tmp_path))
     printed = capsys.readouterr().out
-    assert "refused" in printed and "Coin (AUC 0." in printed
+    assert "left out" in printed and "Coin (AUC 0." in printed
     sampler = load_generator(labeled / "run")
     found = read_directions(tmp_path / "directions.npz", sampler, "--directions")
     dark, red = found.names.index("Dark"), found.names.index("Red")
@@ -156,16 +156,16 @@ def test_the_directions_that_a_generator_was_made_with_are_found(
 def test_mistakes_are_one_line(labeled, tmp_path):
     (tmp_path / "words.txt").write_text("some words\nand more words\n")
     for changes, words in (
-        ({"attributes": None}, "--data: belongs to --attributes FILE"),
+        ({"attributes": None}, "--data: needs --attributes FILE"),
         ({"samples": 10}, "--samples: got '10', expected a whole number between 2000"),
         ({"crop": "9,9,3,3"}, "--crop: got '9,9,3,3', expected center or left,upper,right,lower"),
-        ({"attributes": tmp_path / "words.txt"}, "expected a line of attributes' names"),
+        ({"attributes": tmp_path / "words.txt"}, "expected a line of attribute names"),
     ):
         with refused(words):
             command.parse_directions(flags(labeled, **changes))
     same = tmp_path / "same.txt"
     same.write_text(re.sub(" -?1\\b", " 1", (labeled / "table.txt").read_text()))
-    with refused("--attributes", "none of Dark, Red, Coin has 8 images with it and without"):
+    with refused("--attributes", "none of Dark, Red, Coin has 8 images with and without the"):
         main(flags(labeled, attributes=same))
     best = labeled / "run" / "best" / "generator.keras"  # its crop is that of its run
     write_files(labeled, {best: (labeled / "run" / "generator.keras").read_bytes()})

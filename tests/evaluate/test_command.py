@@ -26,7 +26,7 @@ from dcgan_tf.evaluate.score_table import list_runs
         ("--features mixed_8", "--features: "),
         ("--against all", "--against: "),
         ("--inception nowhere.npz", "--inception nowhere.npz: no such file"),
-        ("--inception /dev/zero", "no regular file"),
+        ("--inception /dev/zero", "not a regular file"),
         ("A B C", "got 3 places, expected a run, or two"),
         (".", "no config.toml, so it is not a run; for images give two places"),
         (". nowhere", "nowhere: no such file"),
@@ -44,7 +44,7 @@ from dcgan_tf.evaluate.score_table import list_runs
         (". . --save-reference file/x.npz", "file is not a folder"),
         ("--reference nowhere.npz", "--reference nowhere.npz: no such file"),
         ("run --reference file --memorisation", "--memorisation: does not go with --reference"),
-        ("run --crop center", "--crop: a run has its own"),
+        ("run --crop center", "--crop: is for two folders; a run has its own"),
         ("run --against data", "--against data: needs --data"),
         ("run run", "run: a run, expected images"),
         ("large", "large: images of 2,048 pixels, 1,024 at most"),
@@ -111,10 +111,10 @@ def test_what_is_no_record_is_left_out_of_the_list(tmp_path, capsys, caplog):
     ]
     run.evaluation.write_bytes(b"\n".join([*bad, text]))
     assert scores.read_records(run.evaluation) == [good]
-    assert "line 1, 2, 3, 4, 5, 6, 7" in caplog.text
+    assert "not records of scores: 1, 2, 3, 4, 5, 6, 7" in caplog.text
     list_runs([tmp_path])
     assert " 1.00\n" in capsys.readouterr().out
     for content in (b"", *bad):
         run.evaluation.write_bytes(content)
-        with pytest.raises(UserError, match="no evaluation.jsonl with scores"):
+        with pytest.raises(UserError, match="no scores in evaluation.jsonl"):
             list_runs([tmp_path])

@@ -42,7 +42,7 @@ def test_run_is_scored_printed_and_appended(there, tiny, capsys, caplog, monkeyp
     path.write_bytes(b"\xff\xfe\n[1]\n7\n{}\n" + b'{"fid": ')
     first = score(capsys, "--run", "runs/a")
     assert "features mixed_7: 24 of 72 img" in caplog.text and " left" in caplog.text
-    assert "skipped what is not a record of scores, line 1, 2, 3, 4, 5" in caplog.text
+    assert "skipped lines that are not records of scores: 1, 2, 3, 4, 5" in caplog.text
     assert [key for key in first if key in {"fid", "fid_768", *KEYS}] == ["fid_768", *KEYS]
     assert (first["run"], first["epoch"], first["step"]) == ("a", 1, 3)
     protocol = first["protocol"]
@@ -113,7 +113,7 @@ def test_against_says_which_images(there, tiny, capsys, caplog):
     assert own["scored"] == "12 generated images of runs/a"  # of no known epoch
     other = against("--data", "other.zip")
     assert "other.zip, assumed to be the training images" in other["compared_with"]
-    assert "runs/a: no checkpoint tells which images it was trained on" in caplog.text
+    assert "runs/a: no checkpoint records its training images" in caplog.text
 
 
 def test_from_elsewhere_and_without_its_archive_a_run_is_scored_and_goes_on(
@@ -151,7 +151,7 @@ def test_two_places_are_scored_on_equal_counts_with_a_baseline(places, capsys):
     same = score(capsys, "A", "A", *AS_CELEBA)
     assert (same["fid_768"], same["precision"], same["recall"]) == (0, 1, 1)
     assert same["floor"] is None and "24 other" in same["floor_reason"]
-    assert "warning: 24 of 24 scored images are on both sides" in same["notes"]
+    assert "warning: 24 of 24 images are also in the reference set" in same["notes"]
     assert "both sides" not in str(record["notes"])
     assert not list(places.glob("**/evaluation.jsonl"))
 
@@ -160,7 +160,7 @@ def test_images_of_both_sides_are_counted_whatever_their_names(places, capsys):
     own = {f"new{i}.jpg": face_jpeg(50 + i) for i in range(8)}
     write_files(places / "part", own | {f"old{i}.jpg": face_jpeg(i) for i in (3, 5, 9, 11)})
     notes = score(capsys, "A", "part", "--samples", 12)["notes"]
-    in_reference = [line for line in notes if "of 12 scored images are on both sides" in line]
+    in_reference = [line for line in notes if "of 12 images are also in the reference set" in line]
     assert in_reference and 1 <= int(in_reference[0].split()[1]) <= 4
 
 
@@ -180,7 +180,7 @@ def test_bad_images_are_left_out_and_too_few_are_refused(places, capsys):
     assert (protocol["reference_count"], protocol["scored_count"]) == (30, 30)
     record = score(capsys, "A", "B.zip", "--samples", 13)
     assert record["protocol"]["reference_count"] == record["protocol"]["scored_count"] == 12
-    said = "warning: 12 images a side were compared, not 13: there are no more"
+    said = "warning: compared 12 images per side, not 13: there are no more"
     assert said in record["notes"]
 
 
@@ -204,7 +204,7 @@ def test_all_checks_come_before_inception_which_may_be_a_download(there, monkeyp
         with refused(*words):
             score(capsys, *flags)
     line = one_line(score, capsys, "other.zip", "no.zip")
-    assert line.startswith("no.zip: not a whole zip")  # as it was given, without a flag
+    assert line.startswith("no.zip: not a complete zip")  # as it was given, without a flag
     for path in there.glob("runs/a/checkpoints/*"):
         path.unlink()
     config = there / "runs/a/config.toml"

@@ -12,7 +12,7 @@ from tiny_inception import TinyInception
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate import archive, memorization
 from dcgan_tf.evaluate.command import parse_evaluation
-from dcgan_tf.evaluate.memorization import Blurred, Neighbours, find_neighbours, verdict
+from dcgan_tf.evaluate.memorization import Blurred, Neighbors, find_neighbors, verdict
 from dcgan_tf.metrics import features
 
 
@@ -30,7 +30,7 @@ def spaces_of(samples):
         return next(TinyInception().features([images], ["mixed_7"]))["mixed_7"]
 
     return [
-        find_neighbours(*(space(part) for part in (samples, HELD_OUT, TRAINING)))
+        find_neighbors(*(space(part) for part in (samples, HELD_OUT, TRAINING)))
         for space in (Blurred, vectors)
     ]
 
@@ -61,12 +61,11 @@ def test_fresh_images_and_those_near_in_pixels_alone_are_no_copies():
     assert found["verdict"] == "no sign of copying" and found["copies"] <= found["allowed"]
     assert found["pixels"]["ratio_of_medians"] == pytest.approx(1, abs=0.1)
     near, far = (
-        Neighbours(np.full(50, distance), pixels.held_out, pixels.nearest)
-        for distance in (0.1, 1e6)
+        Neighbors(np.full(50, distance), pixels.held_out, pixels.nearest) for distance in (0.1, 1e6)
     )
     assert verdict(near, far)["copies"] == 0 and verdict(near, near)["copies"] == 1
     # Held-out images that were trained on give no ratio.
-    space = Neighbours(np.full(20, 3.0), np.zeros(20), np.zeros(20, int))
+    space = Neighbors(np.full(20, 3.0), np.zeros(20), np.zeros(20, int))
     record = verdict(space, space)
     assert record["pixels"]["ratio_of_medians"] is None
     shown = {"samples": 20, "epoch": None, "layer": "mixed_7", "training": "a", "held_out": "b"}

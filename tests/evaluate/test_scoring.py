@@ -81,7 +81,7 @@ def test_too_few_images_give_null_and_a_warning_that_says_why():
         *("kid_std", "inception_score", "precision", "recall")
     }
     assert notes[0].startswith("warning: 3 samples in 6 dimensions")
-    assert notes[1] == "no precision and recall: 3 images a side, 4 needed"
+    assert notes[1] == "no precision and recall: 3 images per side, 4 needed"
 
 
 def test_kid_has_a_spread_where_one_subset_is_all_images_and_the_protocol_says_of_what():

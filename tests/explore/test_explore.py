@@ -277,12 +277,12 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):
         if settings:
             write_text(run.config, to_toml(Config(**settings)))
             write_text(run.versions, json.dumps({"directory": str(tmp_path)}))
-        return exploration.licence_of(run.generator)
+        return exploration.license_of(run.generator)
 
     said = license_of("faces", dataset="celeba")
     assert said.startswith("For non-commercial research only: ") and "CelebA" in said
-    assert said == exploration.licence_of(pretrained("faces", "").generator)
-    assert said == exploration.licence_of(Run(tmp_path / "faces").best_generator)
+    assert said == exploration.license_of(pretrained("faces", "").generator)
+    assert said == exploration.license_of(Run(tmp_path / "faces").best_generator)
     assert said == license_of("tuned", dataset="folder", init_from="pretrained:faces")
     assert said == license_of("again", dataset="demo", init_from="tuned")
     files = "demo/generator.keras,faces/discriminator.keras"
@@ -291,7 +291,7 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):
     assert license_of("circle", dataset="demo", init_from="circle") == ""
     assert license_of("gone", dataset="demo", init_from="pretrained:gone") == ""
     write_text(tmp_path / "bare/config.toml", "title = 'of another program'")
-    assert exploration.licence_of(tmp_path / "bare/generator.keras") == ""
+    assert exploration.license_of(tmp_path / "bare/generator.keras") == ""
 
 
 def test_mistakes_on_the_command_line_are_one_line(server, sampler, here):

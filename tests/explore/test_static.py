@@ -174,7 +174,7 @@ def test_the_runtime_is_downloaded_once_and_another_one_is_refused(files, tmp_pa
         assert not runtime_module.is_kept() and runtime(None) == first and len(asked) == 4
         (tmp_path / "cache" / path.name).unlink()
         path.write_bytes(b"that is ort.wasm.min.js")
-        with refused("sent another file", "npm pack", "--runtime"):
+        with refused("got another file", "npm pack", "--runtime"):
             runtime(None)
         server.shutdown()
     with refused("--runtime", f"not that of onnxruntime-web {VERSION}"):

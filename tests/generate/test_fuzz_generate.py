@@ -182,7 +182,7 @@ def test_what_is_no_regular_file_is_one_line(tmp_path):
         (["--run", "nowhere"], "--run nowhere: no such"),
         (["--model", ""], "got an empty text"),
         (["--model", "nowhere.keras"], "no such file"),
-        (["--model", "/dev/zero"], "no regular file"),
+        (["--model", "/dev/zero"], "not a regular file"),
         (["--model", "a\0b"], "null bytes"),
     ],
 )

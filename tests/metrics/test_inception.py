@@ -183,7 +183,7 @@ def test_other_files_are_refused(tmp_path, small_npz, graph_def):
         write(tmp_path / "text.tgz", b"<html>moved</html>"): "Not a gzipped file",
         archive_of(tmp_path / "empty.tgz", b""): "no batch norm 'conv/batchnorm'",
         archive_of(tmp_path / "cut_graph.tgz", graph[:5_000_000]): "Error",
-        write(tmp_path / "cut.npz", small_npz.read_bytes()[:5_000_000]): "not a whole zip file",
+        write(tmp_path / "cut.npz", small_npz.read_bytes()[:5_000_000]): "not a complete zip file",
     }
     for path, reason in cases.items():
         with refused(str(path), reason, "--inception PATH"):

@@ -98,7 +98,7 @@ def test_worst_pairs_are_named_and_large_images_are_averaged_for_the_baseline():
         ({"data": "flat"}, ["--data flat", "images of 1 classes"]),
         ({"data": "few"}, ["--data few", "99 images, expected 100 or more"]),
         ({"data": "tfds"}, ["--data tfds", "labels are read from files"]),  # not downloaded first
-        ({"data": "kaggle", "dataset": "celeba"}, ["--data kaggle", "give a folder with them"]),
+        ({"data": "kaggle", "dataset": "celeba"}, ["--data kaggle", "give the folder with"]),
         ({"out": "flat"}, ["--out flat", "such as"]),
         ({"out": "file/probe.json"}, ["--out file", "is not a folder"]),
     ],

@@ -331,7 +331,7 @@ def test_commands_are_typed_as_a_shell_takes_them(here, monkeypatch):
 
 def test_mistakes_are_refused_in_one_line(run, tmp_path, monkeypatch):
     for flags, words in (
-        ([str(tmp_path)], [str(tmp_path), "no run"]),
+        ([str(tmp_path)], [str(tmp_path), "not a run"]),
         (["--run", str(run.config)], ["--run", "no such run"]),
         (["--run", str(run.root), "--out", str(tmp_path)], [str(tmp_path), "a folder"]),
         (["--run", str(run.root), "--out", str(tmp_path / "x/y.html")], ["no folder"]),

@@ -56,7 +56,7 @@ def test_all_is_listed_with_size_and_content_and_cleared_and_nothing_else(
     assert main([]) is None
     text = caplog.text
     assert "celeba-64-1" in text and "images [2, 4, 4, 3], faces.zip" in text
-    for words in ("2.0 MB", "9 images", "unfinished", "4 of them"):
+    for words in ("2.0 MB", "9 images", "unfinished", "4 folders"):
         assert words in text
     assert "holiday" not in text and "link" not in text and "celeba-64-3" not in text
     assert len(list(kept.iterdir())) == 11
@@ -66,9 +66,9 @@ def test_all_is_listed_with_size_and_content_and_cleared_and_nothing_else(
     assert (kept / ".making-models/manifest.json").read_bytes() == b"mine"
     assert {path.name for path in (kept / "celeba-64-3").iterdir()} == {*PACK, "notes.txt"}
     assert len(list((kept / "link").iterdir())) == 2
-    assert "deleted: 4" in caplog.text
+    assert "deleted 4 folders" in caplog.text
     main(["data/features"])
-    assert "0 of them" in caplog.text
+    assert "0 folders" in caplog.text
 
 
 def test_only_what_was_not_used_for_long_or_is_named_goes_unless_it_is_being_made(kept):
