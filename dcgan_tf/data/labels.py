@@ -8,7 +8,7 @@ import numpy as np
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.labels import MOST
+from dcgan_tf.common.labels import MOST, Labels
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import unknown
 from dcgan_tf.data.attribute_table import read_attributes
@@ -43,6 +43,12 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
             words = f"the folder of {first} is no name of a class; give each class a folder"
             raise UserError(words, flag=f"--data {source.where}")
     return names, np.eye(len(names), dtype=np.uint8)[numbers]
+
+
+def make_labels(config: Config, source: Source) -> Labels:
+    """Make the labels of a generator from those of the images."""
+    names, rows = read_labels(config, source)
+    return Labels.of(names, config.labels == CLASS, rows)
 
 
 def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[str], np.ndarray]:

@@ -87,13 +87,10 @@ def check_batch(spec: Any, shape: tuple[Any, ...], labels: int = 0) -> None:
     if isinstance(spec, dict) and (set(spec) != names or spec["index"].dtype != tf.int64):
         more = ' and "label"' if labels else ""
         raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"{more}')
-    if labels and not (
-        isinstance(spec, dict) and spec["label"].shape.is_compatible_with((shape[0], labels))
-    ):
-        raise ValueError(
-            f'a batch is {spec}, expected a dict of "image", "index" and "label", numbers of shape '
-            f"{(shape[0], labels)}"
-        )
+    label = spec["label"].shape if labels and isinstance(spec, dict) else None
+    if labels and not (label and label.is_compatible_with((shape[0], labels))):
+        expected = f'"image", "index" and "label", numbers of shape {(shape[0], labels)}'
+        raise ValueError(f"a batch is {spec}, expected a dict of {expected}")
 
 
 def _wrong_shape(got: Any, shape: tuple[Any, ...]):

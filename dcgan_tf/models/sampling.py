@@ -103,10 +103,7 @@ class Sampler:
         return weights_sha256(self.model)
 
     def latents(self, seeds: Iterable[int], label: Any = None) -> np.ndarray:
-        """Make the latents of seeds, float32 (n, latent_dim), with the label if there are labels.
-
-        Without a label a seed has that of some training image, chosen by the seed.
-        """
+        """Make the latents of seeds, float32 (n, latent_dim); for `label` see `generate`."""
         seeds = list(seeds)
         if not self.labels:
             if label is not None:
@@ -116,11 +113,7 @@ class Sampler:
         return np.concatenate([own, self.labels.tails(seeds, label)], axis=1)
 
     def latents_by_class(self, count: int) -> tuple[np.ndarray, int | None]:
-        """Make latents for a grid of at most `count` images, and its columns.
-
-        With classes each has a row, all rows with the same seeds. Without, these are the seeds 0 to
-        count - 1, and None for a square.
-        """
+        """Make latents for a grid of `count` images, and its columns: a class has a row."""
         if not (self.labels and self.labels.classes):
             return self.latents(range(count)), None
         seeds = range(max(count // self.labels.n, 1))

@@ -1,5 +1,6 @@
 """Try a training before it begins: its plan, its speed and the faster precision."""
 
+import contextlib
 import io
 import json
 import logging
@@ -14,10 +15,9 @@ from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.progress import duration
 from dcgan_tf.common.runs import Run
-from dcgan_tf.data.labels import CLASS, read_labels
+from dcgan_tf.data.labels import make_labels
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
@@ -49,8 +49,7 @@ def print_plan(request: Request):
     print(to_toml(config))
     devices.configure(config)
     strategy = devices.open_strategy(config)
-    labels = find_labels(request)
-    for network in build_networks(config if labels else replace(config, labels=""), None, labels):
+    for network in plan_networks(request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
@@ -96,10 +95,7 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    labels = find_labels(request)
-    config = config if labels else replace(config, labels="")
-    networks = build_networks(config, None, labels)
-    counts = [f"{network.count_params():,}" for network in networks]
+    counts = [f"{network.count_params():,}" for network in plan_networks(request)]
     found["networks"] = f"G {counts[0]} and D {counts[1]} parameters"
     steps, images = look_for_images(request)
     if config.data or not images.startswith("none"):  # else nobody asked for images
@@ -108,7 +104,7 @@ def measure_speed(request: Request):
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
         log.info(f"timing steps of {config.batch_size} drawn faces ...")
-    first, seconds = time_steps(config, strategy, labels=labels)
+    first, seconds = time_steps(config, strategy)
     speed = config.batch_size / seconds
     if request.json:
         times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
@@ -168,7 +164,7 @@ def _faster_precision(request) -> str:
     log.info(f"precision: trying {TRIAL_STEPS} steps in float32 and in {best} ...")
     speeds = {}
     for name in ("float32", best):
-        tried = replace(config, precision=name, labels="")  # a few planes more or less
+        tried = replace(config, precision=name)
         with precision_of(tried):
             devices.configure(tried)
             _, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS, seconds=0)
@@ -180,26 +176,18 @@ def _faster_precision(request) -> str:
     return chosen
 
 
-def find_labels(request: Request) -> Labels | None:
-    """Return the labels of a request's images; None where it asks for none, or has no images."""
-    if not request.config.labels or is_fetched(request.config):
-        return None
-    try:
-        config, source, _ = request.images or open_images(request)
-    except UserError:
-        return None
-    if isinstance(source, Pack):
-        return source.labels
-    names, rows = read_labels(config, source)
-    return Labels.of(names, config.labels == CLASS, rows)
+def plan_networks(request: Request) -> tuple[keras.Model, keras.Model]:
+    """Build the networks of a request; labels of images that are not there yet are left out."""
+    config, labels = request.config, None
+    with contextlib.suppress(UserError):
+        if config.labels and not is_fetched(config):
+            source = (request.images or open_images(request))[1]
+            labels = source.labels if isinstance(source, Pack) else make_labels(config, source)
+    return build_networks(config if labels else replace(config, labels=""), None, labels)
 
 
 def time_steps(
-    config: Config,
-    strategy: tf.distribute.Strategy,
-    steps: int = STEPS,
-    seconds: float = SECONDS,
-    labels: Labels | None = None,
+    config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
 ) -> tuple[float, float]:
     """Time drawn faces: seconds of the first steps, and of one step after them.
 
@@ -207,12 +195,12 @@ def time_steps(
     after them at least `steps` steps and `seconds` are timed.
     """
     with strategy.scope():
-        model = DCGAN.from_config(replace(config, init_from=""), labels=labels)
-    rows = labels and labels.tails(range(config.batch_size)).astype(np.uint8)
+        # The planes of labels make no difference that can be measured.
+        model = DCGAN.from_config(replace(config, init_from="", labels=""))
     warm_up = 20 if tf.config.list_logical_devices("GPU") else 2
     watch, most = _StopWatch(warm_up, steps, seconds), 10**9
     model.fit(
-        share_batches(strategy, config, _draw_batch(config), labels=rows),
+        share_batches(strategy, config, _draw_batch(config)),
         steps_per_epoch=most,
         callbacks=CallbackList([watch], add_history=True, model=model, epochs=1, steps=most),
         verbose=0,

@@ -79,7 +79,7 @@ def measure(caplog):
 
 @pytest.fixture
 def drawn_times(monkeypatch):
-    monkeypatch.setattr(trial, "time_steps", lambda config, strategy, labels: (7.0, 5.0))
+    monkeypatch.setattr(trial, "time_steps", lambda config, strategy: (7.0, 5.0))
 
 
 @pytest.mark.slow
