@@ -63,7 +63,7 @@ def test_imports_go_one_way_without_circles():
     assert not left
 
 
-WITH_NUMPY = {"common/checkpoints.py", "common/images.py"}
+WITH_NUMPY = {"common/checkpoints.py", "common/images.py", "common/labels.py"}
 
 
 def test_the_foundation_and_the_flags_start_without_tensorflow():

@@ -23,7 +23,7 @@ AUGMENTATIONS = ("flip", "shift", "colour", "cutout")  # see models/augment.py
 
 # Settings that a resumed run may change, because they do not affect the weights.
 _MAY_CHANGE = {
-    *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
+    *("data", "label_table", "packs", "epochs", "images", "device", "strategy", "jit"),
     *("sample_every", "sample_count", "progress_format"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),
@@ -105,6 +105,12 @@ class Config:
     background: str = _option("white", "color around padded images, a name or #rrggbb")
     image_size: int = _option(64, "height and width of the training images, px", 4, limits.SIDE)
     channels: int = _option(3, "color channels: 3 for RGB, 1 for gray", choices=(1, 3))
+    labels: str = _option(
+        "",
+        "what images can be asked for: class (folders or label files), or columns of label_table "
+        "such as Smiling,Male (empty: nothing)",
+    )
+    label_table: str = _option("", "table of attributes, such as CelebA's list_attr_celeba.txt")
     flip: bool = _option(False, "mirror real images left-right at random")
     max_bad: float = _option(
         0.1, "largest fraction of unusable files to skip; more is an error", 0, 1
@@ -259,6 +265,12 @@ class Config:
     @property
     def augment_kinds(self) -> tuple[str, ...]:
         return tuple(kind.strip() for kind in self.augment.split(",") if kind.strip())
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The columns of label_table that `labels` names, if it does not ask for classes."""
+        parts = [name.strip() for name in self.labels.split(",")]
+        return tuple(dict.fromkeys(filter(None, parts))) if self.labels != "class" else ()
 
     def scaled(self, channels: int) -> int:
         """A channel count of G times `width`, at least 1."""

@@ -113,7 +113,9 @@ def _drop_removed(path, table):
 def without_places(config: Config) -> Config:
     """Clear the paths, which are useless on another machine; keep bundled networks."""
     started = config.init_from if config.init_from.startswith(PREFIX) else ""
-    return replace(config, data="", packs=Config.packs, inception="", init_from=started)
+    return replace(
+        config, data="", label_table="", packs=Config.packs, inception="", init_from=started
+    )
 
 
 def read_toml(path: str | Path) -> dict:

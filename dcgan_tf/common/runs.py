@@ -122,7 +122,7 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
     starts, found = [begun or Path(), Path()], {}
     if begun and home:  # its current place, relative to the run
         starts.insert(0, Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home))))
-    for name in ("data", "packs", "inception", "init_from"):
+    for name in ("data", "label_table", "packs", "inception", "init_from"):
         text = getattr(config, name)
         if name in named or text in FETCHED:
             continue

@@ -39,6 +39,7 @@ _SYNONYMS = {
     "limit max-images num-images n-images num-samples": ("--n", "--samples", "--subset"),
     "manual-seed random-seed": ("--seed", "--seeds"),
     "pretrained init netg netd finetune": ("--init-from",),
+    "label class classes num-classes n-classes conditional cond cgan": ("--labels", "--label"),
     "smoothing smooth": ("--label-smoothing",),
     "mirror hflip": ("--flip",),
     "diffaugment diff-augment ada": ("--augment",),

@@ -1,8 +1,9 @@
 """Open or make a pack: images prepared once, in one uint8 array on disk.
 
 A pack is a folder with `pixels.npy` (uint8, images x height x width x channels) and
-`manifest.json`. Its name is a hash of everything that its pixels depend on, so every later run with
-the same settings reuses it. Packs of earlier versions have `pixels.u8`, without a header.
+`manifest.json`, for a training with labels also `labels.npy` (uint8, images x labels). Its name is
+a hash of everything that its content depends on, so every later run with the same settings reuses
+it. Packs of earlier versions have `pixels.u8`, without a header.
 """
 
 import contextlib
@@ -24,10 +25,12 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError, describe, is_file_system_error
 from dcgan_tf.common.files import digest, make_directory, mark_used
-from dcgan_tf.common.foreign import BadFile, open_regular, read_json
+from dcgan_tf.common.foreign import BadFile, open_regular, read_array, read_file, read_json
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.eight_bit import mean_cut
 from dcgan_tf.data.forms import describe_unused, some_of
+from dcgan_tf.data.labels import CLASS, read_labels
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import Read, Source, open_source
 
@@ -38,6 +41,7 @@ FILTER = "bicubic, antialiased"
 # Part of the key, so that old packs are not reused when the preparation of pixels changes. Format 2
 # added values of more than 8 bits and color profiles (eight_bit.py), which only folders may have.
 FORMAT, FORMAT_OF_FOLDERS = 1, 2
+LABELS, LABELS_BYTES = "labels.npy", 2**30
 HEADER = 128  # bytes before the pixels in pixels.npy
 BLANK = 16  # of 256 levels: what spans fewer shows nothing
 _MANY = 0.1  # share of the images from which on it is worth a warning
@@ -53,11 +57,22 @@ class Pack:
         pixels: uint8 (count, height, width, channels), memory-mapped.
         manifest: source, crop, size, filter, count, names, skipped, pixels_sha256, ...
         path: the folder with both.
+        rows: uint8 (count, labels), 0 or 1; None without labels.
     """
 
     pixels: np.ndarray
     manifest: Manifest
     path: Path
+    rows: np.ndarray | None = None
+
+    @property
+    def labels(self) -> Labels | None:
+        return None if self.rows is None else Labels.of(**self.manifest["labels"], rows=self.rows)
+
+    @property
+    def labels_sha256(self) -> str:
+        """Hash of the names and all labels; "" without any."""
+        return self.manifest.get("labels_sha256", "")
 
     @property
     def where(self) -> str:
@@ -73,7 +88,11 @@ class Pack:
 
 
 def open_images(
-    config: Config, pixels_sha256: str | None, pack_first: bool = False, named: bool = False
+    config: Config,
+    pixels_sha256: str | None,
+    pack_first: bool = False,
+    named: bool = False,
+    labels_sha256: str = "",
 ):
     """Open the source of a config or, if it is missing, the pack that a run was trained on.
 
@@ -81,16 +100,17 @@ def open_images(
         pixels_sha256: hash of the pack's pixels; None without a pack.
         pack_first: prefer the pack, which has only the run's subset, to the source with all images.
         named: whether the command line names `data`: then only a pack made from it replaces it.
+        labels_sha256: hash of the labels that a pack must have; "" for any pack.
 
     Raises:
         UserError: as in sources.open_source, if there is no such pack either.
     """
-    if pack_first and (pack := find_pack(config.packs, pixels_sha256)):
+    if pack_first and (pack := find_pack(config.packs, pixels_sha256, labels_sha256)):
         return pack
     try:
         return open_source(config)
     except UserError:
-        pack = find_pack(config.packs, pixels_sha256)
+        pack = find_pack(config.packs, pixels_sha256, labels_sha256)
         place = find(config) if config.data in FETCHED else Path(config.data)
         if pack and (not named or pack.where == str(place)):
             return pack
@@ -104,30 +124,39 @@ def narrow(config: Config, source: Source | Pack, count: int) -> Config:
     return replace(config, subset=count if enough else 0)
 
 
-def find_pack(packs: str | Path, pixels_sha256: str | None) -> Pack | None:
-    """Find the intact pack with these pixels in a folder of packs."""
+def find_pack(packs: str | Path, pixels_sha256: str | None, labels_sha256: str = "") -> Pack | None:
+    """Find the intact pack with these pixels, and these labels if any, in a folder of packs."""
     paths = Path(packs).glob("[!.]*/manifest.json") if pixels_sha256 else ()
     for path in sorted(paths):  # names with a dot are packs in the making
         with contextlib.suppress(PermissionError):  # a pack of another user
             manifest = read_manifest(path.parent)
-            if manifest and manifest["pixels_sha256"] == pixels_sha256 and is_whole(path.parent):
+            if not manifest or manifest["pixels_sha256"] != pixels_sha256:
+                continue
+            if labels_sha256 not in ("", manifest.get("labels_sha256")):
+                continue
+            if is_whole(path.parent):
                 mark_used(path)
                 return _map(path.parent)
     return None
 
 
-def open_pack(config: Config, source: Source | Pack) -> Pack:
+def open_pack(config: Config, source: Source | Pack, labeled: bool = False) -> Pack:
     """Open the pack for a config; make it if it does not exist yet.
 
     Args:
         source: from sources.open_source(config) or `open_images`.
+        labeled: whether the pack has the labels that the config asks for, as a training needs.
 
     Raises:
-        UserError: too many unusable images, none left, or a full disk.
+        UserError: too many unusable images, none left, no labels there, or a full disk.
     """
     if isinstance(source, Pack):
         return _log_content(source, source)
-    key = pack_key(config, source)
+    key, rows = pack_key(config, source), None
+    if labeled and config.labels:
+        names, rows = read_labels(config, source)
+        key["labels"] = {"names": names, "classes": config.labels == CLASS}
+        key["labels_of_source"] = _hash_labels(key["labels"], rows)
     folder = Path(config.packs) / f"{config.dataset}-{config.image_size}-{digest(key)[:16]}"
     if not is_whole(folder):
         if folder.exists():
@@ -136,7 +165,7 @@ def open_pack(config: Config, source: Source | Pack) -> Pack:
         # If two runs need the same pack, the second one waits for the first.
         with whole_folder(folder, is_whole) as making:
             if making:
-                _make_pack(making, config, source, key)
+                _make_pack(making, config, source, key, rows)
     mark_used(folder / "manifest.json")
     pack = _map(folder)
     _check_skipped(config, source, len(pack.pixels), pack.manifest["skipped"])
@@ -216,7 +245,21 @@ def _map(folder: Path) -> Pack:
     if not right or path.stat().st_size != len(header) + math.prod(shape):
         raise ValueError("not the pixels of this manifest")
     pixels = np.memmap(path, np.uint8, "r", offset=len(header), shape=shape)
-    return Pack(pixels, manifest, folder)
+    return Pack(pixels, manifest, folder, _read_rows(folder, manifest))
+
+
+def _read_rows(folder: Path, manifest: Manifest) -> np.ndarray | None:
+    """Read the labels of a pack, None without; ValueError if they are not those of its manifest."""
+    if "labels_sha256" not in manifest:
+        return None
+    rows = read_array(read_file(folder / LABELS, LABELS_BYTES))
+    if _hash_labels(manifest["labels"], rows) != manifest["labels_sha256"]:
+        raise ValueError("not the labels of this manifest")
+    return rows
+
+
+def _hash_labels(about: dict[str, Any], rows: np.ndarray) -> str:
+    return digest([about, rows.shape, hashlib.sha256(np.ascontiguousarray(rows).data).hexdigest()])
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -244,7 +287,9 @@ def chosen_order(count: int, subset: int, seed: int) -> np.ndarray:
     return np.random.RandomState(seed).permutation(count) if subset else np.arange(count)
 
 
-def _make_pack(folder: Path, config: Config, source: Source, key: dict[str, Any]) -> None:
+def _make_pack(
+    folder: Path, config: Config, source: Source, key: dict[str, Any], rows: np.ndarray | None
+) -> None:
     """Write the pack into `folder`; its manifest begins with `key`."""
     wanted = config.subset or len(source.names)
     shape = (wanted, config.image_size, config.image_size, config.channels)
@@ -259,6 +304,14 @@ def _make_pack(folder: Path, config: Config, source: Source, key: dict[str, Any]
     try:
         written = _write_pixels(folder, config, source, shape)
         _check_skipped(config, source, written["shape"][0], written["skipped"])
+        if rows is not None:
+            places = {name: place for place, name in enumerate(source.names)}
+            rows = rows[[places[name] for name in written["names"]]]
+            written["labels_sha256"] = _hash_labels(key["labels"], rows)
+            with (folder / LABELS).open("wb") as file:
+                np.save(file, rows)
+                file.flush()
+                os.fsync(file.fileno())
         about = {"dataset": config.dataset, "where": str(source.where)}
         _write_manifest(folder, {**key, **about, **written, "left_out": source.left_out})
     except MemoryError:

@@ -101,6 +101,7 @@ def batches(
     first_step: int = 0,
     shards: int = 1,
     own: range | None = None,
+    labels: np.ndarray | None = None,
 ) -> tf.data.Dataset[dict[str, tf.Tensor]]:
     """Make an endless dataset of batches, or of this worker's shards of them.
 
@@ -109,17 +110,25 @@ def batches(
         batch_size: images per step over all shards, which are the devices that share a batch.
         first_step: number of the first batch.
         own: the shards of this worker, one dataset element each; by default all.
+        labels: uint8 (count, labels), the labels of the images.
 
     Returns:
-        Elements {"image": uint8 (n, height, width, channels), "index": int64 (n,)}.
+        Elements {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, and with
+        labels "label": uint8 (n, labels).
     """
     own = own or range(shards)
     numbers = tf.data.Dataset.range(first_step * len(own), np.iinfo(np.int64).max)
-    return _load(numbers, pixels, batch_size, seed, shards, own)
+    return _load(numbers, pixels, batch_size, seed, shards, own, labels)
 
 
 def _load(
-    numbers: Numbers, pixels: np.ndarray, batch_size: int, seed: int, shards: int, own: range
+    numbers: Numbers,
+    pixels: np.ndarray,
+    batch_size: int,
+    seed: int,
+    shards: int,
+    own: range,
+    labels: np.ndarray | None = None,
 ) -> tf.data.Dataset[dict[str, tf.Tensor]]:
     """Map the numbers of a worker's elements, counted from the first step, to the elements.
 
@@ -128,18 +137,23 @@ def _load(
     # The rest is dropped: a smaller last batch would recompile the step and bias BatchNorm.
     part, steps = batch_size // shards, len(pixels) // batch_size
 
-    def read(number: np.int64) -> tuple[np.ndarray, np.ndarray]:
+    def read(number: np.int64) -> tuple[np.ndarray, ...]:
         step, shard = divmod(int(number), len(own))
         epoch, position = divmod(step, steps)
         order = epoch_order(len(pixels), seed, epoch)
         places = np.arange(part, dtype=np.int64) + (own.start + shard) * part
-        return pixels[order[position * batch_size + places]], places + step * batch_size
+        rows, index = order[position * batch_size + places], places + step * batch_size
+        return pixels[rows], index, *([] if labels is None else [labels[rows]])
 
     @tf.autograph.experimental.do_not_convert  # slow, and leaves files behind if killed
     def load(number: tf.Tensor) -> dict[str, tf.Tensor]:
-        image, index = tf.numpy_function(read, [number], [tf.uint8, tf.int64])
+        kinds = [tf.uint8, tf.int64] + [tf.uint8] * (labels is not None)
+        image, index, *label = tf.numpy_function(read, [number], kinds)
         image = tf.ensure_shape(image, (part, *pixels.shape[1:]))
-        return {"image": image, "index": tf.ensure_shape(index, (part,))}
+        batch = {"image": image, "index": tf.ensure_shape(index, (part,))}
+        if labels is not None:
+            batch["label"] = tf.ensure_shape(label[0], (part, labels.shape[1]))
+        return batch
 
     options = tf.data.Options()
     # TensorFlow's own sharding would read everything on every worker. In TensorFlow 2.21 the thread

@@ -68,7 +68,7 @@ def _check_attribute_flags(args, model):
             raise UserError("needs --attributes FILE as well", flag=flag)
         return {}
     check_scikit_learn("--attributes")
-    from dcgan_tf.directions.attribute_table import read_attributes  # imports NumPy
+    from dcgan_tf.data.attribute_table import read_attributes  # imports NumPy
 
     read_attributes(args.attributes)
     run = owner(model)

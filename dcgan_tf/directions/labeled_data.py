@@ -9,9 +9,9 @@ import numpy as np
 from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
+from dcgan_tf.data.attribute_table import read_attributes
 from dcgan_tf.data.pack import narrow, open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.directions.attribute_table import read_attributes
 from dcgan_tf.directions.command import DirectionsRequest, config_of, owner
 from dcgan_tf.models.sampling import Sampler
 

@@ -11,7 +11,7 @@ from dcgan_tf.common.files import digest
 from dcgan_tf.data.pack import Pack
 from dcgan_tf.metrics.features import Images
 from dcgan_tf.models.ema import NAME as EMA
-from dcgan_tf.models.sampling import CHUNK, Sampler, seed_latents, weights_sha256
+from dcgan_tf.models.sampling import CHUNK, Sampler, weights_sha256
 
 SCORED_BYTES = 2**26  # of images that are read at once
 BATCH = 256
@@ -28,7 +28,7 @@ def generated(generator: keras.Model, count: int, seed: int = 0) -> Images:
     def read():
         for start in range(first, first + count, CHUNK):
             seeds = range(start, min(start + CHUNK, first + count))
-            yield sampler.array(seed_latents(seeds, sampler.latent_dim))
+            yield sampler.array(sampler.latents(seeds))
 
     made_by = {
         "generator_sha256": weights_sha256(generator),

@@ -14,6 +14,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.directions import Directions, read_directions
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import check_unlabeled
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.explore.command import ExploreRequest
 from dcgan_tf.explore.latent_formula import latent, read_recipe
@@ -35,6 +36,7 @@ def explore(request: ExploreRequest):
             cannot be written.
     """
     sampler = load_generator(request.model, "--model")
+    check_unlabeled(sampler.model, f"--model {request.model}")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler)
     # A static page does not reveal paths on this machine.

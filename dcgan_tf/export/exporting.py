@@ -13,6 +13,7 @@ from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.hub import push
+from dcgan_tf.common.labels import check_unlabeled
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
@@ -21,7 +22,6 @@ from dcgan_tf.export.hub import check_license, formats_of_hub, write_hub
 from dcgan_tf.metrics.features import full_float32
 from dcgan_tf.models.loading import in_float32, load_generator
 from dcgan_tf.models.pixels import range_of
-from dcgan_tf.models.sampling import seed_latents
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +38,14 @@ def export(request: ExportRequest) -> Path:
             raise UserError(why, flag=f"--to {name}")
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
+    for name in {HUB, "pytorch"} & {*request.to}:  # which draw from seeds alone
+        check_unlabeled(sampler.model, f"--to {name}")
     origin = check_license(request) if HUB in request.to else None
     wanted = [(name, "") for name in request.to if name != HUB]
     if origin:
         wanted += [(name, f"{HUB}/") for name in formats_of_hub()]
     model = in_float32(sampler.model)
-    latents = seed_latents(SEEDS, sampler.latent_dim)
+    latents = sampler.latents(SEEDS)
     with full_float32():
         expected = in_tensorflow(model)(latents)
     with _make_place(request) as out, new_folder(out) as folder:

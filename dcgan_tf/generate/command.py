@@ -22,6 +22,8 @@ class GenerationRequest:
     model: Path
     out: Path | None = None  # None: the next free folder of the run
     seeds: Sequence[int] = range(64)
+    counted: bool = True  # the seeds stand for a number of images, which classes share
+    label: str | None = None
     latents: Path | None = None
     fill: tuple[float, ...] = ()
     interpolate: tuple[int, ...] = ()
@@ -37,8 +39,13 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     """Read the command line, without TensorFlow."""
     args = _parser().parse_args(argv)
     limit = args.limit
-    _check_count("--n", args.n or 0, limit)
-    _check_count("--fill", len(args.fill), limit)
+    check_count("--n", args.n or 0, limit)
+    check_count("--fill", len(args.fill), limit)
+    if args.label is not None and (args.fill or args.latents):
+        raise UserError(
+            "belongs to seeds; latents from --latents and --fill end in their own labels",
+            flag=f"--label {args.label}",
+        )
     seeds = range(args.n or 64)
     if args.seeds is not None:
         seeds = list(dict.fromkeys(parse_seeds("--seeds", args.seeds, limit)))
@@ -48,17 +55,17 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         if len(way) == 1:
             got = "got one seed, expected two or more, such as 3,17,42"
             raise UserError(got, flag="--interpolate")
-        _check_count("--interpolate", len(way) * (args.frames - 1), limit)
+        check_count("--interpolate", len(way) * (args.frames - 1), limit)
     check_animation(args.format, "--format")
     if args.out is not None:
         check_out(args.out, args.force)
     # Last, so that a mistyped flag is refused before a model is looked for.
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")
-    names = ("out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
+    names = ("label", "out", "latents", "fill", "truncation", "frames", "format", "limit", "force")
     given = {name: getattr(args, name) for name in names}
-    scale = args.scale or 0
-    return GenerationRequest(model, seeds=seeds, interpolate=way, scale=scale, **given)
+    given |= {"counted": args.seeds is None, "interpolate": way, "scale": args.scale or 0}
+    return GenerationRequest(model, seeds=seeds, **given)
 
 
 def _parser():
@@ -84,6 +91,8 @@ def _parser():
         help="an animation from seed to seed and back, and a strip: 3,17,42",
     )
     add = parser.add_argument
+    add("--label", metavar="LABEL", help="what to draw, of a generator with labels: 7, cat or "
+        "Smiling=1,Male=0 [every class]")  # fmt: skip
     add("--truncation", type=number(float, 0, limits.TRUNCATION), default=1.0, metavar="T",
         help="factor on the latents; 0.7 trades variety for quality")  # fmt: skip
     add("--frames", type=number(int, 2, GENERATED_MOST), default=25, metavar="N",
@@ -99,7 +108,7 @@ def _parser():
     return parser
 
 
-def _check_count(flag, count, limit):
+def check_count(flag, count, limit):
     if count > limit:
         most = f"{limit:,} at most in one command; --limit raises this"
         raise UserError(f"asks for {limits.shown(count)} images, {most}", flag=flag)

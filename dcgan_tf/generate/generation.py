@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,9 +26,9 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
-from dcgan_tf.generate.command import GenerationRequest, check_out
+from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
 from dcgan_tf.models.loading import load_generator
-from dcgan_tf.models.sampling import CHUNK, finite, seed_latents, slerp
+from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 
 GRID_IMAGES = 1024  # at most in grid.png and strip.png
 GIF_WIDTH = 250  # an animation is enlarged to at least so many pixels
@@ -44,6 +45,8 @@ def generate(request: GenerationRequest) -> Path:
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     text = {"model_sha256": sampler.sha256, "truncation": request.truncation}
+    if request.label is not None:
+        text["label"] = request.label
     return (_interpolate if request.interpolate else _generate)(request, sampler, text)
 
 
@@ -52,17 +55,23 @@ class Latents:
     """Latents in chunks."""
 
     kind: str  # text key of the PNGs, and beginning of their names
-    keys: Sequence  # the seed, row or constant of each latent, each once
+    keys: Sequence  # the seed, row or constant of each latent
     rows: Callable[[int, int], np.ndarray]  # start, stop to float32 (stop - start, latent_dim)
+    prefixes: Sequence[str] = ()  # of the names, one for each class
+    columns: int | None = None  # of the grid
 
     def name(self, row: int) -> str:
         key = self.keys[row]
-        return f"fill_{_plain(key)}" if self.kind == "fill" else f"{self.kind}_{key:06d}"
+        if self.kind == "fill":
+            return f"fill_{_plain(key)}"
+        prefix = f"{self.prefixes[row // self.columns]}_" if self.columns else ""
+        return f"{prefix}{self.kind}_{key:06d}"
 
 
-def prepare_latents(request: GenerationRequest, length: int) -> Latents:
-    """Prepare the latents of a request, all of this length; UserError if one is not finite."""
-    seeds, values, truncation = request.seeds, request.fill, request.truncation
+def prepare_latents(request: GenerationRequest, sampler: Sampler) -> Latents:
+    """Prepare the latents of a request for a sampler; UserError if one is not finite."""
+    seeds, values, length = request.seeds, request.fill, sampler.latent_dim
+    truncation = sampler.factor(request.truncation)
     if request.latents is not None:
         array, where = _open_latents(request, length), f"--latents {request.latents}"
         count = len(array)
@@ -70,10 +79,31 @@ def prepare_latents(request: GenerationRequest, length: int) -> Latents:
             _scale(array[start : start + BLOCK], truncation, where)
         return Latents("latent", range(count), lambda a, b: _scale(array[a:b], truncation, where))
     if values:
-        _scale(np.array(values), truncation, f"--fill {_plain(max(values, key=abs))}")
-        column = truncation * np.array(values, np.float32)[:, None]
+        _scale(np.array(values), request.truncation, f"--fill {_plain(max(values, key=abs))}")
+        column = request.truncation * np.array(values, np.float32)[:, None]
         return Latents("fill", values, lambda a, b: column[a:b].repeat(length, 1))
-    return Latents("seed", seeds, lambda a, b: truncation * seed_latents(seeds[a:b], length))
+    label, labels = request.label, sampler.labels
+    if labels and labels.classes and label is None:
+        return _prepare_classes(request, sampler, labels.names)
+    return Latents("seed", seeds, lambda a, b: truncation * sampler.latents(seeds[a:b], label))
+
+
+def _prepare_classes(request, sampler, classes):
+    """Prepare each class with the seeds of a request; a number of images is shared by them."""
+    seeds, factor = request.seeds, sampler.factor(request.truncation)
+    if request.counted:
+        seeds = seeds[: max(len(seeds) // len(classes), 1)]
+    check_count("--seeds", len(seeds) * len(classes), request.limit)
+    prefixes = [re.sub(r"[^\w-]", "_", name) for name in classes]
+    if len(set(map(str.lower, prefixes))) < len(classes):
+        prefixes = list(map(str, range(len(classes))))
+    keys = [(name, seed) for name in classes for seed in seeds]
+
+    def rows(start, stop):
+        latents = [sampler.latents([seed], name) for name, seed in keys[start:stop]]
+        return factor * np.concatenate(latents)
+
+    return Latents("seed", [seed for _, seed in keys], rows, prefixes, len(seeds))
 
 
 def _open_latents(request, length):
@@ -110,14 +140,17 @@ def _plain(value):
 
 
 def _generate(request, sampler, text):
-    latents = prepare_latents(request, sampler.latent_dim)
+    latents, labels = prepare_latents(request, sampler), sampler.labels
     count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
     shown, written = [], []
 
     def write(images):
         for image in images:
             path = out / "images" / f"{latents.name(len(written))}.png"
-            own = text | {latents.kind: latents.keys[len(written)]}
+            row = len(written)
+            own = text | {latents.kind: latents.keys[row]}
+            if labels and latents.kind == "seed":
+                own["label"] = labels.describe(latents.rows(row, row + 1)[0, -labels.n :])
             # Waiting for the disk after each of thousands of files would take most of the time.
             save_png(path, image, own, sync=False)
             written.append(path)
@@ -136,11 +169,15 @@ def _generate(request, sampler, text):
             bar.update(len(images))
             images = next(chunks, None)
             writing.result()
-        canvas, scale = _enlarge(grid(np.stack(shown)), request.scale)
+        canvas, scale = _enlarge(grid(np.stack(shown), latents.columns), request.scale)
+        if labels and latents.columns:
+            text = text | {"rows": ",".join(labels.names)}
         save_png(out / "grid.png", canvas, text)
     first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
     log.info(f"{counted(count, 'image')} in {out / 'images'}")
     log.info(f"next, try --seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}")
+    if latents.prefixes:
+        log.info(f"a row for each of {', '.join(labels.names)}; of one: --label {labels.names[0]}")
     part = counted(count, "image") if len(shown) == count else f"the first {len(shown):,} images"
     words = f", enlarged {scale} times" if scale > 1 else ""
     log.info(f"grid of {part}{words}: {out / 'grid.png'}")
@@ -163,7 +200,9 @@ def _naming_whole(written, count):
 
 def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed; only the steps in them are computed."""
-    corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
+    factor, labels = sampler.factor(request.truncation), sampler.labels
+    corners = factor * sampler.latents(request.interpolate, request.label)
+    tails = labels.n if labels else 0
     pairs, steps = len(corners) - 1, request.frames - 1
     corners = np.concatenate([corners, corners[:1]])  # the animation closes
     most = _shown_at_most(sampler.picture_shape, request.scale)
@@ -173,7 +212,8 @@ def _interpolate(request, sampler, text):
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
     with progress(len(wanted), "generating") as bar:
         for start in range(0, len(wanted), CHUNK):
-            latents = [_between(corners, step, steps) for step in wanted[start : start + CHUNK]]
+            part = wanted[start : start + CHUNK]
+            latents = [_between(corners, step, steps, tails) for step in part]
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     seeds = ",".join(map(str, request.interpolate))
@@ -189,10 +229,12 @@ def _interpolate(request, sampler, text):
     return out
 
 
-def _between(corners, step, steps):
-    """Latent at one step of the way, with `steps` from seed to seed."""
+def _between(corners, step, steps, labels):
+    """Latent at one step of the way, with `steps` from seed to seed; its `labels` are mixed."""
     pair = min(step // steps, len(corners) - 2)
-    return slerp(corners[pair], corners[pair + 1], (step - pair * steps) / steps)
+    ends, way = corners[pair : pair + 2], (step - pair * steps) / steps
+    (start, old), (end, new) = (np.split(each, [len(each) - labels]) for each in ends)
+    return np.concatenate([slerp(start, end, way), (1 - way) * old + way * new])
 
 
 def _shown_at_most(shape, scale):

@@ -1,5 +1,6 @@
 """compile, fit, metrics, saving and loading for two networks with an optimizer each."""
 
+from dataclasses import asdict
 from typing import Any, NoReturn, Self
 
 import keras
@@ -8,6 +9,7 @@ import tensorflow as tf
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import Labels, labels_of
 from dcgan_tf.models import parts
 from dcgan_tf.models.batches import check_batch, check_dataset, refusal_in
 from dcgan_tf.models.chain import layers_of
@@ -104,7 +106,7 @@ class Adversaries(keras.Model):
                 )
         # dcgan_tf.train makes distributed datasets, and has checked their batches.
         if not isinstance(x, tf.distribute.DistributedDataset):
-            x = check_dataset(x, self._batch_shape)
+            x = check_dataset(x, self._batch_shape, self.labels.n if self.labels else 0)
         if kwargs.get("validation_data") is not None:
             raise ValueError(_NO_TEST)
         given = kwargs.get("callbacks")
@@ -127,6 +129,11 @@ class Adversaries(keras.Model):
         return history
 
     @property
+    def labels(self) -> Labels | None:
+        """The labels of the images; None without."""
+        return labels_of(self.generator)
+
+    @property
     def metrics(self) -> list[EpochMean]:
         return self.means
 
@@ -136,7 +143,8 @@ class Adversaries(keras.Model):
 
     def train_on_batch(self, x: Any, **kwargs: Any) -> Any:
         """Take one step on a batch as for `fit`; return what keras.Model does."""
-        check_batch(tf.nest.map_structure(tf.type_spec_from_value, x), self._batch_shape)
+        spec = tf.nest.map_structure(tf.type_spec_from_value, x)
+        check_batch(spec, self._batch_shape, self.labels.n if self.labels else 0)
         return super().train_on_batch(x, **kwargs)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> NoReturn:
@@ -197,6 +205,8 @@ class Adversaries(keras.Model):
         objects = {"loss": self.loss_terms}
         for name in ("generator", "discriminator", "augment", "d_augment", "penalty", "ema"):
             objects[name] = getattr(self, name)
+        if self.labels:
+            plain["labels"] = asdict(self.labels)
         return plain | {n: keras.saving.serialize_keras_object(v) for n, v in objects.items()}
 
     @classmethod
@@ -207,7 +217,7 @@ class Adversaries(keras.Model):
             config: its settings for data, files, `strategy` (call this in the scope of yours) and
                 `deterministic` are for dcgan_tf.train, and have no effect here.
             given: arguments of DCGAN in place of those of the config, such as a loss of your own,
-                or `networks`, (generator, discriminator).
+                or `networks`, (generator, discriminator); and `labels`, those of the images.
         """
         if isinstance(config, Config):
             if config.init_from:
@@ -216,7 +226,10 @@ class Adversaries(keras.Model):
             with parts.precision_of(config):
                 return parts.build_model(cls, config, given)
         new = {"ema" if name == "average" else name: value for name, value in config.items()}
-        return cls(**{n: keras.saving.deserialize_keras_object(v) for n, v in new.items()})
+        labels = new.pop("labels", None)
+        new = {n: keras.saving.deserialize_keras_object(v) for n, v in new.items()}
+        new["generator"].labels = labels and Labels(**labels)
+        return cls(**new)
 
     def get_compile_config(self) -> dict[str, Any]:
         names = ("g_optimizer", "d_optimizer")

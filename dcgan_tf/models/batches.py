@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import labels_of
 from dcgan_tf.models.chain import outputs_of
 from dcgan_tf.models.pixels import check_logits
 
@@ -13,13 +14,16 @@ _MARK = "DCGAN: "
 
 
 def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
-    """Raise UserError unless D takes what G makes and gives one logit for it."""
+    """Raise UserError unless D takes what G makes, and its labels, and gives one logit for it."""
     if not getattr(discriminator, "inputs", None):
         return  # a subclassed model has no known shapes
-    made = tuple(outputs_of(generator)[0].shape[1:])
+    made, labels = tuple(outputs_of(generator)[0].shape[1:]), labels_of(generator)
+    if labels:
+        made = (*made[:-1], made[-1] + labels.n)
     taken = tuple(discriminator.input_shape[1:])
     if len(made) != len(taken) or any(t not in (None, m) for m, t in zip(made, taken, strict=True)):
-        raise UserError(f"the generator makes {made} and the discriminator takes {taken}")
+        planes = f" with {labels.n} planes of labels" if labels else ""
+        raise UserError(f"the generator makes {made}{planes} and the discriminator takes {taken}")
     if discriminator.output_shape[1:] != (1,):
         raise UserError(
             f"the discriminator gives {discriminator.output_shape}, expected a logit, (None, 1)"
@@ -28,7 +32,7 @@ def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
 
 
 def check_dataset(
-    dataset: tf.data.Dataset[Any] | None, shape: tuple[Any, ...]
+    dataset: tf.data.Dataset[Any] | None, shape: tuple[Any, ...], labels: int = 0
 ) -> tf.data.Dataset[Any]:
     """Check the elements of a data set, and let its pipeline check the values, on the CPU.
 
@@ -37,6 +41,7 @@ def check_dataset(
             {"image": images, "index": int64 (batch_size,)}, where the indices of a batch are
             k * batch_size, k * batch_size + 1, ... (shuffled ones would draw latents twice).
         shape: (batch_size, height, width, channels) of the model.
+        labels: number of labels; with any, the dict has "label", numbers (batch_size, labels).
 
     Raises:
         ValueError: elements of another kind. For other values, the pipeline raises an error with
@@ -54,16 +59,16 @@ def check_dataset(
     def check(images: Any, *labels: tf.Tensor):
         if isinstance(images, dict):
             index = _check_order(images["index"], shape[0])
-            return {"image": _check_shape(images["image"], shape), "index": index}
+            return images | {"image": _check_shape(images["image"], shape), "index": index}
         return _check_shape(images, shape)
 
     spec = dataset.element_spec
-    check_batch(spec[0] if isinstance(spec, tuple) else spec, shape)
+    check_batch(spec[0] if isinstance(spec, tuple) else spec, shape, labels)
     return dataset.map(check)
 
 
-def check_batch(spec: Any, shape: tuple[Any, ...]) -> None:
-    """Raise ValueError if a TensorSpec is not that of the batches of `shape`."""
+def check_batch(spec: Any, shape: tuple[Any, ...], labels: int = 0) -> None:
+    """Raise ValueError if a TensorSpec is not that of the batches of `shape` with `labels`."""
     images = spec.get("image") if isinstance(spec, dict) else spec
     if not isinstance(images, tf.TensorSpec) or images.shape.rank != 4:
         raise ValueError(
@@ -78,10 +83,14 @@ def check_batch(spec: Any, shape: tuple[Any, ...]) -> None:
         )
     if not images.shape.is_compatible_with(shape):
         raise ValueError(_wrong_shape(tuple(images.shape), shape))
-    if isinstance(spec, dict) and (
-        set(spec) != {"image", "index"} or spec["index"].dtype != tf.int64
-    ):
-        raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"')
+    names = {"image", "index"} | ({"label"} if labels else set())
+    if isinstance(spec, dict) and (set(spec) != names or spec["index"].dtype != tf.int64):
+        more = ' and "label"' if labels else ""
+        raise ValueError(f'batches have {sorted(spec)}, expected "image" and int64 "index"{more}')
+    label = spec["label"].shape if labels and isinstance(spec, dict) else None
+    if labels and not (label and label.is_compatible_with((shape[0], labels))):
+        expected = f'"image", "index" and "label", numbers of shape {(shape[0], labels)}'
+        raise ValueError(f"a batch is {spec}, expected a dict of {expected}")
 
 
 def _wrong_shape(got: Any, shape: tuple[Any, ...]):

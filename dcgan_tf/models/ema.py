@@ -9,6 +9,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from dcgan_tf.common.labels import labels_of
 from dcgan_tf.models.serializable import Serializable
 
 NAME = "average_of_generator"  # name of the network, also in its .keras file
@@ -44,7 +45,7 @@ def copy_of(generator: keras.Model) -> keras.Model:
     """Copy a generator with its weights into new variables."""
     config = generator.get_config() | {"name": NAME}
     copy = type(generator).from_config(config)
-    copy.trainable = False
+    copy.trainable, copy.labels = False, labels_of(generator)
     copy.set_weights(generator.get_weights())
     return copy
 

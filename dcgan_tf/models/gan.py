@@ -20,9 +20,10 @@ class DCGAN(Adversaries):
     """A deep convolutional GAN (Radford et al. 2015) for `fit` on uint8 images.
 
     A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as from the
-    pipeline, or images alone. All random numbers are keyed by the index, so a training that resumes
-    after a kill, or on another number of devices, draws the same numbers. For images alone, the
-    index is computed from the number of D's steps.
+    pipeline, or images alone. With labels it also has "label", (n, labels) of 0 and 1: fakes get
+    those of the batch's real images, and D sees them as planes. All random numbers are keyed by the
+    index, so a training that resumes after a kill, or on another number of devices, draws the same
+    numbers. For images alone, the index is computed from the number of D's steps.
 
     Metrics are means over the epoch: `d_loss`, `g_loss`, and D(x), the mean of sigmoid(logit),
     over real (`d_real`) and fake images (`d_fake`).
@@ -115,25 +116,41 @@ class DCGAN(Adversaries):
         if not isinstance(data, dict):
             data = {"image": data, "index": self.count_images(tf.shape(data)[0])}
         rng = noise.BatchRNG(self.seed, data["index"], self.batch_size)
-        latent_dim, dtype = self.generator.input_shape[-1], self.generator.outputs[0].dtype
+        dtype = self.generator.outputs[0].dtype
+        labels = tf.cast(data["label"], dtype) if self.labels else None
         reals = to_float(tf.cast(data["image"], dtype), self._range)
         if self.augment:
             reals = self.augment(reals, rng)
         # `forward` passes training=True; otherwise BatchNorm would never update its statistics.
         with tf.GradientTape() as g_tape:
-            fakes = forward(self.generator, rng.normal(noise.LATENTS, latent_dim, dtype))
-        d_loss, d_real, d_fake = self._train_discriminator(reals, tf.stop_gradient(fakes), rng)
+            fakes = forward(self.generator, self._draw_latents(noise.LATENTS, rng, labels))
+        fixed = tf.stop_gradient(fakes)
+        d_loss, d_real, d_fake = self._train_discriminator(reals, fixed, labels, rng)
         if self.fresh_fakes:
-            latents = rng.normal(noise.FRESH_LATENTS, latent_dim, dtype)
+            latents = self._draw_latents(noise.FRESH_LATENTS, rng, labels)
             with tf.GradientTape() as g_tape:
                 fakes = forward(self.generator, latents)
-        g_loss = self._train_generator(fakes, g_tape, reals, rng)
+        g_loss = self._train_generator(fakes, g_tape, reals, labels, rng)
         if self.ema and self.ema_generator:
             decay = self.ema(rng.images_seen + self.batch_size, self.batch_size)
             update(self.ema_generator, self.generator, decay)
         return self.update_means(rng.step + 1, d_loss, g_loss, d_real, d_fake)
 
-    def _train_discriminator(self, reals: tf.Tensor, fakes: tf.Tensor, rng: noise.BatchRNG):
+    def _draw_latents(self, stream: int, rng: noise.BatchRNG, labels: Any):
+        length, dtype = self.generator.input_shape[-1], self.generator.outputs[0].dtype
+        if labels is None:
+            return rng.normal(stream, length, dtype)
+        return tf.concat([rng.normal(stream, length - labels.shape[1], dtype), labels], axis=1)
+
+    def _compute_logits(self, images: tf.Tensor, labels: Any):
+        if labels is not None:
+            planes = labels[:, None, None] * tf.ones_like(images[:, :, :, :1])
+            images = tf.concat([images, planes], axis=-1)
+        return forward(self.discriminator, images)
+
+    def _train_discriminator(
+        self, reals: tf.Tensor, fakes: tf.Tensor, labels: Any, rng: noise.BatchRNG
+    ):
         reals, fakes = self._augment_both(reals, fakes, rng)
         with tf.GradientTape() as tape:
             # Inside the other tape, so that the penalty's gradients reach D's weights.
@@ -142,8 +159,8 @@ class DCGAN(Adversaries):
                 # Two passes: in a single pass BatchNorm would mix the statistics of real and fake
                 # images. D would separate them by these alone, and fail in G's step, which has only
                 # fakes.
-                real_logits = forward(self.discriminator, reals)
-                fake_logits = forward(self.discriminator, fakes)
+                real_logits = self._compute_logits(reals, labels)
+                fake_logits = self._compute_logits(fakes, labels)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
             losses.check_scalar(loss, self.loss_terms, "discriminator")
             if self.penalty:
@@ -159,15 +176,17 @@ class DCGAN(Adversaries):
             losses.check_scalar(each, self.loss_terms, "mean_probabilities")
         return loss, *probabilities
 
-    def _train_generator(self, fakes: Any, g_tape: Any, reals: Any, rng: noise.BatchRNG):
+    def _train_generator(
+        self, fakes: Any, g_tape: Any, reals: Any, labels: Any, rng: noise.BatchRNG
+    ):
         # The chain rule in two parts, through D and through G: this reuses G's pass from before D's
         # step, and computes no gradients for D's weights, which G's step does not need.
         with tf.GradientTape() as tape:
             tape.watch(fakes)
             reals, augmented = self._augment_both(reals, fakes, rng)
-            logits = [forward(self.discriminator, augmented)]
+            logits = [self._compute_logits(augmented, labels)]
             if self._pairs:
-                logits.append(forward(self.discriminator, reals))
+                logits.append(self._compute_logits(reals, labels))
             loss = self.loss_terms.generator(*logits)
             losses.check_scalar(loss, self.loss_terms, "generator")
             scaled = self.scale_loss(self.g_optimizer, loss)

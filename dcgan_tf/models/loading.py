@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from dcgan_tf.common import hub, limits, pretrained
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import open_zip, read_member
+from dcgan_tf.common.labels import ENTRY, FILE_BYTES, Labels, labels_of
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.chain import layers_of, outputs_of
-from dcgan_tf.models.keras_file import read_structure, refusing
+from dcgan_tf.models.keras_file import CONFIG, read_structure, refusing
 from dcgan_tf.models.sampling import CHUNK, Sampler
 
 # In a whole DCGAN's file, the EMA first; "averaged" is its name on disk (gan.py).
@@ -37,12 +39,23 @@ def load_network(path: str | Path, flag: str = "", parts: tuple[str, ...] = ()) 
         _check_size(copy.deepcopy(structure), len(weights))  # Keras changes it while it builds
         network = keras.saving.deserialize_keras_object(structure, safe_mode=True)
         outputs_of(network)
+        network.labels = _read_labels(path)
         # Keras' load_model would build the losses of nested networks.
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "network.weights.h5")
             file.write_bytes(weights)
             network.load_weights(file)
     return network
+
+
+def _read_labels(path: Path):
+    """Read the labels of a generator's file, or of a whole DCGAN's; None without any."""
+    with open_zip(path) as archive:
+        if ENTRY in archive.namelist():
+            found = json.loads(read_member(archive, ENTRY, FILE_BYTES))
+        else:
+            found = json.loads(archive.read(CONFIG)).get("config", {}).get("labels")
+    return Labels(**found) if found else None
 
 
 def load_generator(path: str | Path, flag: str = "") -> Sampler:
@@ -67,9 +80,13 @@ def load_generator(path: str | Path, flag: str = "") -> Sampler:
     if str(path) in pretrained.names() and not run.generator.is_file():
         run = pretrained.pretrained(str(path), flag)
     path = run.generator if run.root.is_dir() else Path(path)
-    model = _with_flat_latents(load_network(path, flag, GENERATORS))
+    network = load_network(path, flag, GENERATORS)
+    model, labels = _with_flat_latents(network), labels_of(network)
+    model.labels = labels
     with refusing(path, flag):
         _check_generator(model)
+        if labels and labels.n >= model.inputs[0].shape[1]:
+            raise UserError(f"has {labels.n} labels, but latents of {model.inputs[0].shape[1]}")
         check_finite(model, "")
         return Sampler(model, strict=True)
 
@@ -115,6 +132,7 @@ def in_float32(model: keras.Model) -> keras.Model:
         return model
     same = keras.saving.deserialize_keras_object(plain, safe_mode=True)
     same.set_weights(model.get_weights())
+    same.labels = labels_of(model)
     return same
 
 

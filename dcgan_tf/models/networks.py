@@ -13,16 +13,19 @@ import tensorflow as tf
 from keras import layers
 
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.labels import Labels
 
 SQUARINGS = 6  # equal to 64 steps of the power method
 _CHANNELS_LAST = {"data_format": "channels_last"}  # overrides the user's keras.json
 
 
-def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
+def build_generator(
+    config: Config, synchronized: bool = False, labels: Labels | None = None
+) -> keras.Model:
     """Build G, from float (n, latent_dim) to float32 (n, image_size, image_size, channels).
 
     Its images are in the range of `output_activation`. `synchronized` computes BatchNorm over the
-    whole batch of several devices.
+    whole batch of several devices. `labels` take as many numbers more at the end of each latent.
 
     Examples:
         >>> from dcgan_tf import Config, build_generator
@@ -31,7 +34,7 @@ def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
     """
     block = _Blocks(config, 1, config.g_activation, synchronized, spectral=False)
     size, base = config.base_size, config.scaled(config.base_channels)
-    latents = keras.Input((config.latent_dim,), name="latents")
+    latents = keras.Input((config.latent_dim + (labels.n if labels else 0),), name="latents")
     x = block.dense(size * size * base, name="base")(latents)
     x = layers.Reshape((size, size, base), name="base_map")(x)
     if config.base_batchnorm:
@@ -44,13 +47,17 @@ def build_generator(config: Config, synchronized: bool = False) -> keras.Model:
     else:
         x = block.convolution(config.channels, 5, strides=1, name="to_picture")(x)
     x = layers.Activation(config.output_activation, dtype=_output_dtype(), name="picture")(x)
-    return keras.Model(latents, x, name="generator")
+    generator = keras.Model(latents, x, name="generator")
+    generator.labels = labels
+    return generator
 
 
-def build_discriminator(config: Config, synchronized: bool = False) -> keras.Model:
+def build_discriminator(
+    config: Config, synchronized: bool = False, labels: Labels | None = None
+) -> keras.Model:
     """Build D, from images, float (n, height, width, channels), to float32 logits (n, 1).
 
-    Logits are above 0 for real images.
+    Logits are above 0 for real images. `labels` are as many channels more, each a plane of 0 or 1.
 
     Examples:
         >>> from dcgan_tf import Config, build_discriminator
@@ -58,7 +65,8 @@ def build_discriminator(config: Config, synchronized: bool = False) -> keras.Mod
         (None, 1)
     """
     block = _Blocks(config, 2, "leaky_relu", synchronized, spectral=config.d_norm == "spectral")
-    shape = (config.image_size, config.image_size, config.channels)
+    planes = labels.n if labels else 0
+    shape = (config.image_size, config.image_size, config.channels + planes)
     x = images = keras.Input(shape, name="pictures")
     for number, channels in enumerate(config.d_channels, 1):
         x = block.convolution(config.d_scaled(channels), 4, strides=2, name=f"down{number}")(x)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.models import losses
 from dcgan_tf.models.augment import Augment, flip
 from dcgan_tf.models.ema import HalfLife
@@ -46,7 +47,7 @@ def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
     parts = {name: getattr(config, name) for name in ("batch_size", "seed", "fresh_fakes")}
     parts["loss"] = given.get("loss") or build_loss(config)
     parts["augment"] = flip if config.flip else None
-    networks = build_networks(config, given.get("networks"))
+    networks = build_networks(config, given.get("networks"), given.get("labels"))
     parts["generator"], parts["discriminator"] = networks
     activation = range_of(networks[0])
     if config.augment:
@@ -57,7 +58,8 @@ def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
         parts["penalty"] = GradientPenalty(config.r1, config.r2, activation, end, images)
     if config.average != "none":
         parts["ema"] = HalfLife(config.average_half_life, config.average_ramp)
-    model = kind(**parts | {name: value for name, value in given.items() if name != "networks"})
+    used = ("networks", "labels")
+    model = kind(**parts | {name: value for name, value in given.items() if name not in used})
     g_rate, d_rate = config.g_learning_rate, config.d_learning_rate
     rates: list[Any] = [learning_rate_of(config, rate) for rate in (g_rate, d_rate)]
     optimizers = [Adam(rate, config.beta_1, config.beta_2) for rate in rates]
@@ -65,16 +67,25 @@ def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
     return model
 
 
-def build_networks(config: Config, given: Any = None) -> tuple[keras.Model, keras.Model]:
+def build_networks(
+    config: Config, given: Any = None, labels: Labels | None = None
+) -> tuple[keras.Model, keras.Model]:
     """Build G and D: `given` ones, those of `config.networks`, or those that the config describes.
 
-    `given` is (generator, discriminator), or a function that returns them.
+    `given` is (generator, discriminator), or a function that returns them. `labels` are those of
+    the images, which `config.labels` asks for.
     """
+    if config.labels and not labels:
+        words = f"got {config.labels!r} without the labels; from_config takes them as labels="
+        words += "dcgan_tf.common.labels.Labels.of(names, classes, rows)"
+        raise UserError(words, param="labels")
     if given is None and not config.networks:
         synchronized = tf.distribute.get_strategy().num_replicas_in_sync > 1
-        return build_generator(config, synchronized), build_discriminator(config, synchronized)
+        both = (build_generator, build_discriminator)
+        return tuple(build(config, synchronized, labels) for build in both)  # pyright: ignore
     networks: Any = import_object(config.networks, "networks") if given is None else given
     generator, discriminator = networks() if callable(networks) else networks  # pyright: ignore
+    generator.labels = labels
     made, size = generator.output_shape[1:], config.image_size
     if made != (size, size, config.channels):
         raise UserError(

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.labels import labels_of
 from dcgan_tf.models.forward import forward
 from dcgan_tf.models.pixels import range_of, to_uint8
 
@@ -82,13 +83,15 @@ class Sampler:
     """Generate images with a network in inference mode (BatchNorm's moving statistics).
 
     Args:
-        model: generator that ends in a sigmoid or a tanh.
+        model: generator that ends in a sigmoid or a tanh; its attribute `labels`, if it has one,
+            says what its images can be asked for.
         strict: raise UserError if the model fails or returns NaN.
         chunk: latents per pass through the model. Passes of another size differ by rounding.
     """
 
     def __init__(self, model: keras.Model, strict: bool = False, chunk: int = CHUNK):
         self.model = model
+        self.labels = labels_of(model)
         self.latent_dim = int(model.inputs[0].shape[-1])
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
@@ -99,8 +102,39 @@ class Sampler:
     def sha256(self) -> str:
         return weights_sha256(self.model)
 
+    def latents(self, seeds: Iterable[int], label: Any = None) -> np.ndarray:
+        """Make the latents of seeds, float32 (n, latent_dim); for `label` see `generate`."""
+        seeds = list(seeds)
+        if not self.labels:
+            if label is not None:
+                raise UserError("this generator was trained without labels", param="label")
+            return seed_latents(seeds, self.latent_dim)
+        own = seed_latents(seeds, self.latent_dim - self.labels.n)
+        return np.concatenate([own, self.labels.tails(seeds, label)], axis=1)
+
+    def latents_by_class(self, count: int) -> tuple[np.ndarray, int | None]:
+        """Make latents for a grid of `count` images, and its columns: a class has a row."""
+        if not (self.labels and self.labels.classes):
+            return self.latents(range(count)), None
+        seeds = range(max(count // self.labels.n, 1))
+        rows = [self.latents(seeds, name) for name in self.labels.names[:count]]
+        return np.concatenate(rows), len(seeds)
+
+    def factor(self, truncation: float) -> Any:
+        """The factor on latents for a truncation: 1 for the labels at their end."""
+        if not self.labels:
+            return truncation
+        counts = [self.latent_dim - self.labels.n, self.labels.n]
+        return np.repeat(np.array([truncation, 1], np.float32), counts)
+
     def generate(
-        self, n: Any = None, latents: Any = None, *, seeds: Any = None, truncation: float = 1.0
+        self,
+        n: Any = None,
+        latents: Any = None,
+        *,
+        seeds: Any = None,
+        label: Any = None,
+        truncation: float = 1.0,
     ) -> np.ndarray:
         """Generate images from seeds or from latents.
 
@@ -114,8 +148,10 @@ class Sampler:
 
         Args:
             n: number of images, from the seeds 0 to n - 1; or the seeds themselves.
-            latents: finite real numbers (n, latent_dim), instead of `n`.
+            latents: finite real numbers (n, latent_dim), instead of `n`; with labels at their end.
             seeds: ints, 0..2**32-1, such as `range(64)` or `[7]`, instead of `n`.
+            label: for a generator with labels, a class such as 7 or "cat", or attributes such as
+                {"Smiling": 1}; None: that of some training image for each seed.
             truncation: factor on the latents; below 1 gives images nearer to the mean.
 
         Returns:
@@ -125,11 +161,14 @@ class Sampler:
         if sum(given is not None for given in (n, latents, seeds)) != 1:
             raise ValueError("expected exactly one of n, seeds and latents")
         if latents is None:
-            latents = seed_latents(_seeds(n, seeds), self.latent_dim)
-        with np.errstate(over="ignore", invalid="ignore"):
-            latents = finite(finite(latents) * truncation)
+            latents = self.latents(_seeds(n, seeds), label)
+        elif label is not None:
+            raise ValueError("expected label or latents, which end in their labels, not both")
+        latents = finite(latents)
         if latents.ndim != 2 or latents.shape[1] != self.latent_dim:
             raise ValueError(f"got latents {latents.shape}, expected (n, {self.latent_dim})")
+        with np.errstate(over="ignore", invalid="ignore"):
+            latents = finite(latents * self.factor(truncation))
         return self.array(latents)
 
     def array(self, latents: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import keras
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_zip
+from dcgan_tf.common.labels import ENTRY, labels_of
 
 # Keys that Keras writes since 3.14 and 3.13 refuses, with the values that every Keras defaults to.
 _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99}
@@ -23,7 +24,7 @@ def save_network(
 ) -> None:
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
 
-    The same network gives the same bytes.
+    The same network gives the same bytes. The labels of a generator are an entry of the file.
 
     Args:
         beside: {name: text} of further entries in the file, which Keras ignores.
@@ -43,6 +44,8 @@ def save_network(
         config = json.loads(entries["config.json"], object_hook=portable)
         entries["config.json"] = json.dumps(config)
         with zipfile.ZipFile(temporary, "w") as archive:
+            if labels := labels_of(network):
+                entries[ENTRY] = labels.to_json()
             for name, content in (entries | (beside or {})).items():
                 entry = zipfile.ZipInfo(name)  # always dated 1980
                 how = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED

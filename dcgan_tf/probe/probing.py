@@ -3,8 +3,7 @@
 import contextlib
 import json
 import logging
-from collections.abc import Sequence
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 
 import numpy as np
 
@@ -15,7 +14,7 @@ from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.labels import read_classes
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
 from dcgan_tf.data.places import find
 from dcgan_tf.data.sources import open_source
@@ -71,6 +70,9 @@ def probe(request: ProbeRequest) -> dict:
 def _config(request, shape):
     """The config of images for a discriminator's input, (n, side, side, channels)."""
     run = find_again(request.run, read_config(request.run.config))
+    if run.labels:
+        words = f"its D was trained with labels ({run.labels}), and sees them beside the image"
+        raise UserError(f"{words}; name a run without labels", flag=f"--run {request.run.root}")
     given = {"image_size": shape[1], "channels": shape[3], "subset": 0, "subset_seed": request.seed}
     if request.dataset not in (None, run.dataset):
         given |= {"dataset": request.dataset, "data": "", "crop": "auto"}
@@ -86,10 +88,10 @@ def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
     flag = f"--data {source.where}"
     if len(source.names) < FEWEST:
         raise UserError(f"{len(source.names)} images, expected {FEWEST} or more", flag=flag)
-    read_labels(source, source.names)  # checked before packing, which may take long
+    read_classes(source, source.names, MOST_CLASSES)  # before packing, which may take long
     pack = open_pack(narrow(config, source, count), source)
     # From this source, because the files of the pack may have moved.
-    classes, labels = read_labels(source, pack.names)
+    classes, labels = read_classes(source, pack.names, MOST_CLASSES)
     counts = np.bincount(labels)
     if counts.min() < FEWEST_OF_CLASS:
         raise UserError(
@@ -98,27 +100,6 @@ def _open_images(config, count) -> tuple[Pack, str, list[str], np.ndarray]:
             flag=flag,
         )
     return pack, str(source.where), classes, labels
-
-
-def read_labels(source, names: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Read the sorted classes and the int64 class numbers, from label files or folder names."""
-    flag = f"--data {source.where}"
-    if isinstance(source, Arrays):
-        every = source.labels()
-        if every is None:
-            words = "no labels next to the images; put MNIST's *labels* files there, too"
-            raise UserError(words, flag=flag)
-        labels = [str(every[int(name)]) for name in names]
-    else:
-        labels = [PureWindowsPath(name).parent.name for name in names]
-    classes, numbers = np.unique(labels, return_inverse=True)
-    if not 2 <= len(classes) <= MOST_CLASSES:
-        raise UserError(
-            f"images of {len(classes):,} classes, expected 2 to {MOST_CLASSES:,}: "
-            "use one folder per class",
-            flag=flag,
-        )
-    return classes.tolist(), numbers
 
 
 def seen_in_training(run: Run, pack: Pack, where: str) -> str:

@@ -39,7 +39,7 @@ from dcgan_tf.common.suggestions import meant, typed
 from dcgan_tf.train.cluster import tell_workers
 from dcgan_tf.train.init_from import init_files, with_shape
 
-PATHS = ("data", "packs", "init_from", "inception")
+PATHS = ("data", "label_table", "packs", "init_from", "inception")
 RECIPE = "celeba"  # the reference, which train.py follows where no other is named
 TRACKERS = ("wandb", "trackio")  # packages that losses and scores can be sent to
 
@@ -111,7 +111,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
         check_file(Path(settings["inception"]), "--inception", ".tgz or .npz")
     if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
         # In config.toml a relative path starts from the directory that the run was started in.
-        here = {n: settings[n] for n in ("data", "packs", "inception") if flags.get(n)}
+        here = {n: settings[n] for n in PATHS if n != "init_from" and flags.get(n)}
         settings |= {n: os.path.abspath(path) for n, path in here.items() if path not in FETCHED}
     config = Config(**settings)
     most = limits.GRID_PIXELS // config.image_size**2

@@ -11,6 +11,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack
+from dcgan_tf.data.labels import read_labels
 from dcgan_tf.data.places import FEWEST, check_batch, is_fetched
 from dcgan_tf.data.sources import recognize
 from dcgan_tf.train.init_from import with_shape
@@ -74,18 +75,22 @@ def open_images(request) -> tuple:
         subset where there are fewer images; what pack.open_pack takes; whether the training is
         new, without a checkpoint.
     """
-    config, trained_on = request.config, None
+    config, trained_on, labels = request.config, None, ""
     if request.run_dir and Run(request.run_dir).config.is_file():
         run = Run(request.run_dir)
-        trained_on = read_journal(run).get("pixels_sha256")
+        journal = read_journal(run)
+        trained_on, labels = journal.get("pixels_sha256"), journal.get("labels_sha256", "")
         config = find_again(run, config, request.named)
     typed, named = "subset" in request.named or trained_on, "data" in request.named
     source = pack.open_images(
         config if typed else replace(config, subset=0),
         trained_on,
-        pack_first=not named,
+        pack_first=not (named or "label_table" in request.named),
         named=named,
+        labels_sha256=labels,
     )
+    if (config.labels or config.label_table) and not isinstance(source, pack.Pack):
+        read_labels(config, source)  # refused before the seconds that TensorFlow takes
     count = len(source.names)
     if not typed and config.subset > count:
         log.info(f"{counted(count, 'image')}, fewer than subset {config.subset:,}: all are used")

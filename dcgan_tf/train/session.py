@@ -61,7 +61,9 @@ class Session:
             steps = journal.steps_per_epoch - journal.done_in_epoch
             params = {"model": model, "verbose": 0, "epochs": epochs, "steps": steps}
             model.fit(
-                share_batches(self.strategy, config, self.pack.pixels, journal.step),
+                share_batches(
+                    self.strategy, config, self.pack.pixels, journal.step, self.pack.rows
+                ),
                 initial_epoch=journal.epoch,
                 epochs=last,
                 steps_per_epoch=steps,
@@ -75,7 +77,9 @@ class Session:
             devices.check_agreement(self.strategy, **values)
 
 
-def share_batches(strategy: tf.distribute.Strategy, config: Config, pixels, first_step: int = 0):
+def share_batches(
+    strategy: tf.distribute.Strategy, config: Config, pixels, first_step: int = 0, labels=None
+):
     """Distribute the batches from a step on: each device gets its contiguous part of a batch."""
     shards = strategy.num_replicas_in_sync
 
@@ -89,6 +93,7 @@ def share_batches(strategy: tf.distribute.Strategy, config: Config, pixels, firs
             first_step=first_step,
             shards=shards,
             own=range(first, first + count),
+            labels=labels,
         )
 
     return strategy.distribute_datasets_from_function(share)
@@ -113,17 +118,20 @@ def open_session(
     config, source, _ = request.images or open_images(request)
     devices.configure(config)
     strategy = devices.open_strategy(config)
+    # The networks of labels need their number, so the images are prepared first.
+    pack = open_pack(config, source, labeled=True) if config.labels else None
+    given = request.given | ({"labels": pack.labels} if pack else {})
     with strategy.scope():
-        model = DCGAN.from_config(replace(config, init_from=""), **request.given)
+        model = DCGAN.from_config(replace(config, init_from=""), **given)
     if not found:
         warm_start(config, model)
-    pack = open_pack(config, source)
+    pack = pack or open_pack(config, source)
     journal = _open_journal(config, pack, found)
     restored = found[0] if found else None
     session = Session(run, config, stop, strategy, model, pack, journal, restored, planned, *worker)
     session.meet(
         config=f"{fixed_fields(config)}, {config.epochs}, {config.images}, {planned}",
-        images=journal.pixels_sha256,
+        images=journal.pixels_sha256 + journal.labels_sha256,
         step=str(step),
     )
     if restored:
@@ -149,13 +157,20 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
     check_count(config, count, pack.where, new=not found)
     if not found:
         warn_of_few(config, count)
-        return Journal(plan_epoch(config, count), pixels_sha256, settings=bound_fields(config))
+        more = {"settings": bound_fields(config), "labels_sha256": pack.labels_sha256}
+        return Journal(plan_epoch(config, count), pixels_sha256, **more)
     journal = found[1]
     if journal.pixels_sha256 != pixels_sha256:
         raise UserError(
             "other images than this run was trained on; use the same images, or start a new run "
             "with --init-from",
             flag=f"--data {pack.manifest['where']}",
+        )
+    if config.labels and journal.labels_sha256 != pack.labels_sha256:
+        raise UserError(
+            "other labels than this run was trained on; use the same ones, or start a new run with "
+            "--init-from",
+            flag=f"--labels {config.labels}",
         )
     journal.settings = bound_fields(config)
     return journal

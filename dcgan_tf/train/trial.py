@@ -1,5 +1,6 @@
 """Try a training before it begins: its plan, its speed and the faster precision."""
 
+import contextlib
 import io
 import json
 import logging
@@ -16,6 +17,8 @@ from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import duration
 from dcgan_tf.common.runs import Run
+from dcgan_tf.data.labels import make_labels
+from dcgan_tf.data.pack import Pack
 from dcgan_tf.data.places import find, is_fetched
 from dcgan_tf.data.synthetic import draw_face
 from dcgan_tf.models import xla
@@ -46,7 +49,7 @@ def print_plan(request: Request):
     print(to_toml(config))
     devices.configure(config)
     strategy = devices.open_strategy(config)
-    for network in build_networks(config):
+    for network in plan_networks(request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
@@ -92,7 +95,7 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    counts = [f"{network.count_params():,}" for network in build_networks(config)]
+    counts = [f"{network.count_params():,}" for network in plan_networks(request)]
     found["networks"] = f"G {counts[0]} and D {counts[1]} parameters"
     steps, images = look_for_images(request)
     if config.data or not images.startswith("none"):  # else nobody asked for images
@@ -173,6 +176,16 @@ def _faster_precision(request) -> str:
     return chosen
 
 
+def plan_networks(request: Request) -> tuple[keras.Model, keras.Model]:
+    """Build the networks of a request; labels of images that are not there yet are left out."""
+    config, labels = request.config, None
+    with contextlib.suppress(UserError):
+        if config.labels and not is_fetched(config):
+            source = (request.images or open_images(request))[1]
+            labels = source.labels if isinstance(source, Pack) else make_labels(config, source)
+    return build_networks(config if labels else replace(config, labels=""), None, labels)
+
+
 def time_steps(
     config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
 ) -> tuple[float, float]:
@@ -182,7 +195,8 @@ def time_steps(
     after them at least `steps` steps and `seconds` are timed.
     """
     with strategy.scope():
-        model = DCGAN.from_config(replace(config, init_from=""))
+        # The planes of labels make no difference that can be measured.
+        model = DCGAN.from_config(replace(config, init_from="", labels=""))
     warm_up = 20 if tf.config.list_logical_devices("GPU") else 2
     watch, most = _StopWatch(warm_up, steps, seconds), 10**9
     model.fit(

@@ -105,7 +105,7 @@ def test_a_saved_run_goes_on_with_its_own_config(tmp_path):
 
 
 FREE = {  # what a resumed run may change
-    *("data", "packs", "epochs", "images", "device", "strategy", "jit"),
+    *("data", "label_table", "packs", "epochs", "images", "device", "strategy", "jit"),
     *("sample_every", "sample_count", "progress_format"),
     *("checkpoint_every", "checkpoint_steps", "checkpoint_minutes", "keep_checkpoints"),
     *("tensorboard", "score_every", "score_samples", "inception"),

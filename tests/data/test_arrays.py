@@ -15,8 +15,8 @@ from PIL import Image
 from raw_files import cifar_batches, digits, idx, idx_files, npy, npz, tar, zipped
 
 from dcgan_tf.common.config import Config
+from dcgan_tf.data.labels import read_classes
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.probe.probing import read_labels
 
 
 def opened(data, dataset):
@@ -55,7 +55,7 @@ def test_mnist_in_any_form_is_the_same_with_its_labels(kind, tmp_path):
     pixels, labels = digits()
     np.testing.assert_array_equal(pixels_of(source), pixels)
     assert source.fingerprint == hashlib.sha256(pixels).hexdigest()
-    classes, found = read_labels(source, source.names)
+    classes, found = read_classes(source, source.names, 10)
     assert [int(classes[number]) for number in found] == labels.tolist()
     if len(MNISTS[kind]) == 1:  # the archive itself
         assert opened(tmp_path / next(iter(MNISTS[kind])), "mnist").fingerprint
@@ -159,10 +159,10 @@ def test_arrays_with_code_or_of_another_kind_are_refused(tmp_path):
 def test_labels_that_are_not_there_or_too_few_are_named(tmp_path):
     write_files(tmp_path, {"x_train.npy": npy(digits()[0])})
     with refused("no labels next to the images"):
-        read_labels(opened(tmp_path, "mnist"), ["000000"])
+        read_classes(opened(tmp_path, "mnist"), ["000000"], 10)
     write_files(tmp_path, {"y_train.npy": npy(digits()[1][:4])})
     with refused("y_train.npy", "4 labels, expected 5"):
-        read_labels(opened(tmp_path, "mnist"), ["000000"])
+        read_classes(opened(tmp_path, "mnist"), ["000000"], 10)
 
 
 # CIFAR-10

@@ -36,9 +36,9 @@ from dcgan_tf.common.images import encode
 from dcgan_tf.data import places
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.forms import open_picture
+from dcgan_tf.data.labels import read_classes
 from dcgan_tf.data.pack import open_pack
 from dcgan_tf.data.sources import open_source
-from dcgan_tf.probe.probing import read_labels
 
 SMALL = 0.001  # --max-pixels: a thousand pixels, so that files above 1 MB are too large
 
@@ -185,7 +185,7 @@ def test_hidden_files_and_archives_beside_images_are_left_out_with_a_line_each(
     config = Config(dataset="folder", data=str(root), packs=str(tmp_path / "packs"))
     source = open_source(config)
     assert source.names == sorted(OWN)
-    assert read_labels(source, source.names)[0] == ["@user", "cats", "dogs"]
+    assert read_classes(source, source.names, 10)[0] == ["@user", "cats", "dogs"]
     open_pack(config, source)
     warning, line = [text for text in caplog.messages if text.startswith("left out")]
     assert f"left out: {len(SYSTEM)} hidden or system files (" in line

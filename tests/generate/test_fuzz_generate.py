@@ -4,6 +4,7 @@ import io
 import json
 import struct
 import zipfile
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from dcgan_tf.generate.generation import BLOCK, prepare_latents
 from dcgan_tf.models.keras_file import read_structure
 
 LENGTH = 8
+SAMPLER = SimpleNamespace(latent_dim=LENGTH, labels=None, factor=lambda truncation: truncation)
 
 
 @pytest.fixture(autouse=True)
@@ -95,7 +97,7 @@ def test_a_flipped_bit_is_one_line_or_does_not_matter(tmp_path):
 def read(path, limit=100, **changes):
     """What a request for a file of latents gives: the latents, or the line of its refusal."""
     request = GenerationRequest(path, latents=path, limit=limit, **changes)
-    return one_line(prepare_latents, request, LENGTH)
+    return one_line(prepare_latents, request, SAMPLER)
 
 
 def header(shape, descr="'<f4'"):

@@ -80,7 +80,8 @@ def test_a_plot_that_fails_is_one_warning_and_tried_again(tmp_path, caplog):
 
 def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_path, caplog):
     images = (np.full((4, 8, 8, 3), value, np.uint8) for value in (60, 120, 180))
-    sampler = SimpleNamespace(latent_dim=2, array=lambda latents: next(images))
+    latents = lambda count: (np.zeros((count, 2)), None)  # noqa: E731
+    sampler = SimpleNamespace(latents_by_class=latents, array=lambda latents: next(images))
     grids = SampleGrid(tmp_path / "samples", count=4)
     grids.set_model(SimpleNamespace(sampler=sampler))
     grids.set_params({"epochs": 3})
@@ -188,7 +189,8 @@ def test_other_files_among_the_samples_and_damaged_ones_are_left_out(tmp_path, c
 class Sampler:
     """Images of one value, the first number of their latent."""
 
-    latent_dim = 3
+    def latents(self, seeds):
+        return seed_latents(seeds, 3)
 
     def array(self, latents):
         values = np.uint8(100 + 20 * latents[:, :1, None, None])
@@ -213,7 +215,7 @@ def test_an_epoch_s_line_has_the_diversity_of_seeds_0_to_31_and_its_time(tmp_pat
     log.on_epoch_end(1, LOGS)
     first, last = read_lines(run.timing)
     assert first == whole and last["epoch"] == 2 and last["peak_memory_mb"] > 0
-    images = Sampler().array(seed_latents(range(CHUNK), Sampler.latent_dim))
+    images = Sampler().array(seed_latents(range(CHUNK), 3))
     expected = {"epoch": 2, "step": 4, "images_seen": 32, **LOGS, "diversity": images.mean()}
     assert read_lines(run.metrics) == journal.history == [expected]
 

@@ -23,7 +23,7 @@ from dcgan_tf.common.config_file import without_places
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.metrics import collapse
-from dcgan_tf.models.sampling import CHUNK, seed_latents
+from dcgan_tf.models.sampling import CHUNK
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage, attempt
 from dcgan_tf.train.callbacks.control import StepCounter
@@ -56,7 +56,7 @@ class MetricsLog(GANCallback):
         self._started, self._first_step = 0.0, 0
 
     def on_train_begin(self, logs=None):
-        self._latents = seed_latents(range(CHUNK), self.model.sampler.latent_dim)
+        self._latents = self.model.sampler.latents(range(CHUNK))
 
     def on_epoch_begin(self, epoch, logs=None):
         self._started, self._first_step = time.perf_counter(), self._journal.step

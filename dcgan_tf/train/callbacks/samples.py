@@ -16,7 +16,6 @@ from dcgan_tf.common.images import (
     save_png,
 )
 from dcgan_tf.common.runs import sample_file, sample_files
-from dcgan_tf.models.sampling import seed_latents
 from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage, attempt
 
 GIF_SIDE = 300  # pixels, at most, where a single image is not larger
@@ -46,11 +45,11 @@ class SampleGrid(GANCallback):
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._latents = seed_latents(range(self._count), self.model.sampler.latent_dim)
+        self._latents, self._columns = self.model.sampler.latents_by_class(self._count)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.is_due(epoch, self._every):
-            canvas = grid(self.model.sampler.array(self._latents))
+            canvas = grid(self.model.sampler.array(self._latents), self._columns)
             scale = default_scale(canvas.shape[1])
             text = {"epoch": epoch + 1, "scale": scale}
             path = sample_file(self.folder, epoch + 1)

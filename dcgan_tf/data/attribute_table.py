@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -21,12 +21,12 @@ _EXPECTED = (
 
 
 def read_attributes(
-    path: Path, images: Sequence[Sequence[str]] = ()
+    path: Path, images: Sequence[Sequence[str]] = (), flag: str = ""
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Read the rows of a table that belong to sets of images, given by their names.
 
     A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, a similar file, or a zip of
-    one. Folders before a name are ignored.
+    one. Folders before a name are ignored. `flag` begins the error.
 
     Returns:
         The attribute names, and {file name of an image: int8 (attributes,), 1 or 0}.
@@ -34,7 +34,7 @@ def read_attributes(
     Raises:
         UserError: no such table, or it has none of a set's images.
     """
-    flag, rows = f"--attributes {path}", {}
+    flag, rows = flag or f"--attributes {path}", {}
     sets = [{PurePosixPath(name).name for name in each} for each in images]
     wanted = set().union(*sets)
     try:
@@ -55,7 +55,7 @@ def read_attributes(
     return names, rows
 
 
-def _read_text(path):
+def _read_text(path: Path) -> bytes:
     content = read_file(path, MOST_BYTES)
     if not content.startswith(b"PK"):
         return content
@@ -66,7 +66,7 @@ def _read_text(path):
         return read_member(archive, tables[0], MOST_BYTES)
 
 
-def _parse_header(text):
+def _parse_header(text: str) -> tuple[list[str], Iterator[tuple[str, list[str]]]]:
     """The attributes' names, and an iterator of (file name, values)."""
     lines = text.splitlines()
     if lines and lines[0].strip().isdigit():  # CelebA's first line is the number of images
@@ -84,7 +84,7 @@ def _parse_header(text):
     return names, ((row[0], row[1:]) for row in table if row)
 
 
-def _parse_row(values, names, key):
+def _parse_row(values: list[str], names: list[str], key: str) -> np.ndarray:
     if len(values) != len(names) or not set(values) <= _YES | _NO:
         raise BadFile(f"the line of {key[:80]!r} needs 1, -1 or 0 for each attribute")
     return np.array([value in _YES for value in values], np.int8)

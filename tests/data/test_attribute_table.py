@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from helpers import SHARED, needs_faces, refused, write_zip
 
-from dcgan_tf.directions.attribute_table import read_attributes
+from dcgan_tf.data.attribute_table import read_attributes
 
 TXT = "3\nSmiling Male\n000001.jpg  1 -1\n000002.jpg -1 -1\n000003.jpg  1  1\n"
 CSV = "image_id,Smiling,Male\n000001.jpg,1,-1\n000002.jpg,-1,-1\n000003.jpg,1,1\n"

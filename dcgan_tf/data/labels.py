@@ -1,0 +1,85 @@
+"""Labels of images: classes from folders or label files, attributes from a table."""
+
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+
+from dcgan_tf.common.config import Config
+from dcgan_tf.common.directions import NAME_CHARACTERS
+from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import MOST, Labels
+from dcgan_tf.common.limits import counted
+from dcgan_tf.common.suggestions import unknown
+from dcgan_tf.data.attribute_table import read_attributes
+from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.sources import Source
+
+CLASS = "class"  # config.labels for classes
+CIFAR10 = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+
+
+def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
+    """Read the labels that `config.labels` asks for: names, and uint8 (images, names) of 0 and 1.
+
+    Raises:
+        UserError: no labels there, an unknown attribute, or images that the table does not have.
+    """
+    if bool(config.label_names) != bool(config.label_table):
+        words = f"got label_table {config.label_table!r} with it; expected class without a table, "
+        words += "or some columns of a table, such as Smiling,Male"
+        raise UserError(words, flag=f"--labels {config.labels!r}")
+    if config.labels != CLASS:
+        return _read_table(config, source)
+    names, numbers = read_classes(source, source.names, MOST)
+    if isinstance(source, Arrays) and source.shape[2:] and max(map(int, names)) < len(CIFAR10):
+        names = [CIFAR10[int(name)] for name in names]
+    for name in names:
+        if not (name.isprintable() and 0 < len(name) <= NAME_CHARACTERS):
+            first = source.names[numbers.tolist().index(names.index(name))]
+            words = f"the folder of {first} is no name of a class; give each class a folder"
+            raise UserError(words, flag=f"--data {source.where}")
+    return names, np.eye(len(names), dtype=np.uint8)[numbers]
+
+
+def make_labels(config: Config, source: Source) -> Labels:
+    """Make the labels of a generator from those of the images."""
+    names, rows = read_labels(config, source)
+    return Labels.of(names, config.labels == CLASS, rows)
+
+
+def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[str], np.ndarray]:
+    """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
+    flag = f"--data {source.where}"
+    if isinstance(source, Arrays):
+        every = source.labels()
+        if every is None:
+            words = "no labels next to the images; put MNIST's *labels* files there, too"
+            raise UserError(words, flag=flag)
+        labels = [str(every[int(name)]) for name in names]
+    else:
+        labels = [PureWindowsPath(name).parent.name for name in names]
+    classes, numbers = np.unique(labels, return_inverse=True)
+    if not 2 <= len(classes) <= most:
+        raise UserError(
+            f"images of {len(classes):,} classes, expected 2 to {most:,}: use one folder per class",
+            flag=flag,
+        )
+    return classes.tolist(), numbers
+
+
+def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
+    flag, wanted = f"--label-table {config.label_table}", config.label_names
+    table, rows = read_attributes(Path(config.label_table), [source.names], flag)
+    for name in wanted:
+        if name not in table:
+            raise UserError(unknown("attribute", name, table), flag=f"--labels {config.labels}")
+    bases = [PurePosixPath(name).name for name in source.names]
+    if missing := [base for base in bases if base not in rows]:
+        words = f"has not {counted(len(missing), 'image')} of {len(bases):,}, such as {missing[0]}"
+        raise UserError(f"{words}; give the table of these, or leave them out", flag=flag)
+    places = [table.index(name) for name in wanted]
+    return list(wanted), np.array([rows[base][places] for base in bases], np.uint8)

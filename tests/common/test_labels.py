@@ -1,0 +1,49 @@
+"""Labels at the end of the latents: read, written, drawn, refused."""
+
+import numpy as np
+import pytest
+from helpers import refused
+
+from dcgan_tf.common.labels import Labels
+from dcgan_tf.common.suggestions import meant
+
+FACES = Labels.of(["Smiling", "Male"], False, np.array([[1, 0], [1, 1]], np.uint8))
+DIGITS = Labels.of(list("0123456789"), True, np.eye(10, dtype=np.uint8))
+
+
+@pytest.mark.parametrize("label", ["Smiling=0,Male=1", {"Smiling": 0, "Male": 1}])
+def test_attributes_are_0_or_1(label):
+    tails = FACES.tails(range(4), label)
+    assert tails.dtype == np.float32 and tails.tolist() == [[0, 1]] * 4
+    assert FACES.describe(tails[0]) == "Smiling=0,Male=1"
+
+
+def test_a_class_is_one_hot():
+    for label in (7, "7"):
+        tails = DIGITS.tails([3, 4], label)
+        assert tails.tolist() == [[0] * 7 + [1, 0, 0]] * 2 and DIGITS.describe(tails[1]) == "7"
+
+
+def test_what_is_left_open_is_as_in_some_training_image():
+    assert {tuple(tail) for tail in FACES.tails(range(64))} == {(1, 0), (1, 1)}
+    assert {tuple(tail) for tail in FACES.tails(range(64), "Smiling=0")} == {(0, 0), (0, 1)}
+    drawn = DIGITS.tails(range(1024)).sum(axis=0)
+    assert drawn.sum() == 1024 and drawn.min() > 70
+    same = DIGITS.tails([5000])[0]
+    assert (same == DIGITS.tails(range(4990, 5010))[10]).all()  # by the seed alone
+
+
+def test_unknown_names_and_values_are_refused():
+    with refused("--label", "no class '10'; there are 0, 1, 2"):
+        DIGITS.read(10)
+    with refused("no attribute 'Smilling'; did you mean Smiling?"):
+        FACES.read("Smilling=1")
+    with refused("got '2' for Smiling, expected 0 or 1: Smiling=1,Male=1"):
+        FACES.read("Smiling=2")
+    with refused("got '' for Male, expected 0 or 1"):
+        FACES.read("Male")
+
+
+def test_flags_of_other_programs_are_known():
+    assert meant("n_classes", ["labels", "lr"]) == "labels"
+    assert meant("--class", ["label", "n"]) == "label"

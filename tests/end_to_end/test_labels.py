@@ -1,0 +1,141 @@
+"""A training with labels, from folders of classes to the images that are asked for."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import pytest
+import stress
+from helpers import (
+    SMALL,
+    assert_refused,
+    face_jpeg,
+    generate,
+    refused,
+    train,
+    write_files,
+    write_zip,
+)
+from PIL import Image
+from programs import run_program
+from workers import final, finish, start
+
+from dcgan_tf.common.labels import Labels
+from dcgan_tf.models.loading import load_generator
+
+CLASSES = ("cat", "dog", "eel")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The flags, and a directory with the finished run runs/a."""
+    cwd = tmp_path_factory.mktemp("whole")
+    names = [f"{CLASSES[k % 3]}/{k}.jpg" for k in range(50)]
+    write_files(cwd / "data", {name: face_jpeg(k) for k, name in enumerate(names)})
+    flags = [
+        *("--config", "celeba", "--dataset", "folder", "--data", cwd / "data", "--subset", "48"),
+        *("--labels", "class", *SMALL, "--batch-size", "12", "--epochs", "2", "--fresh-fakes"),
+        *("--average", "half_life", "--d-norm", "none", "--r1", "0.5", "--augment", "shift"),
+        *("--sample-count", "6", "--no-tensorboard", "--run", "runs/a"),
+    ]
+    flags = list(map(str, flags))
+    finish(start(cwd, *flags))
+    return flags, cwd
+
+
+def test_killed_and_resumed_it_ends_with_the_same_bits(whole, tmp_path):
+    flags, cwd = whole
+    for name, before in (("metrics.jsonl", False), ("step_00000008.npz", True)):
+        told = stress.kill_at_publication(tmp_path, 1, before, flags, name)
+        assert told.startswith("killed"), told
+    stress.train_through(tmp_path, flags)
+    assert stress.results(tmp_path / "runs/a") == stress.results(cwd / "runs/a")
+
+
+def test_two_devices_end_as_one_does(whole, tmp_path):
+    flags, found = [*whole[0], "--precision", "float64"], []
+    for name, more in (("one", ()), ("two", ("--strategy", "mirrored"))):
+        (tmp_path / name).mkdir()
+        count = 1 + bool(more)
+        finish(start(tmp_path / name, *flags, *more, devices=count, optimizer="sgd"))
+        found.append(final(tmp_path / name)[0])
+    expected, other = found
+    kernels = [v for n, v in expected.items() if n.startswith("discriminator/000/")]
+    assert kernels[0].shape[2] == 3 + len(CLASSES)  # channels and planes
+    assert max(np.abs(other[n].astype(float) - expected[n]).max() for n in expected) < 1e-10
+
+
+def test_a_resume_with_other_labels_is_refused(whole, tmp_path):
+    _, cwd = whole
+    shutil.copytree(cwd, tmp_path, dirs_exist_ok=True)
+    more = ("--epochs", "3", "--data", tmp_path / "data")
+    (tmp_path / "data/cat").rename(tmp_path / "data/bat")  # the same images in the same order
+    done = train("--run", "runs/a", *more, cwd=tmp_path)
+    assert_refused(done, "--labels class", "other labels than this run was trained on")
+    done = train("--run", "runs/a", "--epochs", "3", "--labels", "", cwd=tmp_path)
+    assert_refused(done, "'class', you asked for ''")
+
+
+def test_images_are_those_that_are_asked_for(whole, tmp_path):
+    run = whole[1] / "runs/a"
+    sampler = load_generator(run)
+    assert sampler.labels.names == CLASSES and sampler.labels.classes
+    latents = sampler.latents(range(3), "dog")
+    assert latents[:, -3:].tolist() == [[0, 1, 0]] * 3
+    dogs = sampler.generate(seeds=range(3), label="dog")
+    assert (dogs == sampler.generate(latents=latents)).all()
+    assert (dogs != sampler.generate(seeds=range(3), label="eel")).any()
+
+    done = generate("--run", run, "--n", 6, "--out", tmp_path / "all", cwd=tmp_path)
+    assert done.returncode == 0 and "of one: --label cat" in done.stdout
+    files = sorted((tmp_path / "all/images").iterdir())
+    assert [path.stem for path in files] == [f"{n}_seed_00000{k}" for n in CLASSES for k in (0, 1)]
+    with Image.open(files[3]) as image, Image.open(tmp_path / "all/grid.png") as grid:
+        assert image.text["label"] == "dog" and image.text["seed"] == "1"
+        assert (np.asarray(image) == dogs[1]).all()
+        assert grid.text["rows"] == "cat,dog,eel" and grid.width < grid.height
+
+    done = generate("--run", run, "--seeds", 1, "--label", "dog", "--out", "one", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "one/images/seed_000001.png") as image:
+        assert image.text["label"] == "dog" and (np.asarray(image) == dogs[1]).all()
+    done = generate("--run", run, "--label", "dgo", cwd=tmp_path)
+    assert_refused(done, "--label", "no class 'dgo'; there are cat, dog, eel")
+    way = ("--interpolate", "0,1", "--frames", 3, "--out", "way")
+    done = generate("--run", run, *way, "--label", "dog", "--truncation", 1, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    with Image.open(tmp_path / "way/strip.png") as strip:
+        assert strip.text["label"] == "dog"
+
+
+def test_labels_go_with_the_generator(whole, tmp_path):
+    cwd = whole[1]
+    labels = load_generator(cwd / "runs/a").labels
+    with zipfile.ZipFile(cwd / "runs/a/generator.keras") as archive:
+        assert Labels(**json.loads(archive.read("labels.json"))) == labels
+    with zipfile.ZipFile(cwd / "runs/a/generator.keras") as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    for wrong in ({"names": ["a", "a"]}, {"drawn": [3]}, {"names": list("abcdefghij" * 30)}):
+        about = json.loads(entries["labels.json"]) | wrong
+        write_zip(tmp_path / "it.keras", entries | {"labels.json": json.dumps(about)})
+        with refused("it.keras", "not the labels of a generator"):
+            load_generator(tmp_path / "it.keras")
+
+
+def test_what_cannot_set_labels_says_so(whole, tmp_path):
+    run = whole[1] / "runs/a"
+    for command in (
+        ("explore", "--static", "page.html"),
+        ("directions",),
+        ("export", "--to", "hub"),
+    ):
+        done = run_program(("-m", f"dcgan_tf.{command[0]}", run, *command[1:]), tmp_path)
+        assert_refused(done, "takes labels (cat, dog, eel), which cannot be set here")
+    done = run_program(("-m", "dcgan_tf.probe", run), tmp_path)
+    assert_refused(done, "its D was trained with labels (class)")
+    done = run_program(("-m", "dcgan_tf.export", run, "--to", "keras", "--out", "out"), tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert load_generator(tmp_path / "out/generator.keras").labels.names == CLASSES
+    done = train(*whole[0], "--dry-run", cwd=whole[1])
+    assert done.returncode == 0 and "(None, 16, 16, 6)" in done.stdout, done.stderr

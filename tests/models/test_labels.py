@@ -1,0 +1,81 @@
+"""The labels of a DCGAN: planes in D, the end of G's latents, kept in its files."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from helpers import refused
+from tiny_gan import BATCH, PIXELS, tiny
+
+from dcgan_tf.common.labels import Labels
+from dcgan_tf.data.pipeline import batches
+from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.loading import load_generator
+from dcgan_tf.models.networks import build_discriminator, build_generator
+
+ROWS = np.eye(2, dtype=np.uint8)[np.arange(len(PIXELS)) % 2]
+LABELS = Labels.of(["dark", "light"], True, ROWS)
+
+
+def build(labels=LABELS, **changes):
+    return DCGAN.from_config(tiny(labels="class", batch_size=BATCH, **changes), labels=labels)
+
+
+def test_a_whole_model_keeps_its_labels_and_what_it_draws(tmp_path):
+    model = build(average="half_life")
+    data = batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS)
+    assert np.isfinite(model.fit(data, steps_per_epoch=2, verbose=0).history["g_loss"][0])
+    model.save(tmp_path / "whole.keras")
+    again = keras.saving.load_model(tmp_path / "whole.keras")
+    assert again.labels == LABELS
+    drawn = model.sampler.generate(seeds=[3], label="light")
+    for sampler in (again.sampler, load_generator(tmp_path / "whole.keras")):
+        assert sampler.labels == LABELS
+        assert (sampler.generate(seeds=[3], label="light") == drawn).all()
+
+
+def test_truncation_leaves_the_label_as_it_is():
+    sampler = build().sampler
+    latents = sampler.factor(0.5) * sampler.latents([7], "light")
+    assert (latents[0, -2:] == [0, 1]).all()
+    assert (latents[0, :-2] == 0.5 * sampler.latents([7], "dark")[0, :-2]).all()
+    same = sampler.generate(latents=latents)
+    assert (sampler.generate(seeds=[7], label="light", truncation=0.5) == same).all()
+    with pytest.raises(ValueError, match="expected label or latents"):
+        sampler.generate(latents=latents, label="light")
+
+
+def test_fakes_have_the_labels_of_the_batch_and_d_sees_them():
+    model, seen = build(), []
+    model.compile("sgd", "sgd", run_eagerly=True)
+    whole = model._compute_logits
+    model._compute_logits = lambda images, labels: seen.append(labels) or whole(images, labels)
+    batch = next(iter(batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS)))
+    model.train_step(batch)
+    assert len(seen) == 3 and all(np.array_equal(labels, batch["label"]) for labels in seen)
+    images = tf.zeros((2, 64, 64, 3))
+    logits = whole(images, tf.eye(2)).numpy()
+    planes = tf.concat([images, tf.ones((2, 64, 64, 2)) * tf.eye(2)[:, None, None]], axis=-1)
+    assert np.allclose(logits, model.discriminator(planes, training=True), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (lambda: batches(PIXELS, batch_size=BATCH, seed=0), 'and "label"'),
+        (lambda: tf.data.Dataset.from_tensors(PIXELS[:BATCH]), "numbers of shape (8, 2)"),
+        (lambda: batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS[:, :1]), "shape (8, 2)"),
+    ],
+)
+def test_batches_without_these_labels_are_refused(data, words):
+    with pytest.raises(ValueError) as refusal:
+        build().fit(data(), steps_per_epoch=1, verbose=0)
+    assert words in str(refusal.value)
+
+
+def test_a_model_needs_the_labels_of_its_config():
+    with refused("labels", "got 'class' without the labels"):
+        build(labels=None)
+    config = tiny()
+    with refused("with 2 planes of labels and the discriminator takes (64, 64, 3)"):
+        DCGAN(build_generator(config, labels=LABELS), build_discriminator(config))
