@@ -185,7 +185,7 @@ def test_a_full_disk_says_what_is_whole_and_leaves_no_empty_folder(
     monkeypatch.setattr(generation, "save_png", save)
     with pytest.raises(OSError, match="No space left on device"):
         run_main("--n", "64", "--out", tmp_path / "o")
-    whole = "40 of 64 images are whole, seed_000000.png to seed_000039.png in "
+    whole = "40 of 64 images are complete, seed_000000.png to seed_000039.png in "
     assert whole in caplog.text
     assert len(list((tmp_path / "o").rglob("*.*"))) == 40
     monkeypatch.setattr(generation, "save_animation", generation.save_png)
