@@ -5,7 +5,9 @@ import pickle
 import runpy
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
+import keras
 import numpy as np
 import pytest
 from helpers import REPO, refused, resolved
@@ -129,6 +131,22 @@ def test_files_that_are_none_and_packages_that_are_missing(made, here, monkeypat
     for name, package in ((G, "safetensors"), ("netG.pth", "torch")):
         with refused(f"{name}: ", f"needs {package}, not installed", 'pip install ".[pytorch]"'):
             resolved("--init-from", f"{name},{D}")
+
+
+def test_no_value_of_a_foreign_network_becomes_code(here):
+    code = "__import__('os').mkdir('owned') or True"
+    layer = keras.layers
+    z = keras.Input((5,))
+    x = layer.Reshape((4, 4, 3))(layer.Dense(48, use_bias=False)(z))
+    x = layer.Conv2DTranspose(1, 4, strides=2, padding="same", use_bias=cast("bool", code))(x)
+    network = keras.Model(z, layer.Activation("tanh")(x))
+    write_pytorch(network, here / "a")
+    assert "2, 1, bias=True)" in (here / "a/generator.py").read_text()
+    slope = layer.LeakyReLU(0.1)
+    network = keras.Model(z, layer.Activation("tanh")(slope(x)))
+    slope.negative_slope = code
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        write_pytorch(network, here / "b")
 
 
 @pytest.mark.slow
