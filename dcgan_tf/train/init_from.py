@@ -19,6 +19,8 @@ SHAPE = (
     *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "d_minibatch_std", "d_hidden"),
     *("use_bias", "leaky_slope", "batchnorm_momentum", "batchnorm_epsilon", "networks"),
 )
+# Those of SHAPE that no shape of a weight shows.
+UNSHAPED = ("g_activation", "output_activation", "leaky_slope", "batchnorm_epsilon", "d_norm")
 
 
 def init_files(named: str) -> list[Path]:
@@ -81,12 +83,16 @@ def warm_start(config: Config, model):
     if not config.init_from:
         return
     from dcgan_tf.models.loading import GENERATORS, check_finite, load_network  # with TensorFlow
-    from dcgan_tf.train.pytorch import read_weights
+    from dcgan_tf.train.pytorch import PLAN, read_weights
 
     networks = (model.generator, GENERATORS), (model.discriminator, ("discriminator",))
     for (network, names), path in zip(networks, init_files(config.init_from), strict=True):
         where = f"--init-from {path}"
         if is_pytorch(config.init_from):
+            for name in UNSHAPED:
+                if (own := getattr(config, name)) != PLAN[name]:
+                    words = f"its {name} is {PLAN[name]}, here {own}; leave it to the file"
+                    raise UserError(words, flag=where)
             weights = read_weights(path, network is model.generator, "--init-from")
             found, own = ([w.shape for w in part] for part in (weights, network.get_weights()))
             if found != own:
