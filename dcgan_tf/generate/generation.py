@@ -166,9 +166,11 @@ def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed; only the steps in them are computed."""
     corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
     pairs, steps = len(corners) - 1, request.frames - 1
-    corners = np.concatenate([corners, corners[:1]])  # the animation closes
+    closed = request.interpolate[0] == request.interpolate[-1]
+    if not closed:
+        corners = np.concatenate([corners, corners[:1]])
     most = _shown_at_most(sampler.picture_shape, request.scale)
-    gif = evenly(range((pairs + 1) * steps), FRAMES[request.format])
+    gif = evenly(range((len(corners) - 1) * steps), FRAMES[request.format])
     strip = evenly(range(pairs * steps + 1), min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
@@ -185,7 +187,8 @@ def _interpolate(request, sampler, text):
         save_animation(animation, frames, 60, 60)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
-    log.info(f"{len(gif)} frames through the seeds {seeds} and back: {animation}")
+    back = "" if closed else " and back"
+    log.info(f"{len(gif)} frames through the seeds {seeds}{back}: {animation}")
     log.info(f"{len(strip)} images in a row: {out / 'strip.png'}")
     return out
 
