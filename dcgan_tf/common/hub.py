@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import re
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,10 +37,26 @@ def download(named: str, file: str, flag: str) -> Path:
         UserError: a wrong name, no such repository or file, or no connection.
     """
     name = named.removeprefix(PREFIX)
-    hub = check_repository(name, flag)
-    with _refusing(f"{flag} {named}".strip()):
+    hub, endpoint = check_repository(name, flag), os.environ.get("HF_ENDPOINT")
+    where = f"{flag} {named}".strip()
+    words = {
+        403: "this token may not read it; ask for access on its page",
+        404: f"no such repository, or no {file} in it",
+    }
+    with _refusing(where, words):
         hub.utils.disable_progress_bars()
-        return Path(hub.hf_hub_download(name, file, endpoint=os.environ.get("HF_ENDPOINT")))
+        try:
+            url = hub.hf_hub_url(name, file, endpoint=endpoint)
+            size = hub.get_hf_file_metadata(url).size or 0
+        except Exception as error:
+            cached = hub.try_to_load_from_cache(name, file)
+            if _status_of(error) in (401, *words) or not isinstance(cached, str):
+                raise
+            return Path(cached)  # there is no connection
+        if size > limits.NETWORK_BYTES:
+            got, most = limits.in_words(size), limits.in_words(limits.NETWORK_BYTES)
+            raise UserError(f"its {file} has {got}, more than the {most} of a network", flag=where)
+        return Path(hub.hf_hub_download(name, file, endpoint=endpoint))
 
 
 def check_push(name: str, flag: str):
@@ -51,31 +68,42 @@ def check_push(name: str, flag: str):
         )
 
 
-def push(folder: Path, name: str, flag: str) -> str:
+def push(folder: Path, name: str, flag: str, own: Sequence[str]) -> str:
     """Upload a folder as a commit to a repository, which is made if need be; return its URL.
+
+    Files there with one of the names `own` that the folder lacks are of another generator, and
+    removed; others stay.
 
     Raises:
         UserError: the token is refused or may not write there, or the connection fails.
     """
     hub = check_repository(name, flag)
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    with _refusing(f"{flag} {name}", f"; the folder is whole: {folder}"):
+    words = {403: "this token may not write there", 404: "no such repository"}
+    with _refusing(f"{flag} {name}", words, f"; the folder is whole: {folder}"):
         hub.utils.disable_progress_bars()
         url = api.create_repo(name, exist_ok=True)
-        api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload a generator")
+        api.upload_folder(
+            repo_id=name,
+            folder_path=folder,
+            commit_message="Upload a generator",
+            delete_patterns=list(own),
+        )
     return str(url)
 
 
 @contextlib.contextmanager
-def _refusing(where, more=""):
-    """Turn an error of the hub or the connection into one line."""
+def _refusing(where, words, more=""):
+    """Turn an error of the hub, by its status in `words`, or of the connection into one line."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:  # the library raises its own errors and those of its HTTP client
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        words = {
-            401: "no such repository, or a token that is missing or refused",
-            403: "this token may not write there",
-            404: "no such repository or file",
-        }.get(status or 0, f"the hub failed ({limits.shorten(one_line(error), 300)})")
-        raise UserError(f"{words}{more}", flag=where) from None
+        words = words | {401: "no such repository, or a token that is missing or refused"}
+        failed = f"the hub failed ({limits.shorten(one_line(error), 300)})"
+        raise UserError(f"{words.get(_status_of(error), failed)}{more}", flag=where) from None
+
+
+def _status_of(error):
+    return getattr(getattr(error, "response", None), "status_code", 0)

@@ -10,6 +10,7 @@ GENERATED = 100_000  # images of one generate.py; --limit raises it
 SAMPLES = 1_000_000  # images a side of an evaluation: 12 GB of features, days of a CPU
 TRUNCATION = 1_000_000  # factor on latents; far below, every network is saturated
 FILE_BYTES = 2**26  # of one that is read whole: records, pages, directions, statistics of features
+NETWORK_BYTES = 2**32  # of a network's file, unpacked, too: one of the reference recipe has 16 MB
 MANIFEST_BYTES = 2**28  # of a pack's: a million names of 200 bytes
 ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, where there are hundreds: 1 MiB
 VALUE_CHARACTERS = 80  # of a value in a message
