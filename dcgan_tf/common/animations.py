@@ -8,7 +8,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from dcgan_tf.common import limits
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
 
@@ -29,8 +28,7 @@ def kind_of(path: Path) -> str:
     """Return the format that a file's name ends in; UserError for any other ending."""
     kind = path.suffix[1:].lower()
     if kind not in FRAMES:
-        expected = "expected a name that ends in .gif, .webp or .mp4"
-        raise UserError(f"got {limits.shown(str(path))}, {expected}", param="path")
+        raise UserError(f"got {path.name!r}, expected a .gif, .webp or .mp4 file", param="path")
     return kind
 
 

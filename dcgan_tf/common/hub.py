@@ -1,10 +1,8 @@
 """Download from the Hugging Face hub and upload to it; HF_ENDPOINT names another server."""
 
 import contextlib
-import logging
 import os
 import re
-from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +12,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 
 PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
-log = logging.getLogger(__name__)
 
 
 def check_repository(name: str, flag: str) -> Any:
@@ -39,23 +36,20 @@ def download(named: str, file: str, flag: str) -> Path:
     name = named.removeprefix(PREFIX)
     hub, endpoint = check_repository(name, flag), os.environ.get("HF_ENDPOINT")
     where = f"{flag} {named}".strip()
-    words = {
-        403: "this token may not read it; ask for access on its page",
-        404: f"no such repository, or no {file} in it",
-    }
+    absent = f"no such repository, or no {file} in it"
+    words = {403: "this token may not read it; ask for access on its page", 404: absent}
     with _refusing(where, words):
         hub.utils.disable_progress_bars()
         try:
-            url = hub.hf_hub_url(name, file, endpoint=endpoint)
-            size = hub.get_hf_file_metadata(url).size or 0
+            size = hub.get_hf_file_metadata(hub.hf_hub_url(name, file, endpoint=endpoint)).size
         except Exception as error:
             cached = hub.try_to_load_from_cache(name, file)
             if _status_of(error) in (401, *words) or not isinstance(cached, str):
                 raise
             return Path(cached)  # there is no connection
-        if size > limits.NETWORK_BYTES:
-            got, most = limits.in_words(size), limits.in_words(limits.NETWORK_BYTES)
-            raise UserError(f"its {file} has {got}, more than the {most} of a network", flag=where)
+        if (size or 0) > limits.NETWORK_BYTES:
+            most = limits.in_words(limits.NETWORK_BYTES)
+            raise UserError(f"its {file} is larger than {most}", flag=where)
         return Path(hub.hf_hub_download(name, file, endpoint=endpoint))
 
 
@@ -68,11 +62,10 @@ def check_push(name: str, flag: str):
         )
 
 
-def push(folder: Path, name: str, flag: str, own: Sequence[str]) -> str:
+def push(folder: Path, name: str, flag: str, own: list[str]) -> str:
     """Upload a folder as a commit to a repository, which is made if need be; return its URL.
 
-    Files there with one of the names `own` that the folder lacks are of another generator, and
-    removed; others stay.
+    Files there that the folder lacks are removed if their names are among `own`; others stay.
 
     Raises:
         UserError: the token is refused or may not write there, or the connection fails.
@@ -83,12 +76,8 @@ def push(folder: Path, name: str, flag: str, own: Sequence[str]) -> str:
     with _refusing(f"{flag} {name}", words, f"; the folder is whole: {folder}"):
         hub.utils.disable_progress_bars()
         url = api.create_repo(name, exist_ok=True)
-        api.upload_folder(
-            repo_id=name,
-            folder_path=folder,
-            commit_message="Upload a generator",
-            delete_patterns=list(own),
-        )
+        commit = {"commit_message": "Upload a generator", "delete_patterns": own}
+        api.upload_folder(repo_id=name, folder_path=folder, **commit)
     return str(url)
 
 

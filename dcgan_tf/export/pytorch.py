@@ -53,8 +53,7 @@ def _translate(model):
     """List PyTorch's layers as code, and {name: array} of their weights.
 
     Without a bias Keras' Dense and Reshape are a ConvTranspose2d, as in pytorch/examples. A Dense
-    has a bias for each place of the map, which a convolution has not. A file of others decides the
-    values in the code, which is run: each is made a number or a bool.
+    has a bias for each place of the map, which a convolution has not. Values become numbers.
     """
     layers, state, dense = [], {}, []
 

@@ -164,11 +164,10 @@ def _naming_whole(written, count):
 
 def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed; only the steps in them are computed."""
-    corners = request.truncation * seed_latents(request.interpolate, sampler.latent_dim)
-    pairs, steps = len(corners) - 1, request.frames - 1
-    closed = request.interpolate[0] == request.interpolate[-1]
-    if not closed:
-        corners = np.concatenate([corners, corners[:1]])
+    way = request.interpolate
+    closed = way if way[0] == way[-1] else (*way, way[0])
+    corners = request.truncation * seed_latents(closed, sampler.latent_dim)
+    pairs, steps = len(way) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
     gif = evenly(range((len(corners) - 1) * steps), FRAMES[request.format])
     strip = evenly(range(pairs * steps + 1), min(COLUMNS * pairs + 1, max(most, 2)))
@@ -179,7 +178,7 @@ def _interpolate(request, sampler, text):
             latents = [_between(corners, step, steps) for step in wanted[start : start + CHUNK]]
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
-    seeds = ",".join(map(str, request.interpolate))
+    seeds, shown = (",".join(map(str, each)) for each in (way, closed))
     with _open_out(request) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
@@ -187,8 +186,7 @@ def _interpolate(request, sampler, text):
         save_animation(animation, frames, 60, 60)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
-    back = "" if closed else " and back"
-    log.info(f"{len(gif)} frames through the seeds {seeds}{back}: {animation}")
+    log.info(f"{len(gif)} frames through the seeds {shown}: {animation}")
     log.info(f"{len(strip)} images in a row: {out / 'strip.png'}")
     return out
 

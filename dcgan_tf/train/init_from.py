@@ -12,15 +12,13 @@ from dcgan_tf.common.runs import Run
 
 log = logging.getLogger(__name__)
 
-# What decides the layers of G and D and their sizes.
-SHAPE = (
-    *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
-    *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
-    *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "d_minibatch_std", "d_hidden"),
-    *("use_bias", "leaky_slope", "batchnorm_momentum", "batchnorm_epsilon", "networks"),
-)
-# Those of SHAPE that no shape of a weight shows.
+# What decides the layers of G and D and their sizes; first what no weight's shape shows.
 UNSHAPED = ("g_activation", "output_activation", "leaky_slope", "batchnorm_epsilon", "d_norm")
+SHAPE = (
+    *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels", "g_channels"),
+    *("base_batchnorm", "g_output", "d_channels", "d_width", "d_first_batchnorm", "use_bias"),
+    *("d_minibatch_std", "d_hidden", "batchnorm_momentum", "networks", *UNSHAPED),
+)
 
 
 def init_files(named: str) -> list[Path]:

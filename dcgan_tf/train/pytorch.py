@@ -6,7 +6,6 @@ with BatchNorm2d, then a Conv2d to the logit. Names, widths and biases are free.
 """
 
 import re
-import zipfile
 from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
@@ -144,19 +143,15 @@ def _read(path, flag):
 def _load_with_torch(path, where):
     torch = import_module("torch")
     if tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 6):  # CVE-2025-32434
-        raise UserError(
-            f"PyTorch {torch.__version__} would run code in it; "
-            "use PyTorch 2.6 or newer, or .safetensors",
-            flag=where,
-        )
+        words = "this PyTorch can run code in it; use PyTorch 2.6 or newer, or .safetensors"
+        raise UserError(words, flag=where)
     with open_regular(path) as file:
-        zipped = file.read(2) == b"PK"  # those of before 2020 are not; PyTorch goes by this, too
-    if zipped:
-        with open_zip(path) as archive:
-            entries = archive.infolist()
-        if packed := [e.filename for e in entries if e.compress_type != zipfile.ZIP_STORED]:
-            raise ValueError(f"its {packed[0]} is compressed")
-        _check_bytes(sum(entry.file_size for entry in entries))
+        if file.read(2) == b"PK":  # files of before 2020 are no zips; PyTorch goes by this, too
+            with open_zip(file) as archive:
+                entries = archive.infolist()
+            if packed := [e.filename for e in entries if e.compress_type]:
+                raise ValueError(f"its {packed[0]} is compressed")
+            _check_bytes(sum(entry.file_size for entry in entries))
     state = torch.load(path, map_location="cpu", weights_only=True)
     _check_bytes(sum(4 * tensor.numel() for tensor in state.values()))  # one value can be many
     return {name: tensor.detach().float().numpy() for name, tensor in state.items()}

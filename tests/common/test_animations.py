@@ -92,7 +92,7 @@ def test_endings_are_known_in_capitals_and_others_refused(tmp_path):
         with Image.open(tmp_path / name) as image:
             assert image.format == name[2:].upper()
     for name in ("a.avi", "a"):
-        with refused(f"path: got '{name}', expected a name that ends in .gif, .webp or .mp4"):
+        with refused(f"path: got '{name}', expected a .gif, .webp or .mp4 file"):
             ProgressGif(name, tmp_path)
 
 

@@ -105,7 +105,7 @@ def test_what_is_exported_can_be_taken_back(g, here):
             (),
             ["weights that are NaN"],
         ),
-        (lambda g: g | {"main.1.bias": np.array(0, "f4")}, (), ["BatchNorm 11,", "4 other tensors"]),
+        (lambda g: g | {"main.1.bias": np.array(0, "f4")}, (), ["BatchNorm 11, no", "4 other"]),
         (lambda g: g, ("--g-activation", "leaky_relu"), ["g_activation is relu, here leaky_relu"]),
         (lambda g: g, ("--output-activation", "sigmoid"), ["output_activation is tanh, here sig"]),
         (lambda g: g, ("--leaky-slope", 0.3), ["leaky_slope is 0.2, here 0.3"]),
