@@ -1,5 +1,6 @@
 """Write animations in the format of their file's name: GIF, WebP or MP4."""
 
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -23,6 +24,14 @@ def check_animation(kind: str, flag: str):
         )
 
 
+def kind_of(path: Path) -> str:
+    """Return the format that a file's name ends in; UserError for any other ending."""
+    kind = path.suffix[1:].lower()
+    if kind not in FRAMES:
+        raise UserError(f"got {path.name!r}, expected a .gif, .webp or .mp4 file", param="path")
+    return kind
+
+
 def save_animation(path: Path, frames: Sequence, milliseconds: int = 120, hold: int = 1500):
     """Write Pillow images of one size as a looping animation, whole or not at all.
 
@@ -31,12 +40,13 @@ def save_animation(path: Path, frames: Sequence, milliseconds: int = 120, hold: 
     """
     from dcgan_tf.common.images import evenly, save_gif  # --help need not wait for NumPy
 
-    if path.suffix == ".gif":
+    kind = kind_of(path)
+    if kind == "gif":
         save_gif(path, frames, milliseconds, hold)
         return
-    frames = [frame.convert("RGB") for frame in evenly(frames, FRAMES[path.suffix[1:]])]
+    frames = [frame.convert("RGB") for frame in evenly(frames, FRAMES[kind])]
     with replacing(path) as temporary:
-        if path.suffix == ".webp":
+        if kind == "webp":
             durations = [milliseconds] * (len(frames) - 1) + [hold]
             more = {"append_images": frames[1:], "duration": durations, "loop": 0}
             frames[0].save(temporary, "WEBP", save_all=True, quality=80, **more)
@@ -47,15 +57,16 @@ def save_animation(path: Path, frames: Sequence, milliseconds: int = 120, hold: 
 def _write_mp4(path, frames, milliseconds):
     width, height = (length + length % 2 for length in frames[0].size)  # the codec wants even ones
     given = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {1000 / milliseconds} -i -"
-    command = [_find_ffmpeg(), *f"{given} -pix_fmt yuv420p -f mp4 -y".split(), path]
+    command = [_find_ffmpeg() or "ffmpeg", *f"{given} -pix_fmt yuv420p -f mp4 -y".split(), path]
     pixels = b"".join(frame.crop((0, 0, width, height)).tobytes() for frame in frames)
     done = subprocess.run(command, input=pixels, capture_output=True)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise OSError(f"ffmpeg cannot write an MP4 here: {words[-1]}")
+        raise UserError(f"ffmpeg cannot write an MP4 here: {words[-1]}")
 
 
 def _find_ffmpeg():
     if find_spec("imageio_ffmpeg"):
-        return import_module("imageio_ffmpeg").get_ffmpeg_exe()
+        with contextlib.suppress(RuntimeError):  # it has none for this machine
+            return import_module("imageio_ffmpeg").get_ffmpeg_exe()
     return shutil.which("ffmpeg")

@@ -1,7 +1,6 @@
 """Download from the Hugging Face hub and upload to it; HF_ENDPOINT names another server."""
 
 import contextlib
-import logging
 import os
 import re
 from importlib import import_module
@@ -13,7 +12,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 
 PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
-log = logging.getLogger(__name__)
 
 
 def check_repository(name: str, flag: str) -> Any:
@@ -36,10 +34,23 @@ def download(named: str, file: str, flag: str) -> Path:
         UserError: a wrong name, no such repository or file, or no connection.
     """
     name = named.removeprefix(PREFIX)
-    hub = check_repository(name, flag)
-    with _refusing(f"{flag} {named}".strip()):
+    hub, endpoint = check_repository(name, flag), os.environ.get("HF_ENDPOINT")
+    where = f"{flag} {named}".strip()
+    absent = f"no such repository, or no {file} in it"
+    words = {403: "this token may not read it; ask for access on its page", 404: absent}
+    with _refusing(where, words):
         hub.utils.disable_progress_bars()
-        return Path(hub.hf_hub_download(name, file, endpoint=os.environ.get("HF_ENDPOINT")))
+        try:
+            size = hub.get_hf_file_metadata(hub.hf_hub_url(name, file, endpoint=endpoint)).size
+        except Exception as error:
+            cached = hub.try_to_load_from_cache(name, file)
+            if _status_of(error) in (401, *words) or not isinstance(cached, str):
+                raise
+            return Path(cached)  # there is no connection
+        if (size or 0) > limits.NETWORK_BYTES:
+            most = limits.in_words(limits.NETWORK_BYTES)
+            raise UserError(f"its {file} is larger than {most}", flag=where)
+        return Path(hub.hf_hub_download(name, file, endpoint=endpoint))
 
 
 def check_push(name: str, flag: str):
@@ -51,31 +62,37 @@ def check_push(name: str, flag: str):
         )
 
 
-def push(folder: Path, name: str, flag: str) -> str:
+def push(folder: Path, name: str, flag: str, own: list[str]) -> str:
     """Upload a folder as a commit to a repository, which is made if need be; return its URL.
+
+    Files there that the folder lacks are removed if their names are among `own`; others stay.
 
     Raises:
         UserError: the token is refused or may not write there, or the connection fails.
     """
     hub = check_repository(name, flag)
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"))
-    with _refusing(f"{flag} {name}", f"; the folder is whole: {folder}"):
+    words = {403: "this token may not write there", 404: "no such repository"}
+    with _refusing(f"{flag} {name}", words, f"; the folder is whole: {folder}"):
         hub.utils.disable_progress_bars()
         url = api.create_repo(name, exist_ok=True)
-        api.upload_folder(repo_id=name, folder_path=folder, commit_message="Upload a generator")
+        commit = {"commit_message": "Upload a generator", "delete_patterns": own}
+        api.upload_folder(repo_id=name, folder_path=folder, **commit)
     return str(url)
 
 
 @contextlib.contextmanager
-def _refusing(where, more=""):
-    """Turn an error of the hub or the connection into one line."""
+def _refusing(where, words, more=""):
+    """Turn an error of the hub, by its status in `words`, or of the connection into one line."""
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:  # the library raises its own errors and those of its HTTP client
-        status = getattr(getattr(error, "response", None), "status_code", None)
-        words = {
-            401: "no such repository, or a token that is missing or refused",
-            403: "this token may not write there",
-            404: "no such repository or file",
-        }.get(status or 0, f"the hub failed ({limits.shorten(one_line(error), 300)})")
-        raise UserError(f"{words}{more}", flag=where) from None
+        words = words | {401: "no such repository, or a token that is missing or refused"}
+        failed = f"the hub failed ({limits.shorten(one_line(error), 300)})"
+        raise UserError(f"{words.get(_status_of(error), failed)}{more}", flag=where) from None
+
+
+def _status_of(error):
+    return getattr(getattr(error, "response", None), "status_code", 0)

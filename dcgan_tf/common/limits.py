@@ -10,6 +10,7 @@ GENERATED = 100_000  # images of one `generate`; --limit raises it
 SAMPLES = 1_000_000  # images per side of an evaluation: 12 GB of features, days on a CPU
 TRUNCATION = 1_000_000  # factor on latents; networks saturate far below it
 FILE_BYTES = 2**26  # of a file read at once: records, pages, directions, feature statistics
+NETWORK_BYTES = 2**32  # of a network's file, also unpacked: the reference recipe's has 16 MB
 MANIFEST_BYTES = 2**28  # of a pack's manifest: a million names of 200 bytes
 ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, for hundreds of them: 1 MiB
 VALUE_CHARACTERS = 80  # of a value in a message

@@ -18,7 +18,7 @@ from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
 from dcgan_tf.export.formats import FORMATS, in_tensorflow, refusing
-from dcgan_tf.export.hub import check_license, formats_of_hub, write_hub
+from dcgan_tf.export.hub import FILES, check_license, formats_of_hub, write_hub
 from dcgan_tf.metrics.features import full_float32
 from dcgan_tf.models.loading import in_float32, load_generator
 from dcgan_tf.models.pixels import range_of
@@ -64,7 +64,7 @@ def export(request: ExportRequest) -> Path:
     log.info("\n".join(lines))
     log.info(f"wrote {out}")
     if request.push:
-        log.info(f"uploaded to {push(out / HUB, request.push, '--push')}")
+        log.info(f"uploaded to {push(out / HUB, request.push, '--push', FILES)}")
     return out
 
 

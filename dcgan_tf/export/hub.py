@@ -28,6 +28,8 @@ from dcgan_tf.models.sampling import Sampler
 log = logging.getLogger(__name__)
 
 EXPLORER = "explorer.html"
+FILES = ["README.md", "config.toml", "grid.png", DIRECTIONS, EXPLORER]  # that a folder can have
+FILES += [FORMATS[name].file for name in ("keras", "onnx")]
 SHOWN = range(64)  # seeds in the grid
 COUNT = 8  # directions of each kind that need no labels
 

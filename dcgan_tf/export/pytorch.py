@@ -21,9 +21,9 @@ def write_pytorch(model: keras.Model, folder: Path):
     """Write both files. UserError: a layer that the script does not know."""
     layers, state = _translate(model)
     tanh = range_of(model) == "tanh"
-    height, width, channels = map(str, model.output_shape[1:])
+    height, width, channels = (str(int(size)) for size in model.output_shape[1:])
     parts = {
-        "latent_dim": str(model.inputs[0].shape[-1]),
+        "latent_dim": str(int(model.inputs[0].shape[-1])),
         **{"height": height, "width": width, "channels": channels},
         "range": "-1 to 1" if tanh else "0 to 1",
         "to_unit": "(image + 1) / 2" if tanh else "image",
@@ -53,7 +53,7 @@ def _translate(model):
     """List PyTorch's layers as code, and {name: array} of their weights.
 
     Without a bias Keras' Dense and Reshape are a ConvTranspose2d, as in pytorch/examples. A Dense
-    has a bias for each place of the map, which a convolution has not.
+    has a bias for each place of the map, which a convolution has not. Values become numbers.
     """
     layers, state, dense = [], {}, []
 
@@ -67,7 +67,7 @@ def _translate(model):
         if kind == "Dense" and not layers:
             dense = weights
         elif kind == "Reshape" and dense and not layers:
-            height, width, channels = layer.target_shape
+            height, width, channels = map(int, layer.target_shape)
             kernel = dense[0].reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
             length = len(kernel)
             if len(dense) == 1 and height == width:
@@ -88,10 +88,10 @@ def _translate(model):
             padding = (size - stride) // 2 if "Transpose" in kind else (size - 1) // 2
             name = "ConvTranspose2d" if "Transpose" in kind else "Conv2d"
             ends = kernel.shape[:2] if "Transpose" in kind else kernel.shape[1::-1]
-            sizes = ", ".join(map(str, (*ends, size, stride, padding)))
-            add(f"{name}({sizes}, bias={layer.use_bias})", kernel, *weights[1:])
+            sizes = ", ".join(str(int(size)) for size in (*ends, size, stride, padding))
+            add(f"{name}({sizes}, bias={bool(layer.use_bias)})", kernel, *weights[1:])
         elif kind == "LeakyReLU":
-            add(f"LeakyReLU({layer.negative_slope})")
+            add(f"LeakyReLU({float(layer.negative_slope)})")
         elif kind == "ReLU":
             add("ReLU()")
         elif kind == "Activation" and layer.activation.__name__ in ("sigmoid", "tanh"):

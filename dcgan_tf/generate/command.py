@@ -55,7 +55,8 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
         if len(way) == 1:
             got = "got one seed, expected two or more, such as 3,17,42"
             raise UserError(got, flag="--interpolate")
-        check_count("--interpolate", len(way) * (args.frames - 1), limit)
+        legs = len(way) - (way[0] == way[-1])  # with that back to the first
+        check_count("--interpolate", legs * (args.frames - 1), limit)
     check_animation(args.format, "--format")
     if args.out is not None:
         check_out(args.out, args.force)

@@ -200,13 +200,14 @@ def _naming_whole(written, count):
 
 def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed; only the steps in them are computed."""
+    way = request.interpolate
+    closed = way if way[0] == way[-1] else (*way, way[0])
     factor, labels = sampler.factor(request.truncation), sampler.labels
-    corners = factor * sampler.latents(request.interpolate, request.label)
+    corners = factor * sampler.latents(closed, request.label)
     tails = labels.n if labels else 0
-    pairs, steps = len(corners) - 1, request.frames - 1
-    corners = np.concatenate([corners, corners[:1]])  # the animation closes
+    pairs, steps = len(way) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
-    gif = evenly(range((pairs + 1) * steps), FRAMES[request.format])
+    gif = evenly(range((len(corners) - 1) * steps), FRAMES[request.format])
     strip = evenly(range(pairs * steps + 1), min(COLUMNS * pairs + 1, max(most, 2)))
     wanted = np.union1d(gif, strip)
     images = np.empty((len(wanted), *sampler.picture_shape), np.uint8)
@@ -216,7 +217,7 @@ def _interpolate(request, sampler, text):
             latents = [_between(corners, step, steps, tails) for step in part]
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
-    seeds = ",".join(map(str, request.interpolate))
+    seeds, shown = (",".join(map(str, each)) for each in (way, closed))
     with _open_out(request) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
@@ -224,7 +225,7 @@ def _interpolate(request, sampler, text):
         save_animation(animation, frames, 60, 60)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
-    log.info(f"{len(gif)} frames through the seeds {seeds} and back: {animation}")
+    log.info(f"{len(gif)} frames through the seeds {shown}: {animation}")
     log.info(f"{len(strip)} images in a row: {out / 'strip.png'}")
     return out
 

@@ -13,8 +13,7 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.foreign import check_file, open_zip
 
-NETWORK_BYTES = 2**32  # a file may unpack to 4 GiB; that of the reference recipe has 16 MB
-EXPANSION = 10  # and to this many times its size, because weights compress little,
+EXPANSION = 10  # a file may unpack to this many times its size, as weights compress little,
 SMALL_BYTES = 2**29  # or to 512 MiB
 CONFIG_JSON_BYTES = 2**24
 CONFIG, WEIGHTS = "config.json", "model.weights.h5"
@@ -109,7 +108,7 @@ def _check_entries(archive: zipfile.ZipFile, size: int):
         if names.count(name) != 1:
             raise UserError(f"not a Keras model file (it has {names.count(name)} {name}, not one)")
     unpacked = sum(entry.file_size for entry in entries)
-    if unpacked > min(NETWORK_BYTES, max(SMALL_BYTES, EXPANSION * size)):
+    if unpacked > min(limits.NETWORK_BYTES, max(SMALL_BYTES, EXPANSION * size)):
         raise UserError(
             f"unpacks to {limits.in_words(unpacked)}, far more than a network in a file of "
             f"{size:,} bytes needs; it is damaged or made to fill the memory"

@@ -12,12 +12,12 @@ from dcgan_tf.common.runs import Run
 
 log = logging.getLogger(__name__)
 
-# What decides the layers of G and D and their sizes.
+# What decides the layers of G and D and their sizes; first what no weight's shape shows.
+UNSHAPED = ("g_activation", "output_activation", "leaky_slope", "batchnorm_epsilon", "d_norm")
 SHAPE = (
-    *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels"),
-    *("base_batchnorm", "g_channels", "g_activation", "g_output", "output_activation"),
-    *("d_channels", "d_width", "d_norm", "d_first_batchnorm", "d_minibatch_std", "d_hidden"),
-    *("use_bias", "leaky_slope", "batchnorm_momentum", "batchnorm_epsilon", "networks"),
+    *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels", "g_channels"),
+    *("base_batchnorm", "g_output", "d_channels", "d_width", "d_first_batchnorm", "use_bias"),
+    *("d_minibatch_std", "d_hidden", "batchnorm_momentum", "networks", *UNSHAPED),
 )
 
 
@@ -81,12 +81,16 @@ def warm_start(config: Config, model):
     if not config.init_from:
         return
     from dcgan_tf.models.loading import GENERATORS, check_finite, load_network  # with TensorFlow
-    from dcgan_tf.train.pytorch import read_weights
+    from dcgan_tf.train.pytorch import PLAN, read_weights
 
     networks = (model.generator, GENERATORS), (model.discriminator, ("discriminator",))
     for (network, names), path in zip(networks, init_files(config.init_from), strict=True):
         where = f"--init-from {path}"
         if is_pytorch(config.init_from):
+            for name in UNSHAPED:
+                if (own := getattr(config, name)) != PLAN[name]:
+                    words = f"its {name} is {PLAN[name]}, here {own}; leave it to the file"
+                    raise UserError(words, flag=where)
             weights = read_weights(path, network is model.generator, "--init-from")
             found, own = ([w.shape for w in part] for part in (weights, network.get_weights()))
             if found != own:

@@ -16,7 +16,7 @@ import numpy as np
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
-from dcgan_tf.common.foreign import check_file
+from dcgan_tf.common.foreign import check_file, open_regular, open_zip
 
 STATE_BYTES = 2**31  # of a file; networks of this plan have megabytes
 G_EXAMPLE = [(100, 512, 4, 4), (512, 256, 4, 4), (256, 128, 4, 4), (128, 64, 4, 4), (64, 3, 4, 4)]
@@ -100,6 +100,7 @@ def _split(state):
         modules.setdefault(module, {})[leaf] = array
     layers = [module for module in modules.values() if module.get("weight", np.ones(0)).ndim == 4]
     norms = [module for module in modules.values() if module.keys() == set(_NORM)]
+    norms = [norm for norm in norms if all(array.ndim == 1 for array in norm.values())]
     return (
         [layer["weight"] for layer in layers],
         [layer["bias"] for layer in layers if "bias" in layer],
@@ -118,16 +119,16 @@ def _read(path, flag):
     where = f"{flag} {path}"
     check_file(path, flag, "a state dictionary of PyTorch")
     try:
-        if path.stat().st_size > STATE_BYTES:
-            raise ValueError(f"larger than {limits.in_words(STATE_BYTES)}")
+        _check_bytes(path.stat().st_size)
         if path.suffix == ".safetensors":
             state = import_module("safetensors.numpy").load_file(path)
             # It has an order of its own: the numbers in the names tell that of the layers.
             state = {name: state[name] for name in sorted(state, key=_numbers_in)}
         else:
-            state = import_module("torch").load(path, map_location="cpu", weights_only=True)
-            state = {name: tensor.detach().float().numpy() for name, tensor in state.items()}
-    except MemoryError:
+            state = _load_with_torch(path, where)
+        kept = [name for name in state if not name.endswith("num_batches_tracked")]
+        return {name: np.asarray(state[name], np.float32) for name in kept}
+    except (MemoryError, UserError):
         raise
     except ModuleNotFoundError as error:
         raise UserError(
@@ -137,8 +138,28 @@ def _read(path, flag):
         ) from None
     except Exception as error:  # both libraries raise many kinds
         raise UserError(f"not a state dictionary ({one_line(error)})", flag=where) from None
-    kept = [name for name in state if not name.endswith("num_batches_tracked")]
-    return {name: np.asarray(state[name], np.float32) for name in kept}
+
+
+def _load_with_torch(path, where):
+    torch = import_module("torch")
+    if tuple(map(int, re.findall(r"\d+", torch.__version__)[:2])) < (2, 6):  # CVE-2025-32434
+        words = "this PyTorch can run code in it; use PyTorch 2.6 or newer, or .safetensors"
+        raise UserError(words, flag=where)
+    with open_regular(path) as file:
+        if file.read(2) == b"PK":  # files of before 2020 are no zips; PyTorch goes by this, too
+            with open_zip(file) as archive:
+                entries = archive.infolist()
+            if packed := [e.filename for e in entries if e.compress_type]:
+                raise ValueError(f"its {packed[0]} is compressed")
+            _check_bytes(sum(entry.file_size for entry in entries))
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    _check_bytes(sum(4 * tensor.numel() for tensor in state.values()))  # one value can be many
+    return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
+
+
+def _check_bytes(count):
+    if count > STATE_BYTES:
+        raise ValueError(f"larger than {limits.in_words(STATE_BYTES)}")
 
 
 def _numbers_in(name):

@@ -1,6 +1,7 @@
 """Animations as WebP and MP4; GIF is tested with the images."""
 
 import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image
 
 from dcgan_tf.common import animations
 from dcgan_tf.common.animations import FRAMES, check_animation, save_animation
+from dcgan_tf.train.callbacks.samples import ProgressGif
 
 
 def frames(count, mode, size=(51, 64)):
@@ -62,13 +64,36 @@ def test_a_missing_package_is_named_before_the_work(monkeypatch):
         check_animation("mp4", "--format")
 
 
-@pytest.mark.slow
 def test_an_encoder_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch):
-    pytest.importorskip("imageio_ffmpeg", reason='needs pip install ".[video]"')
+    monkeypatch.setattr(animations, "_find_ffmpeg", lambda: "ffmpeg")
     monkeypatch.setattr(animations.subprocess, "run", failing_run)
-    with pytest.raises(OSError, match="ffmpeg cannot write an MP4 here: Unknown encoder"):
+    with refused("ffmpeg cannot write an MP4 here: Unknown encoder"):
         save_animation(tmp_path / "a.mp4", frames(2, "RGB"))
     assert not list(tmp_path.iterdir())
+
+
+def test_without_the_package_s_own_ffmpeg_that_of_the_machine_is_taken(monkeypatch):
+    def fail():
+        raise RuntimeError("No ffmpeg exe could be found")
+
+    package = SimpleNamespace(get_ffmpeg_exe=fail)
+    monkeypatch.setattr(animations, "find_spec", lambda name: True)
+    monkeypatch.setattr(animations, "import_module", lambda name: package)
+    monkeypatch.setattr(animations.shutil, "which", lambda name: "/bin/ffmpeg")
+    assert animations._find_ffmpeg() == "/bin/ffmpeg"
+    monkeypatch.setattr(animations.shutil, "which", lambda name: None)
+    with refused("--format mp4: needs ffmpeg"):
+        check_animation("mp4", "--format")
+
+
+def test_endings_are_known_in_capitals_and_others_refused(tmp_path):
+    for name in ("a.GIF", "a.WebP"):
+        save_animation(ProgressGif(tmp_path / name, tmp_path).path, frames(2, "RGB"))
+        with Image.open(tmp_path / name) as image:
+            assert image.format == name[2:].upper()
+    for name in ("a.avi", "a"):
+        with refused(f"path: got '{name}', expected a .gif, .webp or .mp4 file"):
+            ProgressGif(name, tmp_path)
 
 
 def failing_run(command, **named):

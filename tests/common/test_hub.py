@@ -15,6 +15,7 @@ from tiny_gan import tiny
 from dcgan_tf import load_generator
 from dcgan_tf.common import hub
 from dcgan_tf.export.__main__ import main as export
+from dcgan_tf.export.hub import FILES
 from dcgan_tf.generate.__main__ import main as generate
 from dcgan_tf.models.networks import build_generator
 
@@ -65,8 +66,10 @@ class Server(BaseHTTPRequestHandler):
             return self.as_json(200, files=regular)
         if "/commit/" in self.path:
             for line in map(json.loads, content.splitlines()):
+                file = line["value"]
+                if line["key"] == "deletedFile":
+                    del self.repositories[name][file["path"]]
                 if line["key"] == "file":
-                    file = line["value"]
                     self.repositories[name][file["path"]] = base64.b64decode(file["content"])
             url = self.url(f"{name}/commit/{COMMIT}")
             return self.as_json(200, success=True, commitUrl=url, commitOid=COMMIT)
@@ -74,6 +77,13 @@ class Server(BaseHTTPRequestHandler):
 
     def do_GET(self):
         parts = self.path.split("/")
+        for end, status in self.broken.items():
+            if end in self.path:
+                return self.as_json(status, error="the stand-in says no")
+        if "/tree/" in self.path:
+            names = self.repositories["/".join(parts[3:5])]
+            files = [{"type": "file", "path": path, "size": 1, "oid": COMMIT} for path in names]
+            return self.answer(200, json.dumps(files).encode(), Content_Type="application/json")
         name, file = "/".join(parts[1:3]), "/".join(parts[5:])
         if name not in self.repositories or file not in self.repositories[name]:
             kind = "Entry" if name in self.repositories else "Repo"
@@ -128,8 +138,16 @@ def test_what_is_pushed_can_be_drawn_from(server, model, here, caplog):
         generate([*words, "--n", "2"])
     made = sorted(path.name for path in (here / "runs/hf-me--faces/generated").iterdir())
     assert made == ["0001", "0002"]
-    push(model, "again")  # it is there already
-    assert server.repositories["me/faces"].keys() == folder.keys()
+    # Those of another generator are removed, those that no export writes stay.
+    stale, others = ("generator.onnx", "explorer.html"), ("notes.md", "old/generator.onnx")
+    server.repositories["me/faces"] |= dict.fromkeys((*stale, *others), b"")
+    push(model, "again")
+    assert server.repositories["me/faces"].keys() == {*folder, *others}
+    assert {*folder, *stale, "config.toml"} == {*FILES}
+    for status in (503, 404):  # what was downloaded is there without a connection
+        server.broken = {"/resolve/": status}
+        with contextlib.nullcontext() if status == 503 else refused("no such repository"):
+            load_generator("hf:me/faces")
 
 
 @pytest.mark.slow
@@ -174,12 +192,20 @@ def test_a_repository_is_as_foreign_as_any_file(server, model, here, monkeypatch
     for name, words in (
         ("me/dense", "expected a generator"),
         ("me/text", "expected a .keras file, got a text file"),
-        ("me/none", "no such repository or file"),
-        ("me/gone", "no such repository or file"),
+        ("me/none", "no such repository, or no generator.keras in it"),
+        ("me/gone", "no such repository, or no generator.keras in it"),
         ("gone", "expected USER/NAME"),
     ):
         with refused(words):
             load_generator(f"hf:{name}", "--pretrained")
+    server.broken = {"me/text": 403}
+    with refused("--pretrained hf:me/text: this token may not read it; ask for access on its page"):
+        load_generator("hf:me/text", "--pretrained")
+    monkeypatch.setattr(hub.limits, "NETWORK_BYTES", 100, raising=False)
+    server.repositories["me/large"] = {"generator.keras": bytes(101)}
+    with refused("--pretrained hf:me/large: its generator.keras is larger than 0.0 MB"):
+        load_generator("hf:me/large", "--pretrained")
+    assert not list((here / "cache").glob("*large*"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's tries
     with refused("--pretrained hf:me/faces: the hub failed ("):

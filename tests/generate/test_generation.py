@@ -112,6 +112,10 @@ def test_interpolation_goes_through_the_named_seeds(run_main, tmp_path):
         assert np.abs(last - first).mean() < np.abs(last - third).mean() / 2
     strip, info = pixels_and_text(tmp_path / "strip.png")
     assert strip.shape == (64, 17 * 66 - 2, 3) and info["seeds"] == "3,17,42"
+    way = ("--interpolate", "3,17,3", "--frames", "9", "--limit", "16")  # closed already
+    run_main(*way, "--out", tmp_path / "closed")
+    with Image.open(tmp_path / "closed/interpolation.gif") as gif:
+        assert gif.n_frames == 16
     run_main("--seeds", "17", "--out", tmp_path / "one", "--scale", "1")
     assert np.array_equal(strip[:, 8 * 66 : 8 * 66 + 64], pixels(tmp_path / "one/grid.png"))
 

@@ -3,9 +3,14 @@
 import dataclasses
 import pickle
 import runpy
+import struct
+import zipfile
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import keras
 import numpy as np
 import pytest
 from helpers import REPO, refused, resolved
@@ -100,6 +105,12 @@ def test_what_is_exported_can_be_taken_back(g, here):
             (),
             ["weights that are NaN"],
         ),
+        (lambda g: g | {"main.1.bias": np.array(0, "f4")}, (), ["BatchNorm 11, no", "4 other"]),
+        (lambda g: g, ("--g-activation", "leaky_relu"), ["g_activation is relu, here leaky_relu"]),
+        (lambda g: g, ("--output-activation", "sigmoid"), ["output_activation is tanh, here sig"]),
+        (lambda g: g, ("--leaky-slope", 0.3), ["leaky_slope is 0.2, here 0.3"]),
+        (lambda g: g, ("--batchnorm-epsilon", 1e-3), ["batchnorm_epsilon is 1e-05, here 0.001"]),
+        (lambda g: g, ("--d-norm", "none"), ["d_norm is batch, here none"]),
     ],
 )
 def test_what_does_not_fit_is_refused_with_both_shapes(change, flags, words, g):
@@ -129,6 +140,45 @@ def test_files_that_are_none_and_packages_that_are_missing(made, here, monkeypat
     for name, package in ((G, "safetensors"), ("netG.pth", "torch")):
         with refused(f"{name}: ", f"needs {package}, not installed", 'pip install ".[pytorch]"'):
             resolved("--init-from", f"{name},{D}")
+
+
+def test_no_pth_file_fills_the_memory_or_runs_code(made, here, monkeypatch):
+    def write(kind, size):
+        with zipfile.ZipFile("netG.pth", "w", kind) as archive:
+            archive.writestr("a/data.pkl", bytes(1000))
+        content = Path("netG.pth").read_bytes()
+        entry = content.index(b"PK\x01\x02") + 24
+        Path("netG.pth").write_bytes(content[:entry] + size + content[entry + 4 :])
+
+    wide = SimpleNamespace(numel=lambda: 2**30)
+    for kind, size, version, state, words in (
+        (zipfile.ZIP_DEFLATED, 1000, "2.6.0", {}, "a/data.pkl is compressed"),
+        (zipfile.ZIP_STORED, 2**31 + 1, "2.6.0", {}, "larger than 2.1 GB"),
+        (zipfile.ZIP_STORED, 1000, "2.5.1+cu124", {}, "use PyTorch 2.6 or newer, or .safetensors"),
+        (zipfile.ZIP_STORED, 1000, "2.10.0", {"a": wide}, "larger than 2.1 GB"),
+        (zipfile.ZIP_STORED, 1000, "2.10.0", {0: wide}, "not a state dictionary"),
+    ):
+        write(kind, struct.pack("<I", size))
+        load = {"__version__": version, "load": lambda *_, state=state, **named: state}
+        monkeypatch.setattr(pytorch, "import_module", lambda _, load=load: SimpleNamespace(**load))
+        with refused("--init-from netG.pth: ", words):
+            resolved("--init-from", f"netG.pth,{D}")
+
+
+def test_no_value_of_a_foreign_network_becomes_code(here):
+    code = "__import__('os').mkdir('owned') or True"
+    layer = keras.layers
+    z = keras.Input((5,))
+    x = layer.Reshape((4, 4, 3))(layer.Dense(48, use_bias=False)(z))
+    x = layer.Conv2DTranspose(1, 4, strides=2, padding="same", use_bias=cast("bool", code))(x)
+    network = keras.Model(z, layer.Activation("tanh")(x))
+    write_pytorch(network, here / "a")
+    assert "2, 1, bias=True)" in (here / "a/generator.py").read_text()
+    slope = layer.LeakyReLU(0.1)
+    network = keras.Model(z, layer.Activation("tanh")(slope(x)))
+    slope.negative_slope = code
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        write_pytorch(network, here / "b")
 
 
 @pytest.mark.slow
@@ -169,6 +219,8 @@ def test_with_pytorch_itself(here):
     with torch.no_grad():
         np.testing.assert_allclose(back(latents).numpy(), images.numpy(), atol=1e-5)
     g.load_state_dict(back.state_dict())  # names as in pytorch/examples
+    torch.save(g.state_dict(), "netG.pth", _use_new_zipfile_serialization=False)  # of before 2020
+    assert resolved("--init-from", "netG.pth,netD.pth").latent_dim == 20
     Path("netG.pth").write_bytes(pickle.dumps(print))  # code, which is not run
     with refused("--init-from netG.pth: not a state dictionary"):
         resolved("--init-from", "netG.pth,netD.pth")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dcgan_tf.common.animations import save_animation
+from dcgan_tf.common.animations import kind_of, save_animation
 from dcgan_tf.common.images import (
     GAP,
     default_scale,
@@ -78,6 +78,7 @@ class ProgressGif(PeriodicImage):
 
     def __init__(self, path: str | os.PathLike, samples: str | os.PathLike, done: int = 0):
         super().__init__(path)
+        kind_of(self.path)  # refused now, not in each epoch
         self._samples, self._done = Path(samples), done
 
     def on_train_begin(self, logs=None):
