@@ -45,7 +45,8 @@ def test_losses_are_read_once_a_second_and_not_after_every_step(clock, tmp_path,
     counter = StepCounter(journal, asked())
     bar = ProgressBar(journal, counter)
     kept = [counter, bar, MetricsLog(Run(tmp_path), journal, counter, bar, None)]
-    model = types.SimpleNamespace(batch_size=8, sampler=types.SimpleNamespace(latent_dim=2))
+    sampler = types.SimpleNamespace(latents=list)
+    model = types.SimpleNamespace(batch_size=8, sampler=sampler)
     together = CallbackList(kept, model=model, epochs=1, steps=1000)
     together.on_train_begin()
     together.on_epoch_begin(0)
@@ -73,7 +74,7 @@ def test_a_training_gives_its_callbacks_what_is_still_on_the_device():
         config=tiny_gan.tiny(batch_size=tiny_gan.BATCH, epochs=1),
         strategy=tf.distribute.get_strategy(),
         model=tiny_gan.build(tiny_gan.tiny()),
-        pack=types.SimpleNamespace(pixels=tiny_gan.PIXELS[: 3 * tiny_gan.BATCH]),
+        pack=types.SimpleNamespace(pixels=tiny_gan.PIXELS[: 3 * tiny_gan.BATCH], rows=None),
         journal=journal,
         changes=[],
         number=0,
