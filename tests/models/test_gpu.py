@@ -10,6 +10,7 @@ from tensorflow.python.framework import kernels, op_def_registry
 from tiny_gan import PIXELS, tiny
 
 from dcgan_tf.common.config_file import names
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.parts import set_precision
 
@@ -22,7 +23,13 @@ SHAPES = "sizes, which the host needs before it can launch anything"
 ON_THE_HOST = {  # operations whose GPU kernel leaves its result in the host's memory, and why
     ("Const", "int32"): "axes and sizes that are known beforehand",
     **dict.fromkeys([("ShapeN", name) for name in ("float32", "bfloat16", "float16")], SHAPES),
-    **dict.fromkeys([(name, "int32") for name in ("StridedSlice", "Pack", "FloorDiv")], SHAPES),
+    **dict.fromkeys(
+        [
+            (name, "int32")
+            for name in ("StridedSlice", "Pack", "FloorDiv", "FloorMod", "ConcatOffset")
+        ],
+        SHAPES,
+    ),
 }
 
 
@@ -67,9 +74,12 @@ def step(monkeypatch):
         config = tiny(name, precision=precision, jit="on")
         set_precision(config)
         monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["GPU:0"])
-        model, size = DCGAN.from_config(config), config.image_size
+        rows = np.eye(2, dtype=np.uint8)[np.arange(config.batch_size) % 2]
+        labels = Labels.of(["dark", "light"], True, rows) if config.labels else None
+        model, size = DCGAN.from_config(config, labels=labels), config.image_size
         shape = (config.batch_size, size, size, config.channels)
         batch = {"image": tf.zeros(shape, tf.uint8), "index": tf.range(shape[0], dtype=tf.int64)}
+        batch |= {"label": tf.constant(rows)} if labels else {}
         return tf.function(model.train_step, autograph=False, jit_compile=True), batch
 
     yield call
