@@ -78,6 +78,9 @@ def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
         if name not in table:
             raise UserError(unknown("attribute", name, table), flag=f"--labels {config.labels}")
     bases = [PurePosixPath(name).name for name in source.names]
+    if len(set(bases)) < len(bases):
+        twice = next(base for base in bases if bases.count(base) > 1)
+        raise UserError(f"two images are called {twice}; give names that differ", flag=flag)
     if missing := [base for base in bases if base not in rows]:
         words = f"has not {counted(len(missing), 'image')} of {len(bases):,}, such as {missing[0]}"
         raise UserError(f"{words}; give the table of these, or leave them out", flag=flag)

@@ -205,11 +205,19 @@ def _log_content(pack: Pack, source: Source | Pack) -> Pack:
     lines = describe_unused(count, manifest["skipped"], source.left_out, cut, where)
     if warning := manifest.get("warning"):  # older packs have none
         lines.append((logging.WARNING, warning))
+    if pack.rows is not None and (unseen := _name_unseen(pack.rows, manifest["labels"])):
+        lines.append((logging.WARNING, f"labels that no image or every image has: {unseen}"))
     for level, line in lines:
         log.log(level, line)
     usable = f" usable of {count + len(manifest['skipped']):,}" * bool(manifest["skipped"])
     log.info(f"images: {count:,}{usable}, {source.where}, prepared in {pack.path}")
     return pack
+
+
+def _name_unseen(rows: np.ndarray, about: dict[str, Any]) -> str:
+    counts = rows.sum(axis=0, dtype=np.int64)
+    unseen = (counts == 0) | (counts == len(rows))
+    return ", ".join(name for name, none in zip(about["names"], unseen, strict=True) if none)
 
 
 def is_whole(folder: Path) -> bool:
@@ -252,8 +260,10 @@ def _read_rows(folder: Path, manifest: Manifest) -> np.ndarray | None:
     """Read the labels of a pack, None without; ValueError if they are not those of its manifest."""
     if "labels_sha256" not in manifest:
         return None
-    rows = read_array(read_file(folder / LABELS, LABELS_BYTES))
-    if _hash_labels(manifest["labels"], rows) != manifest["labels_sha256"]:
+    rows, about = read_array(read_file(folder / LABELS, LABELS_BYTES)), manifest.get("labels", {})
+    shape = (manifest["shape"][0], len(about.get("names", ())))
+    right = rows.dtype == np.uint8 and rows.shape == shape
+    if not right or _hash_labels(about, rows) != manifest["labels_sha256"]:
         raise ValueError("not the labels of this manifest")
     return rows
 

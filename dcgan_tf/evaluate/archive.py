@@ -15,7 +15,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
-from dcgan_tf.data.pack import Pack, narrow, open_images, open_pack
+from dcgan_tf.data.pack import Pack, find_pack, narrow, open_images, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
 from dcgan_tf.evaluate.image_sets import from_pack, pick
@@ -79,7 +79,11 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
     whole = bool(request.data) or request.against == "rest"  # needs more than the pack
     source = open_images(replace(config, subset=0), None if whole else trained_on)
     if len(source.names) >= config.subset:
-        archive = training_archive(config, source)
+        # The key of a pack with labels is not that of its images alone.
+        labeled = (
+            find_pack(config.packs, trained_on) if config.labels and not request.data else None
+        )
+        archive = training_archive(config, source, labeled)
         if request.data and trained_on is None:
             archive.name = f"{source.where}, assumed to be the training images"
             log.warning(

@@ -9,7 +9,7 @@ import pytest
 from helpers import face_jpeg, refused, resolved, write_files
 
 from dcgan_tf.data.labels import read_classes, read_labels
-from dcgan_tf.data.pack import find_pack, open_pack
+from dcgan_tf.data.pack import find_pack, is_whole, open_pack
 from dcgan_tf.data.sources import Folder, open_source
 
 
@@ -82,7 +82,7 @@ def faces(folder, names, **settings):
 NAMES = ["cat/a.jpg", "cat/b.jpg", "dog/a.jpg", "eel/c.jpg"]
 
 
-def test_a_pack_has_the_labels_of_its_images(tmp_path):
+def test_a_pack_has_the_labels_of_its_images(tmp_path, caplog):
     config, source = faces(tmp_path / "data", [*NAMES, "dog/bad.jpg"], labels="class", max_bad=0.5)
     (tmp_path / "data/dog/bad.jpg").write_bytes(b"no image")  # its label goes with it
     source = open_source(config)
@@ -100,9 +100,13 @@ def test_a_pack_has_the_labels_of_its_images(tmp_path):
     part = replace(config, subset=2, subset_seed=1)
     some = open_pack(part, source, labeled=True)
     assert [some.labels.names[k] for k in some.rows.argmax(1)] == [n[:3] for n in some.names]
+    assert "labels that no image or every image has: eel" in caplog.text
     (labeled.path / "labels.npy").write_bytes((some.path / "labels.npy").read_bytes())
     assert find_pack(config.packs, sha256, labeled.labels_sha256) is None  # damaged
     assert (open_pack(config, source, labeled=True).rows == labeled.rows).all()
+    manifest = labeled.path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"labels":', '"label":'))
+    assert not is_whole(labeled.path)
 
 
 def test_other_labels_are_another_pack(tmp_path):
@@ -136,6 +140,9 @@ def test_labels_that_are_not_there_are_refused_in_one_line(tmp_path):
         read_labels(config, source)
     with refused("the folder of a.jpg is no name of a class"):
         read_labels(replace(config, labels="class", label_table=""), source)
+    config, source = faces(tmp_path / "twice", ["a/a.jpg", "b/a.jpg"], labels="Male")
+    with refused(f"--label-table {table}", "two images are called a.jpg"):
+        read_labels(replace(config, label_table=str(table)), source)
 
 
 def test_labels_of_raw_files(tmp_path):
