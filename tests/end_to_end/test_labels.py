@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,6 +23,9 @@ from programs import run_program
 from workers import final, finish, start
 
 from dcgan_tf.common.labels import Labels
+from dcgan_tf.common.runs import Run
+from dcgan_tf.evaluate.archive import open_archive
+from dcgan_tf.evaluate.command import EvaluationRequest
 from dcgan_tf.models.loading import load_generator
 
 CLASSES = ("cat", "dog", "eel")
@@ -64,6 +68,14 @@ def test_two_devices_end_as_one_does(whole, tmp_path):
     kernels = [v for n, v in expected.items() if n.startswith("discriminator/000/")]
     assert kernels[0].shape[2] == 3 + len(CLASSES)  # channels and planes
     assert max(np.abs(other[n].astype(float) - expected[n]).max() for n in expected) < 1e-10
+
+
+def test_an_evaluation_takes_the_pack_of_the_run(whole, monkeypatch):
+    monkeypatch.chdir(whole[1])
+    before = sorted(Path("data/packs").iterdir())
+    archive, against = open_archive(Run("runs/a"), EvaluationRequest(run=Run("runs/a")))
+    assert (archive.pack.path in before, against) == (True, "subset")
+    assert sorted(Path("data/packs").iterdir()) == before
 
 
 def test_a_resume_with_other_labels_is_refused(whole, tmp_path):
