@@ -15,9 +15,13 @@ _MARK = "DCGAN: "
 
 def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
     """Raise UserError unless D takes what G makes, and its labels, and gives one logit for it."""
+    labels = labels_of(generator)
+    if labels and (length := generator.input_shape[-1]) <= labels.n:
+        words = f"the generator takes latents of {length}, which have no room for normal numbers"
+        raise UserError(f"{words} and {labels.n} labels at their end")
     if not getattr(discriminator, "inputs", None):
         return  # a subclassed model has no known shapes
-    made, labels = tuple(outputs_of(generator)[0].shape[1:]), labels_of(generator)
+    made = tuple(outputs_of(generator)[0].shape[1:])
     if labels:
         made = (*made[:-1], made[-1] + labels.n)
     taken = tuple(discriminator.input_shape[1:])

@@ -4,6 +4,7 @@ import logging
 import math
 from pathlib import Path
 
+from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
@@ -99,10 +100,28 @@ def warm_start(config: Config, model):
             network.set_weights(weights)
             check_finite(network, where)
         else:
-            check_same(network, load_network(path, "--init-from", names), where)
+            trained = load_network(path, "--init-from", names)
+            if network is model.generator:
+                _check_labels(network, trained, where)
+            check_same(network, trained, where)
     if model.ema_generator:
         model.ema_generator.set_weights(model.generator.get_weights())
     log.info(f"starting from the networks of {config.init_from}; Adam's moments begin anew")
+
+
+def _check_labels(generator, trained, where: str):
+    """Refuse a generator whose latents end in other labels, or in the same in another order."""
+    from dcgan_tf.common.labels import labels_of  # --help need not wait for NumPy
+
+    def described(network):
+        if not (labels := labels_of(network)):
+            return "no labels"
+        return "classes " * labels.classes + limits.shorten(",".join(labels.names))
+
+    own, theirs = (labels_of(network) for network in (generator, trained))
+    if (own and (own.names, own.classes)) != (theirs and (theirs.names, theirs.classes)):
+        words = f"was trained with {described(trained)}, here it is {described(generator)}"
+        raise UserError(f"{words}; give the same labels in the same order", flag=where)
 
 
 def check_same(network, trained, where: str):

@@ -15,6 +15,7 @@ from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import Labels, labels_of
 from dcgan_tf.common.progress import duration
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.labels import make_labels
@@ -95,7 +96,9 @@ def measure_speed(request: Request):
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     found["recipe"] = ", ".join([request.config_name, *own])
-    counts = [f"{network.count_params():,}" for network in plan_networks(request)]
+    networks = plan_networks(request)
+    labels = labels_of(networks[0])
+    counts = [f"{network.count_params():,}" for network in networks]
     found["networks"] = f"G {counts[0]} and D {counts[1]} parameters"
     steps, images = look_for_images(request)
     if config.data or not images.startswith("none"):  # else nobody asked for images
@@ -103,8 +106,13 @@ def measure_speed(request: Request):
     if not request.json:
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
+    if config.networks and config.labels and not labels:  # D takes as many planes as there are
+        if request.json:
+            return print(json.dumps(found, indent=2))
+        return log.info("no steps are timed: the labels, which your networks need, are not known")
+    if not request.json:
         log.info(f"timing steps of {config.batch_size} drawn faces ...")
-    first, seconds = time_steps(config, strategy)
+    first, seconds = time_steps(config, strategy, labels=labels)
     speed = config.batch_size / seconds
     if request.json:
         times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
@@ -187,20 +195,26 @@ def plan_networks(request: Request) -> tuple[keras.Model, keras.Model]:
 
 
 def time_steps(
-    config: Config, strategy: tf.distribute.Strategy, steps: int = STEPS, seconds: float = SECONDS
+    config: Config,
+    strategy: tf.distribute.Strategy,
+    steps: int = STEPS,
+    seconds: float = SECONDS,
+    labels: Labels | None = None,
 ) -> tuple[float, float]:
     """Time drawn faces: seconds of the first steps, and of one step after them.
 
     In the first ones TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock;
-    after them at least `steps` steps and `seconds` are timed.
+    after them at least `steps` steps and `seconds` are timed. Without `labels`, those of the config
+    are left out: their planes make no difference that can be measured.
     """
     with strategy.scope():
-        # The planes of labels make no difference that can be measured.
-        model = DCGAN.from_config(replace(config, init_from="", labels=""))
+        timed = replace(config, init_from="", labels=config.labels if labels else "")
+        model = DCGAN.from_config(timed, labels=labels)
+    rows = np.zeros((config.batch_size, labels.n), np.uint8) if labels else None
     warm_up = 20 if tf.config.list_logical_devices("GPU") else 2
     watch, most = _StopWatch(warm_up, steps, seconds), 10**9
     model.fit(
-        share_batches(strategy, config, _draw_batch(config)),
+        share_batches(strategy, config, _draw_batch(config), labels=rows),
         steps_per_epoch=most,
         callbacks=CallbackList([watch], add_history=True, model=model, epochs=1, steps=most),
         verbose=0,

@@ -79,3 +79,21 @@ def test_a_model_needs_the_labels_of_its_config():
     config = tiny()
     with refused("with 2 planes of labels and the discriminator takes (64, 64, 3)"):
         DCGAN(build_generator(config, labels=LABELS), build_discriminator(config))
+
+
+def test_latents_need_room_for_more_than_the_labels():
+    images = keras.Input((64, 64, 5))
+    d = keras.Model(images, keras.layers.Dense(1)(keras.layers.Flatten()(images)))
+    for length in (1, 2):
+        latents = keras.Input((length,))
+        x = keras.layers.Reshape((64, 64, 3))(keras.layers.Dense(64 * 64 * 3, "tanh")(latents))
+        for discriminator in (d, Subclassed()):
+            g = keras.Model(latents, x)
+            g.labels = LABELS
+            with refused(f"latents of {length}", "2 labels at their end"):
+                DCGAN(g, discriminator)
+
+
+class Subclassed(keras.Model):
+    def call(self, images):
+        return tf.reduce_mean(images, (1, 2, 3))[:, None]

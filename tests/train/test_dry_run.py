@@ -7,7 +7,7 @@ import sys
 import keras
 import numpy as np
 import pytest
-from helpers import faces_zip, resolved, write_files
+from helpers import face_jpeg, faces_zip, resolved, write_files
 
 from dcgan_tf.common import checkpoints, cuda, limits
 from dcgan_tf.common.config_file import to_toml
@@ -79,7 +79,7 @@ def measure(caplog):
 
 @pytest.fixture
 def drawn_times(monkeypatch):
-    monkeypatch.setattr(trial, "time_steps", lambda config, strategy: (7.0, 5.0))
+    monkeypatch.setattr(trial, "time_steps", lambda config, strategy, labels: (7.0, 5.0))
 
 
 @pytest.mark.slow
@@ -178,3 +178,32 @@ def test_check_without_data_does_not_ask_for_images(here, measure, drawn_times, 
     assert "images" not in said and said["recipe"].strip() == "celeba, width 0.05"
     assert said["networks"].strip() == "G 58,946 and D 1,468 parameters"
     assert "an epoch" in said  # of the recipe's 2,000 images
+
+
+OWN = """
+import keras
+
+def networks():
+    latents, images = keras.Input((8,)), keras.Input((16, 16, 5))
+    x = keras.layers.Dense(768, "tanh")(latents)
+    y = keras.layers.Dense(1)(keras.layers.Flatten()(images))
+    return keras.Model(latents, keras.layers.Reshape((16, 16, 3))(x)), keras.Model(images, y)
+"""
+
+
+def test_check_times_own_networks_with_labels_if_it_knows_them(here, caplog, monkeypatch, capsys):
+    caplog.set_level("INFO")
+    monkeypatch.syspath_prepend(here)
+    (here / "own_labeled.py").write_text(OWN)
+    faces = {f"{'ab'[k % 2]}/{k}.jpg": face_jpeg(k) for k in range(8)}
+    write_files(here / "data", faces)
+    flags = ["--config", "celeba", "--image-size", "16", "--base-size", "4", "--subset", "8"]
+    flags += ["--networks", "own_labeled:networks", "--labels", "class", "--batch-size", "4"]
+    for data, timed in (("data", True), ("nowhere", False)):
+        argv = [*flags, "--dataset", "folder", "--data", data, "--check"]
+        caplog.clear()
+        trial.measure_speed(command.parse_training(argv))
+        assert ("images/s" in caplog.text) == timed
+        assert ("no steps are timed" in caplog.text) != timed
+        trial.measure_speed(command.parse_training([*argv, "--json"]))
+        assert ("step_seconds" in json.loads(capsys.readouterr().out)) == timed

@@ -7,10 +7,13 @@ import pytest
 from helpers import refused, resolved
 from keras import layers
 
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.runs import Run
+from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_discriminator, build_generator
+from dcgan_tf.models.saving import save_network
 from dcgan_tf.train import run_lock
-from dcgan_tf.train.init_from import check_same, init_files
+from dcgan_tf.train.init_from import check_same, init_files, warm_start
 
 
 @pytest.fixture
@@ -96,3 +99,35 @@ def test_a_network_of_another_program_is_taken_where_it_computes_the_same():
     ):
         with nullcontext() if same else refused("computes something else"):
             check_same(made(layers.BatchNormalization(), layers.ReLU()), made(*end), "a.keras")
+
+
+def test_networks_of_other_labels_are_refused(here):
+    def model(*names, classes=False):
+        config = resolved("--config", "celeba", "--width", 0.05)
+        labels = Labels(names, classes, (0,)) if names else None
+        networks = (
+            build_generator(config, labels=labels),
+            build_discriminator(config, labels=labels),
+        )
+        return DCGAN(*networks)
+
+    def start(new):
+        files = resolved("--config", "celeba", "--init-from", "g.keras,d.keras", "--width", 0.05)
+        warm_start(files, new)
+
+    for own, old, words in (
+        (("Male", "Smiling"), ("Smiling", "Male"), "Smiling,Male, here it is Male,Smiling"),
+        (("Smiling",), (), "no labels, here it is Smiling"),
+        ((), ("Smiling",), "Smiling, here it is no labels"),
+    ):
+        trained = model(*old)
+        save_network(trained.generator, "g.keras")
+        save_network(trained.discriminator, "d.keras")
+        with refused("--init-from g.keras: ", f"was trained with {words}"):
+            start(model(*own))
+        same = model(*old)
+        start(same)
+        assert (same.generator.get_weights()[0] == trained.generator.get_weights()[0]).all()
+    save_network(model("a", "b", classes=True).generator, "g.keras")
+    with refused("was trained with classes a,b, here it is a,b"):
+        start(model("a", "b"))
