@@ -7,6 +7,7 @@ behind it, so the network is still a chain with one input, and other programs op
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -87,18 +88,24 @@ class Labels:
         if self.classes:
             chosen = self._place(str(label), "class")
             return {place: int(place == chosen) for place in range(self.n)}
-        if not isinstance(label, Mapping):
-            parts = (part.partition("=") for part in str(label).split(","))
-            label = {name: value for name, _, value in parts}
-        values = {"0": 0, "1": 1}
-        for name, value in label.items():
-            if str(value) not in values:
+        if isinstance(label, Mapping):
+            parts = [(str(name), value) for name, value in label.items()]
+        else:
+            parts = [part.partition("=")[::2] for part in str(label).split(",")]
+        given = {}
+        for name, value in parts:
+            bit = _bit(value)
+            if bit is None:
                 names = ",".join(f"{name}=1" for name in self.names[:2])
-                got = f"got {limits.shown(value)} for {limits.shorten(name)}, expected 0 or 1"
-                raise UserError(f"{got}: {names}", param="label")
-        return {self._place(name, "attribute"): values[str(value)] for name, value in label.items()}
+                got = f"got {limits.shown(value)} for {limits.shorten(name.strip())}"
+                raise UserError(f"{got}, expected 0 or 1: {names}", param="label")
+            place = self._place(name, "attribute")
+            if given.setdefault(place, bit) != bit:
+                raise UserError(f"{self.names[place]} is both 0 and 1", param="label")
+        return given
 
     def _place(self, name, what):
+        name = name if name in self.names else name.strip()  # a folder's name may have blanks
         if name in self.names:
             return self.names.index(name)
         near = meant(name, self.names)
@@ -114,6 +121,13 @@ class Labels:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
+
+
+def _bit(value):
+    """Read 0 or 1, in Python also True or 1.0; None for anything else."""
+    if isinstance(value, (Real, np.bool_)):
+        return int(value) if value in (0, 1) else None
+    return {"0": 0, "1": 1}.get(str(value).strip())
 
 
 def _number(row, classes):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 GRID_IMAGES = 1024  # at most in grid.png and strip.png
 GIF_WIDTH = 250  # an animation is enlarged to at least so many pixels
 COLUMNS = 8  # of the strip, from one seed to the next
+PREFIX_BYTES = 150  # most in a class's part of a file name; many file systems allow 255 in all
 BLOCK = 4096  # rows of a file of latents that are checked together
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ class Latents:
     keys: Sequence  # the seed, row or constant of each latent
     rows: Callable[[int, int], np.ndarray]  # start, stop to float32 (stop - start, latent_dim)
     prefixes: Sequence[str] = ()  # of the names, one for each class
-    columns: int | None = None  # of the grid
+    columns: int | None = None  # images of each class
 
     def name(self, row: int) -> str:
         key = self.keys[row]
@@ -95,7 +97,8 @@ def _prepare_classes(request, sampler, classes):
         seeds = seeds[: max(len(seeds) // len(classes), 1)]
     check_count("--seeds", len(seeds) * len(classes), request.limit)
     prefixes = [re.sub(r"[^\w-]", "_", name) for name in classes]
-    if len(set(map(str.lower, prefixes))) < len(classes):
+    alike = len(set(map(str.lower, prefixes))) < len(classes)
+    if alike or any(len(prefix.encode()) > PREFIX_BYTES for prefix in prefixes):
         prefixes = list(map(str, range(len(classes))))
     keys = [(name, seed) for name in classes for seed in seeds]
 
@@ -142,7 +145,9 @@ def _plain(value):
 def _generate(request, sampler, text):
     latents, labels = prepare_latents(request, sampler), sampler.labels
     count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
-    shown, written = [], []
+    columns, classes = latents.columns, len(latents.prefixes)
+    width = min(columns, max(most // classes, 1)) if columns else None  # of the grid
+    shown, written, done = [], [], 0
 
     def write(images):
         for image in images:
@@ -165,13 +170,16 @@ def _generate(request, sampler, text):
     ):
         while images is not None:
             writing = writer.submit(write, images)  # while the next ones are computed
-            shown.extend(images[: max(0, most - len(shown))])
+            wanted = (k for k in range(len(images)) if not columns or (done + k) % columns < width)
+            # Copies: a view would keep its whole chunk in memory.
+            shown.extend(images[k].copy() for k in islice(wanted, most - len(shown)))
+            done += len(images)
             bar.update(len(images))
             images = next(chunks, None)
             writing.result()
-        canvas, scale = _enlarge(grid(np.stack(shown), latents.columns), request.scale)
-        if labels and latents.columns:
-            text = text | {"rows": ",".join(labels.names)}
+        canvas, scale = _enlarge(grid(np.stack(shown), width), request.scale)
+        if columns:
+            text = text | {"rows": ",".join(labels.names[: len(shown) // width])}
         save_png(out / "grid.png", canvas, text)
     first, last = request.seeds[0], min(request.seeds[-1], limits.SEED - 64)
     log.info(f"{counted(count, 'image')} in {out / 'images'}")
@@ -179,6 +187,9 @@ def _generate(request, sampler, text):
     if latents.prefixes:
         log.info(f"a row for each of {', '.join(labels.names)}; of one: --label {labels.names[0]}")
     part = counted(count, "image") if len(shown) == count else f"the first {len(shown):,} images"
+    if columns and len(shown) < count:
+        rows = "each class" if classes <= most else f"each of the first {most:,} classes"
+        part = f"the first {counted(width, 'image')} of {rows}"
     words = f", enlarged {scale} times" if scale > 1 else ""
     log.info(f"grid of {part}{words}: {out / 'grid.png'}")
     return out

@@ -11,7 +11,18 @@ FACES = Labels.of(["Smiling", "Male"], False, np.array([[1, 0], [1, 1]], np.uint
 DIGITS = Labels.of(list("0123456789"), True, np.eye(10, dtype=np.uint8))
 
 
-@pytest.mark.parametrize("label", ["Smiling=0,Male=1", {"Smiling": 0, "Male": 1}])
+@pytest.mark.parametrize(
+    "label",
+    [
+        "Smiling=0,Male=1",
+        {"Smiling": 0, "Male": 1},
+        " Smiling = 0, Male=1 ",
+        {"Smiling": False, "Male": 1.0},
+        {"Smiling": "0", " Male": np.True_},
+        {"Smiling": np.float32(0), "Male": np.uint8(1)},
+        "Male=1,Smiling=0,Male=1",
+    ],
+)
 def test_attributes_are_0_or_1(label):
     tails = FACES.tails(range(4), label)
     assert tails.dtype == np.float32 and tails.tolist() == [[0, 1]] * 4
@@ -42,6 +53,22 @@ def test_unknown_names_and_values_are_refused():
         FACES.read("Smiling=2")
     with refused("got '' for Male, expected 0 or 1"):
         FACES.read("Male")
+    with refused("no attribute '1'; there are Smiling, Male"):
+        FACES.read({1: 1})
+    for value in (0.5, np.nan, 2, None, "True", np.array([0, 1])):
+        with refused("for Male, expected 0 or 1"):
+            FACES.read({"Male": value})
+
+
+@pytest.mark.parametrize("label", ["Smiling=1,Smiling=0", {"Smiling": 1, "Smiling ": False}])
+def test_one_attribute_with_two_values_is_refused(label):
+    with refused("--label", "Smiling is both 0 and 1"):
+        FACES.read(label)
+
+
+def test_a_name_may_have_blanks_at_its_ends():
+    names = Labels.of([" cat", "cat"], True, np.eye(2, dtype=np.uint8))
+    assert names.read(" cat") == {0: 1, 1: 0} and names.read("cat") == {0: 0, 1: 1}
 
 
 def test_flags_of_other_programs_are_known():

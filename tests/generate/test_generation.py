@@ -16,6 +16,7 @@ import dcgan_tf
 import generate
 from dcgan_tf.common import atomic_write
 from dcgan_tf.common.images import enlarge, grid, save_png
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.generate import generation
 from dcgan_tf.generate.command import parse_generation
 from dcgan_tf.models.loading import load_generator
@@ -252,3 +253,54 @@ def test_files_that_are_no_generator(run_main, model_file, tmp_path):
         run_main(model=tmp_path / "text.keras")
     with refused("expected a generator"):
         run_main("--out", tmp_path / "o", model=model_file.with_name("discriminator.keras"))
+
+
+class Classes:
+    """Stands for a sampler with classes: 1x1 images, whose gray is the class's number times 50."""
+
+    sha256, picture_shape = "0" * 64, (1, 1, 3)
+
+    def __init__(self, *names):
+        self.labels = Labels.of(names, True, np.eye(len(names), dtype=np.uint8))
+        self.latent_dim = len(names)
+
+    def factor(self, truncation):
+        return truncation
+
+    def latents(self, seeds, label):
+        return self.labels.tails(seeds, label)
+
+    def array(self, latents):
+        gray = (latents.argmax(axis=1) * 50).astype(np.uint8)
+        return np.tile(gray[:, None, None, None], (1, 1, 1, 3))
+
+
+def test_long_names_of_classes_become_numbers_in_file_names(run_main, tmp_path, monkeypatch):
+    sampler = Classes("\u732b" * 80, "dog")  # 240 bytes
+    monkeypatch.setattr(generation, "load_generator", lambda *_: sampler)
+    run_main("--seeds", "3", "--out", tmp_path)
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    assert names == ["0_seed_000003.png", "1_seed_000003.png"]
+
+
+@pytest.mark.parametrize(
+    ("most", "width", "rows", "words"),
+    [
+        (7, 2, "cat,dog,eel", "grid of the first 2 images of each class"),
+        (2, 1, "cat,dog", "grid of the first 1 image of each of the first 2 classes"),
+        (1024, 70, "cat,dog,eel", "grid of 210 images"),
+    ],
+)
+def test_a_large_grid_shows_each_class(
+    most, width, rows, words, run_main, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(generation, "load_generator", lambda *_: Classes("cat", "dog", "eel"))
+    monkeypatch.setattr(generation, "GRID_IMAGES", most)
+    with caplog.at_level("INFO"):
+        run_main("--seeds", "0-69", "--scale", "1", "--out", tmp_path)  # more than a chunk
+    assert len(list((tmp_path / "images").iterdir())) == 210 and words in caplog.text
+    image, info = pixels_and_text(tmp_path / "grid.png")
+    shown = np.array([[[50 * k] * 3] * width for k in range(len(rows.split(",")))], np.uint8)
+    assert info["rows"] == rows
+    expected = grid(shown.reshape(-1, 1, 1, 3), width)
+    assert np.array_equal(image, expected)
