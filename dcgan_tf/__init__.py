@@ -30,7 +30,7 @@ _ROOMS = {
     "SampleGrid": "train.callbacks.samples",
     "Scores": "train.callbacks.scores",
 }
-__all__ = list(_ROOMS)
+__all__ = list(_ROOMS)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name):

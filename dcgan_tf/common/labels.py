@@ -126,7 +126,7 @@ class Labels:
 def _bit(value):
     """Read 0 or 1, in Python also True or 1.0; None for anything else."""
     if isinstance(value, (Real, np.bool_)):
-        return int(value) if value in (0, 1) else None
+        return int(value == 1) if value in (0, 1) else None
     return {"0": 0, "1": 1}.get(str(value).strip())
 
 

@@ -146,7 +146,7 @@ def _generate(request, sampler, text):
     latents, labels = prepare_latents(request, sampler), sampler.labels
     count, most = len(latents.keys), _shown_at_most(sampler.picture_shape, request.scale)
     columns, classes = latents.columns, len(latents.prefixes)
-    width = min(columns, max(most // classes, 1)) if columns else None  # of the grid
+    width = min(columns, max(most // classes, 1)) if columns else 0  # of the grid; 0: a square
     shown, written, done = [], [], 0
 
     def write(images):
