@@ -1,7 +1,7 @@
 """Labels: what a generator can be asked for, given as the tail of its latent vector.
 
-A class is one-hot, an attribute 0 or 1. The latent vector is the usual one with these numbers
-behind it, so the network is still a chain with one input, and other programs open it as any other.
+A class is one-hot, an attribute 0 or 1. The latent vector is the usual one followed by these
+numbers, so G is still a chain with one input, which other programs open as any other.
 """
 
 import json

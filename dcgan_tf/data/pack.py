@@ -119,7 +119,7 @@ def open_images(
 
 def narrow(config: Config, source: Source | Pack, count: int) -> Config:
     """Choose `count` of a source's images by subset_seed, or all if there are few more."""
-    # Of few more, unusable ones could leave fewer, with a warning about a subset nobody asked for.
+    # With few more, unusable ones could leave too few, and warn of a subset that nobody set.
     enough = count < (1 - config.max_bad) * len(source.names)
     return replace(config, subset=count if enough else 0)
 

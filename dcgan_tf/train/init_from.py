@@ -143,7 +143,7 @@ def check_same(network, trained, where: str):
     inputs = np.random.default_rng(0).normal(size=(math.lcm(4, *groups), *network.input_shape[1:]))
     own, theirs = (np.asarray(n(inputs.astype("float32")), float) for n in (network, trained))
     exact = all(n.compute_dtype in ("float32", "float64") for n in (network, trained))
-    most = (0.02 if exact else 0.1) * theirs.std()  # an untrained G hardly leaves gray
+    most = (0.02 if exact else 0.1) * theirs.std()  # images of an untrained G are nearly gray
     if own.shape != theirs.shape or np.abs(own - theirs).mean() > most:
         message = f"computes something else than this config's {network.name}"
         difference = _first_difference(network, trained)

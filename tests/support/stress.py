@@ -94,6 +94,14 @@ def kill_at_publication(cwd, count, before, flags=MINIATURE, name="", prelude=""
     return f"killed {moment}" if code else f"had finished ({moment} never came)"
 
 
+def kill_twice_and_resume(cwd, flags):
+    """Kill a training of two epochs after its first record and before its last checkpoint."""
+    for name, before in (("metrics.jsonl", False), ("step_00000008.npz", True)):
+        told = kill_at_publication(cwd, 1, before, flags, name)
+        assert told.startswith("killed"), told
+    train_through(cwd, flags)
+
+
 def results(run):
     """SHA-256 of everything that must not depend on interruptions."""
     sys.path.insert(0, str(REPO))
