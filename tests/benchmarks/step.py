@@ -41,6 +41,8 @@ def recipe(arguments, whole=False):
     config = parse_training(flags).config
     if config.d_norm == "spectral" or config.d_hidden or config.d_minibatch_std:
         raise SystemExit("error: --recipe: its D has no counterpart here")
+    if config.kernel_size != 4:
+        raise SystemExit("error: --recipe: the counterparts here have 4x4 kernels")
     plain = {"flip": False, "augment": "", "average": "none", "loss": "non_saturating"}
     plain |= {"r1": 0.0, "r2": 0.0, "lr_decay": "none", "fresh_fakes": False}
     plain |= {"label_smoothing": 0.0, "label_noise": 0.0}
