@@ -41,8 +41,6 @@ def recipe(arguments, whole=False):
     config = parse_training(flags).config
     if config.d_norm == "spectral" or config.d_hidden or config.d_minibatch_std:
         raise SystemExit("error: --recipe: its D has no counterpart here")
-    if config.kernel_size != 4:
-        raise SystemExit("error: --recipe: the counterparts here have 4x4 kernels")
     plain = {"flip": False, "augment": "", "average": "none", "loss": "non_saturating"}
     plain |= {"r1": 0.0, "r2": 0.0, "lr_decay": "none", "fresh_fakes": False}
     plain |= {"label_smoothing": 0.0, "label_noise": 0.0}
@@ -206,6 +204,8 @@ def prepare_torch(arguments, layout, compiled=False):
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     config, start = recipe(arguments), load_start(arguments)
+    if config.kernel_size != 4:
+        raise turns.Missing("its networks in PyTorch have 4x4 kernels")
     device, layout = "cuda" if torch.cuda.is_available() else "cpu", getattr(torch, layout)
     gan = torch_gan.Gan(config, start, layout, compiled, device)
     steps = [
