@@ -67,6 +67,7 @@ def test_networks_compute_what_they_computed_in_pytorch(made):
     assert (config.image_size, config.channels, config.latent_dim) == (16, 1, 5)
     assert (config.g_channels, config.d_channels) == ((11,), (9, 10))
     assert (config.batchnorm_epsilon, config.batch_size) == (1e-5, 8)
+    assert resolved("--config", "ttur", "--init-from", BOTH).kernel_size == 4
     images = np.asarray(own_g(seed_latents(range(4), 5), training=False))
     assert np.ptp(images) > 0.5
     np.testing.assert_allclose(images, made["images"], atol=1e-5)
