@@ -106,7 +106,7 @@ def test_recipes_are_listed_shown_and_copied(here, capsys):
     assert set(rows) == set(names()) and list(rows)[:3] == ["quick", "laptop", "overnight"]
     assert all(time in rows[name] for time, name in ALIASES.items())
     references = {name for name in rows if "reference:" in rows[name]}
-    assert references == {"celeba", "radford", "mnist", "cifar10"}
+    assert references == {"celeba", "radford", "ttur", "mnist", "cifar10"}
     assert shown(capsys, "recipes", "half-hour").startswith("# laptop: ")
     assert "mine.toml" in shown(capsys, *shlex.split("recipes night --copy mine.toml"))
     assert parse_training(["mine.toml"]).config == load_recipe("night") == load_recipe("overnight")

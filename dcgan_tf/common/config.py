@@ -151,6 +151,9 @@ class Config:
     d_hidden: int = _option(
         0, "D: units of a hidden layer before the logit, not scaled by width (0: none)", 0, CHANNELS
     )
+    kernel_size: int = _option(
+        4, "side of the kernels of the layers that double or halve the side, G and D", 2, 16
+    )
     use_bias: bool = _option(True, "biases in dense and convolution layers")
     leaky_slope: float = _option(0.2, "slope of LeakyReLU below zero", 0, 1)
     init_stddev: float = _option(0.02, "standard deviation of the initial weights", 1e-6, 100)

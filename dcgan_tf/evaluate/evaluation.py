@@ -27,6 +27,7 @@ from dcgan_tf.evaluate.score_table import at_epoch, table
 from dcgan_tf.evaluate.scorer import Scorer, open_inception
 from dcgan_tf.metrics.features import extract
 from dcgan_tf.metrics.frechet import frechet_distance
+from dcgan_tf.metrics.inception import ARCHIVE_NAME
 from dcgan_tf.models.loading import load_generator
 
 
@@ -65,7 +66,13 @@ def score_against_file(run: Run, request: EvaluationRequest) -> None:
     count = request.samples or MOST
     reference, layer = read_reference(str(request.reference), count)
     images = generated(load_generator(run.generator, "--run").model, count, request.seed)
-    inception, layer = open_inception(request.inception, layer)
+    inception, deepest = open_inception(request.inception)
+    if layer not in inception.layers:
+        raise UserError(
+            f"has {len(reference.mean):,} features ({layer}), but these Inception weights reach "
+            f"only {deepest}; give {ARCHIVE_NAME} with --inception PATH, or other statistics",
+            flag=f"--reference {request.reference}",
+        )
     cache = cache_of(find_again(run, read_config(run.config)), request.cache)
     with progress(count, f"features {layer}") as bar:
         scored = extract(images, inception, layer, cache, bar.update)

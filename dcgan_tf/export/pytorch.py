@@ -90,6 +90,8 @@ def _translate(model):
             ends = kernel.shape[:2] if "Transpose" in kind else kernel.shape[1::-1]
             sizes = ", ".join(str(int(size)) for size in (*ends, size, stride, padding))
             add(f"{name}({sizes}, bias={bool(layer.use_bias)})", kernel, *weights[1:])
+            if "Transpose" in kind and (size - stride) % 2:  # Keras crops one more at the end
+                add("ZeroPad2d((0, -1, 0, -1))")
         elif kind == "LeakyReLU":
             add(f"LeakyReLU({float(layer.negative_slope)})")
         elif kind == "ReLU":

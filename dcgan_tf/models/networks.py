@@ -69,7 +69,8 @@ def build_discriminator(
     shape = (config.image_size, config.image_size, config.channels + planes)
     x = images = keras.Input(shape, name="pictures")
     for number, channels in enumerate(config.d_channels, 1):
-        x = block.convolution(config.d_scaled(channels), 4, strides=2, name=f"down{number}")(x)
+        size = config.kernel_size
+        x = block.convolution(config.d_scaled(channels), size, strides=2, name=f"down{number}")(x)
         if config.d_norm == "batch" and (number > 1 or config.d_first_batchnorm):
             x = block.normalize(x, f"down{number}")
         else:
@@ -196,7 +197,7 @@ class _Blocks:
 
     def transposed(self, channels: int, **kwargs: Any) -> layers.Conv2DTranspose:
         kwargs |= self._common() | _CHANNELS_LAST
-        return layers.Conv2DTranspose(channels, 4, 2, "same", **kwargs)
+        return layers.Conv2DTranspose(channels, self.config.kernel_size, 2, "same", **kwargs)
 
     def normalize(self, x: Any, name: str) -> Any:
         x = layers.BatchNormalization(

@@ -18,7 +18,7 @@ UNSHAPED = ("g_activation", "output_activation", "leaky_slope", "batchnorm_epsil
 SHAPE = (
     *("image_size", "channels", "width", "latent_dim", "base_size", "base_channels", "g_channels"),
     *("base_batchnorm", "g_output", "d_channels", "d_width", "d_first_batchnorm", "use_bias"),
-    *("d_minibatch_std", "d_hidden", "batchnorm_momentum", "networks", *UNSHAPED),
+    *("d_minibatch_std", "d_hidden", "kernel_size", "batchnorm_momentum", "networks", *UNSHAPED),
 )
 
 

@@ -24,8 +24,8 @@ D_EXAMPLE = [(64, 3, 4, 4), (128, 64, 4, 4), (256, 128, 4, 4), (512, 256, 4, 4),
 PLAN: dict[str, Any] = {  # its settings, apart from sizes
     **{"width": 1.0, "d_width": 0.0, "base_batchnorm": True, "d_first_batchnorm": False},
     **{"g_activation": "relu", "g_output": "transposed", "output_activation": "tanh"},
-    **{"d_norm": "batch", "d_minibatch_std": 0, "d_hidden": 0, "leaky_slope": 0.2},
-    **{"batchnorm_momentum": 0.9, "batchnorm_epsilon": 1e-5, "networks": ""},
+    **{"d_norm": "batch", "d_minibatch_std": 0, "d_hidden": 0, "kernel_size": 4},
+    **{"leaky_slope": 0.2, "batchnorm_momentum": 0.9, "batchnorm_epsilon": 1e-5, "networks": ""},
 }
 _NORM = ("weight", "bias", "running_mean", "running_var")  # in Keras' order
 

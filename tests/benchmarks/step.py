@@ -204,6 +204,8 @@ def prepare_torch(arguments, layout, compiled=False):
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     config, start = recipe(arguments), load_start(arguments)
+    if config.kernel_size != 4:
+        raise turns.Missing("its networks in PyTorch have 4x4 kernels")
     device, layout = "cuda" if torch.cuda.is_available() else "cpu", getattr(torch, layout)
     gan = torch_gan.Gan(config, start, layout, compiled, device)
     steps = [

@@ -2,12 +2,16 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 
 import pytest
 from helpers import REPO
 from programs import run_program
+from tiny_run import make_run
+
+from dcgan_tf.common.config_file import load_recipe
 
 SMALLEST = {
     "step": ("--width", "0.05", "--batch-size", "4", "--steps", "1", "--only", "dcgan_tf,keras"),
@@ -75,3 +79,42 @@ def test_the_cost_of_an_image_is_that_of_its_layers():
     total = 3 * (2.1 + 33.6 + 268.4 + 4295.0 + 314.6) + 8 * (6.3 + 67.1 + 33.6)
     assert f"an image: {total / 1e3:.2f} G operations" in done.stdout
     assert done.stdout.count("images/s") == 4
+
+
+def test_the_baseline_page_has_the_rows_of_its_runs(here, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(REPO / "tests/benchmarks")
+    import baseline
+
+    kept = baseline.PAGE.read_text(), baseline.read_lines()
+    for name in ("CSV", "PAGE"):
+        path = here / getattr(baseline, name).name
+        shutil.copy(getattr(baseline, name), path)
+        monkeypatch.setattr(baseline, name, path)
+
+    def add(*runs):
+        argv = ["baseline.py", *map(str, runs), "--machine", "a laptop"]
+        monkeypatch.setattr(sys, "argv", argv)
+        baseline.main()
+        capsys.readouterr()
+        return baseline.PAGE.read_text(), baseline.read_lines()
+
+    page, lines = add()
+    assert (page, lines) == kept
+    settings = {"kernel_size": 5, "g_channels": [64, 32, 16], "epochs": 9, "flip": True}
+    for seed in (3, 4):
+        run = make_run(here / f"r{seed}", config=load_recipe("demo", seed=seed, **settings))
+        (record,) = run.evaluation.read_text().splitlines()[-1:]
+        record = json.loads(record) | {"fid_768": seed / 10}
+        run.evaluation.write_text(json.dumps(record) + "\n")
+    add(here / "r3")
+    page_after, found = add(here / "r4", here / "r3")  # added again, it replaces its line
+    assert [line for line in found if line not in lines] == found[-2:] and len(found) == len(
+        lines
+    ) + 2
+    assert [line["seed"] for line in found[-2:]] == ["4", "3"]
+    (row,) = set(page_after.splitlines()) - set(page.splitlines())
+    assert row == (
+        "| `demo` `--flip --g-channels 64,32,16 --kernel-size 5` | 1,920 | 4, 3 | 0.350 ± 0.071 | "
+        "1.23 | 0.50 | 0.250 | 1 | no sign of copying | a laptop | aaaaaaaaaaaa |"
+    )
+    assert page_after.replace(row + "\n", "") == page

@@ -18,7 +18,7 @@ PAIRED = (
     *("--average", "half_life", "--average-half-life", "30", "--augment-probability", "0.5"),
     *("--augment", "flip,shift,colour,cutout", "--augment-ramp", "50", "--d-width", "0.5"),
     *("--lr-decay", "cosine", "--decay-images", "80", "--penalty-end", "0.1"),
-    *("--d-hidden", "6", "--d-minibatch-std", "3"),
+    *("--d-hidden", "6", "--d-minibatch-std", "3", "--kernel-size", "5"),
 )
 SPECTRAL = (
     *("--loss", "hinge", "--d-norm", "spectral", "--average", "half_life", "--flip"),

@@ -28,7 +28,7 @@ nightly = pytest.mark.nightly
 @pytest.mark.parametrize(
     "config",
     [
-        *("celeba", "radford", "faces"),
+        *("celeba", "radford", "faces", "ttur"),
         *(pytest.param(name, marks=nightly) for name in ("laptop", "overnight")),
     ],
 )

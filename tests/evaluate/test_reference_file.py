@@ -51,10 +51,39 @@ def test_a_saved_reference_is_mean_and_covariance_and_scores_the_same(there, sho
     assert again["fid_768"] == pytest.approx(record["fid_768"], rel=1e-6)
 
 
-def test_files_of_other_numbers_are_refused(here, short):
-    np.savez("other.npz", mu=np.zeros(7), sigma=np.eye(7))
-    np.savez("nan.npz", mu=np.zeros(48), sigma=np.full((48, 48), np.nan))
-    expected = "expected an .npz with mu and sigma of 2,048 (pool_3) or 768 (mixed_7)"
-    for name in ("other.npz", "nan.npz"):
-        with refused(f"--reference {name}", expected):
-            reference_file.read_reference(name, 24)
+def test_files_go_both_ways_between_here_and_pytorch_fid_or_ttur(there, short, capsys):
+    """Both write with savez_compressed and read as below; other programs add keys of their own."""
+    record = score(capsys, *RUN, "--save-reference", "ours.npz")
+    with np.load("ours.npz") as file:
+        mu, sigma = file["mu"][:], file["sigma"][:]
+    assert mu.dtype == sigma.dtype == np.float64 and mu.shape == (48,) and sigma.shape == (48, 48)
+    np.savez_compressed("theirs.npz", mu=mu, sigma=sigma)
+    np.savez_compressed("more.npz", count=2000, mu=mu.astype("f4"), sigma=np.asfortranarray(sigma))
+    for name, digits in (("theirs.npz", 1e-6), ("more.npz", 1e-4)):
+        again = score(capsys, *RUN, "--reference", name)
+        assert again["fid_768"] == pytest.approx(record["fid_768"], rel=digits)
+
+
+def test_files_of_other_numbers_are_refused(there, tiny, capsys):
+    eye = np.eye(7)
+    for name, arrays, got in (
+        (
+            "size",
+            {"mu": np.zeros(192), "sigma": np.eye(192)},
+            "got mu of shape (192,) and sigma of",
+        ),
+        ("flat", {"mu": np.zeros(768), "sigma": eye}, "(768,) and sigma of shape (7, 7); expected"),
+        ("nan", {"mu": np.zeros(768), "sigma": np.full((768, 768), np.nan)}, ""),
+        ("inf", {"mu": np.full(768, np.inf), "sigma": np.eye(768)}, "not finite; expected"),
+        ("key", {"mu": np.zeros(768)}, "holds no sigma.npy; expected"),
+        ("text", {"mu": np.array(["a"]), "sigma": eye}, ""),
+    ):
+        np.savez(f"{name}.npz", **arrays)
+        expected = "expected an .npz with mu and sigma of 2,048 (pool_3) or 768 (mixed_7) features"
+        with refused(f"--reference {name}.npz: ", got, expected):
+            reference_file.read_reference(f"{name}.npz", 24)
+    # As TTUR's fid_stats_celeba.npz, where the weights end at mixed_7.
+    np.savez_compressed("ttur.npz", mu=np.zeros(2048), sigma=np.eye(2048))
+    with refused("--reference ttur.npz: has 2,048 features (pool_3), but these Inception weights "
+                 "reach only mixed_7; give inception-2015-12-05.tgz"):  # fmt: skip
+        score(capsys, *RUN, "--reference", "ttur.npz")

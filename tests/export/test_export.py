@@ -40,8 +40,13 @@ needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason='needs pip install ".[onnx]
 def networks(tmp_path_factory):
     """{kind: a generator's file}, each with large weights, so that images differ by far."""
     folder = tmp_path_factory.mktemp("networks")
-    for name, kind in (("celeba", "sigmoid"), ("radford", "tanh"), ("mnist", "gray")):
-        build_generator(tiny(name, init_stddev=0.3)).save(folder / f"{kind}.keras")
+    for name, kind, kernel in (
+        ("celeba", "sigmoid", 4),
+        ("radford", "tanh", 5),
+        ("mnist", "gray", 4),
+    ):
+        config = tiny(name, init_stddev=0.3, kernel_size=kernel)
+        build_generator(config).save(folder / f"{kind}.keras")
     return {path.stem: path for path in folder.iterdir()}
 
 

@@ -68,6 +68,13 @@ def test_the_networks_have_the_weights_of_what_they_reproduce():
     assert trainable(build_generator(radford)) == 3_576_704
     assert trainable(build_discriminator(radford)) == 2_765_568
 
+    # TTUR: a kernel 5x5 x in x out and a bias, gamma and beta, of each layer in their code.
+    ttur = resolved("--config", "ttur")
+    base, kernels = 100 * 8192 + 8192 + 2 * 512, 25 * (512 * 256 + 256 * 128 + 128 * 64 + 64 * 3)
+    assert trainable(build_generator(ttur)) == base + kernels + 3 * (256 + 128 + 64) + 3
+    kernels, norms = 25 * (3 * 64 + 64 * 128 + 128 * 256 + 256 * 512), 3 * (128 + 256 + 512)
+    assert trainable(build_discriminator(ttur)) == kernels + 64 + norms + 8192 + 1
+
     kinds = [type(layer).__name__ for layer in generator.layers[1:]]
     block = ["Conv2DTranspose", "BatchNormalization", "LeakyReLU"]
     assert kinds == ["Dense", "Reshape", *block * 3, "Conv2D", "Activation"]
@@ -93,6 +100,22 @@ def test_every_config_makes_pictures_of_its_size_and_range(name):
     path, default = find_config(name), Config()
     stated, config = tomllib.loads(path.read_text(encoding="utf-8")), read_config(path)
     assert not [key for key in stated if getattr(config, key) == getattr(default, key)]
+
+
+def test_kernels_of_any_size_are_tensorflow_s_with_same_padding():
+    for size in (2, 3, 5, 16):
+        config = tiny("radford", kernel_size=size, init_stddev=0.3)
+        up, down = build_generator(config).get_layer("to_picture"), build_discriminator(config)
+        down = down.get_layer("down1")
+        maps = np.random.RandomState(0).randn(2, 8, 8, up.kernel.shape[-1]).astype("float32")
+        expected = tf.nn.conv2d_transpose(maps, up.kernel, (2, 16, 16, 3), 2, "SAME")
+        np.testing.assert_allclose(up(maps), expected, atol=1e-5)
+        expected = tf.nn.conv2d(maps[..., :3], down.kernel, 2, "SAME")
+        np.testing.assert_allclose(down(maps[..., :3]), expected, atol=1e-5)
+        assert up.kernel.shape[:2] == down.kernel.shape[:2] == (size, size)
+    for size in (1, 17):
+        with refused(f"kernel_size: got {size}, expected a whole number between 2 and 16"):
+            tiny(kernel_size=size)
 
 
 def test_initial_weights_are_normal_seeded_and_different_in_each_layer():

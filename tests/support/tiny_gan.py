@@ -16,7 +16,8 @@ PIXELS = np.random.RandomState(0).randint(0, 256, (40, 64, 64, 3), dtype=np.uint
 
 def tiny(name="celeba", **changes):
     """A small resolved config; that of faces has two layers a network besides the last."""
-    size = {"mnist": (), "cifar10": (), "radford": (*SMALL_AT_64, "--base-size", "8")}
+    four = (*SMALL_AT_64, "--base-size", "8")  # with the layer that makes the image
+    size = {"mnist": (), "cifar10": (), "radford": four, "ttur": four}
     small = size.get(name.removesuffix("-labels"), SMALL_AT_64)
     flags = ["--config", name, "--width", "0.05", *small]
     return Config(**merge_settings(vars(parse_training(flags).config), changes))

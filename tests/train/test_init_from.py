@@ -22,7 +22,8 @@ def trained(here):
     run = Run("runs/a")
     run.root.mkdir(parents=True)
     sizes = ("--width", 0.25, "--latent-dim", 7, "--base-size", 4, "--image-size", 32)
-    run_lock.save_config(run, resolved(*sizes, "--channels", 1, "--epochs", 9, "--seed", 5))
+    more = ("--channels", 1, "--kernel-size", 5)
+    run_lock.save_config(run, resolved(*sizes, *more, "--epochs", 9, "--seed", 5))
     for path in (run.generator, run.discriminator):
         path.write_bytes(b"")
     return run
@@ -43,7 +44,7 @@ def test_the_networks_sizes_need_not_be_said_again(trained, here):
     for named in ("runs/a", "runs/a/generator.keras,runs/a/discriminator.keras"):
         config = resolved("--init-from", named)
         sizes = config.width, config.latent_dim, config.base_size, config.image_size
-        assert (*sizes, config.channels) == (0.25, 7, 4, 32, 1)
+        assert (*sizes, config.channels, config.kernel_size) == (0.25, 7, 4, 32, 1, 5)
         assert (config.epochs, config.seed) == (200, 0)  # the training is one of its own
     config = resolved("--config", "laptop", "--init-from", "runs/a")  # a recipe's shape gives way
     assert (config.base_channels, config.g_channels, config.d_width) == (128, (128, 256, 512), 0)

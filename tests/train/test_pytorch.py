@@ -3,6 +3,7 @@
 import dataclasses
 import pickle
 import runpy
+import shutil
 import struct
 import zipfile
 from importlib import import_module
@@ -66,6 +67,7 @@ def test_networks_compute_what_they_computed_in_pytorch(made):
     assert (config.image_size, config.channels, config.latent_dim) == (16, 1, 5)
     assert (config.g_channels, config.d_channels) == ((11,), (9, 10))
     assert (config.batchnorm_epsilon, config.batch_size) == (1e-5, 8)
+    assert resolved("--config", "ttur", "--init-from", BOTH).kernel_size == 4
     images = np.asarray(own_g(seed_latents(range(4), 5), training=False))
     assert np.ptp(images) > 0.5
     np.testing.assert_allclose(images, made["images"], atol=1e-5)
@@ -106,6 +108,7 @@ def test_what_is_exported_can_be_taken_back(g, here):
             ["weights that are NaN"],
         ),
         (lambda g: g | {"main.1.bias": np.array(0, "f4")}, (), ["BatchNorm 11, no", "4 other"]),
+        (lambda g: g, ("--kernel-size", 5), ["(4, 4, ", "(5, 5, ", "leave its sizes to the file"]),
         (lambda g: g, ("--g-activation", "leaky_relu"), ["g_activation is relu, here leaky_relu"]),
         (lambda g: g, ("--output-activation", "sigmoid"), ["output_activation is tanh, here sig"]),
         (lambda g: g, ("--leaky-slope", 0.3), ["leaky_slope is 0.2, here 0.3"]),
@@ -179,6 +182,20 @@ def test_no_value_of_a_foreign_network_becomes_code(here):
     slope.negative_slope = code
     with pytest.raises(ValueError, match="could not convert string to float"):
         write_pytorch(network, here / "b")
+
+
+def test_an_odd_kernel_is_exported_with_the_crop_of_keras_and_not_taken_back(here):
+    for size, lines in ((5, ["5, 2, 1, bias=False),", "nn.ZeroPad2d((0, -1, 0, -1)),"]), (6, [])):
+        write_pytorch(build_generator(resolved("--config", "radford", "--width", "0.05",
+            "--kernel-size", size)), here / str(size))  # fmt: skip
+        text = (here / f"{size}/generator.py").read_text()
+        assert text.count("\n    ".join(lines)) == 4 if lines else "ZeroPad2d" not in text
+    shutil.copy(here / "5/generator.safetensors", G)
+    shutil.copy(here / "5/generator.safetensors", D)
+    with refused(
+        f"--init-from {G}: not of the plan", "26x13x5x5", "expected kernels 100x26x4x4 26x13x4x4"
+    ):
+        start("--init-from", BOTH)
 
 
 @pytest.mark.slow
