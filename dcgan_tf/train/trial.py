@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import logging
+import math
 import time
 from dataclasses import replace
 
@@ -36,7 +37,8 @@ from dcgan_tf.train.session import share_batches
 log = logging.getLogger(__name__)
 
 STEPS, SECONDS = 10, 1.0  # timed by --check: so many steps, and more until it takes so long
-TRIAL_STEPS = 2  # in each precision
+TRIAL_STEPS = 2  # at least, in each precision
+TRIAL_MARGIN = 1.15  # times as fast must float32 be, to be chosen where bfloat16 has instructions
 FACES = 16  # are drawn; the speed does not depend on what is seen
 
 
@@ -112,7 +114,7 @@ def measure_speed(request: Request):
         return log.info("no steps are timed: the labels, which your networks need, are not known")
     if not request.json:
         log.info(f"timing steps of {config.batch_size} drawn faces ...")
-    first, seconds = time_steps(config, strategy, labels=labels)
+    first, seconds, _ = time_steps(config, strategy, labels=labels)
     speed = config.batch_size / seconds
     if request.json:
         times = {"images_per_second": speed, "step_seconds": seconds, "first_steps_seconds": first}
@@ -131,13 +133,15 @@ def measure_speed(request: Request):
 
 
 def choose_precision(request: Request) -> Request:
-    """Put float32 or mixed_bfloat16 in the place of auto: the faster one in a trial.
+    """Put float32 or mixed_bfloat16 in the place of auto: bfloat16 unless a trial is slower.
 
     Several workers, and networks or a loss from a program, have no trial and take what the hardware
     suggests. A line tells a run in bfloat16 that goes on where this is slow, and a new one in
     float32 that bfloat16 would be faster here.
     """
     config = request.config
+    if config.precision == "auto" and request.dry_run:
+        return request  # a plan needs no trial
     if config.precision == "auto":
         config = replace(config, precision=_faster_precision(request))
         images = request.images
@@ -169,16 +173,17 @@ def _faster_precision(request) -> str:
     if devices.is_multiworker(config) or request.given or config.networks:
         log.info(f"precision: {best} (auto: this machine is made for it)")
         return best
-    log.info(f"precision: trying {TRIAL_STEPS} steps in float32 and in {best} ...")
+    log.info(f"precision: trying steps in float32 and in {best} ...")
     speeds = {}
     for name in ("float32", best):
         tried = replace(config, precision=name)
         with precision_of(tried):
             devices.configure(tried)
-            _, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS, seconds=0)
+            *_, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS)
         keras.utils.clear_session()  # layers are counted anew
         speeds[name] = config.batch_size / seconds
-    chosen = max(speeds, key=lambda name: speeds[name])
+    # The margin is for noise: equal commands on one machine should train equally.
+    chosen = "float32" if speeds["float32"] > TRIAL_MARGIN * speeds[best] else best
     shown = ", ".join(f"{name} {speed:,.1f}" for name, speed in speeds.items())
     log.info(f"precision: {chosen} (auto; images/s: {shown})")
     return chosen
@@ -200,8 +205,8 @@ def time_steps(
     steps: int = STEPS,
     seconds: float = SECONDS,
     labels: Labels | None = None,
-) -> tuple[float, float]:
-    """Time drawn faces: seconds of the first steps, and of one step after them.
+) -> tuple[float, float, float]:
+    """Time drawn faces: seconds of the first steps, of one after them, and of the fastest ones.
 
     In the first ones TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock;
     after them at least `steps` steps and `seconds` are timed. Without `labels`, those of the config
@@ -219,7 +224,7 @@ def time_steps(
         callbacks=CallbackList([watch], add_history=True, model=model, epochs=1, steps=most),
         verbose=0,
     )
-    return watch.first, watch.step
+    return watch.first, watch.step, watch.fastest
 
 
 def _draw_batch(config) -> np.ndarray:
@@ -231,11 +236,15 @@ def _draw_batch(config) -> np.ndarray:
 
 
 class _StopWatch(keras.callbacks.Callback):
-    """Measure seconds of the warm-up (`first`) and of one `step` after it, and end the training."""
+    """Measure seconds of the warm-up (`first`) and of a `step` after it, and end the training.
+
+    `step` is the mean, `fastest` the mean of the fastest part, which other programs disturb least.
+    """
 
     def __init__(self, warm_up, steps, seconds):
         super().__init__()
         self._warm_up, self._next, self._seconds = warm_up, warm_up + steps, seconds
+        self.fastest = math.inf
 
     def on_train_begin(self, logs=None):
         self._began = time.perf_counter()
@@ -248,8 +257,12 @@ class _StopWatch(keras.callbacks.Callback):
         taken = time.perf_counter() - self._began
         if done == self._warm_up:
             self.first, self._began = taken, time.perf_counter()
+            self._last = done, self._began
             return
+        now, (then_done, then) = time.perf_counter(), self._last
         self.step = taken / (done - self._warm_up)
+        self.fastest = min(self.fastest, (now - then) / (done - then_done))
+        self._last = done, now
         self._next += done - self._warm_up  # looked at seldom: each look makes the device wait
         if self.model and taken >= self._seconds:
             self.model.stop_training = True

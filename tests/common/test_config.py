@@ -281,20 +281,20 @@ def test_typed_epochs_keep_a_recipes_schedule_and_a_typed_size_brings_its_layers
     assert resolved("--config", "overnight", "--images", "200k").decay_images == 200_000
     assert load_recipe("laptop", epochs=1).decay_images == 0
     layers = {
-        ("laptop", 128): ((128, 64, 32, 16), (64, 128, 128, 128)),
-        ("laptop", 256): ((128, 64, 32, 16, 8), (64, 128, 128, 128, 128)),
-        ("laptop", 32): ((128, 64), (64, 128)),
+        ("laptop", 128): ((256, 128, 64, 32, 16), (64, 128, 256, 512, 512)),
+        ("laptop", 256): ((256, 128, 64, 32, 16, 8), (64, 128, 256, 512, 512, 512)),
+        ("laptop", 32): ((256, 128, 64), (64, 128, 256)),
         ("celeba", 128): ((128, 256, 512, 512), (64, 128, 128, 128)),
         ("radford", 128): ((256, 128, 64, 32), (64, 128, 256, 512, 512)),
-        ("laptop", 64): ((128, 64, 32), (64, 128, 128)),
+        ("laptop", 64): ((256, 128, 64, 32), (64, 128, 256, 512)),
     }
     for (recipe, size), (g_channels, d_channels) in layers.items():
         config = resolved("--config", recipe, "--image-size", size)
         assert (config.g_channels, config.d_channels) == (g_channels, d_channels)
         assert load_recipe(recipe, image_size=size) == config
-    own = resolved("--config", "laptop", "--image-size", 128, "--base-size", 16)
-    assert own.g_channels == (128, 64, 32)
-    with refused("image_size: base_size 8 x 2^3 = 64, but image_size is 96; base_size 12 would"):
+    own = resolved("--config", "laptop", "--image-size", 128, "--base-size", 8)
+    assert own.g_channels == (256, 128, 64, 32)
+    with refused("image_size: base_size 4 x 2^4 = 64, but image_size is 96; base_size 6 would"):
         load_recipe("laptop", image_size=96)
 
 

@@ -26,7 +26,7 @@ DEMO = read_config(CONFIGS / "demo.toml")
 @pytest.fixture
 def runs(tmp_path):
     """Two runs; the second has other settings, other scores and three epochs more."""
-    changed = load_recipe("demo", epochs=7, batch_size=64, loss="hinge", g_channels=(64, 32, 16))
+    changed = load_recipe("demo", epochs=7, batch_size=64, loss="hinge", g_channels=(64, 32, 16, 8))
     runs = make_run(tmp_path / "one"), make_run(tmp_path / "two", EPOCHS + 3, config=changed)
     write_lines(
         runs[1].evaluation, [score(2, 0.9), score(5, 0.6) | {"recall": 0.5}, score(9, 0.65)]
@@ -46,7 +46,7 @@ def test_what_differs_stands_side_by_side(runs, capsys):
     assert head == ["one", "two"]
     assert lines[0] == ["batch_size", str(DEMO.batch_size), "64"]
     assert rows["loss"] == [DEMO.loss, "hinge"]
-    assert rows["g_channels"] == ["128,64,32", "64,32,16"]
+    assert rows["g_channels"] == ["256,128,64,32", "64,32,16,8"]
     assert not {"width", "seed", "d_channels", "packs"} & rows.keys()
     last = [losses(epochs) for epochs in (EPOCHS, EPOCHS + 3)]
     assert rows["epochs"] == ["6", "9"]

@@ -21,7 +21,11 @@ MNIST = SHARED / "mnist"
 needs_faces = pytest.mark.skipif(not FACES.exists(), reason=f"real CelebA: {FACES} is absent")
 needs_mnist = pytest.mark.skipif(not MNIST.exists(), reason=f"real MNIST: {MNIST} is absent")
 # The smallest networks: a miniature's time goes into the tracing of its layers.
-TWO_LAYERS = ("--g-channels", "16,16", "--d-channels", "8,8", "--width", "1")
+# In float32: which precision a trial of them finds faster is chance.
+TWO_LAYERS = (
+    *("--g-channels", "16,16", "--d-channels", "8,8", "--width", "1"),
+    *("--precision", "float32"),
+)
 SMALL = ("--image-size", "16", "--base-size", "4", "--base-channels", "8", *TWO_LAYERS)
 SMALL_AT_64 = ("--base-size", "16", "--base-channels", "1", *TWO_LAYERS)
 

@@ -26,6 +26,7 @@ from programs import REPO, start_program
 MINIATURE = (
     *("--config", "demo", "--subset", "96", "--width", "0.1", "--batch-size", "8"),
     *("--sample-count", "4", "--epochs", "4", "--checkpoint-steps", "3", "--run", "runs/a"),
+    *("--precision", "float32"),
 )
 # Runs train.py with os.replace and Path.rename, by which every file is published, counted where
 # the file's name ends in `name`.

@@ -18,6 +18,7 @@ from dcgan_tf.train import command, images, machine, run_lock, trial
 from dcgan_tf.train.__main__ import main
 
 DEMO = ["--config", "demo", "--width", "0.05", "--batch-size", "4", "--subset", "12", "--check"]
+DEMO += ["--precision", "float32"]
 
 
 def test_a_dry_run_refuses_what_a_training_would(here, monkeypatch):
@@ -79,7 +80,7 @@ def measure(caplog):
 
 @pytest.fixture
 def drawn_times(monkeypatch):
-    monkeypatch.setattr(trial, "time_steps", lambda config, strategy, labels: (7.0, 5.0))
+    monkeypatch.setattr(trial, "time_steps", lambda config, strategy, labels: (7.0, 5.0, 4.0))
 
 
 @pytest.mark.slow
@@ -114,7 +115,7 @@ def test_check_names_the_machine_and_estimates_an_epoch(here, measure, drawn_tim
     found = json.loads(capsys.readouterr().out)
     assert (found["images_per_second"], found["step_seconds"]) == (0.8, 5.0)
     assert found["first_steps_seconds"] == 7.0 and found["devices"] == "one CPU"
-    assert found["recipe"] == "demo, batch_size 4, subset 12, width 0.05"
+    assert found["recipe"] == "demo, batch_size 4, precision float32, subset 12, width 0.05"
     with pytest.raises(UserError, match="json: needs --check"):
         command.parse_training(["--json"])
     with pytest.raises(UserError, match="not allowed with"):

@@ -146,7 +146,7 @@ def test_data_alone_is_recognized_and_what_was_decided_is_what_a_run_keeps(here,
     request = prepared("--data", "own", "--batch-size", 4)
     config = request.config
     assert (config.dataset, config.crop, config.subset) == ("folder", "center", 0)
-    assert request.config_name == "laptop" and config.g_channels == (128, 64, 32)
+    assert request.config_name == "laptop" and config.base_size == 4
     assert "dataset folder: own has 12 image files" in caplog.text
     request = prepared("--data", "aligned", "--batch-size", 4, "--subset", 9)
     config = request.config

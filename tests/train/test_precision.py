@@ -18,7 +18,7 @@ def choose(monkeypatch, caplog):
 
     def call(best, **seconds):
         monkeypatch.setattr(trial, "best_precision", lambda gpus: best)
-        tried = lambda config, strategy, *_, **__: (1.0, seconds[config.precision])  # noqa: E731
+        tried = lambda config, strategy, *_, **__: (1.0, 9.0, seconds[config.precision])  # noqa: E731
         monkeypatch.setattr(trial, "time_steps", tried)
         request = command.Request(resolved("--precision", "auto"), "celeba", None)
         return trial.choose_precision(request).config.precision, caplog.messages[-1]
@@ -32,6 +32,7 @@ def test_auto_is_bfloat16_where_it_is_there_and_a_trial_is_faster(choose):
     assert line.endswith("mixed_bfloat16 (auto; images/s: float32 16.0, mixed_bfloat16 32.0)")
     chosen, line = choose("mixed_bfloat16", float32=1.0, mixed_bfloat16=2.0)
     assert chosen == "float32" and "float32 32.0" in line
+    assert choose("mixed_bfloat16", float32=1.0, mixed_bfloat16=1.1)[0] == "mixed_bfloat16"  # noise
     for best in ("float32", "mixed_float16"):  # no trial: time_steps would fail
         chosen, line = choose(best)
         assert chosen == "float32" and "nothing here is made for bfloat16" in line
