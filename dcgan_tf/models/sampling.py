@@ -93,6 +93,8 @@ class Sampler:
         self.model = model
         self.labels = labels_of(model)
         self.latent_dim = int(model.inputs[0].shape[-1])
+        # The normal numbers that a latent begins with; the label of its image comes after them.
+        self.normal_dim = self.latent_dim - (self.labels.n if self.labels else 0)
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
         self._range = range_of(model)
@@ -109,7 +111,7 @@ class Sampler:
             if label is not None:
                 raise UserError("this generator was trained without labels", param="label")
             return seed_latents(seeds, self.latent_dim)
-        own = seed_latents(seeds, self.latent_dim - self.labels.n)
+        own = seed_latents(seeds, self.normal_dim)
         return np.concatenate([own, self.labels.tails(seeds, label)], axis=1)
 
     def latents_by_class(self, count: int) -> tuple[np.ndarray, int | None]:
@@ -124,7 +126,7 @@ class Sampler:
         """The factor on latents for a truncation: 1 for the labels at their end."""
         if not self.labels:
             return truncation
-        counts = [self.latent_dim - self.labels.n, self.labels.n]
+        counts = [self.normal_dim, self.labels.n]
         return np.repeat(np.array([truncation, 1], np.float32), counts)
 
     def generate(

@@ -14,7 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import browser, needs_browser
-from exploring import HOSTILE, LENGTH, directions_of, face, open_page, shown, small_sampler
+from exploring import (
+    ANIMALS,
+    HOSTILE,
+    LENGTH,
+    TRAITS,
+    directions_of,
+    face,
+    open_page,
+    shown,
+    small_sampler,
+)
 from helpers import refused
 
 from dcgan_tf.explore import page as page_module
@@ -34,6 +44,10 @@ needs_runtime = pytest.mark.skipif(
     or not all(map(importlib.util.find_spec, ("tf2onnx", "onnx"))),
     reason=f"needs [onnx] and onnxruntime-web {VERSION} in {WHERE} or ONNXRUNTIME_WEB",
 )
+LABELED = [  # of TRAITS, of ANIMALS
+    [{"a": [3, 4], "b": [5], "c": [2], "d": [9], "way": 0.37, "label": text} for text in texts]
+    for texts in (("", "Male=0", "Smiling=1,Wearing_Hat=0,Male=1"), ("", "eel, fried"))
+]
 RECIPES = [
     *({"a": [seed]} for seed in SEEDS),
     {},
@@ -73,6 +87,14 @@ def test_latents_in_the_browser_are_those_of_numpy(directions, tmp_path):
         )
         for recipe, row in zip(RECIPES, found, strict=True):
             np.testing.assert_allclose(row, latent(Recipe(**recipe), 128, directions), atol=2e-6)
+        for labels, recipes in zip((TRAITS, ANIMALS), LABELED, strict=True):
+            about = json.dumps(page_module.describe_labels(labels))
+            found = page.run(
+                f"{json.dumps(recipes)}.map(r => Array.from(found[1](r, 9, [], {about})))"
+            )
+            expected = [latent(Recipe(**recipe), 9, labels=labels) for recipe in recipes]
+            np.testing.assert_allclose(found, expected, atol=2e-6)
+            assert len({tuple(row[6:]) for row in found}) == len(recipes)
 
 
 @pytest.mark.nightly
