@@ -50,7 +50,10 @@ def small_sampler(path, *flags, labels=None):
 def directions_of(sampler):
     """Directions of an attribute, and of two kernels with odd names."""
     names, kinds = ("Smiling", HOSTILE, "__proto__"), ("attribute", "kernel", "kernel")
-    vectors, reach = np.eye(3, LENGTH, dtype=np.float32), np.array([3, 2.5, 2], np.float32)
+    vectors, reach = (
+        np.eye(3, sampler.latent_dim, dtype=np.float32),
+        np.array([3, 2.5, 2], np.float32),
+    )
     return Directions(names, vectors, kinds, reach, sampler.sha256)
 
 
