@@ -93,12 +93,12 @@ def noise(index):
 def generator(labels=0):
     """A generator whose latent number 0 darkens the image and number 1 reddens it.
 
-    The last is a label, if there are any, and darkens much more.
+    The last is a label, if there are any, and reddens much more.
     """
     kernel = 0.05 * np.random.RandomState(0).randn(6 + labels, SIDE, SIDE, 3)
     kernel[0] -= 0.5
-    kernel[6:] -= 4
     kernel[1] += 0.3 * np.array([1, 0, -1])
+    kernel[6:] += 2 * np.array([1, 0, -1])
     latents = keras.Input((6 + labels,))
     x = keras.layers.Dense(SIDE * SIDE * 3, name="base", use_bias=False)(latents)
     x = keras.layers.Reshape((SIDE, SIDE, 3))(keras.layers.LeakyReLU(1.0)(x))
@@ -176,7 +176,8 @@ def test_a_label_of_the_generator_has_no_direction_and_is_held(
     assert (found.vectors[:, 6] == 0).all()
     report = json.loads((tmp_path / "run/directions.json").read_text())
     assert report["refused"]["Dark"] == "a label of the generator"
-    assert report["directions"][2]["others"].keys() == {"Dark"}
+    red = report["directions"][2]
+    assert red["reach"] < 3 and abs(red["others"]["Dark"]) < 0.5  # among images with one label
     model.labels = Labels(("Coin", "Red", "Dark"), False, (0,))
     save_network(model, tmp_path / "run" / "generator.keras")
     with refused("--attributes", "labels for all of its attributes; generate --label sets them"):
