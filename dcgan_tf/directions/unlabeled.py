@@ -14,9 +14,9 @@ _BATCH = 256  # maps computed at once
 
 
 def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
-    """Find `count` directions by SeFa and as many by GANSpace, as many as normal numbers at most.
+    """Find `count` directions by SeFa and as many by GANSpace, at most one per normal number.
 
-    Of a generator with labels they move the normal numbers alone, and images keep their labels.
+    They move the normal numbers of a latent alone: an image keeps its label.
     """
     length = sampler.normal_dim
     if length > SAMPLES // 2:  # a regression on more needs more samples

@@ -184,8 +184,8 @@ def test_bad_requests_are_refused_in_one_line(server):
     for status, words, asked in (
         (404, "no such page", {"method": "GET", "route": "other"}),
         (404, "nothing to post to", {"route": "other"}),
-        (413, "131,072", {"Content_Length": None}),
-        (413, "131,072", {"Content_Length": str(BODY_BYTES + 1)}),
+        (413, "4,194,304", {"Content_Length": None}),
+        (413, "4,194,304", {"Content_Length": str(BODY_BYTES + 1)}),
         (400, "not JSON (Expecting", {"body": b"{"}),
         *((400, "", {"body": b"[" * n + b"]" * n}) for n in (950, 970, 982, 999, 10_000)),
         (400, "not JSON", {"body": b"[" * 100_000}),
