@@ -15,7 +15,7 @@ import numpy as np
 from dcgan_tf.common import limits
 from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.suggestions import meant, typed
+from dcgan_tf.common.suggestions import meant
 
 MOST = 256  # names; each is a plane beside the channels of every image that D sees
 ENTRY = "labels.json"  # in a generator's .keras file
@@ -137,11 +137,3 @@ def _number(row, classes):
 def labels_of(network: Any) -> Labels | None:
     """Return the labels that a generator takes; None for one without."""
     return getattr(network, "labels", None)
-
-
-def check_unlabeled(network: Any, flag: str) -> None:
-    """Refuse a generator with labels, for what cannot choose them."""
-    if labels := labels_of(network):
-        names = ", ".join(labels.names[:_SHOWN]) + ", ..." * (labels.n > _SHOWN)
-        words = f"the generator takes labels ({names}), which cannot be set here"
-        raise UserError(f"{words}; {typed('generate')} has --label", flag=flag)

@@ -10,9 +10,9 @@ import numpy as np
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
 from dcgan_tf.directions.command import DirectionsRequest
-from dcgan_tf.directions.labeled_data import read_labeled_images
-from dcgan_tf.directions.traversal import REACHES, Direction
-from dcgan_tf.models.sampling import Sampler, compiled, in_batches, seed_latents
+from dcgan_tf.directions.labeled_data import labels_among, read_labeled_images
+from dcgan_tf.directions.traversal import REACHES, Direction, hold_labels
+from dcgan_tf.models.sampling import Sampler, compiled, in_batches
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +62,12 @@ def find_attributes(
         log.warning(
             f"left out, because both classifiers need an AUC of {LEAST_AUC} or more: {listed}"
         )
-    if not good.any():
-        raise UserError("no attribute is left", flag=f"--attributes {table}")
     kept = [names[k] for k in varying[good]]
+    if held := [name for name in kept if name in labels_among(names, sampler)]:
+        refused |= dict.fromkeys(held, "a label of the generator")
+        log.warning(f"left out, because --label sets them: {', '.join(held)}")
+    if len(held) == len(kept):
+        raise UserError("no attribute is left", flag=f"--attributes {table}")
     found = _find_directions(sampler, request.samples, classifiers, kept, good, aucs[:, good])
     _print_table(found)
     return found, refused
@@ -72,23 +75,28 @@ def find_attributes(
 
 def _find_directions(sampler, count, classifiers, names, good, aucs):
     """Find the directions of attributes by the first classifier and score them by the second."""
-    latents = seed_latents(range(_FIRST_SEED, _FIRST_SEED + count), sampler.latent_dim)
+    latents = sampler.latents(range(_FIRST_SEED, _FIRST_SEED + count))
     scores, found = [], []
     with progress(count, "scoring samples") as bar:
         for start in range(0, count, _AT_ONCE):
             images = sampler.array(latents[start : start + _AT_ONCE])
             scores.append([classify(images)[:, good] for classify in classifiers])
             bar.update(len(images))
-    first, second = (np.concatenate(part) for part in zip(*scores, strict=True))
-    ends = seed_latents(SCORED, sampler.latent_dim)
+    scores = (np.concatenate(part) for part in zip(*scores, strict=True))
+    first, second = (hold_labels(part, latents, sampler) for part in scores)
+    normal, ends = latents[:, : sampler.normal_dim], sampler.latents(SCORED)
+    held = labels_among(names, sampler)
     with progress(len(names), "scoring", "directions") as bar:
-        for k, vector in enumerate(disentangle(first, latents)):
-            reach = measure_score_reach(first[:, k], latents, vector)
+        for k, vector in enumerate(disentangle(first, normal)):
+            bar.update()
+            if names[k] in held:
+                continue
+            reach = measure_score_reach(first[:, k], normal, vector)
+            vector = np.pad(vector, (0, sampler.latent_dim - sampler.normal_dim))
             low, high = (classifiers[1](sampler.array(ends + r * vector)) for r in (-reach, reach))
             facts = {"auc": round(float(aucs[0, k]), 3), "judge_auc": round(float(aucs[1, k]), 3)}
             facts |= measure_effects((high - low)[:, good], second.std(axis=0), names, k)
             found.append(Direction(names[k], "attribute", vector, reach, facts))
-            bar.update()
     return found
 
 

@@ -9,7 +9,6 @@ from dcgan_tf.common.directions import Directions, read_directions, write_direct
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.foreign import read_json
-from dcgan_tf.common.labels import check_unlabeled
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
@@ -25,7 +24,6 @@ log = logging.getLogger(__name__)
 def find_directions(request: DirectionsRequest) -> Directions:
     """Find directions, write them with an image of each, and return what the file holds."""
     sampler = load_generator(request.model, "--model")
-    check_unlabeled(sampler.model, f"--model {request.model}")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     try:
         found = find_unlabeled(sampler, request.count)

@@ -41,6 +41,9 @@ def read_labeled_images(
     sources = [open_source(each) for each in configs]
     # Check the table before packing the images, which takes minutes.
     names, labels = read_attributes(table, [source.names for source in sources])
+    if len(labels_among(names, sampler)) == len(names):
+        words = "the generator has labels for all of its attributes; generate --label sets them"
+        raise UserError(words, flag=f"--attributes {table}")
     parts, found = [], []
     for each, source in zip(configs, sources, strict=True):
         pack = open_pack(narrow(each, source, MOST), source)
@@ -63,6 +66,12 @@ def read_labeled_images(
         f"directions on {len(others.pixels):,}"
     )
     return names, own, others
+
+
+def labels_among(names: list[str], sampler: Sampler) -> set[str]:
+    """Name the attributes that a generator has as labels, which need no direction."""
+    labels = sampler.labels
+    return set(names) & set(labels.names) if labels and not labels.classes else set()
 
 
 def _split(names, rows):

@@ -7,7 +7,7 @@ import numpy as np
 
 from dcgan_tf.common.directions import Directions
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
-from dcgan_tf.models.sampling import Sampler, seed_latents
+from dcgan_tf.models.sampling import Sampler
 
 SEEDS = range(6)  # the rows of an image of traversals
 STEPS = 7  # its columns, from -reach to reach, with the seed's image in the middle
@@ -38,15 +38,29 @@ def gather(found: list[Direction], sha256: str) -> Directions:
     )
 
 
+def hold_labels(values: np.ndarray, latents: np.ndarray, sampler: Sampler) -> np.ndarray:
+    """Subtract from values (n, ...) what the labels of their latents explain, linearly.
+
+    What is left varies as it does among images with one label. Without labels nothing changes.
+    """
+    tails = latents[:, sampler.normal_dim :]
+    if not tails.size:
+        return values
+    tails = tails - tails.mean(axis=0)
+    return values - tails @ np.linalg.lstsq(tails, values, rcond=None)[0]
+
+
 def measure_reach(sampler: Sampler, vector: np.ndarray) -> float:
     """Find the smallest of REACHES at which a direction has a clear effect, else the last.
 
-    The images of both ends then differ by `PLAIN` of the difference between two seeds' images
-    (root mean square over the pixels).
+    The images of both ends then differ by `PLAIN` of the difference between two seeds' images with
+    the same label (root mean square over the pixels).
     """
-    latents = seed_latents(_MEASURED, sampler.latent_dim)
-    own = sampler.array(latents)
-    wanted = PLAIN * _difference(own, np.roll(own, 1, axis=0))
+    latents, normal = sampler.latents(_MEASURED), sampler.normal_dim
+    others = latents.copy()
+    others[:, :normal] = np.roll(latents[:, :normal], 1, axis=0)
+    own = sampler.array(np.concatenate([latents, others]))
+    wanted = PLAIN * _difference(*np.split(own, 2))
     for reach in REACHES:
         low, high = (sampler.array(latents + step * vector) for step in (-reach, reach))
         if _difference(low, high) >= wanted:
@@ -61,7 +75,7 @@ def _difference(some, others):
 def save_traversals(path: Path, sampler: Sampler, direction: Direction):
     """Write a PNG: a row for each of SEEDS, from -reach to reach in STEPS images."""
     steps = np.linspace(-direction.reach, direction.reach, STEPS)[:, None] * direction.vector
-    latents = seed_latents(SEEDS, sampler.latent_dim)[:, None] + steps
+    latents = sampler.latents(SEEDS)[:, None] + steps
     canvas = grid(sampler.array(latents.reshape(-1, sampler.latent_dim)), columns=STEPS)
     text = {
         "model_sha256": sampler.sha256,

@@ -5,28 +5,33 @@ import numpy as np
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.progress import progress
-from dcgan_tf.directions.traversal import Direction, measure_reach
+from dcgan_tf.directions.traversal import Direction, hold_labels, measure_reach
 from dcgan_tf.models.chain import chain_of, layers_of
-from dcgan_tf.models.sampling import Sampler, compiled, in_batches, seed_latents
+from dcgan_tf.models.sampling import Sampler, compiled, in_batches
 
 SAMPLES = 1024  # latents whose first maps give the principal components
 _BATCH = 256  # maps computed at once
 
 
 def find_unlabeled(sampler: Sampler, count: int) -> list[Direction]:
-    """Find `count` directions by SeFa and as many by GANSpace, latent_dim at most."""
-    length = sampler.latent_dim
+    """Find `count` directions by SeFa and as many by GANSpace, at most one per normal number.
+
+    They move the normal numbers of a latent alone: an image keeps its label.
+    """
+    length = sampler.normal_dim
     if length > SAMPLES // 2:  # a regression on more needs more samples
         raise UserError(f"has latents of {length:,} numbers, expected {SAMPLES // 2:,} at most")
     count = min(count, length)
-    latents = seed_latents(range(SAMPLES), length)
+    latents = sampler.latents(range(SAMPLES))
+    maps = hold_labels(first_maps(sampler.model, latents), latents, sampler)
     kinds = {
-        "kernel": sefa(first_kernel(sampler.model), count),
-        "component": ganspace(first_maps(sampler.model, latents), latents, count),
+        "kernel": sefa(first_kernel(sampler.model)[:length], count),
+        "component": ganspace(maps, latents[:, :length], count),
     }
     found = []
     with progress(2 * count, "measuring reach", "directions") as bar:
         for kind, (vectors, shares) in kinds.items():
+            vectors = np.pad(vectors, ((0, 0), (0, sampler.latent_dim - length)))
             for number, (vector, share) in enumerate(zip(vectors, shares, strict=True), 1):
                 reach, facts = measure_reach(sampler, vector), {"share": round(float(share), 6)}
                 found.append(Direction(f"{kind} {number}", kind, vector, reach, facts))

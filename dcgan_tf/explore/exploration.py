@@ -14,7 +14,6 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.directions import Directions, read_directions
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.labels import check_unlabeled
 from dcgan_tf.common.origin import origin_of
 from dcgan_tf.explore.command import ExploreRequest
 from dcgan_tf.explore.latent_formula import latent, read_recipe
@@ -36,7 +35,6 @@ def explore(request: ExploreRequest):
             cannot be written.
     """
     sampler = load_generator(request.model, "--model")
-    check_unlabeled(sampler.model, f"--model {request.model}")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
     found = find_directions(request, sampler)
     # A static page does not reveal paths on this machine.
@@ -124,10 +122,11 @@ def serve(port: int, sampler: Sampler, directions: Directions | None, about: dic
             if not isinstance(asked, list) or not 1 <= len(asked) <= CHUNK:
                 raise ValueError(f"expected a list of 1 to {CHUNK} images")
             recipes = map(read_recipe, asked)
-            latents = np.stack([latent(each, sampler.latent_dim, directions) for each in recipes])
+            space = sampler.latent_dim, directions, sampler.labels
+            latents = np.stack([latent(each, *space) for each in recipes])
             with one_at_a_time:
                 images = sampler.array(latents)
-            lengths = np.linalg.norm(latents.astype(float), axis=1)
+            lengths = np.linalg.norm(latents[:, : sampler.normal_dim].astype(float), axis=1)
             return images.tobytes(), {"X-Norms": ",".join(map(str, lengths.tolist()))}
 
         return draw

@@ -11,7 +11,8 @@
   ];
   const KINDS = { attribute: "Attributes, learned from labels", component: "GANSpace: principal components of the first layer", kernel: "SeFa: strongest directions of the first layer" };
   const PAGE = 64, STEPS = 9, SEED = 2 ** 32 - 1, FACES = 2048; // FACES: most faces on the wall
-  const EMPTY = { a: [], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1 };
+  const EMPTY = { a: [], b: [], c: [], d: [], way: 0.5, along: {}, truncation: 1, label: "" };
+  const normal = data.latent_dim - (data.labels ? data.labels.names.length : 0); // numbers before the label
   const START = { ...EMPTY, a: [data.seed], truncation: 0.7 };
   const isEmpty = (list) => list.length === 0;
   const short = (sha256) => sha256.slice(0, 12);
@@ -33,6 +34,7 @@
     if (!isEmpty(of.d)) parts.push(`way=${of.way}`);
     if (of.truncation !== EMPTY.truncation) parts.push(`truncation=${of.truncation}`);
     for (const [name, amount] of Object.entries(of.along)) parts.push(`along.${encodeURIComponent(name)}=${amount}`);
+    if (of.label) parts.push(`label=${encodeURIComponent(of.label)}`);
     if (usesDirections(of)) parts.push(`directions=${short(data.directions_sha256)}`); // other directions may have the same names
     return [...parts, `of=${short(data.sha256)}`].join("&");
   }
@@ -52,6 +54,9 @@
       else if (TERMS.some(({ key }) => key === name)) {
         found[name] = value.split(",").map(seedOf);
         if (found[name].length > data.picks || found[name].includes(null)) throw new Error(`${part} is not valid`);
+      } else if (name === "label") {
+        found.label = decodeURIComponent(value);
+        if (!data.labels || !readLabel(found.label, data.labels)) throw new Error(`there is no label ${found.label} here`);
       } else if (name === "way") found.way = number(0, 1);
       else if (name === "truncation") found.truncation = number(0, 1e6);
       else if (name.startsWith("along.")) {
@@ -84,6 +89,15 @@
     return plain ? of.a[0] : null;
   };
 
+  function labelOf(of) { // as generate.py writes it; of several seeds what is chosen
+    const seed = singleSeed(of);
+    return data.labels && seed !== null ? labelText(seedLabel(seed, of.label, data.labels), data.labels) : of.label;
+  }
+  function captionOf(of) {
+    const seed = singleSeed(of), label = labelOf(of);
+    return (seed === null ? inWords(of) : `seed ${seed}`) + (label ? `, label ${label}` : "");
+  }
+
   // Canvases
 
   function draw(canvas, { pixels }) {
@@ -97,9 +111,9 @@
   }
   const blank = (attributes = { "aria-hidden": "true" }) => el("canvas", { width: data.width, height: data.height, ...attributes });
 
-  // Faces by seed, each generated once per truncation
+  // Faces by seed, each generated once per truncation and label
 
-  let faces = new Map(), facesAt = recipe.truncation;
+  let faces = new Map(), facesAt = recipe;
   const waiting = new Map(); // seed: canvases waiting for its face
   let fetching = false;
 
@@ -118,9 +132,9 @@
     fetching = true;
     try {
       while (waiting.size) {
-        const seeds = [...waiting.keys()].slice(0, MOST), at = facesAt;
-        const made = await paint(seeds.map((seed) => ({ a: [seed], truncation: at })));
-        if (at !== facesAt) continue; // the truncation changed in the meantime
+        const seeds = [...waiting.keys()].slice(0, MOST), at = facesAt, { truncation, label } = at;
+        const made = await paint(seeds.map((seed) => ({ a: [seed], truncation, label })));
+        if (at !== facesAt) continue; // they changed in the meantime
         seeds.forEach((seed, place) => {
           faces.set(seed, made[place]);
           for (const canvas of waiting.get(seed)) draw(canvas, made[place]);
@@ -134,9 +148,9 @@
     fetching = false;
   }
 
-  function otherTruncation() {
-    if (facesAt === recipe.truncation) return;
-    facesAt = recipe.truncation;
+  function updateFaces() {
+    if (facesAt.truncation === recipe.truncation && facesAt.label === recipe.label) return;
+    facesAt = recipe;
     faces = new Map();
     for (const button of $("wall").children) button.replaceChild(face(Number(button.dataset.seed)), button.querySelector("canvas"));
   }
@@ -181,7 +195,7 @@
     if (key === aside) return;
     aside = key; // reset when the canvases are made again
     const recipes = [
-      ...means.map((term) => ({ a: now[term.key], truncation: now.truncation })),
+      ...means.map((term) => ({ a: now[term.key], truncation: now.truncation, label: now.label })),
       ...steps.map((step) => ({ ...now, way: step })),
     ];
     for (let from = 0; from < recipes.length; from += MOST) {
@@ -196,10 +210,10 @@
   }
 
   function describe(now, norm) {
-    const text = inWords(now), seed = singleSeed(now), root = Math.sqrt(data.latent_dim);
-    $("expression").textContent = seed === null ? text : `seed ${seed}`;
-    $("face").setAttribute("aria-label", `Generated image: ${seed === null ? text : `seed ${seed}`}`);
-    $("norms").replaceChildren("‖z‖ ", el("b", {}, norm.toFixed(2)), `, √${data.latent_dim} = ${root.toFixed(2)}`);
+    const root = Math.sqrt(normal);
+    $("expression").textContent = captionOf(now);
+    $("face").setAttribute("aria-label", `Generated image: ${captionOf(now)}`);
+    $("norms").replaceChildren("‖z‖ ", el("b", {}, norm.toFixed(2)), `, √${normal} = ${root.toFixed(2)}`);
     $("norms").title = "Length of the latent. In training it is about the square root of the latent dimension.";
     $("norm").setAttribute("cx", Math.min(100 * norm / root, 195).toFixed(1));
   }
@@ -210,7 +224,7 @@
 
   function pick(seed, more = false) {
     const { key } = place, at = more ? recipe[key].length : Math.min(place.at, recipe[key].length);
-    if (at >= data.picks) return showError(`A slot holds at most ${data.picks} faces.`);
+    if (at >= data.picks) return showError(`A slot holds at most ${data.picks} images.`);
     const seeds = [...recipe[key]];
     seeds[at] = seed;
     place = { key, at: at === recipe[key].length && at > 0 ? at + 1 : at };
@@ -245,9 +259,9 @@
         el("p", { class: "name" }, sign ? el("span", { class: "sign", "aria-hidden": "true" }, sign) : null, el("b", {}, name), ` ${words}`),
         el("div", { class: "slots" },
           seeds.map((seed, at) => el("div", { class: "held" },
-            slot(at, `seed ${seed} in ${name}; the next face replaces it`, [face(seed), el("span", {}, String(seed))], ""),
+            slot(at, `seed ${seed} in ${name}; the next image replaces it`, [face(seed), el("span", {}, String(seed))], ""),
             el("button", { type: "button", class: "drop", "aria-label": `Remove seed ${seed} from ${name}`, title: "Remove", onclick: () => removeSeed(key, at) }, "×"))),
-          slot(seeds.length, isEmpty(seeds) ? `${name}: ${words} the next face` : `${name}: add a face to the average`, "+", "add"),
+          slot(seeds.length, isEmpty(seeds) ? `${name}: ${words} the next image` : `${name}: add an image to the average`, "+", "add"),
           seeds.length > 1 ? el("figure", { class: "mean" }, blank({ id: `mean-${key}`, role: "img", "aria-label": `Average of ${name}` }), el("figcaption", {}, "mean")) : null));
     }));
     $("walk").hidden = isEmpty(recipe.d);
@@ -315,7 +329,7 @@
       return;
     }
     $("level").hidden = false;
-    $("along").append(el("p", { class: "soft" }, "Drag to move the face along a direction; double-click resets."));
+    $("along").append(el("p", { class: "soft" }, "Drag to move the image along a direction; double-click resets."));
     Object.entries(KINDS).forEach(([kind, words], number) => {
       const listed = data.directions.filter((one) => one.kind === kind);
       if (isEmpty(listed)) return;
@@ -340,6 +354,32 @@
     for (const button of $("strip").children) button.setAttribute("aria-pressed", String(Number(button.value) === recipe.way));
   }
 
+  // Labels: a row of choices for the class, or one for each attribute
+
+  function choose(place, value) { // value: "" is as the seeds have it, a class, or 0 or 1
+    const { names, classes } = data.labels, given = readLabel(recipe.label, data.labels);
+    const parts = names.map((name, k) => [name, k === place ? value : given[k] ?? ""]).filter(([, bit]) => bit !== "");
+    commit(change({ label: classes ? value : parts.map((part) => part.join("=")).join() }));
+    announce(captionOf(recipe));
+  }
+
+  function addLabels() {
+    const { names, classes } = data.labels, seeds = ["", "as the seed"];
+    const rows = classes ? [["Class", [seeds, ...names.map((name) => [name, name])]]] : names.map((name) => [name, [seeds, ["0", "no"], ["1", "yes"]]]);
+    $("labels").hidden = false;
+    $("labels").append(...rows.map(([title, choices], place) => el("fieldset", { class: "choices" }, el("legend", {}, title.replaceAll("_", " ")),
+      choices.map(([value, text]) => el("label", {}, el("input", { type: "radio", name: `label-${place}`, value, onchange: () => choose(place, value) }), el("span", {}, text))))));
+  }
+
+  function updateLabels() {
+    if (!data.labels) return;
+    const given = readLabel(recipe.label, data.labels);
+    for (const input of $("labels").querySelectorAll("input")) {
+      const chosen = data.labels.classes ? recipe.label : String(given[Number(input.name.slice(6))] ?? "");
+      input.checked = input.value === chosen;
+    }
+  }
+
   // Undo, and the address
 
   let settled = toLink(START), past = [], future = [];
@@ -356,10 +396,11 @@
   }
 
   function update() {
-    otherTruncation();
+    updateFaces();
     drawTerms();
     markUsed();
     updateSliders();
+    updateLabels();
     $("undo").disabled = isEmpty(past);
     $("redo").disabled = isEmpty(future);
     toAddress();
@@ -417,6 +458,7 @@
     const texts = { model_sha256: data.sha256, truncation: String(of.truncation) };
     if (Number.isInteger(of.truncation)) texts.truncation += ".0"; // as generate.py writes it
     if (seed !== null) texts.seed = String(seed);
+    if (labelOf(of)) texts.label = labelOf(of);
     if (usesDirections(of)) texts.directions_sha256 = data.directions_sha256;
     const [made] = await paint([of]);
     const file = await toPng({ ...data, ...made }, { ...texts, expression: inWords(of), link: `#${toLink(of)}` });
@@ -441,14 +483,15 @@
 
   $("title").textContent = data.name;
   $("facts").append(...[
-    ["images", `${data.height} × ${data.width}`], ["latent", `${data.latent_dim} numbers`], ["weights", short(data.sha256)],
+    ["images", `${data.height} × ${data.width}`], ["latent", `${normal} numbers`], ...(data.labels ? [["labels", String(data.labels.names.length)]] : []), ["weights", short(data.sha256)],
   ].map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  $("footer").textContent = `dcgan_tf ${data.version}. Every face here is generated; none is a photograph. ${data.license}`;
+  $("footer").textContent = `dcgan_tf ${data.version}. Every image here is generated; none is a photograph. ${data.license}`;
   Object.assign($("face"), { width: data.width, height: data.height });
   $("strip").append(...Array.from({ length: STEPS }, (_, step) => {
     const way = step / (STEPS - 1);
     return el("button", { type: "button", value: String(way), "aria-label": `${Math.round(100 * way)}% of the interpolation`, onclick: () => commit(change({ way })) }, blank());
   }));
+  if (data.labels) addLabels();
   addDirections();
   bindSlider($("truncation"), (truncation) => ({ truncation }));
   bindSlider($("way"), (way) => ({ way }));

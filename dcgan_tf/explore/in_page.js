@@ -10,7 +10,7 @@ function fromBase64(text) {
 const block = (id) => squeezed(fromBase64(document.getElementById(id).textContent), "gzip", DecompressionStream);
 
 // data: as for by_server.js
-function painter({ height, width, channels, latent_dim, range, directions }) {
+function painter({ height, width, channels, latent_dim, labels, range, directions }) {
   const known = directions.map((one) => ({ ...one, vector: new Float32Array(fromBase64(one.vector).buffer) }));
 
   async function start() {
@@ -23,14 +23,14 @@ function painter({ height, width, channels, latent_dim, range, directions }) {
   }
 
   async function made(session, recipes) {
-    const latents = recipes.map((recipe) => latentOf(recipe, latent_dim, known));
+    const latents = recipes.map((recipe) => latentOf(recipe, latent_dim, known, labels));
     const all = new Float32Array(recipes.length * latent_dim);
     latents.forEach((latent, place) => all.set(latent, place * latent_dim));
     const [images] = Object.values(await session.run({ latents: new ort.Tensor("float32", all, [recipes.length, latent_dim]) }));
     const size = height * width * channels;
     const level = range === "sigmoid" ? (value) => value * 255 : (value) => (value + 1) * 127.5;
     const pixels = Uint8Array.from(images.data, (value) => Math.round(Math.min(Math.max(level(value), 0), 255)));
-    return latents.map((latent, place) => ({ pixels: pixels.subarray(place * size, (place + 1) * size), norm: lengthOf(latent) }));
+    return latents.map((latent, place) => ({ pixels: pixels.subarray(place * size, (place + 1) * size), norm: lengthOf(latent.subarray(0, latent_dim - (labels ? labels.names.length : 0))) }));
   }
 
   let session = null, last = Promise.resolve();

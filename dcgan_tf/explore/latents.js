@@ -48,16 +48,48 @@ function slerp(start, end, t) { // models/sampling.py
   return start.map((value, k) => first * value + second * end[k]);
 }
 
+// labels: {names, classes, on} of page.py, or null
+
+function readLabel(text, { names, classes }) { // {place of a name: 0 or 1} for those that it decides; null if it is no label
+  if (!text) return {};
+  const place = (name) => names.indexOf(name);
+  if (classes) return place(text) < 0 ? null : Object.fromEntries(names.map((_, k) => [k, Number(k === place(text))]));
+  const parts = text.split(",").map((part) => /^(.+)=([01])$/.exec(part));
+  return parts.every((part) => part && place(part[1]) >= 0) ? Object.fromEntries(parts.map(([, name, bit]) => [place(name), Number(bit)])) : null;
+}
+
+function labelText(tail, { names, classes }) { // inverse of readLabel, for a label that decides all names
+  return classes ? names[tail.indexOf(1)] : names.map((name, k) => `${name}=${tail[k]}`).join();
+}
+
+function seedLabel(seed, text, labels) { // the end of a seed's latent
+  const given = readLabel(text, labels), on = labels.on[seed % labels.on.length];
+  return labels.names.map((_, k) => given[k] ?? Number(on.includes(k)));
+}
+
 // directions: [{name, reach, vector}]; returns a Float32Array
-function latentOf({ a = [], b = [], c = [], d = [], way = 0, along = {}, truncation = 1 }, length, directions) {
+function latentOf({ a = [], b = [], c = [], d = [], way = 0, along = {}, truncation = 1, label = "" }, length, directions, labels = null) {
+  const normal = length - (labels ? labels.names.length : 0);
   const mean = (seeds) => {
     const sum = new Float64Array(length);
-    for (const seed of seeds) seedLatent(seed, length).forEach((value, k) => { sum[k] += Math.fround(Math.fround(truncation) * value); });
+    for (const seed of seeds) {
+      seedLatent(seed, normal).forEach((value, k) => { sum[k] += Math.fround(Math.fround(truncation) * value); });
+      if (labels) seedLabel(seed, "", labels).forEach((value, k) => { sum[normal + k] += value; });
+    }
     return seeds.length ? sum.map((value) => value / seeds.length) : sum;
   };
-  const [minus, plus] = [mean(b), mean(c)];
+  const [minus, plus, end] = [mean(b), mean(c), mean(d)];
   let made = mean(a).map((value, k) => value - minus[k] + plus[k]);
-  if (d.length) made = slerp(made, mean(d), way);
+  if (d.length) {
+    const mixed = slerp(made.subarray(0, normal), end.subarray(0, normal), way);
+    made = made.map((value, k) => (k < normal ? mixed[k] : (1 - way) * value + way * end[k]));
+  }
+  if (labels) {
+    const tail = made.subarray(normal).map((value) => Math.min(Math.max(value, 0), 1));
+    const sum = labels.classes ? Math.max(tail.reduce((total, value) => total + value), 1) : 1;
+    made.set(tail.map((value) => value / sum), normal);
+    for (const [place, bit] of Object.entries(readLabel(label, labels))) made[normal + Number(place)] = bit;
+  }
   for (const [name, amount] of Object.entries(along)) {
     const { reach, vector } = directions.find((one) => one.name === name);
     made = made.map((value, k) => value + amount * reach * vector[k]);

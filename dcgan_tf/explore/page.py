@@ -12,6 +12,7 @@ import numpy as np
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.directions import Directions
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.pages import check_place, policy_hash, render
 from dcgan_tf.explore.latent_formula import AMOUNT, PICKS
 from dcgan_tf.explore.runtime import runtime
@@ -41,6 +42,7 @@ def describe(
         "name": name,
         "sha256": sampler.sha256,
         "latent_dim": sampler.latent_dim,
+        "labels": describe_labels(sampler.labels),
         "height": height,
         "width": width,
         "channels": channels,
@@ -59,6 +61,14 @@ def describe(
     }
 
 
+def describe_labels(labels: Labels | None) -> dict | None:
+    """Describe labels for latents.js; `on` are the places of 1 in the labels for seeds."""
+    if not labels:
+        return None
+    on = [np.flatnonzero(tail).tolist() for tail in labels.tails(range(len(labels.drawn)))]
+    return {"names": list(labels.names), "classes": labels.classes, "on": on}
+
+
 def _sha256(directions):
     """Hash the directions, so that a link detects others with the same names."""
     parts = _bytes(directions.reach), _bytes(directions.vectors)
@@ -71,7 +81,7 @@ def _bytes(numbers):
 
 def served_page(about: dict) -> bytes:
     """Render the page of `PageServer`, in UTF-8; `about` is from `describe`."""
-    return _render(["by_server.js"], about, connect="'self'", also="", blocks="")
+    return _render("by_server.js", about, connect="'self'", also="", blocks="")
 
 
 def write_static(out: Path, sampler: Sampler, about: dict, folder: Path | None):
@@ -100,14 +110,13 @@ def write_static(out: Path, sampler: Sampler, about: dict, folder: Path | None):
     # The runtime's other half is a module, which a page can only load from a URL.
     also = f" 'sha256-{policy_hash(library)}' blob: 'wasm-unsafe-eval'"
     blocks = f"{''.join(blocks)}<script>{library}</script>\n"
-    painter = ["latents.js", "in_page.js"]
-    text = _render(painter, about, connect="'none'", also=also, blocks=blocks)
+    text = _render("in_page.js", about, connect="'none'", also=also, blocks=blocks)
     with replacing(out) as temporary:
         temporary.write_bytes(text)
 
 
 def _render(painter, about, **more):
-    scripts = ["png.js", *painter, "explorer.js"]
+    scripts = ["png.js", "latents.js", painter, "explorer.js"]
     return render(FOLDER, about["name"], ["explorer.css"], scripts, about, **more)
 
 

@@ -15,7 +15,7 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import reason
 
 HOST = "127.0.0.1"
-BODY_BYTES = 2**17  # in a request: 32 recipes with all their seeds
+BODY_BYTES = 2**22  # in a request: 32 recipes with all their seeds and labels
 SECONDS = 30  # for receiving a request, and for sending its answer
 CONNECTIONS = 64  # at once; a browser holds six
 _HEADERS = {

@@ -8,6 +8,7 @@ from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import is_count, read_json, read_lines
+from dcgan_tf.common.labels import ENTRY
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.origin import Origin
 from dcgan_tf.common.pages import fill
@@ -36,7 +37,9 @@ _FILES = {
     "directions.npz": "named directions in its latent space",
     "explorer.html": "a page to play with it, which opens from disk",
     "grid.png": "the image above",
+    ENTRY: "the labels that it can be asked for",
 }
+SHOWN = 12  # labels named on a card
 
 
 def write_card(folder: Path, request: ExportRequest, sampler: Sampler, origin: Origin):
@@ -52,7 +55,8 @@ def write_card(folder: Path, request: ExportRequest, sampler: Sampler, origin: O
         "draws": DRAWS[origin.data[0]][0] if origin.data else "images",
         "size": f"{width}x{height}",
         "license": _license(origin, request.licence),
-        "latent_dim": str(sampler.latent_dim),
+        "normal_dim": str(sampler.normal_dim),
+        **_label_parts(sampler),
         "to_unit": "(image + 1) / 2" if tanh else "image",
         "onnx": _template("card_onnx.md") if onnx else "",
         "files": "; ".join(f"`{name}`, {_FILES[name]}" for name in listed),
@@ -60,7 +64,7 @@ def write_card(folder: Path, request: ExportRequest, sampler: Sampler, origin: O
         "shape": str(sampler.picture_shape),
         "range": "-1 to 1" if tanh else "0 to 1",
         "sha256": sampler.sha256[:12],
-        "points": "\n".join(_points(request.model, origin, sampler.sha256, bool(records))),
+        "points": "\n".join(_points(request.model, origin, sampler, bool(records))),
         "scores": "".join(map(_table, records)),
         "version": __version__,
     }
@@ -114,15 +118,45 @@ def _license(origin, license_id):
     return text
 
 
-def _points(model, origin, sha256, scored):
+def _label_parts(sampler):
+    """What the grid and a latent are, and code that asks for the first label; "" without any."""
+    latent, labels = f"{sampler.normal_dim} standard normal numbers", sampler.labels
+    if not labels:
+        return {"latent": latent, "shown": "seeds 0 to 63", "json": "", "label": ""}
+    shown = "a row for each class" if labels.classes else "seeds 0 to 63"
+    code = [
+        f'with open("{ENTRY}") as file:\n    names = json.load(file)["names"]',
+        f"label = [[name == {labels.names[0]!r} for name in names]]",
+        "latents = np.append(latents, label, axis=1)\n",
+    ]
+    latent += f" and {labels.n} of the label"
+    return {"latent": latent, "shown": shown, "json": "json, ", "label": "\n".join(code)}
+
+
+def _what_to_ask(labels):
+    """Say what a generator can be asked for, and how."""
+    if not labels:
+        return ""
+    named = ", ".join(map(_plain, labels.names[:SHOWN]))
+    named += f", ... ({labels.n} in all, in `{ENTRY}`)" if labels.n > SHOWN else ""
+    what = "one of the classes" if labels.classes else "yes or no for each of"
+    label = _plain(labels.names[0] + "=1" * (not labels.classes))
+    how = f"`dcgan generate generator.keras --label LABEL`, such as {label}"
+    return f"{what} {named}; {how}. In a latent, 0 or 1 for each name after the normal numbers"
+
+
+def _points(model, origin, sampler, scored):
     """List what is known; a bundled generator's own card says more than its last run."""
-    run, config = origin.run, origin.config
+    run, config, sha256 = origin.run, origin.config, sampler.sha256
     points = {
         "Scores": "" if scored else "none were measured for these weights",
         "Data": "not known: there were no settings next to the file",
         "Memorization": _memorization(run, sha256),
-        "Limits": "small images, some of which fail; no labels: it cannot be asked for something",
+        "Labels": _what_to_ask(sampler.labels),
+        "Limits": "small images, some of which fail",
     }
+    if not sampler.labels:
+        points["Limits"] += "; no labels: it cannot be asked for something"
     if config:
         count = f"{config.subset:,}" if config.subset else "all"
         points["Data"] = f"{count} images of {DRAWS[config.dataset][1]}, cut and sized as "

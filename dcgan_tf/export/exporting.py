@@ -13,7 +13,6 @@ from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.hub import push
-from dcgan_tf.common.labels import check_unlabeled
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
@@ -38,8 +37,6 @@ def export(request: ExportRequest) -> Path:
             raise UserError(why, flag=f"--to {name}")
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
-    for name in {HUB, "pytorch"} & {*request.to}:  # which draw from seeds alone
-        check_unlabeled(sampler.model, f"--to {name}")
     origin = check_license(request) if HUB in request.to else None
     wanted = [(name, "") for name in request.to if name != HUB]
     if origin:

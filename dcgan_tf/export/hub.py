@@ -11,7 +11,8 @@ from dcgan_tf.common.directions import NAME as DIRECTIONS
 from dcgan_tf.common.directions import read_directions, write_directions
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, read_file
-from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
+from dcgan_tf.common.images import default_scale, enlarge, save_png
+from dcgan_tf.common.labels import ENTRY
 from dcgan_tf.common.origin import Origin, origin_of
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.suggestions import path_flag
@@ -28,9 +29,16 @@ from dcgan_tf.models.sampling import Sampler
 log = logging.getLogger(__name__)
 
 EXPLORER = "explorer.html"
-FILES = ["README.md", "config.toml", "grid.png", DIRECTIONS, EXPLORER]  # that a folder can have
+FILES = [
+    "README.md",
+    "config.toml",
+    "grid.png",
+    ENTRY,
+    DIRECTIONS,
+    EXPLORER,
+]  # that a folder can have
 FILES += [FORMATS[name].file for name in ("keras", "onnx")]
-SHOWN = range(64)  # seeds in the grid
+SHOWN = 64  # images in the grid
 COUNT = 8  # directions of each kind that need no labels
 
 
@@ -56,9 +64,11 @@ def formats_of_hub() -> list[str]:
 
 def write_hub(folder: Path, request: ExportRequest, sampler: Sampler, origin: Origin):
     """Add to the formats in the folder what describes the generator, and its card."""
-    canvas = grid(sampler.generate(seeds=SHOWN))
-    text = {"model_sha256": sampler.sha256, "seeds": f"0-{SHOWN[-1]}"}
+    canvas, text = sampler.grid(SHOWN)
+    text |= {"model_sha256": sampler.sha256}
     save_png(folder / "grid.png", enlarge(canvas, default_scale(canvas.shape[1])), text)
+    if sampler.labels:
+        write_text(folder / ENTRY, sampler.labels.to_json())
     if origin.config:
         write_text(folder / "config.toml", to_toml(without_places(origin.config)))
     homes = dict.fromkeys((home_of(request.model), origin.run.root))

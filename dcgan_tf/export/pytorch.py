@@ -1,5 +1,6 @@
 """Write a generator for PyTorch: generator.safetensors, and generator.py, which draws with it."""
 
+import re
 import runpy
 from importlib import import_module
 from pathlib import Path
@@ -9,31 +10,65 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.labels import ENTRY, labels_of
 from dcgan_tf.common.pages import fill
 from dcgan_tf.models.chain import chain_of
 from dcgan_tf.models.pixels import range_of
 
 EPSILON = 1e-5  # PyTorch's default for BatchNorm
+# What labels add to the script. What LABEL leaves open is as in a training image.
+_LABEL = {
+    "label": "[--label LABEL] ",
+    "json": "import json\n",
+    "first": "3 if label else 1 ",
+    "read_label": """\
+    label = sys.argv[2] if sys.argv[1] == "--label" else ""
+    labels = json.loads(Path(__file__).with_name("labels.json").read_text())
+    names, drawn = labels["names"], labels["drawn"]
+""",
+}
+_ADD_CLASS = """\
+        chosen = names.index(label) if label else drawn[seed % len(drawn)]
+        latents = np.append(latents, np.eye(len(names))[chosen])
+"""
+_ADD_ATTRIBUTES = """\
+        bits = {name: drawn[seed % len(drawn)] >> k & 1 for k, name in enumerate(names)}
+        bits |= dict(part.split("=") for part in label.split(",") if part)
+        latents = np.append(latents, [float(bit) for bit in bits.values()])
+"""
 _STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
 def write_pytorch(model: keras.Model, folder: Path):
     """Write both files. UserError: a layer that the script does not know."""
     layers, state = _translate(model)
+    listed = ", ".join(f"nn.{layer}" for layer in layers)
     tanh = range_of(model) == "tanh"
     height, width, channels = (str(int(size)) for size in model.output_shape[1:])
+    length, labels = int(model.inputs[0].shape[-1]), labels_of(model)
     parts = {
-        "latent_dim": str(int(model.inputs[0].shape[-1])),
+        "latent_dim": str(length),
+        **_label_parts(length, labels),
         **{"height": height, "width": width, "channels": channels},
         "range": "-1 to 1" if tanh else "0 to 1",
         "to_unit": "(image + 1) / 2" if tanh else "image",
-        "layers": "\n".join(f"    nn.{layer}," for layer in layers),
+        "layers": re.sub(r", (nn\.(Conv|Flatten|Unflatten))", r",\n    \1", f"    {listed},"),
     }
     template = Path(__file__).with_name("generator_script.txt").read_text(encoding="utf-8")
     folder.mkdir()
+    if labels:
+        write_text(folder / ENTRY, labels.to_json())
     content = import_module("safetensors.numpy").save(state)
     (folder / "generator.safetensors").write_bytes(content)
     write_text(folder / "generator.py", fill(template, parts).decode())
+
+
+def _label_parts(length, labels):
+    if not labels:
+        own = {"normal_dim": str(length), "add_label": "", "first": "1"}
+        return dict.fromkeys(_LABEL, "") | own
+    add = _ADD_CLASS if labels.classes else _ADD_ATTRIBUTES
+    return {"normal_dim": str(length - labels.n), "add_label": add} | _LABEL
 
 
 def load_pytorch(folder: Path):

@@ -213,9 +213,7 @@ def _interpolate(request, sampler, text):
     """Write an animation and a strip from seed to seed; only the steps in them are computed."""
     way = request.interpolate
     closed = way if way[0] == way[-1] else (*way, way[0])
-    factor, labels = sampler.factor(request.truncation), sampler.labels
-    corners = factor * sampler.latents(closed, request.label)
-    tails = labels.n if labels else 0
+    corners = sampler.factor(request.truncation) * sampler.latents(closed, request.label)
     pairs, steps = len(way) - 1, request.frames - 1
     most = _shown_at_most(sampler.picture_shape, request.scale)
     gif = evenly(range((len(corners) - 1) * steps), FRAMES[request.format])
@@ -225,7 +223,7 @@ def _interpolate(request, sampler, text):
     with progress(len(wanted), "generating") as bar:
         for start in range(0, len(wanted), CHUNK):
             part = wanted[start : start + CHUNK]
-            latents = [_between(corners, step, steps, tails) for step in part]
+            latents = [_between(corners, step, steps, sampler.normal_dim) for step in part]
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     seeds, shown = (",".join(map(str, each)) for each in (way, closed))
@@ -241,11 +239,11 @@ def _interpolate(request, sampler, text):
     return out
 
 
-def _between(corners, step, steps, labels):
-    """Latent at one step of the way, with `steps` from seed to seed; its `labels` are mixed."""
+def _between(corners, step, steps, normal):
+    """Latent at one step of the way, with `steps` from seed to seed; labels are mixed."""
     pair = min(step // steps, len(corners) - 2)
     ends, way = corners[pair : pair + 2], (step - pair * steps) / steps
-    (start, old), (end, new) = (np.split(each, [len(each) - labels]) for each in ends)
+    (start, old), (end, new) = (np.split(each, [normal]) for each in ends)
     return np.concatenate([slerp(start, end, way), (1 - way) * old + way * new])
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.images import grid
 from dcgan_tf.common.labels import labels_of
 from dcgan_tf.models.forward import forward
 from dcgan_tf.models.pixels import range_of, to_uint8
@@ -93,6 +94,8 @@ class Sampler:
         self.model = model
         self.labels = labels_of(model)
         self.latent_dim = int(model.inputs[0].shape[-1])
+        # The normal numbers that a latent begins with; the label of its image comes after them.
+        self.normal_dim = self.latent_dim - (self.labels.n if self.labels else 0)
         self.picture_shape = tuple(model.outputs[0].shape[1:])
         self._strict, self._chunk = strict, chunk
         self._range = range_of(model)
@@ -109,22 +112,23 @@ class Sampler:
             if label is not None:
                 raise UserError("this generator was trained without labels", param="label")
             return seed_latents(seeds, self.latent_dim)
-        own = seed_latents(seeds, self.latent_dim - self.labels.n)
+        own = seed_latents(seeds, self.normal_dim)
         return np.concatenate([own, self.labels.tails(seeds, label)], axis=1)
 
-    def latents_by_class(self, count: int) -> tuple[np.ndarray, int | None]:
-        """Make latents for a grid of `count` images, and its columns: a class has a row."""
+    def grid(self, count: int) -> tuple[np.ndarray, dict[str, str]]:
+        """Generate a grid of `count` images and its text keys; each class has a row of it."""
         if not (self.labels and self.labels.classes):
-            return self.latents(range(count)), None
-        seeds = range(max(count // self.labels.n, 1))
-        rows = [self.latents(seeds, name) for name in self.labels.names[:count]]
-        return np.concatenate(rows), len(seeds)
+            return grid(self.array(self.latents(range(count)))), {"seeds": f"0-{count - 1}"}
+        seeds, names = range(max(count // self.labels.n, 1)), self.labels.names[:count]
+        latents = np.concatenate([self.latents(seeds, name) for name in names])
+        text = {"seeds": f"0-{seeds[-1]}", "rows": ",".join(names)}
+        return grid(self.array(latents), len(seeds)), text
 
     def factor(self, truncation: float) -> Any:
         """The factor on latents for a truncation: 1 for the labels at their end."""
         if not self.labels:
             return truncation
-        counts = [self.latent_dim - self.labels.n, self.labels.n]
+        counts = [self.normal_dim, self.labels.n]
         return np.repeat(np.array([truncation, 1], np.float32), counts)
 
     def generate(

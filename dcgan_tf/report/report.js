@@ -355,7 +355,7 @@
       image.alt = `Generated images${of(run)} after epoch ${sample.epoch}`;
       const best = run.best && run.best.epoch === sample.epoch ? `, the best by ${run.best.name} (${plain(run.best.value)})` : "";
       const newer = run.epochAt(x) > sample.epoch ? ` (no grid of epoch ${run.epochAt(x)} on this page)` : "";
-      caption.textContent = `After epoch ${sample.epoch}${best}${newer}. All grids have the same latents.`;
+      caption.textContent = `After epoch ${sample.epoch}${best}${newer}. All grids have the same latents.${run.samples.rows ? ` Their rows from the top: ${run.samples.rows}.` : ""}`;
     }
     return { node, strip, move };
   });

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dcgan_tf.common.images import encode, evenly
 from dcgan_tf.common.runs import sample_files
-from dcgan_tf.report.run_files import Files
+from dcgan_tf.report.run_files import Files, as_text
 
 SHARE = 0.06  # fraction of a run's bytes for the real images; twice as much for the pairs
 SIDES = (1100, 700, 400, 200)  # largest side in pixels; smaller if there is little room
@@ -37,10 +37,11 @@ def _one_image(files, path, room):
 
 def _sample_grids(files, found: dict[int, Path], best, room):
     """Choose the newest, the best and other evenly spaced grids, as `shown` and `left_out`."""
-    encoded, used = {}, 0
+    encoded, used, rows = {}, 0, ""
     newest = next((epoch for epoch in reversed(found) if files.image(found[epoch])), None)
     if newest is not None:
         image = files.image(found[newest])
+        rows = as_text(image.info.get("rows", "")).replace(",", ", ")  # the classes, if any
         sizes = {side: len(_encode(image, side)["src"]) for side in SIDES}
         side = next((side for side in SIDES if 3 * sizes[side] <= room), SIDES[-1])
         count = max(min(GRIDS, room // sizes[side]) - 2, 1)  # the newest and the best are added
@@ -51,7 +52,8 @@ def _sample_grids(files, found: dict[int, Path], best, room):
                     encoded[epoch] = small
                     used += len(small["src"])
     shown = [{"epoch": epoch} | encoded[epoch] for epoch in sorted(encoded)]
-    return {"shown": shown, "left_out": [epoch for epoch in found if epoch not in encoded]}
+    left_out = [epoch for epoch in found if epoch not in encoded]
+    return {"shown": shown, "left_out": left_out, "rows": rows}
 
 
 def _encode(image, side):

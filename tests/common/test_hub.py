@@ -139,7 +139,10 @@ def test_what_is_pushed_can_be_drawn_from(server, model, here, caplog):
     made = sorted(path.name for path in (here / "runs/hf-me--faces/generated").iterdir())
     assert made == ["0001", "0002"]
     # Those of another generator are removed, those that no export writes stay.
-    stale, others = ("generator.onnx", "explorer.html"), ("notes.md", "old/generator.onnx")
+    stale, others = (
+        ("generator.onnx", "explorer.html", "labels.json"),
+        ("notes.md", "old/generator.onnx"),
+    )
     server.repositories["me/faces"] |= dict.fromkeys((*stale, *others), b"")
     push(model, "again")
     assert server.repositories["me/faces"].keys() == {*folder, *others}

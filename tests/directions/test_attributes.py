@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import keras
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from dcgan_tf.common.directions import read_directions
 from dcgan_tf.common.images import encode
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.directions import attributes, command, labeled_data
 from dcgan_tf.directions.__main__ import main
 from dcgan_tf.directions.attributes import (
@@ -23,6 +25,7 @@ from dcgan_tf.directions.command import DirectionsRequest
 from dcgan_tf.directions.traversal import REACHES
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import Sampler
+from dcgan_tf.models.saving import save_network
 
 COUNT = 240
 SIDE = 16
@@ -87,16 +90,20 @@ def noise(index):
     return encode(Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)), "PNG")
 
 
-def generator():
-    """A generator whose latent number 0 darkens the image and number 1 reddens it."""
-    kernel = 0.05 * np.random.RandomState(0).randn(6, SIDE, SIDE, 3)
+def generator(labels=0):
+    """A generator whose latent number 0 darkens the image and number 1 reddens it.
+
+    The last is a label, if there are any, and reddens much more.
+    """
+    kernel = 0.05 * np.random.RandomState(0).randn(6 + labels, SIDE, SIDE, 3)
     kernel[0] -= 0.5
     kernel[1] += 0.3 * np.array([1, 0, -1])
-    latents = keras.Input((6,))
+    kernel[6:] += 2 * np.array([1, 0, -1])
+    latents = keras.Input((6 + labels,))
     x = keras.layers.Dense(SIDE * SIDE * 3, name="base", use_bias=False)(latents)
     x = keras.layers.Reshape((SIDE, SIDE, 3))(keras.layers.LeakyReLU(1.0)(x))
     model = keras.Model(latents, keras.layers.Activation("sigmoid")(x))
-    model.get_layer("base").set_weights([kernel.reshape(6, -1)])
+    model.get_layer("base").set_weights([kernel.reshape(6 + labels, -1)])
     return model
 
 
@@ -150,6 +157,31 @@ def test_the_directions_that_a_generator_was_made_with_are_found(
     assert "Coin" in report["refused"]
     with Image.open(tmp_path / record["picture"]) as image:
         assert image.text["direction"] == "Dark"
+
+
+@pytest.mark.nightly
+def test_a_label_of_the_generator_has_no_direction_and_is_held(
+    labeled, tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(attributes, "STEPS", 150)
+    shutil.copytree(labeled / "run", tmp_path / "run")
+    model = generator(1)
+    model.labels = Labels(("Dark",), False, (0, 1, 1))
+    save_network(model, tmp_path / "run" / "generator.keras")
+    main(flags(labeled, run=tmp_path / "run"))
+    assert "left out, because --label sets them: Dark" in caplog.text
+    found = read_directions(tmp_path / "run/directions.npz", load_generator(tmp_path / "run"), "")
+    assert found.names == ("kernel 1", "component 1", "Red")
+    assert found.vectors[:2, 0].min() > 0.9 and found.vectors[2, 1] > 0.9
+    assert (found.vectors[:, 6] == 0).all()
+    report = json.loads((tmp_path / "run/directions.json").read_text())
+    assert report["refused"]["Dark"] == "a label of the generator"
+    red = report["directions"][2]
+    assert red["reach"] < 3 and abs(red["others"]["Dark"]) < 0.5  # among images with one label
+    model.labels = Labels(("Coin", "Red", "Dark"), False, (0,))
+    save_network(model, tmp_path / "run" / "generator.keras")
+    with refused("--attributes", "labels for all of its attributes; generate --label sets them"):
+        main(flags(labeled, run=tmp_path / "run"))
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from helpers import refused
 
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.directions.traversal import REACHES, measure_reach
 from dcgan_tf.directions.unlabeled import find_unlabeled, first_kernel, first_maps, ganspace, sefa
 from dcgan_tf.models.sampling import Sampler, seed_latents
@@ -90,6 +91,20 @@ def test_the_strongest_direction_has_the_shortest_reach():
     sampler = Sampler(generator(kernel))
     strong, weak = (measure_reach(sampler, row) for row in np.eye(LENGTH)[:2])
     assert strong == REACHES[0] and weak == REACHES[-1]
+
+
+def test_directions_of_a_labeled_generator_move_its_normal_numbers_alone(known):
+    """Not even where labels change the maps much more than the rest of the latent does."""
+    directions, _, kernel = known
+    rows = 30 * np.random.RandomState(3).randn(3, 40)
+    model = generator(np.concatenate([kernel, rows]))
+    model.labels = Labels(tuple("abc"), True, (0, 1, 2, 1))
+    found = find_unlabeled(Sampler(model), 2)
+    vectors = np.stack([each.vector for each in found])
+    assert vectors.shape == (4, LENGTH + 3) and (vectors[:, LENGTH:] == 0).all()
+    np.testing.assert_allclose(
+        np.abs(np.sum(vectors[:, :LENGTH] * np.tile(directions[:2], (2, 1)), axis=1)), 1, atol=0.02
+    )
 
 
 @pytest.mark.slow

@@ -132,19 +132,23 @@ def test_labels_go_with_the_generator(whole, tmp_path):
             load_generator(tmp_path / "it.keras")
 
 
-def test_what_cannot_set_labels_says_so(whole, tmp_path):
-    run = whole[1] / "runs/a"
+def test_every_command_takes_a_labeled_run(whole, tmp_path):
+    shutil.copytree(whole[1] / "runs/a", tmp_path / "a")
     for command in (
-        ("explore", "--static", "page.html"),
-        ("directions",),
-        ("export", "--to", "hub"),
+        ("directions", "a", "--n", 1),
+        ("export", "a", "--to", "keras,hub", "--out", "out"),
+        ("report", "a"),
     ):
-        done = run_program(("-m", f"dcgan_tf.{command[0]}", run, *command[1:]), tmp_path)
-        assert_refused(done, "takes labels (cat, dog, eel), which cannot be set here")
-    done = run_program(("-m", "dcgan_tf.probe", run), tmp_path)
-    assert_refused(done, "its D was trained with labels (class)")
-    done = run_program(("-m", "dcgan_tf.export", run, "--to", "keras", "--out", "out"), tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert load_generator(tmp_path / "out/generator.keras").labels.names == CLASSES
+        done = run_program(("-m", f"dcgan_tf.{command[0]}", *command[1:]), tmp_path)
+        assert done.returncode == 0, done.stderr
+    with np.load(tmp_path / "a/directions.npz") as found:
+        assert list(found["names"]) == ["kernel 1", "component 1"]
+        assert (found["vectors"][:, -3:] == 0).all()
+    for folder in ("out", "out/hub"):
+        assert load_generator(tmp_path / folder / "generator.keras").labels.names == CLASSES
+    assert "one of the classes cat, dog, eel; " in (tmp_path / "out/hub/README.md").read_text()
+    assert '"rows":"cat, dog, eel"' in (tmp_path / "a/report.html").read_text()
+    done = run_program(("-m", "dcgan_tf.probe", "a", "--data", whole[1] / "data"), tmp_path)
+    assert_refused(done, "50 images, expected 100 or more")
     done = train(*whole[0], "--dry-run", cwd=whole[1])
     assert done.returncode == 0 and "(None, 16, 16, 6)" in done.stdout, done.stderr

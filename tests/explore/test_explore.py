@@ -20,7 +20,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from exploring import HOSTILE, LENGTH
+from exploring import ANIMALS, HOSTILE, LENGTH, TRAITS, serving, small_sampler
 from helpers import REPO, refused
 from PIL import Image
 
@@ -108,6 +108,34 @@ def test_means_differences_and_directions_are_what_they_say(server, sampler, dir
     assert norms == [pytest.approx(np.linalg.norm(found)), 0]
 
 
+def test_labels_of_seeds_are_mixed_until_one_is_chosen(tmp_path):
+    def tail(labels, **parts):
+        return latent(read_recipe(parts), 9, labels=labels)[6:]
+
+    animals = {"a": [0], "b": [2], "c": [1], "d": [1], "way": 0.25}  # eel - dog + cat
+    for label, expected in (("", [4 / 7, 0, 3 / 7]), ("<b>dog", [0, 1, 0])):
+        np.testing.assert_allclose(tail(ANIMALS, **animals, label=label), expected)
+    assert tail(ANIMALS, a=[0, 1, 5]).tolist() == [np.float32(2 / 3), 0, np.float32(1 / 3)]
+    traits = {"a": [2], "b": [1], "c": [3], "truncation": 0.5}  # 111 - 101 + 010, cut
+    assert tail(TRAITS, **traits).tolist() == [0, 1, 0]
+    assert tail(TRAITS, **traits, label="Male=1,Wearing_Hat=0").tolist() == [0, 0, 1]
+    assert tail(TRAITS).tolist() == [0, 0, 0]
+
+    sampler = small_sampler(tmp_path / "small.keras", labels=TRAITS)
+    with serving(sampler, None) as server:
+        for label in ("", "Male=0", "Smiling=1,Wearing_Hat=1,Male=0"):
+            found, norms = images(server, {"a": [7], "truncation": 0.5, "label": label})
+            own = {"seeds": [7], "label": label or None, "truncation": 0.5}
+            np.testing.assert_array_equal(found, sampler.generate(**own))
+            assert norms == [pytest.approx(np.linalg.norm(0.5 * seed_latents([7], LENGTH)))]
+        for label, words in ((7, "label: got 7, expected a text"), ("Male", "expected 0 or 1")):
+            body = json.dumps([{"a": [7], "label": label}]).encode()
+            status, _, said = ask(server, body=body)
+            assert status == 400 and words in said.decode() and said.count(b"\n") == 1
+    with pytest.raises(ValueError, match="without labels"):
+        latent(Recipe(a=(1,), label="cat"), 9)
+
+
 def test_only_a_client_with_the_token_of_no_other_page_is_answered(server):
     status, headers, body = ask(server, "GET", "", b"", Content_Length=None)
     assert status == 200 and headers.get_content_type() == "text/html"
@@ -156,8 +184,8 @@ def test_bad_requests_are_refused_in_one_line(server):
     for status, words, asked in (
         (404, "no such page", {"method": "GET", "route": "other"}),
         (404, "nothing to post to", {"route": "other"}),
-        (413, "131,072", {"Content_Length": None}),
-        (413, "131,072", {"Content_Length": str(BODY_BYTES + 1)}),
+        (413, "4,194,304", {"Content_Length": None}),
+        (413, "4,194,304", {"Content_Length": str(BODY_BYTES + 1)}),
         (400, "not JSON (Expecting", {"body": b"{"}),
         *((400, "", {"body": b"[" * n + b"]" * n}) for n in (950, 970, 982, 999, 10_000)),
         (400, "not JSON", {"body": b"[" * 100_000}),

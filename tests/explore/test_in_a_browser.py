@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from browser import browser, needs_browser
 from exploring import (
+    ANIMALS,
     EXACT,
     HOSTILE,
     LENGTH,
     PIXELS,
     READY,
+    TRAITS,
     face,
     open_page,
     serving,
     shown,
+    small_sampler,
 )
 from PIL import Image
 
@@ -269,3 +272,65 @@ def test_the_license_is_in_the_footer_and_a_stopped_explorer_is_told(
             page.call("Network.emulateNetworkConditions", **state, uploadThroughput=-1)
             page.click(face(seed))
             page.wait(f"document.getElementById('trouble').{wanted}")
+
+
+def test_labels_are_switches_for_all_images(tmp_path):
+    sampler = small_sampler(tmp_path / "small.keras", labels=ANIMALS)
+    argv = ["--model", str(tmp_path / "small.keras"), "--seeds", "12", "--truncation", "0.7"]
+    generate.main([*argv, "--label", "<b>dog", "--out", str(tmp_path / "g")])
+    with serving(sampler, None) as server, browser(tmp_path, server.address) as page:
+        open_page(page, server.address)
+        expression(page, "seed 0, label eel, fried")
+        page.click("#labels label:nth-of-type(3)")
+        page.click(face(12))
+        expression(page, "seed 12, label <b>dog")
+        address_has(page, "a=12&truncation=0.7&label=%3Cb%3Edog&of=")
+        ours = save(page, tmp_path, "seed_000012.png")
+        with Image.open(tmp_path / "g/images/seed_000012.png") as theirs:
+            for image in (ours, shown(page), shown(page, face(12) + " canvas")):
+                np.testing.assert_array_equal(image, theirs)
+            assert ours.text.items() >= theirs.text.items() and ours.text["label"] == "<b>dog"
+        pick(page, "D", 1, 20)  # on the whole way it stays a dog
+        slide(page, "way", 1)
+        expression(page, "slerp(12, 20, 1), label <b>dog")
+        dog = sampler.generate(seeds=[20], label="<b>dog", truncation=0.7)[0]
+        for selector in ("#face", face(20) + " canvas"):
+            np.testing.assert_array_equal(shown(page, selector), dog)
+        page.click("#labels label:nth-of-type(1)")
+        expression(page, "slerp(12, 20, 1)")
+        own = sampler.generate(seeds=[20], truncation=0.7)[0]
+        np.testing.assert_array_equal(shown(page), own)
+        assert (own != dog).any()
+        page.press("z", 90, modifiers=2)
+        expression(page, "slerp(12, 20, 1), label <b>dog")
+        assert page.run("document.querySelector('#labels :checked').value") == "<b>dog"
+        for text in ("a=3&label=cow", "a=3&label="):
+            page.open(f"{server.address}#{text}")
+            page.wait(
+                f"document.getElementById('trouble').hidden === {str(text[-1] == '=').lower()}"
+            )
+
+
+def test_each_attribute_has_a_switch_and_what_is_open_is_as_in_the_seed(tmp_path):
+    sampler = small_sampler(tmp_path / "small.keras", labels=TRAITS)
+    choice = "#labels fieldset:nth-of-type({}) label:nth-of-type({})".format
+    with serving(sampler, None) as server, browser(tmp_path, server.address, width=390) as page:
+        open_page(page, server.address)
+        assert page.run("document.documentElement.scrollWidth") == 390
+        assert "Wearing Hat" in page.text("labels")
+        page.click(choice(3, 3))
+        page.click(choice(2, 2))
+        page.click(face(2))
+        expression(page, "seed 2, label Smiling=1,Wearing_Hat=0,Male=1")
+        label = {"Wearing_Hat": 0, "Male": 1}
+        wanted = sampler.generate(seeds=[2], label=label, truncation=0.7)[0]
+        np.testing.assert_array_equal(shown(page), wanted)
+        page.click(choice(3, 1))
+        address_has(page, "a=2&truncation=0.7&label=Wearing_Hat%3D0&of=")
+        open_page(page, page.run("location.href"))
+        np.testing.assert_array_equal(shown(page), wanted)  # seed 2 has Male=1
+        checked = "[...document.querySelectorAll('#labels :checked')].map((n) => n.value).join()"
+        assert page.run(checked) == ",0,"
+        pick(page, "A", 2, 1)
+        expression(page, "mean(2, 1), label Wearing_Hat=0")
+        assert save(page, tmp_path, "explored.png").text["label"] == "Wearing_Hat=0"

@@ -14,7 +14,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import browser, needs_browser
-from exploring import HOSTILE, LENGTH, directions_of, face, open_page, shown, small_sampler
+from exploring import (
+    ANIMALS,
+    HOSTILE,
+    LENGTH,
+    TRAITS,
+    directions_of,
+    face,
+    open_page,
+    shown,
+    small_sampler,
+)
 from helpers import refused
 
 from dcgan_tf.explore import page as page_module
@@ -34,6 +44,10 @@ needs_runtime = pytest.mark.skipif(
     or not all(map(importlib.util.find_spec, ("tf2onnx", "onnx"))),
     reason=f"needs [onnx] and onnxruntime-web {VERSION} in {WHERE} or ONNXRUNTIME_WEB",
 )
+LABELED = [  # of TRAITS, of ANIMALS
+    [{"a": [3, 4], "b": [5], "c": [2], "d": [9], "way": 0.37, "label": text} for text in texts]
+    for texts in (("", "Male=0", "Smiling=1,Wearing_Hat=0,Male=1"), ("", "eel, fried"))
+]
 RECIPES = [
     *({"a": [seed]} for seed in SEEDS),
     {},
@@ -42,6 +56,7 @@ RECIPES = [
     {"d": [1], "way": 0.5},
     {"a": [1], "d": [1], "way": 0.5},
     {"b": [2], "along": {"Smiling": 1.5, HOSTILE: -0.5}, "truncation": 0.3},
+    {"a": [3, 4], "d": [9], "way": 0.37},
     {"a": [1]},  # this one and the next are asked for at once
     {"a": [2]},
 ]
@@ -73,31 +88,41 @@ def test_latents_in_the_browser_are_those_of_numpy(directions, tmp_path):
         )
         for recipe, row in zip(RECIPES, found, strict=True):
             np.testing.assert_allclose(row, latent(Recipe(**recipe), 128, directions), atol=2e-6)
+        for labels, recipes in zip((TRAITS, ANIMALS), LABELED, strict=True):
+            about = json.dumps(page_module.describe_labels(labels))
+            found = page.run(
+                f"{json.dumps(recipes)}.map(r => Array.from(found[1](r, 9, [], {about})))"
+            )
+            expected = [latent(Recipe(**recipe), 9, labels=labels) for recipe in recipes]
+            np.testing.assert_allclose(found, expected, atol=2e-6)
+            assert len({tuple(row[6:]) for row in found}) == len(recipes)
 
 
 @pytest.mark.nightly
 @needs_browser
 @needs_runtime
 def test_the_page_alone_has_the_images_of_keras(tmp_path):
-    sampler = small_sampler(tmp_path / "small.keras", "--channels", "1")  # and a sigmoid
+    sampler = small_sampler(tmp_path / "small.keras", "--channels", "1", labels=ANIMALS)  # sigmoid
     directions = directions_of(sampler)
+    space = sampler.latent_dim, directions, ANIMALS
     path = tmp_path / "explorer.html"
     write_static(path, sampler, describe("<b>small", sampler, directions, ""), WHERE)
     with browser(tmp_path, path.as_uri()) as page:
         open_page(page, path.as_uri())
         found = page.run(PAINT % json.dumps(RECIPES))
-        latents = np.stack([latent(Recipe(**each), LENGTH, directions) for each in RECIPES])
+        latents = np.stack([latent(Recipe(**each), *space) for each in RECIPES])
         expected = sampler.generate(latents=latents).astype(int)
         for (pixels, norm), wanted, one in zip(found, expected, latents, strict=True):
             assert np.abs(np.array(pixels).reshape(wanted.shape) - wanted).max() <= 2
-            assert norm == pytest.approx(np.linalg.norm(one), abs=1e-4)
-        open_page(page, f"{path.as_uri()}#a=3,4&b=6&truncation=0.7&along.Smiling=0.5")
-        recipe = Recipe(a=(3, 4), b=(6,), truncation=0.7, along={"Smiling": 0.5})
-        wanted = sampler.generate(latents=latent(recipe, LENGTH, directions)[None])[0].astype(int)
+            assert norm == pytest.approx(np.linalg.norm(one[:LENGTH]), abs=1e-4)
+        open_page(page, f"{path.as_uri()}#a=3,4&b=6&truncation=0.7&label=cat&along.Smiling=0.5")
+        recipe = Recipe(a=(3, 4), b=(6,), truncation=0.7, along={"Smiling": 0.5}, label="cat")
+        wanted = sampler.generate(latents=latent(recipe, *space)[None])[0].astype(int)
         assert np.abs(shown(page) - wanted).max() <= 2
         page.click(face(12))
         page.wait(
-            "document.getElementById('expression').textContent === 'mean(12, 4) - 6 + 0.5 Smiling'"
+            "document.getElementById('expression').textContent === 'mean(12, 4) - 6 + 0.5 Smiling, "
+            "label cat'"
         )
 
 

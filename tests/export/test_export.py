@@ -5,14 +5,16 @@ import errno
 import json
 import os
 import re
+import runpy
 import shutil
+import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import little_memory, put_special, refused
+from helpers import little_memory, put_special, refused, resolved
 from PIL import Image
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tiny_gan import tiny
@@ -22,14 +24,17 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import read_config, to_toml
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.directions import Directions, read_directions, write_directions
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import runtime
 from dcgan_tf.export import card, exporting, formats, hub
 from dcgan_tf.export.__main__ import main
+from dcgan_tf.export.pytorch import write_pytorch
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import seed_latents
+from dcgan_tf.models.saving import save_network
 
 ONNX = formats.FORMATS["onnx"]
 HAS_ONNX = not ONNX.missing()
@@ -276,6 +281,62 @@ def test_the_folder_for_a_hub_and_the_code_on_its_card(kind, run, networks, monk
     # Keras' own pass and ours round otherwise, by a gray level at most.
     apart = np.asarray(Image.open("seed7.png"), int) - expected.squeeze()
     assert np.abs(apart).max() <= 1 and (apart == 0).mean() > 0.99
+
+
+ANIMALS = Labels(("c`t", "*dog*", *map(str, range(11))), True, (1, 0, 3))
+TRAITS = Labels(("Smiling", "Male"), False, (2, 0, 3))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_onnx")
+@pytest.mark.parametrize(("labels", "first"), [(ANIMALS, "c`t"), (TRAITS, "Smiling=1,Male=0")])
+def test_the_card_of_a_labeled_generator_says_how_to_ask(labels, first, run, monkeypatch):
+    network = build_generator(tiny(init_stddev=0.3), labels=labels)
+    save_network(network, run.generator)
+    _, text, folder = card_of(run)
+    assert "`labels.json`" in text and "it cannot be asked for" not in text
+    assert Labels(**json.loads((folder / "labels.json").read_text())) == labels
+    length = network.input_shape[1] - labels.n
+    assert f"{length} standard normal numbers and {labels.n} of the label to" in text
+    with Image.open(folder / "grid.png") as grid:
+        shown = "a row for each class" if labels.classes else "seeds 0 to 63"
+        assert (
+            f"Generated, not chosen: {shown}." in text and ("rows" in grid.text) == labels.classes
+        )
+    if labels.classes:
+        assert "- **Labels**: one of the classes c&#96;t, &#42;dog&#42;, 0, " in text
+        assert ", 9, ... (13 in all, in `labels.json`); `dcgan generate" in text
+    else:
+        assert "yes or no for each of Smiling, Male; `dcgan generate generator.keras" in text
+    monkeypatch.chdir(folder)
+    (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(block, {})
+    expected = load_generator(folder / "generator.keras").generate(seeds=[7], label=first)[0]
+    assert np.abs(np.asarray(Image.open("seed7.png"), int) - expected).max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("labels", [ANIMALS, TRAITS])
+def test_the_script_for_pytorch_takes_a_label(labels, here, monkeypatch):
+    pytest.importorskip("safetensors", reason='needs pip install ".[pytorch]"')
+    config = resolved("--config", "celeba", "--width", 0.05, "--init-stddev", 0.3)
+    network = build_generator(config, labels=labels)
+    save_network(network, here / "a.keras")
+    write_pytorch(network, here / "pytorch")
+    lines = (here / "pytorch/generator.py").read_text().splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 100
+    pytest.importorskip("torch", reason="needs PyTorch")
+    sampler = load_generator(here / "a.keras")
+    for label in ("", "*dog*" if labels.classes else "Male=1"):
+        argv = ["generator.py", *["--label", label] * bool(label), "0", "5"]
+        monkeypatch.setattr(sys, "argv", argv)
+        runpy.run_path("pytorch/generator.py", run_name="__main__")
+        expected = sampler.generate(seeds=[0, 5], label=label or None).astype(int)
+        for seed, image in zip((0, 5), expected, strict=True):
+            assert np.abs(np.asarray(Image.open(f"seed{seed}.png"), int) - image).max() <= 1
+    monkeypatch.setattr(sys, "argv", ["generator.py", "--label", "cow=1", "0"])
+    with pytest.raises((RuntimeError, ValueError)):
+        runpy.run_path("pytorch/generator.py", run_name="__main__")
 
 
 @pytest.mark.usefixtures("without_onnx")

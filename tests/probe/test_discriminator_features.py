@@ -6,20 +6,24 @@ import pytest
 from helpers import refused
 from tiny_gan import tiny
 
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.models.networks import build_discriminator, build_generator
 from dcgan_tf.probe.discriminator_features import features_of, pooled_features
 
 
 @pytest.mark.parametrize("norm", ["batch", "none", "spectral"])
-def test_features_are_those_of_the_activated_maps(norm):
+@pytest.mark.parametrize("planes", [(), (0.75, 0.25)])
+def test_features_are_those_of_the_activated_maps(norm, planes):
     config = tiny(d_norm=norm, d_first_batchnorm=norm == "batch", d_minibatch_std=4)
-    network = build_discriminator(config)
+    labels = Labels(("a", "b"), True, (0, 0, 1, 0)) if planes else None
+    network = build_discriminator(config, labels=labels)
     pixels = np.random.RandomState(0).randint(0, 256, (3, 64, 64, 3)).astype(np.uint8)
-    found = features_of(pooled_features(network), pixels, "tanh")
+    found = features_of(pooled_features(network), pixels, "tanh", planes)
+    images = np.concatenate([pixels / 127.5 - 1, np.tile(planes, (3, 64, 64, 1))], axis=-1)
     parts = []
     for number in (1, 2):
         layer = network.get_layer(f"down{number}_leaky_relu")
-        maps = np.asarray(keras.Model(network.input, layer.output)(pixels / 127.5 - 1))
+        maps = np.asarray(keras.Model(network.input, layer.output)(images))
         count, side, _, channels = maps.shape
         cells = maps.reshape(count, 4, side // 4, 4, side // 4, channels)
         parts.append(cells.max(axis=(2, 4)).reshape(count, -1))

@@ -5,12 +5,14 @@ import json
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from browser import browser, needs_browser
 from tiny_run import HOSTILE, Parts, losses, make_run, score
 
 from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.images import save_png
 from dcgan_tf.common.runs import sample_file
 from dcgan_tf.report import curves
 from dcgan_tf.report import page as report_page
@@ -48,6 +50,15 @@ def told(page):
         "now": page.text("now"),
         "d_loss": page.run("document.querySelector('.legend b').textContent"),
     }
+
+
+def test_the_caption_names_the_rows_of_classes(page, tmp_path):
+    run = make_run(tmp_path / "one")
+    grid = np.zeros((20, 20, 3), np.uint8)
+    save_png(sample_file(run.samples, 6), grid, {"rows": f"cat,{HOSTILE}"}, sync=False)
+    main(["--run", str(run.root)])
+    page.open(run.report.as_uri())
+    assert told(page)["caption"].endswith(f". Their rows from the top: cat, {HOSTILE}.")
 
 
 def test_the_page_names_its_parts_and_the_slider_moves_all_of_them(page, report):

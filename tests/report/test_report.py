@@ -240,7 +240,7 @@ def test_what_is_missing_is_left_out_and_the_page_says_how_to_get_it(run):
     new.root.mkdir()
     new.config.write_text(to_toml(Config()))
     found = shown(new)
-    assert found["notes"] == [] and found["samples"] == {"shown": [], "left_out": []}
+    assert found["notes"] == [] and found["samples"] == {"shown": [], "left_out": [], "rows": ""}
     assert found["commands"][0] == ["Resume the training", f"python train.py --run {new.root}"]
     assert found["verdict"] is None and found["command"] == ""
 

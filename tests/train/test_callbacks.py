@@ -79,9 +79,8 @@ def test_a_plot_that_fails_is_one_warning_and_tried_again(tmp_path, caplog):
 
 
 def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_path, caplog):
-    images = (np.full((4, 8, 8, 3), value, np.uint8) for value in (60, 120, 180))
-    latents = lambda count: (np.zeros((count, 2)), None)  # noqa: E731
-    sampler = SimpleNamespace(latents_by_class=latents, array=lambda latents: next(images))
+    images = (np.full((18, 18, 3), value, np.uint8) for value in (60, 120, 180))
+    sampler = SimpleNamespace(grid=lambda count: (next(images), {}))
     grids = SampleGrid(tmp_path / "samples", count=4)
     grids.set_model(SimpleNamespace(sampler=sampler))
     grids.set_params({"epochs": 3})

@@ -11,7 +11,6 @@ from dcgan_tf.common.images import (
     default_scale,
     enlarge,
     evenly,
-    grid,
     read_grid,
     save_png,
 )
@@ -45,13 +44,12 @@ class SampleGrid(GANCallback):
 
     def on_train_begin(self, logs=None):
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._latents, self._columns = self.model.sampler.latents_by_class(self._count)
 
     def on_epoch_end(self, epoch, logs=None):
         if self.is_due(epoch, self._every):
-            canvas = grid(self.model.sampler.array(self._latents), self._columns)
+            canvas, text = self.model.sampler.grid(self._count)
             scale = default_scale(canvas.shape[1])
-            text = {"epoch": epoch + 1, "scale": scale}
+            text |= {"epoch": epoch + 1, "scale": scale}
             path = sample_file(self.folder, epoch + 1)
             self._unwritten[path] = enlarge(canvas, scale), text
             for path in list(self._unwritten):  # earlier ones too that could not be written then
