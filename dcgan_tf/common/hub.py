@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,22 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 
 PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
+_PLACE = r"hf:((?:[A-Za-z]:[\\/])?[^:]*)"  # a name or a path, on Windows with a drive
+_DATA = re.compile(_PLACE + r"(?::([^:\[]*(?:\[[^\]]*\])?))?(?::(.*))?", re.DOTALL)
+
+
+def split_data(data: str) -> tuple[str, str, str]:
+    """Split `hf:NAME[:SPLIT[:COLUMN]]`, a value of --data; "" for a part that is left out."""
+    match = _DATA.fullmatch(data)
+    return (match[1], match[2] or "", match[3] or "") if match else (data, "", "")
+
+
+def change_path(data: str, change: Callable[[str], str]) -> str:
+    """Change the path in a value of --data, PATH or `hf:PATH:SPLIT:COLUMN`."""
+    if not data.startswith(PREFIX):
+        return change(data)
+    name = split_data(data)[0]
+    return data.replace(name, change(name), 1) if name else data
 
 
 def check_repository(name: str, flag: str) -> Any:
@@ -44,7 +61,7 @@ def download(named: str, file: str, flag: str) -> Path:
             size = hub.get_hf_file_metadata(hub.hf_hub_url(name, file, endpoint=endpoint)).size
         except Exception as error:
             cached = hub.try_to_load_from_cache(name, file)
-            if _status_of(error) in (401, *words) or not isinstance(cached, str):
+            if status_of(error) in (401, *words) or not isinstance(cached, str):
                 raise
             return Path(cached)  # there is no connection
         if (size or 0) > limits.NETWORK_BYTES:
@@ -91,8 +108,8 @@ def _refusing(where, words, more=""):
     except Exception as error:  # the library raises its own errors and those of its HTTP client
         words = words | {401: "no such repository, or a token that is missing or refused"}
         failed = f"the hub failed ({limits.shorten(one_line(error), 300)})"
-        raise UserError(f"{words.get(_status_of(error), failed)}{more}", flag=where) from None
+        raise UserError(f"{words.get(status_of(error), failed)}{more}", flag=where) from None
 
 
-def _status_of(error):
+def status_of(error):
     return getattr(getattr(error, "response", None), "status_code", 0)
