@@ -1,6 +1,7 @@
 """Download from the Hugging Face hub and upload to it; HF_ENDPOINT names another server."""
 
 import contextlib
+import logging
 import os
 import re
 from collections.abc import Callable
@@ -41,7 +42,14 @@ def check_repository(name: str, flag: str) -> Any:
             'pip install ".[hub]"',
             flag=f"{flag} {name}",
         )
-    return import_module("huggingface_hub")
+    library = import_module("huggingface_hub")
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # two lines for each try
+    try:
+        import_module("huggingface_hub.utils").validate_repo_id(name)
+    except ValueError as error:  # such as a name with two dashes, or one that ends in .git
+        words = f"got {limits.shown(name)}, expected USER/NAME ({one_line(error)})"
+        raise UserError(words, flag=flag) from None
+    return library
 
 
 def download(named: str, file: str, flag: str) -> Path:

@@ -446,6 +446,8 @@ def test_the_hub_gives_a_data_set_that_its_cache_keeps(library, here, monkeypatc
     assert_refused(look("hf:me/faces"), "no copy in the library's cache")
     for name, value in places.items():
         monkeypatch.setenv(name, str(value))
+    write_files(here, {"junk/train.parquet": b"PAR1junk"})
+    assert_refused(look("hf:junk"), "Parquet magic bytes")  # nor a line of the library's own
     done = look("hf:me/faces")
     assert done.returncode == 0 and "12 images (12 JPEG)" in done.stdout, done
     assert "me/faces: the hub does not give it; the newest copy in the cache" in done.stdout
