@@ -57,9 +57,11 @@ def save_animation(path: Path, frames: Sequence, milliseconds: int = 120, hold: 
 def _write_mp4(path, frames, milliseconds):
     width, height = (length + length % 2 for length in frames[0].size)  # the codec wants even ones
     given = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {1000 / milliseconds} -i -"
-    command = [_find_ffmpeg() or "ffmpeg", *f"{given} -pix_fmt yuv420p -f mp4 -y".split(), path]
+    command = [_find_ffmpeg() or "ffmpeg", *f"{given} -pix_fmt yuv420p -f mp4 -y".split()]
+    command += [f"file:{path}"]  # else a name with a colon begins with a protocol
     pixels = b"".join(frame.crop((0, 0, width, height)).tobytes() for frame in frames)
-    done = subprocess.run(command, input=pixels, capture_output=True)
+    # In a session of its own, or a Ctrl-C that a training defers would stop the encoder.
+    done = subprocess.run(command, input=pixels, capture_output=True, start_new_session=True)
     if done.returncode:
         words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         raise UserError(f"ffmpeg cannot write an MP4 here: {words[-1]}")

@@ -40,7 +40,7 @@ def check_repository(name: str, flag: str) -> Any:
         raise UserError(
             "needs huggingface_hub, not installed here; run in the project's folder: "
             'pip install ".[hub]"',
-            flag=f"{flag} {name}",
+            flag=f"{flag} {name}".strip(),
         )
     library = import_module("huggingface_hub")
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # two lines for each try

@@ -1,6 +1,9 @@
 """Animations as WebP and MP4; GIF is tested with the images."""
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -70,6 +73,19 @@ def test_an_encoder_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch
     with refused("ffmpeg cannot write an MP4 here: Unknown encoder"):
         save_animation(tmp_path / "a.mp4", frames(2, "RGB"))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs sessions")
+def test_ctrl_c_is_for_the_program_and_a_name_is_no_protocol(here, monkeypatch):
+    """A stand-in for ffmpeg, which writes the session that a terminal's Ctrl-C goes to."""
+    code = "import os, sys; sys.stdin.buffer.read(); kind, path = sys.argv[-1].split(':', 1); "
+    code += "assert kind == 'file'; open(path, 'w').write(str(os.getsid(0)))"
+    encoder = here / "ffmpeg"
+    encoder.write_text(f"#!{sys.executable}\n{code}\n")
+    encoder.chmod(0o755)
+    monkeypatch.setattr(animations, "_find_ffmpeg", lambda: str(encoder))
+    save_animation(Path("a:b c.mp4"), frames(2, "RGB"))
+    assert int(Path("a:b c.mp4").read_text()) not in (0, os.getsid(0))
 
 
 def test_without_the_package_s_own_ffmpeg_that_of_the_machine_is_taken(monkeypatch):

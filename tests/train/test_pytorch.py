@@ -213,6 +213,22 @@ def test_no_value_of_a_foreign_network_becomes_code(here):
         write_pytorch(network, here / "b")
 
 
+def test_layers_that_mean_more_than_pytorch_s_are_refused_by_name(here):
+    layer = keras.layers
+    for odd in (
+        layer.ReLU(max_value=6.0, name="odd"),  # as plain as any for small values
+        layer.ReLU(negative_slope=0.1, name="odd"),
+        layer.ReLU(threshold=1.0, name="odd"),
+        layer.BatchNormalization(scale=False, name="odd"),
+    ):
+        z = keras.Input((5,))
+        x = odd(layer.Reshape((4, 4, 3))(layer.Dense(48)(z)))
+        x = layer.Conv2DTranspose(1, 4, strides=2, padding="same")(x)
+        with refused(f"cannot be written as PyTorch: its layer odd ({type(odd).__name__})"):
+            write_pytorch(keras.Model(z, layer.Activation("tanh")(x)), here / "a")
+    assert not (here / "a").exists()
+
+
 @pytest.mark.slow
 def test_with_pytorch_itself(here):
     torch = pytest.importorskip("torch", reason="needs PyTorch")
