@@ -115,8 +115,9 @@ class HubImages:
         columns = images or encoded
         if len(columns) == 1:
             return columns[0]
-        what = f"images in {len(columns)} columns: name one, such as {where}:" if columns else ""
-        what = what + columns[0] if columns else "no column has images"
+        what = "no column has images"
+        if columns:
+            what = f"images in {len(columns)} columns: name one, such as {where}:{columns[0]}"
         raise UserError(f"{what}; {self._list_columns()}", flag=self._flag)
 
     def _list_columns(self) -> str:
@@ -150,8 +151,8 @@ def _import_library(flag: str) -> Any:
 
 
 def _load(library: Any, name: str, split: str, flag: str) -> Any:
-    folder = Path(name).expanduser()
     try:
+        folder = Path(name).expanduser()
         if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
             return _choose_split(library.load_from_disk(str(folder)), split, flag)
         return _load_files(library, folder, name, split or "train", flag)
@@ -161,7 +162,8 @@ def _load(library: Any, name: str, split: str, flag: str) -> Any:
         why: Any = error
         if isinstance(error, library.exceptions.DatasetGenerationError):
             why = error.__cause__ or error
-        if isinstance(why, OSError) and is_file_system_error(why):
+        network = isinstance(why, ConnectionError | TimeoutError)
+        if isinstance(why, OSError) and is_file_system_error(why) and not network:
             raise why from None
         text = limits.shorten(" ".join(str(why).split()) or type(why).__name__, 300)
         raise UserError(f"{text}{_advise(library, why, text)}", flag=flag) from None
@@ -173,7 +175,7 @@ def _advise(library: Any, error: Exception, text: str) -> str:
     foreign = isinstance(error, library.exceptions.DatasetNotFoundError)
     if foreign or hub.status_of(error) in (401, 403):
         return "; for a private or gated data set run: hf auth login, or set HF_TOKEN"
-    if "configs" in text or "configuration" in text:
+    if "config" in text.lower():  # the data set has several, or none of this name
         return "; name one: hf:USER/NAME/CONFIGURATION"
     return ""
 

@@ -25,6 +25,7 @@ from helpers import (
 from PIL import Image
 from programs import run_program
 
+from dcgan_tf import images_dataset
 from dcgan_tf.common import hub
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.images import encode
@@ -169,6 +170,8 @@ def test_the_forms_that_the_library_reads(library, here, caplog):
         assert source.where == data and contents(source) == expected, data
     assert read_classes(source, source.names[4:8], 9)[1].tolist() == [0, 0, 1, 1]
     assert [index for index, _ in opened("hf:tables").read([7, 2])] == [7, 2]
+    batches = images_dataset("hf:tables:test", 8, 2, packs=str(here / "packs"))
+    assert next(iter(batches))["image"].shape == (2, 8, 8, 3)
     lines, sample = survey("hf:tables", image_size=8)
     assert len(sample) == 12 and any("hf:tables: 12 images (12 JPEG)" in line for _, line in lines)
     # Aligned faces of CelebA are of a size that nothing else has.
@@ -213,6 +216,7 @@ def test_data_that_changed_is_another_pack_and_equal_data_the_same(library, here
         ("hf:file.parquet", "'file.parquet' is a file; expected hf:NAME[:SPLIT[:COLUMN]]"),
         ("hf:./gone", "'./gone' is no such folder; expected hf:NAME"),
         ("hf:", "'' is no such folder; expected hf:NAME"),
+        ("hf:~nobody-here/x", "home directory"),
         ("hf:me/gone", "no copy in the library's cache; check the network"),
     ],
     ids=str,
@@ -440,7 +444,7 @@ def test_the_hub_gives_a_data_set_that_its_cache_keeps(library, here, monkeypatc
             monkeypatch.setattr(Server, "refusal", refusal)
             assert_refused(look("hf:me/faces"), "error: hf:me/faces: ", *words)
         monkeypatch.setattr(Server, "refusal", ())
-        assert_refused(look("hf:me/faces/large"), "'large' not found", "default")
+        assert_refused(look("hf:me/faces/large"), "'large' not found", "default", "; name one: ")
         server.shutdown()
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert_refused(look("hf:me/faces"), "no copy in the library's cache")
