@@ -96,9 +96,9 @@ def test_ctrl_c_is_for_the_program_and_a_name_is_no_protocol(encoder):
         "open(path, 'w').write(f'{kind} {size} {os.getsid(0)}')"
     )
     with little_memory():  # frames are enlarged one by one
-        save_animation(Path("a:b c.mp4"), frames(10, "L", (51, 10)), 120, 1500, scale=20)
+        save_animation(Path("a:b c.mp4"), 3 * frames(10, "L", (51, 10)), 120, 1500, scale=20)
     kind, size, session = Path("a:b c.mp4").read_text().split()
-    assert (kind, int(size)) == ("file", 21 * 1020 * 200 * 3)  # the last one is held
+    assert (kind, int(size)) == ("file", 41 * 1020 * 200 * 3)  # the last one is held
     assert int(session) not in (0, os.getsid(0))  # which a terminal's Ctrl-C goes to
 
 
