@@ -1,12 +1,15 @@
 """Write animations in the format of their file's name: GIF, WebP or MP4."""
 
 import contextlib
+import errno
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.errors import UserError
@@ -32,36 +35,59 @@ def kind_of(path: Path) -> str:
     return kind
 
 
-def save_animation(path: Path, frames: Sequence, milliseconds: int = 120, hold: int = 1500):
+def save_animation(
+    path: Path, frames: Sequence, milliseconds: int = 120, hold: int = 1500, scale: int = 1
+):
     """Write Pillow images of one size as a looping animation, whole or not at all.
 
-    Each is shown for `milliseconds`, the last one for `hold` milliseconds. An MP4 has no loop of
-    its own.
+    Each is shown for `milliseconds`, the last one for `hold` milliseconds, `scale` times as wide
+    and high. An MP4 has no loop of its own.
     """
     from dcgan_tf.common.images import evenly, save_gif  # --help need not wait for NumPy
 
     kind = kind_of(path)
+    frames = evenly(frames, FRAMES[kind])
+    width, height = (scale * length for length in frames[0].size)
+    nearest = 0  # of Pillow's ways to resize
+    # Enlarged one by one: hundreds of large images may not fit into the memory.
+    shown = (frame.convert("RGB").resize((width, height), nearest) for frame in frames)
     if kind == "gif":
-        save_gif(path, frames, milliseconds, hold)
+        save_gif(path, [*shown], milliseconds, hold)
         return
-    frames = [frame.convert("RGB") for frame in evenly(frames, FRAMES[kind])]
     with replacing(path) as temporary:
         if kind == "webp":
-            durations = [milliseconds] * (len(frames) - 1) + [hold]
-            more = {"append_images": frames[1:], "duration": durations, "loop": 0}
-            frames[0].save(temporary, "WEBP", save_all=True, quality=80, **more)
+            first, *others = shown
+            durations = [milliseconds] * len(others) + [hold]
+            more = {"append_images": others, "duration": durations, "loop": 0}
+            first.save(temporary, "WEBP", save_all=True, quality=80, **more)
         else:
-            _write_mp4(temporary, frames + [frames[-1]] * (hold // milliseconds - 1), milliseconds)
+            _write_mp4(temporary, shown, width, height, milliseconds, hold // milliseconds)
 
 
-def _write_mp4(path, frames, milliseconds):
-    width, height = (length + length % 2 for length in frames[0].size)  # the codec wants even ones
+def _write_mp4(path, frames, width, height, milliseconds, last):
+    """Write frames to ffmpeg's input, the last one `last` times."""
+    width, height = width + width % 2, height + height % 2  # the codec wants even ones
     given = f"-f rawvideo -pix_fmt rgb24 -s {width}x{height} -r {1000 / milliseconds} -i -"
-    command = [_find_ffmpeg() or "ffmpeg", *f"{given} -pix_fmt yuv420p -f mp4 -y".split(), path]
-    pixels = b"".join(frame.crop((0, 0, width, height)).tobytes() for frame in frames)
-    done = subprocess.run(command, input=pixels, capture_output=True)
-    if done.returncode:
-        words = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
+    command = [_find_ffmpeg() or "ffmpeg", *f"{given} -pix_fmt yuv420p -f mp4 -y".split()]
+    command += [f"file:{path}"]  # else a name with a colon begins with a protocol
+    with tempfile.TemporaryFile() as said:
+        # In a session of its own, or a Ctrl-C that a training defers would stop the encoder.
+        pipes = {"stdin": subprocess.PIPE, "stdout": said, "stderr": said}
+        encoder: Any = subprocess.Popen(command, start_new_session=True, **pipes)
+        try:
+            with encoder:
+                pixels = b""
+                for frame in frames:
+                    pixels = frame.crop((0, 0, width, height)).tobytes()
+                    encoder.stdin.write(pixels)
+                for _ in range(last - 1):
+                    encoder.stdin.write(pixels)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.EINVAL):  # it ended too early, and says why
+                raise
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip().splitlines() or ["no reason given"]
+    if encoder.returncode:
         raise UserError(f"ffmpeg cannot write an MP4 here: {words[-1]}")
 
 

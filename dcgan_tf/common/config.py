@@ -81,7 +81,9 @@ class Config:
         choices=tuple(DATASETS),
     )
     data: str = _option(
-        "", "zip or folder of images; tfds or kaggle: download (empty: look in the usual places)"
+        "",
+        "zip or folder of images; hf:NAME[:SPLIT[:COLUMN]]: data set of the Hugging Face hub; "
+        "tfds or kaggle: download (empty: look in the usual places)",
     )
     subset: int = _option(0, "number of training images, chosen by subset_seed (0: all)")
     epochs: int = _option(0, "passes over the training images; 200 unless images is given", 1)

@@ -79,7 +79,7 @@ def read_file(path: str | os.PathLike, most: int = limits.FILE_BYTES, limit: str
     try:
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
-            _check_bytes(size, most, limit)
+            check_bytes(size, most, limit)
             return file.read(size)  # Python allocates all that is asked for
     except OSError as error:
         raise as_bad_file(error, path) from None
@@ -93,7 +93,8 @@ def as_bad_file(error: Exception, path, words: str = "cannot be read") -> Except
     return OSError(code, reason(error), str(path))
 
 
-def _check_bytes(size, most, limit):
+def check_bytes(size: int, most: int, limit: str):
+    """Raise BadFile for more than `most` bytes; `limit` ends the message."""
     if size > most:
         raise BadFile(f"{limits.in_words(size)}, more than the {limits.in_words(most)} {limit}")
 
@@ -180,7 +181,7 @@ class Bounded:
 
     def read(self, count=-1):
         if self.most is not None:
-            _check_bytes(count, self.most, "allowed for its list of names")
+            check_bytes(count, self.most, "allowed for its list of names")
         try:
             return self._file.read(count)
         except OSError as error:
@@ -216,7 +217,7 @@ def read_member(
 ) -> bytes:
     """Read an entry of at most `most` bytes; BadFile as open_member, or larger."""
     info = entry if isinstance(entry, zipfile.ZipInfo) else archive.NameToInfo.get(entry)
-    _check_bytes(info.file_size if info else 0, most, limit)
+    check_bytes(info.file_size if info else 0, most, limit)
     with open_member(archive, info or entry) as file:
         return file.read()  # zipfile reads no more than the entry's stated size
 

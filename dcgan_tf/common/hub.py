@@ -1,8 +1,10 @@
 """Download from the Hugging Face hub and upload to it; HF_ENDPOINT names another server."""
 
 import contextlib
+import logging
 import os
 import re
+from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +14,22 @@ from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
 
 PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
+_PLACE = r"hf:((?:[A-Za-z]:[\\/])?[^:]*)"  # a name or a path, on Windows with a drive
+_DATA = re.compile(_PLACE + r"(?::([^:\[]*(?:\[[^\]]*\])?))?(?::(.*))?", re.DOTALL)
+
+
+def split_data(data: str) -> tuple[str, str, str]:
+    """Split `hf:NAME[:SPLIT[:COLUMN]]`, a value of --data; "" for a part that is left out."""
+    match = _DATA.fullmatch(data)
+    return (match[1], match[2] or "", match[3] or "") if match else (data, "", "")
+
+
+def change_path(data: str, change: Callable[[str], str]) -> str:
+    """Change the path in a value of --data, PATH or `hf:PATH:SPLIT:COLUMN`."""
+    if not data.startswith(PREFIX):
+        return change(data)
+    name = split_data(data)[0]
+    return data.replace(name, change(name), 1) if name else data
 
 
 def check_repository(name: str, flag: str) -> Any:
@@ -22,9 +40,16 @@ def check_repository(name: str, flag: str) -> Any:
         raise UserError(
             "needs huggingface_hub, not installed here; run in the project's folder: "
             'pip install ".[hub]"',
-            flag=f"{flag} {name}",
+            flag=f"{flag} {name}".strip(),
         )
-    return import_module("huggingface_hub")
+    library = import_module("huggingface_hub")
+    logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # two lines for each try
+    try:
+        import_module("huggingface_hub.utils").validate_repo_id(name)
+    except ValueError as error:  # such as a name with two dashes, or one that ends in .git
+        words = f"got {limits.shown(name)}, expected USER/NAME ({one_line(error)})"
+        raise UserError(words, flag=flag) from None
+    return library
 
 
 def download(named: str, file: str, flag: str) -> Path:
@@ -44,7 +69,7 @@ def download(named: str, file: str, flag: str) -> Path:
             size = hub.get_hf_file_metadata(hub.hf_hub_url(name, file, endpoint=endpoint)).size
         except Exception as error:
             cached = hub.try_to_load_from_cache(name, file)
-            if _status_of(error) in (401, *words) or not isinstance(cached, str):
+            if status_of(error) in (401, *words) or not isinstance(cached, str):
                 raise
             return Path(cached)  # there is no connection
         if (size or 0) > limits.NETWORK_BYTES:
@@ -91,8 +116,8 @@ def _refusing(where, words, more=""):
     except Exception as error:  # the library raises its own errors and those of its HTTP client
         words = words | {401: "no such repository, or a token that is missing or refused"}
         failed = f"the hub failed ({limits.shorten(one_line(error), 300)})"
-        raise UserError(f"{words.get(_status_of(error), failed)}{more}", flag=where) from None
+        raise UserError(f"{words.get(status_of(error), failed)}{more}", flag=where) from None
 
 
-def _status_of(error):
+def status_of(error):
     return getattr(getattr(error, "response", None), "status_code", 0)

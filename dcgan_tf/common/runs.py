@@ -6,10 +6,11 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dcgan_tf.common import limits
+from dcgan_tf.common import hub, limits
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import read_json
@@ -127,7 +128,7 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
         if name in named or text in FETCHED:
             continue
         parts = text.split(",") if name == "init_from" else [text]
-        there = ",".join(_start_from(starts, part) for part in parts)
+        there = ",".join(hub.change_path(part, partial(_start_from, starts)) for part in parts)
         if there != text:
             log.info(f"{name} {text}: found as {there}")
             found[name] = there

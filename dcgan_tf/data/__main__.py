@@ -5,7 +5,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
-from dcgan_tf.common.cli import Parser, number, path, run
+from dcgan_tf.common.cli import Parser, number, path, path_text, run
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import SIDE
 from dcgan_tf.common.log import speak
@@ -23,10 +23,12 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
         {
             "photos": "a folder of images, with a sample in data.png",
             "photos.zip --fit pad": "prepare them as a training with --fit pad does",
+            "hf:ylecun/mnist:test": "a split of a data set of the Hugging Face hub",
         },
     )
     add = parser.add_argument
-    add("data", type=path, nargs="?", metavar="DIR", help="a folder or a zip of images")
+    add("data", type=path_text, nargs="?", metavar="DIR", help="a folder or a zip of images, or "
+        "hf:NAME[:SPLIT[:COLUMN]], a data set of the Hugging Face hub")  # fmt: skip
     add("--out", type=path, metavar="FILE", default=Path("data.png"), help="the PNG [data.png]")
     add("--image-size", type=number(int, 4, SIDE), metavar="N", default=64,
         help="height and width of the training images, in pixels")  # fmt: skip
@@ -35,7 +37,6 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
     args = parser.parse_args(argv)
     if args.data is None:
         raise UserError("needs a folder or a zip of images", flag="DIR")
-    args.data = str(args.data)
     return args
 
 

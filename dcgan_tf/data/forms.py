@@ -17,6 +17,7 @@ from dcgan_tf.common.log import on_one_line
 
 NO_IMAGE = "no picture by its name"  # as manifests have it since the first version
 HIDDEN = "hidden or made by a system: "  # then the folder or file by which it is
+LARGEST = "of the largest image that --max-pixels allows"  # end of the error for larger files
 HEAD = 300  # first bytes that tell a form; a tar has its mark at 257
 _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
     r"(?:^|[/\\])("

@@ -13,6 +13,7 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import unknown
 from dcgan_tf.data.attribute_table import read_attributes
 from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.hugging_face import HubImages
 from dcgan_tf.data.sources import Source
 
 CLASS = "class"  # config.labels for classes
@@ -40,7 +41,9 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     for name in names:
         if not (name.isprintable() and 0 < len(name) <= NAME_CHARACTERS):
             first = source.names[numbers.tolist().index(names.index(name))]
-            words = f"the folder of {first} is no name of a class; give each class a folder"
+            at = "class of row" if isinstance(source, HubImages) else "folder of"
+            words = f"the {at} {first} is no name of a class, 1 to {NAME_CHARACTERS} printable "
+            words += "characters; give each class a name"
             raise UserError(words, flag=f"--data {source.where}")
     return names, np.eye(len(names), dtype=np.uint8)[numbers]
 
@@ -52,23 +55,25 @@ def make_labels(config: Config, source: Source) -> Labels:
 
 
 def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[str], np.ndarray]:
-    """Read sorted classes, and int64 (images,): labels of raw files, or names of folders."""
-    flag = f"--data {source.where}"
+    """Read sorted classes, and int64 (images,): labels of raw files or rows, or folders' names."""
+    flag, known = f"--data {source.where}", []
     if isinstance(source, Arrays):
         every = source.labels()
         if every is None:
             words = "no labels next to the images; put MNIST's *labels* files there, too"
             raise UserError(words, flag=flag)
         labels = [str(every[int(name)]) for name in names]
+    elif isinstance(source, HubImages):
+        known, every = source.labels()
+        labels = [every[int(name)] for name in names]
     else:
         labels = [PureWindowsPath(name).parent.name for name in names]
-    classes, numbers = np.unique(labels, return_inverse=True)
+    unique, numbers = np.unique(labels, return_inverse=True)
+    classes = [known[number] if known else number for number in unique.tolist()]
     if not 2 <= len(classes) <= most:
-        raise UserError(
-            f"images of {len(classes):,} classes, expected 2 to {most:,}: use one folder per class",
-            flag=flag,
-        )
-    return classes.tolist(), numbers
+        words = f"images of {len(classes):,} classes, expected 2 to {most:,}"
+        raise UserError(words + ": use one folder per class" * (not known), flag=flag)
+    return classes, numbers
 
 
 def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:

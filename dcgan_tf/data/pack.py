@@ -112,7 +112,7 @@ def open_images(
     except UserError:
         pack = find_pack(config.packs, pixels_sha256, labels_sha256)
         place = find(config) if config.data in FETCHED else Path(config.data)
-        if pack and (not named or pack.where == str(place)):
+        if pack and (not named or pack.where in (str(place), config.data)):
             return pack
         raise
 

@@ -44,7 +44,7 @@ def images_dataset(
     and memory-mapped from there.
 
     Args:
-        path: a folder or a zip with images.
+        path: a folder or a zip with images, or `hf:NAME[:SPLIT[:COLUMN]]`.
         image_size: height and width in pixels.
         batch_size: images in a batch; incomplete batches are dropped.
         seed: seed of the order.

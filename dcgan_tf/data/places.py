@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dcgan_tf.common import hub
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS, FETCHED
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
@@ -29,7 +30,7 @@ _TIMEOUT = (10, 60)  # seconds: until a connection, between two parts of a file
 def find(config: Config) -> Path | str:
     """Find what --data names, or the first usual place that exists: `where` of the source.
 
-    A text instead of a path is fetched: "SERVICE:NAME", or an address.
+    A text instead of a path is fetched: "SERVICE:NAME", or an address; or it is "hf:NAME".
 
     Raises:
         UserError: nothing there; the message gives the ways to mend it.
@@ -51,6 +52,8 @@ def find(config: Config) -> Path | str:
             f"(a folder of this name is written ./{data})",
             flag=f"--data {data}",
         )
+    if data.startswith(hub.PREFIX):
+        return data
     return _find_named(data) if data else _find_usual(name)
 
 

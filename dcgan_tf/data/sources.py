@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from dcgan_tf.common import download, limits
+from dcgan_tf.common import download, hub, limits
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS, DOWNLOADS, FETCHED
 from dcgan_tf.common.errors import UserError, one_line
@@ -40,6 +40,7 @@ from dcgan_tf.common.images import encode, evenly
 from dcgan_tf.data.binary import EXAMPLES, Arrays, find_arrays
 from dcgan_tf.data.forms import (
     HEAD,
+    LARGEST,
     describe_others,
     form_of,
     hidden_by,
@@ -48,6 +49,7 @@ from dcgan_tf.data.forms import (
     other_names,
     picture_suffixes,
 )
+from dcgan_tf.data.hugging_face import HubImages
 from dcgan_tf.data.places import DRAWN, FEWEST, Tfds, fetch_from_kaggle, find
 from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
@@ -59,7 +61,6 @@ _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _RUN = {"config.toml", "log.txt"}  # files of a run directory, whose samples are not training data
 _SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files in a folder's fingerprint, and bytes from their middle
 _LOOKED_AT = 32  # images that are examined to recognize CelebA
-_LARGEST = "of the largest image that --max-pixels allows"  # end of the error for larger files
 Read = Iterator[tuple[int, bytes | BadFile]]
 
 
@@ -149,7 +150,7 @@ class Folder:
     def read(self, indices: Sequence[int]) -> Read:
         for index in indices:
             try:
-                yield index, read_file(self._root / self.names[index], self._limit, _LARGEST)
+                yield index, read_file(self._root / self.names[index], self._limit, LARGEST)
             except BadFile as bad:  # a broken link, a pipe, no permission, too large
                 yield index, bad
 
@@ -190,7 +191,7 @@ class Zip:
             for index in indices:
                 entry = self._entries[self.names[index]]
                 try:
-                    yield index, read_member(archive, entry, self._limit, _LARGEST)
+                    yield index, read_member(archive, entry, self._limit, LARGEST)
                 except BadFile as bad:
                     yield index, bad
 
@@ -246,7 +247,7 @@ class Drawn:
 
 
 Files = Folder | Zip | Tar  # where raw arrays may lie, too
-Source = Files | Arrays | Tfds | Drawn
+Source = Files | Arrays | Tfds | HubImages | Drawn
 
 
 def open_source(config: Config) -> Source:
@@ -256,12 +257,14 @@ def open_source(config: Config) -> Source:
         UserError: no such place, no usable image, or fewer images than --subset.
     """
     place, entry = find(config), DATASETS[config.dataset]
+    limit = _picture_bytes(config.max_pixels)
     if config.dataset == "demo":
         source = Drawn()
     elif config.data == "tfds":
         source = Tfds(config.dataset)
+    elif config.data.startswith(hub.PREFIX):
+        source = HubImages(config.data, limit)
     elif config.data == "kaggle":
-        limit = _picture_bytes(config.max_pixels)
         source = Folder(fetch_from_kaggle(config.dataset), limit, place, config.dataset)
     else:
         if isinstance(place, str):
@@ -305,23 +308,30 @@ def recognize(config: Config) -> Config:
         return config
     if config.data in FETCHED:
         return replace(config, dataset="celeba")
-    source = _open_path(Path(find(config)), config)
+    if config.data.startswith(hub.PREFIX):
+        source = HubImages(config.data, _picture_bytes(config.max_pixels))
+    else:
+        source = _open_path(Path(find(config)), config)
     if isinstance(source, Arrays):
         dataset = "cifar10" if source.shape[2:] else "mnist"
         what = f"arrays of {len(source.names):,} images; --config {dataset} is the recipe for them"
     else:
         dataset = "celeba" if _is_celeba(source) else "folder"
-        what = limits.counted(len(source.names), "image file")
-        what += ", with CelebA's names and size" if dataset == "celeba" else ", not CelebA's"
+        in_rows = isinstance(source, HubImages)
+        like = f", with CelebA's {'size' if in_rows else 'names and size'}"
+        what = limits.counted(len(source.names), "image" if in_rows else "image file")
+        what += like if dataset == "celeba" else ", not CelebA's"
     if source.names:
         log.info(f"dataset {dataset}: {source.where} has {what}")
     return replace(config, dataset=dataset)
 
 
-def _is_celeba(source: Files) -> bool:
-    """Examine a few files: most must have the names and size of CelebA's aligned images."""
+def _is_celeba(source: Files | HubImages) -> bool:
+    """Examine a few images: most must have the names and size of CelebA's aligned images."""
     indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
-    named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
+    named = indices
+    if not isinstance(source, HubImages):  # whose rows have no names
+        named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
     right = 0
     for encoded in (read for _, read in source.read(named) if isinstance(read, bytes)):
         with contextlib.suppress(Exception):  # damaged files are reported during preparation

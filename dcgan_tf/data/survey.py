@@ -26,7 +26,7 @@ FEW = 1_000  # D knows fewer by heart before G is good
 def survey(
     path: str, image_size: int = 64, fit: str = "crop", seed: int = 0
 ) -> tuple[list[tuple[int, str]], np.ndarray]:
-    """Survey the images in a folder or zip, without TensorFlow.
+    """Survey the images in a folder or zip, or of `hf:NAME[:SPLIT[:COLUMN]]`, without TensorFlow.
 
     Args:
         image_size: side of the images of the sample, pixels.

@@ -16,6 +16,7 @@ from dcgan_tf.models.chain import chain_of
 from dcgan_tf.models.pixels import range_of
 
 EPSILON = 1e-5  # PyTorch's default for BatchNorm
+PLAIN = (None, 0, 0)  # a ReLU's limit, which few latents may reach, and its slope and threshold
 # What labels add to the script. What LABEL leaves open is as in a training image.
 _LABEL = {
     "label": "[--label LABEL] ",
@@ -113,7 +114,7 @@ def _translate(model):
                 add("Flatten()")
                 add(f"Linear({length}, {len(kernel)}, bias={bool(bias)})", kernel, *bias)
                 add(f"Unflatten(1, ({channels}, {height}, {width}))")
-        elif kind == "BatchNormalization":
+        elif kind == "BatchNormalization" and len(weights) == 4:  # with scale and center
             # Our epsilon is part of the variance, so the layer has PyTorch's default one.
             weights[3] = weights[3] + np.float32(layer.epsilon - EPSILON)
             add(f"BatchNorm2d({len(weights[3])})", *weights)
@@ -129,7 +130,7 @@ def _translate(model):
                 add("ZeroPad2d((0, -1, 0, -1))")
         elif kind == "LeakyReLU":
             add(f"LeakyReLU({float(layer.negative_slope)})")
-        elif kind == "ReLU":
+        elif kind == "ReLU" and (layer.max_value, layer.negative_slope, layer.threshold) == PLAIN:
             add("ReLU()")
         elif kind == "Activation" and layer.activation.__name__ in ("sigmoid", "tanh"):
             add(f"{layer.activation.__name__.capitalize()}()")

@@ -229,9 +229,9 @@ def _interpolate(request, sampler, text):
     seeds, shown = (",".join(map(str, each)) for each in (way, closed))
     with _open_out(request) as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
-        frames = [to_pillow(enlarge(each, scale)) for each in images[np.searchsorted(wanted, gif)]]
+        frames = [to_pillow(each) for each in images[np.searchsorted(wanted, gif)]]
         animation = out / f"interpolation.{request.format}"
-        save_animation(animation, frames, 60, 60)
+        save_animation(animation, frames, 60, 60, scale)
         row = grid(images[np.searchsorted(wanted, strip)], columns=len(strip))
         save_png(out / "strip.png", _enlarge(row, request.scale)[0], {**text, "seeds": seeds})
     log.info(f"{len(gif)} frames through the seeds {shown}: {animation}")

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dcgan_tf.common import limits, runs
+from dcgan_tf.common import hub, limits, runs
 from dcgan_tf.common.animations import check_animation
 from dcgan_tf.common.cli import Parser, at_home, number, path
 from dcgan_tf.common.config import (
@@ -112,7 +112,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
     if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
         # In config.toml a relative path starts from the directory that the run was started in.
         here = {n: settings[n] for n in PATHS if n != "init_from" and flags.get(n)}
-        settings |= {n: os.path.abspath(path) for n, path in here.items() if path not in FETCHED}
+        settings |= {n: _absolute(path) for n, path in here.items() if path not in FETCHED}
     config = Config(**settings)
     most = limits.GRID_PIXELS // config.image_size**2
     if config.sample_count > most:
@@ -132,7 +132,7 @@ def _sort_word(word, given):
         _put("config", word, given)
     elif run and run.config.is_file():
         _put("run", run.root, given)
-    elif place.exists() or word in FETCHED:
+    elif place.exists() or word in FETCHED or word.startswith(hub.PREFIX):
         _put("data", word, given)
     else:
         beside = map(str, itertools.islice(place.parent.glob("*"), 1000))
@@ -225,6 +225,13 @@ def _at_home(flag, text) -> str:
     """A path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
     return ",".join(path and at_home(path, flag) for path in paths)
+
+
+def _absolute(text: str) -> str:
+    """A path, also that of a data set in a folder, seen from any directory; a hub's name stays."""
+    if text.startswith(hub.PREFIX) and not Path(hub.split_data(text)[0]).is_dir():
+        return text
+    return hub.change_path(text, os.path.abspath)
 
 
 def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:

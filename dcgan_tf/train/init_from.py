@@ -33,7 +33,8 @@ def init_files(named: str) -> list[Path]:
     run = run_named(named, "--init-from")
     names = named.split(",")
     files = [run.generator, run.discriminator] if run.root.is_dir() else list(map(Path, names))
-    if len(files) != 2 or not all(path.is_file() for path in files):
+    mixed = len({is_pytorch(name) for name in names}) > 1
+    if mixed or len(files) != 2 or not all(path.is_file() for path in files):
         raise UserError(
             f"--init-from {named}: expected a run directory with generator.keras and "
             f"discriminator.keras, G.keras,D.keras, netG.pth,netD.pth, or {PREFIX}faces"
@@ -43,7 +44,7 @@ def init_files(named: str) -> list[Path]:
 
 def is_pytorch(named: str) -> bool:
     """Whether `--init-from` names files of PyTorch."""
-    return named.endswith((".pth", ".pt", ".safetensors"))
+    return named.lower().endswith((".pth", ".pt", ".safetensors"))
 
 
 def with_shape(base: dict, named: str, own: bool) -> dict:

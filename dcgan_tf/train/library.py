@@ -29,7 +29,8 @@ def train(
 
     Args:
         config: the settings; None takes those of an existing `run`.
-        data: as `config.data`: a folder or a zip of images, tfds or kaggle.
+        data: as `config.data`: a folder or a zip of images, hf:NAME[:SPLIT[:COLUMN]], tfds or
+            kaggle.
         run: the run directory, new or existing; None makes a numbered one in runs/.
         loss: an object as losses.py describes, or "module:Name".
         networks: (generator, discriminator), or a function that returns them, which several

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -120,8 +121,10 @@ def _read(path, flag):
     check_file(path, flag, "a state dictionary of PyTorch")
     try:
         _check_bytes(path.stat().st_size)
-        if path.suffix == ".safetensors":
-            state = import_module("safetensors.numpy").load_file(path)
+        if path.suffix.lower() == ".safetensors":
+            library = import_module("safetensors.numpy")
+            import_module("ml_dtypes")  # with which NumPy knows bfloat16
+            state = library.load_file(path)
             # It has an order of its own: the numbers in the names tell that of the layers.
             state = {name: state[name] for name in sorted(state, key=_numbers_in)}
         else:
@@ -152,7 +155,13 @@ def _load_with_torch(path, where):
             if packed := [e.filename for e in entries if e.compress_type]:
                 raise ValueError(f"its {packed[0]} is compressed")
             _check_bytes(sum(entry.file_size for entry in entries))
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:  # whose text advises to run what it holds
+        words = "it is damaged, or holds more than tensors, as a whole network does"
+        raise ValueError(f"{words}; save its state_dict()") from None
+    if others := [name for name, value in state.items() if not hasattr(value, "numel")]:
+        raise ValueError(f"its {others[0]} is no tensor; save the state_dict() of one network")
     _check_bytes(sum(4 * tensor.numel() for tensor in state.values()))  # one value can be many
     return {name: tensor.detach().float().numpy() for name, tensor in state.items()}
 

@@ -1,11 +1,14 @@
 """Animations as WebP and MP4; GIF is tested with the images."""
 
+import os
 import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import refused
+from helpers import little_memory, refused
 from PIL import Image
 
 from dcgan_tf.common import animations
@@ -64,12 +67,39 @@ def test_a_missing_package_is_named_before_the_work(monkeypatch):
         check_animation("mp4", "--format")
 
 
-def test_an_encoder_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch):
-    monkeypatch.setattr(animations, "_find_ffmpeg", lambda: "ffmpeg")
-    monkeypatch.setattr(animations.subprocess, "run", failing_run)
-    with refused("ffmpeg cannot write an MP4 here: Unknown encoder"):
-        save_animation(tmp_path / "a.mp4", frames(2, "RGB"))
-    assert not list(tmp_path.iterdir())
+@pytest.fixture
+def encoder(here, monkeypatch):
+    """Put a script in the place of ffmpeg."""
+    if sys.platform == "win32":
+        pytest.skip("scripts are no programs there")
+
+    def put(code):
+        Path("ffmpeg").write_text(f"#!{sys.executable}\nimport os, sys\n{code}\n")
+        Path("ffmpeg").chmod(0o755)
+        monkeypatch.setattr(animations, "_find_ffmpeg", lambda: str(here / "ffmpeg"))
+
+    return put
+
+
+def test_an_encoder_that_fails_leaves_nothing_and_says_why(encoder, here):
+    for read in (0, -1):  # before the pixels, which break the pipe, or after them
+        encoder(f"sys.stdin.buffer.read({read}); print('ffmpeg 7'); sys.exit('Unknown encoder')")
+        with refused("ffmpeg cannot write an MP4 here: Unknown encoder"):
+            save_animation(Path("a.mp4"), frames(2, "RGB", (400, 400)))
+        assert [path.name for path in here.iterdir()] == ["ffmpeg"]
+
+
+def test_ctrl_c_is_for_the_program_and_a_name_is_no_protocol(encoder):
+    encoder(
+        "size = len(sys.stdin.buffer.read())\n"
+        "kind, path = sys.argv[-1].split(':', 1)\n"
+        "open(path, 'w').write(f'{kind} {size} {os.getsid(0)}')"
+    )
+    with little_memory():  # frames are enlarged one by one
+        save_animation(Path("a:b c.mp4"), 3 * frames(10, "L", (51, 10)), 120, 1500, scale=20)
+    kind, size, session = Path("a:b c.mp4").read_text().split()
+    assert (kind, int(size)) == ("file", 41 * 1020 * 200 * 3)  # the last one is held
+    assert int(session) not in (0, os.getsid(0))  # which a terminal's Ctrl-C goes to
 
 
 def test_without_the_package_s_own_ffmpeg_that_of_the_machine_is_taken(monkeypatch):
@@ -94,7 +124,3 @@ def test_endings_are_known_in_capitals_and_others_refused(tmp_path):
     for name in ("a.avi", "a"):
         with refused(f"path: got '{name}', expected a .gif, .webp or .mp4 file"):
             ProgressGif(name, tmp_path)
-
-
-def failing_run(command, **named):
-    return subprocess.CompletedProcess(command, 8, b"", b"ffmpeg 7\nUnknown encoder\n")

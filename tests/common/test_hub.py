@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import json
+import logging
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import refused
+from programs import run_program
 from tiny_gan import tiny
 
 from dcgan_tf import load_generator
@@ -24,10 +26,14 @@ COMMIT = "c" * 40
 
 
 class Server(BaseHTTPRequestHandler):
-    """Repositories in memory: {name: {file: bytes}}. `broken` answers to paths that end so."""
+    """Repositories in memory: {name: {file: bytes}}.
+
+    `broken` has answers to paths that end so; files of repositories in `cut` come in part.
+    """
 
     repositories: dict = {}
     broken: dict = {}
+    cut: tuple = ()
     tokens: set = set()
 
     def log_message(self, *_):
@@ -90,7 +96,11 @@ class Server(BaseHTTPRequestHandler):
             return self.answer(404, X_Error_Code=f"{kind}NotFound")
         content = self.repositories[name][file]
         tag = f'"{hash(content) & (2**64 - 1):x}"'
-        return self.answer(200, content, ETag=tag, X_Repo_Commit=COMMIT)
+        if name in self.cut and self.command == "GET":
+            content = content[:9]  # the connection ends before the file does
+        length = len(self.repositories[name][file])
+        headers = {"ETag": tag, "X-Repo-Commit": COMMIT, "Content-Length": length}
+        return self.answer(200, content, **headers)
 
     do_HEAD = do_GET
 
@@ -107,6 +117,7 @@ def server(here, monkeypatch):
         monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{httpd.server_port}")
         monkeypatch.setenv("HF_TOKEN", "hf_secret")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(here / "cache"))
+        monkeypatch.setenv("HF_HUB_CACHE", str(here / "cache"))
         yield Server
         httpd.shutdown()
 
@@ -134,8 +145,9 @@ def test_what_is_pushed_can_be_drawn_from(server, model, here, caplog):
     assert server.tokens == {"Bearer hf_secret"} and "uploaded to http" in caplog.text
     images = load_generator("hf:me/faces").generate(n=2)
     np.testing.assert_array_equal(images, load_generator(model).generate(n=2))
-    for words in (["--pretrained", "hf:me/faces"], ["hf:me/faces"]):
-        generate([*words, "--n", "2"])
+    generate(["--pretrained", "hf:me/faces", "--n", "2"])
+    done = run_program(("generate.py", "hf:me/faces", "--n", "2"), here)  # a process of its own
+    assert done.returncode == 0, done.stderr
     made = sorted(path.name for path in (here / "runs/hf-me--faces/generated").iterdir())
     assert made == ["0001", "0002"]
     # Those of another generator are removed, those that no export writes stay.
@@ -171,7 +183,7 @@ def test_an_upload_that_fails_leaves_the_folder(broken, words, server, model, he
 
 
 def test_mistakes_are_refused_before_the_work(server, model, here, monkeypatch):
-    for name in ("faces", "a/b/c", "../x", "me/", ""):
+    for name in ("faces", "a/b/c", "../x", "me/", "", "me/a--b", "me/a.git", "me/a-"):
         with refused("--push", "expected USER/NAME"):
             export(["--model", str(model), "--to", "hub", "--push", name])
     with refused("--push: it is for the folder of --to hub"):
@@ -204,12 +216,21 @@ def test_a_repository_is_as_foreign_as_any_file(server, model, here, monkeypatch
     server.broken = {"me/text": 403}
     with refused("--pretrained hf:me/text: this token may not read it; ask for access on its page"):
         load_generator("hf:me/text", "--pretrained")
+    handler, records = logging.Handler(), []
+    monkeypatch.setattr(handler, "emit", records.append)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's tries
+    logging.getLogger("huggingface_hub").addHandler(handler)
+    server.repositories["me/cut"] = {"generator.keras": bytes(100)}
+    monkeypatch.setattr(server, "cut", ("me/cut",))
+    with refused("--pretrained hf:me/cut: the hub failed (peer closed connection"):
+        load_generator("hf:me/cut", "--pretrained")
+    logging.getLogger("huggingface_hub").removeHandler(handler)
+    assert not records  # a refusal is one line
     monkeypatch.setattr(hub.limits, "NETWORK_BYTES", 100, raising=False)
     server.repositories["me/large"] = {"generator.keras": bytes(101)}
     with refused("--pretrained hf:me/large: its generator.keras is larger than 0.0 MB"):
         load_generator("hf:me/large", "--pretrained")
     assert not list((here / "cache").glob("*large*"))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the library's tries
     with refused("--pretrained hf:me/faces: the hub failed ("):
         generate(["--pretrained", "hf:me/faces"])

@@ -22,7 +22,8 @@ TINY = (
 # Where two inter-op threads gave other bits in each of 7 equal runs; TINY is too small to show it.
 REAL_SIZE = (
     *("--config", "demo", "--subset", "128", "--width", "0.125", "--batch-size", "32"),
-    *("--base-channels", "128", "--g-channels", "128,256,512", "--d-channels", "64,128,128"),
+    *("--base-size", "8", "--base-channels", "128", "--no-base-batchnorm"),
+    *("--g-channels", "128,256,512", "--d-channels", "64,128,128"),
     *("--sample-count", "4", "--epochs", "2", "--no-tensorboard", "--run", "runs/a"),
     *("--precision", "float32"),
 )

@@ -182,10 +182,10 @@ def test_a_full_disk_says_what_is_whole_and_leaves_no_empty_folder(
 ):
     written = iter(range(40))
 
-    def save(path, image, text=None, sync=True):
+    def save(path, image, *more, **named):
         if next(written, None) is None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        save_png(path, image, text, sync)
+        save_png(path, image, *more, **named)
 
     monkeypatch.setattr(generation, "save_png", save)
     with pytest.raises(OSError, match="No space left on device"):

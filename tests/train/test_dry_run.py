@@ -33,7 +33,7 @@ def test_a_dry_run_refuses_what_a_training_would(here, monkeypatch):
         with pytest.raises(UserError, match=words):
             main(["--config", "demo", *argv, "--dry-run"])
     monkeypatch.setattr(limits, "memory", lambda: 600_000_000)
-    with pytest.raises(UserError, match="batch_size 8: this training needs at least 607.5 MB"):
+    with pytest.raises(UserError, match="batch_size 8: this training needs at least 609.8 MB"):
         main(["--config", "demo", "--run", "new"])
     assert sorted(path.name for path in here.iterdir()) == ["notes", "runs"]
 

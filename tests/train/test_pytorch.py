@@ -1,6 +1,7 @@
 """--init-from netG.pth,netD.pth, and back with export --to pytorch."""
 
 import dataclasses
+import json
 import pickle
 import runpy
 import shutil
@@ -15,6 +16,7 @@ import keras
 import numpy as np
 import pytest
 from helpers import REPO, refused, resolved
+from programs import run_program
 
 from dcgan_tf.export.__main__ import main as export
 from dcgan_tf.export.pytorch import write_pytorch
@@ -22,7 +24,7 @@ from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.networks import build_generator
 from dcgan_tf.models.sampling import seed_latents
 from dcgan_tf.train import pytorch
-from dcgan_tf.train.init_from import warm_start
+from dcgan_tf.train.init_from import init_files, warm_start
 
 safetensors = pytest.importorskip("safetensors.numpy", reason='needs pip install ".[pytorch]"')
 G, D = "G.safetensors", "D.safetensors"
@@ -90,6 +92,26 @@ def test_what_is_exported_can_be_taken_back(g, here):
             np.testing.assert_allclose(array, g[name] + np.float32(more), rtol=1e-6)
 
 
+def test_bfloat16_is_read_before_tensorflow_is_imported_and_endings_in_capitals(g, here):
+    header, content = {}, b""
+    for name, array in g.items():
+        upper = array.astype("<f4").reshape(-1).view("<u2")[1::2].tobytes()
+        place = [len(content), len(content) + len(upper)]
+        header[name] = {"dtype": "BF16", "shape": array.shape, "data_offsets": place}
+        content += upper
+    text = json.dumps(header).encode()
+    file = here / "half G.SAFETENSORS"
+    file.write_bytes(struct.pack("<Q", len(text)) + text + content)
+    code = "from dcgan_tf.train.command import parse_training; import sys; "
+    code += f"config = parse_training(['--init-from', {f'{file.name},{D}'!r}]).config; "
+    code += "print(config.g_channels, 'tensorflow' in sys.modules)"
+    done = run_program(("-c", code), here, {"PYTHONPATH": str(REPO), "FROM_NOTHING": "1"})
+    assert done.stdout == "(11,) False\n", done.stderr
+    weights = pytorch.read_weights(file, True, "")
+    for half, whole in zip(weights, pytorch.read_weights(Path(G), True, ""), strict=True):
+        np.testing.assert_allclose(half, whole, rtol=2**-7)
+
+
 @pytest.mark.parametrize(
     ("change", "flags", "words"),
     [
@@ -126,8 +148,10 @@ def test_files_that_are_none_and_packages_that_are_missing(made, here, monkeypat
     (here / "x.safetensors").write_bytes(b"no such file")
     with refused("--init-from x.safetensors: not a state dictionary"):
         resolved("--init-from", f"x.safetensors,{D}")
-    with refused("expected a run directory", "netG.pth,netD.pth"):
-        resolved("--init-from", f"gone.pth,{D}")
+    (here / "own.keras").touch()
+    for named in (f"gone.pth,{D}", f"own.keras,{D}", f"{G},own.keras"):
+        with refused(f"--init-from {named}: expected a run directory", "netG.pth,netD.pth"):
+            init_files(resolved("--init-from", named).init_from)
     assert sorted(["main.10.weight", "main.2.weight"], key=pytorch._numbers_in)[0][5] == "2"
     monkeypatch.setattr(pytorch, "STATE_BYTES", 10)
     with refused(G, "larger than"):
@@ -160,9 +184,17 @@ def test_no_pth_file_fills_the_memory_or_runs_code(made, here, monkeypatch):
         (zipfile.ZIP_STORED, 1000, "2.5.1+cu124", {}, "use PyTorch 2.6 or newer, or .safetensors"),
         (zipfile.ZIP_STORED, 1000, "2.10.0", {"a": wide}, "larger than 2.1 GB"),
         (zipfile.ZIP_STORED, 1000, "2.10.0", {0: wide}, "not a state dictionary"),
+        (zipfile.ZIP_STORED, 1000, "2.10.0", {"netG": {}, "epoch": 3}, "its netG is no tensor; sa"),
+        (zipfile.ZIP_STORED, 1000, "2.10.0", None, "holds more than tensors, as a whole network"),
     ):
         write(kind, struct.pack("<I", size))
-        load = {"__version__": version, "load": lambda *_, state=state, **named: state}
+
+        def load(*_, state=state, **named):
+            if state is None:
+                raise pickle.UnpicklingError("Weights only load failed. You have two options")
+            return state
+
+        load = {"__version__": version, "load": load}
         monkeypatch.setattr(pytorch, "import_module", lambda _, load=load: SimpleNamespace(**load))
         with refused("--init-from netG.pth: ", words):
             resolved("--init-from", f"netG.pth,{D}")
@@ -196,6 +228,22 @@ def test_an_odd_kernel_is_exported_with_the_crop_of_keras_and_not_taken_back(her
         f"--init-from {G}: not of the plan", "26x13x5x5", "expected kernels 100x26x4x4 26x13x4x4"
     ):
         start("--init-from", BOTH)
+
+
+def test_layers_that_mean_more_than_pytorch_s_are_refused_by_name(here):
+    layer = keras.layers
+    for odd in (
+        layer.ReLU(max_value=6.0, name="odd"),  # as plain as any for small values
+        layer.ReLU(negative_slope=0.1, name="odd"),
+        layer.ReLU(threshold=1.0, name="odd"),
+        layer.BatchNormalization(scale=False, name="odd"),
+    ):
+        z = keras.Input((5,))
+        x = odd(layer.Reshape((4, 4, 3))(layer.Dense(48)(z)))
+        x = layer.Conv2DTranspose(1, 4, strides=2, padding="same")(x)
+        with refused(f"cannot be written as PyTorch: its layer odd ({type(odd).__name__})"):
+            write_pytorch(keras.Model(z, layer.Activation("tanh")(x)), here / "a")
+    assert not (here / "a").exists()
 
 
 @pytest.mark.slow
