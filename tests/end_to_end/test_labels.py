@@ -1,6 +1,7 @@
 """A training with labels, from folders of classes to the images that are asked for."""
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -152,3 +153,13 @@ def test_every_command_takes_a_labeled_run(whole, tmp_path):
     assert_refused(done, "50 images, expected 100 or more")
     done = train(*whole[0], "--dry-run", cwd=whole[1])
     assert done.returncode == 0 and "(None, 16, 16, 6)" in done.stdout, done.stderr
+
+
+def test_the_benchmark_of_labels_takes_those_of_the_run_alone(whole):
+    cwd, given = whole[1], ("tests/benchmarks/labels.py", "runs/a", "--data", "data", "--held-out")
+    write_files(cwd / "others", {f"{name}/{k}.jpg": face_jpeg(k) for k, name in enumerate("ab")})
+    done = run_program((*given, "data"), cwd)
+    rows = re.findall(r"^(\w+) +real +[\d.]+%  generated +[\d.]+%$", done.stdout, re.MULTILINE)
+    assert tuple(rows) == CLASSES, done.stderr
+    done = run_program((*given, "others"), cwd)
+    assert done.returncode == 1 and "others has the labels a, b; the run has cat" in done.stderr
