@@ -147,7 +147,8 @@ def test_every_command_takes_a_labeled_run(whole, tmp_path):
         assert (found["vectors"][:, -3:] == 0).all()
     for folder in ("out", "out/hub"):
         assert load_generator(tmp_path / folder / "generator.keras").labels.names == CLASSES
-    assert "one of the classes cat, dog, eel; " in (tmp_path / "out/hub/README.md").read_text()
+    card = (tmp_path / "out/hub/README.md").read_text()
+    assert "one of the classes cat, dog, eel; " in card and "chosen: a row for each class." in card
     assert '"rows":"cat, dog, eel"' in (tmp_path / "a/report.html").read_text()
     done = run_program(("-m", "dcgan_tf.probe", "a", "--data", whole[1] / "data"), tmp_path)
     assert_refused(done, "50 images, expected 100 or more")

@@ -283,7 +283,7 @@ def test_the_folder_for_a_hub_and_the_code_on_its_card(kind, run, networks, monk
     assert np.abs(apart).max() <= 1 and (apart == 0).mean() > 0.99
 
 
-ANIMALS = Labels(("c`t", "*dog*", *map(str, range(11))), True, (1, 0, 3))
+ANIMALS = Labels(("c`t", "*dog*", *map(str, range(68))), True, (1, 0, 3))
 TRAITS = Labels(("Smiling", "Male", "a=b"), False, (2, 0, 7))
 
 
@@ -301,13 +301,14 @@ def test_the_card_of_a_labeled_generator_says_how_to_ask(labels, first, run, mon
     length = network.input_shape[1] - labels.n
     assert f"{length} standard normal numbers and {labels.n} of the label to" in text
     with Image.open(folder / "grid.png") as grid:
-        shown = "a row for each class" if labels.classes else "seeds 0 to 63"
+        rows = "a row for each of the first 64 classes"  # one image each
+        shown = rows if labels.classes else "seeds 0 to 63"
         assert (
             f"Generated, not chosen: {shown}." in text and ("rows" in grid.text) == labels.classes
         )
     if labels.classes:
         assert "- **Labels**: one of the classes c&#96;t, &#42;dog&#42;, 0, " in text
-        assert ", 9, ... (13 in all, in `labels.json`); `dcgan generate" in text
+        assert ", 9, ... (70 in all, in `labels.json`); `dcgan generate" in text
     else:
         assert "yes or no for each of Smiling, Male, a=b; `dcgan generate generator.keras" in text
     monkeypatch.chdir(folder)
