@@ -217,11 +217,11 @@ def test_no_value_of_a_foreign_network_becomes_code(here):
 
 
 def test_an_odd_kernel_is_exported_with_the_crop_of_keras_and_not_taken_back(here):
-    for size, lines in ((5, ["5, 2, 1, bias=False),", "nn.ZeroPad2d((0, -1, 0, -1)),"]), (6, [])):
+    for size, crop in ((5, "5, 2, 1, bias=False), nn.ZeroPad2d((0, -1, 0, -1)),"), (6, "")):
         write_pytorch(build_generator(resolved("--config", "radford", "--width", "0.05",
             "--kernel-size", size)), here / str(size))  # fmt: skip
         text = (here / f"{size}/generator.py").read_text()
-        assert text.count("\n    ".join(lines)) == 4 if lines else "ZeroPad2d" not in text
+        assert text.count(crop) == 4 if crop else "ZeroPad2d" not in text
     shutil.copy(here / "5/generator.safetensors", G)
     shutil.copy(here / "5/generator.safetensors", D)
     with refused(
