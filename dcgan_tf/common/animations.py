@@ -49,7 +49,8 @@ def save_animation(
     frames = evenly(frames, FRAMES[kind])
     width, height = (scale * length for length in frames[0].size)
     nearest = 0  # of Pillow's ways to resize
-    # Enlarged one by one: hundreds of large images may not fit into the memory.
+    # Enlarged one by one for ffmpeg: hundreds of large images may not fit into the memory. Pillow,
+    # for GIF and WebP, keeps them all.
     shown = (frame.convert("RGB").resize((width, height), nearest) for frame in frames)
     if kind == "gif":
         save_gif(path, [*shown], milliseconds, hold)

@@ -46,6 +46,7 @@ class Labels:
         right = isinstance(self.classes, bool) and 0 < len(names) == len(set(names)) <= MOST
         texts = all(isinstance(name, str) and name.isprintable() for name in names)
         right = right and texts and all(0 < len(name) <= NAME_CHARACTERS for name in names)
+        right = right and (self.classes or not any("," in name for name in names))
         right = right and 0 < len(self.drawn) <= DRAWN
         if not right or not all(type(n) is int and 0 <= n < most for n in self.drawn):
             raise ValueError(f"not the labels of a generator: {limits.shown(names)}")
@@ -91,7 +92,7 @@ class Labels:
         if isinstance(label, Mapping):
             parts = [(str(name), value) for name, value in label.items()]
         else:
-            parts = [part.partition("=")[::2] for part in str(label).split(",")]
+            parts = [_split(part) for part in str(label).split(",")]
         given = {}
         for name, value in parts:
             bit = _bit(value)
@@ -121,6 +122,12 @@ class Labels:
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
+
+
+def _split(part):
+    """Split NAME=VALUE; the name of an attribute may have an equals sign."""
+    name, equals, value = part.rpartition("=")
+    return (name, value) if equals else (part, "")
 
 
 def _bit(value):

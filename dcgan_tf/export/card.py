@@ -123,7 +123,8 @@ def _label_parts(sampler):
     latent, labels = f"{sampler.normal_dim} standard normal numbers", sampler.labels
     if not labels:
         return {"latent": latent, "shown": "seeds 0 to 63", "json": "", "label": ""}
-    shown = "a row for each class" if labels.classes else "seeds 0 to 63"
+    every = "each class" if labels.n <= 64 else "each of the first 64 classes"
+    shown = f"a row for {every}" if labels.classes else "seeds 0 to 63"
     code = [
         f'with open("{ENTRY}") as file:\n    names = json.load(file)["names"]',
         f"label = [[name == {labels.names[0]!r} for name in names]]",

@@ -23,7 +23,7 @@ _LABEL = {
     "json": "import json\n",
     "first": "3 if label else 1 ",
     "read_label": """\
-    label = sys.argv[2] if sys.argv[1] == "--label" else ""
+    label = sys.argv[2] if sys.argv[1:2] == ["--label"] else ""
     labels = json.loads(Path(__file__).with_name("labels.json").read_text())
     names, drawn = labels["names"], labels["drawn"]
 """,
@@ -33,9 +33,10 @@ _ADD_CLASS = """\
         latents = np.append(latents, np.eye(len(names))[chosen])
 """
 _ADD_ATTRIBUTES = """\
-        bits = {name: drawn[seed % len(drawn)] >> k & 1 for k, name in enumerate(names)}
-        bits |= dict(part.split("=") for part in label.split(",") if part)
-        latents = np.append(latents, [float(bit) for bit in bits.values()])
+        bits = [drawn[seed % len(drawn)] >> k & 1 for k in range(len(names))]
+        for name, bit in (part.strip().rsplit("=", 1) for part in label.split(",") if part):
+            bits[names.index(name)] = ["0", "1"].index(bit)
+        latents = np.append(latents, bits)
 """
 _STATISTICS = ("weight", "bias", "running_mean", "running_var")
 

@@ -84,7 +84,7 @@ def _label_planes(run):
     labels = labels_of(load_network(run.generator, "--run"))
     if not labels:
         return {}
-    log.info("D sees labels as planes, each of which is its mean over the training images here")
+    log.info("D sees labels as planes; here each has its label's mean over the training images")
     means = labels.tails(range(len(labels.drawn))).mean(axis=0)
     return dict(zip(labels.names, means.tolist(), strict=True))
 

@@ -47,13 +47,11 @@ def read_run(run, machine):
     """Read a line of the CSV from a run: its newest score, and how it was trained."""
     config, recipe = read_config(run.config), _recipe_of(run)
     *_, record = (r for r in read_records(run.evaluation) if r.get("fid_768") is not None)
-    plain = load_recipe(recipe, seed=config.seed)
-    changed = {n: v for n, v in bound_fields(config).items() if v != getattr(plain, n)}
     epochs = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     seconds = [json.loads(line)["seconds"] for line in run.timing.read_text().splitlines()]
     return {
         "recipe": recipe,
-        "flags": " ".join(_as_flag(*item) for item in changed.items()),
+        "flags": flags_of(config, recipe),
         "seed": config.seed,
         "images": next(e["images_seen"] for e in epochs if e["epoch"] == record["epoch"]),
         "minutes": round(sum(seconds[: record["epoch"]]) / 60, 1),
@@ -65,6 +63,13 @@ def read_run(run, machine):
         "recall": record["recall"],
         "memorization": read_json(run.memorisation).get("verdict", ""),
     }
+
+
+def flags_of(config, recipe):
+    """Write the flags that make a config from its recipe, without the seed."""
+    plain = load_recipe(recipe, seed=config.seed)
+    changed = {n: v for n, v in bound_fields(config).items() if v != getattr(plain, n)}
+    return " ".join(_as_flag(*item) for item in changed.items())
 
 
 def _as_flag(name, value):

@@ -20,6 +20,7 @@ from keras import layers  # noqa: E402
 
 import dcgan_tf  # noqa: E402
 from dcgan_tf.common.config_file import read_config  # noqa: E402
+from dcgan_tf.common.labels import Labels  # noqa: E402
 from dcgan_tf.common.runs import Run  # noqa: E402
 from dcgan_tf.data.pack import open_pack  # noqa: E402
 from dcgan_tf.data.sources import open_source  # noqa: E402
@@ -34,24 +35,27 @@ def main():
     parser.add_argument("--data", required=True, help="labeled images to train the network on")
     parser.add_argument("--held-out", help="labeled images of other people")
     arguments = parser.parse_args()
-    images, labels = read(arguments.run, arguments.data)
+    generator = dcgan_tf.load_generator(str(arguments.run.root))
+    images, labels = read(arguments.run, arguments.data, generator.labels)
     if arguments.held_out:
-        others = read(arguments.run, arguments.held_out)
+        others = read(arguments.run, arguments.held_out, generator.labels)
     else:
         order = np.random.RandomState(0).permutation(len(images))
         out, rest = np.split(order, [len(order) // 10])
         others, (images, labels) = (images[out], labels[out]), (images[rest], labels[rest])
-    generator = dcgan_tf.load_generator(str(arguments.run.root))
     network = train(images, labels, generator.labels.classes)
     for name, of_real, of_generated in rates(network, generator, *others):
         print(f"{name:<20} real {of_real:6.1%}  generated {of_generated:6.1%}", flush=True)
 
 
-def read(run: Run, data: str) -> tuple[np.ndarray, np.ndarray]:
+def read(run: Run, data: str, wanted: Labels) -> tuple[np.ndarray, np.ndarray]:
     """Return uint8 images (n, height, width, channels) and uint8 labels (n, names) of `data`."""
     config = read_config(run.config)
     config = replace(config, data=data, subset=0)
     pack = open_pack(config, open_source(config), labeled=True)
+    if pack.labels.names != wanted.names:
+        names = (", ".join(each.names) for each in (pack.labels, wanted))
+        raise SystemExit("{} has the labels {}; the run has {}".format(data, *names))
     return np.asarray(pack.pixels), pack.rows
 
 

@@ -71,6 +71,16 @@ def test_a_name_may_have_blanks_at_its_ends():
     assert names.read(" cat") == {0: 1, 1: 0} and names.read("cat") == {0: 0, 1: 1}
 
 
+def test_the_name_of_an_attribute_may_have_an_equals_sign_but_no_comma():
+    names = Labels(("a=b", "c"), False, (0,))
+    tail = names.tails([0], "a=b=1,c=0")[0]
+    assert tail.tolist() == [1, 0] and names.describe(tail) == "a=b=1,c=0"
+    with refused("no attribute 'b'; there are a=b, c"):
+        names.read("b=1")
+    with pytest.raises(ValueError, match="not the labels of a generator"):
+        Labels(("a,b", "c"), False, (0,))
+
+
 def test_flags_of_other_programs_are_known():
     assert meant("n_classes", ["labels", "lr"]) == "labels"
     assert meant("--class", ["label", "n"]) == "label"

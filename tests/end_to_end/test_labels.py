@@ -1,6 +1,7 @@
 """A training with labels, from folders of classes to the images that are asked for."""
 
 import json
+import re
 import shutil
 import zipfile
 from pathlib import Path
@@ -146,9 +147,20 @@ def test_every_command_takes_a_labeled_run(whole, tmp_path):
         assert (found["vectors"][:, -3:] == 0).all()
     for folder in ("out", "out/hub"):
         assert load_generator(tmp_path / folder / "generator.keras").labels.names == CLASSES
-    assert "one of the classes cat, dog, eel; " in (tmp_path / "out/hub/README.md").read_text()
+    card = (tmp_path / "out/hub/README.md").read_text()
+    assert "one of the classes cat, dog, eel; " in card and "chosen: a row for each class." in card
     assert '"rows":"cat, dog, eel"' in (tmp_path / "a/report.html").read_text()
     done = run_program(("-m", "dcgan_tf.probe", "a", "--data", whole[1] / "data"), tmp_path)
     assert_refused(done, "50 images, expected 100 or more")
     done = train(*whole[0], "--dry-run", cwd=whole[1])
     assert done.returncode == 0 and "(None, 16, 16, 6)" in done.stdout, done.stderr
+
+
+def test_the_benchmark_of_labels_takes_those_of_the_run_alone(whole):
+    cwd, given = whole[1], ("tests/benchmarks/labels.py", "runs/a", "--data", "data", "--held-out")
+    write_files(cwd / "others", {f"{name}/{k}.jpg": face_jpeg(k) for k, name in enumerate("ab")})
+    done = run_program((*given, "data"), cwd)
+    rows = re.findall(r"^(\w+) +real +[\d.]+%  generated +[\d.]+%$", done.stdout, re.MULTILINE)
+    assert tuple(rows) == CLASSES, done.stderr
+    done = run_program((*given, "others"), cwd)
+    assert done.returncode == 1 and "others has the labels a, b; the run has cat" in done.stderr

@@ -283,13 +283,15 @@ def test_the_folder_for_a_hub_and_the_code_on_its_card(kind, run, networks, monk
     assert np.abs(apart).max() <= 1 and (apart == 0).mean() > 0.99
 
 
-ANIMALS = Labels(("c`t", "*dog*", *map(str, range(11))), True, (1, 0, 3))
-TRAITS = Labels(("Smiling", "Male"), False, (2, 0, 3))
+ANIMALS = Labels(("c`t", "*dog*", *map(str, range(68))), True, (1, 0, 3))
+TRAITS = Labels(("Smiling", "Male", "a=b"), False, (2, 0, 7))
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("without_onnx")
-@pytest.mark.parametrize(("labels", "first"), [(ANIMALS, "c`t"), (TRAITS, "Smiling=1,Male=0")])
+@pytest.mark.parametrize(
+    ("labels", "first"), [(ANIMALS, "c`t"), (TRAITS, "Smiling=1,Male=0,a=b=0")]
+)
 def test_the_card_of_a_labeled_generator_says_how_to_ask(labels, first, run, monkeypatch):
     network = build_generator(tiny(init_stddev=0.3), labels=labels)
     save_network(network, run.generator)
@@ -299,15 +301,16 @@ def test_the_card_of_a_labeled_generator_says_how_to_ask(labels, first, run, mon
     length = network.input_shape[1] - labels.n
     assert f"{length} standard normal numbers and {labels.n} of the label to" in text
     with Image.open(folder / "grid.png") as grid:
-        shown = "a row for each class" if labels.classes else "seeds 0 to 63"
+        rows = "a row for each of the first 64 classes"  # one image each
+        shown = rows if labels.classes else "seeds 0 to 63"
         assert (
             f"Generated, not chosen: {shown}." in text and ("rows" in grid.text) == labels.classes
         )
     if labels.classes:
         assert "- **Labels**: one of the classes c&#96;t, &#42;dog&#42;, 0, " in text
-        assert ", 9, ... (13 in all, in `labels.json`); `dcgan generate" in text
+        assert ", 9, ... (70 in all, in `labels.json`); `dcgan generate" in text
     else:
-        assert "yes or no for each of Smiling, Male; `dcgan generate generator.keras" in text
+        assert "yes or no for each of Smiling, Male, a=b; `dcgan generate generator.keras" in text
     monkeypatch.chdir(folder)
     (block,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(block, {})
@@ -327,16 +330,19 @@ def test_the_script_for_pytorch_takes_a_label(labels, here, monkeypatch):
     assert len(lines) <= 40 and max(map(len, lines)) <= 100
     pytest.importorskip("torch", reason="needs PyTorch")
     sampler = load_generator(here / "a.keras")
-    for label in ("", "*dog*" if labels.classes else "Male=1"):
+    for label in ("", "*dog*" if labels.classes else "Male=1, a=b=1"):
         argv = ["generator.py", *["--label", label] * bool(label), "0", "5"]
         monkeypatch.setattr(sys, "argv", argv)
         runpy.run_path("pytorch/generator.py", run_name="__main__")
         expected = sampler.generate(seeds=[0, 5], label=label or None).astype(int)
         for seed, image in zip((0, 5), expected, strict=True):
             assert np.abs(np.asarray(Image.open(f"seed{seed}.png"), int) - image).max() <= 1
-    monkeypatch.setattr(sys, "argv", ["generator.py", "--label", "cow=1", "0"])
-    with pytest.raises((RuntimeError, ValueError)):
-        runpy.run_path("pytorch/generator.py", run_name="__main__")
+    for label in ("cow=1", "Male=2"):
+        monkeypatch.setattr(sys, "argv", ["generator.py", "--label", label, "0"])
+        with pytest.raises(ValueError, match="is not in list"):
+            runpy.run_path("pytorch/generator.py", run_name="__main__")
+    monkeypatch.setattr(sys, "argv", ["generator.py"])
+    runpy.run_path("pytorch/generator.py", run_name="__main__")  # no seeds, no images
 
 
 @pytest.mark.usefixtures("without_onnx")
