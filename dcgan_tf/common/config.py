@@ -211,7 +211,7 @@ class Config:
     precision: str = _choice(
         "float32|mixed_bfloat16|mixed_float16|float64|auto",
         "precision of the layers (weights and losses never below float32); auto: mixed_bfloat16 "
-        "where a trial of two steps is faster, else float32",
+        "on hardware made for bfloat16, unless a short trial is clearly slower, else float32",
     )
     jit: str = _choice("auto|on|off", "XLA compilation; auto: on for a single suitable GPU")
     deterministic: bool = _option(False, "use only reproducible kernels, slower on a GPU")

@@ -29,7 +29,7 @@ def change_path(data: str, change: Callable[[str], str]) -> str:
     if not data.startswith(PREFIX):
         return change(data)
     name = split_data(data)[0]
-    return data.replace(name, change(name), 1) if name else data
+    return PREFIX + change(name) + data[len(PREFIX + name) :] if name else data
 
 
 def check_repository(name: str, flag: str) -> Any:

@@ -51,7 +51,8 @@ class HubImages:
         self._rows = _load(self._library, name, split, self._flag)
         self._column = self._choose_column(column, f"hf:{name}:{split or 'train'}")
         self.names = [f"{index:06d}" for index in range(len(self._rows))]
-        self.fingerprint = digest([self._rows._fingerprint, self._column, len(self.names)])
+        known = [self._rows._fingerprint, self._column, len(self.names)]
+        self.fingerprint = digest(known + (_stats(self._rows) if _is_saved(name) else []))
 
     def read(self, indices: Sequence[int]) -> Iterator[tuple[int, bytes | BadFile]]:
         rows = self._rows.select_columns([self._column]).with_format("arrow")
@@ -103,8 +104,7 @@ class HubImages:
         encoded = [
             name
             for name, feature in features.items()
-            if getattr(feature, "dtype", "") in ("binary", "large_binary")
-            or (isinstance(feature, dict) and "bytes" in feature)
+            if _is_binary(feature.get("bytes") if isinstance(feature, dict) else feature)
         ]
         if named:
             if named in images + encoded:
@@ -124,6 +124,10 @@ class HubImages:
         features = [*self._rows.features.items()]
         some = [f"{name} ({_kind(feature)})" for name, feature in features[:_SHOWN]]
         return f"the columns are {', '.join(some)}" + ", ..." * (len(features) > _SHOWN)
+
+
+def _is_binary(feature: Any) -> bool:
+    return getattr(feature, "dtype", "") in ("binary", "large_binary")
 
 
 def _kind(feature: Any) -> str:
@@ -150,10 +154,22 @@ def _import_library(flag: str) -> Any:
     return library
 
 
+def _is_saved(name: str) -> bool:
+    """Tell a folder that `save_to_disk` wrote."""
+    marks = ("state.json", "dataset_dict.json")
+    return any(Path(name).expanduser().joinpath(mark).is_file() for mark in marks)
+
+
+def _stats(rows: Any) -> list[tuple[str, int, int]]:
+    """List the files of a data set; its own fingerprint may be that of the code that made it."""
+    paths = [Path(file["filename"]) for file in rows.cache_files]
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
 def _load(library: Any, name: str, split: str, flag: str) -> Any:
     try:
         folder = Path(name).expanduser()
-        if (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file():
+        if _is_saved(name):
             return _choose_split(library.load_from_disk(str(folder)), split, flag)
         return _load_files(library, folder, name, split or "train", flag)
     except UserError:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from dcgan_tf.common import limits, runs
+from dcgan_tf.common import hub, limits, runs
 from dcgan_tf.common.cli import Parser, number, path_text
 from dcgan_tf.common.config import check_crop
 from dcgan_tf.common.config_file import read_config
@@ -156,7 +156,7 @@ def _check_places(args):
     if len(args.places) != 2:
         raise UserError(f"got {len(args.places)} places, expected a run, or two, A and B")
     for place in args.places:
-        if not Path(place).exists():
+        if not (place.startswith(hub.PREFIX) or Path(place).exists()):
             raise UserError(f"{place}: no such file or folder")
         if Run(place).config.is_file():
             raise UserError(f"{place}: a run, expected images; {typed('compare')} compares runs")

@@ -66,7 +66,6 @@ def why_no_xla(config: Config, replicas: int, gpus: list[dict[str, Any]]) -> str
 
 def gpu_details() -> list[dict[str, Any]]:
     """List `device_name` and `compute_capability`, (major, minor), if known, of each GPU in use."""
-    if not tf.config.list_logical_devices("GPU"):
-        return []
+    # Logical devices would start TensorFlow, which several workers do together.
     gpus = tf.config.get_visible_devices("GPU")
     return [tf.config.experimental.get_device_details(gpu) for gpu in gpus]

@@ -56,6 +56,7 @@ class Request:
         given: a `loss` and `networks` from a program, in place of those that the config names.
         named: the settings that the command line names.
         images: images.open_images, None before.
+        tried: whether the config's precision is what auto became.
     """
 
     config: Config
@@ -70,6 +71,7 @@ class Request:
     images: tuple | None = None
     json: bool = False
     celeba: str = RECIPE
+    tried: bool = False
 
 
 def parse_training(argv: list[str] | None = None) -> Request:

@@ -130,6 +130,7 @@ def open_session(
     restored = found[0] if found else None
     session = Session(run, config, stop, strategy, model, pack, journal, restored, planned, *worker)
     session.meet(
+        precision=config.precision,
         config=f"{fixed_fields(config)}, {config.epochs}, {config.images}, {planned}",
         images=journal.pixels_sha256 + journal.labels_sha256,
         step=str(step),

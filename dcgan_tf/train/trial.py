@@ -97,6 +97,8 @@ def measure_speed(request: Request):
     strategy = devices.open_strategy(config)
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
+    if request.tried:  # what the hardware suggests is no advice any more
+        found["precision"] = f"{config.precision} (auto)"
     found["recipe"] = ", ".join([request.config_name, *own])
     networks = plan_networks(request)
     labels = labels_of(networks[0])
@@ -147,7 +149,7 @@ def choose_precision(request: Request) -> Request:
         images = request.images
         if images:
             images = replace(images[0], precision=config.precision), *images[1:]
-        return replace(request, config=config, images=images)
+        return replace(request, config=config, images=images, tried=True)
     if request.run_dir and Run(request.run_dir).config.is_file():
         bfloat16 = config.precision == "mixed_bfloat16"
         if bfloat16 and best_precision(xla.gpu_details()) != config.precision:
@@ -180,7 +182,7 @@ def _faster_precision(request) -> str:
         with precision_of(tried):
             devices.configure(tried)
             *_, seconds = time_steps(tried, devices.open_strategy(tried), TRIAL_STEPS)
-        keras.utils.clear_session()  # layers are counted anew
+            keras.utils.clear_session()  # layers are counted anew; it drops a program's precision
         speeds[name] = config.batch_size / seconds
     # The margin is for noise: equal commands on one machine should train equally.
     chosen = "float32" if speeds["float32"] > TRIAL_MARGIN * speeds[best] else best

@@ -98,6 +98,7 @@ def test_a_value_of_data_is_a_name_a_split_and_a_column():
     }.items():
         assert hub.split_data(data) == parts
     assert hub.change_path("hf:a:b:c", str.upper) == "hf:A:b:c"
+    assert hub.change_path("hf:f:test", lambda name: f"/{name}") == "hf:/f:test"
     assert hub.change_path("a:b", str.upper) == "A:B"
 
 
@@ -195,6 +196,13 @@ def test_data_that_changed_is_another_pack_and_equal_data_the_same(library, here
     (here / "c/3.jpg").write_bytes(FACES[4])
     for data, fingerprint in before.items():
         assert opened(data).fingerprint != fingerprint
+    # The library's own fingerprint of files that are embedded when saved is that of their names.
+    for name in "de":
+        rows = library.Dataset.from_dict({"image": ["c/1.jpg"]})
+        rows.cast_column("image", library.Image()).save_to_disk(name)
+        write_files(here, {"c/1.jpg": FACES[7]})
+    assert contents(opened("hf:d")) != contents(opened("hf:e"))
+    assert opened("hf:d").fingerprint != opened("hf:e").fingerprint
     for data, first in (("hf:a", FACES[11]), ("hf:b", FACES[11]), ("hf:b:test", FACES[0])):
         assert contents(opened(data))[0] == first
 
@@ -210,6 +218,7 @@ def test_data_that_changed_is_another_pack_and_equal_data_the_same(library, here
         ("hf:rows:train:x", "no column 'x'; the columns are image (Image), label (ClassLabel)"),
         ("hf:two", "images in 2 columns: name one, such as hf:two:train:image; the columns are"),
         ("hf:numbers", "no column has images; the columns are a (int64), b (string)"),
+        ("hf:untyped", "no column has images; the columns are a (dict), b (dict)"),
         ("hf:junk", "Parquet magic bytes not found"),
         ("hf:empty", "doesn't contain any data files"),
         ("hf:cut", ""),
@@ -228,6 +237,7 @@ def test_mistakes_are_one_line(data, words, library, here, capfd):
     two = rows.add_column("mask", [{"bytes": b"", "path": None}] * 12)
     two.cast_column("mask", library.Image()).save_to_disk("two")
     library.Dataset.from_dict({"a": [1], "b": ["c"]}).save_to_disk("numbers")
+    save_table("untyped", a=[{"bytes": 3}], b=[{"bytes": "text"}])
     rows.to_parquet(here / "tables/train.parquet")
     rows.select([]).to_parquet(here / "tables/test.parquet")
     rows.save_to_disk("cut")

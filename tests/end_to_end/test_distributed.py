@@ -219,9 +219,10 @@ def test_the_script_for_slurm_saves_is_requeued_and_resumes(slurm, tmp_path):
 
 
 def test_workers_that_differ_or_share_no_run_are_refused(tmp_path):
-    own = ((), ("--seed", "1"))
-    outputs = finish(*start_workers(tmp_path, *TINY, own_flags=own), code=2)
-    assert all("the workers differ in their config" in stderr for _, stderr in outputs)
+    precisions = (("--precision", "float32"), ("--precision", "mixed_bfloat16"))
+    for own, what in ((((), ("--seed", "1")), "config"), (precisions, "precision")):
+        outputs = finish(*start_workers(tmp_path, *TINY, own_flags=own), code=2)
+        assert all(f"the workers differ in their {what};" in stderr for _, stderr in outputs)
     text = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 1}}'
     done = train(*TINY[:-2], cwd=tmp_path, env={"TF_CONFIG": text})
     assert_refused(done, "several workers need --run")

@@ -156,6 +156,16 @@ def test_two_places_are_scored_on_equal_counts_with_a_baseline(places, capsys):
     assert not list(places.glob("**/evaluation.jsonl"))
 
 
+def test_a_place_can_be_a_data_set_of_the_hub(places, capsys, monkeypatch):
+    library = pytest.importorskip("datasets", reason='needs pip install ".[datasets]"')
+    monkeypatch.setattr(library.config, "HF_DATASETS_CACHE", str(places / "cache"))
+    same = score(capsys, "A", "hf:A", *AS_CELEBA)
+    assert (same["fid_768"], same["precision"], same["recall"]) == (0, 1, 1)
+    assert "of the images of hf:A" in same["scored"]
+    with refused("hf:./gone: './gone' is no such folder"):
+        score(capsys, "A", "hf:./gone")
+
+
 def test_images_of_both_sides_are_counted_whatever_their_names(places, capsys):
     own = {f"new{i}.jpg": face_jpeg(50 + i) for i in range(8)}
     write_files(places / "part", own | {f"old{i}.jpg": face_jpeg(i) for i in (3, 5, 9, 11)})

@@ -1,5 +1,8 @@
 """What `--precision auto` becomes, that it stays so, and what is said of it."""
 
+from dataclasses import replace
+
+import keras
 import pytest
 from helpers import resolved
 from workers import TINY, final, finish, start
@@ -7,6 +10,7 @@ from workers import TINY, final, finish, start
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.models.parts import precision_of
 from dcgan_tf.train import command, machine, trial
 
 
@@ -21,7 +25,10 @@ def choose(monkeypatch, caplog):
         tried = lambda config, strategy, *_, **__: (1.0, 9.0, seconds[config.precision])  # noqa: E731
         monkeypatch.setattr(trial, "time_steps", tried)
         request = command.Request(resolved("--precision", "auto"), "celeba", None)
-        return trial.choose_precision(request).config.precision, caplog.messages[-1]
+        with precision_of(replace(request.config, precision="mixed_float16")):  # a program's own
+            chosen = trial.choose_precision(request).config.precision
+            assert keras.config.dtype_policy().name == "mixed_float16"
+        return chosen, caplog.messages[-1]
 
     return call
 
@@ -36,6 +43,18 @@ def test_auto_is_bfloat16_where_it_is_there_and_a_trial_is_faster(choose):
     for best in ("float32", "mixed_float16"):  # no trial: time_steps would fail
         chosen, line = choose(best)
         assert chosen == "float32" and "nothing here is made for bfloat16" in line
+
+
+def test_check_does_not_advise_the_precision_that_a_trial_refused(here, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    (here / "cpuinfo").write_text("flags\t: amx_bf16\n")
+    monkeypatch.setattr(machine, "CPUINFO", here / "cpuinfo")
+    seconds = {"float32": 1.0, "mixed_bfloat16": 2.0}
+    times = lambda config, *_, **__: (1.0, 1.0, seconds[config.precision])  # noqa: E731
+    monkeypatch.setattr(trial, "time_steps", times)
+    request = command.parse_training(["demo", "--width", "0.05", "--check"])
+    trial.measure_speed(trial.choose_precision(request))
+    assert "precision: float32 (auto)" in caplog.messages
 
 
 def test_a_new_float32_run_on_a_processor_made_for_bfloat16_is_told_in_one_line(
