@@ -189,7 +189,7 @@ def test_a_word_is_understood_as_a_recipe_a_run_or_images(here):
     write_files(here, {"own.toml": b"epochs = 3\n", "img_align_celeba.zip": b"", "cifar10/a": b""})
     laptop = resolved("--config", "laptop")
     assert resolved("laptop") == resolved("half-hour") == laptop
-    assert resolved("minutes", "--images", 220_000) == laptop
+    assert resolved("minutes", "--images", 160_000) == laptop
     assert parse_training(["half-hour"]).config_name == "laptop"
     assert resolved("own.toml").epochs == 3
     for word in ("12", "0012-laptop", "runs/0012-laptop"):

@@ -20,7 +20,7 @@ def test_epochs_or_images_decide_and_never_both(here):
     cases = {
         (): (200, 0),
         ("--images", "3k"): (0, 3000),
-        ("--config", "laptop"): (0, 220_000),
+        ("--config", "laptop"): (0, 160_000),
         ("--config", "laptop", "--epochs", "5"): (5, 0),
         ("--config", "own.toml"): (0, 220_000),
     }
