@@ -301,6 +301,17 @@ def check_request(request: Request):
         run_lock.check_run(run, request.config)
 
 
+def _as_begun(request, kept: Config) -> Config:
+    """Put into a config what the program decided when its run began, so that one command resumes:
+    what precision auto became, and all images where they were fewer than a recipe's subset."""
+    config = request.config
+    if config.precision == "auto":
+        config = replace(config, precision=kept.precision)
+    if "subset" not in request.named and kept.subset == 0:
+        config = replace(config, subset=0)
+    return config
+
+
 def prepare(request: Request) -> Request:
     """Refuse bad input before the seconds that TensorFlow takes, then start it.
 
@@ -316,9 +327,8 @@ def prepare(request: Request) -> Request:
         request = recognize_images(request)
     tell_workers(request.config)
     run = request.run_dir and Run(request.run_dir)
-    if request.config.precision == "auto" and run and run.config.is_file():
-        kept = read_config(run.config).precision  # what auto became when the run began
-        request = replace(request, config=replace(request.config, precision=kept))
+    if run and run.config.is_file():
+        request = replace(request, config=_as_begun(request, read_config(run.config)))
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 

@@ -98,7 +98,7 @@ def test_images_are_those_that_are_asked_for(whole, tmp_path):
     assert (dogs != sampler.generate(seeds=range(3), label="eel")).any()
 
     done = generate("--run", run, "--n", 6, "--out", tmp_path / "all", cwd=tmp_path)
-    assert done.returncode == 0 and "of one: --label cat" in done.stdout
+    assert done.returncode == 0 and "for one class: --label cat" in done.stdout
     files = sorted((tmp_path / "all/images").iterdir())
     assert [path.stem for path in files] == [f"{n}_seed_00000{k}" for n in CLASSES for k in (0, 1)]
     with Image.open(files[3]) as image, Image.open(tmp_path / "all/grid.png") as grid:

@@ -188,6 +188,16 @@ def test_a_recipes_subset_means_at_most_and_a_typed_one_is_exact(here, caplog):
         prepared("--config", "laptop", "--data", "own", "--subset", 2000)
 
 
+def test_a_command_resumes_its_run_where_a_recipes_subset_exceeds_the_images(here):
+    write_files(here / "own", IMAGE)
+    flags = ["--config", "laptop", "--data", "own", "--dataset", "folder", "--batch-size", "4"]
+    begin("runs/a", *flags, "--subset", 0)  # as the run's config.toml has it
+    flags += ["--run", "runs/a"]
+    assert command.prepare(command.parse_training(flags)).config.subset == 0
+    with refused("subset 0, you asked for 9"):
+        command.prepare(command.parse_training([*flags, "--subset", "9"]))
+
+
 def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):
     pixels = np.arange(200, dtype=np.uint8).reshape(-1, 1, 1, 1)
 
