@@ -185,7 +185,8 @@ def _generate(request, sampler, text):
     log.info(f"{counted(count, 'image')} in {out / 'images'}")
     log.info(f"next, try --seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}")
     if latents.prefixes:
-        log.info(f"a row for each of {', '.join(labels.names)}; for one class: --label {labels.names[0]}")
+        names = ", ".join(labels.names)
+        log.info(f"a row for each of {names}; for one class: --label {labels.names[0]}")
     part = counted(count, "image") if len(shown) == count else f"the first {len(shown):,} images"
     if columns and len(shown) < count:
         rows = "each class" if classes <= most else f"each of the first {most:,} classes"

@@ -301,14 +301,18 @@ def check_request(request: Request):
         run_lock.check_run(run, request.config)
 
 
-def _as_begun(request, kept: Config) -> Config:
+def _as_begun(request, run: Run) -> Config:
     """Put into a config what the program decided when its run began, so that one command resumes:
     what precision auto became, and all images where they were fewer than a recipe's subset."""
-    config = request.config
+    from dcgan_tf.common.checkpoints import read_journal  # imports NumPy, not needed before
+
+    config, kept = request.config, read_config(run.config)
     if config.precision == "auto":
         config = replace(config, precision=kept.precision)
-    if "subset" not in request.named and kept.subset == 0:
-        config = replace(config, subset=0)
+    if kept.subset == 0 and "subset" not in request.named:
+        steps = read_journal(run).get("steps_per_epoch", 0)
+        if steps < config.subset // config.batch_size:
+            config = replace(config, subset=0)
     return config
 
 
@@ -328,7 +332,7 @@ def prepare(request: Request) -> Request:
     tell_workers(request.config)
     run = request.run_dir and Run(request.run_dir)
     if run and run.config.is_file():
-        request = replace(request, config=_as_begun(request, read_config(run.config)))
+        request = replace(request, config=_as_begun(request, run))
     check_request(request)
     from dcgan_tf.train.images import find_images  # --help need not wait for what it imports
 

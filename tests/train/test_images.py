@@ -196,6 +196,11 @@ def test_a_command_resumes_its_run_where_a_recipes_subset_exceeds_the_images(her
     assert command.prepare(command.parse_training(flags)).config.subset == 0
     with refused("subset 0, you asked for 9"):
         command.prepare(command.parse_training([*flags, "--subset", "9"]))
+    (here / "fewer.toml").write_text(
+        (REPO / "configs/laptop.toml").read_text().replace("2000", "8")
+    )
+    with refused("subset 0, you asked for 8"):  # the run has more images than this
+        command.prepare(command.parse_training(["--config", "fewer.toml", *flags[2:]]))
 
 
 def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):
