@@ -34,7 +34,7 @@ from dcgan_tf.common.config_file import (
 from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import check_file
-from dcgan_tf.common.runs import Run, started_in
+from dcgan_tf.common.runs import Run, has_checkpoint, started_in
 from dcgan_tf.common.suggestions import meant, typed
 from dcgan_tf.train.cluster import tell_workers
 from dcgan_tf.train.init_from import init_files, with_shape
@@ -304,13 +304,15 @@ def check_request(request: Request):
 def _as_begun(request, run: Run) -> Config:
     """Put into a config what the program decided when its run began, so that one command resumes:
     what precision auto became, and all images where they were fewer than a recipe's subset."""
-    from dcgan_tf.common.checkpoints import read_journal  # imports NumPy, not needed before
-
     config, kept = request.config, read_config(run.config)
     if config.precision == "auto":
         config = replace(config, precision=kept.precision)
-    if kept.subset == 0 and "subset" not in request.named:
-        steps = read_journal(run).get("steps_per_epoch", 0)
+    if config.subset and kept.subset == 0 and "subset" not in request.named:
+        steps = 0
+        if has_checkpoint(run):
+            from dcgan_tf.common.checkpoints import read_journal  # imports NumPy
+
+            steps = read_journal(run).get("steps_per_epoch", 0)
         if steps < config.subset // config.batch_size:
             config = replace(config, subset=0)
     return config

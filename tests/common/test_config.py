@@ -334,7 +334,7 @@ for line in [*lines, *lists]:
 LINES = [
     *("train.py --help", "train.py --epochs 0", "train.py --epoch 1"),
     *("train.py --config nothere", "train.py --image-size 100", "train.py --config bad.toml"),
-    *("train.py --run old --seed 7", "train.py --run old --config celeba", "train.py --run x"),
+    *("train.py --run old --seed 7", "train.py --run old --config mnist", "train.py --run x"),
     *("train.py --init-from nothere", "train.py --init-from pretrained:nobody"),
     *("train.py --loss hinge --r1 -1", "train.py --run full --dry-run"),
     *("generate.py --help", "generate.py --bad", "generate.py", "generate.py --run old"),

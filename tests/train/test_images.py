@@ -191,9 +191,11 @@ def test_a_recipes_subset_means_at_most_and_a_typed_one_is_exact(here, caplog):
 def test_a_command_resumes_its_run_where_a_recipes_subset_exceeds_the_images(here):
     write_files(here / "own", IMAGE)
     flags = ["--config", "laptop", "--data", "own", "--dataset", "folder", "--batch-size", "4"]
-    begin("runs/a", *flags, "--subset", 0)  # as the run's config.toml has it
+    for checkpoint in (False, True):
+        begin("runs/a", *flags, "--subset", 0, checkpoint=checkpoint)  # as config.toml has it
+        again = command.parse_training([*flags, "--run", "runs/a"])
+        assert command.prepare(again).config.subset == 0
     flags += ["--run", "runs/a"]
-    assert command.prepare(command.parse_training(flags)).config.subset == 0
     with refused("subset 0, you asked for 9"):
         command.prepare(command.parse_training([*flags, "--subset", "9"]))
     (here / "fewer.toml").write_text(

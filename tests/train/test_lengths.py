@@ -66,7 +66,7 @@ def test_our_recipes_see_as_many_images_of_a_folder_of_any_size(tmp_path):
             assert plan_epoch(replace(config, epochs=5, images=0), count) == count // 8
     # Lines come as often as when these recipes stated epochs.
     for recipe, count, epochs in (
-        ("laptop", 2000, 110),
+        ("laptop", 2000, 80),
         ("overnight", 10_000, 60),
         ("demo", 3000, 7),
     ):
