@@ -159,7 +159,7 @@ def run_notebook(name, cwd, **env):
 
 
 on_linux = pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Linux: tar, cp")
-TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4"
+TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4 --precision float32"
 
 
 @pytest.mark.slow

@@ -329,7 +329,7 @@ FLAGS = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_run_trains_on_it_and_resumes_from_its_pack_alone(library, here, monkeypatch):
     """Labels, --check, evaluate --data; a resume without the data set and without the library."""
     rows_of(library).save_to_disk("rows")
