@@ -181,7 +181,7 @@ def _list_runs(argv):
         raise UserError(f"{folder}: no such folder")
     found = [runs.Run(folder / name) for name in runs.names(folder)]
     if not found:
-        return print(f"no run in {folder}; {typed('train')} demo makes one in some minutes")
+        return print(f"no run in {folder}; {typed('train')} demo makes one in a few minutes")
     head = ("run", "recipe", "data", "images", "score", "age", "state")
     print(_table([head, *map(_row, found)]))
 
