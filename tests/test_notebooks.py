@@ -162,7 +162,7 @@ on_linux = pytest.mark.skipif(os.name == "nt", reason="the notebooks are for Lin
 TINY = "--config faces --subset 16 --epochs 1 --width 0.02 --sample-count 4 --precision float32"
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @on_linux
 def test_the_notebook_for_colab_runs_and_kaggle_s_differs_only_in_where_things_lie(tmp_path):
     colab, kaggle = (cells(DOCS / f"{name}.ipynb", "code") for name in ("colab", "kaggle"))

@@ -38,14 +38,6 @@ def whole(request, tmp_path_factory):
 
 # Those that do not take both sets of options in each `make test`.
 paired = pytest.mark.parametrize("whole", [PAIRED], ids=["paired"], indirect=True)
-spectral_nightly = pytest.mark.parametrize(
-    "whole",
-    [
-        pytest.param(PAIRED, id="paired"),
-        pytest.param(SPECTRAL, id="spectral", marks=pytest.mark.nightly),
-    ],
-    indirect=True,
-)
 
 
 def test_killed_twice_and_resumed_it_ends_with_the_same_bits(whole, tmp_path):
@@ -54,7 +46,7 @@ def test_killed_twice_and_resumed_it_ends_with_the_same_bits(whole, tmp_path):
     assert stress.results(tmp_path / "runs/a") == stress.results(cwd / "runs/a")
 
 
-@spectral_nightly
+@pytest.mark.nightly
 def test_two_devices_and_two_workers_end_as_one_device_does(whole, tmp_path):
     flags = [*whole[0], "--precision", "float64"]
     places = [tmp_path / name for name in ("one", "devices", "workers")]

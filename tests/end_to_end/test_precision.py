@@ -33,7 +33,7 @@ def float32(tmp_path_factory):
             2,
             marks=pytest.mark.nightly,
         ),
-        (["--precision", "mixed_float16", "--jit", "on"], 1),
+        pytest.param(["--precision", "mixed_float16", "--jit", "on"], 1, marks=pytest.mark.nightly),
         (["--deterministic"], 1),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
