@@ -46,7 +46,10 @@ def read_lines():
 def read_run(run, machine):
     """Read a line of the CSV from a run: its newest score, and how it was trained."""
     config, recipe = read_config(run.config), _recipe_of(run)
-    *_, record = (r for r in read_records(run.evaluation) if r.get("fid_768") is not None)
+    scored = [r for r in read_records(run.evaluation) if r.get("fid_768") is not None]
+    if not scored:
+        raise SystemExit(f"{run.root} has no FID-768; score it with dcgan evaluate first")
+    record = scored[-1]
     epochs = [json.loads(line) for line in run.metrics.read_text().splitlines()]
     seconds = [json.loads(line)["seconds"] for line in run.timing.read_text().splitlines()]
     return {
