@@ -112,7 +112,9 @@ class Config:
         "what images can be asked for: class (folders or label files), or columns of label_table "
         "such as Smiling,Male (empty: nothing)",
     )
-    label_table: str = _option("", "table of attributes, such as CelebA's list_attr_celeba.txt")
+    label_table: str = _option(
+        "", "table of attributes (empty: CelebA's list_attr_celeba, among the files of data)"
+    )
     flip: bool = _option(False, "mirror real images left-right at random")
     max_bad: float = _option(
         0.1, "largest fraction of unusable files to skip; more is an error", 0, 1

@@ -21,12 +21,12 @@ _EXPECTED = (
 
 
 def read_attributes(
-    path: Path, images: Sequence[Sequence[str]] = (), flag: str = ""
+    table: Path | bytes, images: Sequence[Sequence[str]] = (), flag: str = ""
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Read the rows of a table that belong to sets of images, given by their names.
 
-    A table is CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, a similar file, or a zip of
-    one. Folders before a name are ignored. `flag` begins the error.
+    A table is the path or the content of CelebA's `list_attr_celeba.txt`, Kaggle's `.csv` of it, a
+    similar file, or a zip of one. Folders before a name are ignored. `flag` begins the error.
 
     Returns:
         The attribute names, and {file name of an image: int8 (attributes,), 1 or 0}.
@@ -34,11 +34,12 @@ def read_attributes(
     Raises:
         UserError: no such table, or it has none of a set's images.
     """
-    flag, rows = flag or f"--attributes {path}", {}
+    flag, rows = flag or f"--attributes {table}", {}
     sets = [{PurePosixPath(name).name for name in each} for each in images]
     wanted = set().union(*sets)
     try:
-        names, lines = _parse_header(_read_text(path).decode("utf-8-sig"))
+        content = table if isinstance(table, bytes) else _read_text(table)
+        names, lines = _parse_header(content.decode("utf-8-sig"))
         for index, (key, values) in enumerate(lines):
             base = PurePosixPath(key).name
             if base in wanted:

@@ -8,14 +8,16 @@ import numpy as np
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.foreign import BadFile, check_bytes
 from dcgan_tf.common.labels import MOST, Labels
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import unknown
-from dcgan_tf.data.attribute_table import read_attributes
+from dcgan_tf.data.attribute_table import MOST_BYTES, read_attributes
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.hugging_face import HubImages
-from dcgan_tf.data.sources import Source
+from dcgan_tf.data.sources import Folder, Source, Zip
 
+TABLES = ("list_attr_celeba.csv", "list_attr_celeba.txt")  # as Kaggle and CelebA's authors have it
 CLASS = "class"  # config.labels for classes
 CIFAR10 = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -29,7 +31,7 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     Raises:
         UserError: no labels there, an unknown attribute, or images that the table does not have.
     """
-    if bool(config.label_names) != bool(config.label_table):
+    if config.label_table and not config.label_names:
         words = f"got label_table {config.label_table!r} with it; expected class without a table, "
         words += "or some columns of a table, such as Smiling,Male"
         raise UserError(words, flag=f"--labels {config.labels!r}")
@@ -77,8 +79,11 @@ def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[
 
 
 def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
-    flag, wanted = f"--label-table {config.label_table}", config.label_names
-    table, rows = read_attributes(Path(config.label_table), [source.names], flag)
+    where, content = config.label_table, Path(config.label_table)
+    if not where:
+        where, content = _find_table(config, source)
+    flag, wanted = f"--label-table {where}", config.label_names
+    table, rows = read_attributes(content, [source.names], flag)
     for name in wanted:
         if name not in table:
             raise UserError(unknown("attribute", name, table), flag=f"--labels {config.labels}")
@@ -91,3 +96,20 @@ def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
         raise UserError(f"{words}; give the table of these, or leave them out", flag=flag)
     places = [table.index(name) for name in wanted]
     return list(wanted), np.array([rows[base][places] for base in bases], np.uint8)
+
+
+def _find_table(config: Config, source: Source) -> tuple[str, bytes]:
+    """Find CelebA's table among the files of a folder or zip: where it is, and its content."""
+    others = source.left_out if isinstance(source, Folder | Zip) else ()
+    names = [name for name in others if PurePosixPath(name).name in TABLES]
+    if not names:
+        words = f"needs a table of attributes, and {source.where} has no {' or '.join(TABLES)}; "
+        raise UserError(f"{words}name one with --label-table", flag=f"--labels {config.labels}")
+    where = f"{source.where}/{names[0]}"
+    try:
+        with source.open(names[0]) as file:
+            content = file.read(MOST_BYTES + 1)
+            check_bytes(len(content), MOST_BYTES, "that are read")
+    except BadFile as bad:
+        raise UserError(str(bad), flag=f"--label-table {where}") from None
+    return where, content

@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -123,13 +124,34 @@ def test_other_labels_are_another_pack(tmp_path):
     assert second.path != first.path and second.labels_sha256 != first.labels_sha256
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_celebas_table_is_found_among_the_images_files(tmp_path, packed):
+    content = "image_id,Smiling,Male\na.jpg,1,-1\nb.jpg,-1,1\n"  # as in the archive from Kaggle
+    write_files(tmp_path / "data", {"list_attr_celeba.csv": content.encode(), "list_bbox.csv": b""})
+    config, source = faces(tmp_path / "data", ["x/x/a.jpg", "x/x/b.jpg"], labels="Male")
+    if packed:
+        with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
+            for path in sorted((tmp_path / "data").rglob("*.*")):
+                archive.write(path, path.relative_to(tmp_path / "data"))
+        config = replace(config, data=str(tmp_path / "archive.zip"))
+        source = open_source(config)
+    assert open_pack(config, source, labeled=True).rows.tolist() == [[0], [1]]
+    with refused("--labels Hat", "unknown attribute Hat"):
+        read_labels(replace(config, labels="Hat"), source)
+    other = tmp_path / "other.csv"  # the one that is named is taken
+    other.write_text("name,Male\na.jpg,1\nb.jpg,1\n")
+    named = replace(config, label_table=str(other))
+    assert read_labels(named, source)[1].tolist() == [[1], [1]]
+
+
 def test_labels_that_are_not_there_are_refused_in_one_line(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("name,Smiling,Male\na.jpg,1,-1\nb.jpg,-1,-1\n")
     config, source = faces(tmp_path / "data", ["a.jpg", "b.jpg"], labels="Smiling,Mal")
-    for wrong in (config, replace(config, labels="class", label_table=str(table))):
-        with refused("--labels", "expected class without a table, or some columns of a table"):
-            read_labels(wrong, source)
+    with refused("--labels Smiling,Mal", "has no list_attr_celeba.csv or", "--label-table"):
+        read_labels(config, source)
+    with refused("--labels 'class'", "expected class without a table, or some columns of a table"):
+        read_labels(replace(config, labels="class", label_table=str(table)), source)
     config = replace(config, label_table=str(table))
     with refused("--labels Smiling,Mal", "unknown attribute Mal; did you mean Male?"):
         read_labels(config, source)
