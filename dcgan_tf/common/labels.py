@@ -17,7 +17,7 @@ from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.suggestions import meant
 
-MOST = 256  # names; each is a plane beside the channels of every image that D sees
+MOST = 256  # names; each is a number of every latent and a logit of D
 ENTRY = "labels.json"  # in a generator's .keras file
 FILE_BYTES = 2**18  # of that entry
 DRAWN = 1024  # labels of training images that a generator keeps

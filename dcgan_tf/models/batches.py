@@ -14,7 +14,7 @@ _MARK = "DCGAN: "
 
 
 def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
-    """Raise UserError unless D takes what G makes, and its labels, and gives one logit for it."""
+    """Raise UserError unless D takes what G makes, and gives a logit, and one for each label."""
     labels = labels_of(generator)
     if labels and (length := generator.input_shape[-1]) <= labels.n:
         words = f"the generator takes latents of {length}, which have no room for normal numbers"
@@ -22,16 +22,14 @@ def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
     if not getattr(discriminator, "inputs", None):
         return  # a subclassed model has no known shapes
     made = tuple(outputs_of(generator)[0].shape[1:])
-    if labels:
-        made = (*made[:-1], made[-1] + labels.n)
     taken = tuple(discriminator.input_shape[1:])
     if len(made) != len(taken) or any(t not in (None, m) for m, t in zip(made, taken, strict=True)):
-        planes = f" with {labels.n} planes of labels" if labels else ""
-        raise UserError(f"the generator makes {made}{planes} and the discriminator takes {taken}")
-    if discriminator.output_shape[1:] != (1,):
-        raise UserError(
-            f"the discriminator gives {discriminator.output_shape}, expected a logit, (None, 1)"
-        )
+        raise UserError(f"the generator makes {made} and the discriminator takes {taken}")
+    count = 1 + (labels.n if labels else 0)
+    if discriminator.output_shape[1:] != (count,):
+        more = f" and one for each of {labels.n} labels" if labels else ""
+        words = f"expected a logit{more}, (None, {count})"
+        raise UserError(f"the discriminator gives {discriminator.output_shape}, {words}")
     check_logits(discriminator)
 
 

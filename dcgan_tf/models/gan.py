@@ -21,7 +21,7 @@ class DCGAN(Adversaries):
 
     A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as from the
     pipeline, or images alone. With labels it also has "label", (n, labels) of 0 and 1: fakes get
-    those of the batch's real images, and D sees them as planes. All random numbers are keyed by the
+    those of the batch's real images, and D adds their logits. All random numbers are keyed by the
     index, so a training that resumes after a kill, or on another number of devices, draws the same
     numbers. For images alone, the index is computed from the number of D's steps.
 
@@ -30,7 +30,7 @@ class DCGAN(Adversaries):
 
     Args:
         generator: (n, latent_dim) to images, ending in a sigmoid ([0, 1]) or a tanh ([-1, 1]).
-        discriminator: images to logits (n, 1).
+        discriminator: images to logits (n, 1), or (n, 1 + labels) with labels.
         batch_size: images per step over all devices.
         seed: seed of the latents and all other random numbers.
         loss: object with two methods, as losses.NonSaturating, the default.
@@ -143,10 +143,11 @@ class DCGAN(Adversaries):
         return tf.concat([rng.normal(stream, length - labels.shape[1], dtype), labels], axis=1)
 
     def _compute_logits(self, images: tf.Tensor, labels: Any):
-        if labels is not None:
-            planes = labels[:, None, None] * tf.ones_like(images[:, :, :, :1])
-            images = tf.concat([images, planes], axis=-1)
-        return forward(self.discriminator, images)
+        outputs = forward(self.discriminator, images)
+        if labels is None:
+            return outputs
+        added = labels * outputs[:, 1:]  # by each label that the image has
+        return outputs[:, :1] + tf.reduce_sum(added, axis=1, keepdims=True)
 
     def _train_discriminator(
         self, reals: tf.Tensor, fakes: tf.Tensor, labels: Any, rng: noise.BatchRNG

@@ -57,7 +57,8 @@ def build_discriminator(
 ) -> keras.Model:
     """Build D, from images, float (n, height, width, channels), to float32 logits (n, 1).
 
-    Logits are above 0 for real images. `labels` are as many channels more, each a plane of 0 or 1.
+    Logits are above 0 for real images. With `labels`, (n, 1 + labels): a logit, and what each label
+    adds to it (the projection of Miyato and Koyama 2018).
 
     Examples:
         >>> from dcgan_tf import Config, build_discriminator
@@ -65,8 +66,7 @@ def build_discriminator(
         (None, 1)
     """
     block = _Blocks(config, 2, "leaky_relu", synchronized, spectral=config.d_norm == "spectral")
-    planes = labels.n if labels else 0
-    shape = (config.image_size, config.image_size, config.channels + planes)
+    shape = (config.image_size, config.image_size, config.channels)
     x = images = keras.Input(shape, name="pictures")
     for number, channels in enumerate(config.d_channels, 1):
         size = config.kernel_size
@@ -80,7 +80,8 @@ def build_discriminator(
     x = layers.Flatten(name="flatten", **_CHANNELS_LAST)(x)
     if config.d_hidden:
         x = block.activate(block.dense(config.d_hidden, name="hidden")(x), "hidden")
-    logits = block.dense(1, name="logit", dtype=_output_dtype())(x)
+    count = 1 + (labels.n if labels else 0)
+    logits = block.dense(count, name="logit", dtype=_output_dtype())(x)
     return keras.Model(images, logits, name="discriminator")
 
 

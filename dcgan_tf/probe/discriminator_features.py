@@ -1,10 +1,7 @@
 """Discriminator features: pooled maps of its convolutions (Radford et al. 2015, section 5)."""
 
-from collections.abc import Sequence
-
 import keras
 import numpy as np
-import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.models.networks import MinibatchStd
@@ -53,22 +50,15 @@ def _pool(maps):
     return keras.layers.MaxPooling2D(pool, padding="same")(maps) if max(pool) > 1 else maps
 
 
-def features_of(
-    network: keras.Model, pixels: np.ndarray, activation: str, planes: Sequence[float] = ()
-) -> np.ndarray:
+def features_of(network: keras.Model, pixels: np.ndarray, activation: str) -> np.ndarray:
     """Compute float32 (n, features) of uint8 images with a network from `pooled_features`.
 
     Args:
         activation: "sigmoid" or "tanh", the range that D was trained on (models.pixels).
-        planes: for a D that sees labels, the value of each one's plane, the same for all images.
     """
     forward = compiled(network)
 
     def compute(part):
-        images = to_float(part, activation)
-        if planes:
-            ones = tf.ones((*images.shape[:3], 1), images.dtype)
-            images = tf.concat([images, ones * planes], axis=-1)
-        return forward(images)
+        return forward(to_float(part, activation))
 
     return np.concatenate(list(in_batches(compute, pixels, _BATCH)))

@@ -13,7 +13,6 @@ from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import make_directory
-from dcgan_tf.common.labels import labels_of
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.labels import read_classes
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_pack
@@ -41,16 +40,14 @@ def probe(request: ProbeRequest) -> dict:
     discriminator = load_network(request.model, "--model", ("discriminator",))
     check_finite(discriminator, f"--model {request.model}")
     network = pooled_features(discriminator, f"--model {request.model}")
-    planes = _label_planes(request.run)
-    config = _config(request, discriminator.input_shape, len(planes))
+    config = _config(request, discriminator.input_shape)
     pack, where, classes, labels = _open_images(config, request.pictures)
     if seen := seen_in_training(request.run, pack, where):
-        how = "with" if planes else "without"
+        how = "with" if read_config(request.run.config).labels else "without"
         log.warning(f"D was trained on {seen}, {how} their labels; --data names others")
     size, rows = round(TEST * len(labels)), np.arange(len(labels))
     known, test = train_test_split(rows, test_size=size, random_state=request.seed)
-    values = list(planes.values())
-    features = features_of(network, pack.pixels, config.output_activation, values)
+    features = features_of(network, pack.pixels, config.output_activation)
     results = {"features of D": _classify(features, labels, known, test)}
     del features  # may be as large as the memory
     results["pixels"] = _classify(average_down(pack.pixels), labels, known, test)
@@ -64,7 +61,6 @@ def probe(request: ProbeRequest) -> dict:
         "classes": classes,
         "results": results,
     }
-    record |= {"label_planes": planes} if planes else {}
     _print_results(record)
     make_directory(request.out.absolute().parent, "--out")
     write_text(request.out, json.dumps(record) + "\n")
@@ -72,27 +68,10 @@ def probe(request: ProbeRequest) -> dict:
     return record
 
 
-def _label_planes(run):
-    """The values of the planes in which D sees labels, by name; none without labels.
-
-    The true ones would tell the class that D's features are tested for, so each plane is its mean
-    over the training images: the first convolution, which is linear, then gives the mean over all
-    labels.
-    """
-    if not read_config(run.config).labels:
-        return {}
-    labels = labels_of(load_network(run.generator, "--run"))
-    if not labels:
-        return {}
-    log.info("D sees labels as planes; here each has its label's mean over the training images")
-    means = labels.tails(range(len(labels.drawn))).mean(axis=0)
-    return dict(zip(labels.names, means.tolist(), strict=True))
-
-
-def _config(request, shape, planes):
-    """The config of images for a discriminator's input, (n, side, side, channels and labels)."""
+def _config(request, shape):
+    """The config of images for a discriminator's input, (n, side, side, channels)."""
     run = find_again(request.run, read_config(request.run.config))
-    given = {"image_size": shape[1], "channels": shape[3] - planes, "subset": 0}
+    given = {"image_size": shape[1], "channels": shape[3], "subset": 0}
     given |= {"subset_seed": request.seed, "labels": "", "label_table": ""}
     if request.dataset not in (None, run.dataset):
         given |= {"dataset": request.dataset, "data": "", "crop": "auto"}

@@ -110,7 +110,7 @@ def measure_speed(request: Request):
     if not request.json:
         for name, text in found.items():
             log.info(f"{name + ':':<11}{text}")
-    if config.networks and config.labels and not labels:  # D takes as many planes as there are
+    if config.networks and config.labels and not labels:  # D has as many logits as there are
         if request.json:
             return print(json.dumps(found, indent=2))
         return log.info("no steps are timed: the labels, which your networks need, are not known")
@@ -212,7 +212,7 @@ def time_steps(
 
     In the first ones TensorFlow compiles and, on a GPU, chooses algorithms and raises its clock;
     after them at least `steps` steps and `seconds` are timed. Without `labels`, those of the config
-    are left out: their planes make no difference that can be measured.
+    are left out, which makes no difference that can be measured.
     """
     with strategy.scope():
         timed = replace(config, init_from="", labels=config.labels if labels else "")

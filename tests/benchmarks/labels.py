@@ -69,8 +69,9 @@ def train(images: np.ndarray, labels: np.ndarray, classes: bool) -> keras.Model:
     parts += [layers.Flatten(), layers.Dropout(0.4), layers.Dense(labels.shape[1])]
     network = keras.Sequential([layers.Input(images.shape[1:]), *parts])
     loss = keras.losses.CategoricalCrossentropy if classes else keras.losses.BinaryCrossentropy
-    optimizer = keras.optimizers.AdamW(2e-3, weight_decay=1e-3)
-    network.compile(optimizer, loss(from_logits=True))
+    # To 0: at a constant rate the last steps alone decide how often each label is read.
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, EPOCHS * len(images) // 64)
+    network.compile(keras.optimizers.AdamW(rate, weight_decay=1e-3), loss(from_logits=True))
     network.fit(images, labels.astype(np.float32), 64, EPOCHS, verbose=0)
     return network
 

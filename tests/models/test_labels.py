@@ -1,4 +1,4 @@
-"""The labels of a DCGAN: planes in D, the end of G's latents, kept in its files."""
+"""The labels of a DCGAN: logits of D, the end of G's latents, kept in its files."""
 
 import keras
 import numpy as np
@@ -45,7 +45,7 @@ def test_truncation_leaves_the_label_as_it_is():
         sampler.generate(latents=latents, label="light")
 
 
-def test_fakes_have_the_labels_of_the_batch_and_d_sees_them():
+def test_fakes_have_the_labels_of_the_batch_and_d_adds_their_logits():
     model, seen = build(), []
     model.compile("sgd", "sgd", run_eagerly=True)
     whole = model._compute_logits
@@ -53,10 +53,12 @@ def test_fakes_have_the_labels_of_the_batch_and_d_sees_them():
     batch = next(iter(batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS)))
     model.train_step(batch)
     assert len(seen) == 3 and all(np.array_equal(labels, batch["label"]) for labels in seen)
-    images = tf.zeros((2, 64, 64, 3))
-    logits = whole(images, tf.eye(2)).numpy()
-    planes = tf.concat([images, tf.ones((2, 64, 64, 2)) * tf.eye(2)[:, None, None]], axis=-1)
-    assert np.allclose(logits, model.discriminator(planes, training=True), atol=1e-6)
+    images = tf.random.stateless_normal((3, 64, 64, 3), (0, 0))
+    rows = np.array([[0, 1], [1, 1], [0, 0]], np.float32)
+    outputs = model.discriminator(images, training=True).numpy()
+    assert outputs.shape == (3, 3) and np.ptp(outputs[:, 1:]) > 0
+    expected = outputs[:, 0] + (rows * outputs[:, 1:]).sum(axis=1)
+    assert np.allclose(whole(images, rows).numpy()[:, 0], expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,13 @@ def test_a_model_needs_the_labels_of_its_config():
     with refused("labels", "got 'class' without the labels"):
         build(labels=None)
     config = tiny()
-    with refused("with 2 planes of labels and the discriminator takes (64, 64, 3)"):
+    with refused("a logit and one for each of 2 labels, (None, 3)"):
         DCGAN(build_generator(config, labels=LABELS), build_discriminator(config))
 
 
 def test_latents_need_room_for_more_than_the_labels():
-    images = keras.Input((64, 64, 5))
-    d = keras.Model(images, keras.layers.Dense(1)(keras.layers.Flatten()(images)))
+    images = keras.Input((64, 64, 3))
+    d = keras.Model(images, keras.layers.Dense(3)(keras.layers.Flatten()(images)))
     for length in (1, 2):
         latents = keras.Input((length,))
         x = keras.layers.Reshape((64, 64, 3))(keras.layers.Dense(64 * 64 * 3, "tanh")(latents))
