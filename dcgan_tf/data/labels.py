@@ -14,6 +14,7 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import unknown
 from dcgan_tf.data.attribute_table import MOST_BYTES, read_attributes
 from dcgan_tf.data.binary import Arrays
+from dcgan_tf.data.forms import other_names
 from dcgan_tf.data.hugging_face import HubImages
 from dcgan_tf.data.sources import Folder, Source, Zip
 
@@ -31,12 +32,12 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     Raises:
         UserError: no labels there, an unknown attribute, or images that the table does not have.
     """
-    if config.label_table and not config.label_names:
+    if config.label_names:
+        return _read_table(config, source)
+    if config.labels != CLASS or config.label_table:
         words = f"got label_table {config.label_table!r} with it; expected class without a table, "
         words += "or some columns of a table, such as Smiling,Male"
         raise UserError(words, flag=f"--labels {config.labels!r}")
-    if config.labels != CLASS:
-        return _read_table(config, source)
     names, numbers = read_classes(source, source.names, MOST)
     if isinstance(source, Arrays) and source.shape[2:] and max(map(int, names)) < len(CIFAR10):
         names = [CIFAR10[int(name)] for name in names]
@@ -79,11 +80,11 @@ def read_classes(source: Source, names: Sequence[str], most: int) -> tuple[list[
 
 
 def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
-    where, content = config.label_table, Path(config.label_table)
+    where, file = config.label_table, Path(config.label_table)
     if not where:
-        where, content = _find_table(config, source)
+        where, file = _find_table(config, source)
     flag, wanted = f"--label-table {where}", config.label_names
-    table, rows = read_attributes(content, [source.names], flag)
+    table, rows = read_attributes(file, [source.names], flag)
     for name in wanted:
         if name not in table:
             raise UserError(unknown("attribute", name, table), flag=f"--labels {config.labels}")
@@ -98,18 +99,28 @@ def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     return list(wanted), np.array([rows[base][places] for base in bases], np.uint8)
 
 
-def _find_table(config: Config, source: Source) -> tuple[str, bytes]:
-    """Find CelebA's table among the files of a folder or zip: where it is, and its content."""
-    others = source.left_out if isinstance(source, Folder | Zip) else ()
-    names = [name for name in others if PurePosixPath(name).name in TABLES]
-    if not names:
-        words = f"needs a table of attributes, and {source.where} has no {' or '.join(TABLES)}; "
-        raise UserError(f"{words}name one with --label-table", flag=f"--labels {config.labels}")
-    where = f"{source.where}/{names[0]}"
-    try:
-        with source.open(names[0]) as file:
-            content = file.read(MOST_BYTES + 1)
-            check_bytes(len(content), MOST_BYTES, "that are read")
-    except BadFile as bad:
-        raise UserError(str(bad), flag=f"--label-table {where}") from None
-    return where, content
+def _find_table(config: Config, source: Source) -> tuple[str, Path | bytes]:
+    """Find CelebA's table among the images' files or beside them: its name, and it or its content.
+
+    Kaggle's archive has it among them; its authors and torchvision have it beside a zip of images.
+    """
+    flag = f"--labels {config.labels}"
+    if not isinstance(source, Folder | Zip):
+        raise UserError(f"{source.where} has no table of attributes; expected class", flag=flag)
+    others = [(PureWindowsPath(name).name, name) for name in other_names(source.left_out)]
+    if found := sorted(pair for pair in others if pair[0] in TABLES):
+        where = f"{source.where}/{found[0][1]}"
+        try:
+            with source.open(found[0][1]) as file:
+                content = file.read(MOST_BYTES + 1)
+                check_bytes(len(content), MOST_BYTES, "that are read")
+        except BadFile as bad:
+            raise UserError(str(bad), flag=f"--label-table {where}") from None
+        return where, content
+    above = Path(source.where).absolute().parents
+    for path in (folder / name for folder in above[:2] for name in TABLES):
+        if path.is_file():
+            return str(path), path
+    words = f"needs a table of attributes, and there is no {' or '.join(TABLES)} in {source.where} "
+    words += "or beside it; name one with --label-table, or give class for the names of folders"
+    raise UserError(words, flag=flag)

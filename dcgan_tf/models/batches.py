@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.labels import labels_of
+from dcgan_tf.common.labels import Labels, labels_of
+from dcgan_tf.common.limits import counted
 from dcgan_tf.models.chain import outputs_of
 from dcgan_tf.models.pixels import check_logits
 
@@ -25,12 +26,17 @@ def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
     taken = tuple(discriminator.input_shape[1:])
     if len(made) != len(taken) or any(t not in (None, m) for m, t in zip(made, taken, strict=True)):
         raise UserError(f"the generator makes {made} and the discriminator takes {taken}")
-    count = 1 + (labels.n if labels else 0)
-    if discriminator.output_shape[1:] != (count,):
-        more = f" and one for each of {labels.n} labels" if labels else ""
-        words = f"expected a logit{more}, (None, {count})"
-        raise UserError(f"the discriminator gives {discriminator.output_shape}, {words}")
+    check_outputs(discriminator.output_shape, labels)
     check_logits(discriminator)
+
+
+def check_outputs(shape: Any, labels: Labels | None) -> None:
+    """Raise UserError unless D's outputs, of this shape, are a logit and one for each label."""
+    count = 1 + (labels.n if labels else 0)
+    if tuple(shape[1:]) != (count,):
+        more = f" and one for each of {counted(labels.n, 'label')}" if labels else ""
+        words = f"expected a logit{more}, (None, {count})"
+        raise UserError(f"the discriminator gives {tuple(shape)}, {words}")
 
 
 def check_dataset(

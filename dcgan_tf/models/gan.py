@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from dcgan_tf.models import losses, noise
 from dcgan_tf.models.adversaries import Adversaries
-from dcgan_tf.models.batches import check_networks
+from dcgan_tf.models.batches import check_networks, check_outputs
 from dcgan_tf.models.ema import copy_of, update
 from dcgan_tf.models.forward import forward
 from dcgan_tf.models.pixels import range_of, to_float
@@ -146,7 +146,8 @@ class DCGAN(Adversaries):
         outputs = forward(self.discriminator, images)
         if labels is None:
             return outputs
-        added = labels * outputs[:, 1:]  # by each label that the image has
+        check_outputs(outputs.shape, self.labels)
+        added = tf.cast(labels, outputs.dtype) * outputs[:, 1:]  # by each label of the image
         return outputs[:, :1] + tf.reduce_sum(added, axis=1, keepdims=True)
 
     def _train_discriminator(

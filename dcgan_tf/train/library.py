@@ -34,7 +34,8 @@ def train(
         run: the run directory, new or existing; None makes a numbered one in runs/.
         loss: an object as losses.py describes, or "module:Name".
         networks: (generator, discriminator), or a function that returns them, which several
-            devices need. The config's image_size and channels must be theirs.
+            devices need. The config's image_size and channels must be theirs. With labels, latents
+            end in the label, and the discriminator gives (n, 1 + labels).
         callbacks: keras.callbacks.Callback, called after the run's own.
 
     Returns:

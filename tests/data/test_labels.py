@@ -1,8 +1,8 @@
 """Labels of images: from MNIST's and CIFAR-10's own files, names of folders, a table; in packs."""
 
 import gzip
+import shutil
 import struct
-import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ from helpers import face_jpeg, refused, resolved, write_files
 
 from dcgan_tf.data.labels import read_classes, read_labels
 from dcgan_tf.data.pack import find_pack, is_whole, open_pack
-from dcgan_tf.data.sources import Folder, open_source
+from dcgan_tf.data.sources import Drawn, Folder, open_source
 
 
 def idx(labels, magic=2049, count=None):
@@ -124,17 +124,28 @@ def test_other_labels_are_another_pack(tmp_path):
     assert second.path != first.path and second.labels_sha256 != first.labels_sha256
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_celebas_table_is_found_among_the_images_files(tmp_path, packed):
-    content = "image_id,Smiling,Male\na.jpg,1,-1\nb.jpg,-1,1\n"  # as in the archive from Kaggle
-    write_files(tmp_path / "data", {"list_attr_celeba.csv": content.encode(), "list_bbox.csv": b""})
-    config, source = faces(tmp_path / "data", ["x/x/a.jpg", "x/x/b.jpg"], labels="Male")
-    if packed:
-        with zipfile.ZipFile(tmp_path / "archive.zip", "w") as archive:
-            for path in sorted((tmp_path / "data").rglob("*.*")):
-                archive.write(path, path.relative_to(tmp_path / "data"))
-        config = replace(config, data=str(tmp_path / "archive.zip"))
-        source = open_source(config)
+TABLE = b"image_id,Smiling,Male\na.jpg,1,-1\nb.jpg,-1,1\n"
+NO_TABLE = b"image_id,Hat\na.jpg,1\n"
+
+
+@pytest.mark.parametrize("place", ["folder", "zip", "beside a zip", "above the folder"])
+def test_celebas_table_is_found_in_the_data_or_beside_it(tmp_path, place):
+    data = tmp_path / "data"
+    config, _ = faces(data, ["x/x/a.jpg", "x/x/b.jpg"], labels="Male")
+    inside = {"list_attr_celeba.csv": TABLE, "list_attr_celeba.txt": NO_TABLE}
+    inside |= {".Trash/list_attr_celeba.csv": NO_TABLE, "list_bbox.csv": b""}
+    write_files(data, inside if place in ("folder", "zip") else {})
+    if place == "zip":
+        archive = shutil.make_archive(tmp_path / "archive", "zip", data)
+        config = replace(config, data=archive)
+    elif place == "beside a zip":  # as torchvision leaves it
+        shutil.make_archive(tmp_path / "all/img_align_celeba", "zip", data)
+        write_files(tmp_path / "all", {"list_attr_celeba.txt": TABLE})
+        config = replace(config, data=str(tmp_path / "all"))
+    elif place == "above the folder":
+        write_files(data, {"list_attr_celeba.csv": TABLE})
+        config = replace(config, data=str(data / "x/x"))
+    source = open_source(config)
     assert open_pack(config, source, labeled=True).rows.tolist() == [[0], [1]]
     with refused("--labels Hat", "unknown attribute Hat"):
         read_labels(replace(config, labels="Hat"), source)
@@ -148,10 +159,13 @@ def test_labels_that_are_not_there_are_refused_in_one_line(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("name,Smiling,Male\na.jpg,1,-1\nb.jpg,-1,-1\n")
     config, source = faces(tmp_path / "data", ["a.jpg", "b.jpg"], labels="Smiling,Mal")
-    with refused("--labels Smiling,Mal", "has no list_attr_celeba.csv or", "--label-table"):
+    with refused("--labels Smiling,Mal", "there is no list_attr_celeba.csv or", "--label-table"):
         read_labels(config, source)
-    with refused("--labels 'class'", "expected class without a table, or some columns of a table"):
-        read_labels(replace(config, labels="class", label_table=str(table)), source)
+    for labels, of in (("class", str(table)), ("", str(table)), (" , ", ""), (",", str(table))):
+        with refused(f"--labels {labels!r}", "expected class without a table, or some columns"):
+            read_labels(replace(config, labels=labels, label_table=of), source)
+    with refused("--labels A", "drawn by this program has no table of attributes; expected class"):
+        read_labels(replace(config, labels="A"), Drawn())
     config = replace(config, label_table=str(table))
     with refused("--labels Smiling,Mal", "unknown attribute Mal; did you mean Male?"):
         read_labels(config, source)

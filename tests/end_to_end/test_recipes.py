@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-from helpers import faces_zip, write_files
+from helpers import kaggle_faces, write_files, write_zip
 from PIL import Image
 
 import train
@@ -29,11 +29,13 @@ nightly = pytest.mark.nightly
     "config",
     [
         *("celeba", "radford", "faces", "ttur"),
-        *(pytest.param(name, marks=nightly) for name in ("laptop", "overnight")),
+        *(pytest.param(name, marks=nightly) for name in ("laptop", "overnight", "faces-labels")),
     ],
 )
 def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):
-    archive = faces_zip(tmp_path, 16)
+    rows = ["image_id,Smiling,Male,Eyeglasses", *(f"{k:06d}.jpg,1,-1,1" for k in range(1, 17))]
+    table = {"list_attr_celeba.csv": "\n".join(rows)}
+    archive = write_zip(tmp_path / "archive.zip", kaggle_faces(16) | table)
     made = train_here(monkeypatch, tmp_path, "--config", config, "--data", archive)
     assert made == ((520, 520), "RGB")
 

@@ -99,3 +99,20 @@ def test_latents_need_room_for_more_than_the_labels():
 class Subclassed(keras.Model):
     def call(self, images):
         return tf.reduce_mean(images, (1, 2, 3))[:, None]
+
+
+@pytest.mark.parametrize("kind", ["subclassed", "half precision"])
+def test_a_d_of_ones_own_has_its_logits_counted_and_may_compute_in_half_precision(kind):
+    images = keras.Input((64, 64, 3))
+    outputs = keras.layers.Dense(3, dtype="mixed_bfloat16")(keras.layers.Flatten()(images))
+    d = Subclassed() if kind == "subclassed" else keras.Model(images, outputs)
+    model = DCGAN(build_generator(tiny(), labels=LABELS), d, batch_size=BATCH)
+    model.compile("adam", "adam")
+    batch = next(iter(batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS)))
+    if kind == "subclassed":
+        with refused(
+            f"gives ({BATCH}, 1), expected a logit and one for each of 2 labels, (None, 3)"
+        ):
+            model.train_on_batch(batch)
+    else:
+        assert np.isfinite(model.train_on_batch(batch)).all()

@@ -185,9 +185,9 @@ OWN = """
 import keras
 
 def networks():
-    latents, images = keras.Input((8,)), keras.Input((16, 16, 5))
+    latents, images = keras.Input((8,)), keras.Input((16, 16, 3))
     x = keras.layers.Dense(768, "tanh")(latents)
-    y = keras.layers.Dense(1)(keras.layers.Flatten()(images))
+    y = keras.layers.Dense(3)(keras.layers.Flatten()(images))
     return keras.Model(latents, keras.layers.Reshape((16, 16, 3))(x)), keras.Model(images, y)
 """
 
