@@ -21,9 +21,10 @@ class DCGAN(Adversaries):
 
     A batch is {"image": uint8 (n, height, width, channels), "index": int64 (n,)}, as from the
     pipeline, or images alone. With labels it also has "label", (n, labels) of 0 and 1: fakes get
-    those of the batch's real images, and D adds their logits. All random numbers are keyed by the
-    index, so a training that resumes after a kill, or on another number of devices, draws the same
-    numbers. For images alone, the index is computed from the number of D's steps.
+    those of the batch's real images, and D also learns from these with wrong labels. All random
+    numbers are keyed by the index, so a training that resumes after a kill, or on another number of
+    devices, draws the same numbers. For images alone, the index is computed from the number of D's
+    steps.
 
     Metrics are means over the epoch: `d_loss`, `g_loss`, and D(x), the mean of sigmoid(logit),
     over real (`d_real`) and fake images (`d_fake`).
@@ -143,12 +144,25 @@ class DCGAN(Adversaries):
         return tf.concat([rng.normal(stream, length - labels.shape[1], dtype), labels], axis=1)
 
     def _compute_logits(self, images: tf.Tensor, labels: Any):
-        outputs = forward(self.discriminator, images)
+        return self._add_labels(forward(self.discriminator, images), labels)
+
+    def _add_labels(self, outputs: tf.Tensor, labels: Any):
+        """Add to D's logit of each image those of the labels that it has."""
         if labels is None:
             return outputs
         check_outputs(outputs.shape, self.labels)
-        added = tf.cast(labels, outputs.dtype) * outputs[:, 1:]  # by each label of the image
+        added = tf.cast(labels, outputs.dtype) * outputs[:, 1:]
         return outputs[:, :1] + tf.reduce_sum(added, axis=1, keepdims=True)
+
+    def _draw_wrong_labels(self, labels: tf.Tensor, rng: noise.BatchRNG):
+        """Draw another class for each image, or change one of its attributes."""
+        n, drawn = labels.shape[1], rng.uniform(noise.WRONG_LABELS, 1)[:, 0]
+        if self.labels and self.labels.classes:
+            number = tf.argmax(labels, axis=1, output_type=tf.int32)
+            number += 1 + tf.cast(drawn * (n - 1), tf.int32)
+            return tf.one_hot(number % n, n, dtype=labels.dtype)
+        chosen = tf.one_hot(tf.cast(drawn * n, tf.int32), n, dtype=labels.dtype)
+        return tf.abs(labels - chosen)
 
     def _train_discriminator(
         self, reals: tf.Tensor, fakes: tf.Tensor, labels: Any, rng: noise.BatchRNG
@@ -161,9 +175,16 @@ class DCGAN(Adversaries):
                 # Two passes: in a single pass BatchNorm would mix the statistics of real and fake
                 # images. D would separate them by these alone, and fail in G's step, which has only
                 # fakes.
-                real_logits = self._compute_logits(reals, labels)
+                outputs = forward(self.discriminator, reals)
+                real_logits = self._add_labels(outputs, labels)
                 fake_logits = self._compute_logits(fakes, labels)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
+            if labels is not None:
+                # Real images with wrong labels count as fakes, too (Reed et al. 2016): from fakes
+                # alone, D learns too little about rare labels. They need no further pass.
+                wrong_logits = self._add_labels(outputs, self._draw_wrong_labels(labels, rng))
+                loss += self.loss_terms.discriminator(real_logits, wrong_logits, rng)
+                loss /= 2
             losses.check_scalar(loss, self.loss_terms, "discriminator")
             if self.penalty:
                 by_reals = pixel_tape.gradient(real_logits, reals)

@@ -12,6 +12,7 @@ import tensorflow as tf
 # Independent streams; your own streams are numbers from 9 on.
 LATENTS, FRESH_LATENTS, FLIPS, REAL_TARGETS, FAKE_TARGETS = range(5)
 AUGMENT_REALS, AUGMENT_FAKES = range(5, 7)
+WRONG_LABELS = -1
 HOLES = 2  # added to the last two: the noise that fills cut-out squares
 
 MANTISSA_BITS = {"float16": 10, "bfloat16": 7}  # 23 otherwise

@@ -9,6 +9,7 @@ from tiny_gan import BATCH, PIXELS, tiny
 
 from dcgan_tf.common.labels import Labels
 from dcgan_tf.data.pipeline import batches
+from dcgan_tf.models import noise
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.networks import build_discriminator, build_generator
@@ -45,20 +46,49 @@ def test_truncation_leaves_the_label_as_it_is():
         sampler.generate(latents=latents, label="light")
 
 
-def test_fakes_have_the_labels_of_the_batch_and_d_adds_their_logits():
+def test_d_learns_from_real_images_with_their_labels_and_with_wrong_ones():
     model, seen = build(), []
     model.compile("sgd", "sgd", run_eagerly=True)
-    whole = model._compute_logits
-    model._compute_logits = lambda images, labels: seen.append(labels) or whole(images, labels)
+    whole = model._add_labels
+    model._add_labels = lambda outputs, labels: seen.append(labels) or whole(outputs, labels)
     batch = next(iter(batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS)))
-    model.train_step(batch)
-    assert len(seen) == 3 and all(np.array_equal(labels, batch["label"]) for labels in seen)
+    losses = model.train_on_batch(batch, return_dict=True)
+    reals, fakes, wrong, again = map(np.asarray, seen)
+    for labels in (reals, fakes, again):  # G gets those of the real images
+        assert np.array_equal(labels, batch["label"])
+    assert np.array_equal(wrong, 1 - reals)  # of two classes the other one
+    assert np.isfinite(losses["d_loss"])
+
+
+def test_the_logits_of_an_images_labels_are_added():
+    model = build()
     images = tf.random.stateless_normal((3, 64, 64, 3), (0, 0))
     rows = np.array([[0, 1], [1, 1], [0, 0]], np.float32)
     outputs = model.discriminator(images, training=True).numpy()
     assert outputs.shape == (3, 3) and np.ptp(outputs[:, 1:]) > 0
     expected = outputs[:, 0] + (rows * outputs[:, 1:]).sum(axis=1)
-    assert np.allclose(whole(images, rows).numpy()[:, 0], expected, atol=1e-6)
+    found = model._compute_logits(images, rows).numpy()
+    assert np.allclose(found[:, 0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_wrong_labels_are_drawn_anew_in_each_step(classes):
+    names, rows = list("abcd"), np.eye(4, dtype=np.uint8)[[0, 1, 2, 3] * 4]
+    if not classes:
+        rows = np.tile([1, 0, 0, 1], (16, 1)).astype(np.uint8)
+    labels = Labels.of(names, classes, rows)
+    model = DCGAN.from_config(tiny(labels="class", batch_size=16), labels=labels)
+    given, found = tf.constant(rows, tf.float32), []
+    for step in range(20):
+        rng = noise.BatchRNG(0, tf.range(16, dtype=tf.int64) + 16 * step, 16)
+        found.append(model._draw_wrong_labels(given, rng).numpy())
+        half = noise.BatchRNG(0, tf.range(8, 16, dtype=tf.int64) + 16 * step, 16)  # a device's
+        assert np.array_equal(model._draw_wrong_labels(given[8:], half), found[-1][8:])
+    changed = np.abs(np.array(found) - rows)
+    assert (changed.sum(axis=2) == 1 + classes).all()
+    assert (np.array(found).sum(axis=2) == 1).all() or not classes
+    assert (changed.mean(axis=0) > 0.05).any(axis=0).all()  # each name in its turn
+    assert (changed[1:] != changed[:-1]).any()
 
 
 @pytest.mark.parametrize(
