@@ -1,6 +1,6 @@
 """Read the labels of generated images by a network that was trained on real ones.
 
-    python tests/benchmarks/labels.py RUN --data LABELED [--held-out OTHERS]
+    python tests/benchmarks/labels.py RUN --data LABELED [--held-out OTHERS] [--label-table FILE]
 
 LABELED and OTHERS are images as `train --data` takes them, with labels as the run's; without
 OTHERS, a tenth of LABELED is held out. Prints, for real held-out images and for generated ones, how
@@ -19,6 +19,7 @@ import keras  # noqa: E402
 from keras import layers  # noqa: E402
 
 import dcgan_tf  # noqa: E402
+from dcgan_tf.common.config import Config  # noqa: E402
 from dcgan_tf.common.config_file import read_config  # noqa: E402
 from dcgan_tf.common.labels import Labels  # noqa: E402
 from dcgan_tf.common.runs import Run  # noqa: E402
@@ -34,11 +35,15 @@ def main():
     parser.add_argument("run", type=Run)
     parser.add_argument("--data", required=True, help="labeled images to train the network on")
     parser.add_argument("--held-out", help="labeled images of other people")
+    parser.add_argument("--label-table", help="table of attributes, if not the run's")
     arguments = parser.parse_args()
     generator = dcgan_tf.load_generator(str(arguments.run.root))
-    images, labels = read(arguments.run, arguments.data, generator.labels)
+    config = replace(read_config(arguments.run.config), subset=0)
+    if arguments.label_table:
+        config = replace(config, label_table=arguments.label_table)
+    images, labels = read(config, arguments.data, generator.labels)
     if arguments.held_out:
-        others = read(arguments.run, arguments.held_out, generator.labels)
+        others = read(config, arguments.held_out, generator.labels)
     else:
         order = np.random.RandomState(0).permutation(len(images))
         out, rest = np.split(order, [len(order) // 10])
@@ -48,10 +53,9 @@ def main():
         print(f"{name:<20} real {of_real:6.1%}  generated {of_generated:6.1%}", flush=True)
 
 
-def read(run: Run, data: str, wanted: Labels) -> tuple[np.ndarray, np.ndarray]:
+def read(config: Config, data: str, wanted: Labels) -> tuple[np.ndarray, np.ndarray]:
     """Return uint8 images (n, height, width, channels) and uint8 labels (n, names) of `data`."""
-    config = read_config(run.config)
-    config = replace(config, data=data, subset=0)
+    config = replace(config, data=data)
     pack = open_pack(config, open_source(config), labeled=True)
     if pack.labels.names != wanted.names:
         names = (", ".join(each.names) for each in (pack.labels, wanted))
