@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from dcgan_tf.common.labels import Labels
 from dcgan_tf.models import losses, noise
 from dcgan_tf.models.adversaries import Adversaries
 from dcgan_tf.models.batches import check_networks, check_outputs
@@ -154,16 +155,6 @@ class DCGAN(Adversaries):
         added = tf.cast(labels, outputs.dtype) * outputs[:, 1:]
         return outputs[:, :1] + tf.reduce_sum(added, axis=1, keepdims=True)
 
-    def _draw_wrong_labels(self, labels: tf.Tensor, rng: noise.BatchRNG):
-        """Draw another class for each image, or change one of its attributes."""
-        n, drawn = labels.shape[1], rng.uniform(noise.WRONG_LABELS, 1)[:, 0]
-        if self.labels and self.labels.classes:
-            number = tf.argmax(labels, axis=1, output_type=tf.int32)
-            number += 1 + tf.cast(drawn * (n - 1), tf.int32)
-            return tf.one_hot(number % n, n, dtype=labels.dtype)
-        chosen = tf.one_hot(tf.cast(drawn * n, tf.int32), n, dtype=labels.dtype)
-        return tf.abs(labels - chosen)
-
     def _train_discriminator(
         self, reals: tf.Tensor, fakes: tf.Tensor, labels: Any, rng: noise.BatchRNG
     ):
@@ -179,10 +170,12 @@ class DCGAN(Adversaries):
                 real_logits = self._add_labels(outputs, labels)
                 fake_logits = self._compute_logits(fakes, labels)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
-            if labels is not None:
+            if self.labels:
                 # Real images with wrong labels count as fakes, too (Reed et al. 2016): from fakes
                 # alone, D learns too little about rare labels. They need no further pass.
-                wrong_logits = self._add_labels(outputs, self._draw_wrong_labels(labels, rng))
+                wrong_logits = self._add_labels(
+                    outputs, draw_wrong_labels(self.labels, labels, rng)
+                )
                 loss += self.loss_terms.discriminator(real_logits, wrong_logits, rng)
                 loss /= 2
             losses.check_scalar(loss, self.loss_terms, "discriminator")
@@ -225,3 +218,14 @@ class DCGAN(Adversaries):
         stream = noise.AUGMENT_REALS if self._pairs else noise.AUGMENT_FAKES
         reals = self.d_augment(reals, rng, noise.AUGMENT_REALS)
         return reals, self.d_augment(fakes, rng, stream)
+
+
+def draw_wrong_labels(names: Labels, labels: tf.Tensor, rng: noise.BatchRNG) -> tf.Tensor:
+    """Draw another class for each image, or change one of its attributes; (n, labels) of 0 and 1."""
+    drawn = rng.uniform(noise.WRONG_LABELS, 1)[:, 0]
+    if names.classes:
+        number = tf.argmax(labels, axis=1, output_type=tf.int32)
+        number += 1 + tf.cast(drawn * (names.n - 1), tf.int32)
+        return tf.one_hot(number % names.n, names.n, dtype=labels.dtype)
+    changed = tf.cast(drawn * names.n, tf.int32)
+    return tf.abs(labels - tf.one_hot(changed, names.n, dtype=labels.dtype))
