@@ -173,9 +173,8 @@ class DCGAN(Adversaries):
             if self.labels:
                 # Real images with wrong labels count as fakes, too (Reed et al. 2016): from fakes
                 # alone, D learns too little about rare labels. They need no further pass.
-                wrong_logits = self._add_labels(
-                    outputs, draw_wrong_labels(self.labels, labels, rng)
-                )
+                wrong = draw_wrong_labels(self.labels, labels, rng)
+                wrong_logits = self._add_labels(outputs, wrong)
                 loss += self.loss_terms.discriminator(real_logits, wrong_logits, rng)
                 loss /= 2
             losses.check_scalar(loss, self.loss_terms, "discriminator")
@@ -221,11 +220,11 @@ class DCGAN(Adversaries):
 
 
 def draw_wrong_labels(names: Labels, labels: tf.Tensor, rng: noise.BatchRNG) -> tf.Tensor:
-    """Draw another class for each image, or change one of its attributes; (n, labels) of 0 and 1."""
+    """Draw another class for each image, or change one attribute: (n, labels) of 0 and 1."""
     drawn = rng.uniform(noise.WRONG_LABELS, 1)[:, 0]
     if names.classes:
         number = tf.argmax(labels, axis=1, output_type=tf.int32)
         number += 1 + tf.cast(drawn * (names.n - 1), tf.int32)
-        return tf.one_hot(number % names.n, names.n, dtype=labels.dtype)
+        return tf.one_hot(tf.math.mod(number, names.n), names.n, dtype=labels.dtype)
     changed = tf.cast(drawn * names.n, tf.int32)
     return tf.abs(labels - tf.one_hot(changed, names.n, dtype=labels.dtype))
