@@ -170,6 +170,7 @@ class DCGAN(Adversaries):
                 real_logits = self._add_labels(outputs, labels)
                 fake_logits = self._compute_logits(fakes, labels)
             loss = self.loss_terms.discriminator(real_logits, fake_logits, rng)
+            losses.check_scalar(loss, self.loss_terms, "discriminator")
             if self.labels:
                 # Real images with wrong labels count as fakes, too (Reed et al. 2016): from fakes
                 # alone, D learns too little about rare labels. They need no further pass.
@@ -177,7 +178,6 @@ class DCGAN(Adversaries):
                 wrong_logits = self._add_labels(outputs, wrong)
                 loss += self.loss_terms.discriminator(real_logits, wrong_logits, rng)
                 loss /= 2
-            losses.check_scalar(loss, self.loss_terms, "discriminator")
             if self.penalty:
                 by_reals = pixel_tape.gradient(real_logits, reals)
                 added = self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)
