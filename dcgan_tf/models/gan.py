@@ -154,8 +154,9 @@ class DCGAN(Adversaries):
         if labels is None:
             return outputs
         check_outputs(outputs.shape, self.labels)
-        added = tf.cast(labels, outputs.dtype) * outputs[:, 1:]
-        return outputs[:, :1] + tf.reduce_sum(added, axis=1, keepdims=True)
+        # As a product of matrices: the gradient of a sum over an axis would compute on the host.
+        added = tf.matmul(outputs[:, None, 1:], tf.cast(labels, outputs.dtype)[:, :, None])
+        return outputs[:, :1] + added[:, 0]
 
     def _train_discriminator(
         self, reals: tf.Tensor, fakes: tf.Tensor, labels: Any, rng: noise.BatchRNG
@@ -224,9 +225,10 @@ class DCGAN(Adversaries):
 def draw_wrong_labels(names: Labels, labels: tf.Tensor, rng: noise.BatchRNG) -> tf.Tensor:
     """Draw another class for each image, or change one attribute: (n, labels) of 0 and 1."""
     drawn = rng.uniform(noise.WRONG_LABELS, 1)[:, 0]
-    if names.classes:
-        number = tf.argmax(labels, axis=1, output_type=tf.int32)
-        number += 1 + tf.cast(drawn * (names.n - 1), tf.int32)
-        return tf.one_hot(tf.math.mod(number, names.n), names.n, dtype=labels.dtype)
-    changed = tf.cast(drawn * names.n, tf.int32)
+    if names.classes:  # in floats, because a GPU leaves sums of integers to the host
+        own = tf.cast(tf.argmax(labels, axis=1), drawn.dtype)
+        other = tf.floor(drawn * (names.n - 1))
+        other += tf.cast(other >= own, drawn.dtype)  # skips the image's own class
+        return tf.one_hot(tf.cast(other, tf.int64), names.n, dtype=labels.dtype)
+    changed = tf.cast(drawn * names.n, tf.int64)
     return tf.abs(labels - tf.one_hot(changed, names.n, dtype=labels.dtype))

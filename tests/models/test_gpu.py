@@ -75,7 +75,8 @@ def step(monkeypatch):
         set_precision(config)
         monkeypatch.setattr(tf.config, "list_logical_devices", lambda kind=None: ["GPU:0"])
         rows = np.eye(2, dtype=np.uint8)[np.arange(config.batch_size) % 2]
-        labels = Labels.of(["dark", "light"], True, rows) if config.labels else None
+        classes = config.labels == "class"
+        labels = Labels.of(["dark", "light"], classes, rows) if config.labels else None
         model, size = DCGAN.from_config(config, labels=labels), config.image_size
         shape = (config.batch_size, size, size, config.channels)
         batch = {"image": tf.zeros(shape, tf.uint8), "index": tf.range(shape[0], dtype=tf.int64)}
