@@ -121,6 +121,6 @@ def _find_table(config: Config, source: Source) -> tuple[str, Path | bytes]:
     for path in (folder / name for folder in above[:2] for name in TABLES):
         if path.is_file():
             return str(path), path
-    words = f"needs a table of attributes, and there is no {' or '.join(TABLES)} in {source.where} "
-    words += "or beside it; name one with --label-table, or give class for the names of folders"
+    words = f"no {' or '.join(TABLES)} in {source.where} or beside it; name a table with "
+    words += "--label-table, or use --labels class, which takes the names of folders"
     raise UserError(words, flag=flag)

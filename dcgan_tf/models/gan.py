@@ -15,7 +15,7 @@ from dcgan_tf.models.forward import forward
 from dcgan_tf.models.pixels import range_of, to_float
 from dcgan_tf.models.sampling import Sampler
 
-WRONG = 0.25  # weight of D's loss with wrong labels beside that with generated images
+WRONG_WEIGHT = 0.25  # of D's loss on wrong labels; that on generated images weighs 1
 
 
 @keras.saving.register_keras_serializable("dcgan_tf")
@@ -179,8 +179,8 @@ class DCGAN(Adversaries):
                 # alone, D learns too little about rare labels. They need no further pass.
                 wrong = draw_wrong_labels(self.labels, labels, rng)
                 wrong_logits = self._add_labels(outputs, wrong)
-                loss += WRONG * self.loss_terms.discriminator(real_logits, wrong_logits, rng)
-                loss /= 1 + WRONG
+                loss += WRONG_WEIGHT * self.loss_terms.discriminator(real_logits, wrong_logits, rng)
+                loss /= 1 + WRONG_WEIGHT
             if self.penalty:
                 by_reals = pixel_tape.gradient(real_logits, reals)
                 added = self.penalty(by_reals, pixel_tape.gradient(fake_logits, fakes), rng)

@@ -159,7 +159,7 @@ def test_labels_that_are_not_there_are_refused_in_one_line(tmp_path):
     table = tmp_path / "table.csv"
     table.write_text("name,Smiling,Male\na.jpg,1,-1\nb.jpg,-1,-1\n")
     config, source = faces(tmp_path / "data", ["a.jpg", "b.jpg"], labels="Smiling,Mal")
-    with refused("--labels Smiling,Mal", "there is no list_attr_celeba.csv or", "--label-table"):
+    with refused("--labels Smiling,Mal", "no list_attr_celeba.csv or", "--label-table"):
         read_labels(config, source)
     for labels, of in (("class", str(table)), ("", str(table)), (" , ", ""), (",", str(table))):
         with refused(f"--labels {labels!r}", "expected class without a table, or some columns"):

@@ -47,17 +47,28 @@ def test_truncation_leaves_the_label_as_it_is():
 
 
 def test_d_learns_from_real_images_with_their_labels_and_with_wrong_ones():
-    model, seen = build(), []
+    model, seen, logits = build(), [], []
     model.compile("sgd", "sgd", run_eagerly=True)
     whole = model._add_labels
-    model._add_labels = lambda outputs, labels: seen.append(labels) or whole(outputs, labels)
+
+    def add_labels(outputs, labels):
+        seen.append(labels)
+        logits.append(whole(outputs, labels))
+        return logits[-1]
+
+    model._add_labels = add_labels
     batch = next(iter(batches(PIXELS, batch_size=BATCH, seed=0, labels=ROWS)))
     losses = model.train_on_batch(batch, return_dict=True)
     reals, fakes, wrong, again = map(np.asarray, seen)
     for labels in (reals, fakes, again):  # G gets those of the real images
         assert np.array_equal(labels, batch["label"])
     assert np.array_equal(wrong, 1 - reals)  # of two classes the other one
-    assert np.isfinite(losses["d_loss"])
+    by_fakes, by_wrong = (
+        model.loss_terms.discriminator(logits[0], logits[k], None) for k in (1, 2)
+    )
+    expected = (by_fakes + by_wrong / 4) / 1.25
+    assert losses["d_loss"] == pytest.approx(float(expected), abs=1e-6)
+    assert abs(by_fakes - by_wrong) > 1e-4  # else the weight could be any
 
 
 def test_the_logits_of_an_images_labels_are_added():
