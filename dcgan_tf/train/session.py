@@ -60,10 +60,10 @@ class Session:
                 return
             steps = journal.steps_per_epoch - journal.done_in_epoch
             params = {"model": model, "verbose": 0, "epochs": epochs, "steps": steps}
+            # A resume may find a pack of the same images that has labels for another run.
+            rows = self.pack.rows if config.labels else None
             model.fit(
-                share_batches(
-                    self.strategy, config, self.pack.pixels, journal.step, self.pack.rows
-                ),
+                share_batches(self.strategy, config, self.pack.pixels, journal.step, rows),
                 initial_epoch=journal.epoch,
                 epochs=last,
                 steps_per_epoch=steps,

@@ -23,6 +23,7 @@ from PIL import Image
 from programs import run_program
 from workers import final, finish, start
 
+from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.archive import open_archive
@@ -85,6 +86,18 @@ def test_a_resume_with_other_labels_is_refused(whole, tmp_path):
     assert_refused(done, "--labels class", "other labels than this run was trained on")
     done = train("--run", "runs/a", "--epochs", "3", "--labels", "", cwd=tmp_path)
     assert_refused(done, "'class', you asked for ''")
+
+
+def test_a_run_without_labels_resumes_beside_a_pack_that_has_them(whole, tmp_path):
+    flags, cwd = whole
+    shutil.copytree(cwd / "data", tmp_path / "data")  # with the packs of the run with labels
+    flags = [*flags[: flags.index("--run")], "--labels", "", "--epochs", "1", "--run", "runs/b"]
+    finish(start(tmp_path, *flags))
+    for path in (tmp_path / "data/packs").glob("*/manifest.json"):
+        if "labels" not in json.loads(path.read_text()):
+            shutil.rmtree(path.parent)
+    finish(start(tmp_path, "--run", "runs/b", "--epochs", "2"))
+    assert read_journal(Run(tmp_path / "runs/b"))["step"] == 8
 
 
 def test_images_are_those_that_are_asked_for(whole, tmp_path):
