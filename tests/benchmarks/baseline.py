@@ -27,7 +27,11 @@ from dcgan_tf.common.scores import read_records
 CSV, PAGE = (turns.ROOT / "docs" / f"baseline.{kind}" for kind in ("csv", "md"))
 BEGIN, END = "<!-- table: tests/benchmarks/baseline.py -->", "<!-- end of the table -->"
 KEY = ("recipe", "flags", "images", "reference")  # of a row of the table, over its seeds
-OTHERS = {"79e380dd4d9e": "other people", "a84a52472391": "drawn faces"}  # reference sets by name
+OTHERS = {
+    "79e380dd4d9e": "other people",
+    "a84a52472391": "drawn faces",
+    "9035953b9c60": "training images",
+}  # reference sets by name
 SCORES = {  # head of a column: column of the CSV, factor, digits
     "FID-768": ("fid_768", 1, 3),
     "KID-768, 10⁻³": ("kid_768", 1000, 2),
