@@ -5,9 +5,9 @@
         --features mixed_7 --samples 2000
 
 The networks compute in float32, whatever they were trained in: bfloat16 is slow where there is no
-hardware for it. The weights are rounded to 10 bits after the point, those of a float16, in files
-that Keras opens as it opens any other; what is scored is the rounded G. The card, README.md, is
-written by hand.
+hardware for it. The weights are rounded to 8 bits after the point, one more than those of a
+bfloat16, in files that Keras opens as it opens any other; what is scored is the rounded G. The
+card, README.md, is written by hand.
 """
 
 import sys
@@ -21,7 +21,7 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.models.loading import in_float32, load_network
 from dcgan_tf.models.saving import save_network
 
-DROPPED = 13  # of the 23 bits of a float32 after the point
+DROPPED = 15  # of the 23 bits of a float32 after the point
 
 
 def rounded(weights: np.ndarray) -> np.ndarray:

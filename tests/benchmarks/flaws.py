@@ -1,4 +1,4 @@
-"""Measures of flawed faces against two readers' labels of the bundled generator's seeds 0 to 399.
+"""Measures of flawed faces against two readers' labels of the bundled generator's seeds 0 to 199.
 
     python tests/benchmarks/flaws.py --data others.zip --inception FILE [--facemesh FILE.tflite]
 

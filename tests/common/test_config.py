@@ -277,7 +277,7 @@ def test_settings_of_older_versions_are_dropped_where_they_did_nothing(tmp_path)
 
 
 def test_typed_epochs_keep_a_recipes_schedule_and_a_typed_size_brings_its_layers():
-    assert resolved("--config", "overnight", "--epochs", 1).decay_images == 600_000
+    assert resolved("--config", "overnight", "--epochs", 1).decay_images == 500_000
     assert resolved("--config", "overnight", "--images", "200k").decay_images == 200_000
     assert load_recipe("laptop", epochs=1).decay_images == 0
     layers = {

@@ -295,7 +295,7 @@ def test_the_bundled_generator_opens_on_its_own_seed_with_directions(here):
     assert request.hint.endswith("directions --pretrained faces")
     about = describe(request.name, sampler, found, "")
     assert b"<title>faces" in served_page(about)
-    assert about["seed"] > 0, "measure the seed for these weights: page.FIRST_SEEDS"
+    assert about["seed"] > 0, "choose the seed for these weights: page.FIRST_SEEDS"
 
 
 def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):

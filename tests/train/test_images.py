@@ -282,9 +282,9 @@ def test_few_images_and_schedules_that_do_not_end_are_told_with_flags_that_fit(c
     line = told(301, "--config", "laptop", "--epochs", 30)
     assert line.endswith("or try --augment shift,colour,cutout --images 40k")
     assert told(301, "--augment", "flip", "--images", "40k").endswith("add images")
-    assert told(10_000, "--config", "overnight", "--decay-images", "1.2M") == (
-        "--decay-images 1200000: the training ends after 600,000 images, 50% of them; "
-        "use 600000, or --images 1200000"
+    assert told(10_000, "--config", "overnight", "--decay-images", "1M") == (
+        "--decay-images 1000000: the training ends after 500,000 images, 50% of them; "
+        "use 500000, or --images 1000000"
     )
     line = told(2_000, "--epochs", 1, "--augment", "flip", "--augment-ramp", 10**6)
     assert line.startswith("--augment-ramp 1000000: the training ends after 1,984 images")

@@ -45,7 +45,7 @@ def test_epochs_or_images_decide_and_never_both(here):
 
 
 def test_what_falls_falls_over_the_images_unless_told_otherwise():
-    assert resolved("--config", "overnight").decay_images == 600_000
+    assert resolved("--config", "overnight").decay_images == 500_000
     assert resolved("--config", "overnight", "--images", "10k").decay_images == 10_000
     config = Config(images=5000, lr_decay="linear")
     assert replace(config, images=9000).decay_images == 5000  # an extended run keeps its schedule
@@ -67,7 +67,7 @@ def test_our_recipes_see_as_many_images_of_a_folder_of_any_size(tmp_path):
     # Lines come as often as when these recipes stated epochs.
     for recipe, count, epochs in (
         ("laptop", 2000, 80),
-        ("overnight", 10_000, 60),
+        ("overnight", 10_000, 50),
         ("demo", 3000, 7),
     ):
         config = load_recipe(recipe)
