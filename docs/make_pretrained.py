@@ -1,8 +1,12 @@
-"""Make the networks that come with the package from a run: smaller files, checked and scored.
+"""Make the networks that come with the package from runs: smaller files, checked and scored.
 
-    python docs/make_pretrained.py RUN faces
+    python docs/make_pretrained.py RUN [RUN ...] faces
     python -m dcgan_tf.evaluate --run dcgan_tf/pretrained/faces --data OTHERS.zip --against data \
         --features mixed_7 --samples 2000
+
+G's weights are the mean over the runs, which are parts of one training (each started from another
+one's networks); D and config.toml are the last run's. The mean of distant weights of one training
+is a better network than any of them, as an EMA is (Izmailov et al. 2018, arXiv:1803.05407).
 
 The networks compute in float32, whatever they were trained in: bfloat16 is slow where there is no
 hardware for it. The weights are rounded to 8 bits after the point, one more than those of a
@@ -31,20 +35,22 @@ def rounded(weights: np.ndarray) -> np.ndarray:
     return ((bits + half) & ~np.uint32((1 << DROPPED) - 1)).view(np.float32)
 
 
-def make(run: Run, target: Run):
-    """Write config.toml, generator.keras and discriminator.keras of a run, rounded and packed."""
+def make(runs: list[Run], target: Run):
+    """Write config.toml, generator.keras and discriminator.keras, rounded and packed."""
     target.root.mkdir(parents=True, exist_ok=True)
-    config = read_config(run.config)
+    config = read_config(runs[-1].config)
     write_text(target.config, to_toml(without_places(config)))
-    for source, path in (
-        (run.generator, target.generator),
-        (run.discriminator, target.discriminator),
+    for sources, path in (
+        ([run.generator for run in runs], target.generator),
+        ([runs[-1].discriminator], target.discriminator),
     ):
-        network = in_float32(load_network(source))
-        network.set_weights([rounded(weights) for weights in network.get_weights()])
+        networks = [in_float32(load_network(source)) for source in sources]
+        weights = zip(*(network.get_weights() for network in networks), strict=True)
+        network = networks[-1]
+        network.set_weights([rounded(np.mean(same, axis=0)) for same in weights])
         save_network(network, path, packed=True)
         print(f"{path}: {path.stat().st_size:,} bytes, {network.count_params():,} parameters")
 
 
 if __name__ == "__main__":
-    make(Run(sys.argv[1]), Run(FOLDER / sys.argv[2]))
+    make([Run(run) for run in sys.argv[1:-1]], Run(FOLDER / sys.argv[-1]))

@@ -23,7 +23,7 @@ from dcgan_tf.models.sampling import Sampler
 FOLDER = Path(__file__).parent
 # {hash of the weights: the seed that the page opens with}; 0 for other generators. Chosen by eye
 # from seeds 0 to 63: a face without flaws, with truncation 0.7 and without.
-FIRST_SEEDS = {"f76a729a34ad": 37}
+FIRST_SEEDS = {"3cf172c86a60": 37}
 
 
 def describe(
