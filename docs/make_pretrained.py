@@ -4,9 +4,9 @@
     python -m dcgan_tf.evaluate --run dcgan_tf/pretrained/faces --data OTHERS.zip --against data \
         --features mixed_7 --samples 2000
 
-G's weights are the mean over the runs, which are parts of one training (each started from another
-one's networks); D and config.toml are the last run's. The mean of distant weights of one training
-is a better network than any of them, as an EMA is (Izmailov et al. 2018, arXiv:1803.05407).
+G's weights are the mean over the runs; D and config.toml are the last run's. The runs must be parts
+of one training, each continued from the one before: then the mean is often better than each of
+them, as an EMA is (Izmailov et al. 2018, arXiv:1803.05407).
 
 The networks compute in float32, whatever they were trained in: bfloat16 is slow where there is no
 hardware for it. The weights are rounded to 8 bits after the point, one more than those of a
