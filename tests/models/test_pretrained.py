@@ -1,8 +1,9 @@
-"""The networks that come with the package: what they are, their card, and who uses them."""
+"""The networks that come with the package: how they are made, their card, and who uses them."""
 
 import dataclasses
 import json
 import os
+import runpy
 import subprocess
 import sys
 
@@ -10,10 +11,13 @@ import keras
 import numpy as np
 import pytest
 from helpers import REPO, generate, refused
+from tiny_gan import tiny
 
 from dcgan_tf import load_generator
 from dcgan_tf.common import pretrained
 from dcgan_tf.common.config import Config
+from dcgan_tf.common.config_file import read_config, to_toml
+from dcgan_tf.common.runs import Run
 from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.models.keras_file import read_structure
 from dcgan_tf.models.loading import load_network
@@ -45,6 +49,34 @@ def test_they_are_small_and_plain_keras_and_have_a_card_of_their_own(run):
     assert sha256[:12] in card and "non-commercial" in card
     for record in records:
         assert f"{record['fid_768']:.2f}" in card
+
+
+def test_the_script_that_makes_them_averages_g_over_the_runs_and_rounds(tmp_path, monkeypatch):
+    runs, models = [], []
+    for seed in (1, 2, 3):
+        config = tiny(seed=seed, data=str(tmp_path))
+        models.append(DCGAN.from_config(config))
+        runs.append(Run(tmp_path / str(seed)))
+        runs[-1].root.mkdir()
+        runs[-1].config.write_text(to_toml(config), encoding="utf-8")
+        models[-1].generator.save(runs[-1].generator)
+        models[-1].discriminator.save(runs[-1].discriminator)
+    monkeypatch.setattr(pretrained, "FOLDER", tmp_path / "made")
+    words = [str(REPO / "docs/make_pretrained.py"), *(str(run.root) for run in runs), "tiny"]
+    monkeypatch.setattr(sys, "argv", words)
+    runpy.run_path(words[0], run_name="__main__")
+
+    made = Run(tmp_path / "made" / "tiny")
+    weights_of_g = zip(*(model.generator.get_weights() for model in models), strict=True)
+    for expected, path in (
+        ([np.mean(same, axis=0) for same in weights_of_g], made.generator),
+        (models[-1].discriminator.get_weights(), made.discriminator),
+    ):
+        for weights, exact in zip(load_network(path).get_weights(), expected, strict=True):
+            np.testing.assert_allclose(weights, exact, rtol=2**-8.9, atol=0)
+            assert not (weights.view(np.uint32) & 0x7FFF).any()
+    config = read_config(made.config)
+    assert config.seed == 3 and config.data == ""
 
 
 @pytest.mark.slow
