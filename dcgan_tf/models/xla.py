@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 # known to work.
 XLA_CAPABILITIES = (7, 5), (9, 99)
 # With cuDNN 9.3 to 9.5 XLA cannot run a convolution with a bias
-# (aws/deep-learning-containers#6417); about 9.6 to 9.18 nothing is known.
+# (aws/deep-learning-containers#6418); about 9.6 to 9.18 nothing is known.
 XLA_CUDNN = (9, 19)
 
 
