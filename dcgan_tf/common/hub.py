@@ -15,7 +15,7 @@ from dcgan_tf.common.errors import UserError, one_line
 
 PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
 _PLACE = r"hf:((?:[A-Za-z]:[\\/])?[^:]*)"  # a name or a path, on Windows with a drive
-_DATA = re.compile(_PLACE + r"(?::([^:\[]*(?:\[[^\]]*\])?))?(?::(.*))?", re.DOTALL)
+_DATA = re.compile(_PLACE + r"(?::((?:[^:\[]|\[[^\]]*\])*))?(?::(.*))?", re.DOTALL)
 
 
 def split_data(data: str) -> tuple[str, str, str]:

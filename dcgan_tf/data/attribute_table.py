@@ -2,8 +2,9 @@
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -20,6 +21,11 @@ _EXPECTED = (
 )
 
 
+def base_of(name: str) -> str:
+    """The file name of an image without its folders, of which some zips have backslashes."""
+    return PureWindowsPath(name).name
+
+
 def read_attributes(
     table: Path | bytes, images: Sequence[Sequence[str]] = (), flag: str = ""
 ) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -32,25 +38,30 @@ def read_attributes(
         The attribute names, and {file name of an image: int8 (attributes,), 1 or 0}.
 
     Raises:
-        UserError: no such table, or it has none of a set's images.
+        UserError: no such table, it has none of a set's images, or a name occurs twice.
     """
     flag, rows = flag or f"--attributes {table}", {}
-    sets = [{PurePosixPath(name).name for name in each} for each in images]
+    sets = [Counter(map(base_of, each)) for each in images]
     wanted = set().union(*sets)
     try:
         content = table if isinstance(table, bytes) else _read_text(table)
         names, lines = _parse_header(content.decode("utf-8-sig"))
         for index, (key, values) in enumerate(lines):
-            base = PurePosixPath(key).name
+            base = base_of(key)
             if base in wanted:
-                rows[base] = _parse_row(values, names, key)
+                row = _parse_row(values, names, key)
+                if not np.array_equal(rows.setdefault(base, row), row):
+                    raise BadFile(f"two lines of {base[:80]!r} differ")
             elif not index:  # checks that this is a table
                 _parse_row(values, names, key)
     except (UnicodeDecodeError, BadFile, csv.Error) as error:
         words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
         raise UserError(f"{words}; {_EXPECTED}", flag=flag) from None
     for each, bases in zip(images, sets, strict=True):
-        if bases.isdisjoint(rows):
+        base, times = max(bases.items(), key=lambda item: item[1], default=("", 0))
+        if times > 1:
+            raise UserError(f"two images are called {base}; give names that differ", flag=flag)
+        if rows.keys().isdisjoint(bases):
             words = f"has none of the {len(each):,} images, such as {each[0]}; give the table of "
             raise UserError(f"{words}these, with file names in its first column", flag=flag)
     return names, rows

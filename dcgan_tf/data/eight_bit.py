@@ -10,7 +10,7 @@ import functools
 import io
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.datasets import DATASETS
@@ -22,6 +22,11 @@ _STRIP = 256  # rows that are flattened at once: whole copies at each step need 
 _SRGB = ImageCms.createProfile("sRGB")
 _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by another name
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
+_FLIP = Image.Transpose
+_TURNS = {  # by EXIF orientation
+    **{1: None, 2: _FLIP.FLIP_LEFT_RIGHT, 3: _FLIP.ROTATE_180, 4: _FLIP.FLIP_TOP_BOTTOM},
+    **{5: _FLIP.TRANSPOSE, 6: _FLIP.ROTATE_270, 7: _FLIP.TRANSVERSE, 8: _FLIP.ROTATE_90},
+}
 _JPEG_END = b"\xff\xd9"
 _CUT = 0.01  # share of an image's area from which on it counts as cropped
 
@@ -44,23 +49,35 @@ def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
     return image
 
 
+def orientation(image: Image.Image) -> int:
+    """Read the EXIF orientation, 1 to 8; 1, as stored, without one or if it is damaged."""
+    try:
+        value = image.getexif().get(0x0112)
+    except Exception:  # Pillow lets SyntaxError, struct.error and others through
+        return 1
+    return value if value in _TURNS else 1
+
+
+def set_upright(image: Image.Image, turn: int) -> Image.Image:
+    """Turn an image by its EXIF orientation; Pillow's own function fails if other EXIF is bad."""
+    return image if _TURNS[turn] is None else image.transpose(_TURNS[turn])
+
+
 def to_plain(image: Image.Image, encoded: bytes) -> bytes:
     """Make a JPEG or PNG that every decoder reads alike, in RGB or gray; most come as such.
 
     What needs more (EXIF orientation, other modes, color profiles, other formats) is converted
     with Pillow and handed on as PNG, which loses nothing.
     """
-    # 1 is "as stored"; reading EXIF costs nothing where there is none.
-    turned = image.getexif().get(0x0112, 1) != 1
+    turn = orientation(image)
     # TensorFlow prints a line of its own for a JPEG without an end; Pillow raises what is wrong.
     ended = image.format == "PNG" or (image.format == "JPEG" and _JPEG_END in encoded)
-    if ended and _is_plain(image) and not turned:
+    if ended and _is_plain(image) and turn == 1:
         return encoded
     key = image.info.get("transparency")
     if isinstance(key, tuple) and encoded[24] == 16:  # a PNG whose upper 8 bits Pillow reads
         image.info["transparency"] = tuple(value >> 8 for value in key)
-    ImageOps.exif_transpose(image, in_place=True)
-    return encode(to_eight_bit(image), "PNG", compress_level=1)
+    return encode(set_upright(to_eight_bit(image), turn), "PNG", compress_level=1)
 
 
 def check_size(size: tuple[int, int], config: Config):

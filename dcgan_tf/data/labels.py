@@ -1,7 +1,7 @@
 """Labels of images: classes from folders or label files, attributes from a table."""
 
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from dcgan_tf.common.foreign import BadFile, check_bytes
 from dcgan_tf.common.labels import MOST, Labels
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.suggestions import unknown
-from dcgan_tf.data.attribute_table import MOST_BYTES, read_attributes
+from dcgan_tf.data.attribute_table import MOST_BYTES, base_of, read_attributes
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.forms import other_names
 from dcgan_tf.data.hugging_face import HubImages
@@ -88,10 +88,7 @@ def _read_table(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     for name in wanted:
         if name not in table:
             raise UserError(unknown("attribute", name, table), flag=f"--labels {config.labels}")
-    bases = [PurePosixPath(name).name for name in source.names]
-    if len(set(bases)) < len(bases):
-        twice = next(base for base in bases if bases.count(base) > 1)
-        raise UserError(f"two images are called {twice}; give names that differ", flag=flag)
+    bases = [*map(base_of, source.names)]
     if missing := [base for base in bases if base not in rows]:
         words = f"has not {counted(len(missing), 'image')} of {len(bases):,}, such as {missing[0]}"
         raise UserError(f"{words}; give the table of these, or leave them out", flag=flag)

@@ -424,13 +424,14 @@ def _check_skipped(config: Config, source: Source, good: int, skipped: dict[str,
     """Raise UserError where too many images were skipped."""
     bad, some = len(skipped), some_of(skipped, 3)
     celeba = config.dataset == "celeba" and "expected CelebA's" in str([*skipped.values()])
-    advice = "; images of your own? then add --dataset folder" if celeba else ""
+    advice = "; for images of your own: train --dataset folder, evaluate --against data"
+    advice = advice if celeba else ""
     if not good:
         why = f"none of {bad} images can be used ({some}){advice}"
     elif bad > config.max_bad * (good + bad):
-        advice = advice or "; mend them or allow more"
+        advice = advice or "; mend them, leave them out, or let train skip more with --max-bad"
         why = f"{bad} of {good + bad} images cannot be used ({some}), more than "
-        why += f"--max-bad {config.max_bad}{advice}"
+        why += f"{config.max_bad:.0%}{advice}"
     else:
         return
     raise UserError(why, flag=f"--data {source.where}")

@@ -316,7 +316,7 @@ def recognize(config: Config) -> Config:
         dataset = "cifar10" if source.shape[2:] else "mnist"
         what = f"arrays of {len(source.names):,} images; --config {dataset} is the recipe for them"
     else:
-        dataset = "celeba" if _is_celeba(source) else "folder"
+        dataset = "celeba" if is_celeba(source) else "folder"
         in_rows = isinstance(source, HubImages)
         like = f", with CelebA's {'size' if in_rows else 'names and size'}"
         what = limits.counted(len(source.names), "image" if in_rows else "image file")
@@ -326,11 +326,13 @@ def recognize(config: Config) -> Config:
     return replace(config, dataset=dataset)
 
 
-def _is_celeba(source: Files | HubImages) -> bool:
-    """Examine a few images: most must have the names and size of CelebA's aligned images."""
-    indices = evenly(range(len(source.names)), _LOOKED_AT) if source.names else []
+def is_celeba(source: Files | HubImages, by_name: bool = True) -> bool:
+    """Examine a few images: most must have the size of CelebA's aligned images, and the names."""
+    if not source.names:  # perhaps an archive that is not read
+        return False
+    indices = evenly(range(len(source.names)), _LOOKED_AT)
     named = indices
-    if not isinstance(source, HubImages):  # whose rows have no names
+    if by_name and not isinstance(source, HubImages):  # whose rows have no names
         named = [i for i in indices if re.search(r"(^|[/\\])\d{6}\.(jpg|png)$", source.names[i])]
     right = 0
     for encoded in (read for _, read in source.read(named) if isinstance(read, bytes)):

@@ -13,7 +13,15 @@ from dcgan_tf.common.foreign import BadFile
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.data.binary import Arrays
-from dcgan_tf.data.eight_bit import check_size, mean_cut, open_image, share_cut, to_eight_bit
+from dcgan_tf.data.eight_bit import (
+    check_size,
+    mean_cut,
+    open_image,
+    orientation,
+    set_upright,
+    share_cut,
+    to_eight_bit,
+)
 from dcgan_tf.data.forms import describe_unused
 from dcgan_tf.data.places import FEWEST
 from dcgan_tf.data.sources import Source, open_source, recognize
@@ -97,13 +105,13 @@ def _look(encoded: bytes | BadFile, config: Config):
     """Decode an image: its format, its size when upright, and about its pixels, RGB or L."""
     image = open_image(encoded, config)
     (width, height), kind = image.size, image.format
-    on_its_side = image.getexif().get(0x0112, 1) > 4
-    size = (height, width) if on_its_side else (width, height)
+    turn = orientation(image)
+    size = (height, width) if turn > 4 else (width, height)
     check_size(size, config)
     if not config.crop_box:
         image.draft(None, (2 * config.image_size, 2 * config.image_size))  # JPEG: many times faster
-    ImageOps.exif_transpose(image, in_place=True)
-    return kind, size, to_eight_bit(image)
+    image.load()  # fails for a damaged one
+    return kind, size, set_upright(to_eight_bit(image), turn)
 
 
 def _square(image: Image.Image, config: Config) -> np.ndarray:

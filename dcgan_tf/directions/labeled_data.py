@@ -2,14 +2,14 @@
 
 import logging
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
 from dcgan_tf.common.config import ImageConfig
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import find_again
-from dcgan_tf.data.attribute_table import read_attributes
+from dcgan_tf.data.attribute_table import base_of, read_attributes
 from dcgan_tf.data.pack import narrow, open_pack
 from dcgan_tf.data.sources import open_source
 from dcgan_tf.directions.command import DirectionsRequest, config_of, owner
@@ -47,7 +47,7 @@ def read_labeled_images(
     parts, found = [], []
     for each, source in zip(configs, sources, strict=True):
         pack = open_pack(narrow(each, source, MOST), source)
-        known = [row for row, name in enumerate(pack.names) if PurePosixPath(name).name in labels]
+        known = [row for row, name in enumerate(pack.names) if base_of(name) in labels]
         rows = np.array(known, int)
         for part in [rows] if request.judge_data else _split(pack.names, rows):
             parts.append((pack, part))
@@ -58,7 +58,7 @@ def read_labeled_images(
                 "two classifiers",
                 flag=f"--data {pack.where}",
             )
-        marks = [labels[PurePosixPath(pack.names[row]).name] for row in rows]
+        marks = [labels[base_of(pack.names[row])] for row in rows]
         found.append(LabeledImages(np.asarray(pack.pixels[rows]), np.array(marks)))
     own, others = found
     log.info(
@@ -76,7 +76,7 @@ def labels_among(names: list[str], sampler: Sampler) -> set[str]:
 
 def _split(names, rows):
     """Split rows into CelebA's training split and the others, else into 80% and 20%."""
-    numbers = [PurePosixPath(names[row]).stem for row in rows]
+    numbers = [PureWindowsPath(names[row]).stem for row in rows]
     others = np.array([text.isdigit() and int(text) > CELEBA_TRAINING for text in numbers])
     if FEWEST <= others.sum() <= len(rows) - FEWEST:
         return [rows[~others], rows[others]]

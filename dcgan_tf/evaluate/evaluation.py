@@ -114,7 +114,7 @@ def score_places(request: EvaluationRequest) -> dict:
     )
     # Some images may have been unusable.
     smaller = min(first, second, key=lambda side: len(side.rows))
-    count = check_count(len(smaller.rows), smaller.source.where)
+    count = check_count(min(count, len(smaller.rows)), smaller.source.where)
     choice = choose_reference(first, count, count, request.seed)
     images = from_pack(second.pack, pick(second.rows, count, request.seed)[0], second.name)
     scores = _score(images, choice, first.config, request)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import numpy as np
+
 from dcgan_tf.common.scores import FRECHET_NAMES
 from dcgan_tf.evaluate.archive import Choice
 from dcgan_tf.metrics.features import FeatureSet, Images, device, extract
@@ -40,7 +42,9 @@ def compare(
     if scored.logits is None:
         notes.append("no Inception Score: the Inception weights do not reach the softmax")
     elif scored.count >= SPLITS:  # fewer if the training images are few
-        scores["inception_score"] = inception_score(softmax(scored.logits), SPLITS)[0]
+        # In any order of their own, such as by class, splits would be less varied than the images.
+        order = np.random.RandomState(0).permutation(scored.count)
+        scores["inception_score"] = inception_score(softmax(scored.logits[order]), SPLITS)[0]
     if fewest <= NEIGHBORS:
         notes.append(f"no precision and recall: {fewest} images per side, {NEIGHBORS + 1} needed")
     else:
@@ -125,7 +129,7 @@ class Scorer:
             "seed": self.seed,
             "kid": kid if spread_size == size else f"{kid}, spread of those of {spread_size}",
             "neighbours": NEIGHBORS,
-            "splits": SPLITS,
+            "splits": SPLITS if scored.logits is None else f"{SPLITS}, shuffled",
             "device": device(),
             "versions": {"evaluator": FORMAT} | {name: metadata.version(name) for name in PACKAGES},
         }

@@ -39,7 +39,9 @@ def load_inception(path: str | os.PathLike[str] | None = None) -> "Inception":
     if path is None:
         otherwise = f"get {ARCHIVE_NAME} elsewhere and give it with --inception PATH"
         # `check_golden` checks the weights, so no checksum is needed.
-        fetch(ARCHIVE_URL, archive, None, "the Inception weights", ARCHIVE_BYTES, otherwise)
+        archive = fetch(
+            ARCHIVE_URL, archive, None, "the Inception weights", ARCHIVE_BYTES, otherwise
+        )
     try:
         weights = read_weights(path or archive)
         check_golden(weights, path or archive)

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 PLACES = ("data/packs", "data/features")
 # {kind: its record, a key of the record, other files}
 KINDS = {
-    "pack": ("manifest.json", "pixels_sha256", {"pixels.npy", "pixels.u8"}),
+    "pack": ("manifest.json", "pixels_sha256", {"pixels.npy", "pixels.u8", "labels.npy"}),
     "features": ("entry.json", "recipe", {"features.npy", "logits.npy", "statistics.npz"}),
 }
 

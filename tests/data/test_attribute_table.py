@@ -11,7 +11,7 @@ from dcgan_tf.data.attribute_table import read_attributes
 TXT = "3\nSmiling Male\n000001.jpg  1 -1\n000002.jpg -1 -1\n000003.jpg  1  1\n"
 CSV = "image_id,Smiling,Male\n000001.jpg,1,-1\n000002.jpg,-1,-1\n000003.jpg,1,1\n"
 PLAIN = "file Smiling Male\n000001.jpg 1 0\n000002.jpg 0 0\n000003.jpg 1 1\n"
-IMAGES = ["faces/000003.jpg", "faces/000009.jpg", "faces/000001.jpg"]
+IMAGES = ["faces/000003.jpg", "faces/000009.jpg", "faces\\000001.jpg"]  # some zips have these
 
 
 @pytest.mark.parametrize("text", [TXT, CSV, PLAIN, CSV.replace("\n", "\r\n"), "\ufeff" + CSV])
@@ -57,6 +57,12 @@ def test_tables_of_other_images_and_zips_without_one_table_are_refused(tmp_path)
     two = write_zip(tmp_path / "two.zip", {"a.txt": b"", "b.txt": b""})
     with refused("a zip with 2 tables"):
         read_attributes(two, [IMAGES])
+    with refused("two images are called 000001.jpg"):
+        read_attributes(path, [["a/000001.jpg", "b/000001.jpg"]])
+    twice = tmp_path / "twice.txt"
+    twice.write_text("Smiling Male\n" + "".join(f"{k}/000001.jpg 1 {k}\n" for k in (0, 1)))
+    with refused("two lines of '000001.jpg' differ"):
+        read_attributes(twice, [["0/000001.jpg"]])
     huge = write_zip(tmp_path / "huge.zip", {"a.txt": bytes(2**27 + 1)}, zipfile.ZIP_DEFLATED)
     with refused("more than the 134.2 MB"):
         read_attributes(huge, [IMAGES])

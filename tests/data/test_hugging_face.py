@@ -93,6 +93,8 @@ def test_a_value_of_data_is_a_name_a_split_and_a_column():
         "hf:me/a:test": ("me/a", "test", ""),
         "hf:me/a::pixels": ("me/a", "", "pixels"),
         "hf:a:train[:10%]:my column": ("a", "train[:10%]", "my column"),
+        "hf:a:train[:50%]+test[:10%]:image": ("a", "train[:50%]+test[:10%]", "image"),
+        "hf:a:train[:5]+b": ("a", "train[:5]+b", ""),
         r"hf:C:\my data:test": (r"C:\my data", "test", ""),
         "hf:C:/x": ("C:/x", "", ""),
     }.items():

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
 import pytest
@@ -51,6 +52,16 @@ def test_auto_is_decided_by_names_sizes_and_forms_in_one_line(write, tmp_path, c
         assert recognize(config) is config and open_source(config).names
         named = recognize(Config(dataset="auto", data=str(data), crop="0,0,9,9", seed=3))
         assert (named.crop, named.seed) == ("0,0,9,9", 3)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_auto_names_a_tar_of_images_as_an_archive_that_is_not_read(mode, tmp_path):
+    (tmp_path / "alone").mkdir()
+    with tarfile.open(tmp_path / "alone/photos.tar", mode) as tar:
+        tar.add(write_files(tmp_path / "photos", {"a.jpg": photo(0, (64, 64))}), "photos")
+    for data in (tmp_path / "alone/photos.tar", tmp_path / "alone"):
+        with refused("archive", "unpack it"):
+            open_source(recognize(Config(dataset="auto", data=str(data))))
 
 
 def test_auto_without_a_place_or_images_is_refused(tmp_path):

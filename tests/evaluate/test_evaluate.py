@@ -1,5 +1,6 @@
 """The whole command on a run, on two folders, and on real faces if they are there."""
 
+import io
 import json
 import re
 import shutil
@@ -92,6 +93,7 @@ def test_against_says_which_images(there, tiny, capsys, caplog):
     def against(*flags):
         return score(capsys, "--run", "runs/a", "--samples", 12, *flags)
 
+    caplog.set_level("INFO")
     write_zip(there / "other.zip", drawn(100, 30))
     subset, rest, other = against(), against("--against", "rest"), against("--data", "other.zip")
     assert "training images" in subset["compared_with"]
@@ -100,6 +102,12 @@ def test_against_says_which_images(there, tiny, capsys, caplog):
     protocols = [record["protocol"] for record in (subset, rest, other)]
     assert len({protocol["reference_sha256"] for protocol in protocols}) == 3
     assert len({protocol["scored_sha256"] for protocol in protocols}) == 1
+    photos = {f"{i}.png": encode(Image.open(io.BytesIO(face_jpeg(i))).resize((90, 80)), "PNG")
+              for i in range(30)}  # fmt: skip
+    write_files(there / "photos", photos)  # of no size that the run was trained on
+    other = against("--data", "photos", "--against", "data")
+    assert other["protocol"]["crop"] == "center"
+    assert "photos: not of CelebA's size, so the centered squares are compared" in caplog.text
     (there / "faces.zip").rename(there / "moved.zip")
     assert against("--data", "moved.zip")["protocol"] == subset["protocol"]
     (there / "moved.zip").rename(there / "faces.zip")
@@ -192,6 +200,9 @@ def test_bad_images_are_left_out_and_too_few_are_refused(places, capsys):
     assert record["protocol"]["reference_count"] == record["protocol"]["scored_count"] == 12
     said = "warning: compared 12 images per side, not 13: there are no more"
     assert said in record["notes"]
+    # With few more than --samples on both sides, all are prepared and no more are scored.
+    record = score(capsys, "A", "C", "--samples", 22)
+    assert record["protocol"]["reference_count"] == record["protocol"]["scored_count"] == 22
 
 
 def test_all_checks_come_before_inception_which_may_be_a_download(there, monkeypatch, capsys):

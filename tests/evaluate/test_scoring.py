@@ -75,6 +75,14 @@ def test_scores_are_those_of_the_mathematics_and_fid_768_is_labelled_so():
     assert found["fid"] > 0 and found["inception_score"] > 1 and not notes
 
 
+def test_the_inception_score_does_not_depend_on_the_order_of_the_images_by_class():
+    logits = np.repeat(20 * np.eye(5, dtype=np.float32), 40, axis=0)  # sorted by class
+    sides = [replace(feature_set(1, 200), logits=rows) for rows in (logits, logits[::-1])]
+    for side in sides:
+        found, _ = scorer.compare(feature_set(0, 200), side, "pool_3", seed=0)
+        assert 4 < found["inception_score"] <= 5
+
+
 def test_too_few_images_give_null_and_a_warning_that_says_why():
     found, notes = scorer.compare(feature_set(0, 3), feature_set(1, 3, logits=True), "pool_3", 0)
     assert {name for name, value in found.items() if value is None} == {

@@ -217,7 +217,7 @@ def test_golden_check_on_the_true_weights():
 def test_the_archive_is_downloaded_once_and_failures_say_what_to_do(
     graph_file, golden_of_graph, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(inception, "CACHE", tmp_path / "cache")
+    monkeypatch.setenv("HOME", str(tmp_path))  # the cache is in ~/.cache
     body = graph_file.read_bytes()
     assert inception.ARCHIVE_URL.startswith("https://")
     monkeypatch.setattr(inception, "ARCHIVE_BYTES", len(body))
@@ -230,6 +230,6 @@ def test_the_archive_is_downloaded_once_and_failures_say_what_to_do(
         for _ in range(2):
             assert inception.load_inception().layers == ("mixed_7", "pool_3", "logits")
         assert server.requests == 1
-    write(tmp_path / "cache" / ARCHIVE, b"x" * len(body))
+    write(tmp_path / ".cache/dcgan_tf" / ARCHIVE, b"x" * len(body))
     with pytest.raises(UserError, match=f"delete .*{ARCHIVE} to download it again"):
         inception.load_inception()
