@@ -83,7 +83,7 @@ def _follow_latest(root: Path) -> Path:
 def mark_latest(run: Run):
     """Make runs/latest link to a run in that folder."""
     folder, name = run.root.parent, run.root.name
-    if folder != RUNS or name == LATEST:
+    if os.path.abspath(folder) != os.path.abspath(RUNS) or name == LATEST:
         return
     fresh = folder / f".{LATEST}-{os.getpid()}"
     with contextlib.suppress(OSError):  # a folder has that name; training does not need the link

@@ -76,13 +76,14 @@ def redraw(run: Run, config: Config, journal: Journal, after: float, loss=None):
         after: time of that checkpoint, right after which the training may have been killed.
         loss: the user's loss, instead of the one in the config.
     """
-    model = SimpleNamespace(
-        batch_size=config.batch_size,
-        loss_terms=loss or parts.build_loss(config),
-        inference_generator=SimpleNamespace(output_shape=(None,) + 2 * (config.image_size,)),
-    )
     for image in build_images(run, config, journal):
         if not image.path.exists() or image.path.stat().st_mtime < after:
+            shape = (None,) + 2 * (config.image_size,)
+            model = SimpleNamespace(
+                batch_size=config.batch_size,
+                loss_terms=loss or parts.build_loss(config),
+                inference_generator=SimpleNamespace(output_shape=shape),
+            )
             image.set_model(model)
             image.on_train_begin()
             image.redraw(0)

@@ -57,6 +57,7 @@ class Request:
         named: the settings that the command line names.
         images: images.open_images, None before.
         tried: whether the config's precision is what auto became.
+        by_program: whether dcgan_tf.train asks for it, not a command line.
     """
 
     config: Config
@@ -72,6 +73,7 @@ class Request:
     json: bool = False
     celeba: str = RECIPE
     tried: bool = False
+    by_program: bool = False
 
 
 def parse_training(argv: list[str] | None = None) -> Request:
@@ -111,11 +113,9 @@ def parse_training(argv: list[str] | None = None) -> Request:
     settings |= {n: _at_home(flag(n), settings[n]) for n in PATHS if n in settings}
     if flags.get("inception"):
         check_file(Path(settings["inception"]), "--inception", ".tgz or .npz")
-    if run_dir and started_in(Run(run_dir)) not in (None, Path.cwd()):
-        # In config.toml a relative path starts from the directory that the run was started in.
-        here = {n: settings[n] for n in PATHS if n != "init_from" and flags.get(n)}
-        settings |= {n: _absolute(path) for n, path in here.items() if path not in FETCHED}
-    config = Config(**settings)
+    named_paths = {n: settings[n] for n in PATHS if n != "init_from" and flags.get(n)}
+    settings |= seen_from_run(run_dir, named_paths)
+    config = _check(settings, flags, config_name)
     most = limits.GRID_PIXELS // config.image_size**2
     if config.sample_count > most:
         raise UserError(
@@ -124,6 +124,18 @@ def parse_training(argv: list[str] | None = None) -> Request:
         )
     found = config, config_name, run_dir, dry_run, check, tracker
     return Request(*found, named=frozenset(flags), json=as_json, celeba=celeba)
+
+
+def _check(settings: dict[str, Any], flags: dict[str, Any], config_name: str) -> Config:
+    """Make a Config; where the images will decide the recipe, of one of those that they may."""
+    try:
+        return Config(**settings)
+    except UserError:
+        if config_name != "auto":
+            raise
+        own = read_table(find_config(OWN_IMAGES)) | {"dataset": "auto"}
+        own = with_shape(own, settings.get("init_from", ""), own=False)
+        return Config(**merge_settings(own, {name: settings[name] for name in flags}))
 
 
 def _sort_word(word, given):
@@ -229,6 +241,16 @@ def _at_home(flag, text) -> str:
     return ",".join(path and at_home(path, flag) for path in paths)
 
 
+def seen_from_run(run_dir: Path | None, paths: dict[str, str]) -> dict[str, str]:
+    """Make paths absolute for a run that was started in another directory than the current one.
+
+    In its config.toml a relative path starts from the directory that it was started in.
+    """
+    if not run_dir or started_in(Run(run_dir)) in (None, Path.cwd()):
+        return paths
+    return {n: path if path in FETCHED else _absolute(path) for n, path in paths.items()}
+
+
 def _absolute(text: str) -> str:
     """A path, also that of a data set in a folder, seen from any directory; a hub's name stays."""
     if text.startswith(hub.PREFIX) and not Path(hub.split_data(text)[0]).is_dir():
@@ -308,12 +330,14 @@ def _as_begun(request, run: Run) -> Config:
     if config.precision == "auto":
         config = replace(config, precision=kept.precision)
     if config.subset and kept.subset == 0 and "subset" not in request.named:
-        steps = 0
+        steps = most = 0
         if has_checkpoint(run):
             from dcgan_tf.common.checkpoints import read_journal  # imports NumPy
+            from dcgan_tf.train.images import plan_epoch
 
             steps = read_journal(run).get("steps_per_epoch", 0)
-        if steps < config.subset // config.batch_size:
+            most = plan_epoch(config, config.subset - 1)
+        if steps <= most:
             config = replace(config, subset=0)
     return config
 

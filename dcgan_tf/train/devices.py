@@ -90,7 +90,10 @@ def end_after(seconds: int, fault: str):
     watchdog, which needs none, can end that. Another process says the line when it hears from it.
     """
     last = f"error: {fault}; see what they printed, start all again"
-    command = [sys.executable, "-ISc", "import sys; sys.stdin.read() and sys.exit(sys.argv[1])"]
+    # It outlives a Ctrl-C, which goes to all processes of the terminal.
+    program = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+    program += "sys.stdin.read() and sys.exit(sys.argv[1])"
+    command = [sys.executable, "-ISc", program]
     with subprocess.Popen([*command, last], stdin=subprocess.PIPE) as speaker:
         pipe = speaker.stdin or sys.stderr
         faulthandler.dump_traceback_later(seconds, exit=True, file=pipe)

@@ -11,7 +11,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train.command import Request, prepare
+from dcgan_tf.train.command import Request, prepare, seen_from_run
 
 
 def train(
@@ -36,7 +36,8 @@ def train(
         networks: (generator, discriminator), or a function that returns them, which several
             devices need. The config's image_size and channels must be theirs. With labels, latents
             end in the label, and the discriminator gives (n, 1 + labels).
-        callbacks: keras.callbacks.Callback, called after the run's own.
+        callbacks: keras.callbacks.Callback, called after those that record losses, samples and
+            scores, and before those that write the checkpoint, the networks and the plots.
 
     Returns:
         The run, whose attributes are the paths in it.
@@ -67,13 +68,17 @@ def train(
     parts = {"loss": loss, "networks": networks}
     given = {name: part for name, part in parts.items() if part is not None}
     named: dict[str, Any] = {name: _name_of(part) for name, part in given.items()}
-    config = replace(config, **named, **({} if data is None else {"data": data}))
+    run_dir = Run(run).root if run is not None else None
+    paths = {} if data is None else seen_from_run(run_dir, {"data": os.fspath(data)})
+    config = replace(config, **named, **paths)
     request = Request(
         config=config,
         config_name=config.dataset,
-        run_dir=Run(run).root if run is not None else None,
+        run_dir=run_dir,
         given={name: part for name, part in given.items() if not isinstance(part, str)},
         callbacks=tuple(callbacks),
+        named=frozenset(paths),
+        by_program=True,
     )
     request = prepare(request)
     from dcgan_tf.models.parts import precision_of

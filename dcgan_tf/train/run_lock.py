@@ -63,6 +63,7 @@ def _trained_with(run: Run) -> Config:
     from dcgan_tf.common.checkpoints import read_journal  # imports NumPy, not needed before
 
     bound, found = bound_fields(saved), read_journal(run).get("settings", {})
+    bound.pop("init_from")  # has had its effect, and is relative to the folder it began in
     known = {n: tuple(v) if isinstance(v, list) else v for n, v in found.items() if n in bound}
     return replace(saved, **known)
 
@@ -92,7 +93,7 @@ def claim(request) -> Iterator[Run]:
     """Create or reopen a run directory, and lock it while the block runs.
 
     It is that of the request, or the next free one such as `runs/0001-laptop-mugs-s0`. If the block
-    fails before the first step, everything created here is deleted.
+    fails before the first plot or checkpoint, everything created here is deleted.
 
     Raises:
         UserError: a run with other settings (exit code 2), or one that is in use (exit code 4).
@@ -160,8 +161,8 @@ def _begin(run, request, fresh):
 
 
 def _undo(run):
-    """Delete what was created before the first step, by exact names; nothing if there is more."""
-    made = {run.lock, run.config, run.versions, run.log, *run.folders()}
+    """Delete what was created before the first plot, by exact names; nothing if there is more."""
+    made = {run.lock, run.config, run.versions, run.log, run.reals, *run.folders()}
     made |= set(run.tensorboard.glob("events.out.tfevents.*"))
     with contextlib.suppress(OSError):  # the original error matters more
         inside = [p for p in run.root.rglob("*") if p.relative_to(run.root).parts[0][0] != "."]

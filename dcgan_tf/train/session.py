@@ -67,7 +67,7 @@ class Session:
                 initial_epoch=journal.epoch,
                 epochs=last,
                 steps_per_epoch=steps,
-                callbacks=CallbackList(callbacks, add_history=True, **params),
+                callbacks=CallbackList(callbacks, journal=journal, add_history=True, **params),
                 verbose=0,
             )
 

@@ -70,6 +70,10 @@ def run_training(request: Request) -> tuple[Run, int]:
             mark_latest(run)
             draw_reals(run, session.pack.pixels, request.config.seed)
         resume = f"{typed('train')} {path_flag('--run', run.root)}"
+        if request.tracker in TRACKERS:  # which config.toml does not keep
+            resume += f" --tracker {request.tracker}"
+        if request.by_program:
+            resume = "the same call"
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
         log.info(f"to stop: Ctrl-C; to resume later: {resume}")
         stop.defer()
@@ -79,16 +83,21 @@ def run_training(request: Request) -> tuple[Run, int]:
                 session.fit([*watch, *callbacks])
         except Interrupted as interruption:
             code = interruption.code
+        except BaseException:
+            if session.chief and run.report.exists():
+                _write_report(run)  # the page no longer says that the training runs
+            raise
         else:
             _leave_together(session)
         if session.chief:
             _write_report(run)
         journal = session.journal
-        if code:
+        if code or session.model.stop_training:  # by a signal, or by a user's callback
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to resume: {resume}")
         else:
             log.info(f"done: {counted(journal.epoch, 'epoch')} in {run.root}")
+        if not code:
             log.info(f"next: {typed('generate')} {path_flag('--run', run.root)} --n 64")
         return run, code
 

@@ -94,7 +94,7 @@ def test_a_run_that_never_began_leaves_no_directory_and_one_that_began_is_kept(h
             raise error
         assert list(here.iterdir()) == []
     with pytest.raises(UserError), run_lock.claim(request()) as run:
-        run.reals.write_bytes(b"")
+        run.losses.write_bytes(b"")
         raise UserError("x")
     with pytest.raises(UserError), run_lock.claim(request("--run", run.root)):
         raise UserError("x")
@@ -136,7 +136,7 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
         monkeypatch.setattr(Path, "symlink_to", refuse)
     for name in ("0001-laptop", "0002-demo-s0"):
         with run_lock.claim(request("--run", f"runs/{name}")) as run:
-            runs.mark_latest(run)
+            runs.mark_latest(Run(run.root.absolute()))
             run.generator.write_bytes(b"")
     latest = here / "runs/latest"
     assert latest.is_symlink() == links and Run("runs/latest").root == Path("runs/0002-demo-s0")

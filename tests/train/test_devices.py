@@ -1,8 +1,11 @@
 """The devices that auto takes, and TF_CONFIG, before anything connects."""
 
 import json
+import signal
+import time
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import tensorflow as tf
 from helpers import resolved
@@ -69,6 +72,16 @@ def test_auto_takes_several_gpus_from_32_images_for_each_on_and_says_so(monkeypa
     del gpus[1:]
     assert devices.open_strategy(resolved("--batch-size", 64)).num_replicas_in_sync == 1
     assert len(caplog.messages) == 1
+
+
+@pytest.mark.slow
+def test_the_process_that_speaks_for_one_that_waits_outlives_a_ctrl_c():
+    with devices.end_after(60, "nobody came"):
+        (speaker,) = psutil.Process().children()
+        time.sleep(1)  # until it has begun
+        speaker.send_signal(signal.SIGINT)
+        with pytest.raises(psutil.TimeoutExpired):
+            speaker.wait(1)
 
 
 @pytest.mark.parametrize("lost", [tf.errors.UnavailableError, tf.errors.AbortedError])

@@ -2,16 +2,18 @@
 
 import dataclasses
 import importlib.machinery
+import itertools
 import sys
 import types
 
 import keras
 import pytest
-from helpers import refused
+from helpers import face_jpeg, refused, write_files
 
 import dcgan_tf
 from dcgan_tf import Config, losses
 from dcgan_tf.common.config_file import to_toml
+from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.train.__main__ import main
 from dcgan_tf.train.command import parse_training
@@ -117,8 +119,63 @@ def test_what_train_cannot_take_is_refused_and_nothing_is_left(here):
         assert not list(here.glob("runs/*"))
 
 
+def at_step(number, action):
+    """A callback that does something after a step, counted from 1."""
+    steps = itertools.count(1)
+    after = lambda batch, logs: action(look) if next(steps) == number else None  # noqa: E731
+    look = keras.callbacks.LambdaCallback(on_train_batch_end=after)
+    return look
+
+
+def fail(look):
+    raise RuntimeError("a fault of one's own")
+
+
 @pytest.mark.slow
-def test_a_tracker_is_told_of_each_epoch_and_may_fail(here, monkeypatch, capsys):
+def test_a_training_that_fails_leaves_nothing_or_a_page_that_does_not_wait_for_more(here):
+    with pytest.raises(RuntimeError):
+        dcgan_tf.train(SMALL, run="runs/a", callbacks=[at_step(1, fail)])
+    assert not list(here.glob("runs/*"))
+    longer = dataclasses.replace(SMALL, epochs=3)
+    with pytest.raises(RuntimeError):
+        dcgan_tf.train(longer, run="runs/a", callbacks=[at_step(3, fail)])
+    page = (here / "runs/a/report.html").read_text(encoding="utf-8")
+    assert '"reload":null' in page
+
+
+@pytest.mark.slow
+def test_other_images_than_a_run_has_are_refused(here):
+    for first, name in ((0, "own"), (20, "other")):
+        write_files(here / name, {f"{k}.jpg": face_jpeg(first + k) for k in range(8)})
+    config = dataclasses.replace(SMALL, dataset="folder", subset=0, epochs=1)
+    run = dcgan_tf.train(config, data="own", run="runs/a")
+    longer = dataclasses.replace(config, epochs=2)
+    with refused("--data other: other images than this run was trained on"):
+        dcgan_tf.train(longer, data="other", run="runs/a")
+    assert 'data = "own"' in run.config.read_text()
+
+
+@pytest.mark.slow
+def test_an_epoch_in_which_a_callback_stops_is_finished_by_a_resume_in_one_record(
+    here, tracked, caplog, capsys
+):
+    caplog.set_level("INFO")
+
+    def stop(look):
+        look.model.stop_training = True
+
+    run = dcgan_tf.train(SMALL, run="runs/tracked", callbacks=[at_step(1, stop)])
+    assert {"saved at step 1 (epochs done: 0)", "to resume: the same call"} < {*caplog.messages}
+    assert not run.metrics.exists() and not list(run.samples.iterdir())
+    assert main(["--run", "runs/tracked", "--tracker", "trackio"]) == 0
+    assert [line["epoch"] for line in read_lines(run.metrics)] == [1, 2]
+    assert [said for said in tracked if isinstance(said, str)] == ["init", "finish"]
+    assert "--run runs/tracked --tracker trackio" in capsys.readouterr().out
+
+
+@pytest.fixture
+def tracked(monkeypatch):
+    """A stand-in for trackio, and a list of its calls."""
     said = []
 
     def log(values, step):
@@ -127,13 +184,18 @@ def test_a_tracker_is_told_of_each_epoch_and_may_fail(here, monkeypatch, capsys)
             raise ConnectionError("no network")
 
     tracker = types.ModuleType("trackio")
-    tracker.init = lambda **settings: said.append(settings)
+    tracker.init = lambda **settings: said.extend(["init", settings])
     tracker.log, tracker.finish = log, lambda: said.append("finish")
     tracker.__spec__ = importlib.machinery.ModuleSpec("trackio", None)
     monkeypatch.setitem(sys.modules, "trackio", tracker)
+    return said
+
+
+@pytest.mark.slow
+def test_a_tracker_is_told_of_each_epoch_and_may_fail(here, tracked, capsys):
     (here / "small.toml").write_text(to_toml(dataclasses.replace(SMALL, tensorboard=True)))
     assert main(["small.toml", "--run", "runs/tracked", "--tracker", "trackio"]) == 0
-    (began, (first, values), (second, _), last) = said
+    (_, began, (first, values), (second, _), last) = tracked
     assert (began["project"], began["name"]) == ("dcgan_tf", "tracked")
     assert began["config"]["g_channels"] == (8, 8) and began["config"]["subset"] == 16
     assert (first, second, last) == (1, 2, "finish")

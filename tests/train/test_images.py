@@ -30,17 +30,20 @@ def find(*argv):
     return images.find_images(request).images
 
 
-def begin(root, *argv, checkpoint=True):
+def begin(root, *argv, checkpoint=True, journaled=None):
     """Run: as a training of `train.py ARGV`, started here, leaves it with its pack."""
     request = command.parse_training([*map(str, argv), "--run", str(root)])
     with run_lock.claim(request) as run:
         if checkpoint:
             pack = open_pack(*images.open_images(request)[:2])
             bound = bound_fields(request.config)
-            journal = checkpoints.Journal(2, pack.manifest["pixels_sha256"], 2, settings=bound)
+            steps = images.plan_epoch(request.config, len(pack.pixels))
+            journal = checkpoints.Journal(
+                steps, pack.manifest["pixels_sha256"], steps, settings=bound | (journaled or {})
+            )
             checkpoints.write(run.checkpoints, {"a": np.arange(3)}, journal, keep=3)
         else:
-            run.reals.touch()  # so that it stays
+            run.losses.touch()  # so that it stays
     return run
 
 
@@ -128,6 +131,12 @@ def test_before_a_checkpoint_only_the_place_of_the_start_is_tried(here, monkeypa
     (here / "runs/a/versions.json").write_text("{}")
     with refused("--data three: no such file or folder"):
         find("--run", here / "runs/a")
+    # A checkpoint that was written here has the place as it is seen from here.
+    monkeypatch.chdir(here)
+    begin("runs/b", *few, *init, journaled={"init_from": config.init_from})
+    again = command.parse_training(["--run", "runs/b"]).config
+    assert again.init_from == init[1]
+    run_lock.check_run(Run("runs/b"), again)
 
 
 # Images of one's own
@@ -154,6 +163,13 @@ def test_data_alone_is_recognized_and_what_was_decided_is_what_a_run_keeps(here,
     assert request.config_name == "celeba" and config.g_channels == (128, 256, 512)
     request = prepared("aligned", "--batch-size", 4)  # without a flag
     assert (request.config_name, request.config.dataset) == ("laptop", "celeba")
+    # Sizes that fit laptop but not celeba, which the images alone can tell apart.
+    request = prepared("own", "--image-size", "128", "--base-size", "8", "--batch-size", 4)
+    assert (request.config_name, request.config.g_sizes[-1]) == ("laptop", 128)
+    with refused("--image-size: base_size 8 x 2^3 = 64, but image_size is 128"):
+        prepared("--data", "aligned", "--image-size", "128", "--base-size", "8")
+    with refused("--image-size: base_size 5 x 2^4 = 80, but image_size is 64"):
+        prepared("own", "--base-size", "5")
     request = prepared("--config", "laptop", "--data", "own")
     assert (request.config_name, request.config.dataset) == ("laptop", "folder")
     for flags, dataset in (
@@ -198,11 +214,15 @@ def test_a_command_resumes_its_run_where_a_recipes_subset_exceeds_the_images(her
     flags += ["--run", "runs/a"]
     with refused("subset 0, you asked for 9"):
         command.prepare(command.parse_training([*flags, "--subset", "9"]))
+    # The run has more images than another recipe takes; its epochs tell, as no length is in images.
     (here / "fewer.toml").write_text(
-        (REPO / "configs/laptop.toml").read_text().replace("2000", "8")
-    )
-    with refused("subset 0, you asked for 8"):  # the run has more images than this
-        command.prepare(command.parse_training(["--config", "fewer.toml", *flags[2:]]))
+        "epochs = 3\nsubset = 4\n" + (REPO / "configs/laptop.toml").read_text()
+        .replace("subset", "# subset").replace("images =", "# images =")
+    )  # fmt: skip
+    more = ["--config", "fewer.toml", *flags[2:6], "--batch-size", "4"]
+    begin("runs/b", *more, "--subset", 0)
+    with refused("subset 0, you asked for 4"):
+        command.prepare(command.parse_training([*more, "--run", "runs/b"]))
 
 
 def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):

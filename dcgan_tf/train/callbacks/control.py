@@ -3,6 +3,7 @@
 import math
 import signal
 import time
+from typing import Any
 
 import keras
 import numpy as np
@@ -21,7 +22,18 @@ from dcgan_tf.train.signals import StopRequest
 
 
 class CallbackList(keras.callbacks.CallbackList):
-    """Pass the logs of a step on as tensors: Keras' own list reads them, which makes it wait."""
+    """Pass the logs of a step on as tensors: Keras' own list reads them, which makes it wait.
+
+    An epoch in which a user's callback stops the training does not end: a resume continues it.
+    """
+
+    def __init__(self, *args: Any, journal: Journal | None = None, **named: Any):
+        super().__init__(*args, **named)
+        self._journal = journal
+
+    def on_epoch_end(self, epoch, logs=None):
+        if not (self._journal and self._journal.done_in_epoch):
+            super().on_epoch_end(epoch, logs)
 
     def on_train_batch_end(self, batch, logs=None):
         for callback in self.callbacks:

@@ -158,23 +158,30 @@ class TensorBoardLog(GANCallback):
 class Tracker(GANCallback):
     """Send the logs of each epoch to wandb, or to trackio, which has the same three functions.
 
-    A tracker that fails is a warning: the training goes on.
+    A tracker that fails is a warning: the training goes on. A resume within an epoch fits twice,
+    first to the end of that epoch; both are one record of the tracker.
     """
 
     def __init__(self, package: str, run: Run, config: Config):
         super().__init__()
         self._package, self._run, self._config = package, run, config
+        self._begun, self._epoch = False, -1
 
     def on_train_begin(self, logs=None):
+        if self._begun:
+            return
+        self._begun = True
         settings = dataclasses.asdict(without_places(self._config))
         self._call("init", project="dcgan_tf", name=self._run.root.name, config=settings)
 
     def on_epoch_end(self, epoch, logs: dict):
+        self._epoch = epoch
         values = {name: float(np.squeeze(value)) for name, value in logs.items()}
         self._call("log", values, step=epoch + 1)
 
     def on_train_end(self, logs=None):
-        self._call("finish")
+        if self.is_last(self._epoch) or self.model.stop_training:
+            self._call("finish")
 
     def _call(self, function, *args, **kwargs):
         with attempt(Path(self._package)):
