@@ -24,7 +24,7 @@ _SAME = 2  # of 255 levels: profiles that differ less from sRGB are sRGB by anot
 _TIFF_BITS, _TIFF_PHOTOMETRIC, _TIFF_SAMPLE_FORMAT = 258, 262, 339
 _FLIP = Image.Transpose
 _TURNS = {  # by EXIF orientation
-    **{1: None, 2: _FLIP.FLIP_LEFT_RIGHT, 3: _FLIP.ROTATE_180, 4: _FLIP.FLIP_TOP_BOTTOM},
+    **{2: _FLIP.FLIP_LEFT_RIGHT, 3: _FLIP.ROTATE_180, 4: _FLIP.FLIP_TOP_BOTTOM},
     **{5: _FLIP.TRANSPOSE, 6: _FLIP.ROTATE_270, 7: _FLIP.TRANSVERSE, 8: _FLIP.ROTATE_90},
 }
 _JPEG_END = b"\xff\xd9"
@@ -60,7 +60,7 @@ def orientation(image: Image.Image) -> int:
 
 def set_upright(image: Image.Image, turn: int) -> Image.Image:
     """Turn an image by its EXIF orientation; Pillow's own function fails if other EXIF is bad."""
-    return image if _TURNS[turn] is None else image.transpose(_TURNS[turn])
+    return image.transpose(_TURNS[turn]) if turn in _TURNS else image
 
 
 def to_plain(image: Image.Image, encoded: bytes) -> bytes:

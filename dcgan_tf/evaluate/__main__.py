@@ -25,7 +25,7 @@ def main(argv=None):
     start_tensorflow()
     from dcgan_tf.evaluate import evaluation, memorization
 
-    if request.run and request.memorisation:
+    if request.run and request.memorization:
         return memorization.examine(request.run, request)
     return evaluation.evaluate(request)
 

@@ -13,11 +13,10 @@ import numpy as np
 from dcgan_tf.common.checkpoints import read_journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
-from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data.pack import Pack, find_pack, narrow, open_images, open_pack
-from dcgan_tf.data.sources import is_celeba, open_source
+from dcgan_tf.data.sources import Folder, HubImages, Zip, is_celeba, open_source
 from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
 from dcgan_tf.evaluate.image_sets import from_pack, pick
 from dcgan_tf.metrics.features import Images
@@ -106,8 +105,8 @@ def _other_archive(request, config):
     """Open another archive, or a seeded sample of it if it is large."""
     config = replace(config, data=request.data, subset=0, subset_seed=request.seed)
     source = open_source(config)
-    known = config.dataset != "celeba" or config.data in FETCHED
-    if not (known or is_celeba(source, by_name=False)):
+    files = isinstance(source, Folder | Zip | HubImages)
+    if config.dataset == "celeba" and files and not is_celeba(source, by_name=False):
         log.info(f"{source.where}: not of CelebA's size, so the centered squares are compared")
         config = replace(config, dataset="folder", crop="center")
         source = open_source(config)
@@ -135,7 +134,7 @@ def choose(archive: Archive, against: str, request: EvaluationRequest) -> tuple[
     own, spare, where = len(archive.rows), archive.left_out, archive.source.where
     if rest := against == "rest":
         if spare < 2:
-            refuse_all_seen(where, memorisation=False)
+            refuse_all_seen(where, memorization=False)
         own, spare = spare, own
     count = request.samples or default_count(own, spare)
     few = check_count(min(count, own), where)

@@ -1,5 +1,6 @@
 """Score a run, or two sets of images: `dcgan evaluate RUN`."""
 
+import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.suggestions import typed
 
-HELD_SAMPLES = 50_000  # with --memorisation, which keeps them in memory: 0.6 GB at 64x64
+HELD_SAMPLES = 50_000  # with --memorization, which keeps them in memory: 0.6 GB at 64x64
 SCORED_SIZE = 1024  # largest side in pixels; the network resizes to 299
 
 
@@ -35,7 +36,7 @@ class EvaluationRequest:
     crop: str = "center"  # of A, "center" or a box
     scored_crop: str = "center"  # of B
     size: int = 64  # height and width of A and B after the crop
-    memorisation: bool = False  # look for copies instead
+    memorization: bool = False  # look for copies instead
     json: bool = False  # print the record as one line
     cache: str | None = None  # folder for features; None: the usual one
     packs: str | None = None  # folder for prepared images; None: the usual one
@@ -62,8 +63,8 @@ def parse_evaluation(argv: list[str] | None = None) -> EvaluationRequest:
         words = [*args.places, args.run] if args.run else args.places or ["latest"]
         folders = tuple(str(runs.find(word).root) for word in words)
         return EvaluationRequest(folders, list=True)
-    if args.memorisation and (args.samples or 0) > HELD_SAMPLES:
-        most = f"{HELD_SAMPLES:,} at most with --memorisation, which keeps them in memory"
+    if args.memorization and (args.samples or 0) > HELD_SAMPLES:
+        most = f"{HELD_SAMPLES:,} at most with --memorization, which keeps them in memory"
         raise UserError(f"got {args.samples}, expected {most}", flag="--samples")
     found = (_check_places if len(args.places) > 1 else _check_run)(args)
     named = {name: value for name, value in vars(args).items() if value is not None}
@@ -82,9 +83,9 @@ def _check_files(args):
         check_way(Path(out).parent, f"--save-reference {out}")
 
 
-def refuse_all_seen(where: object, memorisation: bool):
+def refuse_all_seen(where: object, memorization: bool):
     """Raise UserError for a run that was trained on all images and needs others."""
-    flag, other = ("--memorisation", "") if memorisation else ("--against rest", "--against data ")
+    flag, other = ("--memorization", "") if memorization else ("--against rest", "--against data ")
     raise UserError(
         f"needs images that were not used for training, but this run was trained on all of {where};"
         f" name others with {other}--data PATH",
@@ -100,7 +101,7 @@ def _parser():
         "docs/evaluation.md.",
         {
             "latest --against rest": "the newest run against real images it has not seen",
-            "latest --memorisation": "does it copy its training images?",
+            "latest --memorization": "does it copy its training images?",
             "A.zip B.zip --crop 30,55,150,175": "images in B against real ones in A",
         },
     )
@@ -130,11 +131,13 @@ def _parser():
     add("--size", type=number(int, 4, SCORED_SIZE), metavar="N", help="height and width of "
         "A and B after the crop, pixels [64]")  # fmt: skip
     for flag, words in (
-        ("--memorisation", "look for copies of training images instead of scoring"),
+        ("--memorization", "look for copies of training images instead of scoring"),
         ("--list", "print the scores that runs already have"),
         ("--json", "print the record as one line of JSON"),
     ):
         add(flag, action="store_true", default=False, help=words)
+    add("--memorisation", dest="memorization", action="store_true", default=False,
+        help=argparse.SUPPRESS)  # as it was called before  # fmt: skip
     add("--cache", type=path_text, metavar="DIR", help="folder that caches features "
         "[features/ next to the packs]")  # fmt: skip
     add("--packs", type=path_text, metavar="DIR", help="folder that caches prepared "
@@ -151,8 +154,8 @@ def _refuse(args, names, why):
 def _check_places(args):
     """Check the flags for two places; return their fields of EvaluationRequest."""
     _refuse(args, ("run", "data", "against", "reference"), "belongs to a run, not to two folders")
-    if args.memorisation:
-        raise UserError("--memorisation: needs a run, not two folders")
+    if args.memorization:
+        raise UserError("--memorization: needs a run, not two folders")
     if len(args.places) != 2:
         raise UserError(f"got {len(args.places)} places, expected a run, or two, A and B")
     for place in args.places:
@@ -169,7 +172,7 @@ def _check_run(args):
     """Check the flags for a run; return their fields of EvaluationRequest."""
     _refuse(args, ("crop", "scored_crop", "size"), "is for two folders; a run has its own")
     if args.reference:
-        others = ("data", "against", "features", "save_reference", "memorisation")
+        others = ("data", "against", "features", "save_reference", "memorization")
         _refuse(args, others, "does not go with --reference")
     if args.against == "data" and not args.data:
         raise UserError("--against data: needs --data PATH, the archive to compare with")
@@ -187,6 +190,6 @@ def _check_run(args):
         raise UserError(
             f"{run.root}: images of {side:,} pixels, {SCORED_SIZE:,} at most can be scored"
         )
-    if not config.subset and (args.against == "rest" or (args.memorisation and not args.data)):
-        refuse_all_seen(config.data or f"the images of {config.dataset}", args.memorisation)
+    if not config.subset and (args.against == "rest" or (args.memorization and not args.data)):
+        refuse_all_seen(config.data or f"the images of {config.dataset}", args.memorization)
     return {"run": run, "places": ()}

@@ -140,7 +140,7 @@ def _open_real_images(run, request) -> tuple[Archive, Images]:
     archive, against = open_archive(run, request)
     others, where, rest = archive, archive.source.where, against != "data"
     if rest and archive.left_out < 2:
-        refuse_all_seen(where, memorisation=True)
+        refuse_all_seen(where, memorization=True)
     if not rest:
         archive = open_archive(run, replace(request, data=None, against="subset"))[0]
     count = min(request.samples or len(archive.rows), MOST)

@@ -167,13 +167,13 @@ def _next_steps(run, done, planned, best, sample_every):
         *([["Generate with the best generator", f"{generate} {model} --n 64"]] if best else []),
         ["Explore the latent space", f"{typed('explore')} {named}"],
         ["Score it", evaluate],
-        ["Search for copies of training images", f"{evaluate} --memorisation"],
+        ["Search for copies of training images", f"{evaluate} --memorization"],
         ["Start a new run from these networks", f"{train} {start}"],
         ["Write this page again", f"{typed('report')} {named}"],
     ]
     missing = {
         "samples": f"No samples yet: the first grid is written after epoch {sample_every}.",
         "scores": f"No scores yet. To get them: {evaluate}",
-        "memorisation": f"Not searched yet. To search: {evaluate} --memorisation",
+        "memorisation": f"Not searched yet. To search: {evaluate} --memorization",
     }
     return {"commands": commands, "missing": missing}

@@ -233,9 +233,9 @@ def test_all_checks_come_before_inception_which_may_be_a_download(there, monkeyp
         config.write_text(re.sub(r"(?m)^subset = \d+", f"subset = {subset}", config.read_text()))
         with refused("--against rest: ", "trained on all", "--against data --data PATH"):
             score(capsys, *run, "--against", "rest")
-        with refused("--memorisation: ", "trained on all", "--data PATH"):
+        with refused("--memorization: ", "trained on all", "--data PATH"):
             examine(capsys)
-    for flags in (["--against", "rest"], ["--memorisation"]):  # by its settings alone
+    for flags in (["--against", "rest"], ["--memorization"]):  # by its settings alone
         with refused("trained on all", "--data PATH"):
             parse_evaluation([*run, *flags])
 

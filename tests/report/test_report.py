@@ -225,7 +225,7 @@ def test_what_is_missing_is_left_out_and_the_page_says_how_to_get_it(run):
     for name, part, kept, words in (
         ("samples", "samples", "shown", "after epoch 1"),
         ("evaluation.jsonl", "scores", None, "python -m dcgan_tf.evaluate --run"),
-        ("memorisation.json", "memorisation", None, "--memorisation"),
+        ("memorisation.json", "memorisation", None, "--memorization"),
         ("metrics.jsonl", "epochs", "epoch", ""),
         ("timing.jsonl", "timing", "epoch", ""),
         ("versions.json", "versions", None, ""),

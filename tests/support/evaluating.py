@@ -39,6 +39,6 @@ def record_of(**changes):
 
 def examine(capsys, *flags):
     """The record of a search for copies by the run runs/a."""
-    request = parse_evaluation(["--run", "runs/a", "--memorisation", *flags, "--json"])
+    request = parse_evaluation(["--run", "runs/a", "--memorization", *flags, "--json"])
     memorization.examine(request.run, request)
     return json.loads(capsys.readouterr().out)
