@@ -47,7 +47,7 @@ bench: .venv/installed  ## run the benchmarks (PyTorch, where it is installed, i
 		$(BIN)/python tests/benchmarks/$$name.py || exit 1; \
 	done
 
-.venv/installed: requirements.txt
+.venv/installed: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found; name one: make PYTHON=/path/to/python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt -e .

@@ -4,6 +4,7 @@ MkDocs runs these hooks (`hooks:` in mkdocs.yml). Nothing here imports TensorFlo
 """
 
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 import dcgan_tf  # noqa: E402
 from dcgan_tf.common.config import FIELDS, groups  # noqa: E402
+from dcgan_tf.common.config_file import find_config, read_config  # noqa: E402
 
 LINK = re.compile(r"(\]\()([^)\s:#]+)(?=[)#])")  # in Markdown, to a file
 _origins = {}  # of pages that are not in docs/: address on the site, path in the repository
@@ -54,6 +56,14 @@ def on_page_markdown(markdown, page, config, files):
     return LINK.sub(turn, markdown)
 
 
+def on_page_content(html, page, config, files):
+    """Link the explorer from the start page of a site that will have it."""
+    if os.environ.get("EXPLORER") and page.file.src_uri == "index.md":
+        words = "Explore the bundled generator in your browser"
+        return f'<p><a href="explorer.html">{words}</a> (15 MB; no image leaves it).</p>{html}'
+    return html
+
+
 def _resolve(path, link):
     return normpath(join(dirname(path), link))
 
@@ -75,12 +85,13 @@ def _settings():
         "`--g-channels`; `flip` is `--flip` or `--no-flip`) and a field of `dcgan_tf.Config`.",
         "The defaults are those of the reference recipe `celeba`.",
     ]
+    recipe = read_config(find_config("celeba"))
     for heading, names in groups().items():
         lines += ["", f"## {heading}", ""]
         lines += ["| setting | default | meaning | allowed |", "|---|---|---|---|"]
         for name in names:
             meaning = FIELDS[name].metadata["help"].replace("|", "\\|")
-            default = json.dumps(FIELDS[name].default)  # as TOML writes it
+            default = json.dumps(getattr(recipe, name))  # as TOML writes it
             lines.append(f"| `{name}` | `{default}` | {meaning} | {_allowed(FIELDS[name])} |")
     return "\n".join(lines) + "\n"
 
@@ -88,7 +99,8 @@ def _settings():
 def _allowed(field):
     spec = field.metadata
     if spec["choices"]:
-        return ", ".join(f"`{choice}`" for choice in spec["choices"])
+        own = ", `module:Name` of your own" if spec["own"] else ""
+        return ", ".join(f"`{choice}`" for choice in spec["choices"]) + own
     if field.type is bool:
         return "`true`, `false`"
     if field.type is str:

@@ -23,7 +23,7 @@ def parse_compare(argv: Sequence[str] | None = None) -> tuple[tuple[Run, ...], P
         "protocol; plot losses and scores over the images seen.",
         {
             "1 2": "two runs, by their numbers in runs/",
-            "runs/* --out sweep.png": "all runs, with the plot in sweep.png",
+            "runs/0* --out sweep.png": "all numbered runs, with the plot in sweep.png",
         },
     )
     parser.add_argument("runs", type=path, nargs="*", metavar="RUN", help="two or more runs: "

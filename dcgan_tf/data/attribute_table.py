@@ -58,9 +58,8 @@ def read_attributes(
         words = str(error) if isinstance(error, BadFile) else "not a text, or a damaged file"
         raise UserError(f"{words}; {_EXPECTED}", flag=flag) from None
     for each, bases in zip(images, sets, strict=True):
-        base, times = max(bases.items(), key=lambda item: item[1], default=("", 0))
-        if times > 1:
-            raise UserError(f"two images are called {base}; give names that differ", flag=flag)
+        if twice := [base for base, count in bases.items() if count > 1 and base in rows]:
+            raise UserError(f"two images are called {twice[0]}; give names that differ", flag=flag)
         if rows.keys().isdisjoint(bases):
             words = f"has none of the {len(each):,} images, such as {each[0]}; give the table of "
             raise UserError(f"{words}these, with file names in its first column", flag=flag)

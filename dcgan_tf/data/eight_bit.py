@@ -51,11 +51,18 @@ def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:
 
 def orientation(image: Image.Image) -> int:
     """Read the EXIF orientation, 1 to 8; 1, as stored, without one or if it is damaged."""
+    if image.format == "TIFF":  # which Pillow itself turns when it loads it
+        return 1
     try:
         value = image.getexif().get(0x0112)
     except Exception:  # Pillow lets SyntaxError, struct.error and others through
         return 1
     return value if value in _TURNS else 1
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """The width and height of an image once it is turned."""
+    return image.size[::-1] if orientation(image) > 4 else image.size
 
 
 def set_upright(image: Image.Image, turn: int) -> Image.Image:

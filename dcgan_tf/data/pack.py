@@ -431,7 +431,7 @@ def _check_skipped(config: Config, source: Source, good: int, skipped: dict[str,
     elif bad > config.max_bad * (good + bad):
         advice = advice or "; mend them, leave them out, or let train skip more with --max-bad"
         why = f"{bad} of {good + bad} images cannot be used ({some}), more than "
-        why += f"{config.max_bad:.0%}{advice}"
+        why += f"{100 * config.max_bad:g}%{advice}"
     else:
         return
     raise UserError(why, flag=f"--data {source.where}")

@@ -14,7 +14,7 @@ from PIL import ImageColor
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.data.eight_bit import check_size, open_image, share_cut, to_plain
+from dcgan_tf.data.eight_bit import check_size, open_image, share_cut, to_plain, upright_size
 
 Encoded = tuple[int, bytes | BadFile]  # with the image's key
 Prepared = tuple[int, np.ndarray | BadFile, float]
@@ -112,8 +112,9 @@ class _Preparer:
             large = image.width * image.height > LARGE_PIXELS
             with self._alone if large else contextlib.nullcontext():
                 plain = to_plain(image, encoded)
-                check_size(image.size, self._config)
-                cut = share_cut(image.size, self._config)
+                size = upright_size(image)
+                check_size(size, self._config)
+                cut = share_cut(size, self._config)
                 image.close()  # frees the pixels
                 return self._decode([plain])[0] if large or plain is not encoded else plain, cut
         except BadFile as bad:

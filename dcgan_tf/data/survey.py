@@ -21,6 +21,7 @@ from dcgan_tf.data.eight_bit import (
     set_upright,
     share_cut,
     to_eight_bit,
+    upright_size,
 )
 from dcgan_tf.data.forms import describe_unused
 from dcgan_tf.data.places import FEWEST
@@ -104,9 +105,7 @@ def _describe(
 def _look(encoded: bytes | BadFile, config: Config):
     """Decode an image: its format, its size when upright, and about its pixels, RGB or L."""
     image = open_image(encoded, config)
-    (width, height), kind = image.size, image.format
-    turn = orientation(image)
-    size = (height, width) if turn > 4 else (width, height)
+    kind, turn, size = image.format, orientation(image), upright_size(image)
     check_size(size, config)
     if not config.crop_box:
         image.draft(None, (2 * config.image_size, 2 * config.image_size))  # JPEG: many times faster

@@ -54,7 +54,7 @@ def _parser():
         "latents before anything is published.",
         {
             "faces --to onnx,litert": "the bundled generator in two formats",
-            "runs/0001-laptop --to hub --license cc-by-4.0": "a folder to upload to a model hub",
+            "1 --to hub --license cc-by-4.0": "a folder to upload to a model hub",
         },
     )
     add_generator_flags(parser)

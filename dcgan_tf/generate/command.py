@@ -76,7 +76,7 @@ def _parser():
         {
             "faces --truncation 0.7": "64 faces from the bundled generator",
             "latest --seeds 0-7,100": "images of these seeds from the newest run",
-            "runs/0001-laptop --interpolate 3,17,42": "a GIF from seed to seed",
+            "1 --interpolate 3,17,42": "a GIF from seed to seed",
         },
     )
     add_generator_flags(parser)

@@ -72,7 +72,7 @@ def _parser():
         "Classify labeled images by discriminator features: a linear classifier on D's pooled "
         "feature maps. The baseline is one on pixels (Radford et al. 2015, section 5).",
         {
-            "runs/0001-mnist --data data/mnist": "the run on its own digits",
+            "1 --data data/mnist": "the run on its own digits",
             "latest --data photos --dataset folder": "on your images, one folder per class",
         },
     )

@@ -171,7 +171,7 @@ HELP = {  # for each verb of this command: what may follow it, what it does, exa
         {
             "laptop archive.zip": "a recipe, on CelebA as Kaggle has it",
             "photos": "your own images: a folder or a zip",
-            "runs/0001-laptop --epochs 200": "resume a run, here with more epochs",
+            "1 --images 400k": "resume run 1 in runs/, here for longer",
         },
     ),
     "resume": (
@@ -336,7 +336,8 @@ def _as_begun(request, run: Run) -> Config:
             from dcgan_tf.train.images import plan_epoch
 
             steps = read_journal(run).get("steps_per_epoch", 0)
-            most = plan_epoch(config, config.subset - 1)
+            length = {"epochs": kept.epochs, "images": kept.images}  # of which the steps depend
+            most = plan_epoch(replace(config, **length), config.subset - 1)
         if steps <= most:
             config = replace(config, subset=0)
     return config

@@ -25,7 +25,8 @@ def train(
 ) -> Run:
     """Train in a run directory, which then has checkpoints, samples, curves, scores and a report.
 
-    The same call resumes after an interruption, to the same bits; your callbacks begin anew.
+    The same call with `run` resumes after an interruption, to the same bits; your callbacks begin
+    anew.
 
     Args:
         config: the settings; None takes those of an existing `run`.

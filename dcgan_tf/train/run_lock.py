@@ -22,7 +22,7 @@ from dcgan_tf.common.datasets import FETCHED
 from dcgan_tf.common.errors import IN_USE, UserError
 from dcgan_tf.common.files import check_way, lock_at, make_directory, next_directory
 from dcgan_tf.common.log import hush, kept_in
-from dcgan_tf.common.runs import LATEST, RUNS, Run, has_checkpoint
+from dcgan_tf.common.runs import LATEST, RUNS, Run, has_checkpoint, mark_latest, newest
 from dcgan_tf.train import changes
 
 
@@ -163,14 +163,19 @@ def _begin(run, request, fresh):
 def _undo(run):
     """Delete what was created before the first plot, by exact names; nothing if there is more."""
     made = {run.lock, run.config, run.versions, run.log, run.reals, *run.folders()}
-    made |= set(run.tensorboard.glob("events.out.tfevents.*"))
+    events = set(run.tensorboard.glob("events.out.tfevents.*"))
     with contextlib.suppress(OSError):  # the original error matters more
         inside = [p for p in run.root.rglob("*") if p.relative_to(run.root).parts[0][0] != "."]
-        if set(inside) <= made:
-            for path in sorted(made, reverse=True):  # files before their folder, the lock last
+        if set(inside) <= made | events:
+            was_latest = os.path.abspath(Run(RUNS / LATEST).root) == os.path.abspath(run.root)
+            # First those that are open, which Windows does not delete; then files before their
+            # folder, the lock last.
+            for path in [*events, *sorted(made, reverse=True)]:
                 path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
-            if Run(RUNS / LATEST).root == run.root:
+            if was_latest:
                 (RUNS / LATEST).unlink()
+                with contextlib.suppress(UserError):  # there is no other
+                    mark_latest(newest("log"))
 
 
 def versions() -> dict:

@@ -73,7 +73,7 @@ def run_training(request: Request) -> tuple[Run, int]:
         if request.tracker in TRACKERS:  # which config.toml does not keep
             resume += f" --tracker {request.tracker}"
         if request.by_program:
-            resume = "the same call"
+            resume = "the same call" + f" with run={str(run.root)!r}" * (not request.run_dir)
         log.info(f"training in {run.root} on {devices.describe(session.strategy)}")
         log.info(f"to stop: Ctrl-C; to resume later: {resume}")
         stop.defer()
@@ -85,14 +85,16 @@ def run_training(request: Request) -> tuple[Run, int]:
             code = interruption.code
         except BaseException:
             if session.chief and run.report.exists():
-                _write_report(run)  # the page no longer says that the training runs
+                with contextlib.suppress(Exception):  # the first error matters more
+                    write_report((run,), run.report)  # it no longer says that the training runs
             raise
         else:
             _leave_together(session)
         if session.chief:
             _write_report(run)
-        journal = session.journal
-        if code or session.model.stop_training:  # by a signal, or by a user's callback
+        journal, config = session.journal, session.config
+        epochs = config.epochs_of(journal.steps_per_epoch * config.batch_size)
+        if journal.epoch < epochs:  # because of a signal, or of a user's callback
             log.info(f"saved at step {journal.step} (epochs done: {journal.epoch})")
             log.info(f"to resume: {resume}")
         else:

@@ -77,6 +77,12 @@ def test_scores_compare_where_all_but_what_was_scored_is_equal():
             scores.refuse_mismatch(record_of(), record_of(**changes))
 
 
+def test_records_from_before_images_were_shuffled_compare():
+    old, new = ({"protocol": {"seed": 0, "splits": splits}} for splits in (10, "10, shuffled"))
+    assert scores.mismatch(old, new) is None
+    assert scores.mismatch(old, {"protocol": {"seed": 0, "splits": "9, shuffled"}})
+
+
 def test_list_shows_what_compares_and_names_what_does_not(here, capsys):
     full = {"kid_mean": 1e-6, "kid_std": 1e-7, "precision": 0.5, "recall": 0.25}
     records = [record_of() | full, record_of(layer="pool_3") | full, record_of() | full]

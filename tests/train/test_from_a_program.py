@@ -14,6 +14,7 @@ import dcgan_tf
 from dcgan_tf import Config, losses
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.foreign import read_lines
+from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import weights_sha256
 from dcgan_tf.train.__main__ import main
 from dcgan_tf.train.command import parse_training
@@ -136,6 +137,10 @@ def test_a_training_that_fails_leaves_nothing_or_a_page_that_does_not_wait_for_m
     with pytest.raises(RuntimeError):
         dcgan_tf.train(SMALL, run="runs/a", callbacks=[at_step(1, fail)])
     assert not list(here.glob("runs/*"))
+    first = dcgan_tf.train(SMALL)
+    with pytest.raises(RuntimeError):
+        dcgan_tf.train(SMALL, run=here / "runs/b", callbacks=[at_step(1, fail)])
+    assert Run("runs/latest").root == first.root
     longer = dataclasses.replace(SMALL, epochs=3)
     with pytest.raises(RuntimeError):
         dcgan_tf.train(longer, run="runs/a", callbacks=[at_step(3, fail)])

@@ -211,6 +211,8 @@ def test_a_command_resumes_its_run_where_a_recipes_subset_exceeds_the_images(her
         begin("runs/a", *flags, "--subset", 0, checkpoint=checkpoint)  # as config.toml has it
         again = command.parse_training([*flags, "--run", "runs/a"])
         assert command.prepare(again).config.subset == 0
+    longer = command.parse_training([*flags, "--run", "runs/a", "--images", "221000"])
+    assert command.prepare(longer).config.subset == 0
     flags += ["--run", "runs/a"]
     with refused("subset 0, you asked for 9"):
         command.prepare(command.parse_training([*flags, "--subset", "9"]))

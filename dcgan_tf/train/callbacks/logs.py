@@ -79,6 +79,9 @@ class MetricsLog(GANCallback):
         )
         log.info((line + self._progress.left).rstrip())
 
+    def on_train_end(self, logs=None):
+        self._curve.read()  # a user's callback may have ended it within an epoch
+
     def _write_timing(self, epoch) -> float:
         """Add or replace the epoch's line; return the images per second."""
         seconds = time.perf_counter() - self._started

@@ -86,6 +86,10 @@ class ProgressBar(GANCallback):
             log.log(level, f"{self._name} {share:.0%}  {speed}  {losses}  {self.left}")
         self._next = self.seconds + EVERY
 
+    def on_train_end(self, logs=None):
+        if self._bar is not None:  # a user's callback may have ended it within an epoch
+            self._bar.close()
+
     def on_epoch_end(self, epoch, logs=None):
         if self._next > ESTIMATE:  # MetricsLog says how long it still takes
             self._next = self.seconds + EVERY
