@@ -26,7 +26,7 @@ JOURNAL, SHA256 = "journal", "sha256"
 
 @dataclass
 class Journal:
-    """Progress of a training; older checkpoints lack the last four fields."""
+    """Progress of a training; older checkpoints lack the last five fields."""
 
     steps_per_epoch: int  # whole batches in the data
     pixels_sha256: str  # of the data
@@ -36,6 +36,7 @@ class Journal:
     curve: dict = field(default_factory=dict)  # the state of loss_plot.Curve
     settings: dict = field(default_factory=dict)  # config.bound_fields of the training
     labels_sha256: str = ""  # of the labels of the data
+    images: int = 0  # number of images in the data; 0: not recorded
 
     @property
     def epoch(self) -> int:

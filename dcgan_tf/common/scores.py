@@ -98,8 +98,8 @@ def _protocol(record: dict) -> dict:
     For their Inception Score, which is not what decides, they are shuffled; they were not before.
     """
     protocol = dict(record.get("protocol") or {})
-    if isinstance(splits := protocol.get("splits"), str) and splits.endswith(", shuffled"):
-        protocol["splits"] = int(splits.removesuffix(", shuffled"))
+    if "splits" in protocol:
+        protocol["splits"] = str(protocol["splits"]).removesuffix(", shuffled")
     return protocol
 
 

@@ -330,15 +330,15 @@ def _as_begun(request, run: Run) -> Config:
     if config.precision == "auto":
         config = replace(config, precision=kept.precision)
     if config.subset and kept.subset == 0 and "subset" not in request.named:
-        steps = most = 0
+        count = 0
         if has_checkpoint(run):
             from dcgan_tf.common.checkpoints import read_journal  # imports NumPy
-            from dcgan_tf.train.images import plan_epoch
 
-            steps = read_journal(run).get("steps_per_epoch", 0)
-            length = {"epochs": kept.epochs, "images": kept.images}  # of which the steps depend
-            most = plan_epoch(replace(config, **length), config.subset - 1)
-        if steps <= most:
+            journal = read_journal(run)
+            # Older journals lack it; their epochs are all images, or at least 2,000 of them.
+            steps = journal.get("steps_per_epoch", 0)
+            count = journal.get("images") or (steps - 1) * config.batch_size
+        if count < config.subset:
             config = replace(config, subset=0)
     return config
 

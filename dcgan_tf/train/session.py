@@ -159,7 +159,7 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
     if not found:
         warn_of_few(config, count)
         more = {"settings": bound_fields(config), "labels_sha256": pack.labels_sha256}
-        return Journal(plan_epoch(config, count), pixels_sha256, **more)
+        return Journal(plan_epoch(config, count), pixels_sha256, images=count, **more)
     journal = found[1]
     if journal.pixels_sha256 != pixels_sha256:
         raise UserError(
@@ -173,5 +173,5 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
             "--init-from",
             flag=f"--labels {config.labels}",
         )
-    journal.settings = bound_fields(config)
+    journal.settings, journal.images = bound_fields(config), count
     return journal

@@ -367,6 +367,8 @@ def test_more_bad_files_than_allowed_stop_the_run_also_with_a_pack_that_is_there
     assert packed.read == [] and "skipped 2 of 10" in packed.said[0]
     with refused(*words):
         packed()
+    with refused("1 of 8 images cannot be used", "more than 0.5%"):
+        packed(some_bad(7, 1), max_bad=0.005)
     with refused("none of 2 images"):
         packed(some_bad(0, 2), max_bad=1.0)
     assert len(packed.left()) == 2  # nothing of the refused ones

@@ -12,6 +12,7 @@ from helpers import face_jpeg, refused, write_files
 
 import dcgan_tf
 from dcgan_tf import Config, losses
+from dcgan_tf.common.checkpoints import read_newest
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
@@ -97,13 +98,21 @@ def test_the_command_takes_a_loss_by_its_name(here, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_callback_may_end_it_and_the_run_goes_on_by_its_own_settings(here):
+def test_a_callback_may_end_it_and_the_run_goes_on_by_its_own_settings(here, caplog):
+    caplog.set_level("INFO")
     config = dataclasses.replace(SMALL, checkpoint_every=9, epochs=9)
     stop = keras.callbacks.EarlyStopping("g_loss", mode="min", patience=0, min_delta=1e9)
     run = dcgan_tf.train(config, callbacks=[stop])
     assert run.root.name == "0001-demo-s0" and run.generator.is_file()
+    assert "to resume: the same call with run='runs/0001-demo-s0'" in caplog.messages
     assert [path.name for path in run.checkpoints.glob("*.npz")] == ["step_00000004.npz"]
     assert dcgan_tf.train(run=run.root, callbacks=[stop]).root == run.root
+    caplog.clear()
+    last = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: setattr(last.model, "stop_training", epoch == 1)
+    )
+    dcgan_tf.train(SMALL, callbacks=[last])  # at its end anyway
+    assert "done: 2 epochs in runs/0002-demo-s0" in caplog.messages
 
 
 def test_what_train_cannot_take_is_refused_and_nothing_is_left(here):
@@ -172,6 +181,8 @@ def test_an_epoch_in_which_a_callback_stops_is_finished_by_a_resume_in_one_recor
     run = dcgan_tf.train(SMALL, run="runs/tracked", callbacks=[at_step(1, stop)])
     assert {"saved at step 1 (epochs done: 0)", "to resume: the same call"} < {*caplog.messages}
     assert not run.metrics.exists() and not list(run.samples.iterdir())
+    journal = read_newest(run.checkpoints)[1]
+    assert [point[0] for point in journal.curve["points"]] == [1]
     assert main(["--run", "runs/tracked", "--tracker", "trackio"]) == 0
     assert [line["epoch"] for line in read_lines(run.metrics)] == [1, 2]
     assert [said for said in tracked if isinstance(said, str)] == ["init", "finish"]

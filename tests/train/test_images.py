@@ -38,9 +38,8 @@ def begin(root, *argv, checkpoint=True, journaled=None):
             pack = open_pack(*images.open_images(request)[:2])
             bound = bound_fields(request.config)
             steps = images.plan_epoch(request.config, len(pack.pixels))
-            journal = checkpoints.Journal(
-                steps, pack.manifest["pixels_sha256"], steps, settings=bound | (journaled or {})
-            )
+            more = {"settings": bound | (journaled or {}), "images": len(pack.pixels)}
+            journal = checkpoints.Journal(steps, pack.manifest["pixels_sha256"], steps, **more)
             checkpoints.write(run.checkpoints, {"a": np.arange(3)}, journal, keep=3)
         else:
             run.losses.touch()  # so that it stays
@@ -211,20 +210,19 @@ def test_a_command_resumes_its_run_where_a_recipes_subset_exceeds_the_images(her
         begin("runs/a", *flags, "--subset", 0, checkpoint=checkpoint)  # as config.toml has it
         again = command.parse_training([*flags, "--run", "runs/a"])
         assert command.prepare(again).config.subset == 0
-    longer = command.parse_training([*flags, "--run", "runs/a", "--images", "221000"])
-    assert command.prepare(longer).config.subset == 0
+    for _ in range(2):  # also when the first has put its length into config.toml
+        longer = command.parse_training([*flags, "--run", "runs/a", "--epochs", "200"])
+        config = command.prepare(longer).config
+        assert config.subset == 0
+        run_lock.save_config(Run("runs/a"), config)
     flags += ["--run", "runs/a"]
     with refused("subset 0, you asked for 9"):
         command.prepare(command.parse_training([*flags, "--subset", "9"]))
-    # The run has more images than another recipe takes; its epochs tell, as no length is in images.
     (here / "fewer.toml").write_text(
-        "epochs = 3\nsubset = 4\n" + (REPO / "configs/laptop.toml").read_text()
-        .replace("subset", "# subset").replace("images =", "# images =")
-    )  # fmt: skip
-    more = ["--config", "fewer.toml", *flags[2:6], "--batch-size", "4"]
-    begin("runs/b", *more, "--subset", 0)
-    with refused("subset 0, you asked for 4"):
-        command.prepare(command.parse_training([*more, "--run", "runs/b"]))
+        (REPO / "configs/laptop.toml").read_text().replace("2000", "8")
+    )
+    with refused("subset 0, you asked for 8"):  # the run has more images than this
+        command.prepare(command.parse_training(["--config", "fewer.toml", *flags[2:]]))
 
 
 def test_reals_png_shows_images_chosen_by_the_seed_not_the_first(tmp_path):
