@@ -62,7 +62,8 @@ def orientation(image: Image.Image) -> int:
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
     """The width and height of an image once it is turned."""
-    return image.size[::-1] if orientation(image) > 4 else image.size
+    width, height = image.size
+    return (height, width) if orientation(image) > 4 else (width, height)
 
 
 def set_upright(image: Image.Image, turn: int) -> Image.Image:
