@@ -9,8 +9,10 @@ from dcgan_tf.common.cli import Parser, number, path, path_text, run
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import SIDE
 from dcgan_tf.common.log import speak
+from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.suggestions import path_flag, typed
 
+MARK = {"generator": "dcgan_tf data"}  # text that identifies a PNG of this command
 log = logging.getLogger("dcgan_tf.data")  # also where this file is "__main__"
 
 
@@ -37,6 +39,14 @@ def parse_data(argv: Sequence[str] | None = None) -> Namespace:
     args = parser.parse_args(argv)
     if args.data is None:
         raise UserError("needs a folder or a zip of images", flag="DIR")
+    flag = f"--out {args.out}"
+    if args.out.suffix.lower() != ".png":
+        raise UserError("expected the name of a PNG, such as data.png", flag=flag)
+    if Path(args.data).resolve() in args.out.resolve().parents:
+        words = "would be one of the images; name a place outside of their folder"
+        raise UserError(f"{words}, such as --out {Path('..', args.out.name)}", flag=flag)
+    if args.out.parent.is_dir():
+        check_place(args.out, "grid of this command", "--out", "\0".join(*MARK.items()).encode())
     return args
 
 
@@ -58,10 +68,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if len(sample):
         make_directory(args.out.absolute().parent, "--out")
         canvas = grid(sample)
-        save_png(args.out, enlarge(canvas, default_scale(canvas.shape[1])))
+        save_png(args.out, enlarge(canvas, default_scale(canvas.shape[1])), MARK)
         log.info(f"wrote {args.out}: {len(sample)} images chosen at random, {args.fit}")
+    size = f" --image-size {args.image_size}" * (args.image_size != 64)
     fit = f" --fit {args.fit}" * (args.fit != "crop")
-    log.info(f"next: {path_flag(typed('train'), args.data)}{fit}")
+    log.info(f"next: {path_flag(typed('train'), args.data)}{size}{fit}")
 
 
 if __name__ == "__main__":

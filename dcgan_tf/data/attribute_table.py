@@ -11,6 +11,7 @@ import numpy as np
 from dcgan_tf.common.directions import NAME_CHARACTERS
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, open_zip, read_file, read_member
+from dcgan_tf.data.forms import hidden_by
 
 MOST_BYTES = 2**27  # of a table; CelebA's has 27 MB
 MOST_ATTRIBUTES = 256
@@ -71,7 +72,8 @@ def _read_text(path: Path) -> bytes:
     if not content.startswith(b"PK"):
         return content
     with open_zip(io.BytesIO(content)) as archive:
-        tables = [info for info in archive.infolist() if info.filename.endswith((".txt", ".csv"))]
+        members = [info for info in archive.infolist() if not hidden_by(info.filename)]
+        tables = [i for i in members if i.filename.lower().endswith((".txt", ".csv"))]
         if len(tables) != 1:
             raise BadFile(f"a zip with {len(tables)} tables")
         return read_member(archive, tables[0], MOST_BYTES)

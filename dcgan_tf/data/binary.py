@@ -103,7 +103,12 @@ class Arrays:
         if not form.labels:  # CIFAR-10: the label, then the planes
             self._labels, planes = raw[:, 0].copy(), raw[:, 1:].reshape(-1, 3, 32, 32)
             raw = np.ascontiguousarray(planes.transpose(0, 2, 3, 1))
-        self._pixels, self.shape = raw, raw.shape[1:]
+        elif raw.ndim == 4:
+            if raw.shape[3] not in (1, 3):
+                words = f"arrays of shape {raw.shape}, expected (n, height, width) or 1 or 3 "
+                raise UserError(words + "channels as the last axis", flag=f"--data {self.where}")
+            raw = raw[..., 0] if raw.shape[3] == 1 else raw
+        self._pixels, self.shape = np.ascontiguousarray(raw), raw.shape[1:]
         self.names = [f"{index:06d}" for index in range(len(raw))]
 
     @property

@@ -6,8 +6,11 @@ used is ignored. Values outside these ranges, NaN, signed 8 bits, and integers s
 but black is left of them are refused: their scale is unknown.
 """
 
+import contextlib
 import functools
 import io
+import warnings
+from collections.abc import Generator
 
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
@@ -29,6 +32,14 @@ _TURNS = {  # by EXIF orientation
 }
 _JPEG_END = b"\xff\xd9"
 _CUT = 0.01  # share of an image's area from which on it counts as cropped
+
+
+@contextlib.contextmanager
+def quiet_pillow() -> Generator[None]:
+    """Drop Pillow's warnings in a block: each bad file has its reason."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
 
 
 def open_image(encoded: bytes | BadFile, config: Config) -> Image.Image:

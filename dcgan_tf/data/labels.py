@@ -16,7 +16,8 @@ from dcgan_tf.data.attribute_table import MOST_BYTES, base_of, read_attributes
 from dcgan_tf.data.binary import Arrays
 from dcgan_tf.data.forms import other_names
 from dcgan_tf.data.hugging_face import HubImages
-from dcgan_tf.data.sources import Folder, Source, Zip
+from dcgan_tf.data.places import Tfds
+from dcgan_tf.data.sources import Drawn, Folder, Source, Zip
 
 TABLES = ("list_attr_celeba.csv", "list_attr_celeba.txt")  # as Kaggle and CelebA's authors have it
 CLASS = "class"  # config.labels for classes
@@ -32,6 +33,8 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     Raises:
         UserError: no labels there, an unknown attribute, or images that the table does not have.
     """
+    if isinstance(source, Tfds | Drawn):
+        raise no_labels(config, source.where)
     if config.label_names:
         return _read_table(config, source)
     if config.labels != CLASS or config.label_table:
@@ -49,6 +52,12 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
             words += "characters; give each class a name"
             raise UserError(words, flag=f"--data {source.where}")
     return names, np.eye(len(names), dtype=np.uint8)[numbers]
+
+
+def no_labels(config: Config, where: str) -> UserError:
+    """Make the error for images that come without labels."""
+    words = f"no labels are read from {where}; give the files themselves with --data"
+    return UserError(f"{words} (docs/labels.md)", flag=f"--labels {config.labels}")
 
 
 def make_labels(config: Config, source: Source) -> Labels:

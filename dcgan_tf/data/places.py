@@ -12,7 +12,7 @@ from typing import Any
 
 from dcgan_tf.common import hub
 from dcgan_tf.common.config import Config
-from dcgan_tf.common.datasets import DATASETS, FETCHED
+from dcgan_tf.common.datasets import DATASETS, DOWNLOADS, FETCHED
 from dcgan_tf.common.errors import UserError, is_file_system_error, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import reason
@@ -74,9 +74,12 @@ def _find_usual(name: str) -> Path | str:
     for pattern in DATASETS[name].places:
         try:
             path = Path(pattern).expanduser()
+            download = Path(DOWNLOADS, Path(DATASETS[name].url or "-").name).expanduser()
         except RuntimeError:  # no home directory: nothing can lie there
             continue
         for match in sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor)))):
+            if match == download and match.stat().st_size != DATASETS[name].bytes:
+                continue  # it was not finished, and is done again
             if match.is_file() or any(match.iterdir()):
                 return match
     if name in ("folder", "auto"):

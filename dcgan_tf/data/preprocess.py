@@ -3,7 +3,6 @@
 import contextlib
 import os
 import threading
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +13,14 @@ from PIL import ImageColor
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.foreign import BadFile
-from dcgan_tf.data.eight_bit import check_size, open_image, share_cut, to_plain, upright_size
+from dcgan_tf.data.eight_bit import (
+    check_size,
+    open_image,
+    quiet_pillow,
+    share_cut,
+    to_plain,
+    upright_size,
+)
 
 Encoded = tuple[int, bytes | BadFile]  # with the image's key
 Prepared = tuple[int, np.ndarray | BadFile, float]
@@ -32,8 +38,7 @@ def preparing(config: Config) -> Generator[Callable[[Iterable[Encoded]], Iterato
     (image_size, image_size, channels) or BadFile, cropped fraction of the area).
     """
     prepare, threads = _Preparer(config), os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # each bad file has its reason
+    with ThreadPoolExecutor(threads) as pool, quiet_pillow():
         try:
             yield lambda pairs: _in_order(pool, prepare, pairs, 2 * threads)
         finally:

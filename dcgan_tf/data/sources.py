@@ -135,11 +135,14 @@ class Folder:
 
     @property
     def fingerprint(self) -> str:
-        paths = ((name, self._root / name) for name in self.names)  # some are broken links
+        paths = [(name, self._root / name) for name in self.names]  # some are broken links
         stats = ((name, path.stat(follow_symlinks=os.path.exists(path))) for name, path in paths)
         files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
-        return digest([*files, *map(self._sample, evenly(doubtful, _SAMPLE))])
+        # Such a file may be readable later without another size or time.
+        closed = [name for name, path in paths if not os.access(path, os.R_OK)]
+        samples = [*map(self._sample, evenly(doubtful, _SAMPLE))]
+        return digest([*files, *samples, *([closed] if closed else [])])
 
     def _sample(self, name: str) -> str:
         with contextlib.suppress(BadFile, OSError), self.open(name) as file:

@@ -18,6 +18,7 @@ from dcgan_tf.data.eight_bit import (
     mean_cut,
     open_image,
     orientation,
+    quiet_pillow,
     set_upright,
     share_cut,
     to_eight_bit,
@@ -55,7 +56,7 @@ def survey(
     count = len(source.names)
     order = np.random.default_rng(seed).permutation(count)[:LOOKED_AT].tolist()
     kinds, sizes, skipped, sample = Counter(), [], {}, []
-    with progress(len(order), "looking") as bar:
+    with quiet_pillow(), progress(len(order), "looking") as bar:
         for index, encoded in source.read(order):
             try:
                 kind, size, image = _look(encoded, config)
@@ -67,7 +68,7 @@ def survey(
                 skipped[source.names[index]] = one_line(error)
             bar.update()
     group = "the sample's " * (len(order) < count)
-    lines = [(logging.INFO, line) for line in _describe(source, kinds, sizes, image_size, group)]
+    lines = [(logging.INFO, line) for line in _describe(source, kinds, sizes, config, group)]
     cut = mean_cut([share_cut(size, config) for size in sizes])
     lines += describe_unused(len(sizes), skipped, source.left_out, cut, group=group)
     if count < FEW:
@@ -79,7 +80,7 @@ def survey(
 
 
 def _describe(
-    source: Source, kinds: Counter[str], sizes: list[tuple[int, int]], side: int, group: str
+    source: Source, kinds: Counter[str], sizes: list[tuple[int, int]], config: Config, group: str
 ):
     """Describe the usable images, of all or of `group`, in lines."""
     total = counted(len(source.names), "image")
@@ -97,7 +98,10 @@ def _describe(
             f"{group}sizes: {low} to {high}, median {middle}; "
             f"{wide:,} wide, {tall:,} tall, {len(sizes) - wide - tall:,} square"
         )
-    if small := sum(min(size) < side for size in sizes):
+    side, longest = config.image_size, max if config.fit == "pad" else min
+    if box := config.crop_box:
+        sizes = [(box[2] - box[0], box[3] - box[1])] * len(sizes)
+    if small := sum(longest(size) < side for size in sizes):
         of = f" of {group}{len(sizes):,}" if group else ""
         yield f"smaller than {side}x{side}, so enlarged: {counted(small, 'image')}{of}"
 

@@ -69,7 +69,8 @@ def entries(place: Path) -> list[Entry]:
         return [own]
     inside = sorted(place.iterdir())
     found = [_entry(path) for path in inside if path.is_dir() and not path.is_symlink()]
-    if not any(found) and any(path.suffix != ".lock" for path in inside):
+    others = [path for path in inside if path.suffix != ".lock" and path.name[0] != "."]
+    if others and not any(found):
         raise UserError(f"{place}: neither packs nor features in it, so nothing here is touched")
     return [entry for entry in found if entry]
 
@@ -102,7 +103,8 @@ def _delete(entry):
         if entry.kind == "unfinished":
             return delete_unfinished(entry.path)
         with filelock.FileLock(f"{entry.path}.lock", timeout=0) as lock:
-            for file in entry.path.iterdir():
+            record = KINDS[entry.kind][0]  # the last, so that what is left is still an entry
+            for file in sorted(entry.path.iterdir(), key=lambda file: file.name == record):
                 file.unlink()
             entry.path.rmdir()
             with contextlib.suppress(PermissionError):  # Windows deletes it when it is free

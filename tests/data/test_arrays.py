@@ -16,7 +16,7 @@ from raw_files import cifar_batches, digits, idx, idx_files, npy, npz, tar, zipp
 
 from dcgan_tf.common.config import Config
 from dcgan_tf.data.labels import read_classes
-from dcgan_tf.data.sources import open_source
+from dcgan_tf.data.sources import open_source, recognize
 
 
 def opened(data, dataset):
@@ -47,6 +47,18 @@ MNISTS = {
     "keras": {"mnist.npz": zipped(npz())},
     "npy": {"arrays/" + name: content for name, content in npz().items()},
 }
+
+
+def test_arrays_with_an_axis_of_one_channel_are_gray_and_other_shapes_are_refused(tmp_path):
+    pixels = digits()[0]
+    (tmp_path / "keras").mkdir()
+    np.save(tmp_path / "keras/x_train.npy", pixels[..., None])
+    assert recognize(Config(dataset="auto", data=str(tmp_path / "keras"))).dataset == "mnist"
+    np.testing.assert_array_equal(pixels_of(opened(tmp_path / "keras", "mnist")), pixels)
+    for shape in ((5, 3, 32, 32), (5, 28, 28, 2)):
+        np.save(tmp_path / "keras/x_train.npy", np.zeros(shape, np.uint8))
+        with refused(f"arrays of shape {shape}, expected (n, height, width)"):
+            opened(tmp_path / "keras", "mnist")
 
 
 @pytest.mark.parametrize("kind", MNISTS)

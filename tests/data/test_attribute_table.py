@@ -20,7 +20,9 @@ def test_every_spelling_is_read(tmp_path, text):
     plain.write_bytes(text.encode())
     text = text.replace("0000", "img/0000")  # folders before a name do not count
     write_zip(packed, {"folder/list.csv": text.encode(), "notes.md": b"no table"})
-    for path in (plain, packed):
+    mac = tmp_path / "mac"
+    write_zip(mac, {"LIST.CSV": text.encode(), "__MACOSX/._LIST.CSV": b"\0\5"})
+    for path in (plain, packed, mac):
         assert read_attributes(path) == (["Smiling", "Male"], {})
         names, rows = read_attributes(path, [IMAGES, ["000002.jpg"]])
         assert names == ["Smiling", "Male"]

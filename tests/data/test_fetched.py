@@ -173,3 +173,10 @@ def test_mnist_and_cifar10_are_downloaded_once_where_none_is_found(
         assert f"MB from {server.url} to {path}" in line
         assert not is_fetched(Config(dataset=dataset))
         assert opened(dataset, "").fingerprint == source.fingerprint and server.requests == 2
+        own = entry.url.rsplit("/", 1)[1]
+        monkeypatch.setitem(
+            DATASETS, dataset, replace(DATASETS[dataset], url=f"{server.url}/{own}",
+            places=(*entry.places[:-1], f"~/.keras/datasets/{own}"))
+        )  # fmt: skip
+        (path.parent / own).write_bytes(body[:-9])  # of a download that was killed
+        assert opened(dataset, "").fingerprint == source.fingerprint and server.requests == 3

@@ -164,8 +164,9 @@ def test_labels_that_are_not_there_are_refused_in_one_line(tmp_path):
     for labels, of in (("class", str(table)), ("", str(table)), (" , ", ""), (",", str(table))):
         with refused(f"--labels {labels!r}", "expected class without a table, or some columns"):
             read_labels(replace(config, labels=labels, label_table=of), source)
-    with refused("--labels A", "drawn by this program has no table of attributes; expected class"):
-        read_labels(replace(config, labels="A"), Drawn())
+    for labels in ("A", "class"):
+        with refused(f"--labels {labels}", "no labels are read from drawn by this program"):
+            read_labels(replace(config, labels=labels), Drawn())
     config = replace(config, label_table=str(table))
     with refused("--labels Smiling,Mal", "unknown attribute Mal; did you mean Male?"):
         read_labels(config, source)

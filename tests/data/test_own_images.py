@@ -4,6 +4,7 @@ import io
 import subprocess
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,6 +164,35 @@ def test_a_survey_counts_sizes_and_what_is_skipped_cropped_or_left_out(here, cap
     assert "cropped" not in said  # stretched
     with Image.open("x/grid.png") as grid:
         assert grid.size[0] >= 512
+    main(["photos", "--image-size", "128", "--out", "x/grid.png"])  # its own file is replaced
+    assert "train.py photos --image-size 128\n" in "".join(capsys.readouterr())
+
+
+def test_the_grid_of_a_survey_is_no_image_of_the_data_and_replaces_no_other_file(here, monkeypatch):
+    monkeypatch.chdir(write_files(here / "photos", {"1.jpg": WIDE, "data.png": photo(1, (9, 9))}))
+    before = {path.name: path.read_bytes() for path in Path().iterdir()}
+    for argv, words in (
+        (["."], "--out data.png: would be one of the images; name a place outside"),
+        (["../photos", "--out", "new/a.png"], "--out new/a.png: would be one of the images"),
+        (["../other", "--out", "data.png"], "--out data.png: a file that is no grid of this"),
+        ([".", "--out", "../sample"], "--out ../sample: expected the name of a PNG"),
+    ):
+        with refused(words):
+            main(argv)
+    assert {path.name: path.read_bytes() for path in Path().iterdir()} == before
+
+
+def test_a_survey_tells_what_is_enlarged_as_it_will_be_and_is_silent_about_pillow_s_doubts(here):
+    flat = photo(0, (300, 50))
+    damaged = encode(draw_face(0), "JPEG", dpi=(72, 72), exif=b"Exif\0\0garbage!")
+    write_files(here / "flat", {"a.jpg": flat, "b.jpg": damaged})
+    for fit, count in (("pad", 0), ("crop", 1)):
+        lines = [line for _, line in survey("flat", fit=fit)[0]]
+        assert sum("so enlarged: 1 image" in line for line in lines) == count
+    write_zip(here / "faces.zip", kaggle_faces(9))
+    for size, count in ((64, 0), (128, 1)):  # the crop box has 120x120 pixels
+        lines = [line for _, line in survey("faces.zip", size)[0]]
+        assert sum("so enlarged: 9 images" in line for line in lines) == count
 
 
 def test_a_survey_of_many_says_that_it_has_a_seeded_sample_and_crops_celeba_as_a_training(

@@ -82,6 +82,26 @@ def test_only_what_was_not_used_for_long_or_is_named_goes_unless_it_is_being_mad
     assert (kept / UNFINISHED / "pixels.npy").exists()
 
 
+def test_a_stray_file_is_in_nobody_s_way_and_what_is_half_deleted_is_still_listed(
+    kept, here, monkeypatch, caplog
+):
+    caplog.set_level(logging.INFO, "dcgan_tf")
+    write_files(here / "empty", {".DS_Store": b""})
+    main([str(here / "empty")])
+    assert "0 folders" in caplog.text
+    unlink = Path.unlink
+
+    def busy(path, *args, **named):
+        if path.name == "pixels.npy":  # as on Windows, where a training has it open
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, *args, **named)
+
+    monkeypatch.setattr(Path, "unlink", busy)
+    with pytest.raises(PermissionError):
+        main([str(kept / "celeba-64-1"), "--clear"])
+    assert [entry.kind for entry in entries(kept / "celeba-64-1")] == ["pack"]
+
+
 def test_a_place_may_be_a_link_what_is_in_it_may_not(kept, here):
     (here / "disk").symlink_to(kept, target_is_directory=True)
     main([str(here / "disk"), "--clear"])
