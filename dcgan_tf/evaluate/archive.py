@@ -76,14 +76,13 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
     if request.data:
         config = replace(config, data=request.data)
     trained_on = read_journal(run).get("pixels_sha256")
-    whole = bool(request.data) or request.against == "rest"  # needs more than the pack
+    rest = request.against == "rest" or (request.memorization and not request.against)
+    whole = bool(request.data) or rest  # needs more than the pack
     source = open_images(replace(config, subset=0), None if whole else trained_on)
-    if len(source.names) >= config.subset:
-        # The key of a pack with labels is not that of its images alone.
-        labeled = (
-            find_pack(config.packs, trained_on) if config.labels and not request.data else None
-        )
-        archive = training_archive(config, source, labeled)
+    # The images may have changed since, and the key of a pack with labels is not theirs alone.
+    pack = None if request.data else find_pack(config.packs, trained_on)
+    if pack or len(source.names) >= config.subset:
+        archive = training_archive(config, source, pack)
         if request.data and trained_on is None:
             archive.name = f"{source.where}, assumed to be the training images"
             log.warning(
@@ -94,11 +93,11 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
             return archive, request.against or "subset"
     if request.data and not request.against:
         return _other_archive(request, config), "data"
-    raise UserError(
-        f"not the images that {run.root} was trained on; "
-        "name those, or add --against data to compare with these",
-        flag=f"--data {source.where}",
-    )
+    advice = "name those, or add --against data to compare with these"
+    if not request.data:
+        advice = "their pack is gone; name them with --data, or others with --against data --data"
+    words = f"not the images that {run.root} was trained on; {advice}"
+    raise UserError(words, flag=f"--data {source.where}")
 
 
 def _other_archive(request, config):

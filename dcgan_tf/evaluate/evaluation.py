@@ -1,6 +1,7 @@
 """Score a run, or two sets of images, and print the record."""
 
 import json
+from dataclasses import replace
 
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.config import ImageConfig
@@ -49,10 +50,11 @@ def evaluate(request: EvaluationRequest) -> None:
 def score_run(run: Run, request: EvaluationRequest) -> dict:
     """Score a run's generator, and append the record to its evaluation.jsonl."""
     generator = load_generator(run.generator, "--run").model
+    trained = identify(run)  # now: a training may go on
     archive, against = open_archive(run, request)
     count, choice = choose(archive, against, request)
     images = generated(generator, count, request.seed)
-    record = identify(run) | _score(images, choice, archive.config, request)
+    record = trained | _score(images, choice, archive.config, request)
     record["scored"] = f"{images.name} of {run.root}{at_epoch(record)}"
     append_record(run.evaluation, record)
     return record
@@ -66,6 +68,7 @@ def score_against_file(run: Run, request: EvaluationRequest) -> None:
     count = request.samples or MOST
     reference, layer = read_reference(str(request.reference), count)
     images = generated(load_generator(run.generator, "--run").model, count, request.seed)
+    record = identify(run)  # now: a training may go on
     inception, deepest = open_inception(request.inception)
     if layer not in inception.layers:
         raise UserError(
@@ -73,10 +76,11 @@ def score_against_file(run: Run, request: EvaluationRequest) -> None:
             f"only {deepest}; give {ARCHIVE_NAME} with --inception PATH, or other statistics",
             flag=f"--reference {request.reference}",
         )
-    cache = cache_of(find_again(run, read_config(run.config)), request.cache)
+    config = find_again(run, read_config(run.config))
+    cache = cache_of(replace(config, packs=request.packs or config.packs), request.cache)
     with progress(count, f"features {layer}") as bar:
         scored = extract(images, inception, layer, cache, bar.update)
-    name, record = FRECHET_NAMES[layer], identify(run)
+    name = FRECHET_NAMES[layer]
     record |= {
         name: frechet_distance(reference, scored.statistics),
         "scored": f"{images.name} of {run.root}{at_epoch(record)}",
@@ -108,9 +112,11 @@ def score_places(request: EvaluationRequest) -> dict:
     ]
     sources = [without_flag(open_source, config) for config in configs]
     count = min(request.samples or MOST, *(len(source.names) for source in sources))
+    cropped = "if they are cropped already, "
+    hints = f"{cropped}leave out --crop", f"{cropped}add --scored-crop center"
     first, second = (
-        without_flag(_open_side, config, source, count)
-        for config, source in zip(configs, sources, strict=True)
+        without_flag(_open_side, config, source, count, hint)
+        for config, source, hint in zip(configs, sources, hints, strict=True)
     )
     # Some images may have been unusable.
     smaller = min(first, second, key=lambda side: len(side.rows))
@@ -126,7 +132,7 @@ def score_places(request: EvaluationRequest) -> dict:
     return {"run": None, "epoch": None, "step": None, **scores, "scored": images.name}
 
 
-def _open_side(config, source, count):
+def _open_side(config, source, count, hint):
     config = narrow(config, source, count)
     where = source.where
     try:
@@ -134,8 +140,7 @@ def _open_side(config, source, count):
     except UserError as error:
         if config.crop == "center":
             raise
-        hint = "; if they are cropped already, add --scored-crop center"
-        raise UserError(error.message + hint, flag=error.flag) from None
+        raise UserError(f"{error.message}; {hint}", flag=error.flag) from None
 
 
 def _score(images, choice, config, request):

@@ -74,13 +74,14 @@ def _images(pixels, rows, name, made_by):
     return Images(f"{len(rows):,} of {name}", len(rows), made_by, read)
 
 
+def hashes(images: Images) -> np.ndarray:
+    """Hash each image, int64 (n,): equal images have equal hashes within this process."""
+    rows = (hash(row.tobytes()) for batch in images.read() for row in batch)
+    return np.fromiter(rows, np.int64)
+
+
 def count_copies(images: Images, real: Images) -> int:
     """Count the images identical to a real one, in 8 bytes of memory per image."""
-
-    def hashes(side):
-        rows = (hash(row.tobytes()) for batch in side.read() for row in batch)
-        return np.fromiter(rows, np.int64)
-
     return int(np.isin(hashes(images), hashes(real)).sum())
 
 

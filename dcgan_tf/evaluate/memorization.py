@@ -5,6 +5,7 @@ nearer to a training image than 99% of these, in pixels and in Inception feature
 """
 
 import json
+import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,16 +15,19 @@ import numpy as np
 from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import identify
 from dcgan_tf.common.images import enlarge, grid, save_png
+from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
 from dcgan_tf.evaluate.archive import MOST, Archive, cache_of, check_count, open_archive
 from dcgan_tf.evaluate.command import EvaluationRequest, refuse_all_seen
-from dcgan_tf.evaluate.image_sets import from_pack, generated, pick
+from dcgan_tf.evaluate.image_sets import from_pack, generated, hashes, pick
 from dcgan_tf.evaluate.score_table import at_epoch
 from dcgan_tf.evaluate.scorer import open_inception
 from dcgan_tf.metrics.features import Images, extract
 from dcgan_tf.metrics.neighbours import nearest_neighbours
 from dcgan_tf.models.loading import load_generator
+
+log = logging.getLogger(__name__)
 
 NEAR = 0.01  # quantile of the held-out distances: a sample below it is near
 PAIRS = 8  # shown for each of the two spaces
@@ -110,6 +114,7 @@ def verdict(pixels: Neighbors, features: Neighbors) -> dict:
 def examine(run: Run, request: EvaluationRequest) -> None:
     """Look for copies of training images among the samples, and print the verdict."""
     generator = load_generator(run.generator, "--run").model
+    trained = identify(run)  # now: a training may go on
     training, held_out = _open_real_images(run, request)
     own = from_pack(training.pack, training.rows, training.name)
     samples = generated(generator, request.samples or held_out.count, request.seed)
@@ -121,7 +126,7 @@ def examine(run: Run, request: EvaluationRequest) -> None:
     shown, others = (np.concatenate(list(side.read())) for side in (samples, held_out))
     pixels = find_neighbors(Blurred(shown), Blurred(others), Blurred(training.pack.pixels))
     features = find_neighbors(*vectors)
-    record = identify(run) | verdict(pixels, features)
+    record = trained | verdict(pixels, features)
     record |= {
         "samples": samples.count,
         "held_out": held_out.name,
@@ -145,6 +150,12 @@ def _open_real_images(run, request) -> tuple[Archive, Images]:
         archive = open_archive(run, replace(request, data=None, against="subset"))[0]
     count = min(request.samples or len(archive.rows), MOST)
     pack, rows, name = others.side(rest, min(count, archive.left_out), request.seed)
+    # A training image among them would have distance 0, below which no copy can be.
+    trained_on = hashes(from_pack(archive.pack, archive.rows, name))
+    copies = np.isin(hashes(from_pack(pack, rows, name)), trained_on)
+    if copies.any():
+        log.info(f"{where}: {counted(int(copies.sum()), 'training image')} left out")
+    rows = np.sort(rows)[~copies]
     check_count(len(rows), where)  # some may have been unusable
     return archive, from_pack(pack, pick(rows, count, request.seed)[0], name)
 

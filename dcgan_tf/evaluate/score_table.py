@@ -80,11 +80,13 @@ def list_runs(folders: Sequence[str | Path]) -> None:
             raise UserError(f"{folder}: no scores in evaluation.jsonl; evaluate this run first")
     newest = records[folders[0]][-1]
     names = [name for name in LABELS if name in newest]
+    titles = [title(record) for found in records.values() for record in found]
+    width = max(map(len, ["baseline: real vs. real", *titles])) + 2
 
     def row(head, record):
-        return f"{head[:28]:28}" + "".join(f"{_shown(record, name):>20}" for name in names)
+        return f"{head:{width}}" + "".join(f"{_shown(record, name):>20}" for name in names)
 
-    lines, refused = [f"{'':28}" + "".join(f"{LABELS[name]:>20}" for name in names)], {}
+    lines, refused = [f"{'':{width}}" + "".join(f"{LABELS[name]:>20}" for name in names)], {}
     for found in records.values():
         if all(mismatch(newest, record) for record in found):
             refuse_mismatch(newest, found[-1])

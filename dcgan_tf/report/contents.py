@@ -1,7 +1,6 @@
 """The contents of a report page as a JSON-serializable dict."""
 
 import re
-import shlex
 from pathlib import Path
 
 from dcgan_tf.common import limits
@@ -21,7 +20,7 @@ from dcgan_tf.common.scores import (
     parse_record,
     title,
 )
-from dcgan_tf.common.suggestions import path_flag, typed
+from dcgan_tf.common.suggestions import path_flag, quoted, typed
 from dcgan_tf.report.curves import EPOCHS, curves
 from dcgan_tf.report.run_files import Files, as_text
 
@@ -50,7 +49,7 @@ def contents(run: Run, runs: int) -> tuple[Files, dict]:
         "memorisation": copies,
         "versions": [[str(name), as_text(value)] for name, value in list(versions.items())[:50]],
         "warnings": _warnings(files),
-        **_next_steps(run, done, planned, best, config.sample_every if config else 1),
+        **_next_steps(run, done, planned, best, config),
     }
 
 
@@ -73,7 +72,7 @@ def _as_typed(command):
         start = ["python", "-m", ".".join(dict.fromkeys(["dcgan_tf", program.parent.name]))]
     elif program.suffix == ".py":
         start = ["python", words[0]]
-    return as_text(shlex.join([*start, *words[1:]]))
+    return as_text(quoted([*start, *words[1:]]))
 
 
 def _settings(files, config, versions):
@@ -153,10 +152,12 @@ def _warnings(files):
     return [limits.shorten(line, 300) for line in dict.fromkeys(found)][-WARNINGS:]
 
 
-def _next_steps(run, done, planned, best, sample_every):
+def _next_steps(run, done, planned, best, config):
     """`commands`, pairs [purpose, command], and how to get each `missing` part."""
     named, train, generate = path_flag("--run", run.root), typed("train"), typed("generate")
     evaluate = f"{typed('evaluate')} {named}"
+    search = f"{evaluate} --memorization"  # needs images that were not trained on
+    search += " --data OTHERS" if config and not config.subset else ""
     more = f" --epochs {2 * done}" if done and done >= planned else ""
     model = path_flag("--model", run.best_generator)
     start = f"{path_flag('--config', run.config)} {path_flag('--init-from', run.root)}"
@@ -167,13 +168,14 @@ def _next_steps(run, done, planned, best, sample_every):
         *([["Generate with the best generator", f"{generate} {model} --n 64"]] if best else []),
         ["Explore the latent space", f"{typed('explore')} {named}"],
         ["Score it", evaluate],
-        ["Search for copies of training images", f"{evaluate} --memorization"],
+        ["Search for copies of training images", search],
         ["Start a new run from these networks", f"{train} {start}"],
         ["Write this page again", f"{typed('report')} {named}"],
     ]
+    first = config.sample_every if config else 1
     missing = {
-        "samples": f"No samples yet: the first grid is written after epoch {sample_every}.",
+        "samples": f"No samples yet: the first grid is written after epoch {first}.",
         "scores": f"No scores yet. To get them: {evaluate}",
-        "memorisation": f"Not searched yet. To search: {evaluate} --memorization",
+        "memorisation": f"Not searched yet. To search: {search}",
     }
     return {"commands": commands, "missing": missing}

@@ -91,12 +91,17 @@ def test_list_shows_what_compares_and_names_what_does_not(here, capsys):
     full = {"kid_mean": 1e-6, "kid_std": 1e-7, "precision": 0.5, "recall": 0.25}
     records = [record_of() | full, record_of(layer="pool_3") | full, record_of() | full]
     records[2]["epoch"] = 7
+    records[2]["run"] = "0001-laptop-my-holiday-photos-s0"
     for name, written in (("a", records), ("b", [record_of(layer="pool_3")])):
         (here / name).mkdir()
         write_lines(Run(here / name).evaluation, written)
     list_runs(["a"])
     shown, left_out = capsys.readouterr().out.split("not comparable")
-    assert "r epoch 1" in shown and "r epoch 7" in shown and shown.count("1.00 ") == 2
+    assert (
+        "r epoch 1" in shown
+        and "0001-laptop-my-holiday-photos-s0 epoch 7  " in shown
+        and shown.count("1.00 ") == 2
+    )
     assert "1.00e-06" in shown  # not 0.0000
     assert "layer mixed_7 and pool_3" in left_out
     with refused("layer mixed_7 and pool_3"):

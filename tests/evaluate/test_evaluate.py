@@ -13,6 +13,7 @@ from helpers import (
     FACES,
     assert_refused,
     face_jpeg,
+    faces_zip,
     needs_faces,
     one_line,
     refused,
@@ -114,6 +115,16 @@ def test_against_says_which_images(there, tiny, capsys, caplog):
     most = against("--samples", 60)  # too few are left for a baseline
     assert most["floor"] is None and "60 other real images" in most["floor_reason"]
     assert most["protocol"]["reference_count"] == 24
+    # Its pack is there, but the images have changed.
+    write_zip(there / "faces.zip", drawn(0, 71))
+    assert against()["protocol"]["reference_sha256"] == subset["protocol"]["reference_sha256"]
+    shutil.rmtree(there / "data/packs")
+    versions = (there / "runs/a/versions.json").read_text()
+    (there / "runs/a/versions.json").write_text("{}")
+    with refused("their pack is gone; name them with --data, or others with --against data"):
+        against()
+    (there / "runs/a/versions.json").write_text(versions)
+    faces_zip(there, 72)
     shutil.rmtree(there / "runs/a/checkpoints")  # such a run cannot tell its own images
     (there / "runs/a/metrics.jsonl").unlink()
     own = against()
@@ -189,6 +200,14 @@ def test_cropped_images_beside_raw_ones_need_their_own_crop(places, capsys):
     flags = ["A", "G", "--crop", "30,55,150,175", "--scored-crop", "center"]
     protocol = score(capsys, *flags)["protocol"]
     assert (protocol["crop"], protocol["scored_crop"]) == ("30,55,150,175", "center")
+
+
+def test_images_too_small_for_their_crop_are_told_the_flag_that_helps(places, capsys):
+    small = {f"{i}.png": encode(Image.new("RGB", (64, 64), (i, 0, 0)), "PNG") for i in range(12)}
+    write_files(places / "S", small)
+    for sides, words in ((("S", "A"), "leave out --crop"), (("A", "S"), "--scored-crop center")):
+        with refused(f"{sides[words[0] != 'l']}: none of 12", words):
+            score(capsys, *sides, *AS_CELEBA)
 
 
 def test_bad_images_are_left_out_and_too_few_are_refused(places, capsys):

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from evaluating import examine
-from helpers import face_jpeg, write_zip
+from helpers import face_jpeg, refused, write_zip
 from PIL import Image
 from tiny_inception import TinyInception
 
@@ -86,8 +86,9 @@ def test_command_gives_a_verdict_and_an_image_of_pairs(there, tiny, capsys):
 
 
 def test_command_convicts_a_generator_that_hands_out_its_training_images(
-    there, tiny, capsys, monkeypatch
+    there, tiny, capsys, monkeypatch, caplog
 ):
+    caplog.set_level("INFO")
     request = parse_evaluation(["--run", "runs/a"])
     own, _ = archive.open_archive(request.run, request)
     pixels = np.asarray(own.pack.pixels)
@@ -101,3 +102,11 @@ def test_command_convicts_a_generator_that_hands_out_its_training_images(
         pair = np.asarray(image)[:128, :256]
     assert np.array_equal(pair[:, :128], pair[:, 128:])
     assert memorization.in_words(record, Run("runs/a")).count("100.0%") >= 2
+    # Held-out images among which the training images are, too.
+    record = examine(capsys, "--data", "faces.zip", "--against", "data")
+    assert record["verdict"] == "copies" and record["held_out"].startswith("24 of")
+    assert "faces.zip: 24 training images left out" in caplog.text
+    (there / "faces.zip").unlink()
+    (there / "runs/a/versions.json").write_text("{}")
+    with refused("--data faces.zip: no such file"):
+        examine(capsys)

@@ -243,6 +243,8 @@ def test_what_is_missing_is_left_out_and_the_page_says_how_to_get_it(run):
     assert found["notes"] == [] and found["samples"] == {"shown": [], "left_out": [], "rows": ""}
     assert found["commands"][0] == ["Resume the training", f"python train.py --run {new.root}"]
     assert found["verdict"] is None and found["command"] == ""
+    # Trained on all its images, so others have to be named.
+    assert found["missing"]["memorisation"].endswith("--memorization --data OTHERS")
 
 
 def test_damaged_files_become_a_note_and_the_rest_is_shown(run):
