@@ -171,6 +171,56 @@ def test_a_loss_an_augmentation_and_a_penalty_of_ones_own():
     assert losses(loss=LeastSquares(), augment=darker) != own
 
 
+def test_the_documented_loss_is_saved_with_the_model_and_one_without_a_config_is_named(tmp_path):
+    text = (REPO / "docs/library.md").read_text(encoding="utf-8")
+    code = re.findall(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    names = {"DCGAN": DCGAN, "config": tiny()}
+    exec(code, names)
+    names["model"].save(tmp_path / "own.keras")
+    loaded = keras.saving.load_model(tmp_path / "own.keras")
+    assert type(loaded.loss_terms).__name__ == "LeastSquares"
+    with refused("loss: LeastSquares cannot be saved with the model", "docs/library.md"):
+        DCGAN.from_config(tiny(), loss=LeastSquares()).save(tmp_path / "no.keras")
+
+
+def test_how_a_model_was_compiled_is_saved_and_one_that_was_not_can_be(tmp_path):
+    model = DCGAN.from_config(tiny())
+    model.compile("adam", "adam", steps_per_execution=4, jit_compile=False)
+    model.save(tmp_path / "a.keras")
+    loaded = keras.saving.load_model(tmp_path / "a.keras")
+    assert (loaded.steps_per_execution, loaded.jit_compile) == (4, False)
+    plain = keras.saving.load_model(tmp_path / "a.keras", compile=False)
+    plain.save(tmp_path / "b.keras")
+    assert not keras.saving.load_model(tmp_path / "b.keras").compiled
+
+
+def test_accumulated_gradients_are_of_different_images():
+    seen = []
+
+    def look(images, rng):
+        seen.append(int(rng.images_seen))
+        return images
+
+    model = DCGAN.from_config(tiny(batch_size=BATCH), augment=look)
+    adams = [keras.optimizers.Adam(gradient_accumulation_steps=2) for _ in range(2)]
+    model.compile(*adams, run_eagerly=True)
+    for _ in range(3):
+        model.train_on_batch(PIXELS[:BATCH])
+    assert seen == [0, BATCH, 2 * BATCH]
+
+
+def test_what_replaces_a_setting_replaces_what_depends_on_it():
+    config = tiny(lr_decay="linear", decay_images=1000, r1=1.0, d_norm="none", augment="shift")
+    config = dataclasses.replace(config, output_activation="sigmoid")
+    tanh = DCGAN.from_config(tiny(output_activation="tanh", d_norm="none"))
+    own = {"generator": tanh.generator, "discriminator": tanh.discriminator}
+    model = DCGAN.from_config(config, batch_size=2 * BATCH, **own)
+    assert model.penalty.activation == model.d_augment.activation == "tanh"
+    expected = DCGAN.from_config(dataclasses.replace(config, batch_size=2 * BATCH))
+    rates = [m.g_optimizer.get_config()["learning_rate"] for m in (model, expected)]
+    assert rates[0] == rates[1] and model.batch_size == 2 * BATCH
+
+
 class Vector(LeastSquares):
     def discriminator(self, real_logits, fake_logits, rng):
         return (real_logits - 1) ** 2 + fake_logits**2
@@ -283,6 +333,17 @@ def test_networks_that_do_not_fit_are_refused_when_a_model_is_made():
         with pytest.raises(ValueError, match=words):
             DCGAN(generator, other)
     DCGAN(generator, discriminator)
+
+
+def test_a_d_without_weights_yet_and_regularizers_are_refused():
+    generator = network((8,), keras.layers.Dense(192), keras.layers.Reshape((8, 8, 3)))
+    unbuilt = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
+    with refused("the discriminator is not built", "keras.Input(image shape), or call it once"):
+        DCGAN(generator, unbuilt)
+    for kind in ("kernel_regularizer", "activity_regularizer"):
+        dense = keras.layers.Dense(1, **{kind: "l2"})
+        with refused("has regularizers, whose losses are not added here"):
+            DCGAN(generator, network((8, 8, 3), keras.layers.Flatten(), dense))
 
 
 def test_optimizers_by_name_and_of_their_own():

@@ -115,7 +115,8 @@ class Adversaries(keras.Model):
             got = f"got {limits.shown(given)}, expected objects of keras.callbacks.Callback"
             raise UserError(got, param="callbacks")
         for callback in callbacks:  # a loss is minimized
-            if getattr(callback, "monitor", "") in ("d_loss", "g_loss") and callback.mode == "auto":
+            watched = getattr(callback, "monitor", "") in ("d_loss", "g_loss")
+            if watched and getattr(callback, "mode", "") == "auto":
                 callback.mode = "min"
         kwargs.setdefault("shuffle", False)  # the dataset does that
         try:
@@ -155,7 +156,11 @@ class Adversaries(keras.Model):
     def count_images(self, share: Any) -> tf.Tensor:
         """Global indices of this device's `share` of a batch, from the number of D's steps."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        first = tf.cast(self.d_optimizer.iterations, tf.int64) * self.batch_size
+        steps, optimizer = self.d_optimizer.iterations, self.d_optimizer
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        if optimizer.gradient_accumulation_steps:  # which Keras counts as one
+            steps = optimizer._iterations
+        first = tf.cast(steps, tf.int64) * self.batch_size
         return first + tf.range(tf.cast(share, tf.int64)) + tf.cast(replica * share, tf.int64)
 
     def scale_loss(self, optimizer: Any, loss: tf.Tensor) -> tf.Tensor:
@@ -207,7 +212,14 @@ class Adversaries(keras.Model):
             objects[name] = getattr(self, name)
         if self.labels:
             plain["labels"] = asdict(self.labels)
-        return plain | {n: keras.saving.serialize_keras_object(v) for n, v in objects.items()}
+        for name, value in objects.items():
+            try:
+                plain[name] = keras.saving.serialize_keras_object(value)
+            except TypeError:
+                kind = f"{type(value).__name__} cannot be saved with the model"
+                words = "give it get_config and from_config, and register it (docs/library.md)"
+                raise UserError(f"{kind}; {words}", param=name) from None
+        return plain
 
     @classmethod
     def from_config(cls, config: Config | dict[str, Any], **given: Any) -> Self:
@@ -232,8 +244,12 @@ class Adversaries(keras.Model):
         return cls(**new)
 
     def get_compile_config(self) -> dict[str, Any]:
-        names = ("g_optimizer", "d_optimizer")
+        if not self.compiled:
+            return {}
+        names = ("g_optimizer", "d_optimizer", "run_eagerly", "steps_per_execution", "jit_compile")
         return {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
-        self.compile(**{n: keras.saving.deserialize_keras_object(v) for n, v in config.items()})
+        if config:  # of a model that was compiled
+            given = {n: keras.saving.deserialize_keras_object(v) for n, v in config.items()}
+            self.compile(**given)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.labels import Labels, labels_of
 from dcgan_tf.common.limits import counted
-from dcgan_tf.models.chain import outputs_of
+from dcgan_tf.models.chain import layers_of, outputs_of
 from dcgan_tf.models.pixels import check_logits
 
 _MARK = "DCGAN: "
@@ -20,6 +20,16 @@ def check_networks(generator: keras.Model, discriminator: keras.Model) -> None:
     if labels and (length := generator.input_shape[-1]) <= labels.n:
         words = f"the generator takes latents of {length}, which have no room for normal numbers"
         raise UserError(f"{words} and {labels.n} labels at their end")
+    if not discriminator.built:
+        words = (
+            "is not built, so its weights are unknown; begin it with keras.Input(image shape), or"
+        )
+        raise UserError(f"the discriminator {words} call it once on images")
+    for network in (generator, discriminator):
+        layers = layers_of(network)
+        if network.losses or any(getattr(x, "activity_regularizer", None) for x in layers):
+            words = "whose losses are not added here; use a weight decay of the optimizer instead"
+            raise UserError(f"{network.name} has regularizers, {words}")
     if not getattr(discriminator, "inputs", None):
         return  # a subclassed model has no known shapes
     made = tuple(outputs_of(generator)[0].shape[1:])

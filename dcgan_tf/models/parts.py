@@ -1,6 +1,7 @@
 """Build the parts of a DCGAN that a config asks for."""
 
 import contextlib
+import dataclasses
 import importlib
 import os
 import sys
@@ -44,10 +45,14 @@ def set_precision(config: Config) -> None:
 
 def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
     """Build and compile a `kind` of DCGAN; arguments in `given` replace those of the config."""
-    parts = {name: getattr(config, name) for name in ("batch_size", "seed", "fresh_fakes")}
+    names = ("batch_size", "seed", "fresh_fakes")
+    config = dataclasses.replace(config, **{n: given[n] for n in names if n in given})
+    parts = {name: getattr(config, name) for name in names}
     parts["loss"] = given.get("loss") or build_loss(config)
     parts["augment"] = flip if config.flip else None
-    networks = build_networks(config, given.get("networks"), given.get("labels"))
+    pair = given.get("generator"), given.get("discriminator")
+    own = given.get("networks") or (pair if all(pair) else None)
+    networks = build_networks(config, own, given.get("labels"))
     parts["generator"], parts["discriminator"] = networks
     activation = range_of(networks[0])
     if config.augment:

@@ -48,6 +48,8 @@ class GradientPenalty(Serializable):
         self, real_gradients: tf.Tensor, fake_gradients: tf.Tensor, rng: noise.BatchRNG
     ) -> tf.Tensor:
         """Scalar to add to D's loss, from the gradients of the logits by the images."""
+        if not (self.r1 or self.r2):
+            return tf.zeros((), real_gradients.dtype)
         pairs = (self.r1, real_gradients), (self.r2, fake_gradients)
         total = tf.add_n([gamma / 2 * mean_square(each) for gamma, each in pairs if gamma])
         weight = falling("exponential", rng.images_seen, self.images, self.end)

@@ -23,6 +23,7 @@ def test_the_penalty_has_its_closed_forms_in_both_ranges_and_falls_with_the_imag
         logits = tf.reshape(images, (5, -1)) @ weights
     slopes, square = tape.gradient(logits, images), float((weights**2).sum())
     assert float(mean_square(slopes)) == pytest.approx(square, rel=1e-5)
+    assert float(GradientPenalty(0, 0)(slopes, slopes, rng())) == 0
     wide = GradientPenalty(0.5, 2.0)(slopes, slopes, rng())
     assert float(wide) == pytest.approx((0.25 + 1.0) * square, rel=1e-5)
     # The same D changes twice as fast with images x = (y + 1) / 2 in [0, 1] as with y.

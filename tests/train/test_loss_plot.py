@@ -75,6 +75,24 @@ def test_the_curve_of_an_older_checkpoint_goes_on():
     assert [point[0] for point in curve.points] == [10, 20, 21]
 
 
+def test_a_plot_of_its_own_counts_joined_steps_and_begins_anew_after_an_interruption(tmp_path):
+    plot = LossPlot(tmp_path / "losses.png")
+    plot.set_model(types.SimpleNamespace(batch_size=32))
+    plot.set_params({"epochs": 9, "steps": 10})
+    plot.redraw = lambda seconds: None
+    for epoch in range(2):
+        plot.on_epoch_begin(epoch)
+        for batch in (3, 7, 11):  # steps_per_execution=4
+            plot.on_train_batch_end(batch, dict.fromkeys(NAMES, 1.0))
+        plot.on_epoch_end(epoch, dict.fromkeys(NAMES, 1.0))
+    assert [record["images_seen"] for record in plot._journal.history] == [320, 640]
+    plot.on_epoch_begin(2)
+    plot.on_train_batch_end(5, dict.fromkeys(NAMES, 2.0))  # then Ctrl-C, and fit again
+    plot.on_epoch_begin(2)
+    plot.on_train_batch_end(0, dict.fromkeys(NAMES, 0.5))
+    assert plot._curve.points[-1][1:] == [0.5] * 4
+
+
 def history(*diversities, **values):
     logs = dict.fromkeys(("d_loss", "g_loss"), 0.7) | {"d_real": 0.6, "d_fake": 0.4} | values
     return [

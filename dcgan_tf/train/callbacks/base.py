@@ -59,7 +59,7 @@ class PeriodicImage(GANCallback):
 
     def __init__(self, path: str | os.PathLike):
         super().__init__()
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self._drawn, self._cost, self._behind = -math.inf, 0.0, False
 
     def on_train_begin(self, logs=None):

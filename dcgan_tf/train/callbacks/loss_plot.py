@@ -49,6 +49,11 @@ class Curve:
         self.read()
         return self._state["points"]
 
+    def begin_epoch(self):
+        """Begin an epoch; Keras' means begin anew also if the one before was not ended."""
+        if self._first != self._journal.step:
+            self._first, self._state["last"] = self._journal.step, [0] * 5
+
     def add(self, logs: Mapping):
         """Add a step; `logs` are Keras' means since the start of its epoch.
 
@@ -127,11 +132,17 @@ class LossPlot(PeriodicImage):
         self._certainty, self._counter = certainty, counter
         self._records = journal is None
         self._journal = journal or Journal(0, "")
-        self._curve = Curve(self._journal)
+        self._curve, self._before = Curve(self._journal), 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if self._records:
+            self._curve.begin_epoch()
+        self._before = self._journal.step
 
     def on_train_batch_end(self, batch, logs=None):
-        if self._records:
-            self._journal.step += 1
+        if self._records:  # `batch` is the last of those that steps_per_execution joins
+            most = self.params.get("steps") or batch + 1
+            self._journal.step = self._before + min(batch + 1, most)
             self._curve.add(logs or {})
             self._curve.read()
         if self._counter is None or self._counter.now:

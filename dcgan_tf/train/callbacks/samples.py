@@ -39,7 +39,7 @@ class SampleGrid(GANCallback):
 
     def __init__(self, folder: str | os.PathLike, count: int = 64, every: int = 1):
         super().__init__()
-        self.folder = Path(folder)
+        self.folder = Path(folder).expanduser()
         self._count, self._every, self._unwritten = count, every, {}
 
     def on_train_begin(self, logs=None):

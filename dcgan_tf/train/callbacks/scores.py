@@ -63,7 +63,7 @@ class Scores(GANCallback):
         journal: Journal | None = None,
     ):
         super().__init__()
-        self._run, self._every, self._count = Run(folder), every, count
+        self._run, self._every, self._count = Run(os.path.expanduser(folder)), every, count
         self._journal, self._best, self._first = journal, None, 0
         self._reals, self._inception = reals, os.fspath(inception) if inception else None
         self._scorer: Scorer | None = None
