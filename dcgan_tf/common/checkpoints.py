@@ -34,7 +34,7 @@ class Journal:
     history: list = field(default_factory=list)  # for each epoch, as in metrics.jsonl
     computing: dict = field(default_factory=dict)  # computing.computing of the last steps
     curve: dict = field(default_factory=dict)  # the state of loss_plot.Curve
-    settings: dict = field(default_factory=dict)  # config.bound_fields of the training
+    settings: dict = field(default_factory=dict)  # config.fixed_fields of the training
     labels_sha256: str = ""  # of the labels of the data
     images: int = 0  # number of images in the data; 0: not recorded
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dcgan_tf.common.config import MIDWAY, Config, check_value
 from dcgan_tf.common.config_file import read_config, read_toml
@@ -50,19 +51,23 @@ def read(path: Path) -> list[Change]:
     return found
 
 
-def collect(path: Path, wanted: Config, step: int, epoch: int) -> list[Change]:
+def collect(
+    path: Path, wanted: Config, step: int, epoch: int, trained: dict[str, Any]
+) -> list[Change]:
     """Collect the changes of a run that resumes with the settings `wanted`, the new ones included.
 
     `path` is the run's config.toml, which need not be there yet; `step` and `epoch` are done.
+    `trained` has the settings of the checkpoint, because the file may have been edited since.
     """
     if not path.is_file():
         return []
     saved, earlier, planned = read_config(path), read(path), []
+    known = {name: trained.get(name, getattr(saved, name)) for name in MIDWAY}
     for name in MIDWAY:
         own = [change for change in earlier if change.setting == name]
         new = getattr(wanted, name)
-        if new != (own[-1].new if own else getattr(saved, name)):
-            first = own[0].old if own else getattr(saved, name)
+        if new != (own[-1].new if own else known[name]):
+            first = own[0].old if own else known[name]
             own = [change for change in own if change.step < step]  # later ones did not happen
             old = own[-1].new if own else first
             if step and new != old:

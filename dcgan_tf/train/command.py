@@ -49,8 +49,8 @@ class Request:
     """The request of one call of train.py, or of dcgan_tf.train.
 
     Attributes:
-        config_name: the recipe or file of the settings, for the run's name; "auto": none is named,
-            and the images decide.
+        config_name: the recipe or file of the settings, for the run's name; "": none is named, and
+            the images decide.
         celeba: the recipe for CelebA's images where none is named.
         run_dir: the directory named by --run, or None for a new numbered one.
         given: a `loss` and `networks` from a program, in place of those that the config names.
@@ -86,8 +86,10 @@ def parse_training(argv: list[str] | None = None) -> Request:
     words = given.pop("words")
     for word in words:
         _sort_word(word, given)
-    if word := given.pop("resume", None):
-        run = runs.newest("log") if word == "latest" else runs.find(word, "--resume")
+    word = given.pop("resume", None)
+    if word or (word == "" and "run" not in given):
+        newest = word in ("", "latest")
+        run = runs.newest("log") if newest else runs.find(at_home(word, "--resume"), "--resume")
         _put("run", run.root, given)
     tracker = given.pop("tracker", "")
     if tracker:
@@ -99,6 +101,7 @@ def parse_training(argv: list[str] | None = None) -> Request:
         del given["lr"]
     celeba = OWN_IMAGES if given.get("data") in words else RECIPE
     named, run_dir = given.pop("config", None), given.pop("run", None)
+    named = named and at_home(named, "--config")
     run_dir = run_dir and Run(run_dir).root  # runs/latest may be a file
     dry_run, check = given.pop("dry_run", False), given.pop("check", False)
     as_json = given.pop("json", False)
@@ -110,11 +113,12 @@ def parse_training(argv: list[str] | None = None) -> Request:
         if flags.get(name) == "":
             raise UserError(f"{flag(name)}: got an empty text, expected a path")
     settings = merge_settings(base, flags)
-    settings |= {n: _at_home(flag(n), settings[n]) for n in PATHS if n in settings}
+    settings |= {n: expand_home(flag(n), settings[n]) for n in PATHS if n in settings}
     if flags.get("inception"):
         check_file(Path(settings["inception"]), "--inception", ".tgz or .npz")
     named_paths = {n: settings[n] for n in PATHS if n != "init_from" and flags.get(n)}
     settings |= seen_from_run(run_dir, named_paths)
+    settings["init_from"] = fix_start(settings.get("init_from", ""), run_dir)
     config = _check(settings, flags, config_name)
     most = limits.GRID_PIXELS // config.image_size**2
     if config.sample_count > most:
@@ -131,7 +135,7 @@ def _check(settings: dict[str, Any], flags: dict[str, Any], config_name: str) ->
     try:
         return Config(**settings)
     except UserError:
-        if config_name != "auto":
+        if config_name:
             raise
         own = read_table(find_config(OWN_IMAGES)) | {"dataset": "auto"}
         own = with_shape(own, settings.get("init_from", ""), own=False)
@@ -143,7 +147,7 @@ def _sort_word(word, given):
     place = Path(at_home(word))
     run = runs.named(place)
     if word in (*names(), *ALIASES) or (place.suffix == ".toml" and place.is_file()):
-        _put("config", word, given)
+        _put("config", str(place) if place.suffix == ".toml" else word, given)
     elif run and run.config.is_file():
         _put("run", run.root, given)
     elif place.exists() or word in FETCHED or word.startswith(hub.PREFIX):
@@ -210,7 +214,7 @@ def _parser(argv) -> Parser:
         "or zip of images, or a run to resume")  # fmt: skip
     add("--config", metavar="NAME", help=f"a recipe: {', '.join(names())}; or a config file")
     add("--run", type=path, metavar="DIR", help="the run's directory; an existing run is resumed")
-    add("--resume", metavar="RUN", nargs="?", const="latest", help="resume a run [latest]")
+    add("--resume", metavar="RUN", nargs="?", const="", help="resume a run [latest]")
     bounds = FIELDS[MIDWAY[0]].metadata
     rate = number(float, bounds["low"], bounds["high"])
     add("--lr", type=rate, metavar="X", help="learning rate of both networks")
@@ -235,10 +239,21 @@ def _parser(argv) -> Parser:
     return parser
 
 
-def _at_home(flag, text) -> str:
+def expand_home(flag, text) -> str:
     """A path (of --init-from two) with the folder that ~ or ~name stands for."""
     paths = text.split(",") if flag == "--init-from" else [text]
     return ",".join(path and at_home(path, flag) for path in paths)
+
+
+def fix_start(init_from: str, run_dir: Path | None) -> str:
+    """Put the run's own name in place of `runs/latest`, which will be another one.
+
+    Where the command is repeated, it is the run that it was when `run_dir` began.
+    """
+    fixed = ",".join(map(runs.lasting, init_from.split(",")))
+    if fixed != init_from and run_dir and (saved := run_dir / "config.toml").is_file():
+        return read_table(saved).get("init_from", fixed)
+    return fixed
 
 
 def seen_from_run(run_dir: Path | None, paths: dict[str, str]) -> dict[str, str]:
@@ -275,10 +290,10 @@ def _base(named, run_dir, given) -> tuple[dict[str, Any], str]:
     base = {} if plain else read_table(file)
     told = "dataset" in given or "dataset" in base or given.get("data", "") in ("", *FETCHED)
     base = base if told else base | {"dataset": "auto"}
-    init_from = _at_home("--init-from", given.get("init_from", base.get("init_from", "")))
+    init_from = expand_home("--init-from", given.get("init_from", base.get("init_from", "")))
     base = with_shape(base, init_from, own=bool(named) and named not in names())
     if not (named or told):
-        return base, "auto"
+        return base, ""
     return base, dataset if plain else file.stem
 
 

@@ -11,7 +11,7 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.runs import Run, find_again
 from dcgan_tf.data import pack
-from dcgan_tf.data.labels import read_labels
+from dcgan_tf.data.labels import no_labels, read_labels
 from dcgan_tf.data.places import FEWEST, check_batch, is_fetched
 from dcgan_tf.data.sources import recognize
 from dcgan_tf.train.init_from import with_shape
@@ -34,8 +34,9 @@ def recognize_images(request):
         if request.dry_run or request.check:  # which go on without images
             return request
         raise
-    if request.config_name != "auto":
-        return replace(request, config=config)
+    if request.config_name:
+        name = config.dataset if request.by_program else request.config_name
+        return replace(request, config=config, config_name=name)
     recipes = {"celeba": request.celeba, "folder": OWN_IMAGES}
     name = recipes.get(config.dataset, config.dataset)
     settings = with_shape(read_table(find_config(name)), config.init_from, own=False)
@@ -54,8 +55,11 @@ def find_images(request):
     Raises:
         UserError: no images, too few, or fewer than a batch. A dry run goes on without any.
     """
+    config = request.config
+    if config.labels and (config.data == "tfds" or config.dataset == "demo"):
+        raise no_labels(config, config.data or f"the dataset {config.dataset}")
     try:
-        if is_finished(request) or is_fetched(request.config):
+        if is_finished(request) or is_fetched(config):
             return request
         request = replace(request, images=open_images(request))
     except UserError:

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.config import Config
+from dcgan_tf.common.cli import at_home
+from dcgan_tf.common.config import Config, flag
 from dcgan_tf.common.config_file import read_config
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.train.command import Request, prepare, seen_from_run
+from dcgan_tf.train.command import PATHS, Request, expand_home, fix_start, prepare, seen_from_run
 
 
 def train(
@@ -68,9 +69,16 @@ def train(
         raise UserError(got, param="callbacks")
     parts = {"loss": loss, "networks": networks}
     given = {name: part for name, part in parts.items() if part is not None}
-    named: dict[str, Any] = {name: _name_of(part) for name, part in given.items()}
-    run_dir = Run(run).root if run is not None else None
-    paths = {} if data is None else seen_from_run(run_dir, {"data": os.fspath(data)})
+    named: dict[str, Any] = {n: _name_of(part, n == "loss") for n, part in given.items()}
+    run_dir = None
+    if run is not None:
+        run_dir = Run(at_home(os.fspath(run)) if isinstance(run, str | os.PathLike) else run).root
+    own = config if data is None else replace(config, data=data)
+    paths = {n: expand_home(flag(n), getattr(own, n)) for n in PATHS if getattr(own, n)}
+    if data is not None:
+        paths |= seen_from_run(run_dir, {"data": paths["data"]})
+    if "init_from" in paths:
+        paths["init_from"] = fix_start(paths["init_from"], run_dir)
     config = replace(config, **named, **paths)
     request = Request(
         config=config,
@@ -78,7 +86,7 @@ def train(
         run_dir=run_dir,
         given={name: part for name, part in given.items() if not isinstance(part, str)},
         callbacks=tuple(callbacks),
-        named=frozenset(paths),
+        named=frozenset({"data"} if data is not None else ()),
         by_program=True,
     )
     request = prepare(request)
@@ -87,19 +95,25 @@ def train(
     from dcgan_tf.train.trial import choose_precision
 
     request = choose_precision(request)
-    with precision_of(request.config):
-        done, code = run_training(request)
+    try:
+        with precision_of(request.config):
+            done, code = run_training(request)
+        if not code:
+            return done
+    except Interrupted as stop:  # before there was anything to save
+        code = stop.code
     if code == 128 + signal.SIGINT:
         raise KeyboardInterrupt
-    if code:
-        raise SystemExit(code)
-    return done
+    raise SystemExit(code)
 
 
-def _name_of(part) -> str:
-    """Name a program's part in config.toml: `module:Name`, `(...)` where that does not make it."""
+def _name_of(part, is_made: bool) -> str:
+    """Name a program's part in config.toml: `module:Name`, `(...)` where that does not give it.
+
+    `is_made` says whether the name stands for the class of an object, as for a loss.
+    """
     if isinstance(part, str):
         return part
     kind = part if hasattr(part, "__qualname__") else type(part)
-    again = kind is part or not getattr(part, "__dict__", True)
+    again = kind is part or (is_made and not getattr(part, "__dict__", True))
     return f"{kind.__module__}:{kind.__qualname__}" + ("" if again else "(...)")

@@ -40,9 +40,12 @@ def check_run(run: Run, config: Config):
             for name in changed_fields(saved, config)
         ]
         if pairs:
+            known, more = "was trained", "omit them, here or in its config.toml, to resume the run"
+            if not has_checkpoint(run):
+                known, more = "was begun", "delete the directory, in which nothing is trained yet"
             raise UserError(
-                f"was trained with other settings ({'; '.join(pairs)}); omit them, here or in its "
-                "config.toml, to resume the run, or choose another directory",
+                f"{known} with other settings ({'; '.join(pairs)}); {more}, or choose another "
+                "directory",
                 flag=_flag(run),
             )
         return

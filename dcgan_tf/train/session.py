@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
 from dcgan_tf.common.checkpoints import Journal
-from dcgan_tf.common.config import Config, bound_fields, fixed_fields
+from dcgan_tf.common.config import Config, fixed_fields
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack, open_pack
@@ -114,10 +114,11 @@ def open_session(
     """
     config = request.config
     step, epoch = (found[1].step, found[1].epoch) if found else (0, 0)
-    planned = changes.collect(run.config, config, step, epoch)
+    planned = changes.collect(run.config, config, step, epoch, found[1].settings if found else {})
     config, source, _ = request.images or open_images(request)
     devices.configure(config)
     strategy = devices.open_strategy(config)
+    stop.install()  # with several workers TensorFlow has put its own handler for SIGTERM
     # The networks of labels need their number, so the images are prepared first.
     pack = open_pack(config, source, labeled=True) if config.labels else None
     given = request.given | ({"labels": pack.labels} if pack else {})
@@ -158,7 +159,7 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
     check_count(config, count, pack.where, new=not found)
     if not found:
         warn_of_few(config, count)
-        more = {"settings": bound_fields(config), "labels_sha256": pack.labels_sha256}
+        more = {"settings": fixed_fields(config), "labels_sha256": pack.labels_sha256}
         return Journal(plan_epoch(config, count), pixels_sha256, images=count, **more)
     journal = found[1]
     if journal.pixels_sha256 != pixels_sha256:
@@ -173,5 +174,5 @@ def _open_journal(config: Config, pack: Pack, found: Found) -> Journal:
             "--init-from",
             flag=f"--labels {config.labels}",
         )
-    journal.settings, journal.images = bound_fields(config), count
+    journal.settings, journal.images = fixed_fields(config), count
     return journal

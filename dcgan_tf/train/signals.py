@@ -32,10 +32,11 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             caught = [*_BY_HAND, *(n for n in _NOTICES if signal.getsignal(n) != signal.SIG_IGN)]
             self._before = {signum: signal.getsignal(signum) for signum in caught}
-        self._install()
+        self.install()
         return self
 
-    def _install(self):
+    def install(self):
+        """Catch the signals, also after a library has taken them."""
         for signum in self._before:
             signal.signal(signum, self._handle)
 
@@ -46,7 +47,7 @@ class StopRequest:
     def defer(self):
         """From now on the first signal waits until all is saved."""
         self._deferring = True
-        self._install()  # TensorFlow's multi-worker set-up has put its own handler for SIGTERM
+        self.install()
 
     def _handle(self, signum, frame):
         if not self._deferring:

@@ -60,7 +60,8 @@ def run_training(request: Request) -> tuple[Run, int]:
             if worker[0] == 0:
                 _complete(run, request, found[1])
             return run, 0
-        session = open_session(request, run, stop, worker, found)
+        with _explain_errors(run, worker[1]) if worker[1] > 1 else contextlib.nullcontext():
+            session = open_session(request, run, stop, worker, found)
         own_callbacks = list(request.callbacks)
         if session.chief and request.tracker in TRACKERS:
             own_callbacks.append(Tracker(request.tracker, run, session.config))
@@ -79,7 +80,8 @@ def run_training(request: Request) -> tuple[Run, int]:
         stop.defer()
         code = 0
         try:
-            with _explain_errors(session), devices.watch_first_step(session.workers) as watch:
+            workers = session.workers
+            with _explain_errors(run, workers), devices.watch_first_step(workers) as watch:
                 session.fit([*watch, *callbacks])
         except Interrupted as interruption:
             code = interruption.code
@@ -138,13 +140,12 @@ def _leave_together(session: Session):
 
 
 @contextlib.contextmanager
-def _explain_errors(session: Session):
+def _explain_errors(run: Run, workers: int):
     """Turn errors of disk, memory or workers into one line that names the last checkpoint."""
-    run = session.run
     try:
         yield
     except _LOST:
-        if session.workers == 1:
+        if workers == 1:
             raise
         raise UserError(
             f"another worker died; {last_checkpoint(run)}; "

@@ -51,14 +51,16 @@ def print_plan(request: Request):
     config = request.config
     print(to_toml(config))
     devices.configure(config)
-    strategy = devices.open_strategy(config)
+    workers = devices.worker(config)[1]  # a plan does not wait for the others
+    where = f"one of {workers} workers"
+    where = where if workers > 1 else devices.describe(devices.open_strategy(config))
     for network in plan_networks(request):
         text = io.StringIO()
         network.summary(print_fn=lambda line, text=text: print(line, file=text))
         print(text.getvalue())
     name = name_run(request.config_name, config, request.named)
     print(f"run:      {request.run_dir or f'a new directory runs/NNNN-{name}'}")
-    print(f"devices:  {devices.describe(strategy)}, precision {config.precision}")
+    print(f"devices:  {where}, precision {config.precision}")
     print(f"images:   {look_for_images(request)[1]}")
 
 
@@ -93,13 +95,16 @@ def measure_speed(request: Request):
         UserError: devices that are not there, or a batch that they cannot share.
     """
     config = request.config
+    if (workers := devices.worker(config)[1]) > 1:
+        log.info(f"one of {workers} workers, timed alone with the whole batch")
+        config = replace(config, strategy="none")
     devices.configure(config)
     strategy = devices.open_strategy(config)
     found = describe_machine(config, strategy)
     own = (f"{name} {getattr(config, name)}" for name in sorted(request.named))
     if request.tried:  # what the hardware suggests is no advice any more
         found["precision"] = f"{config.precision} (auto)"
-    found["recipe"] = ", ".join([request.config_name, *own])
+    found["recipe"] = ", ".join([request.config_name or "auto", *own])
     networks = plan_networks(request)
     labels = labels_of(networks[0])
     counts = [f"{network.count_params():,}" for network in networks]

@@ -19,10 +19,10 @@ def run(tmp_path):
     return run
 
 
-def resume(run, step, **settings):
+def resume(run, step, trained=None, **settings):
     """Settings change at `step`, three steps an epoch; config.toml is written as training does."""
     config = replace(read_config(run.config), **settings)
-    found = changes.collect(run.config, config, step, step // 3)
+    found = changes.collect(run.config, config, step, step // 3, trained or {})
     run_lock.save_config(run, config, found)
     return found
 
@@ -64,6 +64,13 @@ def test_a_new_value_at_an_earlier_step_replaces_the_later_changes_of_that_setti
     run.config.write_text(text)  # by hand: from here on
     resume(run, 9)
     assert rates(run, 8, 9) == [2e-4, 3e-4]
+
+
+def test_a_first_value_by_hand_is_a_change_from_here_on(run):
+    run.config.write_text(run.config.read_text().replace("_rate = 0.001", "_rate = 0.0002"))
+    trained = {"g_learning_rate": 1e-3, "d_learning_rate": 1e-4}  # as in the checkpoint
+    assert resume(run, 9, trained) == [Change(9, 3, "g_learning_rate", 1e-3, 2e-4)]
+    assert rates(run, 8, 9) == [1e-3, 2e-4]
 
 
 def test_only_the_learning_rates_may_change(run):

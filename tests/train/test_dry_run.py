@@ -38,6 +38,15 @@ def test_a_dry_run_refuses_what_a_training_would(here, monkeypatch):
     assert sorted(path.name for path in here.iterdir()) == ["notes", "runs"]
 
 
+def test_a_dry_run_of_a_worker_does_not_wait_for_the_others(here, monkeypatch, capsys):
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    task = {"type": "worker", "index": 1}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": task}))
+    monkeypatch.setattr(trial.devices, "open_strategy", lambda config: pytest.fail("it waits"))
+    trial.print_plan(command.parse_training([*DEMO[:8], "--run", "a"]))
+    assert "devices:  one of 2 workers, precision" in capsys.readouterr().out
+
+
 def test_a_dry_run_finds_the_images_of_a_run_from_elsewhere(here, capsys, monkeypatch):
     config = resolved("--data", "faces.zip", "--subset", 8, "--width", 0.05, "--batch-size", 3)
     versions = json.dumps({"directory": str(here / "project")}).encode()

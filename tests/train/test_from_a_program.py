@@ -1,24 +1,30 @@
 """dcgan_tf.train: what a program of one's own has of the command, and the command of it."""
 
 import dataclasses
+import functools
 import importlib.machinery
 import itertools
 import sys
 import types
+from pathlib import Path
 
 import keras
 import pytest
+import tensorflow as tf
 from helpers import face_jpeg, refused, write_files
 
 import dcgan_tf
 from dcgan_tf import Config, losses
 from dcgan_tf.common.checkpoints import read_newest
 from dcgan_tf.common.config_file import to_toml
+from dcgan_tf.common.errors import Interrupted, UserError
 from dcgan_tf.common.foreign import read_lines
 from dcgan_tf.common.runs import Run
 from dcgan_tf.models.sampling import weights_sha256
+from dcgan_tf.train import library, training
 from dcgan_tf.train.__main__ import main
-from dcgan_tf.train.command import parse_training
+from dcgan_tf.train.command import Request, parse_training
+from dcgan_tf.train.images import recognize_images
 
 SMALL = Config(
     **{"dataset": "demo", "subset": 16, "epochs": 2, "batch_size": 8, "image_size": 16},
@@ -155,6 +161,56 @@ def test_a_training_that_fails_leaves_nothing_or_a_page_that_does_not_wait_for_m
         dcgan_tf.train(longer, run="runs/a", callbacks=[at_step(3, fail)])
     page = (here / "runs/a/report.html").read_text(encoding="utf-8")
     assert '"reload":null' in page
+
+
+def test_a_recognized_data_set_changes_no_other_setting(here):
+    write_files(here / "own", {f"{k}.jpg": face_jpeg(k) for k in range(8)})
+    config = dataclasses.replace(SMALL, dataset="auto", crop="auto", subset=0, data="own")
+    request = Request(config, config.dataset, None, by_program=True)
+    found = recognize_images(request)
+    assert found.config_name == "folder"
+    assert found.config == dataclasses.replace(config, dataset="folder", crop="center")
+
+
+@pytest.mark.parametrize(("signum", "kind"), [(2, KeyboardInterrupt), (15, SystemExit)])
+def test_a_signal_before_the_first_step_is_what_python_has_for_it(signum, kind, here, monkeypatch):
+    def interrupt(*_):
+        raise Interrupted(signum)
+
+    monkeypatch.setattr(training, "open_session", interrupt)
+    with pytest.raises(kind) as caught:
+        dcgan_tf.train(SMALL, run="runs/a")
+    assert kind is KeyboardInterrupt or caught.value.code == 128 + signum
+    assert not list(here.glob("runs/*"))
+
+
+def test_a_worker_that_is_lost_before_the_first_step_is_one_line(here, monkeypatch):
+    def lost(*_):
+        raise tf.errors.UnavailableError(None, None, "connection reset")
+
+    monkeypatch.setattr(training, "open_session", lost)
+    monkeypatch.setattr(training.devices, "worker", lambda config: (1, 2))
+    request = Request(SMALL, "demo", Path("runs/a"))
+    with pytest.raises(UserError, match="another worker died; there is no checkpoint") as caught:
+        training.run_training(request)
+    assert caught.value.code == 5
+
+
+def test_a_home_folder_is_expanded_and_a_program_s_parts_are_named_as_such(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here / "home"))
+    asked = []
+    monkeypatch.setattr(library, "prepare", lambda request: asked.append(request) or 1 / 0)
+    build = functools.partial(networks)
+    config = dataclasses.replace(SMALL, packs="~/packs", dataset="folder", subset=0)
+    with pytest.raises(ZeroDivisionError):
+        dcgan_tf.train(config, data="~/photos", run="~/runs/a", networks=build)
+    (request,) = asked
+    assert (request.config.data, request.config.packs) == (
+        str(here / "home/photos"),
+        str(here / "home/packs"),
+    )
+    assert request.run_dir == here / "home/runs/a"
+    assert request.config.networks.endswith("(...)")  # a partial has no module and name of its own
 
 
 @pytest.mark.slow

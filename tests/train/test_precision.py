@@ -103,5 +103,5 @@ def test_a_run_that_goes_on_without_instructions_for_its_precision_is_told(
         assert trial.choose_precision(request) is request
         assert len(caplog.messages) == lines
     assert "computes in mixed_bfloat16, which is slow here" in caplog.text
-    with pytest.raises(UserError, match="was trained with other settings .precision"):
+    with pytest.raises(UserError, match="was begun with other settings .precision"):
         command.prepare(command.parse_training(["--run", str(here), "--precision", "float32"]))
