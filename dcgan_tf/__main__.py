@@ -11,7 +11,7 @@ from dcgan_tf.common import cli, limits, runs
 from dcgan_tf.common.cli import Parser, columns
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.log import on_one_line
-from dcgan_tf.common.suggestions import meant, typed
+from dcgan_tf.common.suggestions import meant, quoted, typed
 
 EXAMPLES = {
     "generate faces": "64 faces from the bundled generator, in seconds",
@@ -138,8 +138,12 @@ def _show_recipes(argv):
         return print(text, end="")
     if args.copy.exists():
         raise UserError("this file exists; choose another name", flag=f"--copy {args.copy}")
+    if not args.copy.parent.is_dir():
+        words = f"there is no folder {args.copy.parent}; make it, or name another"
+        raise UserError(words, flag=f"--copy {args.copy}")
     args.copy.write_text(text, encoding="utf-8")
-    print(f"wrote {args.copy}; edit it, then: {typed('train')} {args.copy} DIR, with your images")
+    then = f"{typed('train')} {quoted([str(args.copy)])} DIR"
+    print(f"wrote {args.copy}; edit it, then: {then}, with your images")
 
 
 def _recipe_table():

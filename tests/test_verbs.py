@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from helpers import refused, write_files
@@ -16,7 +17,7 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config_file import ALIASES, load_recipe, names
 from dcgan_tf.common.files import lock_at
 from dcgan_tf.common.runs import Run
-from dcgan_tf.common.suggestions import typed
+from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.train.command import parse_training
 
 
@@ -100,6 +101,13 @@ def test_the_command_is_named_as_it_was_called(monkeypatch):
         main()
 
 
+def test_paths_are_quoted_as_the_shell_of_the_system_wants_it(monkeypatch):
+    for system, text in (("posix", "--run 'my runs/a'"), ("nt", '--run "my runs/a"')):
+        monkeypatch.setattr("dcgan_tf.common.suggestions.os", SimpleNamespace(name=system))
+        assert path_flag("--run", "my runs/a") == text
+        assert system == "posix" or path_flag("--run", r"runs\a") == r"--run runs\a"
+
+
 def test_recipes_are_listed_shown_and_copied(here, capsys):
     table = shown(capsys, "recipes").splitlines()
     rows = {line.split()[0]: line for line in table[1 : 1 + len(names())]}
@@ -112,6 +120,10 @@ def test_recipes_are_listed_shown_and_copied(here, capsys):
     assert parse_training(["mine.toml"]).config == load_recipe("night") == load_recipe("overnight")
     with refused("--copy mine.toml: this file exists"):
         main(["recipes", "laptop", "--copy", "mine.toml"])
+    with refused("--copy sub/mine.toml: there is no folder sub; make it, or name another"):
+        main(["recipes", "laptop", "--copy", "sub/mine.toml"])
+    (advice,) = shown(capsys, "recipes", "laptop", "--copy", "my own.toml").splitlines()
+    assert "'my own.toml' DIR, with your images" in advice
 
 
 def test_runs_are_listed_with_how_far_they_came(here, capsys):

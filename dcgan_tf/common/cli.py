@@ -111,8 +111,15 @@ class Parser(argparse.ArgumentParser):
 
     def parse_args(self, args: Sequence[str] | None = None, namespace=None):  # pyright: ignore
         """Parse flags and words in any order; UserError names the wrong flag."""
+        given: list[str] = []
+        for word in map(str, sys.argv[1:] if args is None else args):
+            # argparse would take -1,0,1 after --fill for a flag.
+            if re.fullmatch(r"-[\d.][\d.,eE+-]*", word) and given and given[-1].startswith("--"):
+                given[-1] += f"={word}"
+            else:
+                given.append(word)
         try:
-            parsed, extra = self.parse_known_intermixed_args(args, namespace)
+            parsed, extra = self.parse_known_intermixed_args(given, namespace)
         except argparse.ArgumentError as error:
             message = limits.shorten(error.message, 300)
             raise UserError(message, flag=error.argument_name or "") from None

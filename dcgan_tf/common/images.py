@@ -11,6 +11,7 @@ from PIL import Image, PngImagePlugin
 from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_regular
 
+PALETTE_FRAMES = 16  # whose colors make the palette of a GIF
 GIF_FRAMES = 60  # at most, to keep the file small enough for a page
 GAP = 2  # pixels between the images of a grid
 PNG_LEVEL = 2  # of zlib; the default 6 takes up to twice as long and saves 5%
@@ -75,8 +76,9 @@ def save_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120,
     """Write at most GIF_FRAMES images as a looping GIF; the last one stays for `hold` ms."""
     frames = evenly(frames)
     durations = [milliseconds] * (len(frames) - 1) + [hold]
-    # One palette, from the last frame: with one per frame the colors flicker.
-    palette = frames[-1].convert("RGB").quantize(256)
+    # One palette for all: with one per frame the colors flicker.
+    parts = [np.asarray(frame.convert("RGB")) for frame in evenly(frames, PALETTE_FRAMES)]
+    palette = to_pillow(np.concatenate(parts, axis=1)).quantize(256)
     indexed = [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     more = {"append_images": indexed[1:], "duration": durations, "loop": 0}
     with replacing(path) as temporary:

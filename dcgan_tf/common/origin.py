@@ -7,7 +7,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.pretrained import PREFIX, run_named
-from dcgan_tf.common.runs import Run, run_of, started_in
+from dcgan_tf.common.runs import LATEST, Run, find_again, run_of, started_in
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,21 @@ def _data_sets(run, seen):
     if root in seen or not run.config.is_file():
         return [], False
     config = read_config(run.config)
-    data, complete = [config.dataset], True
+    named, data, complete = _find_start(run, config), [config.dataset], True
     try:
-        for before in _started_from(run, config.init_from):
+        for before in _started_from(run, named):
             more, known = _data_sets(before, (*seen, root))
             data, complete = [*data, *more], complete and known
     except (OSError, ValueError):  # bundled networks of that name are gone, a damaged config
         complete = False
     return data, complete
+
+
+def _find_start(run, config):
+    """The value of init_from as seen from here; runs/latest, in older runs, is unknown by now."""
+    if LATEST in Path(config.init_from.split(",")[0]).parts:
+        return f"{config.init_from} as it was"
+    return find_again(run, config, ("data", "label_table", "packs", "inception")).init_from
 
 
 def _started_from(run, named):

@@ -56,7 +56,7 @@ def find_generator(args: Namespace, part: str = "generator") -> Path:
 def _flag_for(word):
     if word.is_file() or word.suffix == ".keras":
         return "model"
-    bundled = str(word) in names() and not word.is_dir()
+    bundled = str(word) in names() and not Run(word).generator.is_file()
     return "pretrained" if bundled or str(word).startswith(hub.PREFIX) else "run"
 
 

@@ -80,6 +80,15 @@ def _follow_latest(root: Path) -> Path:
     return root.parent / name
 
 
+def lasting(path: str) -> str:
+    """A path of or in a run with the run's own name in place of `latest`."""
+    place = Path(path)
+    run, above = Run(place).root, Run(place.parent).root
+    if run != place:
+        return str(run)
+    return str(above / place.name) if above != place.parent else path
+
+
 def mark_latest(run: Run):
     """Make runs/latest link to a run in that folder."""
     folder, name = run.root.parent, run.root.name
@@ -166,8 +175,8 @@ def run_of(model: Path) -> Run:
 def named(word: str | os.PathLike) -> Run | None:
     """Find a run by directory, by name or number in runs/, or by `latest`; else None."""
     name = os.fspath(word)
-    if os.path.isdir(name):
-        return Run(name)
+    if name and (run := Run(name)).root.is_dir():
+        return run
     if name == "latest":
         return newest()
     for known in names():

@@ -4,7 +4,9 @@ Only close names are suggested: no suggestion is better than a wrong one.
 """
 
 import difflib
+import os
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -97,8 +99,13 @@ def typed(command: str) -> str:
 
 def path_flag(flag: str, path) -> str:
     """A flag and its path for a shell, also for -x or with a blank in the name."""
-    name = shlex.quote(str(path))
+    name = quoted([str(path)])
     return f"{flag}={name}" if name.startswith("-") else f"{flag} {name}"
+
+
+def quoted(words: list[str]) -> str:
+    """Write words for the shell: cmd.exe passes single quotes on."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def meant(name: str, known: Iterable[str]) -> str:

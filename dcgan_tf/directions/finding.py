@@ -25,6 +25,7 @@ def find_directions(request: DirectionsRequest) -> Directions:
     """Find directions, write them with an image of each, and return what the file holds."""
     sampler = load_generator(request.model, "--model")
     log.info(f"generator {request.model}, weights {sampler.sha256[:12]}")
+    _check_others(Run(request.out), sampler)
     try:
         found = find_unlabeled(sampler, request.count)
         if request.attributes:
@@ -37,6 +38,17 @@ def find_directions(request: DirectionsRequest) -> Directions:
         flag = error.flag or f"--model {request.model}"
         raise UserError(error.message, flag=flag) from None
     return _write(Run(request.out), sampler, found + of_labels, refused)
+
+
+def _check_others(home, sampler):
+    """Raise UserError for attribute directions of another generator, which took minutes."""
+    report = read_json(home.directions_report)
+    listed = report.get("directions")
+    kinds = [each.get("kind") for each in listed if isinstance(each, dict)] if listed else []
+    if "attribute" in kinds and report.get("generator", sampler.sha256) != sampler.sha256:
+        words = "has attribute directions of another generator; name another folder with --out, or "
+        words += f"delete its {home.directions_report.name}"
+        raise UserError(words, flag=f"--out {home.root}")
 
 
 def _read_known(home, sampler):

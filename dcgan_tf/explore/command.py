@@ -6,6 +6,7 @@ from pathlib import Path
 
 from dcgan_tf.common import directions, pretrained
 from dcgan_tf.common.cli import Parser, number, path
+from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
@@ -51,9 +52,12 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     args = parser.parse_args(argv)
     if args.directions is not None:
         check_file(args.directions, "--directions", "a file of directions")
-    if args.static is not None:
-        check_place(args.static, "explorer", "--static")
     model = find_generator(args)
+    if args.static is not None:
+        home = pretrained.home_of(model).absolute()
+        if args.static.absolute().parent == home:  # where export --to hub looks for it
+            make_directory(args.static.parent, "--static")
+        check_place(args.static, "explorer", "--static")
     name, flag = model.parent.resolve().name, path_flag("--run", model.parent)
     if args.model is not None:
         name, flag = model.stem, path_flag("--model", model)

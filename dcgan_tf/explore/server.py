@@ -17,6 +17,7 @@ from dcgan_tf.common.foreign import reason
 HOST = "127.0.0.1"
 BODY_BYTES = 2**22  # in a request: 32 recipes with all their seeds and labels
 SECONDS = 30  # for receiving a request, and for sending its answer
+MOVED = 301  # HTTP status of an address that is another
 CONNECTIONS = 64  # at once; a browser holds six
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -127,6 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
             # The rest of the request is not read, so the connection has to end.
             status, message = refused.args
             kind, headers = "text/plain", {"Connection": "close"}
+            if status == MOVED:
+                headers["Location"] = message
             content = f"{message}\n".encode()
         self.connection.settimeout(SECONDS)
         self.send_response(status)
@@ -146,6 +149,8 @@ class _Handler(BaseHTTPRequestHandler):
         token, _, route = self.path.partition("?")[0].removeprefix("/").partition("/")
         if not hmac.compare_digest(token.encode(), self.server.token.encode()):
             raise Refused(403, "the address lacks its token; copy the whole address")
+        if self.path == f"/{token}":  # else the page would ask for images at /images
+            raise Refused(MOVED, f"/{token}/")
         return route
 
     def _page(self, route):

@@ -60,6 +60,8 @@ def parse_generation(argv: Sequence[str] | None = None) -> GenerationRequest:
     check_animation(args.format, "--format")
     if args.out is not None:
         check_out(args.out, args.force)
+    if args.latents is not None:
+        check_file(args.latents, "--latents", "a .npy file")
     # Last, so that a mistyped flag is refused before a model is looked for.
     model = find_generator(args)
     check_file(model, "", "a generator's .keras file")

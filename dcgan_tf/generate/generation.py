@@ -27,6 +27,7 @@ from dcgan_tf.common.images import (
 )
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.progress import progress
+from dcgan_tf.common.suggestions import path_flag
 from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
@@ -82,8 +83,8 @@ def prepare_latents(request: GenerationRequest, sampler: Sampler) -> Latents:
         return Latents("latent", range(count), lambda a, b: _scale(array[a:b], truncation, where))
     if values:
         _scale(np.array(values), request.truncation, f"--fill {_plain(max(values, key=abs))}")
-        column = request.truncation * np.array(values, np.float32)[:, None]
-        return Latents("fill", values, lambda a, b: column[a:b].repeat(length, 1))
+        column = np.array(values, np.float32)[:, None]
+        return Latents("fill", values, lambda a, b: truncation * column[a:b].repeat(length, 1))
     label, labels = request.label, sampler.labels
     if labels and labels.classes and label is None:
         return _prepare_classes(request, sampler, labels.names)
@@ -186,7 +187,8 @@ def _generate(request, sampler, text):
     log.info(f"next, try --seeds {last + 1}-{last + 64} or --interpolate {first},{last + 1}")
     if latents.prefixes:
         names = ", ".join(labels.names)
-        log.info(f"a row for each of {names}; for one class: --label {labels.names[0]}")
+        one = path_flag("--label", labels.names[0])
+        log.info(f"a row for each of {names}; for one class: {one}")
     part = counted(count, "image") if len(shown) == count else f"the first {len(shown):,} images"
     if columns and len(shown) < count:
         rows = "each class" if classes <= most else f"each of the first {most:,} classes"

@@ -93,6 +93,15 @@ def test_gif_keeps_the_colors_of_its_last_frame_and_an_even_choice_of_many(tmp_p
     with Image.open(tmp_path / "a.gif") as gif:
         gif.seek(gif.n_frames - 1)
         np.testing.assert_allclose(np.asarray(gif.convert("RGB")), np.asarray(last), atol=4)
+    ramps = [np.zeros((16, 256, 3), np.uint8) for _ in range(2)]
+    ramps[0][..., 0] = np.arange(256)
+    ramps[1][:] = np.arange(256)[None, :, None]
+    save_gif(tmp_path / "b.gif", [Image.fromarray(ramp) for ramp in ramps])
+    with Image.open(tmp_path / "b.gif") as gif:  # red, then gray: each has its colors
+        for number, ramp in enumerate(ramps):
+            gif.seek(number)
+            error = np.abs(np.asarray(gif.convert("RGB"), int) - ramp).mean()
+            assert error < 5, (number, error)
     save_gif(tmp_path / "a.gif", list(bars(250, 256)))
     numbers = [number for number, _ in read_gif(tmp_path / "a.gif")]
     assert len(numbers) == GIF_FRAMES and (numbers[0], numbers[-1]) == (1, 250)

@@ -141,6 +141,18 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
     latest = here / "runs/latest"
     assert latest.is_symlink() == links and Run("runs/latest").root == Path("runs/0002-demo-s0")
     assert request("--run", "runs/latest").run_dir == Path("runs/0002-demo-s0")
+    assert runs.find("runs/latest").root == Path("runs/0002-demo-s0")
+    for words in (["--run", "runs/0001-laptop"], ["runs/0001-laptop"]):
+        assert request("--resume", "--epochs", "9", *words).run_dir == Path("runs/0001-laptop")
+    with refused("name one"):
+        request("--resume", "2", "--run", "runs/0001-laptop")
+    monkeypatch.setenv("HOME", str(here))
+    assert request("--resume=~/runs/0001-laptop").run_dir == here / "runs/0001-laptop"
+    (here / "mine.toml").write_text("epochs = 7")
+    for words in (["--config=~/mine.toml"], ["~/mine.toml"]):
+        assert request(*words).config.epochs == 7
+    begun = request("--init-from", "runs/latest", "--run", "runs/new")
+    assert begun.config.init_from == "runs/0002-demo-s0"  # latest will be another
     names = {"0001-laptop", "0002-demo-s0", "latest"}
     assert {path.name for path in latest.parent.iterdir()} == names
     assert runs.newest().root.name == "0002-demo-s0"

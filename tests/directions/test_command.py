@@ -74,6 +74,10 @@ def test_directions_of_attributes_stay_with_their_generator(model_file, tmp_path
     assert files[2:6] == [f"directions/{n}.png" for n in ("a_b", "A_b_", "улыбка", "微笑")]
     assert len(list((tmp_path / "directions").iterdir())) == len(set(files)) == 2 + len(names)
     assert all((tmp_path / file).is_file() for file in files)
+    other = json.dumps(report | {"generator": "0" * 64})  # such as that of best/
+    (tmp_path / "directions.json").write_text(other)
+    with refused("has attribute directions of another generator; name another folder with --out"):
+        main(again)
     (tmp_path / "directions.json").write_text("of another program")
     main(again)
     assert len(read_directions(tmp_path / "directions.npz", sampler, "--out").names) == 2

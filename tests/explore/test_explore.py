@@ -65,6 +65,14 @@ def images(server, *recipes, route="images"):
     return np.frombuffer(body, np.uint8).reshape(len(recipes), 64, 64, 3), norms
 
 
+def test_the_address_without_its_last_slash_leads_to_the_page(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.request("GET", f"/{server.token}")
+    answer = connection.getresponse()
+    connection.close()
+    assert (answer.status, answer.headers["Location"]) == (301, f"/{server.token}/")
+
+
 @pytest.mark.slow
 def test_seeds_and_interpolations_are_the_images_of_generate(server, run, tmp_path):
     seeds = (3, 17, 2**32 - 1)
@@ -318,12 +326,24 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):
     assert license_of("demo", dataset="demo") == license_of("bare") == ""
     assert license_of("circle", dataset="demo", init_from="circle") == ""
     assert license_of("gone", dataset="demo", init_from="pretrained:gone") == ""
+    # A run that was begun from runs/latest, before that was put down by its name.
+    assert license_of("latest", dataset="demo", init_from="runs/latest") == ""
+    moved = tmp_path / "moved"
+    moved.mkdir()
+    for name in ("faces", "again", "tuned"):
+        run = Run(tmp_path / name)
+        begun = {"directory": str(tmp_path), "run": str(run.root)}
+        write_text(run.versions, json.dumps(begun))
+        run.root.rename(moved / name)
+    assert said == exploration.license_of(moved / "again/generator.keras")
     write_text(tmp_path / "bare/config.toml", "title = 'of another program'")
     assert exploration.license_of(tmp_path / "bare/generator.keras") == ""
 
 
 def test_mistakes_on_the_command_line_are_one_line(server, sampler, here):
     (here / "mine.html").write_text("<p>mine")
+    home = here / "runs/pretrained-faces"  # where an upload looks for the page
+    assert parse_explore(["faces", "--static", str(home / "explorer.html")]) and home.is_dir()
     for words, argv in (
         ("--port: got '70000'", ["--port", "70000", "--pretrained", "faces"]),
         ("a folder", ["--static", ".", "--pretrained", "faces"]),

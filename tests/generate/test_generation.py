@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ import generate
 from dcgan_tf.common import atomic_write
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.common.labels import Labels
+from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.generate import generation
 from dcgan_tf.generate.command import parse_generation
 from dcgan_tf.models.loading import load_generator
@@ -91,6 +93,10 @@ def test_fill_and_latents_files(run_main, tmp_path):
     run_main("--fill", fill, "--out", tmp_path / "f")
     names = {path.stem for path in (tmp_path / "f/images").iterdir()}
     assert names == {f"fill_{x}" for x in fill.replace("1e-7", "1e-07").split(",")}
+    run_main("--fill", "-1,1", "--out", tmp_path / "m")  # which argparse takes for a flag
+    assert (tmp_path / "m/images/fill_-1.png").is_file()
+    with refused("--latents nowhere.npy: no such file"):  # before a model is opened
+        parse_generation(["--latents", "nowhere.npy"])
     half = pixels(tmp_path / "f/images/fill_0.5.png")
     assert np.array_equal(pixels(tmp_path / "z/images/latent_000001.png"), half)
     assert not np.array_equal(pixels(tmp_path / "f/images/fill_1.png"), half)
@@ -273,6 +279,29 @@ class Classes:
     def array(self, latents):
         gray = (latents.argmax(axis=1) * 50).astype(np.uint8)
         return np.tile(gray[:, None, None, None], (1, 1, 1, 3))
+
+
+def test_advice_for_a_class_can_be_typed_and_constants_keep_their_labels(
+    run_main, tmp_path, monkeypatch, caplog
+):
+    caplog.set_level("INFO")
+    sampler = Classes("golden retriever", "poodle")
+    monkeypatch.setattr(generation, "load_generator", lambda *_: sampler)
+    run_main("--n", "2", "--out", tmp_path / "a")
+    advice = next(line for line in caplog.messages if "for one class: " in line)
+    typed = shlex.split(advice.partition("for one class: ")[2])
+    assert parse_generation(["faces", *typed]).label == "golden retriever"
+    request = parse_generation(["faces", "--fill", "1", "--truncation", "0.5"])
+    labeled = Sampler(build_generator(tiny(), labels=Labels(("x",), False, (0,))))
+    (row,) = generation.prepare_latents(request, labeled).rows(0, 1)
+    assert row[-1] == 1 and set(row[:-1]) == {0.5}
+
+
+def test_a_folder_of_images_does_not_hide_the_bundled_generator(here):
+    (here / "faces").mkdir()
+    assert parse_generation(["faces"]).model == pretrained("faces", "").generator
+    (here / "faces/generator.keras").touch()
+    assert parse_generation(["faces"]).model.resolve() == here.resolve() / "faces/generator.keras"
 
 
 def test_long_names_of_classes_become_numbers_in_file_names(run_main, tmp_path, monkeypatch):
