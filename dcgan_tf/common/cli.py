@@ -114,7 +114,9 @@ class Parser(argparse.ArgumentParser):
         given: list[str] = []
         for word in map(str, sys.argv[1:] if args is None else args):
             # argparse would take -1,0,1 after --fill for a flag.
-            if re.fullmatch(r"-[\d.][\d.,eE+-]*", word) and given and given[-1].startswith("--"):
+            action = self._option_string_actions.get(given[-1]) if given else None
+            takes_one = action is not None and action.nargs is None
+            if takes_one and "--" not in given and re.fullmatch(r"-[\d.][\d.,eE+-]*", word):
                 given[-1] += f"={word}"
             else:
                 given.append(word)

@@ -7,7 +7,7 @@ from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.pretrained import PREFIX, run_named
-from dcgan_tf.common.runs import LATEST, Run, find_again, run_of, started_in
+from dcgan_tf.common.runs import Run, find_again, lasting, run_of, started_in
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ def _data_sets(run, seen):
     if root in seen or not run.config.is_file():
         return [], False
     config = read_config(run.config)
-    named, data, complete = _find_start(run, config), [config.dataset], True
+    data, complete = [config.dataset], True
     try:
-        for before in _started_from(run, named):
+        for before in _started_from(run, config):
             more, known = _data_sets(before, (*seen, root))
             data, complete = [*data, *more], complete and known
     except (OSError, ValueError):  # bundled networks of that name are gone, a damaged config
@@ -49,18 +49,17 @@ def _data_sets(run, seen):
     return data, complete
 
 
-def _find_start(run, config):
-    """The value of init_from as seen from here; runs/latest, in older runs, is unknown by now."""
-    if LATEST in Path(config.init_from.split(",")[0]).parts:
-        return f"{config.init_from} as it was"
-    return find_again(run, config, ("data", "label_table", "packs", "inception")).init_from
-
-
-def _started_from(run, named):
-    """Find the runs that a value of init_from names."""
-    folder = started_in(run) or Path()
-    if named.startswith(PREFIX):
-        return [run_named(named, "--init-from")]
-    if (folder / named).is_dir():
-        return [Run(folder / named)] if named else []
-    return [run_of(folder / name.strip()) for name in named.split(",")]
+def _started_from(run, config):
+    """Find the runs that a run's init_from names; ValueError where that is unknown."""
+    if not config.init_from:
+        return []
+    if config.init_from.startswith(PREFIX):
+        return [run_named(config.init_from, "--init-from")]
+    folder, others = started_in(run) or Path(), ("data", "label_table", "packs", "inception")
+    for part in config.init_from.split(","):
+        if lasting(str(folder / part)) != str(folder / part):
+            raise ValueError(f"{part} may be another run by now")  # of older runs
+    parts = find_again(run, config, others).init_from.split(",")
+    found = [Path(part.strip()) for part in parts]
+    found = [place if place.exists() else folder / place for place in found]
+    return [Run(found[0])] if found[0].is_dir() else [run_of(place) for place in found]

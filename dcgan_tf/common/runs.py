@@ -83,10 +83,10 @@ def _follow_latest(root: Path) -> Path:
 def lasting(path: str) -> str:
     """A path of or in a run with the run's own name in place of `latest`."""
     place = Path(path)
-    run, above = Run(place).root, Run(place.parent).root
-    if run != place:
-        return str(run)
-    return str(above / place.name) if above != place.parent else path
+    for above in (place, *place.parents):
+        if (run := Run(above).root) != above:
+            return str(run / place.relative_to(above))
+    return path
 
 
 def mark_latest(run: Run):

@@ -140,7 +140,7 @@ class Folder:
         files = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
         doubtful = [name for name in self.names if not name.endswith(self._told_by_size)]
         # Such a file may be readable later without another size or time.
-        closed = [name for name, path in paths if not os.access(path, os.R_OK)]
+        closed = [n for n, path in paths if os.path.exists(path) and not os.access(path, os.R_OK)]
         samples = [*map(self._sample, evenly(doubtful, _SAMPLE))]
         return digest([*files, *samples, *([closed] if closed else [])])
 

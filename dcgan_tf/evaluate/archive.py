@@ -79,10 +79,10 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
     rest = request.against == "rest" or (request.memorization and not request.against)
     whole = bool(request.data) or rest  # needs more than the pack
     source = open_images(replace(config, subset=0), None if whole else trained_on)
-    # The images may have changed since, and the key of a pack with labels is not theirs alone.
     pack = None if request.data else find_pack(config.packs, trained_on)
-    if pack or len(source.names) >= config.subset:
-        archive = training_archive(config, source, pack)
+    if len(source.names) >= config.subset:
+        # The key of a pack with labels is not that of its images alone.
+        archive = training_archive(config, source, pack if config.labels else None)
         if request.data and trained_on is None:
             archive.name = f"{source.where}, assumed to be the training images"
             log.warning(
@@ -93,9 +93,11 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
             return archive, request.against or "subset"
     if request.data and not request.against:
         return _other_archive(request, config), "data"
+    if pack and not rest:  # the images have changed since, so their rest is unknown
+        return training_archive(config, pack, pack), "subset"
     advice = "name those, or add --against data to compare with these"
     if not request.data:
-        advice = "their pack is gone; name them with --data, or others with --against data --data"
+        advice = "name those with --data PATH, or others with --against data --data PATH"
     words = f"not the images that {run.root} was trained on; {advice}"
     raise UserError(words, flag=f"--data {source.where}")
 

@@ -51,8 +51,9 @@ def build_model(kind: Any, config: Config, given: dict[str, Any]) -> Any:
     parts["loss"] = given.get("loss") or build_loss(config)
     parts["augment"] = flip if config.flip else None
     pair = given.get("generator"), given.get("discriminator")
-    own = given.get("networks") or (pair if all(pair) else None)
-    networks = build_networks(config, own, given.get("labels"))
+    networks = pair
+    if not all(pair):
+        networks = build_networks(config, given.get("networks"), given.get("labels"))
     parts["generator"], parts["discriminator"] = networks
     activation = range_of(networks[0])
     if config.augment:

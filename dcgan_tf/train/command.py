@@ -252,7 +252,11 @@ def fix_start(init_from: str, run_dir: Path | None) -> str:
     """
     fixed = ",".join(map(runs.lasting, init_from.split(",")))
     if fixed != init_from and run_dir and (saved := run_dir / "config.toml").is_file():
-        return read_table(saved).get("init_from", fixed)
+        begun = read_table(saved).get("init_from", "")
+        old, new = (Path(text.split(",")[0]).parts for text in (begun, init_from))
+        above = new.index(runs.LATEST)
+        if begun == init_from or (len(old) == len(new) and old[:above] == new[:above]):
+            return begun
     return fixed
 
 

@@ -58,8 +58,13 @@ def train(
         >>> run.report.is_file(), dcgan_tf.load_generator(run.root).generate(seeds=range(2)).shape
         (True, (2, 16, 16, 3))
     """
-    if config is None and run is not None:
-        config = read_config(Run(run).config)
+    run_dir = None
+    if run is not None:
+        run_dir = Run(at_home(os.fspath(run)) if isinstance(run, str | os.PathLike) else run).root
+    if data == "":
+        raise UserError("got an empty text, expected a path", param="data")
+    if config is None and run_dir:
+        config = read_config(Run(run_dir).config)
     if not isinstance(config, Config):
         got = f"got {limits.shown(config)}, expected a Config, or none and a run to resume"
         raise UserError(got, param="config")
@@ -70,9 +75,6 @@ def train(
     parts = {"loss": loss, "networks": networks}
     given = {name: part for name, part in parts.items() if part is not None}
     named: dict[str, Any] = {n: _name_of(part, n == "loss") for n, part in given.items()}
-    run_dir = None
-    if run is not None:
-        run_dir = Run(at_home(os.fspath(run)) if isinstance(run, str | os.PathLike) else run).root
     own = config if data is None else replace(config, data=data)
     paths = {n: expand_home(flag(n), getattr(own, n)) for n in PATHS if getattr(own, n)}
     if data is not None:

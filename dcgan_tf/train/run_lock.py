@@ -41,7 +41,7 @@ def check_run(run: Run, config: Config):
         ]
         if pairs:
             known, more = "was trained", "omit them, here or in its config.toml, to resume the run"
-            if not has_checkpoint(run):
+            if not (has_checkpoint(run) or run.generator.exists() or run.metrics.exists()):
                 known, more = "was begun", "delete the directory, in which nothing is trained yet"
             raise UserError(
                 f"{known} with other settings ({'; '.join(pairs)}); {more}, or choose another "

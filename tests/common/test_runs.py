@@ -153,6 +153,14 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
         assert request(*words).config.epochs == 7
     begun = request("--init-from", "runs/latest", "--run", "runs/new")
     assert begun.config.init_from == "runs/0002-demo-s0"  # latest will be another
+    both = [f"runs/latest/{name}" for name in ("best/generator.keras", "discriminator.keras")]
+    begun = request("--init-from", ",".join(both), "--run", "runs/new")
+    assert begun.config.init_from == ",".join(both).replace("latest", "0002-demo-s0")
+    run_lock.save_config(run, request("--init-from", "runs/0001-laptop").config)
+    again = ["--init-from", "runs/latest", "--run", str(run.root)]  # the command of its beginning
+    assert request(*again).config.init_from == "runs/0001-laptop"
+    run_lock.save_config(run, request().config)
+    assert request(*again).config.init_from == "runs/0002-demo-s0"  # refused later
     names = {"0001-laptop", "0002-demo-s0", "latest"}
     assert {path.name for path in latest.parent.iterdir()} == names
     assert runs.newest().root.name == "0002-demo-s0"

@@ -301,6 +301,15 @@ def test_any_name_is_read_and_written(tmp_path):
     assert len(outcome) == 3 * len(names) and set(outcome.values()) == {(5, 4)}
 
 
+def test_a_file_that_may_be_read_again_changes_the_key_of_its_folder(tmp_path, monkeypatch):
+    folder = write_files(tmp_path, {f"{k}.png": PNG for k in range(50)})
+    readable, access = opened(folder).fingerprint, os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "13.png")
+    assert opened(folder).fingerprint != readable
+    monkeypatch.setattr(os, "access", access)
+    assert opened(folder).fingerprint == readable
+
+
 REASONS = {"pipe": "named pipe", "device": "device", "huge": "5.4 GB"}
 
 

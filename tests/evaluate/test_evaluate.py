@@ -118,10 +118,12 @@ def test_against_says_which_images(there, tiny, capsys, caplog):
     # Its pack is there, but the images have changed.
     write_zip(there / "faces.zip", drawn(0, 71))
     assert against()["protocol"]["reference_sha256"] == subset["protocol"]["reference_sha256"]
+    with refused("not the images that runs/a was trained on"):  # whose rest is unknown
+        against("--against", "rest")
     shutil.rmtree(there / "data/packs")
     versions = (there / "runs/a/versions.json").read_text()
     (there / "runs/a/versions.json").write_text("{}")
-    with refused("their pack is gone; name them with --data, or others with --against data"):
+    with refused("not the images that runs/a was trained on; name those with --data PATH, or"):
         against()
     (there / "runs/a/versions.json").write_text(versions)
     faces_zip(there, 72)

@@ -16,6 +16,7 @@ import time
 import urllib.request
 from dataclasses import replace
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -306,7 +307,7 @@ def test_the_bundled_generator_opens_on_its_own_seed_with_directions(here):
     assert about["seed"] > 0, "choose the seed for these weights: page.FIRST_SEEDS"
 
 
-def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):
+def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path, monkeypatch):
     def license_of(name, **settings):
         run = Run(tmp_path / name)
         run.root.mkdir()
@@ -327,7 +328,14 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):
     assert license_of("circle", dataset="demo", init_from="circle") == ""
     assert license_of("gone", dataset="demo", init_from="pretrained:gone") == ""
     # A run that was begun from runs/latest, before that was put down by its name.
-    assert license_of("latest", dataset="demo", init_from="runs/latest") == ""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs/latest").symlink_to(tmp_path / "faces")
+    assert license_of("begun", dataset="demo", init_from="runs/latest") == ""
+    (tmp_path / "latest").mkdir()  # a folder of that name is no link to a run
+    (tmp_path / "faces").rename(tmp_path / "latest/faces")
+    named = str(tmp_path / "latest/faces")
+    assert said == license_of("kept", dataset="demo", init_from=named)
+    (tmp_path / "latest/faces").rename(tmp_path / "faces")
     moved = tmp_path / "moved"
     moved.mkdir()
     for name in ("faces", "again", "tuned"):
@@ -335,7 +343,11 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path):
         begun = {"directory": str(tmp_path), "run": str(run.root)}
         write_text(run.versions, json.dumps(begun))
         run.root.rename(moved / name)
-    assert said == exploration.license_of(moved / "again/generator.keras")
+    again = exploration.origin_of(moved / "again/generator.keras")
+    assert again.bound == "celeba" and again.complete
+    monkeypatch.chdir(moved)  # as from the project's new place
+    again = exploration.origin_of(Path("again/generator.keras"))
+    assert again.bound == "celeba" and again.complete
     write_text(tmp_path / "bare/config.toml", "title = 'of another program'")
     assert exploration.license_of(tmp_path / "bare/generator.keras") == ""
 

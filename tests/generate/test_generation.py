@@ -95,6 +95,9 @@ def test_fill_and_latents_files(run_main, tmp_path):
     assert names == {f"fill_{x}" for x in fill.replace("1e-7", "1e-07").split(",")}
     run_main("--fill", "-1,1", "--out", tmp_path / "m")  # which argparse takes for a flag
     assert (tmp_path / "m/images/fill_-1.png").is_file()
+    for words in (["--force", "-1"], ["--", "-1"]):  # a run of that name
+        with refused("-1: no such run"):
+            parse_generation(words)
     with refused("--latents nowhere.npy: no such file"):  # before a model is opened
         parse_generation(["--latents", "nowhere.npy"])
     half = pixels(tmp_path / "f/images/fill_0.5.png")

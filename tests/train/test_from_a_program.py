@@ -121,11 +121,14 @@ def test_a_callback_may_end_it_and_the_run_goes_on_by_its_own_settings(here, cap
     assert "done: 2 epochs in runs/0002-demo-s0" in caplog.messages
 
 
-def test_what_train_cannot_take_is_refused_and_nothing_is_left(here):
+def test_what_train_cannot_take_is_refused_and_nothing_is_left(here, monkeypatch):
+    monkeypatch.setenv("HOME", str(here))
     for given, words in (
         ({}, "config: got None, expected a Config, or none and a run to resume"),
         ({"config": {"epochs": 1}}, "config: got {'epochs': 1}, expected a Config"),
         ({"config": SMALL, "run": 5}, "got 5, expected the path of a run"),
+        ({"config": SMALL, "data": ""}, "data: got an empty text, expected a path"),
+        ({"run": "~/gone"}, f"{here}/gone/config.toml: cannot be read"),
         ({"config": SMALL, "callbacks": keras.callbacks.Callback()}, "callbacks: got <keras"),
         ({"config": SMALL, "callbacks": [5]}, "callbacks: got [5], expected a list of keras"),
         ({"config": SMALL, "loss": 5}, "loss: got int, expected an object with the methods"),
