@@ -8,6 +8,7 @@ from dcgan_tf.common import directions, pretrained
 from dcgan_tf.common.cli import Parser, number, path
 from dcgan_tf.common.files import make_directory
 from dcgan_tf.common.foreign import check_file
+from dcgan_tf.common.log import printable
 from dcgan_tf.common.pages import check_place
 from dcgan_tf.common.pretrained import add_generator_flags, find_generator
 from dcgan_tf.common.suggestions import path_flag, typed
@@ -67,4 +68,6 @@ def parse_explore(argv: Sequence[str] | None = None) -> ExploreRequest:
     found = tuple(folder / directions.NAME for folder in (pretrained.home_of(model), model.parent))
     paths = {part: getattr(args, part) for part in ("directions", "static", "runtime")}
     hint = f"{typed('directions')} {flag}"
-    return ExploreRequest(model, name, hint, found, args.port or 0, not args.no_browser, **paths)
+    return ExploreRequest(
+        model, printable(name), hint, found, args.port or 0, not args.no_browser, **paths
+    )

@@ -206,6 +206,10 @@
         const canvas = number < means.length ? $(`mean-${means[number].key}`) : $("strip").children[number - means.length].firstChild;
         if (canvas) draw(canvas, one);
       });
+      if (wanted) { // a slider moves: its image comes first, the rest after it
+        aside = "";
+        return;
+      }
     }
   }
 
@@ -386,6 +390,7 @@
 
   function commit(next) {
     showError("");
+    refused = false;
     recipe = next;
     const now = toLink(recipe);
     if (now !== settled) {
@@ -417,9 +422,10 @@
   }
   const undo = () => back(past, future), redo = () => back(future, past);
 
-  let later = 0;
+  let later = 0, refused = false; // whether the address holds a link that cannot be shown here
   function toAddress() { // a moment later, because browsers limit such changes
     clearTimeout(later);
+    if (refused) return;
     later = setTimeout(() => {
       try {
         history.replaceState(null, "", `#${settled}`);
@@ -434,6 +440,7 @@
     try {
       commit(fromLink(text));
     } catch (error) {
+      refused = true; // so that the link can still be copied from the address
       showError(`This link cannot be shown: ${error.message}.`);
     }
   }

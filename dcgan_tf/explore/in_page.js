@@ -27,6 +27,7 @@ function painter({ height, width, channels, latent_dim, labels, range, direction
     const all = new Float32Array(recipes.length * latent_dim);
     latents.forEach((latent, place) => all.set(latent, place * latent_dim));
     const [images] = Object.values(await session.run({ latents: new ort.Tensor("float32", all, [recipes.length, latent_dim]) }));
+    if (!images.data.every(Number.isFinite)) throw new Error("the generator returns NaN or infinite pixels for these latents");
     const size = height * width * channels;
     const level = range === "sigmoid" ? (value) => value * 255 : (value) => (value + 1) * 127.5;
     const pixels = Uint8Array.from(images.data, (value) => Math.round(Math.min(Math.max(level(value), 0), 255)));

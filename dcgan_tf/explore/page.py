@@ -52,7 +52,7 @@ def describe(
             {"name": name, "kind": kind, "reach": float(reach), "vector": _base64(_bytes(vector))}
             for name, kind, reach, vector in listed
         ],
-        "directions_sha256": _sha256(d) if d else "",
+        "directions_sha256": hash_of(d) if d else "",
         "hint": hint,
         "license": license,
         "version": __version__,
@@ -69,7 +69,7 @@ def describe_labels(labels: Labels | None) -> dict | None:
     return {"names": list(labels.names), "classes": labels.classes, "on": on}
 
 
-def _sha256(directions):
+def hash_of(directions):
     """Hash the directions, so that a link detects others with the same names."""
     parts = _bytes(directions.reach), _bytes(directions.vectors)
     return hashlib.sha256(b"".join((json.dumps(directions.names).encode(), *parts))).hexdigest()

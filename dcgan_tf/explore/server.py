@@ -3,6 +3,7 @@
 import hmac
 import io
 import json
+import os
 import re
 import secrets
 import socket
@@ -46,6 +47,7 @@ class PageServer(ThreadingHTTPServer):
     port; a taken one is a UserError.
     """
 
+    allow_reuse_address = os.name != "nt"  # where it would share a taken port
     daemon_threads = True
     request_queue_size = CONNECTIONS  # beyond the default of 5, a browser tries again after 1 s
 

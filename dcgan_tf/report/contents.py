@@ -78,10 +78,12 @@ def _as_typed(command):
 def _settings(files, config, versions):
     """The settings in groups, each with the recipe's value, or None if it is the same."""
     named, base = _recipe_name(versions), Config()
+    begun = Path(str(versions.get("directory") or ""))
     try:
-        there = Path(str(versions.get("directory") or "")) / named
+        own = [place for place in (begun / named, begun / f"{named}.toml") if place.is_file()]
         # ImageConfig, because a recipe may be valid only with the command's own settings.
-        base = ImageConfig(**read_table(there if there.is_file() else find_config(named)))
+        if named != "folder":  # of a training without a recipe
+            base = ImageConfig(**read_table(own[0] if own else find_config(named)))
     except (UserError, OSError) as error:
         why = f"the recipe {named} was not found ({error})"
         files.notes.append(f"{why}, so the settings are compared with the defaults")

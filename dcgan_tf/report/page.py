@@ -64,11 +64,12 @@ def page(runs: tuple[Run, ...], running: bool = False) -> bytes:
 
 
 def tell_apart(shown: list[dict]):
-    """Add the parent folder to the names of runs that share one; `shown` is from `contents`."""
-    names = [found["name"] for found in shown]
-    for found in shown:
-        if names.count(found["name"]) > 1:
-            found["name"] = "/".join(Path(found["folder"]).parts[-2:]) or found["name"]
+    """Add parent folders to the names of runs that share one; `shown` is from `contents`."""
+    for length in range(2, 1 + max(len(Path(found["folder"]).parts) for found in shown)):
+        names = [found["name"] for found in shown]
+        for found in shown:
+            if names.count(found["name"]) > 1:
+                found["name"] = "/".join(Path(found["folder"]).parts[-length:]) or found["name"]
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:

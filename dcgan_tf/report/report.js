@@ -84,9 +84,12 @@
     const last = epoch.length - 1;
     const each = last >= 0 && epoch[last] ? images[last] / epoch[last] : 1;
     run.x = (number) => (known.has(number) ? known.get(number) : number * each);
+    // With many epochs not all are on the page, but those of the grids have to be found.
+    const marks = [...new Set([...epoch, ...run.samples.shown.map((sample) => sample.epoch)])].sort((a, b) => a - b);
+    const times = marks.map(run.x);
     run.epochAt = (x) => {
-      const place = latest(images, x);
-      return place < 0 ? Math.round(x / each) : epoch[place];
+      const place = epoch.length ? latest(times, x) : -1;
+      return place < 0 ? Math.round(x / each) : marks[place];
     };
   }
   function latest(xs, x) { // the last place with xs[place] <= x; -1 if there is none
@@ -287,6 +290,7 @@
     const share = { low: 0, high: 1, levels: [], marks: true };
     const variety = { low: 0, high: null, levels: [{ y: 0.3, name: "below: collapse" }], marks: true };
     const losses = { low: null, high: null, levels: guesses(shown), marks: true };
+    const equal = losses.levels.filter(({ y }) => Math.abs(y - Math.LN2) < 1e-9); // of d_loss and g_loss
     if (one) {
       const [run] = shown;
       return [
@@ -299,7 +303,7 @@
     }
     return Object.keys(QUANTITIES).map((name) => ({
       title: QUANTITIES[name], explain: EXPLAIN[name],
-      ...(name === "diversity" ? variety : name.endsWith("loss") ? losses : share),
+      ...(name === "diversity" ? variety : name === "g_loss" ? { ...losses, levels: equal } : name === "d_loss" ? losses : share),
       series: shown.map((run) => line(run, name, run.name, runs.indexOf(run))),
     }));
   }
@@ -334,10 +338,11 @@
 
   const views = runs.map((run) => {
     const shown = run.samples.shown;
+    const left = run.samples.left_out;
+    if (!shown.length && left.length) return { node: el("p", { class: "note" }, one ? "" : `${run.name}: `, `The ${left.length} grids are damaged or do not fit on this page; they are in ${run.folder}/samples.`), move() {} };
     if (!shown.length) return { node: el("p", { class: "note" }, one ? "" : `${run.name}: `, run.missing.samples), move() {} };
     const image = el("img", { id: one ? "sample" : null, decoding: "sync" });
     const caption = el("span", {});
-    const left = run.samples.left_out;
     const node = el("figure", { class: shown[0].width < 400 ? "samples small" : "samples" },
       one ? null : el("h3", {}, run.name), image,
       el("figcaption", {}, caption,
@@ -449,14 +454,15 @@
         runs.map((run) => ({ cells: [run.name, ...about(run).map(([, value]) => ({ class: "short", content: value || "–" }))] }))));
   }
 
+  const live = data.reload && 1000 * data.reload.until > Date.now() && location.protocol !== "about:"; // not in a notebook's frame
   function showVerdicts() {
     for (const run of runs) {
       if (run.verdict) {
         put("verdicts", el("p", { class: `verdict ${run.verdict.kind === "fine" ? "" : "trouble"}` },
-          el("b", {}, one ? "" : `${run.name}: `, run.verdict.title), ` ${run.verdict.text} `, el("span", { class: "advice" }, data.reload && run.verdict.kind === "short" ? "Wait for more." : run.verdict.advice)));
+          el("b", {}, one ? "" : `${run.name}: `, run.verdict.title), ` ${run.verdict.text} `, el("span", { class: "advice" }, live && run.verdict.kind === "short" ? "Wait for more." : run.verdict.advice)));
       }
     }
-    if (data.reload) put("verdicts", el("p", { class: "note" }, `Written during the training, ${data.written}. This page reloads itself.`));
+    if (data.reload) put("verdicts", el("p", { class: "note" }, `Written during the training, ${data.written}. ${live ? "This page reloads itself." : "It had not ended then."}`));
     if (one && runs[0].command) put("facts", el("p", { class: "typed" }, shell(runs[0].command)));
   }
 
@@ -627,7 +633,7 @@
   showNotes();
   $("footer").textContent = `Written ${data.written} by dcgan_tf ${data.version} from ${runs.map((run) => run.folder).join(" and ")}.`;
 
-  if (data.reload && 1000 * data.reload.until > Date.now() && location.protocol !== "about:") { // not in a notebook's frame
+  if (live) {
     setInterval(() => { if (!timer && !document.hidden) location.reload(); }, 1000 * data.reload.every);
   }
   slider.max = String(Math.max(positions.length - 1, 0));

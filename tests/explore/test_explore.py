@@ -22,7 +22,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from exploring import ANIMALS, HOSTILE, LENGTH, TRAITS, serving, small_sampler
-from helpers import REPO, refused
+from helpers import REPO, refused, write_files
 from PIL import Image
 
 import generate
@@ -30,6 +30,7 @@ from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import to_toml
 from dcgan_tf.common.directions import write_directions
+from dcgan_tf.common.origin import ORIGIN
 from dcgan_tf.common.pretrained import pretrained
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import exploration
@@ -64,6 +65,12 @@ def images(server, *recipes, route="images"):
     assert status == 200, body
     norms = [float(norm) for norm in headers["X-Norms"].split(",")]
     return np.frombuffer(body, np.uint8).reshape(len(recipes), 64, 64, 3), norms
+
+
+def test_a_name_that_is_not_utf_8_is_shown_escaped(here, sampler):
+    write_files(here / "caf\udce9", {"generator.keras": b"PK"})
+    name = parse_explore(["caf\udce9"]).name
+    assert name == r"caf\udce9" and served_page(describe(name, sampler, None, ""))
 
 
 def test_the_address_without_its_last_slash_leads_to_the_page(server):
@@ -343,6 +350,11 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path, mon
         begun = {"directory": str(tmp_path), "run": str(run.root)}
         write_text(run.versions, json.dumps(begun))
         run.root.rename(moved / name)
+    exported = Run(moved / "again/exported/0001/hub")  # a folder for a hub has no places in it
+    exported.root.mkdir(parents=True)
+    write_text(exported.config, to_toml(Config(dataset="demo")))
+    write_text(exported.root / ORIGIN, '{"data": ["demo", "celeba", "x"], "complete": true}')
+    assert said == exploration.license_of(exported.generator)
     again = exploration.origin_of(moved / "again/generator.keras")
     assert again.bound == "celeba" and again.complete
     monkeypatch.chdir(moved)  # as from the project's new place

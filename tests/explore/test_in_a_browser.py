@@ -198,6 +198,8 @@ def test_a_copied_link_names_its_directions_and_a_bad_one_is_refused(
         page.wait("document.getElementById('trouble').textContent.startsWith('This link')")
         assert words.format(sha256[:12]) in page.text("trouble")
         assert page.run("document.querySelector('#trouble').children.length") == 0
+    time.sleep(0.5)  # the address is written 0.2 s after a change; a refused one stays
+    assert page.run("location.hash") == f"#{fragment}"
     page.open(f"{server.address}#a=3&directions=000000000000")  # it uses none of them
     expression(page, "seed 3")
     assert page.run("document.getElementById('trouble').hidden")

@@ -14,7 +14,7 @@ from dcgan_tf.common.atomic_write import write_lines
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.images import save_png
 from dcgan_tf.common.runs import sample_file
-from dcgan_tf.report import curves
+from dcgan_tf.report import contents, curves
 from dcgan_tf.report import page as report_page
 from dcgan_tf.report.__main__ import main
 
@@ -102,6 +102,35 @@ def test_the_page_names_its_parts_and_the_slider_moves_all_of_them(page, report)
     page.run("history.back()")  # a link of the contents is a step in the history
     page.wait("location.hash === '#epoch=3'")
     assert told(page)["now"].startswith("epoch 3 ")
+
+
+def test_each_grid_has_its_address_where_the_curves_have_few_epochs_and_damaged_ones_are_told(
+    page, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(contents, "EPOCHS", 4)
+    run = make_run(tmp_path / "one")
+    main(["--run", str(run.root)])
+    for epoch in range(1, 7):
+        page.open(f"{run.report.as_uri()}#epoch={epoch}")
+        assert told(page)["epoch"] == str(epoch)
+    for path in run.samples.iterdir():
+        path.write_bytes(path.read_bytes()[:40])
+    main(["--run", str(run.root)])
+    page.open(run.report.as_uri())
+    assert "The 6 grids are damaged or do not fit on this page" in page.text("grids")
+
+
+def test_a_page_of_a_training_that_was_killed_does_not_claim_that_it_runs(page, tmp_path):
+    run = make_run(tmp_path / "one")
+    report_page.write_report((run,), run.report, running=True)
+    text = run.report.read_text(encoding="utf-8")
+    old, count = re.subn(r'"until":[0-9.]+', '"until":1', text)
+    assert count == 1
+    run.report.write_text(old, encoding="utf-8")
+    page.open(run.report.as_uri())
+    said = page.text("verdicts")
+    assert "It had not ended then" in said and "reloads itself" not in said
+    assert "Wait for more" not in said
 
 
 def test_on_a_phone_the_samples_stay_in_view(tmp_path, report):

@@ -114,7 +114,7 @@ def test_settings_stand_beside_those_of_the_recipe_wherever_it_is(run, here):
         ({"command": ["train.py", "--config=mine.toml"]}, "mine.toml", ("31", None)),
         ({"command": ["train.py", "--config=gone.toml"]}, "celeba", (usual, "celeba")),
         ({"command": ["train.py", "--seed=1"]}, "celeba", (usual, "celeba")),
-        ({"command": ["train.py", "--config", "demo"], "recipe": "mine.toml"}, "mine.toml", None),
+        ({"command": ["train.py", "--config", "demo"], "recipe": "mine"}, "mine", ("31", None)),
     ):
         run.versions.write_text(json.dumps(named | {"directory": str(here)}))
         found = shown(run)
@@ -218,6 +218,12 @@ def test_a_long_run_with_large_noisy_grids_stays_small(tmp_path, monkeypatch):
         "images_seen": [160, 480],
         **{"d_loss": [0.5, 1], "g_loss": [0.6, 2], "d_real": [0.7, 0.5], "d_fake": [0.8, 0.5]},
     }
+
+
+def test_runs_of_two_projects_are_told_apart(tmp_path):
+    found = [{"name": "one", "folder": f"{tmp_path}/{x}/runs/one"} for x in ("x", "y")]
+    page.tell_apart(found)
+    assert [run["name"] for run in found] == ["x/runs/one", "y/runs/one"]
 
 
 def test_what_is_missing_is_left_out_and_the_page_says_how_to_get_it(run):
