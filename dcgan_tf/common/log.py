@@ -57,6 +57,13 @@ class _LogFile(logging.Handler):
             file.write("".join(f"{now} {line}\n" for line in _text(record).splitlines()))
 
 
+class _Above(logging.Handler):
+    """Hand messages from a level on to the handlers of the program."""
+
+    def emit(self, record):
+        logging.getLogger().callHandlers(record)
+
+
 def speak(stream_name: str = "stdout"):
     """Print log messages to `sys.stdout` or `sys.stderr`; commands call this first."""
     hush()
@@ -72,10 +79,21 @@ def hush():
 
 @contextlib.contextmanager
 def kept_in(path: Path) -> Iterator[None]:
-    """Also write log messages to a file while the block runs."""
-    handler = _LogFile(path)
-    _LOGGER.addHandler(handler)
+    """Also write log messages to a file while the block runs, those of all levels.
+
+    Where no command has called `speak`, others see the messages that they would see without this.
+    """
+    handlers: list[logging.Handler] = [_LogFile(path)]
+    before = _LOGGER.level, _LOGGER.propagate
+    if (level := _LOGGER.getEffectiveLevel()) > logging.DEBUG:
+        handlers.append(_Above(level))
+        _LOGGER.setLevel(logging.DEBUG)
+        _LOGGER.propagate = False
+    for handler in handlers:
+        _LOGGER.addHandler(handler)
     try:
         yield
     finally:
-        _LOGGER.removeHandler(handler)
+        _LOGGER.level, _LOGGER.propagate = before
+        for handler in handlers:
+            _LOGGER.removeHandler(handler)

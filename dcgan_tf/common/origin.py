@@ -6,8 +6,11 @@ from pathlib import Path
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.config_file import read_config
 from dcgan_tf.common.datasets import DATASETS
+from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.pretrained import PREFIX, run_named
 from dcgan_tf.common.runs import Run, find_again, lasting, run_of, started_in
+
+ORIGIN = "origin.json"  # next to a generator that was exported: `data` and `complete` of Origin
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,9 @@ def _data_sets(run, seen):
         return [], False
     config = read_config(run.config)
     data, complete = [config.dataset], True
+    if known := read_json(run.root / ORIGIN):  # of a folder without the runs it started from
+        names = [str(name) for name in known.get("data") or [] if str(name) in DATASETS]
+        return [*data, *names], known.get("complete") is True
     try:
         for before in _started_from(run, config):
             more, known = _data_sets(before, (*seen, root))

@@ -59,7 +59,8 @@ def find(config: Config) -> Path | str:
 
 def _find_named(data: str) -> Path:
     try:
-        path = Path(data).expanduser()
+        path = Path(data)  # ./~name is a folder of that name, which pathlib does not tell apart
+        path = path.expanduser() if data.startswith("~") else path
         path.stat()
     except RuntimeError as error:  # ~nobody, or no home directory
         raise UserError(f"{error}; write the path without ~", flag=f"--data {data}") from None

@@ -58,7 +58,6 @@ log = logging.getLogger(__name__)
 DATA_ZIP_INDEX_BYTES = 100 * 2**20  # limit of a data zip's index; takes 8 times that in memory
 DRAWN_FACES = 20_000  # number of faces in the demo's data; only the chosen ones are drawn
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
-_RUN = {"config.toml", "log.txt"}  # files of a run directory, whose samples are not training data
 _SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files in a folder's fingerprint, and bytes from their middle
 _LOOKED_AT = 32  # images that are examined to recognize CelebA
 Read = Iterator[tuple[int, bytes | BadFile]]
@@ -87,6 +86,20 @@ def _sort_out(
     return sorted(whys.keys() - others.keys()), others
 
 
+def is_run(files: Iterable[str]) -> bool:
+    """Tell by its files whether a folder is a run directory, whose samples are no training data."""
+    return "config.toml" in files and not {"log.txt", "versions.json"}.isdisjoint(files)
+
+
+def holds_runs(folder: Path) -> bool:
+    """Tell whether runs, or images of bundled or downloaded generators, are in a folder."""
+    ours = ("pretrained-", "hf-")
+    with contextlib.suppress(OSError):
+        inside = [path for path in folder.iterdir() if path.is_dir()]
+        return any(p.name.startswith(ours) or is_run(os.listdir(p)) for p in inside)
+    return False
+
+
 class Folder:
     """All images in a folder and its subfolders; links to folders are not followed.
 
@@ -103,9 +116,12 @@ class Folder:
         names = []
         for folder, folders, files in os.walk(self._root, onerror=self._leave_out_unreadable):
             below = Path(folder).relative_to(self._root)
-            if {*files} >= _RUN:
+            if is_run(files):
                 folders[:], files = [], []
                 self._leave_out(below, "a run's directory, not data: name a folder of images")
+            elif below.parts and below.name == "runs" and holds_runs(Path(folder)):
+                folders[:], files = [], []
+                self._leave_out(below, "has runs, and what else this program writes there")
             names += [(below / name).as_posix() for name in files]
             for name in folders:
                 if Path(folder, name).is_symlink():

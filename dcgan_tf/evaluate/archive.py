@@ -82,7 +82,7 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
     pack = None if request.data else find_pack(config.packs, trained_on)
     if len(source.names) >= config.subset:
         # The key of a pack with labels is not that of its images alone.
-        archive = training_archive(config, source, pack if config.labels else None)
+        archive = training_archive(config, source, pack if is_of(pack, source, config) else None)
         if request.data and trained_on is None:
             archive.name = f"{source.where}, assumed to be the training images"
             log.warning(
@@ -100,6 +100,13 @@ def open_archive(run: Run, request: EvaluationRequest) -> tuple[Archive, str]:
         advice = "name those with --data PATH, or others with --against data --data PATH"
     words = f"not the images that {run.root} was trained on; {advice}"
     raise UserError(words, flag=f"--data {source.where}")
+
+
+def is_of(pack: Pack | None, source, config: Config) -> bool:
+    """Whether a pack with labels was made from a source as it is now."""
+    if not (pack and config.labels):
+        return False
+    return isinstance(source, Pack) or pack.manifest.get("source") == source.fingerprint
 
 
 def _other_archive(request, config):

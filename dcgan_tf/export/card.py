@@ -10,7 +10,7 @@ from dcgan_tf.common.datasets import DATASETS
 from dcgan_tf.common.foreign import is_count, read_json, read_lines
 from dcgan_tf.common.labels import ENTRY
 from dcgan_tf.common.limits import counted
-from dcgan_tf.common.origin import Origin
+from dcgan_tf.common.origin import ORIGIN, Origin
 from dcgan_tf.common.pages import fill
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
@@ -34,6 +34,7 @@ _FILES = {
     "generator.keras": "the generator, a plain Keras model",
     "generator.onnx": "the same in ONNX: `latents` float32 (n, latent_dim) to `pictures`",
     "config.toml": "all settings of its training",
+    ORIGIN: "the data sets of its training and of the networks it began from",
     "directions.npz": "named directions in its latent space",
     "explorer.html": "a page to play with it, which opens from disk",
     "grid.png": "the image above",

@@ -1,5 +1,6 @@
 """Fill a folder that can be uploaded to a model hub as it is."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -13,13 +14,13 @@ from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.foreign import BadFile, read_file
 from dcgan_tf.common.images import default_scale, enlarge, save_png
 from dcgan_tf.common.labels import ENTRY
-from dcgan_tf.common.origin import Origin, origin_of
+from dcgan_tf.common.origin import ORIGIN, Origin, origin_of
 from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.suggestions import path_flag
 from dcgan_tf.directions.traversal import gather
 from dcgan_tf.directions.unlabeled import find_unlabeled
 from dcgan_tf.explore.exploration import HINT, license_of
-from dcgan_tf.explore.page import describe, write_static
+from dcgan_tf.explore.page import describe, hash_of, write_static
 from dcgan_tf.explore.runtime import is_kept
 from dcgan_tf.export.card import name_of, write_card
 from dcgan_tf.export.command import HUB, ExportRequest
@@ -36,6 +37,7 @@ FILES = [
     ENTRY,
     DIRECTIONS,
     EXPLORER,
+    ORIGIN,
 ]  # that a folder can have
 FILES += [FORMATS[name].file for name in ("keras", "onnx")]
 SHOWN = 64  # images in the grid
@@ -71,11 +73,14 @@ def write_hub(folder: Path, request: ExportRequest, sampler: Sampler, origin: Or
         write_text(folder / ENTRY, sampler.labels.to_json())
     if origin.config:
         write_text(folder / "config.toml", to_toml(without_places(origin.config)))
+        known = {"data": origin.data, "complete": origin.complete}
+        write_text(folder / ORIGIN, json.dumps(known) + "\n")
     homes = dict.fromkeys((home_of(request.model), origin.run.root))
     directions = _find_directions([home / DIRECTIONS for home in homes], sampler)
     if directions:
         write_directions(folder / DIRECTIONS, directions)
-    page = next((home / EXPLORER for home in homes if _is_of(home / EXPLORER, sampler)), None)
+    marks = sampler.sha256[:12], hash_of(directions) if directions else '"directions_sha256":""'
+    page = next((home / EXPLORER for home in homes if _has(home / EXPLORER, marks)), None)
     if page:
         shutil.copyfile(page, folder / EXPLORER)
     elif FORMATS["onnx"].missing() or not is_kept():  # nothing is downloaded without being asked
@@ -91,9 +96,10 @@ def write_hub(folder: Path, request: ExportRequest, sampler: Sampler, origin: Or
     write_card(folder, request, sampler, origin)
 
 
-def _is_of(page, sampler):
+def _has(page, marks):
     try:
-        return sampler.sha256[:12].encode() in read_file(page, 4 * limits.FILE_BYTES)
+        content = read_file(page, 4 * limits.FILE_BYTES)
+        return all(mark.encode() in content for mark in marks)
     except BadFile:
         return False
 

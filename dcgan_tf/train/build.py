@@ -60,7 +60,9 @@ def _build_records(session, counter):
 
 
 def build_images(run: Run, config: Config, journal: Journal, counter=None) -> list[PeriodicImage]:
-    title = f"{run.root.name}: {config.dataset} at {config.image_size}x{config.image_size}"
+    title = (
+        f"{run.root.resolve().name}: {config.dataset} at {config.image_size}x{config.image_size}"
+    )
     return [
         LossPlot(run.losses, title, collapse.certainty_at(config), journal, counter),
         ProgressGif(

@@ -158,7 +158,7 @@ def test_what_is_pushed_can_be_drawn_from(server, model, here, caplog):
     server.repositories["me/faces"] |= dict.fromkeys((*stale, *others), b"")
     push(model, "again")
     assert server.repositories["me/faces"].keys() == {*folder, *others}
-    assert {*folder, *stale, "config.toml"} == {*FILES}
+    assert {*folder, *stale, "config.toml", "origin.json"} == {*FILES}
     for status in (503, 404):  # what was downloaded is there without a connection
         server.broken = {"/resolve/": status}
         with contextlib.nullcontext() if status == 503 else refused("no such repository"):

@@ -7,6 +7,20 @@ from dcgan_tf.common.log import kept_in, printable, speak
 log = logging.getLogger("dcgan_tf.test")
 
 
+def test_a_program_s_run_keeps_all_messages_and_its_terminal_gets_those_that_it_wants(
+    tmp_path, caplog, monkeypatch
+):
+    ours = logging.getLogger("dcgan_tf")
+    monkeypatch.setattr(ours, "level", logging.NOTSET)  # as no command has called speak
+    caplog.set_level("WARNING")
+    with kept_in(tmp_path / "log.txt"):
+        log.info("training in runs/a")
+        log.warning("heed")
+    log.info("later")
+    assert "training in runs/a\n" in (tmp_path / "log.txt").read_text()
+    assert caplog.messages == ["heed"] and (ours.level, ours.propagate) == (logging.NOTSET, True)
+
+
 def test_log_keeps_what_was_said_and_what_was_not_and_steers_no_terminal(tmp_path, capsys):
     speak()
     with kept_in(tmp_path / "log.txt"):

@@ -196,11 +196,16 @@ def test_hidden_files_and_archives_beside_images_are_left_out_with_a_line_each(
 
 
 def test_samples_of_runs_and_hidden_images_are_data_only_where_they_are_named(tmp_path):
-    run = ("runs/1/config.toml", "runs/1/log.txt", "runs/1/samples/epoch_0001.png")
-    write_files(tmp_path, dict.fromkeys(("a.png", "runs/config.toml", *run), PNG))
+    run = ("old/1/config.toml", "old/1/versions.json", "old/1/samples/epoch_0001.png")
+    made = ("runs/compare.png", "runs/2/config.toml", "runs/2/log.txt", "runs/2/reals.png")
+    own = ("a.png", "runs of mine/b.png", "cats/runs/c.png", "old/config.toml")
+    generated = "dogs/runs/pretrained-faces/generated/0001/grid.png"
+    write_files(tmp_path, dict.fromkeys((*own, *run, *made, generated), PNG))
     source = opened(tmp_path)
-    assert source.names == ["a.png"] and "run" in source.left_out["runs/1/"]
-    root = tmp_path / "runs/1"
+    assert source.names == ["a.png", "cats/runs/c.png", "runs of mine/b.png"]
+    assert "run's directory" in source.left_out["old/1/"]
+    assert all("this program" in source.left_out[name] for name in ("runs/", "dogs/runs/"))
+    root = tmp_path / "old/1"
     with refused(f"--data {root}: a run's directory, not data: name a folder of images"):
         opened(root)
     assert opened(root / "samples").names == ["epoch_0001.png"]

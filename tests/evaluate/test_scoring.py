@@ -1,6 +1,7 @@
 """The choice of a reference set and a baseline, and the scores of features."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,6 +54,16 @@ def test_reference_and_baseline_share_no_image_and_too_few_are_told(make_archive
 def test_default_count_leaves_a_baseline():
     counts = {(2000, 8000): 2000, (2000, 0): 1000, (202_599, 0): 10_000, (2000, 1500): 1500}
     assert {sides: archive.default_count(*sides) for sides in counts} == counts
+
+
+def test_a_pack_with_labels_is_of_images_that_have_not_changed(make_archive):
+    faces = make_archive(24)
+    config = replace(faces.config, labels="class")
+    assert archive.is_of(faces.pack, faces.source, config)
+    assert archive.is_of(faces.pack, faces.pack, config)
+    other = SimpleNamespace(fingerprint="of other names")
+    assert not archive.is_of(faces.pack, other, config)
+    assert not archive.is_of(faces.pack, faces.source, faces.config)  # which open_pack finds
 
 
 def feature_set(seed, count=40, logits=False, shift=0.0):

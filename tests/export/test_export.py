@@ -28,6 +28,7 @@ from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.pretrained import FOLDER
 from dcgan_tf.common.runs import Run
 from dcgan_tf.explore import runtime
+from dcgan_tf.explore.page import hash_of
 from dcgan_tf.export import card, exporting, formats, hub
 from dcgan_tf.export.__main__ import main
 from dcgan_tf.export.pytorch import write_pytorch
@@ -256,6 +257,7 @@ def test_the_folder_for_a_hub_and_the_code_on_its_card(kind, run, networks, monk
     metadata, text, folder = card_of(run)
     onnx = {"generator.onnx"} if HAS_ONNX else set()
     names = {"README.md", "config.toml", "directions.npz", "generator.keras", "grid.png"} | onnx
+    names |= {"origin.json"}
     assert files_in(folder) == names
     assert all(f"`{name}`" in text for name in names - {"README.md"})
     assert metadata["library_name"] == "keras" and "dcgan" in metadata["tags"]
@@ -474,11 +476,14 @@ def test_directions_and_explorer_go_along_if_they_are_of_these_weights(run, capl
     sha256, vectors = sampler.sha256, np.eye(2, sampler.latent_dim, dtype=np.float32)
     own = Directions(("a", "b"), vectors, ("kernel",) * 2, np.ones(2, np.float32), sha256)
     write_directions(run.directions, own)
-    (run.root / "explorer.html").write_text(f"<html>{sha256}</html>")
+    (run.root / "explorer.html").write_text(f"<html>{sha256} {hash_of(own)}</html>")
     _, text, folder = card_of(run)
     assert read_directions(folder / "directions.npz", sampler, "").names == ("a", "b")
     assert sha256 in (folder / "explorer.html").read_text()
     assert "`directions.npz`" in text and "`explorer.html`" in text
+    more = dataclasses.replace(own, names=("a", "c"))  # found after the page was written
+    write_directions(run.directions, more)
+    assert "explorer.html" not in files_in(card_of(run)[2])
     write_directions(run.directions, dataclasses.replace(own, generator="0" * 64))
     (run.root / "explorer.html").unlink()
     put_special(run.root / "explorer.html", "huge")

@@ -175,7 +175,7 @@ class Tracker(GANCallback):
             return
         self._begun = True
         settings = dataclasses.asdict(without_places(self._config))
-        self._call("init", project="dcgan_tf", name=self._run.root.name, config=settings)
+        self._call("init", project="dcgan_tf", name=self._run.root.resolve().name, config=settings)
 
     def on_epoch_end(self, epoch, logs: dict):
         self._epoch = epoch

@@ -128,6 +128,8 @@ def training_scorer(config: Config, pack: Pack) -> Scorer:
     The baseline may need images of the archive that are not in the pack: they are packed now.
     """
     source = open_images(config, pack.manifest["pixels_sha256"])
+    if not isinstance(source, Pack) and pack.manifest.get("source") != source.fingerprint:
+        source = pack  # the images have changed since, so their rest is unknown
     archive, count = training_archive(config, source, pack), config.score_samples
     choice = choose_reference(archive, min(count, len(archive.rows)), count, seed=0)
     inception, layer = open_inception(config.inception or None)
