@@ -146,7 +146,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             _rename(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-            lock.unlink(missing_ok=True)
+            _unlink_lock(lock)
 
 
 def _lock_of(folder):
@@ -163,4 +163,9 @@ def delete_unfinished(folder: Path):
     """Delete a dead program's temporary folder; filelock.Timeout if the program is alive."""
     with filelock.FileLock(lock := _lock_of(folder), timeout=0):
         shutil.rmtree(folder, ignore_errors=True)
+        _unlink_lock(lock)
+
+
+def _unlink_lock(lock: Path):
+    with contextlib.suppress(PermissionError):  # Windows: filelock deletes it when it is free
         lock.unlink(missing_ok=True)

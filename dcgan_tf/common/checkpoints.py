@@ -105,7 +105,8 @@ def write(folder: Path, state: dict[str, np.ndarray], journal: Journal, keep: in
     with replacing(path) as temporary, temporary.open("wb") as file:
         np.savez(file, **content)
     for old in files(folder)[:-keep]:
-        old.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # Windows: another program reads it; the next time
+            old.unlink(missing_ok=True)
     return path
 
 
@@ -164,7 +165,7 @@ def read_newest(folder: Path) -> tuple[dict[str, np.ndarray], Journal] | None:
         else:
             for bad in damaged:
                 with contextlib.suppress(FileNotFoundError):  # another worker was faster
-                    bad.rename(bad.with_suffix(".damaged"))
+                    bad.replace(bad.with_suffix(".damaged"))
             return found
     if damaged:
         raise UserError(

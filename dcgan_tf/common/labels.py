@@ -5,6 +5,7 @@ numbers, so G is still a chain with one input, which other programs open as any 
 """
 
 import json
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from numbers import Real
@@ -107,8 +108,11 @@ class Labels:
 
     def _place(self, name, what):
         name = name if name in self.names else name.strip()  # a folder's name may have blanks
-        if name in self.names:
-            return self.names.index(name)
+        # A Mac may write the same letters in another form.
+        for form in ("", "NFC", "NFD"):
+            typed = unicodedata.normalize(form, name) if form else name
+            if typed in self.names:
+                return self.names.index(typed)
         near = meant(name, self.names)
         there = ", ".join(self.names[:_SHOWN]) + ", ..." * (self.n > _SHOWN)
         hint = f"did you mean {near}?" if near else f"there are {there}"

@@ -100,6 +100,8 @@ def mark_latest(run: Run):
             fresh.symlink_to(name, target_is_directory=True)
         except OSError:  # on Windows, without the privilege
             fresh.write_text(f"{name}\n", encoding="utf-8")
+        if os.name == "nt" and (folder / LATEST).is_symlink():  # which nothing replaces there
+            (folder / LATEST).unlink()
         fresh.replace(folder / LATEST)
     fresh.unlink(missing_ok=True)
 
@@ -131,7 +133,9 @@ def find_again(run: Run, config: "Config", named: Collection[str] = ()) -> "Conf
     begun, home = started_in(run), started_in(run, "run")
     starts, found = [begun or Path(), Path()], {}
     if begun and home:  # its current place, relative to the run
-        starts.insert(0, Path(os.path.normpath(run.root.resolve() / os.path.relpath(begun, home))))
+        with contextlib.suppress(ValueError):  # Windows: on another drive
+            there = os.path.relpath(begun, home)
+            starts.insert(0, Path(os.path.normpath(run.root.resolve() / there)))
     for name in ("data", "label_table", "packs", "inception", "init_from"):
         text = getattr(config, name)
         if name in named or text in FETCHED:
@@ -179,10 +183,11 @@ def named(word: str | os.PathLike) -> Run | None:
         return run
     if name == "latest":
         return newest()
-    for known in names():
-        if known == name or (name.isdecimal() and f"{known}-".startswith(f"{name:0>4}-")):
-            return Run(RUNS / known)
-    return None
+    number = f"{name:0>4}-" if name.isdecimal() else ""
+    fitting = [n for n in names() if n == name or (number and f"{n}-".startswith(number))]
+    if len(fitting) > 1 and name not in fitting:
+        raise UserError(f"{name}: {' and '.join(fitting)} have this number; name one")
+    return Run(RUNS / (name if name in fitting else fitting[0])) if fitting else None
 
 
 def find(word: str | os.PathLike, flag: str = "", also: Collection[str] = ()) -> Run:

@@ -37,7 +37,9 @@ class _Pipe(io.FileIO):
         try:
             return super().write(data)
         except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.EIO):  # EIO for a closed terminal
+            closed = {errno.EPIPE, errno.EIO}  # EIO for a closed terminal
+            closed |= {errno.EINVAL} if os.name == "nt" else set()
+            if error.errno not in closed:
                 raise
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self.fileno())

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PureWindowsPath
@@ -24,7 +25,7 @@ _EXPECTED = (
 
 def base_of(name: str) -> str:
     """The file name of an image without its folders, of which some zips have backslashes."""
-    return PureWindowsPath(name).name
+    return unicodedata.normalize("NFC", PureWindowsPath(name).name)  # a Mac may have NFD
 
 
 def read_attributes(

@@ -173,8 +173,10 @@ def _undo(run):
             was_latest = os.path.abspath(Run(RUNS / LATEST).root) == os.path.abspath(run.root)
             # First those that are open, which Windows does not delete; then files before their
             # folder, the lock last.
-            for path in [*events, *sorted(made, reverse=True)]:
+            for path in [*events, *sorted(made - {run.lock}, reverse=True)]:
                 path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+            with contextlib.suppress(PermissionError):  # Windows: it is held
+                run.lock.unlink(missing_ok=True)
             if was_latest:
                 (RUNS / LATEST).unlink()
                 with contextlib.suppress(UserError):  # there is no other

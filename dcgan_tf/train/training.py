@@ -110,7 +110,7 @@ def draw_reals(run: Run, pixels: np.ndarray, seed: int):
     """Write reals.png: some training images, chosen by the seed."""
     rows = np.random.default_rng(seed).permutation(len(pixels))[:REAL_IMAGES]
     with attempt(run.reals):
-        canvas = grid(pixels[rows])
+        canvas = grid(pixels[rows], columns=8 if len(rows) > 8 else 4)  # the report shows two rows
         save_png(run.reals, enlarge(canvas, default_scale(canvas.shape[1])))
 
 

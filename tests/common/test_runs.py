@@ -172,6 +172,26 @@ def test_latest_leads_to_the_run_that_was_trained_last(links, here, monkeypatch)
     assert latest.is_dir() and Run("runs/latest").root == Path("runs/latest")
 
 
+def test_a_number_that_two_runs_have_is_asked_about(here):
+    write_files(here, {f"runs/{name}/config.toml": b"" for name in ("0001-a", "0001-b", "0012-c")})
+    assert runs.find("12").root == Path("runs/0012-c")
+    with refused("1: 0001-a and 0001-b have this number; name one"):
+        runs.find("1")
+    assert runs.find("0001-b").root == Path("runs/0001-b")
+
+
+def test_a_run_on_another_drive_is_found_from_where_it_began(tmp_path, monkeypatch):
+    def other_drive(*_):
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    run = saved_run(tmp_path / "a", resolved("--data", "own"))
+    begun = {"directory": str(tmp_path / "b"), "run": str(run.root)}
+    run.versions.write_text(json.dumps(begun))
+    (tmp_path / "b/own").mkdir(parents=True)
+    monkeypatch.setattr("os.path.relpath", other_drive)
+    assert runs.find_again(run, read_config(run.config)).data == str(tmp_path / "b/own")
+
+
 def test_a_run_that_does_not_exist_is_answered_with_those_that_do(here):
     with refused("--run runs/nope: no such run; there is no run in runs"):
         runs.find("runs/nope", "--run")

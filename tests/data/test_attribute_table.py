@@ -62,6 +62,9 @@ def test_tables_of_other_images_and_zips_without_one_table_are_refused(tmp_path)
     with refused("two images are called 000001.jpg"):
         read_attributes(path, [["a/000001.jpg", "b/000001.jpg"]])
     read_attributes(path, [["000001.jpg", "a/x.jpg", "b/x.jpg"]])  # x.jpg has no attributes
+    accents = tmp_path / "accents.txt"
+    accents.write_text("Smiling\n\u00e91.jpg 1\n", encoding="utf-8")
+    assert read_attributes(accents, [["e\u03011.jpg"]])[1]  # as a Mac may write it
     twice = tmp_path / "twice.txt"
     twice.write_text("Smiling Male\n" + "".join(f"{k}/000001.jpg 1 {k}\n" for k in (0, 1)))
     with refused("two lines of '000001.jpg' differ"):

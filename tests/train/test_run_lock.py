@@ -11,9 +11,10 @@ import pytest
 from helpers import resolved
 
 from dcgan_tf.common import checkpoints
+from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.cli import run_command
 from dcgan_tf.common.errors import DIVERGED, UserError
-from dcgan_tf.common.runs import epoch_of
+from dcgan_tf.common.runs import epoch_of, mark_latest
 from dcgan_tf.train import run_lock
 from dcgan_tf.train.command import parse_training
 
@@ -90,6 +91,22 @@ def test_a_run_with_anything_trained_or_foreign_in_it_is_kept_whole(name, here):
     run = fail("a", lambda run: (run.root / name).write_text("x"))
     assert (run.root / name).read_text() == "x"
     assert run.config.is_file() and run.log.parent.is_dir()
+
+
+def test_what_windows_does_not_delete_while_it_is_open_stops_nothing(here, monkeypatch):
+    unlink = Path.unlink
+
+    def held(path, *args, **named):
+        if path.suffix == ".lock" or path.name == ".lock":
+            raise PermissionError(13, "used by another process", str(path))
+        unlink(path, *args, **named)
+
+    monkeypatch.setattr(Path, "unlink", held)
+    with new_folder(here / "made") as folder:
+        (folder / "a").touch()
+    assert (here / "made/a").is_file()
+    fail(None, mark_latest)
+    assert not os.path.lexists("runs/latest")
 
 
 def test_runs_itself_may_be_no_folder(here):
