@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,9 @@ class _LogFile(logging.Handler):
             file.write("".join(f"{now} {line}\n" for line in _text(record).splitlines()))
 
 
+_LOCK, _kept, _raised = threading.Lock(), 0, contextlib.ExitStack()
+
+
 class _Above(logging.Handler):
     """Hand messages from a level on to the handlers of the program."""
 
@@ -83,17 +87,42 @@ def kept_in(path: Path) -> Iterator[None]:
 
     Where no command has called `speak`, others see the messages that they would see without this.
     """
-    handlers: list[logging.Handler] = [_LogFile(path)]
-    before = _LOGGER.level, _LOGGER.propagate
-    if (level := _LOGGER.getEffectiveLevel()) > logging.DEBUG:
-        handlers.append(_Above(level))
-        _LOGGER.setLevel(logging.DEBUG)
-        _LOGGER.propagate = False
-    for handler in handlers:
-        _LOGGER.addHandler(handler)
+    global _kept, _raised
+    handler = _LogFile(path)
+    _LOGGER.addHandler(handler)
+    with _LOCK:  # runs in several threads need it as long as one of them goes on
+        _kept += 1
+        if _kept == 1:
+            _raised = _raise_level()
     try:
         yield
     finally:
-        _LOGGER.level, _LOGGER.propagate = before
-        for handler in handlers:
-            _LOGGER.removeHandler(handler)
+        _LOGGER.removeHandler(handler)
+        with _LOCK:
+            _kept -= 1
+            if not _kept:
+                _raised.close()
+
+
+def _raise_level() -> contextlib.ExitStack:
+    """Let our logger take messages of all levels, but hand the others' handlers no more of them."""
+    undo, level = contextlib.ExitStack(), _LOGGER.getEffectiveLevel()
+    if level <= logging.DEBUG:
+        return undo
+
+    def wanted(record):
+        return record.levelno >= level
+
+    for handler in _LOGGER.handlers:
+        if not isinstance(handler, _LogFile):
+            handler.addFilter(wanted)
+            undo.callback(handler.removeFilter, wanted)
+    if _LOGGER.propagate:
+        above = _Above(level)
+        _LOGGER.addHandler(above)
+        undo.callback(_LOGGER.removeHandler, above)
+        _LOGGER.propagate = False
+        undo.callback(setattr, _LOGGER, "propagate", True)
+    undo.callback(_LOGGER.setLevel, _LOGGER.level)
+    _LOGGER.setLevel(logging.DEBUG)
+    return undo

@@ -44,8 +44,10 @@ def _data_sets(run, seen):
     config = read_config(run.config)
     data, complete = [config.dataset], True
     if known := read_json(run.root / ORIGIN):  # of a folder without the runs it started from
-        names = [str(name) for name in known.get("data") or [] if str(name) in DATASETS]
-        return [*data, *names], known.get("complete") is True
+        listed = known.get("data")
+        listed = [str(name) for name in listed] if isinstance(listed, list) else [""]
+        names = [name for name in listed if name in DATASETS]
+        return [*data, *names], known.get("complete") is True and names == listed
     try:
         for before in _started_from(run, config):
             more, known = _data_sets(before, (*seen, root))

@@ -93,10 +93,15 @@ def is_run(files: Iterable[str]) -> bool:
 
 def holds_runs(folder: Path) -> bool:
     """Tell whether runs, or images of bundled or downloaded generators, are in a folder."""
-    ours = ("pretrained-", "hf-")
+    inside: list[Path] = []
     with contextlib.suppress(OSError):
         inside = [path for path in folder.iterdir() if path.is_dir()]
-        return any(p.name.startswith(ours) or is_run(os.listdir(p)) for p in inside)
+    if any(path.name.startswith(("pretrained-", "hf-")) for path in inside):
+        return True
+    for path in inside:
+        with contextlib.suppress(OSError):  # of another user
+            if is_run(os.listdir(path)):
+                return True
     return False
 
 

@@ -206,10 +206,8 @@
         const canvas = number < means.length ? $(`mean-${means[number].key}`) : $("strip").children[number - means.length].firstChild;
         if (canvas) draw(canvas, one);
       });
-      if (wanted) { // a slider moves: its image comes first, the rest after it
-        aside = "";
-        return;
-      }
+      const { way: _, ...next } = recipe;
+      if (wanted && from + MOST < recipes.length && JSON.stringify(next) !== key) return; // another strip is due
     }
   }
 
@@ -414,6 +412,7 @@
 
   function back(from, to) {
     if (isEmpty(from)) return;
+    forgetRefused();
     to.push(settled);
     settled = from.pop();
     recipe = fromLink(settled);
@@ -433,7 +432,14 @@
     }, 200);
   }
 
+  function forgetRefused() {
+    if (!refused) return;
+    refused = false;
+    showError("");
+  }
+
   function fromAddress() {
+    forgetRefused();
     const text = location.hash.slice(1);
     if (text && $(text)) return toAddress(); // a part of this page: the recipe comes back
     if (!text || text === settled) return;

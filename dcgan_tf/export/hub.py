@@ -76,10 +76,10 @@ def write_hub(folder: Path, request: ExportRequest, sampler: Sampler, origin: Or
         known = {"data": origin.data, "complete": origin.complete}
         write_text(folder / ORIGIN, json.dumps(known) + "\n")
     homes = dict.fromkeys((home_of(request.model), origin.run.root))
-    directions = _find_directions([home / DIRECTIONS for home in homes], sampler)
+    directions, kept = _find_directions([home / DIRECTIONS for home in homes], sampler)
     if directions:
         write_directions(folder / DIRECTIONS, directions)
-    marks = sampler.sha256[:12], hash_of(directions) if directions else '"directions_sha256":""'
+    marks = sampler.sha256[:12], *([hash_of(directions)] if kept else [])
     page = next((home / EXPLORER for home in homes if _has(home / EXPLORER, marks)), None)
     if page:
         shutil.copyfile(page, folder / EXPLORER)
@@ -105,14 +105,18 @@ def _has(page, marks):
 
 
 def _find_directions(paths, sampler):
-    """Read the run's directions for these weights, or find some that need no labels."""
+    """Read the run's directions for these weights, or find some that need no labels.
+
+    Returns:
+        The directions, None if there are none, and whether they are the run's.
+    """
     for path in filter(Path.is_file, paths):
         try:
-            return read_directions(path, sampler, "")
+            return read_directions(path, sampler, ""), True
         except UserError as error:
             log.warning(f"{HUB}: left out {error}")
     try:
-        return gather(find_unlabeled(sampler, COUNT), sampler.sha256)
+        return gather(find_unlabeled(sampler, COUNT), sampler.sha256), False
     except UserError as error:
         log.warning(f"{HUB}: without {DIRECTIONS}: the generator {error}")
-        return None
+        return None, False

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, ImageConfig, groups
-from dcgan_tf.common.config_file import find_config, read_config, read_table
+from dcgan_tf.common.config_file import find_config, names, read_config, read_table
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import from_here
 from dcgan_tf.common.foreign import is_count, is_number
@@ -80,7 +80,8 @@ def _settings(files, config, versions):
     named, base = _recipe_name(versions), Config()
     begun = Path(str(versions.get("directory") or ""))
     try:
-        own = [place for place in (begun / named, begun / f"{named}.toml") if place.is_file()]
+        places = [begun / named] + [begun / f"{named}.toml"] * (named not in names())
+        own = [place for place in places if place.is_file()]
         # ImageConfig, because a recipe may be valid only with the command's own settings.
         if named != "folder":  # of a training without a recipe
             base = ImageConfig(**read_table(own[0] if own else find_config(named)))

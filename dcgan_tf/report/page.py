@@ -69,7 +69,7 @@ def tell_apart(shown: list[dict]):
         names = [found["name"] for found in shown]
         for found in shown:
             if names.count(found["name"]) > 1:
-                found["name"] = "/".join(Path(found["folder"]).parts[-length:]) or found["name"]
+                found["name"] = Path(*Path(found["folder"]).parts[-length:]).as_posix()
 
 
 def compared(shown: list[dict]) -> list[list[list[int]]]:

@@ -19,6 +19,24 @@ def test_a_program_s_run_keeps_all_messages_and_its_terminal_gets_those_that_it_
     log.info("later")
     assert "training in runs/a\n" in (tmp_path / "log.txt").read_text()
     assert caplog.messages == ["heed"] and (ours.level, ours.propagate) == (logging.NOTSET, True)
+    assert not log.isEnabledFor(logging.INFO)
+    own, seen = logging.Handler(), []  # of a program that sets up our logger
+    own.emit = lambda record: seen.append(record.getMessage())
+    ours.addHandler(own)
+    first, second = kept_in(tmp_path / "a.txt"), kept_in(tmp_path / "b.txt")
+    try:
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        log.info("of the second")
+        log.warning("heed again")
+        second.__exit__(None, None, None)
+        log.info("later")
+    finally:
+        ours.removeHandler(own)
+    assert seen == ["heed again"] and caplog.messages == ["heed", "heed again"]
+    kept = (tmp_path / "b.txt").read_text()
+    assert "of the second" in kept and "later" not in kept and not own.filters
 
 
 def test_log_keeps_what_was_said_and_what_was_not_and_steers_no_terminal(tmp_path, capsys):

@@ -355,6 +355,9 @@ def test_what_celeba_made_says_its_license_also_through_other_runs(tmp_path, mon
     write_text(exported.config, to_toml(Config(dataset="demo")))
     write_text(exported.root / ORIGIN, '{"data": ["demo", "celeba", "x"], "complete": true}')
     assert said == exploration.license_of(exported.generator)
+    for text in ('{"data": 1, "complete": true}', '{"data": ["new"], "complete": true}'):
+        write_text(exported.root / ORIGIN, text)  # of another version or a stranger
+        assert not exploration.origin_of(exported.generator).complete
     again = exploration.origin_of(moved / "again/generator.keras")
     assert again.bound == "celeba" and again.complete
     monkeypatch.chdir(moved)  # as from the project's new place

@@ -200,6 +200,11 @@ def test_a_copied_link_names_its_directions_and_a_bad_one_is_refused(
         assert page.run("document.querySelector('#trouble').children.length") == 0
     time.sleep(0.5)  # the address is written 0.2 s after a change; a refused one stays
     assert page.run("location.hash") == f"#{fragment}"
+    page.run("history.replaceState(null, '', '#a=5')")
+    page.run("dispatchEvent(new HashChangeEvent('hashchange')) && 0")
+    expression(page, "seed 5")
+    assert page.run("document.getElementById('trouble').hidden")
+    address_has(page, "a=5&of=")
     page.open(f"{server.address}#a=3&directions=000000000000")  # it uses none of them
     expression(page, "seed 3")
     assert page.run("document.getElementById('trouble').hidden")
