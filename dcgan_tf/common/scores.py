@@ -93,9 +93,9 @@ def mismatch(first: dict, second: dict) -> str | None:
 
 
 def _protocol(record: dict) -> dict:
-    """A record's protocol without a change that concerns images sorted by class alone.
+    """A record's protocol; older ones compare although their images were not shuffled.
 
-    For their Inception Score, which is not what decides, they are shuffled; they were not before.
+    Shuffling changes only the Inception Score, and that only for images sorted by class.
     """
     protocol = dict(record.get("protocol") or {})
     if "splits" in protocol:

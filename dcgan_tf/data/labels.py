@@ -34,7 +34,7 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
         UserError: no labels there, an unknown attribute, or images that the table does not have.
     """
     if isinstance(source, Tfds | Drawn):
-        raise no_labels(config, source.where)
+        raise no_labels(config)
     if config.label_names:
         return _read_table(config, source)
     if config.labels != CLASS or config.label_table:
@@ -54,8 +54,9 @@ def read_labels(config: Config, source: Source) -> tuple[list[str], np.ndarray]:
     return names, np.eye(len(names), dtype=np.uint8)[numbers]
 
 
-def no_labels(config: Config, where: str) -> UserError:
+def no_labels(config: Config) -> UserError:
     """Make the error for images that come without labels."""
+    where = "TensorFlow Datasets" if config.data == "tfds" else "the drawn faces of the demo"
     words = f"no labels are read from {where}; give the files themselves with --data"
     return UserError(f"{words} (docs/labels.md)", flag=f"--labels {config.labels}")
 

@@ -42,7 +42,7 @@ def compare(
     if scored.logits is None:
         notes.append("no Inception Score: the Inception weights do not reach the softmax")
     elif scored.count >= SPLITS:  # fewer if the training images are few
-        # In any order of their own, such as by class, splits would be less varied than the images.
+        # Shuffled: in order of their classes, each split would have few of them.
         order = np.random.RandomState(0).permutation(scored.count)
         scores["inception_score"] = inception_score(softmax(scored.logits[order]), SPLITS)[0]
     if fewest <= NEIGHBORS:

@@ -57,7 +57,7 @@ def find_images(request):
     """
     config = request.config
     if config.labels and (config.data == "tfds" or config.dataset == "demo"):
-        raise no_labels(config, config.data or f"the dataset {config.dataset}")
+        raise no_labels(config)
     try:
         if is_finished(request) or is_fetched(config):
             return request

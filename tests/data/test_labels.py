@@ -165,7 +165,7 @@ def test_labels_that_are_not_there_are_refused_in_one_line(tmp_path):
         with refused(f"--labels {labels!r}", "expected class without a table, or some columns"):
             read_labels(replace(config, labels=labels, label_table=of), source)
     for labels in ("A", "class"):
-        with refused(f"--labels {labels}", "no labels are read from drawn by this program"):
+        with refused(f"--labels {labels}", "no labels are read from the drawn faces"):
             read_labels(replace(config, labels=labels), Drawn())
     config = replace(config, label_table=str(table))
     with refused("--labels Smiling,Mal", "unknown attribute Mal; did you mean Male?"):
