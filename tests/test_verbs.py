@@ -90,6 +90,7 @@ def test_the_command_is_named_as_it_was_called(monkeypatch):
         ("/bin/dcgan-train", "dcgan generate"),
         ("/site/dcgan_tf/__main__.py", "python -m dcgan_tf generate"),
         ("generate.py", "python generate.py"),
+        ("/home/me/study.py", "python -m dcgan_tf generate"),
     ):
         monkeypatch.setattr(sys, "argv", [program])
         assert typed("generate") == command

@@ -88,6 +88,9 @@ def typed(command: str) -> str:
         return f"dcgan {command}".strip()
     if program.parts[-2:] == ("dcgan_tf", "__main__.py"):
         return f"python -m dcgan_tf {command}".strip()
+    # The user's own program, or a notebook: there is no train.py that they could type.
+    if "dcgan_tf" not in program.parts[:-1] and not program.with_name("train.py").is_file():
+        return f"python -m dcgan_tf {command}".strip()
     if command in ("train", "generate"):
         return f"python {command}.py"
     if command in ("resume", "check"):

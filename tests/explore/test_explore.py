@@ -280,7 +280,7 @@ def test_the_directions_beside_the_generator_are_found(run, sampler, directions,
     about = describe("one", sampler, found, "")
     first = {"name": "Smiling", "kind": "attribute", "reach": 3.0}
     assert about["directions"][0].items() >= first.items() and len(about["directions"]) == 3
-    assert about["seed"] == 0 and request.hint == f"python -m dcgan_tf.directions --run {run}"
+    assert about["seed"] == 0 and request.hint == f"python -m dcgan_tf directions --run {run}"
     caplog.set_level("WARNING", "dcgan_tf")
     other = SimpleNamespace(sha256="0" * 64, latent_dim=LENGTH)
     assert exploration.find_directions(request, other) is None

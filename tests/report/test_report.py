@@ -230,7 +230,7 @@ def test_what_is_missing_is_left_out_and_the_page_says_how_to_get_it(run):
     run.generator.touch()
     for name, part, kept, words in (
         ("samples", "samples", "shown", "after epoch 1"),
-        ("evaluation.jsonl", "scores", None, "python -m dcgan_tf.evaluate --run"),
+        ("evaluation.jsonl", "scores", None, "python -m dcgan_tf evaluate --run"),
         ("memorisation.json", "memorisation", None, "--memorization"),
         ("metrics.jsonl", "epochs", "epoch", ""),
         ("timing.jsonl", "timing", "epoch", ""),
@@ -247,7 +247,7 @@ def test_what_is_missing_is_left_out_and_the_page_says_how_to_get_it(run):
     new.config.write_text(to_toml(Config()))
     found = shown(new)
     assert found["notes"] == [] and found["samples"] == {"shown": [], "left_out": [], "rows": ""}
-    assert found["commands"][0] == ["Resume the training", f"python train.py --run {new.root}"]
+    assert found["commands"][0] == ["Resume the training", f"python -m dcgan_tf train --run {new.root}"]
     assert found["verdict"] is None and found["command"] == ""
     # Trained on all its images, so others have to be named.
     assert found["missing"]["memorisation"].endswith("--memorization --data OTHERS")
@@ -325,10 +325,10 @@ def test_commands_are_typed_as_a_shell_takes_them(here, monkeypatch):
     run = make_run(here / "it's mine")
     quoted = f"""'{here}/it'"'"'s mine'"""
     commands = dict(shown(run)["commands"])
-    assert commands["Generate 64 images"] == f"python generate.py --run {quoted} --n 64"
+    assert commands["Generate 64 images"] == f"python -m dcgan_tf generate --run {quoted} --n 64"
     assert "best/generator.keras" in commands["Generate with the best generator"]
     start = f"--config {quoted[:-1]}/config.toml' --init-from {quoted}"
-    assert commands["Start a new run from these networks"] == f"python train.py {start}"
+    assert commands["Start a new run from these networks"] == f"python -m dcgan_tf train {start}"
     for argv, typed in (
         (["train.py", "--data", "my pics"], "python train.py --data 'my pics'"),
         (["/env/bin/dcgan", "train", "a b"], "dcgan train 'a b'"),
