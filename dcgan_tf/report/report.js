@@ -244,7 +244,7 @@
       return nearest((((event.clientX - box.left) * width) / box.width - LEFT) / (width - LEFT - RIGHT) * end);
     };
     drawing.addEventListener("pointermove", (event) => (event.buttons ? go(under(event)) : peek(positions[under(event)])));
-    drawing.addEventListener("pointerdown", (event) => go(under(event)));
+    drawing.addEventListener("click", (event) => go(under(event))); // a finger that scrolls does not click
     drawing.addEventListener("pointerleave", () => peek(positions[at]));
     const shape = { node, draw, move };
     plots.push(shape);

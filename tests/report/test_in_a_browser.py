@@ -96,6 +96,14 @@ def test_the_page_names_its_parts_and_the_slider_moves_all_of_them(page, report)
         page.click("#play")
         assert page.text("play") == label
         assert not page.run("document.getElementById('play').hasAttribute('aria-pressed')")
+    touch = "new PointerEvent('pointerdown', {pointerType: 'touch'})"
+    page.run("document.getElementById('slider').focus()")
+    page.press(*HOME)
+    before = told(page)
+    page.run(f"document.querySelector('.plot').dispatchEvent({touch})")  # a swipe may follow
+    assert told(page) == before
+    page.click(".plot")
+    assert told(page)["now"].startswith("epoch 3 ")
     page.open(f"{report.as_uri()}#epoch=3")
     page.click("nav a[href='#speed']")
     page.wait("location.hash === '#speed' && scrollY > 0")
