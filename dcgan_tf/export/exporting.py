@@ -1,6 +1,5 @@
 """Write a generator in each format, check and time it, publish one folder."""
 
-import contextlib
 import logging
 import statistics
 import time
@@ -11,9 +10,8 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.hub import push
-from dcgan_tf.common.pretrained import home_of
+from dcgan_tf.common.pretrained import output_folder
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
 from dcgan_tf.export.formats import FORMATS, in_tensorflow, refusing
@@ -45,7 +43,10 @@ def export(request: ExportRequest) -> Path:
     latents = sampler.latents(SEEDS)
     with full_float32():
         expected = in_tensorflow(model)(latents)
-    with _make_place(request) as out, new_folder(out) as folder:
+    with (
+        output_folder(request.out, request.model, "exported") as out,
+        new_folder(out) as folder,
+    ):
         rows: list[tuple[str, ...]] = [HEADS]
         with progress(len(wanted), "exporting", "formats") as bar:
             for name, prefix in wanted:
@@ -63,22 +64,6 @@ def export(request: ExportRequest) -> Path:
     if request.push:
         log.info(f"uploaded to {push(out / HUB, request.push, '--push', FILES)}")
     return out
-
-
-@contextlib.contextmanager
-def _make_place(request):
-    """Make the empty folder to fill; remove it if the block fails."""
-    out = request.out
-    if out is None:
-        out = next_directory(home_of(request.model) / "exported")
-    else:
-        make_directory(out, "--out")
-    try:
-        yield out
-    except BaseException:
-        with contextlib.suppress(OSError):  # another program uses it by now
-            out.rmdir()
-        raise
 
 
 def _write(name: str, model: keras.Model, path: Path, latents, expected):

@@ -129,6 +129,3 @@ def check_out(out: Path, force: bool):
     if out.exists() and any(out.iterdir()) and not force:
         message = "has files already; name another folder, or add --force to write into it"
         raise UserError(message, flag=where)
-    for name in ("grid.png", *(f"interpolation.{kind}" for kind in FRAMES), "strip.png"):
-        if (out / name).is_dir():
-            raise UserError(f"its {name} is a folder, in the way of a file", flag=where)

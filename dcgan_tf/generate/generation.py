@@ -11,9 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgan_tf.common import files, limits, pretrained
+from dcgan_tf.common import limits
 from dcgan_tf.common.animations import FRAMES, save_animation
-from dcgan_tf.common.atomic_write import sweep
 from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.images import (
@@ -26,9 +25,10 @@ from dcgan_tf.common.images import (
     to_pillow,
 )
 from dcgan_tf.common.limits import counted
+from dcgan_tf.common.pretrained import output_folder
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.suggestions import path_flag
-from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
+from dcgan_tf.generate.command import GenerationRequest, check_count
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 
@@ -164,11 +164,12 @@ def _generate(request, sampler, text):
     chunks = (sampler.array(latents.rows(k, k + CHUNK)) for k in range(0, count, CHUNK))
     images = next(chunks)  # fails, if at all, before the folder is made
     with (
-        _open_out(request, "images") as out,
+        output_folder(request.out, request.model, "generated") as out,
         _naming_whole(written, count),
         ThreadPoolExecutor(1) as writer,
         progress(count, "generating") as bar,
     ):
+        (out / "images").mkdir(exist_ok=True)
         while images is not None:
             writing = writer.submit(write, images)  # while the next ones are computed
             wanted = (k for k in range(len(images)) if not columns or (done + k) % columns < width)
@@ -230,7 +231,7 @@ def _interpolate(request, sampler, text):
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     seeds, shown = (",".join(map(str, each)) for each in (way, closed))
-    with _open_out(request) as out:
+    with output_folder(request.out, request.model, "generated") as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(each) for each in images[np.searchsorted(wanted, gif)]]
         animation = out / f"interpolation.{request.format}"
@@ -262,25 +263,3 @@ def _shown_at_most(shape, scale):
 def _enlarge(canvas, scale):
     scale = scale or default_scale(canvas.shape[1])
     return enlarge(canvas, scale), scale
-
-
-@contextlib.contextmanager
-def _open_out(request, inner=""):
-    """Make the folder to write into; remove it if the work ends without a file in it."""
-    out = request.out
-    if out is None:
-        parent = pretrained.home_of(request.model) / "generated"
-        for last in sorted(parent.glob("[0-9]*"))[-1:]:  # from a call that may have been killed
-            sweep(last)
-            sweep(last / "images")
-        out = files.next_directory(parent)
-    else:  # again, because another call may have begun to write there meanwhile
-        check_out(out, request.force)
-    files.make_directory(out / inner, "--out")
-    try:
-        yield out
-    except BaseException:
-        for path in (out / inner, out):
-            with contextlib.suppress(OSError):
-                path.rmdir()  # refuses one that has files
-        raise

@@ -1,6 +1,5 @@
 """Detect collapse, noise and a saturated D in metrics.jsonl, the history of a training."""
 
-from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -64,30 +63,12 @@ class Diversity:
         }
 
 
-def certainty_at(config: Config, changes: Iterable[tuple[Any, ...]] = ()) -> Callable[[int], float]:
-    """Return the distance between D's targets for real and fake images, as a function of the step.
-
-    `changes` are (step, epoch, setting, old, new) for each change in a resumed run, in order;
-    `config` has the newest values.
-    """
-    changes = list(changes)
-
-    def certainty(step: int):
-        values = {name: getattr(config, name) for name in ("label_smoothing", "label_noise")}
-        values |= {name: old for when, _, name, old, _ in reversed(changes) if when >= step}
-        return max(1 - values["label_smoothing"] - values["label_noise"], 0.1)
-
-    return certainty
+def certainty_of(config: Config) -> float:
+    """Return the distance between D's targets for real and fake images."""
+    return max(1 - config.label_smoothing - config.label_noise, 0.1)
 
 
-def fully(step: int) -> float:
-    """The distance between D's targets without smoothing and noise."""
-    return 1.0
-
-
-def troubles(
-    history: list[dict[str, Any]], certainty: Callable[[int], float] = fully
-) -> dict[str, int]:
+def troubles(history: list[dict[str, Any]], certainty: float = 1.0) -> dict[str, int]:
     """Find the first epoch of each kind of trouble: {"collapse", "noise" or "saturated D": epoch}.
 
     Collapse: the samples' diversity is below 0.3 after it had been 0.5 or more, or still is after
@@ -110,7 +91,7 @@ def troubles(
             if rough > NOISY and (begun or smoothest < SMOOTH):
                 epochs.setdefault("noise", record["epoch"])
             smoothest = min(smoothest, rough)
-        apart = record["d_real"] - record["d_fake"] > SATURATED * certainty(record["step"])
+        apart = record["d_real"] - record["d_fake"] > SATURATED * certainty
         saturated = saturated + 1 if apart else 0
         if saturated == SATURATED_EPOCHS:
             epochs.setdefault("saturated D", record["epoch"])

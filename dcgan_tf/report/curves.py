@@ -38,7 +38,7 @@ def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict
         if len(records) > most:
             files.notes.append(f"{name}: {most:,} of {len(records):,} epochs are shown")
     changes = _changes(files)
-    certainty = collapse.certainty_at(config or Config(), _targets(changes))
+    certainty = collapse.certainty_of(config or Config())
     return {
         "epochs": _columns(evenly(history, most), (*_EPOCH, *_PIXELS)),
         "steps": _steps(files, history),
@@ -54,7 +54,7 @@ def curves(files: Files, config: Config | None, most: int, copies: bool) -> dict
     }
 
 
-def verdict(history: list[dict], certainty, copies: bool) -> dict:
+def verdict(history: list[dict], certainty: float, copies: bool) -> dict:
     """Judge a training by its newest epochs, at least one; arguments as for `collapse.troubles`.
 
     Returns:
@@ -124,13 +124,3 @@ def _changes(files):
 def _in_words(change):
     setting, old, new = (as_text(change.get(name)) for name in ("setting", "old", "new"))
     return f"{setting} {old} → {new}"
-
-
-def _targets(changes):
-    """The changes of D's targets, as `certainty_at` takes them; only older runs have any."""
-    return [
-        tuple(table[name] for name in ("step", "epoch", "setting", "old", "new"))
-        for table in changes
-        if table.get("setting") in ("label_smoothing", "label_noise")
-        and all(is_number(table.get(name)) for name in ("step", "old", "new"))
-    ]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common.atomic_write import replacing
-from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.pages import check_place, identify_runs, render
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import LABELS, frechet_name, mismatch
@@ -27,17 +26,11 @@ def write_report(runs: tuple[Run, ...], out: Path, running: bool = False):
         running: whether the training is still running: the page says so and reloads itself.
 
     Raises:
-        UserError: another file is in its place, or the page would be too large.
+        UserError: another file is in its place.
     """
     check_place(out, "report", "--out")
-    text = page(runs, running)
-    if len(text) > MOST_BYTES:
-        raise UserError(
-            f"{out}: the page would have {len(text):,} bytes, expected at most {MOST_BYTES:,}; "
-            "show fewer runs at once"
-        )
     with replacing(out) as temporary:
-        temporary.write_bytes(text)
+        temporary.write_bytes(page(runs, running))
     if not running:
         log.info(f"report: {out}")
 

@@ -49,7 +49,7 @@ def _build_records(session, counter):
         SampleGrid(run.samples, config.sample_count, config.sample_every),
         # Records the losses in the journal, for the callbacks below.
         MetricsLog(run, journal, counter, bar, collapse.Diversity(session.pack.pixels)),
-        TrainingWarnings(journal, collapse.certainty_at(config)),
+        TrainingWarnings(journal, collapse.certainty_of(config)),
     ]
     if config.score_every:  # adds scores to the logs, for TensorBoardLog
         scorer, count = training_scorer(config, session.pack), config.score_samples
@@ -64,7 +64,7 @@ def build_images(run: Run, config: Config, journal: Journal, counter=None) -> li
         f"{run.root.resolve().name}: {config.dataset} at {config.image_size}x{config.image_size}"
     )
     return [
-        LossPlot(run.losses, title, collapse.certainty_at(config), journal, counter),
+        LossPlot(run.losses, title, collapse.certainty_of(config), journal, counter),
         ProgressGif(
             run.progress.with_suffix(f".{config.progress_format}"), run.samples, journal.epoch
         ),

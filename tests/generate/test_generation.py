@@ -15,7 +15,6 @@ from tiny_gan import tiny
 
 import dcgan_tf
 import generate
-from dcgan_tf.common import atomic_write
 from dcgan_tf.common.images import enlarge, grid, save_png
 from dcgan_tf.common.labels import Labels
 from dcgan_tf.common.pretrained import pretrained
@@ -153,13 +152,9 @@ def test_newest_run_and_fresh_numbered_folders(run_main, model_file, monkeypatch
     os.utime(older / "generator.keras", (1, 1))
     monkeypatch.chdir(tmp_path)
     run_main("--n", "2", model=None)
-    # As after a kill, seen by another process.
-    (newest / "generated/0001/images/.writing-0123456789ab-seed_000002.png").write_bytes(b"half")
-    monkeypatch.setattr(atomic_write, "_swept", set())
     run_main("--n", "2", model=None)
     made = sorted(path.name for path in (newest / "generated").iterdir())
     assert made == ["0001", "0002"]
-    assert not list((newest / "generated").rglob(".writing*"))
     (newest / "best").mkdir()
     (newest / "config.toml").write_text("")
     (newest / "best/generator.keras").write_bytes(model_file.read_bytes())
@@ -220,7 +215,7 @@ def test_a_long_interpolation_makes_only_what_is_shown(run_main, tmp_path, monke
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["celeba", "radford", "mnist"])
+@pytest.mark.parametrize("name", ["celeba", "mnist"])
 @pytest.mark.parametrize("snippet", ["load_generator", "load_model"])
 def test_the_documented_snippets_are_right_for_every_recipe(
     snippet, name, here, monkeypatch, run_main
@@ -238,22 +233,13 @@ def test_the_documented_snippets_are_right_for_every_recipe(
     assert np.abs(expected.astype(int) - read.astype(int)).max() <= 1
 
 
-def test_files_in_the_way_are_refused_without_force_also_those_written_meanwhile(
-    run_main, model_file, tmp_path
-):
-    request = parse_generation(["--model", str(model_file), "--n", "2", "--out", str(tmp_path)])
+def test_files_in_the_way_are_refused_without_force(run_main, tmp_path):
     (tmp_path / "note.txt").write_text("mine")
     with refused("has files already", "--force"):
-        generation.generate(request)
-    with refused("--force"):
         run_main("--n", "2", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]
     run_main("--n", "2", "--out", tmp_path, "--force")
     assert (tmp_path / "note.txt").read_text() == "mine" and (tmp_path / "grid.png").exists()
-    (tmp_path / "o/grid.png").mkdir(parents=True)
-    with refused("its grid.png is a folder"):  # before an image is written
-        run_main("--n", "2", "--out", tmp_path / "o", "--force")
-    assert [path.name for path in (tmp_path / "o").iterdir()] == ["grid.png"]
 
 
 def test_files_that_are_no_generator(run_main, model_file, tmp_path):

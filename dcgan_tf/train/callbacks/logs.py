@@ -8,7 +8,6 @@ import dataclasses
 import logging
 import sys
 import time
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -113,7 +112,7 @@ def peak_memory() -> int:
 class TrainingWarnings(GANCallback):
     """Warn of a collapse, noise and a saturated D, at the first epoch of each."""
 
-    def __init__(self, journal: Journal, certainty: Callable[[int], float]):
+    def __init__(self, journal: Journal, certainty: float):
         super().__init__()
         self._journal, self._certainty = journal, certainty
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +107,7 @@ class LossPlot(PeriodicImage):
 
     Args:
         title: by default the name of the PNG's folder.
-        certainty: distance between D's targets at a step, as from collapse.certainty_at.
+        certainty: distance between D's targets, as from collapse.certainty_of.
         journal: of a run, in which MetricsLog records the losses; by default one of its own, which
             begins with this fit.
         counter: StepCounter of a run; by default the plot may be drawn after every step.
@@ -123,7 +123,7 @@ class LossPlot(PeriodicImage):
         self,
         path: str | os.PathLike,
         title: str | None = None,
-        certainty: Callable[[int], float] = collapse.fully,
+        certainty: float = 1.0,
         journal: Journal | None = None,
         counter=None,
     ):
