@@ -3,8 +3,7 @@
 Public names are imported on first use, so `import dcgan_tf` alone imports no TensorFlow.
 """
 
-import sys
-from importlib import abc, import_module, machinery
+from importlib import import_module
 
 __version__ = "0.1.0"
 
@@ -48,28 +47,3 @@ def __getattr__(name):
 
 def __dir__():
     return [*globals(), *_ROOMS]
-
-
-class _AfterKeras(abc.MetaPathFinder):
-    """Import models/networks.py right after Keras, so that Keras can open files of D.
-
-    Importing it here would import TensorFlow.
-    """
-
-    def find_spec(self, name, path=None, target=None):
-        spec = machinery.PathFinder.find_spec(name, path) if name == "keras" else None
-        if spec and spec.loader:  # only found: it may never be imported
-            execute = spec.loader.exec_module
-
-            def and_register(module):
-                execute(module)
-                import_module("dcgan_tf.models.networks")
-
-            spec.loader.exec_module = and_register
-        return spec
-
-
-if "keras" in sys.modules:
-    import_module("dcgan_tf.models.networks")
-else:
-    sys.meta_path.insert(0, _AfterKeras())

@@ -191,8 +191,8 @@ def _list_runs(argv):
 
 
 def _row(run):
-    from dcgan_tf.common.config_file import read_table
-    from dcgan_tf.common.foreign import is_count, read_lines
+    from dcgan_tf.common.config_file import read_table, recipe_of
+    from dcgan_tf.common.foreign import is_count, read_json, read_lines
     from dcgan_tf.common.progress import duration
     from dcgan_tf.common.scores import LABELS, cell, frechet_name, read_records
 
@@ -207,27 +207,13 @@ def _row(run):
     age = time.time() - max(file.stat().st_mtime for file in (run.config, run.log) if file.exists())
     return (
         run.root.name,
-        _recipe_of(run),
+        recipe_of(read_json(run.versions), "-"),
         Path(settings.get("data") or settings.get("dataset", "celeba")).name,
         f"{last['images_seen']:,}" if "images_seen" in last else "-",
         f"{LABELS[kind]} {cell(records[-1], kind)}" if kind else "-",
         duration(age) if age < 86_400 else f"{age // 86_400:.0f} d",
         _state(run, last, settings),
     )
-
-
-def _recipe_of(run):
-    """The recipe that a run recorded; for older runs, from their name or command."""
-    from dcgan_tf.common.config_file import ALIASES, names
-    from dcgan_tf.common.foreign import read_json
-
-    facts = read_json(run.versions)
-    if isinstance(recipe := facts.get("recipe"), str):
-        return recipe
-    command = facts.get("command")
-    words = [*run.root.name.split("-"), *(command if isinstance(command, list) else [])]
-    parts = [str(word).rpartition("=")[2] for word in words]
-    return next((ALIASES.get(part, part) for part in parts if part in {*names(), *ALIASES}), "-")
 
 
 def _state(run, last, settings):

@@ -143,7 +143,7 @@ def test_runs_are_listed_with_how_far_they_came(here, capsys):
         *("0001-1", "demo", "photos.zip", "1,920", "FID-768 0.8000", "3 d"),
         "stopped at 6 of 20 epochs",
     ]
-    assert second.split()[:5] == ["0002-mnist", "mnist", "mnist", "-", "-"]
+    assert second.split()[:5] == ["0002-mnist", "-", "mnist", "-", "-"]
     assert (
         second.endswith("stopped at 0 of 200 epochs") and r"0003-\n" in third and "damaged" in third
     )

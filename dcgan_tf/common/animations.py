@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_tf.common.atomic_write import replacing
-from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.errors import UserError, not_installed
 
 FRAMES = {"gif": 60, "webp": 600, "mp4": 600}  # at most, so that a page can show it
 
@@ -20,11 +20,7 @@ FRAMES = {"gif": 60, "webp": 600, "mp4": 600}  # at most, so that a page can sho
 def check_animation(kind: str, flag: str):
     """Refuse a format whose package is missing, before minutes of work."""
     if kind == "mp4" and not _find_ffmpeg():
-        raise UserError(
-            "needs ffmpeg, not installed here; run in the project's folder: "
-            'pip install ".[video]"',
-            flag=f"{flag} mp4",
-        )
+        raise not_installed("ffmpeg", "video", f"{flag} mp4")
 
 
 def kind_of(path: Path) -> str:
@@ -43,7 +39,7 @@ def save_animation(
     Each is shown for `milliseconds`, the last one for `hold` milliseconds, `scale` times as wide
     and high. An MP4 has no loop of its own.
     """
-    from dcgan_tf.common.images import evenly, save_gif  # --help need not wait for NumPy
+    from dcgan_tf.common.images import evenly, in_one_palette  # --help need not wait for NumPy
 
     kind = kind_of(path)
     frames = evenly(frames, FRAMES[kind])
@@ -52,17 +48,13 @@ def save_animation(
     # Enlarged one by one for ffmpeg: hundreds of large images may not fit into the memory. Pillow,
     # for GIF and WebP, keeps them all.
     shown = (frame.convert("RGB").resize((width, height), nearest) for frame in frames)
-    if kind == "gif":
-        save_gif(path, [*shown], milliseconds, hold)
-        return
     with replacing(path) as temporary:
-        if kind == "webp":
-            first, *others = shown
-            durations = [milliseconds] * len(others) + [hold]
-            more = {"append_images": others, "duration": durations, "loop": 0}
-            first.save(temporary, "WEBP", save_all=True, quality=80, **more)
-        else:
-            _write_mp4(temporary, shown, width, height, milliseconds, hold // milliseconds)
+        if kind == "mp4":
+            return _write_mp4(temporary, shown, width, height, milliseconds, hold // milliseconds)
+        first, *others = in_one_palette([*shown]) if kind == "gif" else shown
+        durations = [milliseconds] * len(others) + [hold]
+        more = {"append_images": others, "duration": durations, "loop": 0}
+        first.save(temporary, kind.upper(), save_all=True, quality=80, **more)
 
 
 def _write_mp4(path, frames, width, height, milliseconds, last):

@@ -11,7 +11,14 @@ from pathlib import Path
 
 from dcgan_tf import __version__
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import BAD_INPUT, Interrupted, UserError, describe, is_file_system_error
+from dcgan_tf.common.errors import (
+    BAD_INPUT,
+    Interrupted,
+    UserError,
+    describe,
+    is_file_system_error,
+    not_installed,
+)
 from dcgan_tf.common.log import printable
 from dcgan_tf.common.streams import open_streams
 from dcgan_tf.common.suggestions import typed, unknown
@@ -190,11 +197,10 @@ def at_home(text: str, flag: str = "") -> str:
     return found
 
 
-def check_scikit_learn(what: str):
+def check_scikit_learn(flag: str = ""):
     """Raise UserError if scikit-learn is missing, before minutes of work."""
     if find_spec("sklearn") is None:
-        words = f"{what} needs scikit-learn, which is not installed; run in the project's folder:"
-        raise UserError(f'{words} pip install ".[analysis]"')
+        raise not_installed("scikit-learn", "analysis", flag)
 
 
 def parse_seeds(flag: str, text: str, most: int = limits.GENERATED) -> list[int]:

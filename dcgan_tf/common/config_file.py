@@ -1,6 +1,7 @@
 """Read and write settings as TOML; find the recipes in configs/."""
 
 import json
+import re
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -128,3 +129,12 @@ def read_toml(path: str | Path) -> dict:
         raise UserError(
             f"{path}: not valid TOML in UTF-8: {one_line(error)}; correct the file"
         ) from None
+
+
+def recipe_of(versions: dict, default: str) -> str:
+    """The recipe that a run's versions.json records; for older runs, the last --config."""
+    if isinstance(named := versions.get("recipe"), str):
+        return named
+    command = versions.get("command")
+    words = "\0".join(map(str, command)) if isinstance(command, list) else ""
+    return (re.findall(r"--config[\0=]([^\0]+)", words) or [default])[-1]

@@ -2,11 +2,10 @@
 
 import contextlib
 import ctypes
-import re
+import os
 from importlib import metadata
-from pathlib import Path
 
-_MAPS = Path("/proc/self/maps")  # lists the loaded libraries, on Linux
+_LOADED = getattr(os, "RTLD_NOLOAD", 0)  # open only what this process has loaded
 
 
 def why_unusable() -> str:
@@ -45,7 +44,7 @@ def card_memory(number: int) -> int:
 def loaded_versions() -> dict[str, str]:
     """Versions of the CUDA runtime and cuDNN that this process has loaded, if known."""
     found = {}
-    if runtime := _loaded("libcudart"):
+    if runtime := _load("libcudart.so.12", _LOADED):
         found["CUDA"] = _dotted(_cuda_version(runtime.cudaRuntimeGetVersion))
     if cudnn := cudnn_version():
         found["cuDNN"] = _dotted(cudnn)
@@ -54,10 +53,9 @@ def loaded_versions() -> dict[str, str]:
 
 def cudnn_version() -> tuple[int, ...]:
     """The version of cuDNN that is loaded, else of the installed package; () if unknown."""
-    if library := _loaded("libcudnn"):
+    if library := _load("libcudnn.so.9", _LOADED):
         number = int(library.cudnnGetVersion())
-        major = 10_000 if number >= 90_000 else 1000  # 9.19.0 is 91900, 8.9.7 was 8907
-        return number // major, number % major // 100, number % 100
+        return number // 10_000, number % 10_000 // 100, number % 100  # 9.19.0 is 91900
     with contextlib.suppress(metadata.PackageNotFoundError, ValueError):
         return tuple(map(int, metadata.version("nvidia-cudnn-cu12").split(".")[:3]))
     return ()
@@ -73,17 +71,8 @@ def _dotted(version) -> str:
     return ".".join(map(str, version))
 
 
-def _loaded(name):
+def _load(name, mode=ctypes.DEFAULT_MODE):
     try:
-        maps = _MAPS.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return None
-    found = re.search(rf"/.*/{name}\.so[.\d]*$", maps, re.MULTILINE)
-    return _load(found[0]) if found else None
-
-
-def _load(name):
-    try:
-        return ctypes.CDLL(name)
+        return ctypes.CDLL(name, mode)
     except OSError:
         return None

@@ -44,6 +44,12 @@ class UserError(ValueError):
         return f"{self.flag}: {self.message}" if self.flag else self.message
 
 
+def not_installed(what: str, extra: str, flag: str = "") -> UserError:
+    """The error for a missing package of an extra: how to get it."""
+    how = "not installed here; run in the project's folder: pip install"
+    return UserError(f'needs {what}, {how} ".[{extra}]"', flag=flag)
+
+
 class Interrupted(BaseException):
     """A signal asked the process to end; no `except Exception` swallows a BaseException."""
 

@@ -13,7 +13,7 @@ import stat
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.errors import UserError, one_line
@@ -21,13 +21,6 @@ from dcgan_tf.common.errors import UserError, one_line
 if TYPE_CHECKING:
     import numpy as np
 
-_KINDS = {
-    stat.S_IFDIR: "a folder",
-    stat.S_IFIFO: "a named pipe",
-    stat.S_IFCHR: "a device",
-    stat.S_IFBLK: "a device",
-    stat.S_IFSOCK: "a socket",
-}
 # Errors of the file itself; others, such as a failing disk, may pass, so they end the command.
 _OF_THE_FILE = {
     *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR),
@@ -48,7 +41,8 @@ def open_regular(path: str | os.PathLike) -> io.BufferedReader:
     except ValueError as error:  # a null byte in the path
         raise BadFile(reason(error)) from None
     if not stat.S_ISREG(kind):
-        raise BadFile(f"{_KINDS.get(stat.S_IFMT(kind), 'something else')}, not a regular file")
+        what = "a folder" if stat.S_ISDIR(kind) else "a pipe or a device"
+        raise BadFile(f"{what}, not a regular file")
     # If it has just become a pipe, opening it does not wait for a writer.
     return open(path, "rb", opener=lambda p, flags: os.open(p, flags | _NO_WAIT))
 
@@ -143,50 +137,24 @@ def is_count(value) -> bool:
 
 
 @contextlib.contextmanager
-def open_zip(
-    file: str | os.PathLike | BinaryIO, most: int = limits.ZIP_INDEX_BYTES
-) -> Iterator[zipfile.ZipFile]:
-    """Open a zip, a path or an open file, whose list of names has at most `most` bytes.
-
-    `zipfile` needs several hundred bytes per name, so a long list would fill the memory.
+def open_zip(file: str | os.PathLike | BinaryIO) -> Iterator[zipfile.ZipFile]:
+    """Open a zip, a path or an open file.
 
     Raises:
-        BadFile: not a regular file, not a complete zip, or a longer list. OSError: unreadable.
+        BadFile: not a regular file, or not a complete zip. OSError: unreadable.
     """
     with contextlib.ExitStack() as stack:
         if isinstance(file, str | os.PathLike):
             file = stack.enter_context(open_regular(file))
-        bounded: Any = Bounded(file, most)
         try:
-            archive = stack.enter_context(zipfile.ZipFile(bounded))
+            archive = stack.enter_context(zipfile.ZipFile(file))
         except (OSError, MemoryError):
             raise
         except Exception as error:  # zipfile raises struct's and its own errors, and others
-            if bounded.failure:
-                raise as_bad_file(bounded.failure, getattr(file, "name", "the zip")) from None
+            if isinstance(disk := error.__context__, OSError):  # zipfile blames the zip
+                raise as_bad_file(disk, getattr(file, "name", "the zip")) from None
             raise BadFile(f"not a complete zip file ({reason(error)})") from None
-        bounded.most = None
         yield archive
-
-
-class Bounded:
-    """A file that refuses reads above `most` bytes, which a bad zip may cause."""
-
-    def __init__(self, file, most):
-        self._file, self.most = file, most
-        self.failure: OSError | None = None  # of the disk; zipfile would blame the zip
-
-    def __getattr__(self, name):
-        return getattr(self._file, name)
-
-    def read(self, count=-1):
-        if self.most is not None:
-            check_bytes(count, self.most, "allowed for its list of names")
-        try:
-            return self._file.read(count)
-        except OSError as error:
-            self.failure = error
-            raise
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.errors import UserError, not_installed, one_line
 
 PREFIX = "hf:"  # before USER/NAME where a path or the name of bundled networks could stand too
 _PLACE = r"hf:((?:[A-Za-z]:[\\/])?[^:]*)"  # a name or a path, on Windows with a drive
@@ -37,11 +37,7 @@ def check_repository(name: str, flag: str) -> Any:
     if not re.fullmatch(r"\w[\w.-]{0,95}/\w[\w.-]{0,95}", name, re.ASCII):
         raise UserError(f"got {limits.shown(name)}, expected USER/NAME", flag=flag)
     if not find_spec("huggingface_hub"):
-        raise UserError(
-            "needs huggingface_hub, not installed here; run in the project's folder: "
-            'pip install ".[hub]"',
-            flag=f"{flag} {name}".strip(),
-        )
+        raise not_installed("huggingface_hub", "hub", f"{flag} {name}".strip())
     library = import_module("huggingface_hub")
     logging.getLogger("huggingface_hub").setLevel(logging.CRITICAL)  # two lines for each try
     try:

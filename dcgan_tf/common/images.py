@@ -12,7 +12,6 @@ from dcgan_tf.common.atomic_write import replacing
 from dcgan_tf.common.foreign import open_regular
 
 PALETTE_FRAMES = 16  # whose colors make the palette of a GIF
-GIF_FRAMES = 60  # at most, to keep the file small enough for a page
 GAP = 2  # pixels between the images of a grid
 PNG_LEVEL = 2  # of zlib; the default 6 takes up to twice as long and saves 5%
 GRID_WIDTH = 500  # least width of an enlarged grid, pixels; 64 images of 64 x 64 have 526
@@ -66,23 +65,17 @@ def save_png(path: Path, image: np.ndarray, text: dict | None = None, sync: bool
         to_pillow(image).save(temporary, pnginfo=info, compress_level=PNG_LEVEL)
 
 
-def evenly(items: Sequence, most: int = GIF_FRAMES) -> list:
+def evenly(items: Sequence, most: int) -> list:
     """Choose at most `most` evenly spaced items, with the first and the last."""
     chosen = np.linspace(0, len(items) - 1, min(len(items), most)).round().astype(int)
     return [items[i] for i in chosen]
 
 
-def save_gif(path: Path, frames: Sequence[Image.Image], milliseconds: int = 120, hold: int = 1500):
-    """Write at most GIF_FRAMES images as a looping GIF; the last one stays for `hold` ms."""
-    frames = evenly(frames)
-    durations = [milliseconds] * (len(frames) - 1) + [hold]
-    # One palette for all: with one per frame the colors flicker.
-    parts = [np.asarray(frame.convert("RGB")) for frame in evenly(frames, PALETTE_FRAMES)]
+def in_one_palette(frames: Sequence[Image.Image]) -> list[Image.Image]:
+    """Convert RGB images to one palette for all: with one for each, the colors of a GIF flicker."""
+    parts = [np.asarray(frame) for frame in evenly(frames, PALETTE_FRAMES)]
     palette = to_pillow(np.concatenate(parts, axis=1)).quantize(256)
-    indexed = [f.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
-    more = {"append_images": indexed[1:], "duration": durations, "loop": 0}
-    with replacing(path) as temporary:
-        indexed[0].save(temporary, save_all=True, **more)
+    return [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
 
 
 def encode(image: Image.Image, kind: str, **options) -> bytes:

@@ -12,7 +12,6 @@ TRUNCATION = 1_000_000  # factor on latents; networks saturate far below it
 FILE_BYTES = 2**26  # of a file read at once: records, pages, directions, feature statistics
 NETWORK_BYTES = 2**32  # of a network's file, also unpacked: the reference recipe's has 16 MB
 MANIFEST_BYTES = 2**28  # of a pack's manifest: a million names of 200 bytes
-ZIP_INDEX_BYTES = 2**20  # of a zip's list of names, for hundreds of them: 1 MiB
 VALUE_CHARACTERS = 80  # of a value in a message
 MESSAGE_CHARACTERS = 2000  # of a message
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")

@@ -60,10 +60,6 @@ class Run:
         self.probe = self.root / "probe.json"
         self.lock = self.root / ".lock"
 
-    def files(self) -> list[Path]:
-        """Every file with a fixed name that a run may hold, except its lock."""
-        return [path for path in vars(self).values() if path.suffix and path != self.root]
-
     def folders(self) -> list[Path]:
         """Every folder that a run may hold."""
         return [self.samples, self.checkpoints, self.tensorboard, self.best_score.parent]

@@ -80,24 +80,22 @@ _NO_FLAGS = {
 }
 _ANSWERS = {name: text for names, text in _NO_FLAGS.items() for name in names.split()}
 
+_SCRIPTS = {  # the commands of train.py and generate.py
+    "train": "train.py",
+    "generate": "generate.py",
+    "resume": "train.py --resume",
+    "check": "train.py --check",
+}
+
 
 def typed(command: str) -> str:
-    """A command as the user types it: `dcgan train` or `python train.py`."""
+    """A command as the user types it: `dcgan train`, or `python train.py` in the project."""
     program = Path(sys.argv[0])
     if program.stem.split("-")[0] == "dcgan":  # dcgan-train is an older name of `dcgan train`
         return f"dcgan {command}".strip()
-    if program.parts[-2:] == ("dcgan_tf", "__main__.py"):
-        return f"python -m dcgan_tf {command}".strip()
-    # The user's own program, or a notebook: there is no train.py that they could type.
-    if "dcgan_tf" not in program.parts[:-1] and not program.with_name("train.py").is_file():
-        return f"python -m dcgan_tf {command}".strip()
-    if command in ("train", "generate"):
-        return f"python {command}.py"
-    if command in ("resume", "check"):
-        return f"python train.py --{command}"
-    if command in ("recipes", "runs"):  # of no package
-        return f"python -m dcgan_tf {command}"
-    return f"python -m dcgan_tf.{command}".rstrip(".")
+    if program.name in ("train.py", "generate.py") and command in _SCRIPTS:
+        return f"python {_SCRIPTS[command]}"
+    return f"python -m dcgan_tf {command}".strip()
 
 
 def path_flag(flag: str, path) -> str:

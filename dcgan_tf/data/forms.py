@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import PureWindowsPath
 from typing import BinaryIO
 
-from PIL import Image, features
+from PIL import Image
 
 from dcgan_tf.common.limits import counted
 from dcgan_tf.common.log import on_one_line
@@ -30,13 +30,8 @@ _SYSTEM = re.compile(  # one part of a path; some zips come with backslashes
     r")(?=[/\\]|$)",
     re.IGNORECASE,
 )
-_HEIC = "a HEIC file; to read it: pip install pillow-heif"
-_AVIF = "AVIF, which this Pillow lacks: pip install --upgrade pillow"
 # Other forms of data, the first that fits: base name, first bytes ("": not by these), what to do.
-_OPTIONAL = {  # images that are read where Pillow can, by its name of the format
-    "HEIF": (r".*\.hei[cf]", r".{4}ftyp(hei|mif)", _HEIC),
-    "AVIF": (r".*\.avif", r".{4}ftypavi", _AVIF),
-}
+_HEIC = (r".*\.hei[cf]", r".{4}ftyp(hei|mif)", "a HEIC file; to read it: pip install pillow-heif")
 _UNREAD = (  # images that are never read
     (r".*\.jp2", r"\0\0\0\x0cjP|\xffO\xffQ", "a JPEG 2000 file, which is not read; convert it"),
     (r".*\.dng", r"II\*\0|MM\0\*", "a TIFF of a depth or layout that is not read; convert it"),
@@ -198,8 +193,7 @@ def form_of(name: str, head: bytes) -> str:
 
 
 def _unread() -> list[tuple[str, str, str]]:
-    missing = [form for name, form in _OPTIONAL.items() if name not in picture_formats()]
-    return [*missing, *_UNREAD]
+    return [*_UNREAD] if "HEIF" in picture_formats() else [_HEIC, *_UNREAD]
 
 
 def _first_fit(forms: Iterable[tuple[str, str, str]], name: str, head: bytes) -> str:
@@ -255,8 +249,7 @@ def picture_formats() -> tuple[str, ...]:
 
         pillow_heif.register_heif_opener()
     Image.init()
-    missing = {"AVIF"} if "avif" not in features.modules or not features.check("avif") else set()
-    return tuple(name for name in FORMATS if name in Image.OPEN and name not in missing)
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 @functools.cache

@@ -7,7 +7,6 @@ order.
 """
 
 import contextlib
-import gzip
 import hashlib
 import io
 import logging
@@ -27,7 +26,6 @@ from dcgan_tf.common.errors import UserError, one_line
 from dcgan_tf.common.files import digest
 from dcgan_tf.common.foreign import (
     BadFile,
-    Bounded,
     as_bad_file,
     open_member,
     open_regular,
@@ -55,7 +53,6 @@ from dcgan_tf.data.synthetic import DRAWING_VERSION, draw_face
 
 log = logging.getLogger(__name__)
 
-DATA_ZIP_INDEX_BYTES = 100 * 2**20  # limit of a data zip's index; takes 8 times that in memory
 DRAWN_FACES = 20_000  # number of faces in the demo's data; only the chosen ones are drawn
 _ARCHIVE = re.compile(r"[^/]+\.(zip|npz|tar|tar\.gz|tgz)", re.IGNORECASE)
 _SAMPLE, _SAMPLE_BYTES = 32, 2**16  # files in a folder's fingerprint, and bytes from their middle
@@ -185,7 +182,7 @@ class Zip:
     def __init__(self, path: Path, limit: int = LIMIT):
         self.where, self._limit = path, limit
         try:
-            with self._archive() as archive:
+            with open_zip(self.where) as archive:
                 files = [info for info in archive.infolist() if not info.is_dir()]
                 self._entries = {info.filename: info for info in files}  # as unzip: the last one
                 self.names, self.left_out = _sort_out(
@@ -199,19 +196,16 @@ class Zip:
         infos = [self._entries[name] for name in self.names]
         self.fingerprint = digest([(i.filename, i.file_size, i.CRC) for i in infos])
 
-    def _archive(self):
-        return open_zip(self.where, DATA_ZIP_INDEX_BYTES)
-
     @contextlib.contextmanager
     def open(self, name: str):
-        with self._archive() as archive, open_member(archive, self._entries[name]) as file:
+        with open_zip(self.where) as archive, open_member(archive, self._entries[name]) as file:
             yield file
 
     def size(self, name: str) -> int:
         return self._entries[name].file_size  # to seek its end would unpack all of it
 
     def read(self, indices: Sequence[int]) -> Read:
-        with self._archive() as archive:
+        with open_zip(self.where) as archive:
             for index in indices:
                 entry = self._entries[self.names[index]]
                 try:
@@ -240,17 +234,12 @@ class Tar:
 
     @contextlib.contextmanager
     def _archive(self):
-        with open_regular(self.where) as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            plain = Bounded(gzip.GzipFile(fileobj=file) if packed else file, limits.ZIP_INDEX_BYTES)
-            with tarfile.open(fileobj=plain, mode="r:") as archive:  # pyright: ignore
-                yield archive
+        with open_regular(self.where) as file, tarfile.open(fileobj=file) as archive:
+            yield archive
 
     @contextlib.contextmanager
     def open(self, name: str):
         with self._archive() as archive:
-            archive.fileobj.most = None  # the limit is for the index only
             yield archive.extractfile(name)
 
     def size(self, name: str) -> int:

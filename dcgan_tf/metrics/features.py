@@ -23,7 +23,7 @@ import tensorflow as tf
 from dcgan_tf.common.atomic_write import whole_folder, write_text
 from dcgan_tf.common.errors import is_unreadable
 from dcgan_tf.common.files import digest, file_sha256, make_directory, mark_used
-from dcgan_tf.common.foreign import open_regular, read_json, read_npz
+from dcgan_tf.common.foreign import read_json, read_npz
 from dcgan_tf.metrics.frechet import FeatureStatistics
 from dcgan_tf.metrics.inception import Inception
 
@@ -99,7 +99,7 @@ def extract(
     }
     make_directory(cache, "--cache")
     folder = Path(cache) / digest(key)[:32]
-    with whole_folder(folder, lambda path: _is_whole(path, images, layers)) as making:
+    with whole_folder(folder, lambda path: _is_whole(path, layers)) as making:
         if making:
             try:
                 _write(making, images, inception, layers, key, progress)
@@ -158,13 +158,15 @@ def _file(layer: str):
     return "logits.npy" if layer == "logits" else "features.npy"
 
 
-def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
-    """Whether `folder` has an entry that can be read; warn of a damaged one."""
-    if not folder.is_dir():
-        folder.unlink(missing_ok=True)  # a file in the way
+def _is_whole(folder: Path, layers: Sequence[str]):
+    """Whether `folder` has an entry with the right checksums; warn of a damaged one."""
+    if not folder.exists():
         return False
     try:
-        _read(folder, images, layers, mapped=True)
+        sha256 = read_json(folder / "entry.json").get("sha256", {})  # none in those of 0.1.0
+        for name in (STATISTICS, *map(_file, layers)):
+            if file_sha256(folder / name) != sha256.get(name):
+                raise ValueError(f"{name} has another checksum")
         return True
     except Exception as error:  # a damaged file may raise anything
         if is_unreadable(error):
@@ -174,27 +176,14 @@ def _is_whole(folder: Path, images: Images, layers: Sequence[str]):
 
 
 def _read(folder: Path, images: Images, layers: Sequence[str], mapped: bool):
-    """Read an entry into a FeatureSet; raises any Exception if it is damaged."""
-    entry = read_json(folder / "entry.json")
-    for name, sha256 in entry.get("sha256", {}).items():  # none in those of older versions
-        if file_sha256(folder / name) != sha256:
-            raise ValueError(f"{name} has another checksum")
-    features, *logits = (_read_array(folder / _file(n), images.count, mapped) for n in layers)
+    """Read an entry into a FeatureSet."""
+    features, *logits = (np.load(folder / _file(name), "r" if mapped else None) for name in layers)
     arrays = read_npz(folder / STATISTICS, ("count", "mean", "factor"))
     statistics = FeatureStatistics.restore(int(arrays["count"]), arrays["mean"], arrays["factor"])
-    shapes = statistics.mean.shape, statistics.centered_factor.shape[1:]
-    if (statistics.count, *shapes) != (images.count, *[features.shape[1:]] * 2):
-        raise ValueError(f"{STATISTICS} is not of these features")
-    others = logits[0] if logits else None, str(entry["pixels_sha256"]), images.made_by
-    return FeatureSet(statistics, features, *others)
-
-
-def _read_array(path: Path, count: int, mapped: bool):
-    open_regular(path).close()
-    array = np.load(path, "r" if mapped else None)
-    if array.dtype != np.float32 or array.ndim != 2 or len(array) != count:
-        raise ValueError(f"{path.name} is {array.dtype} {list(array.shape)}")
-    return array
+    pixels_sha256 = read_json(folder / "entry.json")["pixels_sha256"]
+    return FeatureSet(
+        statistics, features, logits[0] if logits else None, pixels_sha256, images.made_by
+    )
 
 
 @contextlib.contextmanager

@@ -117,7 +117,6 @@ class SpectralConv2D(layers.Conv2D):
 
     Keras' own wrapper overwrites the kernel in each step and stores a random vector. This layer
     computes the norm from the kernel, so a resume restores nothing more and all devices agree.
-    Files with it open after `import dcgan_tf`, which registers it when Keras is imported.
     """
 
     def convolution_op(self, inputs: Any, kernel: Any) -> Any:

@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from dcgan_tf.common.atomic_write import replacing
-from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.errors import UserError, not_installed, one_line
 from dcgan_tf.common.streams import hushed
 from dcgan_tf.models.loading import in_float32
 
@@ -56,10 +56,7 @@ def _packages():
         onnx, tf2onnx = import_module("onnx"), import_module("tf2onnx")
         import_module("tf2onnx.convert")  # which sets the level
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"ONNX needs the package {error.name}, which is not installed; run in the project's "
-            'folder: pip install ".[onnx]"'
-        ) from None
+        raise not_installed(str(error.name), "onnx") from None
     finally:
         if level is not None:
             os.environ["TF_CPP_MIN_LOG_LEVEL"] = level

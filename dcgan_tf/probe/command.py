@@ -37,7 +37,7 @@ class ProbeRequest:
 def parse_probe(argv: Sequence[str] | None = None) -> ProbeRequest:
     """Read the command line, without TensorFlow; UserError says what is wrong with it."""
     args = _parser().parse_args(argv)
-    check_scikit_learn("the probe")
+    check_scikit_learn()
     model = find_generator(args, "discriminator")
     run = Run(model.parent)
     check_file(model, "", "a run's discriminator.keras")

@@ -43,10 +43,7 @@ def _activated(network):
 
 
 def _pool(maps):
-    height, width = maps.shape[1:3]
-    pool = max(height // GRID, 1), max(width // GRID, 1)
-    if height > GRID * pool[0] or width > GRID * pool[1]:
-        pool = -(-height // GRID), -(-width // GRID)
+    pool = tuple(-(-side // GRID) for side in maps.shape[1:3])
     return keras.layers.MaxPooling2D(pool, padding="same")(maps) if max(pool) > 1 else maps
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import FIELDS, Config, ImageConfig, groups
-from dcgan_tf.common.config_file import find_config, names, read_config, read_table
+from dcgan_tf.common.config_file import find_config, names, read_config, read_table, recipe_of
 from dcgan_tf.common.errors import UserError
 from dcgan_tf.common.files import from_here
 from dcgan_tf.common.foreign import is_count, is_number
@@ -77,7 +77,7 @@ def _as_typed(command):
 
 def _settings(files, config, versions):
     """The settings in groups, each with the recipe's value, or None if it is the same."""
-    named, base = _recipe_name(versions), Config()
+    named, base = recipe_of(versions, REFERENCE), Config()
     begun = Path(str(versions.get("directory") or ""))
     try:
         places = [begun / named] + [begun / f"{named}.toml"] * (named not in names())
@@ -97,15 +97,6 @@ def _settings(files, config, versions):
 
     listed = [{"heading": head, "rows": list(map(row, names))} for head, names in groups().items()]
     return {"recipe": named, "groups": listed}
-
-
-def _recipe_name(versions):
-    """The recipe that a run recorded; for older runs, the value of the last --config."""
-    if isinstance(named := versions.get("recipe"), str):
-        return named
-    command = versions.get("command")
-    words = "\0".join(map(str, command)) if isinstance(command, list) else ""
-    return (re.findall(r"--config[\0=]([^\0]+)", words) or [REFERENCE])[-1]
 
 
 def _in_words(value):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from dcgan_tf.common import limits
-from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.errors import UserError, not_installed, one_line
 from dcgan_tf.common.foreign import check_file, open_regular, open_zip
 
 STATE_BYTES = 2**31  # of a file; networks of this plan have megabytes
@@ -134,11 +134,7 @@ def _read(path, flag):
     except (MemoryError, UserError):
         raise
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"{path.suffix} needs {error.name}, not installed here; run in the project's folder: "
-            'pip install ".[pytorch]"',
-            flag=where,
-        ) from None
+        raise not_installed(str(error.name), "pytorch", where) from None
     except Exception as error:  # both libraries raise many kinds
         raise UserError(f"not a state dictionary ({one_line(error)})", flag=where) from None
 

@@ -29,10 +29,6 @@ from dcgan_tf.train import changes
 def check_run(run: Run, config: Config):
     """Raise UserError if training cannot write to `run`, or if the run has other settings."""
     check_way(run.root, _flag(run))
-    folders = run.folders()
-    for path in [*folders, *run.files()]:
-        if os.path.lexists(path) and path.is_dir() != (path in folders):
-            raise UserError(f"{path}: in the way of a path that training writes to; move it away")
     if run.config.is_file():
         saved = _trained_with(run)
         pairs = [

@@ -17,9 +17,8 @@ from pathlib import Path
 
 import turns
 
-from dcgan_tf.__main__ import _recipe_of
 from dcgan_tf.common.config import bound_fields, flag
-from dcgan_tf.common.config_file import load_recipe, read_config
+from dcgan_tf.common.config_file import load_recipe, read_config, recipe_of
 from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.runs import Run
 from dcgan_tf.common.scores import read_records
@@ -49,7 +48,7 @@ def read_lines():
 
 def read_run(run, machine):
     """Read a line of the CSV from a run: its newest score, and how it was trained."""
-    config, recipe = read_config(run.config), _recipe_of(run)
+    config, recipe = read_config(run.config), recipe_of(read_json(run.versions), "-")
     scored = [r for r in read_records(run.evaluation) if r.get("fid_768") is not None]
     if not scored:
         raise SystemExit(f"{run.root} has no FID-768; score it with dcgan evaluate first")

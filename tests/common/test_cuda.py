@@ -71,7 +71,6 @@ def test_driver_memory_and_libraries_are_those_that_are_loaded(ask):
     why, *found = ask("libcudart.so.12", "libcudnn.so.9")
     assert why.startswith("CUDA libraries are missing")
     assert found == ["570.86", 24 * 2**30, 0, {"CUDA": "12.5", "cuDNN": "9.19.0"}]
-    assert ask("libcudnn.so.9", cudnn=8907)[-1] == {"cuDNN": "8.9.7"}
     assert ask()[-1] == {}
 
 
@@ -79,7 +78,7 @@ def test_the_fault_of_a_driver_is_named(ask, monkeypatch):
     why = ask(init=803)[0]
     assert why.startswith("its driver does not start (CUDA error 803: bad combination)")
     assert ask(known=11040)[0].startswith("its driver supports CUDA 11.4, TensorFlow needs CUDA 12")
-    monkeypatch.setattr(cuda, "_load", lambda name: None)
+    monkeypatch.setattr(cuda, "_load", lambda *_: None)
     assert "no NVIDIA driver" in cuda.why_unusable() and "--gpus all" in cuda.why_unusable()
     assert (cuda.driver_version(), cuda.card_memory(0)) == ("", 0)
     monkeypatch.setattr(cuda.metadata, "version", lambda name: "9.24.0.43")

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from dcgan_tf.common.images import GIF_FRAMES, default_scale, enlarge, grid, save_gif, save_png
+from dcgan_tf.common.animations import FRAMES, save_animation
+from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
 from dcgan_tf.models.pixels import to_float, to_uint8
 
 LEVELS = np.arange(256, dtype=np.uint8)
@@ -83,27 +84,27 @@ def read_gif(path):
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_gif_shows_every_frame_and_holds_the_last(mode, tmp_path):
-    save_gif(tmp_path / "a.gif", list(bars(3, 8, mode)), milliseconds=200, hold=900)
+    save_animation(tmp_path / "a.gif", list(bars(3, 8, mode)), milliseconds=200, hold=900)
     assert list(read_gif(tmp_path / "a.gif")) == [(1, 200), (2, 200), (3, 900)]
 
 
 def test_gif_keeps_the_colors_of_its_last_frame_and_an_even_choice_of_many(tmp_path):
     last = Image.new("RGB", (8, 8), (200, 30, 90))
-    save_gif(tmp_path / "a.gif", [Image.new("RGB", (8, 8), (0, 200, 0)), last])
+    save_animation(tmp_path / "a.gif", [Image.new("RGB", (8, 8), (0, 200, 0)), last])
     with Image.open(tmp_path / "a.gif") as gif:
         gif.seek(gif.n_frames - 1)
         np.testing.assert_allclose(np.asarray(gif.convert("RGB")), np.asarray(last), atol=4)
     ramps = [np.zeros((16, 256, 3), np.uint8) for _ in range(2)]
     ramps[0][..., 0] = np.arange(256)
     ramps[1][:] = np.arange(256)[None, :, None]
-    save_gif(tmp_path / "b.gif", [Image.fromarray(ramp) for ramp in ramps])
+    save_animation(tmp_path / "b.gif", [Image.fromarray(ramp) for ramp in ramps])
     with Image.open(tmp_path / "b.gif") as gif:  # red, then gray: each has its colors
         for number, ramp in enumerate(ramps):
             gif.seek(number)
             error = np.abs(np.asarray(gif.convert("RGB"), int) - ramp).mean()
             assert error < 5, (number, error)
-    save_gif(tmp_path / "a.gif", list(bars(250, 256)))
+    save_animation(tmp_path / "a.gif", list(bars(250, 256)))
     numbers = [number for number, _ in read_gif(tmp_path / "a.gif")]
-    assert len(numbers) == GIF_FRAMES and (numbers[0], numbers[-1]) == (1, 250)
-    step = 249 // (GIF_FRAMES - 1)
+    assert len(numbers) == FRAMES["gif"] and (numbers[0], numbers[-1]) == (1, 250)
+    step = 249 // (FRAMES["gif"] - 1)
     assert set(np.diff(numbers)) <= {step, step + 1}

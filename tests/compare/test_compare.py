@@ -201,7 +201,7 @@ def test_the_plot_has_a_line_for_each_run_and_scores_or_outputs_below(runs, tmp_
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (["one", "one"], ["got 1 different runs, expected 2 to 30", "dcgan_tf.report"]),
+        (["one", "one"], ["got 1 different runs, expected 2 to 30", "dcgan_tf report"]),
         (["one", "nowhere"], ["nowhere: no such run"]),
         (["one", "empty"], ["empty: no config.toml"]),
         (["one", "two", "--out", "x.jpg"], ["--out x.jpg: expected the name of a PNG"]),

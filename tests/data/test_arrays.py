@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import struct
-import tarfile
 import zipfile
 import zlib
 
@@ -134,15 +133,10 @@ def bomb(start):
     return b"".join(parts) + pack.flush()
 
 
-def test_gzip_bombs_are_read_no_further_than_they_claim(tmp_path):
+def test_a_gzip_bomb_is_read_no_further_than_it_claims(tmp_path):
     write_files(tmp_path, {"a-images-idx3-ubyte.gz": bomb(header(3, 28, 28))})
     with little_memory(), refused("not a whole IDX"):
         opened(tmp_path, "mnist")
-    info = tarfile.TarInfo("pax")
-    info.type, info.size = tarfile.XHDTYPE, 1 << 30
-    write_files(tmp_path, {"c.tgz": bomb(info.tobuf())})
-    with little_memory(), refused("not a complete tar"):
-        opened(tmp_path / "c.tgz", "cifar10")
 
 
 def test_a_zip_that_claims_more_than_is_read_is_refused_unread(tmp_path, monkeypatch):

@@ -158,7 +158,7 @@ def test_a_survey_counts_sizes_and_what_is_skipped_cropped_or_left_out(here, cap
         "left out: 1 hidden or system file (.ipynb_checkpoints)",
         "9 images: 1,000 or more are sensible",
         "wrote x/grid.png: 7 images chosen at random",
-        "train.py photos --fit stretch",
+        "train photos --fit stretch",
     ):
         assert words in said
     assert "cropped" not in said  # stretched

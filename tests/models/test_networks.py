@@ -229,15 +229,6 @@ def test_a_layer_applies_its_kernel_divided_by_that_value_and_all_its_arguments(
 
 
 @pytest.mark.slow
-def test_a_d_with_our_layers_opens_where_the_package_alone_is_imported(tmp_path):
-    path = tmp_path / "discriminator.keras"
-    save_network(build_discriminator(tiny(d_norm="spectral", d_minibatch_std=4, d_hidden=8)), path)
-    # TensorFlow looks for Keras before it imports it.
-    code = "import sys, dcgan_tf; assert 'keras' not in sys.modules; import tensorflow, keras"
-    code += f"; keras.saving.load_model({str(path)!r})"
-    subprocess.run([sys.executable, "-c", code], cwd=REPO, check=True)
-
-
 def test_minibatch_std_is_its_formula_within_groups_and_d_hidden_a_layer_before_the_logit():
     maps = np.random.RandomState(0).randn(6, 2, 3, 4)
     layer = MinibatchStd(3, dtype="float64")

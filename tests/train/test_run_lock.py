@@ -134,16 +134,6 @@ def test_a_disk_without_locks_is_named(monkeypatch, here, capsys):
     assert capsys.readouterr().err.startswith(line)
 
 
-def test_what_is_in_the_way_is_named_before_a_training(here):
-    with run_lock.claim(request("a")) as run:
-        pass
-    for place in (run.metrics, run.report, run.tensorboard):
-        (os.mkfifo if place == run.tensorboard else os.mkdir)(place)
-        with refused_claim("in the way", "a") as message:
-            assert place.name in message
-        (os.unlink if place == run.tensorboard else os.rmdir)(place)
-
-
 NAMES = ("epoch_best.png", "epoch_1.png", "epoch_0001 (copy).png", "epoch_٣٣٣٣.png", "epoch_.png")
 NAMES += ("step_best.npz", "step_2.npz", "step_00000002 (copy).npz", ".writing-step_00000009.npz")
 

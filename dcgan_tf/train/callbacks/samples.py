@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from dcgan_tf.common.animations import kind_of, save_animation
+from dcgan_tf.common.animations import FRAMES, kind_of, save_animation
 from dcgan_tf.common.images import (
     GAP,
     default_scale,
@@ -92,7 +92,7 @@ class ProgressGif(PeriodicImage):
     def draw(self):
         files = [p for number, p in sample_files(self._samples).items() if number <= self._done]
         frames = []
-        for path in evenly(files):
+        for path in evenly(files, FRAMES["gif"]):
             with attempt(path):  # Pillow raises many kinds for what is no PNG or damaged
                 frames.append(self._corner(path))
         if frames:  # a changed --sample-count changes the size: keep those like the last
