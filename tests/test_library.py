@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import doctest
 import math
-import os
 import re
 import subprocess
 import sys
@@ -445,13 +444,7 @@ def test_the_example_of_the_readme_runs(here):
     assert len(example.strip().splitlines()) <= 15
     write_files(here / "images", {f"{i}.jpg": face_jpeg(i) for i in range(32)})
     code = example.replace("width=0.25", "width=0.05")
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=here,
-        env=os.environ | {"PYTHONPATH": str(REPO)},
-        capture_output=True,
-        text=True,
-    )
+    done = run_program(("-c", code), here, {"PYTHONPATH": str(REPO)})
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip().endswith("(4, 64, 64, 3)")
     assert len(list((here / "samples").glob("epoch_*.png"))) == 3

@@ -19,7 +19,6 @@ _UNKNOWN_TO_OLDER_KERAS = {"renorm": False, "renorm_clipping": None, "renorm_mom
 def save_network(
     network: keras.Model,
     path: str | os.PathLike[str],
-    beside: dict[str, str] | None = None,
     packed: bool = False,
 ) -> None:
     """Write a `.keras` file that Keras 3.13 opens as well as the newest, whole or not at all.
@@ -27,7 +26,6 @@ def save_network(
     The same network gives the same bytes. The labels of a generator are an entry of the file.
 
     Args:
-        beside: {name: text} of further entries in the file, which Keras ignores.
         packed: deflate the entries; weights become smaller only if they have few digits.
 
     Raises:
@@ -46,7 +44,7 @@ def save_network(
         with zipfile.ZipFile(temporary, "w") as archive:
             if labels := labels_of(network):
                 entries[ENTRY] = labels.to_json()
-            for name, content in (entries | (beside or {})).items():
+            for name, content in entries.items():
                 entry = zipfile.ZipInfo(name)  # always dated 1980
                 how = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
                 archive.writestr(entry, content, how)

@@ -1,16 +1,13 @@
 """The callbacks of a training, in the order of their dependencies."""
 
-from types import SimpleNamespace
-
 import keras
 
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.runs import Run
 from dcgan_tf.metrics import collapse
-from dcgan_tf.models import parts
 from dcgan_tf.train.callbacks.base import PeriodicImage
-from dcgan_tf.train.callbacks.control import Checkpoint, LearningRates, StepCounter, Stop, StopAtNaN
+from dcgan_tf.train.callbacks.control import Checkpoint, StepCounter, Stop, StopAtNaN
 from dcgan_tf.train.callbacks.logs import MetricsLog, RunReport, TensorBoardLog, TrainingWarnings
 from dcgan_tf.train.callbacks.loss_plot import LossPlot
 from dcgan_tf.train.callbacks.progress import ProgressBar
@@ -25,9 +22,8 @@ def build_callbacks(session: Session, own=()) -> list[keras.callbacks.Callback]:
     counter = StepCounter(
         journal, session.stop, config.checkpoint_steps, session.workers, session.restored
     )
-    images = build_images(run, config, journal, counter) if session.chief else []
+    images = _build_images(run, config, journal, counter) if session.chief else []
     control = [
-        LearningRates(journal, config, session.changes),
         # Updates `journal.step`, `now` and `must_stop`, which all later callbacks read.
         counter,
         # Before anything is saved.
@@ -59,33 +55,11 @@ def _build_records(session, counter):
     return callbacks
 
 
-def build_images(run: Run, config: Config, journal: Journal, counter=None) -> list[PeriodicImage]:
-    title = (
-        f"{run.root.resolve().name}: {config.dataset} at {config.image_size}x{config.image_size}"
-    )
+def _build_images(run: Run, config: Config, journal: Journal, counter) -> list[PeriodicImage]:
+    side = config.image_size
+    title = f"{run.root.resolve().name}: {config.dataset} at {side}x{side}"
+    animation = run.progress.with_suffix(f".{config.progress_format}")
     return [
         LossPlot(run.losses, title, collapse.certainty_of(config), journal, counter),
-        ProgressGif(
-            run.progress.with_suffix(f".{config.progress_format}"), run.samples, journal.epoch
-        ),
+        ProgressGif(animation, run.samples),
     ]
-
-
-def redraw(run: Run, config: Config, journal: Journal, after: float, loss=None):
-    """Redraw the plots of a finished run that are missing or older than its last checkpoint.
-
-    Args:
-        after: time of that checkpoint, right after which the training may have been killed.
-        loss: the user's loss, instead of the one in the config.
-    """
-    for image in build_images(run, config, journal):
-        if not image.path.exists() or image.path.stat().st_mtime < after:
-            shape = (None,) + 2 * (config.image_size,)
-            model = SimpleNamespace(
-                batch_size=config.batch_size,
-                loss_terms=loss or parts.build_loss(config),
-                inference_generator=SimpleNamespace(output_shape=shape),
-            )
-            image.set_model(model)
-            image.on_train_begin()
-            image.redraw(0)

@@ -252,19 +252,8 @@ def fix_start(init_from: str, run_dir: Path | None) -> str:
     """
     fixed = ",".join(map(runs.lasting, init_from.split(",")))
     if fixed != init_from and run_dir and (saved := run_dir / "config.toml").is_file():
-        begun = read_table(saved).get("init_from", "")
-        if begun == init_from or _same_but_for_run(begun, init_from):
-            return begun
+        return read_table(saved).get("init_from") or fixed
     return fixed
-
-
-def _same_but_for_run(begun: str, latest: str) -> bool:
-    """Whether places are equal but for the name of a run in place of `latest`."""
-    olds, news = ([Path(part).parts for part in text.split(",")] for text in (begun, latest))
-    if [*map(len, olds)] != [*map(len, news)]:
-        return False
-    pairs = [pair for two in zip(olds, news, strict=True) for pair in zip(*two, strict=True)]
-    return all(new in (old, runs.LATEST) for old, new in pairs)
 
 
 def seen_from_run(run_dir: Path | None, paths: dict[str, str]) -> dict[str, str]:

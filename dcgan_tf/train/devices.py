@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.util import _pywrap_util_port
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
@@ -204,7 +205,7 @@ def computing(strategy: tf.distribute.Strategy) -> dict:
     return found | {
         "inter_op_threads": threading.get_inter_op_parallelism_threads() or _threads("INTEROP"),
         "intra_op_threads": threading.get_intra_op_parallelism_threads() or _threads("INTRAOP"),
-        "onednn": uses_onednn(),
+        "onednn": _pywrap_util_port.IsMklEnabled(),
         "instructions": np.show_config("dicts").get("SIMD Extensions", {}).get("found", [""])[-1],
     }
 
@@ -215,14 +216,3 @@ def _threads(kind) -> int:
     number = int(text) if text.isdecimal() else 0
     own_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return number or own_cpus or 1
-
-
-def uses_onednn() -> bool:
-    """Whether TensorFlow gives a convolution on the CPU to oneDNN: it is asked to run one."""
-    v1, seen = tf.compat.v1, tf.compat.v1.RunMetadata()
-    with tf.Graph().as_default(), tf.device("/CPU:0"), v1.Session() as session:
-        images = v1.placeholder(tf.float32, (1, 8, 8, 4))
-        made = tf.nn.conv2d(images, tf.ones((3, 3, 4, 4)), 1, "SAME")
-        options = v1.RunOptions(output_partition_graphs=True)
-        session.run(made, {images: np.zeros(images.shape, "float32")}, options, seen)
-    return any(node.op.startswith("_Mkl") for graph in seen.partition_graphs for node in graph.node)

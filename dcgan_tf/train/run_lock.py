@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -71,7 +72,7 @@ def _flag(run):
     return f"--run {run.root}"
 
 
-def save_config(run: Run, config: Config, changed: Iterable[changes.Change] = ()):
+def save_config(run: Run, config: Config, changed: Iterable[dict[str, Any]] = ()):
     """Write config.toml, for a new run or one that resumes with other settings."""
     write_text(run.config, to_toml(config) + changes.to_toml(changed))
 

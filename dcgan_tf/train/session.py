@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pack import Pack, open_pack
 from dcgan_tf.data.pipeline import batches
 from dcgan_tf.models.gan import DCGAN
+from dcgan_tf.models.optimizers import learning_rate_of
 from dcgan_tf.train import changes, devices
 from dcgan_tf.train.callbacks.control import CallbackList
 from dcgan_tf.train.command import Request
@@ -39,7 +41,7 @@ class Session:
     pack: Pack
     journal: Journal  # updated while it trains
     restored: dict[str, np.ndarray] | None  # the checkpoint to resume from; None for a new run
-    changes: list[changes.Change]
+    changes: list[dict[str, Any]]
     number: int  # of this process; the first, the chief, writes the files
     workers: int
 
@@ -139,9 +141,11 @@ def open_session(
     if restored:
         checkpoints.restore(model, restored)
         log.info(f"resuming at step {step} (epochs done: {epoch})")
-        for new in (change for change in planned if change.step >= step):
-            at = f"from step {new.step} (epochs done: {new.epoch}) on"
-            log.info(f"{at}: {new.setting} {new.old} -> {new.new}")
+        for change in (change for change in planned if change["step"] == step):
+            name, old, new = (change[key] for key in ("setting", "old", "new"))
+            log.info(f"from step {step} (epochs done: {epoch}) on: {name} {old} -> {new}")
+            optimizer = model.g_optimizer if name == "g_learning_rate" else model.d_optimizer
+            optimizer.learning_rate = learning_rate_of(config, new)  # the restored one is the old
     before, now = journal.computing, devices.computing(strategy)
     pairs = [f"{n} {before[n]} -> {now[n]}" for n in now if before.get(n, now[n]) != now[n]]
     if pairs:

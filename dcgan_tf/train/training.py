@@ -7,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from dcgan_tf.common import checkpoints
-from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.errors import WORKER_LOST, Interrupted, UserError, is_file_system_error
 from dcgan_tf.common.errors import describe as describe_error
 from dcgan_tf.common.images import default_scale, enlarge, grid, save_png
@@ -16,7 +15,7 @@ from dcgan_tf.common.runs import Run, mark_latest
 from dcgan_tf.common.suggestions import path_flag, typed
 from dcgan_tf.report.page import write_report
 from dcgan_tf.train import devices, run_lock
-from dcgan_tf.train.build import build_callbacks, redraw
+from dcgan_tf.train.build import build_callbacks
 from dcgan_tf.train.callbacks.base import attempt
 from dcgan_tf.train.callbacks.control import last_checkpoint
 from dcgan_tf.train.callbacks.logs import Tracker
@@ -58,7 +57,7 @@ def run_training(request: Request) -> tuple[Run, int]:
             length = "--images" if request.config.images else "--epochs"
             log.info(f"{run.root} is finished: {done}. A larger {length} extends it.")
             if worker[0] == 0:
-                _complete(run, request, found[1])
+                _write_report(run)
             return run, 0
         with _explain_errors(run, worker[1]) if worker[1] > 1 else contextlib.nullcontext():
             session = open_session(request, run, stop, worker, found)
@@ -118,14 +117,6 @@ def _write_report(run: Run):
     """Write report.html; a failure is a warning, because the training is already saved."""
     with attempt(run.report):
         write_report((run,), run.report)
-
-
-def _complete(run: Run, request: Request, journal: Journal):
-    """Write the plots and the report that are missing after a kill at the last checkpoint."""
-    saved = checkpoints.files(run.checkpoints)[-1].stat().st_mtime
-    redraw(run, request.config, journal, saved, request.given.get("loss"))
-    if not run.report.exists() or run.report.stat().st_mtime < saved:
-        _write_report(run)
 
 
 def _leave_together(session: Session):

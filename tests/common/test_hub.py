@@ -166,20 +166,20 @@ def test_what_is_pushed_can_be_drawn_from(server, model, here, caplog):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("broken", "words"),
-    [
-        ({"/create": 401}, "a token that is missing or refused"),
-        ({"/create": 403}, "this token may not write there"),
-        ({"/commit/": 403}, "this token may not write there"),
-        ({"/commit/": 400}, "the hub failed ("),
-    ],
-)
-def test_an_upload_that_fails_leaves_the_folder(broken, words, server, model, here):
-    server.broken |= broken
-    with refused("--push me/faces: ", words, "the folder is whole: out/hub"):
+def test_an_upload_that_fails_leaves_the_folder(server, model, here):
+    server.broken = {"/create": 401}
+    missing = "a token that is missing or refused"
+    with refused("--push me/faces: ", missing, "the folder is whole: out/hub"):
         push(model)
     assert (here / "out/hub/README.md").is_file()
+    for path, status, words in (
+        ("/create", 403, "this token may not write there"),
+        ("/commit/", 403, "this token may not write there"),
+        ("/commit/", 400, "the hub failed ("),
+    ):
+        server.broken = {path: status}
+        with refused("--push me/faces: ", words):
+            hub.push(here / "out/hub", "me/faces", "--push", FILES)
 
 
 def test_mistakes_are_refused_before_the_work(server, model, here, monkeypatch):

@@ -165,7 +165,7 @@ def test_a_survey_counts_sizes_and_what_is_skipped_cropped_or_left_out(here, cap
     with Image.open("x/grid.png") as grid:
         assert grid.size[0] >= 512
     main(["photos", "--image-size", "128", "--out", "x/grid.png"])  # its own file is replaced
-    assert "train.py photos --image-size 128\n" in "".join(capsys.readouterr())
+    assert "train photos --image-size 128\n" in "".join(capsys.readouterr())
 
 
 def test_the_grid_of_a_survey_is_no_image_of_the_data_and_replaces_no_other_file(here, monkeypatch):

@@ -50,6 +50,7 @@ def test_a_benchmark_prints_its_table(name, here):
     assert not list(here.iterdir())
 
 
+@pytest.mark.nightly
 def test_a_measured_gpu_becomes_a_table_with_shares_of_its_own_peak(here):
     """1 T operations a second against the peak of each card."""
     speeds = {f"dcgan_tf: {name}": [90, 100, 110] for name in ("float32", "TF32", "float16")}
@@ -70,6 +71,7 @@ def test_a_measured_gpu_becomes_a_table_with_shares_of_its_own_peak(here):
         assert rows[1][1:3] == ("100", "90 to 110")
 
 
+@pytest.mark.nightly
 def test_the_cost_of_an_image_is_that_of_its_layers():
     """2 · places of the kernel · its weights: 32 · 32 · 4 · 4 · 256 · 512 for the largest."""
     done = run_program(("tests/benchmarks/cost.py",), REPO)

@@ -69,20 +69,12 @@ def test_losses_agree_to_1e_3_in_float32(tmp_path_factory):
         assert losses == pytest.approx({name: b[name] for name in losses}, abs=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("flags", "words"),
-    [
-        (
-            ("--batch-size", "16"),
-            "--batch-size 16: cannot be shared equally by 3 devices; 15 or 18",
-        ),
-        (("--jit", "on"), "--jit on with 3 devices: an XLA program runs on one device"),
-    ],
-)
-def test_what_several_devices_cannot_do_is_refused_with_the_reason(flags, words, tmp_path):
-    process = start(tmp_path, *TINY, *flags, "--strategy", "mirrored", devices=3)
+def test_a_batch_that_the_devices_cannot_share_is_refused(tmp_path):
+    flags = ("--batch-size", "16", "--strategy", "mirrored")
+    process = start(tmp_path, *TINY, *flags, devices=3)
     ((_, stderr),) = finish(process, code=2)
-    assert words in stderr and not (tmp_path / "runs/a").exists()
+    assert "--batch-size 16: cannot be shared equally by 3 devices; 15 or 18" in stderr
+    assert not (tmp_path / "runs/a").exists()
 
 
 def test_one_signal_stops_all_workers_and_all_go_on_exactly(tmp_path_factory):

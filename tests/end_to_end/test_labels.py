@@ -169,6 +169,7 @@ def test_every_command_takes_a_labeled_run(whole, tmp_path):
     assert done.returncode == 0 and "(None, 4)" in done.stdout, done.stderr
 
 
+@pytest.mark.nightly
 def test_the_benchmark_of_labels_takes_those_of_the_run_alone(whole):
     cwd, given = whole[1], ("tests/benchmarks/labels.py", "runs/a", "--data", "data", "--held-out")
     write_files(cwd / "others", {f"{name}/{k}.jpg": face_jpeg(k) for k, name in enumerate("ab")})

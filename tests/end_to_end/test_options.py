@@ -26,7 +26,11 @@ SPECTRAL = (
 )
 
 
-@pytest.fixture(scope="module", params=[PAIRED, SPECTRAL], ids=["paired", "spectral"])
+@pytest.fixture(
+    scope="module",
+    params=[PAIRED, pytest.param(SPECTRAL, marks=pytest.mark.nightly)],
+    ids=["paired", "spectral"],
+)
 def whole(request, tmp_path_factory):
     """The flags, and a directory with the finished run runs/a."""
     cwd = tmp_path_factory.mktemp("whole")

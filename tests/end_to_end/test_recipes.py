@@ -28,8 +28,9 @@ nightly = pytest.mark.nightly
 @pytest.mark.parametrize(
     "config",
     [
-        *("celeba", "radford", "faces", "ttur"),
-        *(pytest.param(name, marks=nightly) for name in ("laptop", "overnight", "faces-labels")),
+        *("celeba", "faces"),
+        *(pytest.param(name, marks=nightly) for name in ("radford", "ttur", "laptop", "overnight")),
+        pytest.param("faces-labels", marks=nightly),
     ],
 )
 def test_face_recipes_train_on_an_archive(monkeypatch, tmp_path, config):

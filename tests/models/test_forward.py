@@ -88,19 +88,15 @@ def inputs_of(network):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("policy", "size"), [("mixed_bfloat16", 4), ("mixed_bfloat16", 5), ("mixed_float16", 4)]
-)
-def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(
-    policy, size, monkeypatch
-):
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_in_half_precision_it_is_no_further_from_float32_than_keras_pass_is(policy, monkeypatch):
     keras.config.set_dtype_policy(policy)
     try:
-        halves = networks(kernel_size=size)
+        halves = networks()
     finally:
         keras.config.set_dtype_policy("float32")
     fast, errors = watched(monkeypatch), []
-    for half, plain in zip(halves, networks(kernel_size=size), strict=True):
+    for half, plain in zip(halves, networks(), strict=True):
         plain.set_weights(half.get_weights())
         passes = (plain, keras_call), (half, forward), (half, keras_call)
         exact, *found = (step(network, call, inputs_of(half)) for network, call in passes)
@@ -124,7 +120,7 @@ def trained(network):
 
 RECIPES = (
     *({}, {"use_bias": False, "g_activation": "relu", "channels": 1}),
-    *({"synchronized": True}, {"d_norm": "spectral"}, {"kernel_size": 5}, {"kernel_size": 3}),
+    *({"synchronized": True}, {"d_norm": "spectral"}, {"kernel_size": 5}),
 )
 
 
@@ -225,9 +221,7 @@ print("largest", max(apart), "and not the same program", max(apart) > 0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("count", "dtype"), [(3, "float32"), (2, "mixed_bfloat16"), (2, "mixed_float16")]
-)
+@pytest.mark.parametrize(("count", "dtype"), [(3, "float32"), (2, "mixed_bfloat16")])
 def test_over_several_devices_it_is_keras_pass_over_the_whole_batch(count, dtype, tmp_path):
     done = run_program(("-c", DEVICES, count, dtype, REPO), tmp_path)
     assert done.returncode == 0, done.stderr

@@ -25,7 +25,7 @@ from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
 
 LOGS = dict.fromkeys(("d_loss", "g_loss", "d_real", "d_fake"), 0.5)
 ORDER = """
-LearningRates StepCounter StopAtNaN
+StepCounter StopAtNaN
 ProgressBar SampleGrid MetricsLog TrainingWarnings TensorBoardLog
 Callback
 Checkpoint LossPlot ProgressGif RunReport Stop
@@ -55,7 +55,7 @@ def test_the_order_of_the_callbacks(tmp_path):
     assert names == ORDER.split()
     session.chief = False  # such a worker writes nothing
     names = [type(callback).__name__ for callback in build.build_callbacks(session, own)]
-    assert names == [*ORDER.split()[:3], "Callback", "Stop"]
+    assert names == [*ORDER.split()[:2], "Callback", "Stop"]
 
 
 def test_a_plot_that_fails_is_one_warning_and_tried_again(tmp_path, caplog):
@@ -94,21 +94,6 @@ def test_a_grid_that_could_not_be_written_is_written_after_the_next_epoch(tmp_pa
     paths[0].rmdir()
     grids.on_epoch_end(2)
     assert [read_grid(path).getpixel((4, 4))[0] for path in paths] == [60, 120, 180]
-
-
-def test_a_finished_run_gets_the_plots_that_a_kill_left_out(tmp_path):
-    run, config = Run(tmp_path), resolved("--config", "demo")
-    history = [{"epoch": e, "step": 5 * e} | LOGS for e in (1, 2)]
-    for epoch in (1, 3):  # the third is of an epoch that is done again
-        write_sample(tmp_path, epoch)
-    for _ in range(2):
-        build.redraw(run, config, Journal(5, "", 10, history), after=0)
-        assert run.losses.stat().st_size > 5000
-        with Image.open(run.progress) as image:
-            assert image.n_frames == 1
-        times = run.losses.stat().st_mtime_ns, run.progress.stat().st_mtime_ns
-    build.redraw(run, config, Journal(5, "", 10, history), after=0)
-    assert times == (run.losses.stat().st_mtime_ns, run.progress.stat().st_mtime_ns)
 
 
 # progress.gif

@@ -13,13 +13,11 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.errors import DIVERGED, UserError
 from dcgan_tf.common.runs import Run
 from dcgan_tf.data.pipeline import batches
-from dcgan_tf.models.gan import DCGAN
 from dcgan_tf.train.callbacks import control
 from dcgan_tf.train.callbacks.control import CallbackList, Checkpoint, StepCounter
 from dcgan_tf.train.callbacks.logs import MetricsLog
 from dcgan_tf.train.callbacks.loss_plot import NAMES
 from dcgan_tf.train.callbacks.progress import ProgressBar
-from dcgan_tf.train.changes import Change
 from dcgan_tf.train.session import Session
 
 
@@ -173,27 +171,3 @@ def test_steps_and_minutes_count_at_the_ends_of_epochs_too(clock, settings, expe
             checkpoint.on_train_batch_end(batch)
         checkpoint.on_epoch_end(epoch)
     assert saved == expected
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("decay", ["none", "cosine"])
-def test_learning_rates_change_at_their_step_on_a_repeat_too(decay):
-    """Both as a number, and as a schedule that is part of the compiled step."""
-    decays = {"lr_decay": decay, "decay_images": 80, "lr_end": 1.0, "batch_size": tiny_gan.BATCH}
-    config = tiny_gan.tiny(g_learning_rate=1e-30, **decays)
-    model, journal, moved = DCGAN.from_config(config), Journal(9, ""), []
-    rates = control.LearningRates(journal, config, [Change(2, 0, "g_learning_rate", 1e-2, 1e-30)])
-
-    class Watch(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            journal.step += 1
-            weights = self.model.generator.trainable_weights[0].numpy()
-            moved.append(bool((weights != self.before).any()))
-            self.before = weights
-
-        def on_train_begin(self, logs=None):
-            self.before = self.model.generator.trainable_weights[0].numpy()
-
-    data = batches(tiny_gan.PIXELS, batch_size=tiny_gan.BATCH, seed=0)
-    model.fit(data, callbacks=[rates, Watch()], steps_per_epoch=4, verbose=0)
-    assert moved == [True, True, False, False]

@@ -128,24 +128,17 @@ def small_model():
     return keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
 
 
-def test_score_of_the_best_generator_is_made_again_or_best_starts_anew(run, caplog):
-    kept = line(1, 5)
-    scores.publish_best(run, small_model(), kept)
-    for content in (b"", b"[]", b'{"epoch": 1', b"\xff\x00"):
-        run.best_score.write_bytes(content)
-        assert scores.restore_best(run) == kept
-        assert json.loads(run.best_score.read_text()) == kept
-    whole = run.best_generator.read_bytes()
-    small_model().save(run.best_generator)  # an older run has its score beside it alone
-    assert scores.restore_best(run) == kept
+def test_best_starts_anew_where_its_score_cannot_be_read(run, caplog):
+    assert scores.restore_best(run) is None  # there is none yet
+    scores.publish_best(run, small_model(), line(1, 5))
+    assert scores.restore_best(run) == line(1, 5)
     assert not caplog.messages
-    run.best_score.write_text('{"by": "training", "epoch": 1, "fid": {}}')
-    assert scores.restore_best(run) is None
-    run.best_score.unlink()
-    for content in (run.best_generator.read_bytes(), whole[:-100], b"GIF89a"):
-        run.best_generator.write_bytes(content)
+    for content in (b"", b"[]", b'{"epoch": 1', b"\xff\x00", b'{"by": "training", "epoch": 1}'):
+        run.best_score.write_bytes(content)
         assert scores.restore_best(run) is None
-    assert caplog.text.count("best/ starts anew") == 4
+    run.best_score.unlink()
+    assert scores.restore_best(run) is None
+    assert caplog.text.count("best/ starts anew") == 6
 
 
 @pytest.mark.slow

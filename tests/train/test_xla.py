@@ -8,6 +8,7 @@ import sys
 import types
 
 import pytest
+import tensorflow as tf
 from helpers import REPO, resolved, write_files
 
 from dcgan_tf.common.errors import UserError
@@ -112,7 +113,8 @@ def test_onednn_is_asked_for_on_x86_and_a_user_s_own_setting_stays(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="oneDNN is TensorFlow's choice on x86")
 def test_what_is_recorded_of_onednn_is_what_a_convolution_meets(tmp_path):
-    assert devices.uses_onednn()  # conftest.py asks for it as the commands do
+    # conftest.py asks for it as the commands do.
+    assert devices.computing(tf.distribute.get_strategy())["onednn"]
     code = (
         "import tensorflow as tf\n"
         "from dcgan_tf.train.devices import computing\n"

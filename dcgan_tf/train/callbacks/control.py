@@ -14,9 +14,7 @@ from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.errors import DIVERGED, Interrupted, UserError
 from dcgan_tf.common.runs import Run
-from dcgan_tf.models.optimizers import learning_rate_of
 from dcgan_tf.models.saving import save_network
-from dcgan_tf.train import changes
 from dcgan_tf.train.callbacks.base import GANCallback, PeriodicImage
 from dcgan_tf.train.signals import StopRequest
 
@@ -38,32 +36,6 @@ class CallbackList(keras.callbacks.CallbackList):
     def on_train_batch_end(self, batch, logs=None):
         for callback in self.callbacks:
             callback.on_train_batch_end(batch, logs)
-
-
-class LearningRates(GANCallback):
-    """Set the learning rates at the start and at the steps where a run changes them.
-
-    `config` has the newest ones; a run that resumes before a change repeats it at its step.
-    """
-
-    def __init__(self, journal: Journal, config: Config, planned: list[changes.Change]):
-        super().__init__()
-        self._journal, self._config, self._planned = journal, config, planned
-
-    def on_train_begin(self, logs=None):
-        if self._planned:  # the model may have the rates of another step
-            self._set()
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if any(change.step == self._journal.step for change in self._planned):
-            self._set()
-            if self._config.lr_decay != "none":  # a schedule is part of the compiled step
-                self.model.make_train_function(force=True)
-
-    def _set(self):
-        now = changes.at(self._config, self._planned, self._journal.step)
-        self.model.g_optimizer.learning_rate = learning_rate_of(now, now.g_learning_rate)
-        self.model.d_optimizer.learning_rate = learning_rate_of(now, now.d_learning_rate)
 
 
 class StepCounter(GANCallback):

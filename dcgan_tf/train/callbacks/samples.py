@@ -67,17 +67,16 @@ class ProgressGif(PeriodicImage):
     Args:
         path: the file, which ends in .gif, .webp or .mp4.
         samples: the folder of a SampleGrid that comes before this callback.
-        done: epochs done; grids of later ones will be made again, and are not shown.
 
     Examples:
         >>> from dcgan_tf import ProgressGif
         >>> callback = ProgressGif("progress.gif", "samples")  # after a SampleGrid("samples")
     """
 
-    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike, done: int = 0):
+    def __init__(self, path: str | os.PathLike, samples: str | os.PathLike):
         super().__init__(path)
         kind_of(self.path)  # refused now, not in each epoch
-        self._samples, self._done = Path(samples), done
+        self._samples, self._done = Path(samples), 0  # grids of epochs not yet done are not shown
 
     def on_train_begin(self, logs=None):
         super().on_train_begin()
@@ -85,8 +84,8 @@ class ProgressGif(PeriodicImage):
         self._side = max(GIF_SIDE // step, 1) * step - GAP
 
     def on_epoch_end(self, epoch, logs=None):
-        before, self._done = self._done, epoch + 1
-        if any(before < number <= self._done for number in sample_files(self._samples)):
+        self._done = epoch + 1
+        if sample_file(self._samples, self._done).exists():
             self.redraw(0 if self.is_last(epoch) else GIF_SECONDS)
 
     def draw(self):

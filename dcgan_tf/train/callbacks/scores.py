@@ -12,7 +12,7 @@ from dcgan_tf.common.atomic_write import write_text
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.files import editing_lines
-from dcgan_tf.common.foreign import BadFile, json_object, open_zip, read_json, read_member
+from dcgan_tf.common.foreign import read_json
 from dcgan_tf.common.plots import figure
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.runs import Run
@@ -27,7 +27,6 @@ from dcgan_tf.train.callbacks.base import GANCallback, attempt
 log = logging.getLogger(__name__)
 
 SHARES = ("precision", "recall")
-SCORE = "score.json"  # inside best/generator.keras, which is a zip, and next to it for people
 
 
 class Scores(GANCallback):
@@ -158,25 +157,14 @@ def is_own(record) -> bool:
 
 
 def restore_best(run: Run) -> dict | None:
-    """Read the score stored in best/generator.keras, and rewrite best/score.json.
-
-    Older runs have the score only in best/score.json.
-    """
+    """Read the score of best/generator.keras."""
     if not run.best_generator.is_file():
         return None
-    record = {}
-    try:
-        with open_zip(run.best_generator) as archive:
-            inside = SCORE in archive.namelist()
-            record = json_object(read_member(archive, SCORE)) if inside else {}
-        record = record or read_json(run.best_score)
-    except BadFile as bad:
-        log.debug(f"{run.best_generator}: {bad}")
-    if not is_own(record):
-        log.warning(f"{run.best_generator}: its score cannot be read; best/ starts anew")
-        return None
-    write_text(run.best_score, _as_text(record))
-    return record
+    record = read_json(run.best_score)
+    if is_own(record):
+        return record
+    log.warning(f"{run.best_score}: cannot be read; best/ starts anew")
+    return None
 
 
 def is_best(best: dict | None, record: dict) -> bool:
@@ -189,14 +177,11 @@ def is_best(best: dict | None, record: dict) -> bool:
 
 
 def publish_best(run: Run, generator: keras.Model, record: dict):
-    """Save the generator to best/ with its score inside, and a copy of the score next to it."""
+    """Save the generator to best/, and its score."""
     run.best_generator.parent.mkdir(exist_ok=True)
-    save_network(generator, run.best_generator, {SCORE: _as_text(record)})
-    write_text(run.best_score, _as_text(record))
-
-
-def _as_text(record):
-    return json.dumps(record, indent=1) + "\n"
+    run.best_score.unlink(missing_ok=True)  # after a kill before the last line, best/ starts anew
+    save_network(generator, run.best_generator)
+    write_text(run.best_score, json.dumps(record, indent=1) + "\n")
 
 
 def forget_later(run: Run, epoch: int, best: dict | None):
