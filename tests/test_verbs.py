@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from helpers import refused, write_files
+from helpers import REPO, refused, write_files
 from tiny_run import make_run
 
 from dcgan_tf import __version__
@@ -89,12 +89,13 @@ def test_the_command_is_named_as_it_was_called(monkeypatch):
         ("/bin/dcgan", "dcgan generate"),
         ("/bin/dcgan-train", "dcgan generate"),
         ("/site/dcgan_tf/__main__.py", "python -m dcgan_tf generate"),
-        ("generate.py", "python generate.py"),
+        (str(REPO / "generate.py"), "python generate.py"),
+        ("/home/me/train.py", "python -m dcgan_tf generate"),
         ("/home/me/study.py", "python -m dcgan_tf generate"),
     ):
         monkeypatch.setattr(sys, "argv", [program])
         assert typed("generate") == command
-    for program in ("train.py", "/site/dcgan_tf/train/__main__.py"):  # only the command has it
+    for program in (str(REPO / "train.py"), "/site/dcgan_tf/train/__main__.py"):
         monkeypatch.setattr(sys, "argv", [program])
         assert typed("recipes") == "python -m dcgan_tf recipes"
     monkeypatch.setattr(sys, "argv", ["/bin/dcgan-train", "--epoch", "5"])

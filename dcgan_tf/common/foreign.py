@@ -10,6 +10,7 @@ import io
 import json
 import os
 import stat
+import sys
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -146,12 +147,14 @@ def open_zip(file: str | os.PathLike | BinaryIO) -> Iterator[zipfile.ZipFile]:
     with contextlib.ExitStack() as stack:
         if isinstance(file, str | os.PathLike):
             file = stack.enter_context(open_regular(file))
+        outer = sys.exception()
         try:
             archive = stack.enter_context(zipfile.ZipFile(file))
         except (OSError, MemoryError):
             raise
         except Exception as error:  # zipfile raises struct's and its own errors, and others
-            if isinstance(disk := error.__context__, OSError):  # zipfile blames the zip
+            disk = error.__context__
+            if isinstance(disk, OSError) and disk is not outer:  # zipfile blames the zip
                 raise as_bad_file(disk, getattr(file, "name", "the zip")) from None
             raise BadFile(f"not a complete zip file ({reason(error)})") from None
         yield archive

@@ -93,7 +93,8 @@ def typed(command: str) -> str:
     program = Path(sys.argv[0])
     if program.stem.split("-")[0] == "dcgan":  # dcgan-train is an older name of `dcgan train`
         return f"dcgan {command}".strip()
-    if program.name in ("train.py", "generate.py") and command in _SCRIPTS:
+    ours = program.with_name("dcgan_tf").is_dir()  # else a user's own program, called train.py
+    if ours and program.name in ("train.py", "generate.py") and command in _SCRIPTS:
         return f"python {_SCRIPTS[command]}"
     return f"python -m dcgan_tf {command}".strip()
 

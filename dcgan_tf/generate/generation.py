@@ -28,7 +28,7 @@ from dcgan_tf.common.limits import counted
 from dcgan_tf.common.pretrained import output_folder
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.suggestions import path_flag
-from dcgan_tf.generate.command import GenerationRequest, check_count
+from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
 from dcgan_tf.models.loading import load_generator
 from dcgan_tf.models.sampling import CHUNK, Sampler, finite, slerp
 
@@ -163,6 +163,8 @@ def _generate(request, sampler, text):
 
     chunks = (sampler.array(latents.rows(k, k + CHUNK)) for k in range(0, count, CHUNK))
     images = next(chunks)  # fails, if at all, before the folder is made
+    if request.out is not None:  # again: another call may have begun to write there meanwhile
+        check_out(request.out, request.force)
     with (
         output_folder(request.out, request.model, "generated") as out,
         _naming_whole(written, count),

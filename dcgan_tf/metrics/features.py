@@ -160,12 +160,15 @@ def _file(layer: str):
 
 def _is_whole(folder: Path, layers: Sequence[str]):
     """Whether `folder` has an entry with the right checksums; warn of a damaged one."""
-    if not folder.exists():
+    if not folder.is_dir():
+        folder.unlink(missing_ok=True)  # a file in the way
         return False
     try:
-        sha256 = read_json(folder / "entry.json").get("sha256", {})  # none in those of 0.1.0
+        entry = read_json(folder / "entry.json")
+        if "pixels_sha256" in entry and "sha256" not in entry:  # of 0.1.0
+            return False
         for name in (STATISTICS, *map(_file, layers)):
-            if file_sha256(folder / name) != sha256.get(name):
+            if file_sha256(folder / name) != entry["sha256"][name]:
                 raise ValueError(f"{name} has another checksum")
         return True
     except Exception as error:  # a damaged file may raise anything

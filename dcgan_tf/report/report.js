@@ -243,8 +243,15 @@
       const box = drawing.getBoundingClientRect();
       return nearest((((event.clientX - box.left) * width) / box.width - LEFT) / (width - LEFT - RIGHT) * end);
     };
-    drawing.addEventListener("pointermove", (event) => (event.buttons ? go(under(event)) : peek(positions[under(event)])));
-    drawing.addEventListener("click", (event) => go(under(event))); // a finger that scrolls does not click
+    let down = null; // a finger that begins to scroll moves the time neither on its way nor by a click
+    const scrolls = (event) => event.pointerType === "touch" && down &&
+      Math.abs(event.clientX - down.clientX) <= Math.abs(event.clientY - down.clientY);
+    drawing.addEventListener("pointerdown", (event) => { down = event; });
+    drawing.addEventListener("pointermove", (event) => {
+      if (!event.buttons) peek(positions[under(event)]);
+      else if (!scrolls(event)) go(under(event));
+    });
+    drawing.addEventListener("click", (event) => go(under(event)));
     drawing.addEventListener("pointerleave", () => peek(positions[at]));
     const shape = { node, draw, move };
     plots.push(shape);

@@ -29,12 +29,7 @@ def collect(
         found = [
             table
             for table in read_toml(path).get("changes", [])
-            if table["step"] < step
-            # Of those at this step, the ones that the checkpoint was trained with.
-            or (
-                table["step"] == step
-                and trained.get(table["setting"], table["new"]) == table["new"]
-            )
+            if table["step"] < step or (table["step"] == step and _is_in(trained, table))
         ]
     except (KeyError, TypeError):
         raise UserError(f"{path}: its tables [[changes]] are damaged; mend the file") from None
@@ -43,6 +38,12 @@ def collect(
         if new != old:
             found.append({"step": step, "epoch": epoch, "setting": name, "old": old, "new": new})
     return found
+
+
+def _is_in(trained, table):
+    """Whether the checkpoint at the step of a change is from after it; older ones do not say."""
+    name = table["setting"]
+    return name in MIDWAY and trained.get(name, table["new"]) == table["new"]
 
 
 def to_toml(changes: Iterable[dict[str, Any]]) -> str:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import tensorflow as tf
-from tensorflow.python.util import _pywrap_util_port
 
 from dcgan_tf.common import limits
 from dcgan_tf.common.config import Config
@@ -201,6 +200,9 @@ def computing(strategy: tf.distribute.Strategy) -> dict:
     found = {"devices": describe(strategy)}
     if tf.config.list_logical_devices("GPU"):
         return found
+    # No public function tells it.
+    from tensorflow.python.util import _pywrap_util_port
+
     threading = tf.config.threading
     return found | {
         "inter_op_threads": threading.get_inter_op_parallelism_threads() or _threads("INTEROP"),

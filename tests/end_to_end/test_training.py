@@ -116,6 +116,10 @@ def test_a_changed_learning_rate_counts_from_its_step_on(copied, finished):
     assert "resuming at step 3 (epochs done: 1)" in done.stdout
     assert "from step 3 (epochs done: 1) on: g_learning_rate 0.0004 -> 0.001" in done.stdout
     assert stress.results(run) != stress.results(finished[0] / "runs/0001-demo-16px-s0")
+    state, _ = checkpoints.read_newest(run / "checkpoints")
+    rates = {name: float(state[name]) for name in state if name.endswith("learning_rate")}
+    assert sorted(rates.values()) == pytest.approx([4e-4, 1e-3])
+    assert "[[changes]]\nstep = 3\nepoch = 1\nsetting = " in (run / "config.toml").read_text()
 
 
 @pytest.mark.nightly

@@ -233,8 +233,11 @@ def test_the_documented_snippets_are_right_for_every_recipe(
     assert np.abs(expected.astype(int) - read.astype(int)).max() <= 1
 
 
-def test_files_in_the_way_are_refused_without_force(run_main, tmp_path):
+def test_files_in_the_way_are_refused_without_force(run_main, model_file, tmp_path):
+    request = parse_generation(["--model", str(model_file), "--n", "2", "--out", str(tmp_path)])
     (tmp_path / "note.txt").write_text("mine")
+    with refused("has files already", "--force"):  # written meanwhile
+        generation.generate(request)
     with refused("has files already", "--force"):
         run_main("--n", "2", "--out", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["note.txt"]

@@ -228,7 +228,6 @@ def test_a_layer_applies_its_kernel_divided_by_that_value_and_all_its_arguments(
         np.testing.assert_allclose(spectral(inputs), plain(inputs), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.slow
 def test_minibatch_std_is_its_formula_within_groups_and_d_hidden_a_layer_before_the_logit():
     maps = np.random.RandomState(0).randn(6, 2, 3, 4)
     layer = MinibatchStd(3, dtype="float64")

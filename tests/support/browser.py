@@ -118,6 +118,19 @@ class Page:
             at = {"type": kind, "x": x, "y": y, "button": "left", "clickCount": 1}
             self.call("Input.dispatchMouseEvent", **at)
 
+    def swipe(self, selector, right, down):
+        """Move a finger from the middle of an element, in five steps."""
+        x, y = self.run(
+            f"(() => {{ const box = document.querySelector({json.dumps(selector)})"
+            ".getBoundingClientRect();"
+            "return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        )
+        for step in range(6):
+            kind = "touchMove" if step else "touchStart"
+            at = [{"x": x + right * step / 5, "y": y + down * step / 5}]
+            self.call("Input.dispatchTouchEvent", type=kind, touchPoints=at)
+        self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+
     def screenshot(self):
         """bytes: PNG of what is seen."""
         return base64.b64decode(self.call("Page.captureScreenshot")["data"])

@@ -8,7 +8,7 @@ import time
 import keras
 import numpy as np
 
-from dcgan_tf.common.atomic_write import write_text
+from dcgan_tf.common.atomic_write import replacing, write_text
 from dcgan_tf.common.checkpoints import Journal
 from dcgan_tf.common.config import Config
 from dcgan_tf.common.files import editing_lines
@@ -163,7 +163,7 @@ def restore_best(run: Run) -> dict | None:
     record = read_json(run.best_score)
     if is_own(record):
         return record
-    log.warning(f"{run.best_score}: cannot be read; best/ starts anew")
+    log.warning(f"{run.best_score}: missing or damaged; best/ starts anew")
     return None
 
 
@@ -179,8 +179,9 @@ def is_best(best: dict | None, record: dict) -> bool:
 def publish_best(run: Run, generator: keras.Model, record: dict):
     """Save the generator to best/, and its score."""
     run.best_generator.parent.mkdir(exist_ok=True)
-    run.best_score.unlink(missing_ok=True)  # after a kill before the last line, best/ starts anew
-    save_network(generator, run.best_generator)
+    with replacing(run.best_generator) as temporary:
+        save_network(generator, temporary)
+        run.best_score.unlink(missing_ok=True)  # after a kill before the new one, best/ starts anew
     write_text(run.best_score, json.dumps(record, indent=1) + "\n")
 
 
