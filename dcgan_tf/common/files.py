@@ -93,3 +93,19 @@ def file_sha256(path: Path) -> str:
     """SHA-256 (hex) of a file's content."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def output_folder(out: Path | None, numbered: Path) -> Iterator[Path]:
+    """Make `out`, or the next free folder in `numbered`; remove it if it stays empty."""
+    if out is None:
+        out = next_directory(numbered)
+    else:
+        make_directory(out, "--out")
+    try:
+        yield out
+    except BaseException:
+        for folder in (out / "images", out):
+            with contextlib.suppress(OSError):  # it has files, or another program uses it
+                folder.rmdir()
+        raise

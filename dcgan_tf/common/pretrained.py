@@ -1,15 +1,12 @@
 """Select a generator: a run's, a file, or a bundled one."""
 
-import contextlib
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
 from pathlib import Path
 
 from dcgan_tf.common import hub, limits, runs
 from dcgan_tf.common.cli import path
 from dcgan_tf.common.errors import UserError
-from dcgan_tf.common.files import make_directory, next_directory
 from dcgan_tf.common.runs import RUNS, Run
 from dcgan_tf.common.suggestions import meant
 
@@ -92,19 +89,3 @@ def home_of(model: Path) -> Path:
     if root == folder:
         return model.parent
     return model.parent.parent if len(model.parts) > 2 else root
-
-
-@contextlib.contextmanager
-def output_folder(out: Path | None, model: Path, kind: str) -> Iterator[Path]:
-    """Make `out`, or the next free folder of this kind in the run; remove it if it stays empty."""
-    if out is None:
-        out = next_directory(home_of(model) / kind)
-    else:
-        make_directory(out, "--out")
-    try:
-        yield out
-    except BaseException:
-        for folder in (out / "images", out):
-            with contextlib.suppress(OSError):  # it has files, or another program uses it
-                folder.rmdir()
-        raise

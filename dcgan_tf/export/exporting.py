@@ -10,8 +10,9 @@ import numpy as np
 
 from dcgan_tf.common.atomic_write import new_folder
 from dcgan_tf.common.errors import UserError
+from dcgan_tf.common.files import output_folder
 from dcgan_tf.common.hub import push
-from dcgan_tf.common.pretrained import output_folder
+from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.export.command import HUB, ExportRequest
 from dcgan_tf.export.formats import FORMATS, in_tensorflow, refusing
@@ -44,7 +45,7 @@ def export(request: ExportRequest) -> Path:
     with full_float32():
         expected = in_tensorflow(model)(latents)
     with (
-        output_folder(request.out, request.model, "exported") as out,
+        output_folder(request.out, home_of(request.model) / "exported") as out,
         new_folder(out) as folder,
     ):
         rows: list[tuple[str, ...]] = [HEADS]

@@ -14,6 +14,7 @@ import numpy as np
 from dcgan_tf.common import limits
 from dcgan_tf.common.animations import FRAMES, save_animation
 from dcgan_tf.common.errors import UserError, one_line
+from dcgan_tf.common.files import output_folder
 from dcgan_tf.common.foreign import check_file
 from dcgan_tf.common.images import (
     GAP,
@@ -25,7 +26,7 @@ from dcgan_tf.common.images import (
     to_pillow,
 )
 from dcgan_tf.common.limits import counted
-from dcgan_tf.common.pretrained import output_folder
+from dcgan_tf.common.pretrained import home_of
 from dcgan_tf.common.progress import progress
 from dcgan_tf.common.suggestions import path_flag
 from dcgan_tf.generate.command import GenerationRequest, check_count, check_out
@@ -166,7 +167,7 @@ def _generate(request, sampler, text):
     if request.out is not None:  # again: another call may have begun to write there meanwhile
         check_out(request.out, request.force)
     with (
-        output_folder(request.out, request.model, "generated") as out,
+        output_folder(request.out, home_of(request.model) / "generated") as out,
         _naming_whole(written, count),
         ThreadPoolExecutor(1) as writer,
         progress(count, "generating") as bar,
@@ -233,7 +234,7 @@ def _interpolate(request, sampler, text):
             images[start : start + CHUNK] = sampler.array(np.stack(latents))
             bar.update(len(latents))
     seeds, shown = (",".join(map(str, each)) for each in (way, closed))
-    with output_folder(request.out, request.model, "generated") as out:
+    with output_folder(request.out, home_of(request.model) / "generated") as out:
         scale = request.scale or default_scale(sampler.picture_shape[1], GIF_WIDTH)
         frames = [to_pillow(each) for each in images[np.searchsorted(wanted, gif)]]
         animation = out / f"interpolation.{request.format}"
