@@ -18,7 +18,7 @@ from dcgan_tf.common.images import enlarge, grid, read_grid, save_png
 from dcgan_tf.common.runs import Run, sample_file
 from dcgan_tf.models.sampling import CHUNK, seed_latents
 from dcgan_tf.train import build
-from dcgan_tf.train.callbacks import base
+from dcgan_tf.train.callbacks import base, logs
 from dcgan_tf.train.callbacks.base import PeriodicImage
 from dcgan_tf.train.callbacks.logs import MetricsLog, TensorBoardLog
 from dcgan_tf.train.callbacks.samples import ProgressGif, SampleGrid
@@ -184,7 +184,9 @@ class Sampler:
 @pytest.mark.parametrize(
     "damage", [b"", b"[" * 10_000, b'{"epoch": [1]}\n7\nnull\n{"epoch": 1e400}\n']
 )
-def test_an_epoch_s_line_has_the_diversity_of_seeds_0_to_31_and_its_time(tmp_path, damage):
+def test_an_epoch_s_line_has_the_diversity_of_seeds_0_to_31_and_its_time(
+    tmp_path, monkeypatch, damage
+):
     run, journal = Run(tmp_path), Journal(2, "", 2)
     whole = {"epoch": 1, "seconds": 2.0}
     run.timing.write_bytes(json.dumps(whole).encode() + b"\n" + damage)
@@ -194,11 +196,14 @@ def test_an_epoch_s_line_has_the_diversity_of_seeds_0_to_31_and_its_time(tmp_pat
     log.set_model(SimpleNamespace(batch_size=8, sampler=Sampler()))
     log.set_params({"epochs": 2})
     log.on_train_begin()
+    clock, journal.step = iter((50.0, 54.0)), 3  # the epoch was interrupted after its first step
+    monkeypatch.setattr(logs.time, "perf_counter", lambda: next(clock))
     log.on_epoch_begin(1)
     journal.step = 4
     log.on_epoch_end(1, LOGS)
     first, last = read_lines(run.timing)
     assert first == whole and last["epoch"] == 2 and last["peak_memory_mb"] > 0
+    assert (last["seconds"], last["images_per_second"]) == (8.0, 2.0)
     images = Sampler().array(seed_latents(range(CHUNK), 3))
     expected = {"epoch": 2, "step": 4, "images_seen": 32, **LOGS, "diversity": images.mean()}
     assert read_lines(run.metrics) == journal.history == [expected]

@@ -83,8 +83,11 @@ class MetricsLog(GANCallback):
 
     def _write_timing(self, epoch) -> float:
         """Add or replace the epoch's line; return the images per second."""
-        seconds = time.perf_counter() - self._started
-        speed = (self._journal.step - self._first_step) * self.model.batch_size / seconds
+        seconds, journal = time.perf_counter() - self._started, self._journal
+        steps = journal.step - self._first_step
+        speed = steps * self.model.batch_size / seconds
+        if steps:  # of an interrupted epoch, what all of it takes at the speed since
+            seconds *= (journal.step - epoch * journal.steps_per_epoch) / steps
         timing = {
             "epoch": epoch + 1,
             "seconds": round(seconds, 3),
