@@ -30,6 +30,7 @@ OTHERS = {
     "79e380dd4d9e": "other people",
     "a84a52472391": "drawn faces",
     "9035953b9c60": "training images",
+    "d52abae51d5b": "training images",  # digits
 }  # reference sets by name
 SCORES = {  # head of a column: column of the CSV, factor, digits
     "FID-768": ("fid_768", 1, 3),
