@@ -243,7 +243,7 @@
       const box = drawing.getBoundingClientRect();
       return nearest((((event.clientX - box.left) * width) / box.width - LEFT) / (width - LEFT - RIGHT) * end);
     };
-    let down = null; // a finger that begins to scroll moves the time neither on its way nor by a click
+    let down = null; // where a touch began: a vertical swipe scrolls the page and leaves the time alone
     const scrolls = (event) => event.pointerType === "touch" && down &&
       Math.abs(event.clientX - down.clientX) <= Math.abs(event.clientY - down.clientY);
     drawing.addEventListener("pointerdown", (event) => { down = event; });

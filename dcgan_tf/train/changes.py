@@ -41,7 +41,7 @@ def collect(
 
 
 def _is_in(trained, table):
-    """Whether the checkpoint at the step of a change is from after it; older ones do not say."""
+    """Whether the checkpoint has the new rate, or is of 0.1.0, which did not record the rates."""
     name = table["setting"]
     return name in MIDWAY and trained.get(name, table["new"]) == table["new"]
 
